@@ -1,0 +1,1 @@
+"""Benchmarks of nbnet against other ways to train the same network."""

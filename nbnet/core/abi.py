@@ -1,0 +1,154 @@
+"""The calling convention: the one engine module that a kernel imports.
+
+A kernel is ``kernel(mem, ins, step)``: the arena, one instruction row (see ``layout.py``) and the global step. It reads and writes its
+operands through the views below, allocates nothing, returns nothing and never raises. Every function here is the Python twin of a compiled
+one in ``native.py``: with ``NUMBA_DISABLE_JIT=1`` the twins run, and kernels can be stepped through.
+"""
+
+from __future__ import annotations
+
+import ctypes
+from typing import Any, NamedTuple
+
+import numpy as np
+from numpy.typing import NDArray
+
+from nbnet.core.jit import Function, Kernel, device, intrinsic, kernel
+from nbnet.core.layout import ACCUMULATE, ATTRIBUTES, FIRST_ROW, OPERANDS, SEED
+
+__all__ = [
+    "Function", "Kernel", "Memory", "accumulates", "attribute", "bits_float32", "bytemat", "bytevec", "device", "doublevec",
+    "first_row", "float32_bits", "in_place", "intvec", "kernel", "mat", "matmul", "present", "scratch_bytes", "seed", "typed_mat", "vec",
+]  # fmt: skip
+
+Array = NDArray[Any]
+
+
+class Memory(NamedTuple):
+    """What ``mem`` is under ``NUMBA_DISABLE_JIT=1``: an address and the dtype of what lies there."""
+
+    address: int
+    dtype: np.dtype[Any]
+
+
+def _view(address: int, rows: int, columns: int, dtype: Any) -> Array:
+    dtype = np.dtype(dtype)
+    size = rows * columns * dtype.itemsize
+    if size == 0:
+        return np.empty((rows, columns), dtype)
+    return np.frombuffer((ctypes.c_char * size).from_address(address), dtype).reshape(rows, columns)
+
+
+def _operand(mem: Memory, ins: Array, k: int, dtype: Any) -> Array:
+    offset, rows, columns = (int(v) for v in ins[OPERANDS + 3 * k : OPERANDS + 3 * k + 3])
+    return _view(mem.address + offset, rows, columns, dtype)
+
+
+@intrinsic
+def mat(mem: Memory, ins: Array, k: int) -> Array:
+    """Operand ``k`` as a matrix (rows, columns) of the model's dtype."""
+    return _operand(mem, ins, k, mem.dtype)
+
+
+@intrinsic
+def vec(mem: Memory, ins: Array, k: int) -> Array:
+    """Operand ``k``, flat, of the model's dtype; a scalar is ``vec(mem, ins, k)[0]``."""
+    return _operand(mem, ins, k, mem.dtype).reshape(-1)
+
+
+@intrinsic
+def bytemat(mem: Memory, ins: Array, k: int) -> Array:
+    """Operand ``k`` as a matrix of bytes: a mask, 1 = kept."""
+    return _operand(mem, ins, k, np.uint8)
+
+
+@intrinsic
+def intvec(mem: Memory, ins: Array, k: int) -> Array:
+    """Operand ``k``, flat, of 64-bit integers: labels, indices, counters."""
+    return _operand(mem, ins, k, np.int64).reshape(-1)
+
+
+@intrinsic
+def doublevec(mem: Memory, ins: Array, k: int) -> Array:
+    """Operand ``k``, flat, of float64 whatever the model's dtype: sums over an epoch."""
+    return _operand(mem, ins, k, np.float64).reshape(-1)
+
+
+def _typed(name: str) -> Function:
+    def view(mem: Memory, ins: Array, k: int) -> Array:
+        return _operand(mem, ins, k, np.dtype(name))
+
+    view.__name__ = view.__qualname__ = f"mat_{name}"
+    return intrinsic(view)
+
+
+_NAMES = "bool uint8 uint16 uint32 uint64 int8 int16 int32 int64 float32 float64".split()
+#: Views of the user's own arrays, one for each dtype that can be read without a copy.
+typed_mat = {np.dtype(name): _typed(name) for name in _NAMES}
+
+
+@intrinsic
+def present(ins: Array, k: int) -> bool:
+    """Whether operand ``k`` is there: an absent gradient is not computed."""
+    return bool(ins[OPERANDS + 3 * k + 1] > 0)
+
+
+@intrinsic
+def accumulates(ins: Array, k: int) -> bool:
+    """Whether to add to operand ``k`` (else overwrite it, whatever it holds)."""
+    return bool((int(ins[ACCUMULATE]) >> k) & 1)
+
+
+@intrinsic
+def in_place(ins: Array, j: int, k: int) -> bool:
+    """Whether operands ``j`` and ``k`` share their memory: a loop over two views of one place does not vectorise, over one it does."""
+    return bool(ins[OPERANDS + 3 * j] == ins[OPERANDS + 3 * k])
+
+
+@intrinsic
+def attribute(ins: Array, i: int) -> int:
+    """Integer attribute ``i`` of the op."""
+    return int(ins[ATTRIBUTES + i])
+
+
+@intrinsic
+def scratch_bytes() -> Array:
+    """256 bytes on the stack, for the length of a kernel."""
+    return np.empty(256, np.uint8)
+
+
+@intrinsic
+def bytevec(mem: Memory, ins: Array, k: int) -> Array:
+    """Operand ``k``, flat, of bytes."""
+    return _operand(mem, ins, k, np.uint8).reshape(-1)
+
+
+@intrinsic
+def seed(ins: Array) -> Any:
+    """The node's key for random numbers."""
+    return np.uint64(int(ins[SEED]) & 0xFFFFFFFFFFFFFFFF)
+
+
+@intrinsic
+def first_row(ins: Array) -> int:
+    """Number, in the whole batch, of the first row this instruction sees."""
+    return int(ins[FIRST_ROW])
+
+
+@intrinsic
+def float32_bits(x: Any) -> Any:
+    """The 32 bits of a float32 as an int32."""
+    return np.float32(x).view(np.int32)
+
+
+@intrinsic
+def bits_float32(i: Any) -> Any:
+    """The float32 whose bits are an int32."""
+    return np.int32(i).view(np.float32)
+
+
+@intrinsic
+def matmul(a: Array, transpose_a: bool, b: Array, transpose_b: bool, c: Array, accumulate: bool) -> None:
+    """``c = op(a) @ op(b)``, or ``c += ...``; all row-major and contiguous. BLAS on the calling thread."""
+    product = (a.T if transpose_a else a) @ (b.T if transpose_b else b)
+    c[...] = c + product if accumulate else product

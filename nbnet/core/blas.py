@@ -1,0 +1,83 @@
+"""Where matrix multiplication comes from: the OpenBLAS inside NumPy's wheel, else whatever SciPy is linked with.
+
+NumPy's copy is already in memory when nbnet is imported; SciPy's costs the import of ``scipy.linalg``.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import ctypes
+import functools
+import threading
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+
+@functools.cache
+def _bundled() -> ctypes.CDLL | None:
+    package = Path(np.__file__).parent
+    for folder in (package.parent / "numpy.libs", package / ".dylibs"):
+        for path in sorted(folder.glob("libscipy_openblas64_*")):
+            with contextlib.suppress(OSError, AttributeError):
+                library = ctypes.CDLL(str(path))
+                library.scipy_sgemm_64_, library.scipy_dgemm_64_, library.scipy_openblas_set_num_threads64_  # noqa: B018
+                return library
+    return None
+
+
+def _capsule(capsule: Any) -> int:
+    api = ctypes.pythonapi
+    api.PyCapsule_GetName.restype, api.PyCapsule_GetName.argtypes = ctypes.c_char_p, [ctypes.py_object]
+    api.PyCapsule_GetPointer.restype, api.PyCapsule_GetPointer.argtypes = ctypes.c_void_p, [ctypes.py_object, ctypes.c_char_p]
+    return int(api.PyCapsule_GetPointer(capsule, api.PyCapsule_GetName(capsule)))
+
+
+@functools.cache
+def symbols() -> dict[str, int]:
+    """Addresses of Fortran ``sgemm`` and ``dgemm``.
+
+    Integers are handed over by reference to 64-bit cells; on a little-endian machine a library built for 32-bit
+    integers reads the right half.
+    """
+    library = _bundled()
+    if library is not None:
+        found = {"nbnet_sgemm": library.scipy_sgemm_64_, "nbnet_dgemm": library.scipy_dgemm_64_}
+        return {name: ctypes.cast(f, ctypes.c_void_p).value or 0 for name, f in found.items()}
+    from scipy.linalg import cython_blas
+
+    return {f"nbnet_{name}": _capsule(cython_blas.__pyx_capi__[name]) for name in ("sgemm", "dgemm")}
+
+
+_lock = threading.Lock()
+_users = 0
+_before: Any = None
+
+
+@contextlib.contextmanager
+def single_thread() -> Iterator[None]:
+    """Hold BLAS to one thread while programs run: nbnet cuts the batch into slices instead. Reentrant, any thread."""
+    global _users, _before
+    library = _bundled()
+    with _lock:
+        _users += 1
+        if _users == 1:
+            if library is not None:
+                _before = library.scipy_openblas_get_num_threads64_()
+                library.scipy_openblas_set_num_threads64_(1)
+            else:
+                from threadpoolctl import threadpool_limits
+
+                _before = threadpool_limits(1, user_api="blas")
+    try:
+        yield
+    finally:
+        with _lock:
+            _users -= 1
+            if _users == 0:
+                if library is not None:
+                    library.scipy_openblas_set_num_threads64_(_before)
+                else:
+                    _before.restore_original_limits()

@@ -1,0 +1,108 @@
+"""Run rows. The only module that turns an address into a call."""
+
+from __future__ import annotations
+
+import ctypes
+import functools
+import threading
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from nbnet.core import jit
+from nbnet.core.abi import Memory
+from nbnet.core.jit import Function, intrinsic, link
+from nbnet.core.layout import WIDTH
+
+Rows = NDArray[np.int64]
+
+
+@intrinsic
+def call_row(mem: Any, rows: Any, index: int, step: int) -> None:
+    """Call the kernel whose address stands in row ``index``."""
+    jit.python_kernel(int(rows[index, 0]))(mem, rows[index], step)
+
+
+@intrinsic
+def barrier(cell: Any, arrivals: int) -> None:
+    """Wait for the other slices; Python runs them in turn, so nobody is late."""
+
+
+@intrinsic
+def flush_denormals() -> int:
+    """Treat denormal numbers as zero from here on: the moments of weights at rest decay into them, and they are slow."""
+    return 0
+
+
+@intrinsic
+def restore_denormals(before: int) -> None:
+    """Treat denormal numbers as before."""
+
+
+def _run(mem: Any, rows: Any, spans: Any, phases: int, slices: int, number: int, sync: Any, steps: int, step: int) -> None:
+    """Slice ``number``'s part of ``steps`` steps: in each, phase after phase, with all slices meeting between them.
+
+    ``spans[(p * slices + number) * 2]`` and the cell after it bound the rows of phase p.
+    """
+    arrivals, before = 0, flush_denormals()
+    for _ in range(steps):
+        for p in range(phases):
+            at = (p * slices + number) * 2
+            for i in range(spans[at], spans[at + 1]):
+                call_row(mem, rows, i, step)
+            if slices > 1:
+                arrivals += slices
+                barrier(sync, arrivals)
+        step += 1
+    restore_denormals(before)
+
+
+RUN = Function(_run, "run")
+
+
+@functools.cache
+def _compiled() -> Any:
+    i64, pointer = ctypes.c_int64, ctypes.c_void_p
+    prototype = ctypes.CFUNCTYPE(None, pointer, pointer, pointer, i64, i64, i64, pointer, i64, i64)
+    return prototype(link([RUN], np.dtype(np.float64))[0])
+
+
+def run(mem: int, dtype: np.dtype[Any], rows: Rows, spans: NDArray[np.int64], slices: int, steps: int, step: int) -> None:
+    """Run ``steps`` steps of linked rows; the interpreter is free meanwhile, and one thread serves each slice.
+
+    Parameters
+    ----------
+    mem
+        Address of the arena.
+    rows
+        int64 (n, WIDTH), linked: column ``KERNEL`` holds addresses.
+    spans
+        int64 (phases, slices, 2): the rows of each slice in each phase.
+    """
+    phases = len(spans)
+    if jit.DISABLE_JIT:
+        memory, flat = Memory(mem, dtype), spans.reshape(-1)
+        with np.errstate(all="ignore"):
+            for s in range(steps):
+                for p in range(phases):
+                    for t in range(slices):
+                        _run(memory, rows, flat[2 * p * slices :], 1, slices, t, None, 1, step + s)
+        return
+    call = _compiled()
+    sync = np.zeros(16, np.int64)
+    args = (mem, rows.ctypes.data, spans.ctypes.data, phases, slices)
+    others = [threading.Thread(target=call, args=(*args, t, sync.ctypes.data, steps, step), daemon=True) for t in range(1, slices)]
+    for thread in others:
+        thread.start()
+    call(*args, 0, sync.ctypes.data, steps, step)
+    for thread in others:
+        thread.join()
+
+
+_ONE = np.array([[[0, 1]]], np.int64)
+
+
+def run_row(dtype: np.dtype[Any], row: Rows, step: int) -> None:
+    """Run one linked row whose operands are absolute addresses: what the eager tape does."""
+    run(0, dtype, row.reshape(1, WIDTH), _ONE, 1, 1, step)

@@ -1,0 +1,315 @@
+"""Tensors, nodes and calls; differentiation from graph to graph.
+
+A node applies an op to tensors. A call is what a program consists of: a kernel and the tensors it reads and writes. Every node is
+one forward call, and :func:`differentiate` turns a list of nodes into the list of backward calls. The eager tape runs those
+calls at once; a program lowers them.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass
+from math import prod
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from nbnet.core.jit import Kernel
+from nbnet.core.op import BYTE, Op, Shape, registry
+
+Array = NDArray[Any]
+
+
+class Tensor:
+    """An array in a graph.
+
+    Parameters
+    ----------
+    shape, dtype
+        Known from the start, for every tensor.
+    data
+        The value; None while a program is being built: the planner will find it a place.
+    requires_grad
+        Whether gradients flow to it.
+    """
+
+    __slots__ = ("__weakref__", "data", "dtype", "grad", "name", "node", "requires_grad", "shape")
+    __array_priority__ = 1000  # array + tensor is a tensor
+
+    def __init__(
+        self, shape: Shape, dtype: Any, data: Array | None = None, *, name: str = "", requires_grad: bool = False
+    ) -> None:
+        self.shape, self.dtype, self.data, self.name = tuple(shape), np.dtype(dtype), data, name
+        self.requires_grad = requires_grad
+        self.node: Node | None = None
+        self.grad: Tensor | None = None
+
+    @property
+    def ndim(self) -> int:
+        return len(self.shape)
+
+    @property
+    def size(self) -> int:
+        return prod(self.shape)
+
+    @property
+    def nbytes(self) -> int:
+        return self.size * self.dtype.itemsize
+
+    @property
+    def matrix(self) -> tuple[int, int]:
+        """Rows and columns as a kernel sees them: all axes but the last are rows."""
+        return (prod(self.shape[:-1]), self.shape[-1]) if self.shape else (1, 1)
+
+    def numpy(self) -> Array:
+        """The value as an array (a view where that is possible)."""
+        if self.data is None:
+            raise ValueError(f"tensor {self.name or self.shape!r} has no value: it stands for one in a program that is being built")
+        return self.data
+
+    def __array__(self, dtype: Any = None, copy: bool | None = None) -> Array:
+        return np.array(self.numpy(), dtype=dtype, copy=copy)
+
+    def item(self) -> float:
+        return self.numpy().item()  # type: ignore[no-any-return]
+
+    def __float__(self) -> float:
+        return float(self.item())
+
+    def __len__(self) -> int:
+        if not self.shape:
+            raise TypeError("len() of a tensor without axes")
+        return self.shape[0]
+
+    def __repr__(self) -> str:
+        value = "" if self.data is None else f", {np.array2string(self.data, threshold=20, precision=5)}"
+        name = f" {self.name!r}" if self.name else ""
+        return f"<{type(self).__name__}{name} shape={self.shape} dtype={self.dtype}{value}>"
+
+    def backward(self, gradient: Any = None) -> None:
+        """Add the gradient of this tensor to ``.grad`` of every tensor it was computed from and that asks for one."""
+        from nbnet.core.tape import backward
+
+        backward(self, gradient)
+
+    # Arithmetic comes from the registered ops of these names.
+    def __add__(self, other: Any) -> Tensor:
+        return _apply("add", self, other)
+
+    def __radd__(self, other: Any) -> Tensor:
+        return _apply("add", other, self)
+
+    def __sub__(self, other: Any) -> Tensor:
+        return _apply("subtract", self, other)
+
+    def __rsub__(self, other: Any) -> Tensor:
+        return _apply("subtract", other, self)
+
+    def __mul__(self, other: Any) -> Tensor:
+        return _apply("multiply", self, other)
+
+    def __rmul__(self, other: Any) -> Tensor:
+        return _apply("multiply", other, self)
+
+    def __truediv__(self, other: Any) -> Tensor:
+        return _apply("divide", self, other)
+
+    def __rtruediv__(self, other: Any) -> Tensor:
+        return _apply("divide", other, self)
+
+    def __pow__(self, other: Any) -> Tensor:
+        return _apply("power", self, other)
+
+    def __neg__(self) -> Tensor:
+        return _apply("multiply", self, -1.0)
+
+    def __matmul__(self, other: Any) -> Tensor:
+        return _apply("matmul", self, other)
+
+    def __getitem__(self, rows: Any) -> Tensor:
+        return _apply("take", self, rows)
+
+
+#: Functions of ``nbnet.ops`` that Tensor's operators call, by name; filled by that package.
+operators: dict[str, Any] = {}
+
+
+def _apply(name: str, *args: Any) -> Tensor:
+    return operators[name](*args)  # type: ignore[no-any-return]
+
+
+class Parameter(Tensor):
+    """A tensor that is trained: a weight of a layer.
+
+    Parameters
+    ----------
+    value
+        Initial value, copied.
+    trainable
+        Whether optimizers change it.
+    name
+        For summaries and errors.
+    """
+
+    __slots__ = ("trainable",)
+
+    def __init__(self, value: Any, *, trainable: bool = True, name: str = "", dtype: Any = None) -> None:
+        data = np.array(value, dtype=dtype, order="C", copy=True)
+        if data.dtype not in (np.float32, np.float64):
+            if data.dtype.kind not in "fiub":
+                raise TypeError(f"value: a parameter holds real numbers, not {data.dtype}")
+            data = data.astype(np.float32)
+        super().__init__(data.shape, data.dtype, data, name=name, requires_grad=trainable)
+        self.trainable = trainable
+
+    def assign(self, value: Any) -> None:
+        """Overwrite the value in place; the shape must fit."""
+        value = np.asarray(value)
+        if value.shape != self.shape:
+            raise ValueError(f"value: {self.name or 'the parameter'} has shape {self.shape}, got {value.shape}")
+        self.numpy()[...] = value
+
+
+@dataclass(eq=False, slots=True)
+class Node:
+    """An op applied to tensors."""
+
+    op: Op
+    inputs: tuple[Tensor, ...]
+    outputs: tuple[Tensor, ...]
+    saved: tuple[Tensor, ...]
+    work: tuple[tuple[Shape, np.dtype[Any]], ...]
+    attributes: tuple[int, ...]
+    key: int
+    name: str
+    dtype: np.dtype[Any]
+
+    @property
+    def mask(self) -> Array | None:
+        """The recorded dropout mask as booleans, True = kept; None for a node that drops nothing."""
+        if self.op.mask is None:
+            return None
+        names = (*self.op.inputs, *self.op.outputs, *self.op.saves)
+        recorded = (*self.inputs, *self.outputs, *self.saved)[names.index(self.op.mask)]
+        return recorded.numpy().astype(bool)
+
+    @property
+    def scale(self) -> float | None:
+        """What kept units were multiplied by, ``1 / (1 - rate)``; None for a node that drops nothing."""
+        if self.op.mask is None:
+            return None
+        rate = self.inputs[self.op.inputs.index("rate")].item()
+        return 1.0 / (1.0 - rate) if rate < 1 else 0.0
+
+    def call(self) -> Call:
+        """The forward call."""
+        operands = (*self.inputs, *self.outputs, *self.saved)
+        written = tuple(range(len(self.inputs), len(operands)))
+        names = (*self.op.inputs, *self.op.outputs, *self.op.saves)
+        reuse = tuple((names.index(a), names.index(b)) for a, b in self.op.reuse.items() if a in names and b in names)
+        return Call(self.op.forward, operands, written, 0, self.key, self.attributes, self.name, self.dtype, reuse)
+
+    def __repr__(self) -> str:
+        return f"<Node {self.name} = {self.op.name}({', '.join(str(t.shape) for t in self.inputs)})>"
+
+
+@dataclass(frozen=True, eq=False, slots=True)
+class Call:
+    """One instruction before it has a place: a kernel and its operands.
+
+    ``accumulate`` is a bit field over operands; ``reuse`` lists pairs (written operand, read operand) that may share memory.
+    """
+
+    kernel: Kernel
+    operands: tuple[Tensor | None, ...]
+    written: tuple[int, ...]
+    accumulate: int
+    key: int
+    attributes: tuple[int, ...]
+    name: str
+    dtype: np.dtype[Any]
+    reuse: tuple[tuple[int, int], ...] = ()
+
+    def reads(self) -> Iterable[Tensor]:
+        """Operands whose value matters to the kernel."""
+        for k, tensor in enumerate(self.operands):
+            if tensor is not None and (k not in self.written or self.accumulate >> k & 1):
+                yield tensor
+
+    def writes(self) -> Iterable[Tensor]:
+        for k in self.written:
+            tensor = self.operands[k]
+            if tensor is not None:
+                yield tensor
+
+
+def topological(targets: Sequence[Tensor]) -> list[Node]:
+    """The nodes that the targets were computed by, each after those it depends on."""
+    order: list[Node] = []
+    seen: set[int] = set()
+    stack = [(t.node, False) for t in reversed(targets) if t.node is not None]
+    while stack:
+        node, done = stack.pop()
+        if done:
+            order.append(node)
+        elif id(node) not in seen:
+            seen.add(id(node))
+            stack.append((node, True))
+            stack.extend((t.node, False) for t in reversed(node.inputs) if t.node is not None)
+    return order
+
+
+def differentiate(
+    nodes: Sequence[Node], seeds: Mapping[Tensor, Tensor], sources: Iterable[Tensor], given: Mapping[Tensor, Tensor] | None = None
+) -> tuple[list[Call], dict[Tensor, Tensor]]:
+    """The backward calls of ``nodes`` (in forward order), and the gradient tensor of every tensor that got one.
+
+    Parameters
+    ----------
+    seeds
+        Gradients that are known: usually that of the loss, 1.
+    sources
+        Tensors whose gradients are wanted; what lies on no path to them is left out.
+    given
+        Places for gradients of sources that have one already: each is overwritten by its first contribution.
+    """
+    wanted = {id(t) for t in sources}
+    for node in nodes:
+        if any(id(t) in wanted for t in node.inputs):
+            wanted.update(id(t) for t in node.outputs)
+    given = given or {}
+    gradients: dict[Tensor, Tensor] = dict(seeds)
+    calls: list[Call] = []
+    for node in reversed(nodes):
+        if not any(t in gradients for t in node.outputs) or not any(id(t) in wanted for t in node.inputs):
+            continue
+        op = node.op
+        if op.backward is None:
+            raise TypeError(f"op {op.name!r} has no gradient, and one was asked for through node {node.name!r}")
+        operands = dict(zip((*op.inputs, *op.outputs, *op.saves), (*node.inputs, *node.outputs, *node.saved), strict=True))
+        operands |= {name: Tensor(shape, dtype) for name, (shape, dtype) in zip(op.work, node.work, strict=True)}
+        for name, tensor in zip(op.outputs, node.outputs, strict=True):
+            if tensor not in gradients:
+                gradients[tensor] = Tensor(tensor.shape, tensor.dtype, np.zeros(tensor.shape, tensor.dtype))
+            operands["d" + name] = gradients[tensor]
+        fresh: set[str] = set()
+        for name, tensor in zip(op.inputs, node.inputs, strict=True):
+            if id(tensor) in wanted and "d" + name in op.gradient:
+                if tensor not in gradients:
+                    gradients[tensor] = given.get(tensor) or Tensor(tensor.shape, tensor.dtype)
+                    fresh.add("d" + name)
+                operands["d" + name] = gradients[tensor]
+        out = {"d" + name for name in op.inputs}
+        written = tuple(k for k, name in enumerate(op.gradient) if name in out or name in op.work)
+        accumulate = sum(1 << k for k, name in enumerate(op.gradient) if name in out and name in operands and name not in fresh)
+        at = {name: k for k, name in enumerate(op.gradient)}
+        reuse = tuple((at[a], at[b]) for a, b in op.reuse.items() if a in at and b in at)
+        calls.append(
+            Call(op.backward, tuple(operands.get(name) for name in op.gradient), written, accumulate, node.key, node.attributes,
+                 node.name, node.dtype, reuse)
+        )  # fmt: skip
+    return calls, gradients
+
+
+__all__ = ["BYTE", "Call", "Node", "Parameter", "Tensor", "differentiate", "operators", "registry", "topological"]

@@ -1,0 +1,318 @@
+"""The compiled bodies of the intrinsics in ``nbnet/core/abi.py``. Imported only when something is compiled.
+
+Operands are reached through the raw pointer ``mem`` with ``carray``: views cut from an array object do not vectorise where
+element types mix, and slices of a reference-counted array cost atomics.
+"""
+
+# mypy: ignore-errors
+import platform
+
+from llvmlite import ir
+from numba import carray, njit, types
+from numba.core import cgutils
+from numba.extending import intrinsic
+
+from nbnet.core.layout import ACCUMULATE, ATTRIBUTES, FIRST_ROW, OPERANDS, SEED, WIDTH
+
+_inline = njit(error_model="numpy", inline="always")
+_ints = types.CPointer(types.int64)
+
+
+def parameters(function, dtype):
+    """The types of a compiled function's parameters."""
+    if function.kind == "kernel":
+        return types.CPointer(getattr(types, dtype.name)), _ints, types.int64
+    return (types.intp, _ints, _ints, types.int64, types.int64, types.int64, _ints, types.int64, types.int64)
+
+
+# ---- operands ------------------------------------------------------------------------------------------------
+
+
+def _pointer(element):
+    """An intrinsic: ``mem`` moved by a number of bytes, as a pointer to ``element`` (None: to mem's own type)."""
+
+    @intrinsic
+    def pointer(typing_context, mem, offset):
+        result = types.CPointer(element) if element is not None else mem
+
+        def codegen(context, builder, signature, args):
+            base, moved = args
+            start = builder.bitcast(base, ir.IntType(8).as_pointer())
+            return builder.bitcast(builder.gep(start, [moved]), context.get_value_type(result))
+
+        return result(mem, types.int64), codegen
+
+    return pointer
+
+
+_own, _byte, _int, _double = (_pointer(t) for t in (None, types.uint8, types.int64, types.float64))
+
+
+@_inline
+def mat(mem, ins, k):
+    o = OPERANDS + 3 * k
+    return carray(_own(mem, ins[o]), (ins[o + 1], ins[o + 2]))
+
+
+@_inline
+def vec(mem, ins, k):
+    o = OPERANDS + 3 * k
+    return carray(_own(mem, ins[o]), ins[o + 1] * ins[o + 2])
+
+
+@_inline
+def bytemat(mem, ins, k):
+    o = OPERANDS + 3 * k
+    return carray(_byte(mem, ins[o]), (ins[o + 1], ins[o + 2]))
+
+
+@_inline
+def bytevec(mem, ins, k):
+    o = OPERANDS + 3 * k
+    return carray(_byte(mem, ins[o]), ins[o + 1] * ins[o + 2])
+
+
+@_inline
+def intvec(mem, ins, k):
+    o = OPERANDS + 3 * k
+    return carray(_int(mem, ins[o]), ins[o + 1] * ins[o + 2])
+
+
+@_inline
+def doublevec(mem, ins, k):
+    o = OPERANDS + 3 * k
+    return carray(_double(mem, ins[o]), ins[o + 1] * ins[o + 2])
+
+
+def _typed_matrix(element):
+    pointer = _pointer(element)
+
+    @_inline
+    def typed(mem, ins, k):
+        o = OPERANDS + 3 * k
+        return carray(pointer(mem, ins[o]), (ins[o + 1], ins[o + 2]))
+
+    return typed
+
+
+mat_bool = _typed_matrix(types.uint8)
+mat_uint8, mat_uint16, mat_uint32, mat_uint64 = (_typed_matrix(getattr(types, f"uint{n}")) for n in (8, 16, 32, 64))
+mat_int8, mat_int16, mat_int32, mat_int64 = (_typed_matrix(getattr(types, f"int{n}")) for n in (8, 16, 32, 64))
+mat_float32, mat_float64 = _typed_matrix(types.float32), _typed_matrix(types.float64)
+
+
+@intrinsic
+def _stack(typing_context):
+    def codegen(context, builder, signature, args):
+        block = cgutils.alloca_once(builder, ir.ArrayType(ir.IntType(8), 256))
+        return builder.bitcast(block, ir.IntType(8).as_pointer())
+
+    return types.CPointer(types.uint8)(), codegen
+
+
+@_inline
+def scratch_bytes():
+    return carray(_stack(), 256)
+
+
+@_inline
+def present(ins, k):
+    return ins[OPERANDS + 3 * k + 1] > 0
+
+
+@_inline
+def accumulates(ins, k):
+    return (ins[ACCUMULATE] >> k) & 1 == 1
+
+
+@_inline
+def in_place(ins, j, k):
+    return ins[OPERANDS + 3 * j] == ins[OPERANDS + 3 * k]
+
+
+@_inline
+def attribute(ins, i):
+    return ins[ATTRIBUTES + i]
+
+
+@_inline
+def seed(ins):
+    return types.uint64(ins[SEED])
+
+
+@_inline
+def first_row(ins):
+    return ins[FIRST_ROW]
+
+
+# ---- bits ----------------------------------------------------------------------------------------------------
+
+
+def _bitcast(source, target):
+    @intrinsic
+    def cast(typing_context, value):
+        def codegen(context, builder, signature, args):
+            return builder.bitcast(args[0], context.get_value_type(target))
+
+        return target(source), codegen
+
+    return cast
+
+
+float32_bits, bits_float32 = _bitcast(types.float32, types.int32), _bitcast(types.int32, types.float32)
+float64_bits, bits_float64 = _bitcast(types.float64, types.int64), _bitcast(types.int64, types.float64)
+
+
+# ---- BLAS ----------------------------------------------------------------------------------------------------
+
+
+@intrinsic
+def _gemm(typing_context, transpose_a, transpose_b, m, n, k, a, lda, b, ldb, beta, c, ldc):
+    """Fortran sgemm or dgemm, chosen by the type of ``beta``; arguments by reference."""
+    real = beta
+    symbol = "nbnet_sgemm" if real == types.float32 else "nbnet_dgemm"
+    i = types.int64
+    signature = types.void(i, i, i, i, i, types.intp, i, types.intp, i, real, types.intp, i)
+
+    def codegen(context, builder, signature, args):
+        byte, integer, value = ir.IntType(8), ir.IntType(64), context.get_value_type(real)
+
+        def reference(kind, v):
+            cell = cgutils.alloca_once(builder, kind)
+            builder.store(builder.trunc(v, kind) if kind is byte else v, cell)
+            return cell
+
+        ta, tb, m, n, k, a, lda, b, ldb, beta, c, ldc = args
+        matrices = [builder.inttoptr(p, value.as_pointer()) for p in (a, b, c)]
+        call = [
+            reference(byte, ta),
+            reference(byte, tb),
+            *(reference(integer, v) for v in (m, n, k)),
+            reference(value, ir.Constant(value, 1.0)),
+            matrices[0],
+            reference(integer, lda),
+            matrices[1],
+            reference(integer, ldb),
+            reference(value, beta),
+            matrices[2],
+            reference(integer, ldc),
+        ]
+        function = cgutils.get_or_insert_function(builder.module, ir.FunctionType(ir.VoidType(), [v.type for v in call]), symbol)
+        builder.call(function, call)
+        return context.get_dummy_value()
+
+    return signature, codegen
+
+
+@_inline
+def matmul(a, transpose_a, b, transpose_b, c, accumulate):
+    """Row-major ``c (+)= op(a) @ op(b)``: Fortran sees every matrix transposed and swaps the factors."""
+    rows, columns = c.shape
+    inner = a.shape[0] if transpose_a else a.shape[1]
+    if rows > 0 and columns > 0:
+        beta = c.dtype.type(1 if accumulate else 0)
+        _gemm(
+            84 if transpose_b else 78,
+            84 if transpose_a else 78,
+            columns,
+            rows,
+            inner,
+            b.ctypes.data,
+            max(b.shape[1], 1),
+            a.ctypes.data,
+            max(a.shape[1], 1),
+            beta,
+            c.ctypes.data,
+            columns,
+        )
+
+
+# ---- the executor's three words ------------------------------------------------------------------------------
+
+
+@intrinsic
+def call_row(typing_context, mem, rows, index, step):
+    """Call the kernel whose address stands in row ``index`` with that row."""
+
+    def codegen(context, builder, signature, args):
+        mem, rows, index, step = args
+        row = builder.gep(rows, [builder.mul(index, ir.Constant(ir.IntType(64), WIDTH))])
+        byte = ir.IntType(8).as_pointer()
+        kind = ir.FunctionType(ir.VoidType(), [byte, row.type, ir.IntType(64)])
+        builder.call(builder.inttoptr(builder.load(row), kind.as_pointer()), [builder.inttoptr(mem, byte), row, step])
+        return context.get_dummy_value()
+
+    return types.void(types.intp, _ints, types.int64, types.int64), codegen
+
+
+_X86 = platform.machine().lower() in ("x86_64", "amd64", "i386", "i686")
+_FLUSH = 0x8040  # flush results to zero, and read denormals as zero
+
+
+def _control_word(builder, name, cell):
+    kind = ir.FunctionType(ir.VoidType(), [ir.IntType(8).as_pointer()])
+    builder.call(cgutils.get_or_insert_function(builder.module, kind, name), [builder.bitcast(cell, ir.IntType(8).as_pointer())])
+
+
+@intrinsic
+def flush_denormals(typing_context):
+    """Let this thread treat denormal numbers as zero; returns what to give to :func:`restore_denormals`."""
+
+    def codegen(context, builder, signature, args):
+        word = cgutils.alloca_once_value(builder, ir.Constant(ir.IntType(32), 0))
+        if not _X86:
+            return builder.load(word)
+        _control_word(builder, "llvm.x86.sse.stmxcsr", word)
+        before = builder.load(word)
+        builder.store(builder.or_(before, ir.Constant(ir.IntType(32), _FLUSH)), word)
+        _control_word(builder, "llvm.x86.sse.ldmxcsr", word)
+        return before
+
+    return types.int32(), codegen
+
+
+@intrinsic
+def restore_denormals(typing_context, before):
+    def codegen(context, builder, signature, args):
+        if _X86:
+            _control_word(builder, "llvm.x86.sse.ldmxcsr", cgutils.alloca_once_value(builder, args[0]))
+        return context.get_dummy_value()
+
+    return types.void(types.int32), codegen
+
+
+@intrinsic
+def _fetch_add(typing_context, cell, value):
+    def codegen(context, builder, signature, args):
+        return builder.atomic_rmw("add", args[0], args[1], "seq_cst")
+
+    return types.int64(_ints, types.int64), codegen
+
+
+@intrinsic
+def _load(typing_context, cell):
+    def codegen(context, builder, signature, args):
+        return builder.load_atomic(args[0], "acquire", 8)
+
+    return types.int64(_ints), codegen
+
+
+@intrinsic
+def _yield_thread(typing_context):
+    def codegen(context, builder, signature, args):
+        kind = ir.FunctionType(ir.IntType(32), [])
+        builder.call(cgutils.get_or_insert_function(builder.module, kind, "nbnet_yield"), [])
+        return context.get_dummy_value()
+
+    return types.void(), codegen
+
+
+@_inline
+def barrier(cell, arrivals):
+    """Wait until ``arrivals`` threads have passed here in all; spins a while, then gives the processor away."""
+    _fetch_add(cell, 1)
+    spins = 0
+    while _load(cell) < arrivals:
+        spins += 1
+        if spins > 2000:
+            _yield_thread()

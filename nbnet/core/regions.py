@@ -1,0 +1,64 @@
+"""Parameters in one block of memory, and how programs learn that parameters have moved."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+from nbnet.core.arena import ALIGNMENT, aligned
+from nbnet.core.graph import Parameter, Tensor
+from nbnet.core.program import address
+
+_moves = 0
+
+
+def moves() -> int:
+    """How often parameters have moved in this process: a linked program is valid as long as this stays the same."""
+    return _moves
+
+
+class Block:
+    """Parameters laid out one after the other, each at a multiple of 64 bytes.
+
+    Parameters
+    ----------
+    parameters
+        Of one dtype. They are moved: their data become views of ``flat``.
+    """
+
+    def __init__(self, parameters: Sequence[Parameter]) -> None:
+        global _moves
+        self.parameters = list(parameters)
+        dtypes = {p.dtype for p in self.parameters}
+        if len(dtypes) > 1:
+            raise TypeError(f"parameters: a model is trained in one dtype, got {sorted(map(str, dtypes))}")
+        self.dtype = dtypes.pop() if dtypes else Tensor((), "float32").dtype
+        self.starts: list[int] = []
+        self.size = 0
+        step = ALIGNMENT // self.dtype.itemsize
+        for p in self.parameters:
+            self.starts.append(self.size)
+            self.size += -(-p.size // step) * step
+        self.flat = Tensor((1, self.size), self.dtype, aligned(self.size, self.dtype).reshape(1, -1), name="parameters")
+        for p, start in zip(self.parameters, self.starts, strict=True):
+            place = self.flat.numpy()[0, start : start + p.size].reshape(p.shape)
+            place[...] = p.numpy()
+            p.data = place
+        _moves += 1
+
+    def holds(self, parameters: Sequence[Parameter]) -> bool:
+        """Whether these are the block's parameters, and still lie in it."""
+        base = address(self.flat.numpy())
+        return len(parameters) == len(self.parameters) and all(
+            p is q and address(q.numpy()) == base + start * self.dtype.itemsize
+            for p, q, start in zip(parameters, self.parameters, self.starts, strict=True)
+        )
+
+    def like(self, rows: int, name: str) -> Tensor:
+        """Zeros for ``rows`` values a parameter: shape (rows, size)."""
+        return Tensor((rows, self.size), self.dtype, aligned(rows * self.size, self.dtype).reshape(rows, -1), name=name)
+
+    def part(self, whole: Tensor, row: int, index: int) -> Tensor:
+        """Where parameter ``index`` lies in row ``row`` of something made by :meth:`like`."""
+        p, start = self.parameters[index], self.starts[index]
+        view = whole.numpy()[row, start : start + p.size].reshape(p.shape)
+        return Tensor(p.shape, self.dtype, view, name=f"{whole.name}/{p.name}")

@@ -1,0 +1,281 @@
+"""Applying ops: at once, recorded on a tape, or written down for a program."""
+
+from __future__ import annotations
+
+import threading
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from nbnet import random
+from nbnet.config import floatx, standardize_dtype
+from nbnet.core.graph import Node, Tensor, differentiate, topological
+from nbnet.core.op import Op
+from nbnet.core.program import run_call
+
+Array = NDArray[Any]
+
+
+class _State(threading.local):
+    def __init__(self) -> None:
+        self.recorders: list[Recorder] = []
+        self.scopes: list[str] = []
+
+
+_state = _State()
+
+
+class Recorder:
+    """Keeps the nodes of a forward pass in order, with unique names and keys."""
+
+    deferred = False
+
+    def __init__(self, masks: Mapping[str, Any] | None = None) -> None:
+        self.nodes: list[Node] = []
+        self._given = {} if masks is None else dict(masks)
+        self._names: dict[str, int] = {}
+        self._keys: dict[int, int] = {}
+
+    def __enter__(self) -> Any:
+        _state.recorders.append(self)
+        return self
+
+    def __exit__(self, *exc: object) -> None:
+        _state.recorders.remove(self)
+
+    def claim(self, name: str) -> str:
+        """``name``, or ``name:1``, ``name:2`` ... if it was used before."""
+        used = self._names.get(name, 0)
+        self._names[name] = used + 1
+        return f"{name}:{used}" if used else name
+
+    def occurrence(self, key: int) -> int:
+        """The key itself when first used in this pass, then others derived from it: a layer called twice draws anew."""
+        used = self._keys.get(key, 0)
+        self._keys[key] = used + 1
+        return random.derive(key, used) if used else key
+
+    def given_mask(self, name: str) -> Array | None:
+        """The mask to use instead of drawing one for the node of this name."""
+        return None if name not in self._given else np.asarray(self._given[name])
+
+
+class Trace(Recorder):
+    """Records ops without running them: how a program is written down."""
+
+    deferred = True
+
+
+class Tape(Recorder):
+    """Records ops as they run, for gradients, and for looking at what happened.
+
+    Parameters
+    ----------
+    masks
+        ``{name: array of bool}``: masks to use instead of drawing, by layer name; what ``tape.masks`` of another tape returned
+        replays that pass. A name that no dropout layer claims is an error when the tape is closed.
+    step
+        Number of the step whose random numbers to draw; compiled training numbers its steps from 0. By default each tape
+        draws numbers that no other used.
+
+    Examples
+    --------
+    >>> import nbnet as nb
+    >>> x = nb.Parameter([1.0, 2.0])
+    >>> with nb.Tape() as tape:
+    ...     y = nb.ops.sum(x * x)
+    >>> tape.gradient(y, x).numpy()
+    array([2., 4.], dtype=float32)
+    """
+
+    def __init__(self, masks: Mapping[str, Any] | None = None, step: int | None = None) -> None:
+        super().__init__(masks)
+        if step is not None and (not isinstance(step, (int, np.integer)) or step < 0):
+            raise ValueError(f"step: got {step!r}, wants an integer from 0")
+        self.step = random.next_draw() if step is None else int(step)
+
+    def __exit__(self, exc_type: object, *exc: object) -> None:
+        super().__exit__()
+        unused = set(self._given) - {node.name for node in self.nodes}
+        if exc_type is None and unused:
+            known = sorted(self.masks)
+            raise ValueError(f"masks: {sorted(unused)} name no dropout that ran on this tape; those that ran: {known}")
+
+    @property
+    def masks(self) -> dict[str, Array]:
+        """The recorded dropout masks by name of layer (or node): bool arrays, True = kept."""
+        return {node.name: mask for node in self.nodes if (mask := node.mask) is not None}
+
+    def gradient(self, target: Tensor, sources: Any) -> Any:
+        """Gradients of a target with respect to tensors.
+
+        Parameters
+        ----------
+        target
+            Tensor computed on this tape; if it is not a scalar, the gradient is that of its sum.
+        sources
+            A tensor, or a list, tuple or dict of them.
+
+        Returns
+        -------
+        The same structure; None in place of a source that the target does not depend on.
+        """
+        wanted = list(_flatten(sources))
+        found = _gradients(self.nodes, target, wanted, None)
+        return _restructure(sources, found)
+
+
+def recorder() -> Recorder | None:
+    """The innermost recorder at work in this thread."""
+    return _state.recorders[-1] if _state.recorders else None
+
+
+@contextmanager
+def paused() -> Iterator[None]:
+    """Run ops at once and record nothing, whatever recorder is at work."""
+    held, _state.recorders = _state.recorders, []
+    try:
+        yield
+    finally:
+        _state.recorders = held
+
+
+@contextmanager
+def scope(name: str) -> Iterator[None]:
+    """Ops applied inside are named after a layer."""
+    _state.scopes.append(name)
+    try:
+        yield
+    finally:
+        _state.scopes.pop()
+
+
+def tensor(value: Any, dtype: Any = None, name: str = "") -> Tensor:
+    """A tensor that holds a value: an array, a list, a number or a tensor.
+
+    Integers and booleans become floats of the framework's default dtype (labels and indices have functions of their own).
+    """
+    if isinstance(value, Tensor):
+        return value
+    array = np.asarray(value)
+    if array.dtype.kind not in "fiub":
+        raise TypeError(f"value: a tensor holds real numbers, got dtype {array.dtype}")
+    if dtype is None:
+        dtype = array.dtype if array.dtype in (np.float32, np.float64) and isinstance(value, (np.ndarray, np.generic)) else floatx()
+    return Tensor(array.shape, dtype, np.array(array, standardize_dtype(dtype), order="C"), name=name)
+
+
+def tensors(*values: Any) -> tuple[Tensor, ...]:
+    """Tensors of one dtype: numbers and lists take that of the tensors beside them."""
+    dtype = next((v.dtype for v in values if isinstance(v, Tensor) and v.dtype.kind == "f"), None)
+    if dtype is None:
+        dtype = next((v.dtype for v in values if isinstance(v, np.ndarray) and v.dtype in (np.float32, np.float64)), None)
+    return tuple(tensor(v, dtype) for v in values)
+
+
+def node_name(default: str) -> str:
+    """A unique name for the next node: that of the layer being called, else the op's."""
+    base = "/".join(_state.scopes) or default
+    active = recorder()
+    return active.claim(base) if active is not None else base
+
+
+def apply(op: Op, *inputs: Tensor, name: str = "", key: int | None = None, **attributes: Any) -> Any:
+    """Apply an op to tensors; returns its output, or a tuple of them.
+
+    Parameters
+    ----------
+    name
+        The node's name; by default that of the layer being called, else the op's, made unique.
+    key
+        For ops that draw: 64-bit key; by default a new one.
+    attributes
+        For the op's ``infer`` and ``encode``.
+    """
+    floats = {t.dtype for t in inputs if t.dtype.kind == "f"}
+    if len(floats) != 1:
+        kinds = ", ".join(f"{n} {t.dtype}" for n, t in zip(op.inputs, inputs, strict=True))
+        raise TypeError(f"{op.name}: wants inputs of one float dtype, got {kinds}")
+    dtype = floats.pop()
+    specs = op.infer(*inputs, **attributes)
+    made = [Tensor(spec.shape, spec.dtype or dtype) for spec in specs]
+    outputs, saved = tuple(made[: len(op.outputs)]), tuple(made[len(op.outputs) : len(op.outputs) + len(op.saves)])
+    work = tuple((t.shape, t.dtype) for t in made[len(op.outputs) + len(op.saves) :])
+    encoded = op.encode(*inputs, **attributes) if op.encode else ()
+    active = recorder()
+    if not op.random:
+        key = 0
+    else:
+        key = random.next_key() if key is None else key
+        key = active.occurrence(key) if active is not None else key
+    node = Node(op, inputs, outputs, saved, work, encoded, key, name or node_name(op.name), dtype)
+    differentiable = any(t.requires_grad for t in inputs)
+    for t in outputs:
+        t.requires_grad = differentiable and op.backward is not None
+    if active is None or not active.deferred:
+        for t in (*outputs, *saved):
+            t.data = np.empty(t.shape, t.dtype)
+        run_call(node.call(), active.step if isinstance(active, Tape) else random.next_draw() if op.random else 0)
+    if active is not None or differentiable:
+        for t in outputs:
+            t.node = node
+    if active is not None:
+        active.nodes.append(node)
+    return outputs[0] if len(outputs) == 1 else outputs
+
+
+def _gradients(nodes: Sequence[Node], target: Tensor, sources: Sequence[Tensor], seed: Any) -> list[Tensor | None]:
+    """Gradients of the target, by running the backward calls one by one."""
+    if target.data is None:
+        raise ValueError("target: has no value; it was not computed on a tape")
+    start = np.ones(target.shape, target.dtype) if seed is None else np.array(seed, target.dtype)
+    if start.shape != target.shape:
+        raise ValueError(f"gradient: has shape {start.shape}, the tensor {target.shape}")
+    calls, gradients = differentiate(nodes, {target: Tensor(target.shape, target.dtype, start)}, sources)
+    for call in calls:
+        for t in call.operands:
+            if t is not None and t.data is None:
+                t.data = np.empty(t.shape, t.dtype)
+        run_call(call, 0)
+    return [gradients.get(t) for t in sources]
+
+
+def backward(target: Tensor, seed: Any = None) -> None:
+    """Add gradients to ``.grad`` of the leaves: see :meth:`nbnet.Tensor.backward`."""
+    nodes = topological([target])
+    leaves = list(dict.fromkeys(t for node in nodes for t in node.inputs if t.requires_grad and t.node is None))
+    if not leaves:
+        raise ValueError("backward: the tensor depends on nothing that requires a gradient")
+    for leaf, gradient in zip(leaves, _gradients(nodes, target, leaves, seed), strict=True):
+        if gradient is not None and leaf.grad is not None:
+            leaf.grad.numpy()[...] += gradient.numpy()
+        elif gradient is not None:
+            leaf.grad = gradient
+
+
+def _flatten(structure: Any) -> Iterator[Tensor]:
+    if isinstance(structure, Mapping):
+        structure = list(structure.values())
+    if isinstance(structure, (list, tuple)):
+        for item in structure:
+            yield from _flatten(item)
+    elif isinstance(structure, Tensor):
+        yield structure
+    else:
+        raise TypeError(f"sources: wants tensors, got {type(structure).__name__}")
+
+
+def _restructure(structure: Any, found: list[Tensor | None]) -> Any:
+    remaining = iter(found)
+
+    def build(part: Any) -> Any:
+        if isinstance(part, Mapping):
+            return {k: build(v) for k, v in part.items()}
+        if isinstance(part, (list, tuple)):
+            return type(part)(build(v) for v in part)
+        return next(remaining)
+
+    return build(structure)

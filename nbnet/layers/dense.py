@@ -1,0 +1,91 @@
+"""``activation(x @ kernel + bias)``."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+
+from nbnet import activations, initializers
+from nbnet.core.graph import Tensor
+from nbnet.layers.layer import Layer, Shape
+from nbnet.ops.dense import dense
+
+
+class Dense(Layer):
+    """A fully connected layer.
+
+    Parameters
+    ----------
+    units
+        Size of the output, above 0.
+    activation
+        Name or function; None for none.
+    use_bias
+        Whether to add a bias.
+    kernel_initializer, bias_initializer
+        Names or initializers.
+    **kwargs
+        ``name``, ``trainable``, ``dtype``, ``input_shape`` (see :class:`Layer`).
+
+    Raises
+    ------
+    ValueError
+        If units is not a positive integer, or a name is not known.
+
+    Examples
+    --------
+    >>> import nbnet as nb
+    >>> layer = nb.layers.Dense(2, activation="relu", kernel_initializer="ones")
+    >>> layer([[1.0, 2.0, -4.0]]).numpy()
+    array([[0., 0.]], dtype=float32)
+    >>> [w.shape for w in layer.get_weights()]
+    [(3, 2), (2,)]
+    """
+
+    def __init__(
+        self,
+        units: int,
+        activation: Any = None,
+        use_bias: bool = True,
+        kernel_initializer: Any = "glorot_uniform",
+        bias_initializer: Any = "zeros",
+        **kwargs: Any,
+    ) -> None:
+        super().__init__(**kwargs)
+        self.units = positive_integer(units, "units")
+        self.activation = activations.get(activation)
+        self.use_bias = bool(use_bias)
+        self.kernel_initializer = initializers.get(kernel_initializer)
+        self.bias_initializer = initializers.get(bias_initializer)
+
+    def build(self, input_shape: Shape) -> None:
+        width = input_shape[-1]
+        if len(input_shape) < 2 or width is None:
+            raise ValueError(f"{self.name}: wants inputs (batch, ..., features) with a known last axis, got {input_shape}")
+        self.kernel = self.add_weight((width, self.units), self.kernel_initializer, name="kernel")
+        if self.use_bias:
+            self.bias = self.add_weight((self.units,), self.bias_initializer, name="bias")
+        else:
+            self.bias = Tensor((self.units,), self.dtype, np.zeros(self.units, self.dtype), name="no_bias")  # type: ignore[assignment]
+
+    def call(self, x: Tensor) -> Tensor:
+        if x.shape[-1] != self.kernel.shape[0]:
+            raise ValueError(f"{self.name}: was built for {self.kernel.shape[0]} features, got an input of shape {x.shape}")
+        return self.activation(dense(x, self.kernel, self.bias))
+
+    def get_config(self) -> dict[str, Any]:
+        return super().get_config() | {
+            "units": self.units,
+            "activation": activations.name_of(self.activation),
+            "use_bias": self.use_bias,
+            "kernel_initializer": initializers.serialize(self.kernel_initializer),
+            "bias_initializer": initializers.serialize(self.bias_initializer),
+        }
+
+
+def positive_integer(value: Any, name: str) -> int:
+    """An integer above 0."""
+    if isinstance(value, bool) or not isinstance(value, (int, np.integer)) or value <= 0:
+        raise ValueError(f"{name}: wants an integer above 0, got {value!r}")
+    return int(value)

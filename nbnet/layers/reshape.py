@@ -1,0 +1,63 @@
+"""Layers that only change the shape of a sample."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from math import prod
+from typing import Any
+
+from nbnet.core.graph import Tensor
+from nbnet.layers.layer import Layer
+from nbnet.ops.reshape import reshape
+
+
+class Flatten(Layer):
+    """Makes a vector of each sample.
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> import nbnet as nb
+    >>> nb.layers.Flatten()(np.zeros((2, 3, 4))).shape
+    (2, 12)
+    """
+
+    def call(self, x: Tensor) -> Tensor:
+        return x if x.ndim == 2 else reshape(x, (x.shape[0], prod(x.shape[1:])))
+
+
+class Reshape(Layer):
+    """Gives each sample another shape.
+
+    Parameters
+    ----------
+    target_shape
+        Shape of a sample; one -1 stands for what is left.
+
+    Raises
+    ------
+    ValueError
+        If the sizes do not match.
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> import nbnet as nb
+    >>> nb.layers.Reshape((3, -1))(np.zeros((2, 12))).shape
+    (2, 3, 4)
+    """
+
+    def __init__(self, target_shape: Sequence[int], **kwargs: Any) -> None:
+        super().__init__(**kwargs)
+        self.target_shape = tuple(int(n) for n in target_shape)
+
+    def call(self, x: Tensor) -> Tensor:
+        known = prod(n for n in self.target_shape if n != -1)
+        left = prod(x.shape[1:]) // max(known, 1)
+        shape = tuple(left if n == -1 else n for n in self.target_shape)
+        if self.target_shape.count(-1) > 1 or prod(shape) != prod(x.shape[1:]):
+            raise ValueError(f"target_shape: {self.target_shape} does not fit samples of shape {x.shape[1:]}")
+        return reshape(x, (x.shape[0], *shape))
+
+    def get_config(self) -> dict[str, Any]:
+        return super().get_config() | {"target_shape": self.target_shape}

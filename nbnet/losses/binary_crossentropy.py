@@ -1,0 +1,92 @@
+"""``-t log(p) - (1 - t) log(1 - p)``, mean over the last axis; from probabilities p or from logits z with ``p = sigmoid(z)``."""
+
+from __future__ import annotations
+
+from typing import Any, ClassVar
+
+from nbnet.core.abi import device
+from nbnet.core.graph import Tensor
+from nbnet.core.math import exp, log, log1p, sigmoid
+from nbnet.core.tape import apply, tensors
+from nbnet.losses.loss import Loss, before
+from nbnet.losses.pairwise import pairwise
+from nbnet.ops.sigmoid import SIGMOID
+
+# As in Keras, probabilities are clipped to [EPSILON, 1 - EPSILON] before the logarithm.
+EPSILON = 1e-7
+
+
+@device
+def _smooth(t: Any, a: Any) -> Any:
+    return t * (1.0 - a) + 0.5 * a
+
+
+@device
+def _f(p: Any, t: Any, a: Any) -> Any:
+    s, q = _smooth(t, a), min(max(p, EPSILON), 1.0 - EPSILON)
+    return -s * log(q) - (1.0 - s) * log(1.0 - q)
+
+
+@device
+def _df(p: Any, t: Any, a: Any) -> Any:
+    q = min(max(p, EPSILON), 1.0 - EPSILON)
+    d = (q - _smooth(t, a)) / (q * (1.0 - q))
+    return d if p == q else 0.0
+
+
+@device
+def _f_logits(z: Any, t: Any, a: Any) -> Any:
+    return max(z, 0.0) - z * _smooth(t, a) + log1p(exp(-abs(z)))
+
+
+@device
+def _df_logits(z: Any, t: Any, a: Any) -> Any:
+    return sigmoid(z) - _smooth(t, a)
+
+
+BINARY_CROSSENTROPY = pairwise("binary_crossentropy", _f, _df)
+BINARY_CROSSENTROPY_LOGITS = pairwise("binary_crossentropy_logits", _f_logits, _df_logits)
+
+
+class BinaryCrossentropy(Loss):
+    """Cross-entropy of independent yes-or-no targets.
+
+    Parameters
+    ----------
+    from_logits
+        Whether predictions are logits. A sigmoid right before the loss is recognised and treated as logits.
+    label_smoothing
+        In [0, 1]: targets are moved by this share towards 0.5.
+
+    Raises
+    ------
+    ValueError
+        If label_smoothing lies outside [0, 1].
+
+    Examples
+    --------
+    >>> import nbnet as nb
+    >>> round(nb.losses.BinaryCrossentropy()([[1.0, 0.0]], [[0.5, 0.5]]).item(), 4)
+    0.6931
+    """
+
+    name: ClassVar[str] = "binary_crossentropy"
+
+    def __init__(self, from_logits: bool = False, label_smoothing: float = 0.0) -> None:
+        self.from_logits = bool(from_logits)
+        self.label_smoothing = check_smoothing(label_smoothing)
+
+    def losses(self, y_true: Tensor, y_pred: Tensor) -> Tensor:
+        logits = y_pred if self.from_logits else before(y_pred, SIGMOID.op)
+        op = BINARY_CROSSENTROPY if logits is None else BINARY_CROSSENTROPY_LOGITS
+        return apply(op, *tensors(y_pred if logits is None else logits, y_true, self.label_smoothing))  # type: ignore[no-any-return]
+
+    def get_config(self) -> dict[str, Any]:
+        return {"from_logits": self.from_logits, "label_smoothing": self.label_smoothing}
+
+
+def check_smoothing(value: float) -> float:
+    """Label smoothing as a float in [0, 1]."""
+    if not 0 <= value <= 1:
+        raise ValueError(f"label_smoothing: wants a number in [0, 1], got {value!r}")
+    return float(value)

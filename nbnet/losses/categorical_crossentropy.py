@@ -1,0 +1,139 @@
+"""``-sum_j t[j] log(p[j])``, from probabilities p or from logits z with ``p = softmax(z)``."""
+
+from __future__ import annotations
+
+from typing import Any, ClassVar
+
+from nbnet.core.abi import accumulates, device, kernel, mat, vec
+from nbnet.core.graph import Tensor
+from nbnet.core.math import log
+from nbnet.core.op import Op, Spec, register
+from nbnet.core.tape import apply, tensors
+from nbnet.losses.binary_crossentropy import EPSILON, check_smoothing
+from nbnet.losses.loss import Loss, before
+from nbnet.losses.pairwise import infer_rows
+from nbnet.ops.softmax import SOFTMAX, log_norms, softmax_rows
+
+
+@kernel
+def logits_forward(mem: Any, ins: Any, step: Any) -> None:
+    z, t, a, y, p = mat(mem, ins, 0), mat(mem, ins, 1), vec(mem, ins, 2)[0], vec(mem, ins, 3), mat(mem, ins, 4)
+    even = a / z.dtype.type(z.shape[1])
+    softmax_rows(z, p, vec(mem, ins, 4))
+    log_norms(z, p, y)
+    for i in range(z.shape[0]):
+        norm, total = y[i], 0.0
+        for j in range(z.shape[1]):
+            total += (t[i, j] * (1.0 - a) + even) * (norm - z[i, j])
+        y[i] = total
+
+
+@kernel
+def logits_backward(mem: Any, ins: Any, step: Any) -> None:
+    p, t, a, dy, dz = mat(mem, ins, 0), mat(mem, ins, 1), vec(mem, ins, 2)[0], vec(mem, ins, 3), mat(mem, ins, 4)
+    even, add = a / p.dtype.type(p.shape[1]), accumulates(ins, 4)
+    for i in range(p.shape[0]):
+        total = 0.0
+        for j in range(p.shape[1]):
+            total += t[i, j] * (1.0 - a) + even
+        for j in range(p.shape[1]):
+            d = dy[i] * (p[i, j] * total - (t[i, j] * (1.0 - a) + even))
+            dz[i, j] = dz[i, j] + d if add else d
+
+
+@device
+def _clip(q: Any) -> Any:
+    return min(max(q, EPSILON), 1.0 - EPSILON)
+
+
+@kernel
+def probabilities_forward(mem: Any, ins: Any, step: Any) -> None:
+    p, t, a, y = mat(mem, ins, 0), mat(mem, ins, 1), vec(mem, ins, 2)[0], vec(mem, ins, 3)
+    even = a / p.dtype.type(p.shape[1])
+    for i in range(p.shape[0]):
+        total, whole = 0.0, 0.0
+        for j in range(p.shape[1]):
+            whole += p[i, j]
+        for j in range(p.shape[1]):
+            total -= (t[i, j] * (1.0 - a) + even) * log(_clip(p[i, j] / whole))
+        y[i] = total
+
+
+@kernel
+def probabilities_backward(mem: Any, ins: Any, step: Any) -> None:
+    p, t, a, dy, dp = mat(mem, ins, 0), mat(mem, ins, 1), vec(mem, ins, 2)[0], vec(mem, ins, 3), mat(mem, ins, 4)
+    even, add = a / p.dtype.type(p.shape[1]), accumulates(ins, 4)
+    for i in range(p.shape[0]):
+        whole, through = 0.0, 0.0
+        for j in range(p.shape[1]):
+            whole += p[i, j]
+        for j in range(p.shape[1]):
+            q = p[i, j] / whole
+            if _clip(q) == q:
+                through += t[i, j] * (1.0 - a) + even
+        for j in range(p.shape[1]):
+            q = p[i, j] / whole
+            own = (t[i, j] * (1.0 - a) + even) / q if _clip(q) == q else 0.0
+            d = dy[i] * (through - own) / whole
+            dp[i, j] = dp[i, j] + d if add else d
+
+
+CATEGORICAL_CROSSENTROPY_LOGITS = register(
+    Op(
+        "categorical_crossentropy_logits",
+        logits_forward,
+        ("z", "t", "a"),
+        saves=("p",),
+        infer=lambda z, t, a: (*infer_rows(z, t), Spec(z.shape)),
+        backward=logits_backward,
+        gradient=("p", "t", "a", "dy", "dz"),
+        reuse={"dz": "p"},
+    )
+)
+CATEGORICAL_CROSSENTROPY = register(
+    Op(
+        "categorical_crossentropy",
+        probabilities_forward,
+        ("z", "t", "a"),
+        infer=infer_rows,
+        backward=probabilities_backward,
+        gradient=("z", "t", "a", "dy", "dz"),
+    )
+)
+
+
+class CategoricalCrossentropy(Loss):
+    """Cross-entropy of one-hot targets (or of any distribution over classes).
+
+    Parameters
+    ----------
+    from_logits
+        Whether predictions are logits. A softmax right before the loss is recognised and treated as logits.
+    label_smoothing
+        In [0, 1]: targets are moved by this share towards the even distribution.
+
+    Raises
+    ------
+    ValueError
+        If label_smoothing lies outside [0, 1].
+
+    Examples
+    --------
+    >>> import nbnet as nb
+    >>> round(nb.losses.CategoricalCrossentropy()([[0.0, 1.0]], [[0.5, 0.5]]).item(), 4)
+    0.6931
+    """
+
+    name: ClassVar[str] = "categorical_crossentropy"
+
+    def __init__(self, from_logits: bool = False, label_smoothing: float = 0.0) -> None:
+        self.from_logits = bool(from_logits)
+        self.label_smoothing = check_smoothing(label_smoothing)
+
+    def losses(self, y_true: Tensor, y_pred: Tensor) -> Tensor:
+        logits = y_pred if self.from_logits else before(y_pred, SOFTMAX)
+        op = CATEGORICAL_CROSSENTROPY if logits is None else CATEGORICAL_CROSSENTROPY_LOGITS
+        return apply(op, *tensors(y_pred if logits is None else logits, y_true, self.label_smoothing))  # type: ignore[no-any-return]
+
+    def get_config(self) -> dict[str, Any]:
+        return {"from_logits": self.from_logits, "label_smoothing": self.label_smoothing}

@@ -1,0 +1,40 @@
+"""``mean((y_true - y_pred)**2)`` over the last axis."""
+
+from __future__ import annotations
+
+from typing import Any, ClassVar
+
+from nbnet.core.abi import device
+from nbnet.core.graph import Tensor
+from nbnet.core.tape import apply, tensors
+from nbnet.losses.loss import Loss
+from nbnet.losses.pairwise import pairwise
+
+
+@device
+def _f(z: Any, t: Any, a: Any) -> Any:
+    return (z - t) * (z - t)
+
+
+@device
+def _df(z: Any, t: Any, a: Any) -> Any:
+    return 2.0 * (z - t)
+
+
+MEAN_SQUARED_ERROR = pairwise("mean_squared_error", _f, _df)
+
+
+class MeanSquaredError(Loss):
+    """Mean of squared differences.
+
+    Examples
+    --------
+    >>> import nbnet as nb
+    >>> nb.losses.MeanSquaredError()([[0.0, 1.0]], [[1.0, 1.0]]).item()
+    0.5
+    """
+
+    name: ClassVar[str] = "mean_squared_error"
+
+    def losses(self, y_true: Tensor, y_pred: Tensor) -> Tensor:
+        return apply(MEAN_SQUARED_ERROR, *tensors(y_pred, y_true, 0.0))  # type: ignore[no-any-return]

@@ -1,0 +1,118 @@
+"""How many predictions are right: ops without a gradient, and the metrics made of them."""
+
+from __future__ import annotations
+
+from typing import Any, ClassVar
+
+from nbnet.core.abi import device, intvec, kernel, mat, vec
+from nbnet.core.graph import Tensor
+from nbnet.core.op import Op, Spec, register
+from nbnet.core.tape import apply, tensors
+from nbnet.losses.loss import labels
+from nbnet.losses.pairwise import infer_rows
+from nbnet.metrics.metric import Metric
+
+
+@device
+def _largest(x: Any) -> Any:
+    """Index of the largest element, the first of equals."""
+    best = 0
+    for j in range(1, x.size):
+        if x[j] > x[best]:
+            best = j
+    return best
+
+
+@kernel
+def sparse_categorical_accuracy(mem: Any, ins: Any, step: Any) -> None:
+    z, t, y = mat(mem, ins, 0), intvec(mem, ins, 1), vec(mem, ins, 2)
+    for i in range(z.shape[0]):
+        y[i] = 1.0 if _largest(z[i]) == t[i] else 0.0
+
+
+@kernel
+def categorical_accuracy(mem: Any, ins: Any, step: Any) -> None:
+    z, t, y = mat(mem, ins, 0), mat(mem, ins, 1), vec(mem, ins, 2)
+    for i in range(z.shape[0]):
+        y[i] = 1.0 if _largest(z[i]) == _largest(t[i]) else 0.0
+
+
+@kernel
+def binary_accuracy(mem: Any, ins: Any, step: Any) -> None:
+    z, t, threshold, y = mat(mem, ins, 0), mat(mem, ins, 1), vec(mem, ins, 2)[0], vec(mem, ins, 3)
+    for i in range(z.shape[0]):
+        right = 0.0
+        for j in range(z.shape[1]):
+            right += 1.0 if (z[i, j] > threshold) == (t[i, j] > 0.5) else 0.0
+        y[i] = right / z.dtype.type(z.shape[1])
+
+
+def _infer_labels(z: Tensor, t: Tensor) -> tuple[Spec, ...]:
+    if t.shape != z.shape[:-1]:
+        raise ValueError(f"y_true: predictions have shape {z.shape}, so labels must have {z.shape[:-1]}; got {t.shape}")
+    return (Spec(t.shape),)
+
+
+SPARSE_CATEGORICAL_ACCURACY = register(
+    Op("sparse_categorical_accuracy", sparse_categorical_accuracy, ("z", "t"), infer=_infer_labels)
+)
+CATEGORICAL_ACCURACY = register(Op("categorical_accuracy", categorical_accuracy, ("z", "t"), infer=infer_rows))
+BINARY_ACCURACY = register(Op("binary_accuracy", binary_accuracy, ("z", "t", "threshold"), infer=infer_rows))
+
+
+class SparseCategoricalAccuracy(Metric):
+    """Share of samples whose largest prediction is that of the labelled class.
+
+    Examples
+    --------
+    >>> import nbnet as nb
+    >>> nb.metrics.SparseCategoricalAccuracy()([1, 0], [[0.2, 0.8], [0.1, 0.9]])
+    0.5
+    """
+
+    name: str = "sparse_categorical_accuracy"
+    sparse: ClassVar[bool] = True
+
+    def values(self, y_true: Tensor, y_pred: Tensor) -> Tensor:
+        return apply(SPARSE_CATEGORICAL_ACCURACY, y_pred, labels(y_true))  # type: ignore[no-any-return]
+
+
+class CategoricalAccuracy(Metric):
+    """Share of samples whose largest prediction is where the target is largest.
+
+    Examples
+    --------
+    >>> import nbnet as nb
+    >>> nb.metrics.CategoricalAccuracy()([[0.0, 1.0]], [[0.2, 0.8]])
+    1.0
+    """
+
+    name: str = "categorical_accuracy"
+
+    def values(self, y_true: Tensor, y_pred: Tensor) -> Tensor:
+        return apply(CATEGORICAL_ACCURACY, *tensors(y_pred, y_true))  # type: ignore[no-any-return]
+
+
+class BinaryAccuracy(Metric):
+    """Share of outputs on the right side of the threshold.
+
+    Parameters
+    ----------
+    threshold
+        Predictions above it count as 1.
+
+    Examples
+    --------
+    >>> import nbnet as nb
+    >>> nb.metrics.BinaryAccuracy()([[1.0], [0.0]], [[0.8], [0.9]])
+    0.5
+    """
+
+    name: str = "binary_accuracy"
+
+    def __init__(self, name: str | None = None, threshold: float = 0.5) -> None:
+        super().__init__(name)
+        self.threshold = float(threshold)
+
+    def values(self, y_true: Tensor, y_pred: Tensor) -> Tensor:
+        return apply(BINARY_ACCURACY, *tensors(y_pred, y_true, self.threshold))  # type: ignore[no-any-return]

@@ -1,0 +1,236 @@
+"""From a model to programs: training, evaluation and prediction of a batch of so many rows."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from nbnet.core import feed, layout, regions
+from nbnet.core.graph import Call, Node, Tensor, differentiate, topological
+from nbnet.core.op import INT
+from nbnet.core.program import Linked, Program, address, lower
+from nbnet.core.tape import Trace
+from nbnet.ops.fusion import fuse
+
+if TYPE_CHECKING:
+    from nbnet.losses import Loss
+    from nbnet.metrics import Metric
+    from nbnet.models.model import Model
+    from nbnet.optimizers import Optimizer
+
+Array = NDArray[Any]
+
+#: Multiply-adds in a slice below which another thread costs more than it gives (two meetings a step, smaller products).
+SLICE_WORK = 400_000
+
+
+def processors() -> int:
+    """Processors this process may use; ``NBNET_NUM_THREADS`` lowers it."""
+    available = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
+    wanted = os.environ.get("NBNET_NUM_THREADS", "")
+    return max(1, min(available, int(wanted))) if wanted.isdigit() else available
+
+
+def cut(rows: int, slices: int) -> list[int]:
+    """Bounds of slices, as even as can be."""
+    return [rows * t // slices for t in range(slices + 1)]
+
+
+@dataclass(frozen=True)
+class Source:
+    """What a program reads from: shape of a row, and dtype in memory."""
+
+    shape: tuple[int, ...]
+    dtype: np.dtype[Any]
+
+    @classmethod
+    def of(cls, array: Array) -> Source:
+        return cls(array.shape[1:], array.dtype)
+
+
+@dataclass(eq=False)
+class Batch:
+    """A linked program for batches of ``rows`` rows, and the places where arrays are bound to it."""
+
+    linked: Linked
+    rows: int
+    slots: dict[str, Tensor]
+    cursor: Array
+    sums: Array
+    moves: int = field(default_factory=regions.moves)
+    seconds: float = 0.0
+    bound: dict[str, Array] = field(default_factory=dict)
+
+    def bind(self, **arrays: Array) -> None:
+        """Let the program read or write these arrays (n, ...); they are kept alive as long as they are bound."""
+        for name, array in arrays.items():
+            if self.bound.get(name) is array:
+                continue
+            offset = address(array) - self.linked.mem
+            for row, operand in self.places[name]:
+                self.linked.rows[row, layout.OPERANDS + 3 * operand] = offset
+            self.bound[name] = array
+
+    def __post_init__(self) -> None:
+        calls = self.linked.program.calls
+        self.places = {
+            name: [(i, k) for i, call in enumerate(calls) for k, t in enumerate(call.operands) if t is slot]
+            for name, slot in self.slots.items()
+        }
+
+
+class Builder:
+    """Writes programs for a model."""
+
+    def __init__(self, model: Model) -> None:
+        self.model = model
+        self.dtype = model.compute_dtype
+
+    def train(
+        self, rows: int, x: Source, y: Source, weighted: bool, loss: Loss, metrics: Sequence[Metric], optimizer: Optimizer
+    ) -> Batch:
+        """Gather, forward, backward, update."""
+        block = optimizer.build(self.model.trainable_weights)
+        one = Tensor((), self.dtype, np.ones((), self.dtype), name="one")
+
+        def build(slices: int) -> Batch | None:
+            feeds = _Feeds(self.dtype, rows, slices, {"x": x, "y": y} | ({"w": Source((), self.dtype)} if weighted else {}), True)
+            gradients = block.like(slices, "gradients")
+            sums = np.zeros((slices, 1 + len(metrics), 2))
+            work, update = [], []
+            bounds = cut(block.size, slices)
+            for t in range(slices):
+                value, watched, nodes = self._forward(feeds, t, loss, metrics, training=True)
+                if slices > 1 and any(node.op.whole_batch for node in nodes):
+                    return None
+                given = {p: block.part(gradients, t, i) for i, p in enumerate(block.parameters)}
+                backward, _ = differentiate(nodes, {value: one}, block.parameters, given)
+                watch = _watch(value, watched, sums[t], rows, feeds.count(t))
+                work.append([*feeds.gathers(t), *(node.call() for node in nodes), *watch, *backward])
+                update.append([optimizer.update(gradients, bounds[t], bounds[t + 1])])
+            update[0].append(feeds.advance())
+            return feeds.batch([work, update], sums)
+
+        return self._sliced(rows, 3, build)
+
+    def evaluate(self, rows: int, x: Source, y: Source, weighted: bool, loss: Loss, metrics: Sequence[Metric]) -> Batch:
+        """Gather, forward without dropout, sums of loss and metrics."""
+
+        def build(slices: int) -> Batch | None:
+            feeds = _Feeds(self.dtype, rows, slices, {"x": x, "y": y} | ({"w": Source((), self.dtype)} if weighted else {}), False)
+            sums = np.zeros((slices, 1 + len(metrics), 2))
+            work = []
+            for t in range(slices):
+                value, watched, nodes = self._forward(feeds, t, loss, metrics, training=False)
+                watch = _watch(value, watched, sums[t], rows, feeds.count(t))
+                work.append([*feeds.gathers(t), *(node.call() for node in nodes), *watch])
+            return feeds.batch([work, [[feeds.advance()], *([] for _ in range(slices - 1))]], sums)
+
+        return self._sliced(rows, 1, build)
+
+    def predict(self, rows: int, x: Source) -> Batch:
+        """Gather, forward without dropout, store."""
+        out = Tensor((1, 1), self.dtype, np.zeros((1, 1), self.dtype), name="out")
+
+        def build(slices: int) -> Batch | None:
+            feeds = _Feeds(self.dtype, rows, slices, {"x": x}, False)
+            feeds.slots["out"] = out
+            work = []
+            for t in range(slices):
+                with Trace() as trace:
+                    y = self.model.forward(feeds.tensor("x", t), training=False)
+                nodes = fuse(_needed(trace, [y]), {y})
+                work.append([*feeds.gathers(t), *(node.call() for node in nodes), feed.store_call(y, feeds.cursor, out)])
+            return feeds.batch([work, [[feeds.advance()], *([] for _ in range(slices - 1))]], np.zeros((slices, 0, 2)))
+
+        return self._sliced(rows, 1, build)
+
+    def _forward(
+        self, feeds: _Feeds, t: int, loss: Loss, metrics: Sequence[Metric], training: bool
+    ) -> tuple[Tensor, list[Tensor], list[Node]]:
+        """The loss of a slice, each metric's values, and the nodes that compute them."""
+        with Trace() as trace:
+            y_pred = self.model.forward(feeds.tensor("x", t), training=training)
+            y_true = feeds.tensor("y", t)
+            losses = loss.losses(y_true, y_pred)
+            weights = feeds.weights(t, losses.shape)
+            value = loss.reduce(losses, weights, losses.size // feeds.count(t) * feeds.rows)
+            watched = [metric.values(y_true, y_pred) for metric in metrics]
+        targets = [value, *watched]
+        return value, watched, fuse(_needed(trace, targets), set(targets))
+
+    def _sliced(self, rows: int, passes: int, build: Callable[[int], Batch | None]) -> Batch:
+        """Cut the batch into as many slices as pay."""
+        work = rows * passes * sum(w.size for w in self.model.weights if w.ndim > 1)
+        slices = max(1, min(processors(), rows // 8, work // SLICE_WORK))
+        made = build(slices) or build(1)
+        assert made is not None
+        return made
+
+
+def _needed(trace: Trace, targets: Sequence[Tensor]) -> list[Node]:
+    """The recorded nodes that the targets depend on."""
+    wanted = {id(node) for node in topological(targets)}
+    return [node for node in trace.nodes if id(node) in wanted]
+
+
+def _watch(value: Tensor, watched: Sequence[Tensor], sums: Array, rows: int, count: int) -> list[Call]:
+    """The calls that add a slice's loss and metrics to the sums of the epoch."""
+    cells = [Tensor((2,), np.float64, cell, name="sums") for cell in sums]
+    return [feed.add_mean_call(value, cells[0], rows, count), *(feed.add_each_call(v, c) for v, c in zip(watched, cells[1:], strict=True))]
+
+
+class _Feeds:
+    """The tensors that a program's batches are gathered into, for each slice."""
+
+    def __init__(self, dtype: np.dtype[Any], rows: int, slices: int, sources: dict[str, Source], shuffled: bool) -> None:
+        self.dtype, self.rows, self.bounds = dtype, rows, cut(rows, slices)
+        self.cursor = Tensor((1,), INT, np.zeros(1, np.int64), name="cursor")
+        self.slots: dict[str, Tensor] = {}
+        if shuffled:
+            self.slots["order"] = Tensor((1,), INT, np.zeros(1, np.int64), name="order")
+        self.sources = sources
+        for name, source in sources.items():
+            width = int(np.prod(source.shape))
+            self.slots[name] = Tensor((1, width), source.dtype, np.zeros((1, width), source.dtype), name=f"user.{name}")
+        self._made: dict[tuple[str, int], Tensor] = {}
+
+    def count(self, t: int) -> int:
+        """Rows of slice t."""
+        return self.bounds[t + 1] - self.bounds[t]
+
+    def tensor(self, name: str, t: int) -> Tensor:
+        """What slice t of the batch of this array is gathered into."""
+        if (name, t) not in self._made:
+            source = self.sources[name]
+            dtype = INT if name == "y" and source.dtype == INT and not source.shape else self.dtype
+            self._made[name, t] = Tensor((self.count(t), *source.shape), dtype, name=name)
+        return self._made[name, t]
+
+    def weights(self, t: int, shape: tuple[int, ...]) -> Tensor:
+        """One weight for each loss: gathered, or ones."""
+        if "w" not in self.sources:
+            return Tensor(shape, self.dtype, np.ones(shape, self.dtype), name="ones")
+        weights = self.tensor("w", t)
+        if shape == weights.shape:
+            return weights
+        from nbnet.ops import multiply, reshape
+
+        column = reshape(weights, (shape[0], *[1] * (len(shape) - 1)))
+        return multiply(column, np.ones(shape, self.dtype))
+
+    def gathers(self, t: int) -> list[Call]:
+        made = [(name, tensor) for (name, s), tensor in self._made.items() if s == t]
+        return [feed.gather_call(self.slots[name], self.slots.get("order"), self.cursor, x, self.dtype) for name, x in made]
+
+    def advance(self) -> Call:
+        return feed.advance_call(self.cursor, self.rows, self.dtype)
+
+    def batch(self, phases: list[list[list[Call]]], sums: Array) -> Batch:
+        program: Program = lower(phases, self.bounds[:-1], self.dtype)
+        return Batch(Linked(program), self.rows, self.slots, self.cursor.numpy(), sums)

@@ -1,0 +1,203 @@
+"""``y = x @ w + b``, and the same with what follows it: an activation and dropout, in one pass over the product."""
+
+from __future__ import annotations
+
+import functools
+from math import prod
+from typing import Any
+
+from nbnet.core.abi import accumulates, attribute, bytemat, bytevec, first_row, kernel, mat, matmul, present, seed, vec
+from nbnet.core.graph import Tensor
+from nbnet.core.jit import Kernel
+from nbnet.core.op import BYTE, Op, Spec, register
+from nbnet.core.philox import fill_mask
+from nbnet.core.tape import apply, tensors
+from nbnet.ops.dropout import keep_scale
+from nbnet.ops.elementwise import Elementwise
+
+
+@kernel
+def dense_forward(mem: Any, ins: Any, step: Any) -> None:
+    x, w, b, y = mat(mem, ins, 0), mat(mem, ins, 1), vec(mem, ins, 2), mat(mem, ins, 3)
+    matmul(x, False, w, False, y, False)
+    for i in range(y.shape[0]):
+        for j in range(y.shape[1]):
+            y[i, j] += b[j]
+
+
+@kernel
+def dense_backward(mem: Any, ins: Any, step: Any) -> None:
+    x, w, dy, dx, dw, db = (mat(mem, ins, 0), mat(mem, ins, 1), mat(mem, ins, 2), mat(mem, ins, 3), mat(mem, ins, 4), vec(mem, ins, 5))  # fmt: skip
+    if present(ins, 5):
+        if not accumulates(ins, 5):
+            for j in range(db.size):
+                db[j] = 0.0
+        for i in range(dy.shape[0]):
+            for j in range(dy.shape[1]):
+                db[j] += dy[i, j]
+    if present(ins, 4):
+        matmul(x, True, dy, False, dw, accumulates(ins, 4))
+    if present(ins, 3):
+        matmul(dy, False, w, True, dx, accumulates(ins, 3))
+
+
+def infer_dense(x: Tensor, w: Tensor, b: Tensor) -> Spec:
+    """Shape of ``x @ w + b``; the last axis of x is multiplied, the others are rows."""
+    if len(w.shape) != 2 or not x.shape or x.shape[-1] != w.shape[0] or b.shape != (w.shape[1],):
+        raise ValueError(f"dense: wants x (..., n), w (n, units) and b (units,), got {x.shape}, {w.shape} and {b.shape}")
+    return Spec((*x.shape[:-1], w.shape[1]))
+
+
+DENSE = register(
+    Op(
+        "dense",
+        dense_forward,
+        ("x", "w", "b"),
+        infer=lambda x, w, b: (infer_dense(x, w, b),),
+        backward=dense_backward,
+        gradient=("x", "w", "dy", "dx", "dw", "db"),
+    )
+)
+
+
+def dense(x: Any, w: Any, b: Any) -> Tensor:
+    """``x @ w + b``.
+
+    Parameters
+    ----------
+    x
+        (..., n)
+    w
+        (n, units)
+    b
+        (units,)
+
+    Examples
+    --------
+    >>> import nbnet as nb
+    >>> nb.ops.dense([[1.0, 2.0]], [[1.0], [10.0]], [0.5]).numpy()
+    array([[21.5]], dtype=float32)
+    """
+    return apply(DENSE, *tensors(x, w, b))  # type: ignore[no-any-return]
+
+
+# ---- fused: dense -> activation -> dropout -------------------------------------------------------------------
+# Operands: y is what comes out. s is what the activation's derivative reads: its input or its output; with dropout it is
+# kept apart from y, unless its sign is all that matters, and dropout leaves the sign.
+
+
+@functools.cache
+def fused_dense(activation: Elementwise | None, dropout: bool) -> Op:
+    """The op ``dropout(activation(x @ w + b))``; its kernels are compiled when a program first uses them."""
+    if activation is None and not dropout:
+        return DENSE
+    name = "_".join(["dense", *([activation.name] if activation else []), *(["dropout"] if dropout else [])])
+    parameters = activation.op.inputs[1:] if activation else ()
+    inputs = ("x", "w", "b", *parameters, *(["rate"] if dropout else []))
+    separate = activation is not None and (activation.keeps == "x" or (dropout and not activation.sign_only))
+    saves = (*(["s"] if separate else []), *(["mask"] if dropout else []))
+    forward = _fused_forward(activation, len(parameters), dropout, separate)
+    backward = _fused_backward(activation, len(parameters), dropout)
+
+    def infer(x: Tensor, w: Tensor, b: Tensor, *rest: Tensor) -> tuple[Spec, ...]:
+        y = infer_dense(x, w, b)
+        return (y, *([y] if separate else []), *([Spec(y.shape, BYTE)] if dropout else []), y)
+
+    def encode(x: Tensor, w: Tensor, *rest: Tensor) -> tuple[int, ...]:
+        return (prod(x.shape[1:-1]) * w.shape[1],)
+
+    state = "s" if separate else "y"
+    return Op(
+        name,
+        Kernel(forward, f"{name}_forward"),
+        inputs,
+        saves=saves,
+        infer=infer,
+        backward=Kernel(backward, f"{name}_backward"),
+        gradient=("x", "w", state, "dy", "dz", "dx", "dw", "db", *parameters, *(["rate", "mask"] if dropout else [])),
+        work=("dz",),
+        reuse={"dz": "dy"},
+        encode=encode,
+        mask="mask" if dropout else None,
+        random=dropout,
+    )
+
+
+def _fused_forward(activation: Elementwise | None, parameters: int, dropout: bool, separate: bool) -> Any:
+    f = activation.f if activation is not None else None
+    keeps_x = activation is not None and activation.keeps == "x"
+    at_rate = 3 + parameters
+    at_y = at_rate + dropout
+    at_s, at_mask = at_y + 1, at_y + 1 + separate
+
+    def forward(mem: Any, ins: Any, step: Any) -> None:
+        x, w, b, y = mat(mem, ins, 0), mat(mem, ins, 1), vec(mem, ins, 2), mat(mem, ins, at_y)
+        matmul(x, False, w, False, y, False)
+        rows, columns = y.shape
+        real = y.dtype.type
+        a = 0.0
+        if parameters > 0:
+            a = vec(mem, ins, 3)[0]
+        s = mat(mem, ins, at_s if separate else at_y)
+        if dropout:
+            rate, mask = vec(mem, ins, at_rate)[0], bytemat(mem, ins, at_mask)
+            fill_mask(bytevec(mem, ins, at_mask), first_row(ins) * attribute(ins, 0), seed(ins), step, rate)
+            scale = keep_scale(rate)
+            for i in range(rows):
+                for j in range(columns):
+                    v = y[i, j] + b[j]
+                    if separate:
+                        if keeps_x:
+                            s[i, j] = v
+                        else:
+                            s[i, j] = f(v, a)
+                    if f is not None:
+                        v = f(v, a)
+                    y[i, j] = v * (scale * real(mask[i, j]))
+        else:
+            for i in range(rows):
+                for j in range(columns):
+                    v = y[i, j] + b[j]
+                    if keeps_x:
+                        s[i, j] = v
+                    y[i, j] = f(v, a)
+
+    return forward
+
+
+def _fused_backward(activation: Elementwise | None, parameters: int, dropout: bool) -> Any:
+    df = activation.df if activation is not None else None
+    at_rate = 8 + parameters
+    at_mask = at_rate + 1
+
+    def backward(mem: Any, ins: Any, step: Any) -> None:
+        x, w, s, dy, dz = mat(mem, ins, 0), mat(mem, ins, 1), mat(mem, ins, 2), mat(mem, ins, 3), mat(mem, ins, 4)
+        dx, dw, db = mat(mem, ins, 5), mat(mem, ins, 6), vec(mem, ins, 7)
+        rows, columns = dz.shape
+        real = dz.dtype.type
+        a = 0.0
+        if parameters > 0:
+            a = vec(mem, ins, 8)[0]
+        if dropout:
+            scale, mask = keep_scale(vec(mem, ins, at_rate)[0]), bytemat(mem, ins, at_mask)
+        for i in range(rows):
+            for j in range(columns):
+                d = dy[i, j]
+                if dropout:
+                    d = d * (scale * real(mask[i, j]))
+                if df is not None:
+                    d = d * df(s[i, j], a)
+                dz[i, j] = d
+        if present(ins, 7):
+            if not accumulates(ins, 7):
+                for j in range(columns):
+                    db[j] = 0.0
+            for i in range(rows):
+                for j in range(columns):
+                    db[j] += dz[i, j]
+        if present(ins, 6):
+            matmul(x, True, dz, False, dw, accumulates(ins, 6))
+        if present(ins, 5):
+            matmul(dz, False, w, True, dx, accumulates(ins, 5))
+
+    return backward

@@ -1,0 +1,140 @@
+"""``softmax(x) = exp(x) / sum(exp(x))`` and its logarithm, over the last axis."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from nbnet.core.abi import accumulates, device, kernel, mat, vec
+from nbnet.core.graph import Tensor
+from nbnet.core.math import exp, log
+from nbnet.core.op import Op, register
+from nbnet.core.tape import apply, tensor
+
+
+@device
+def largest(x: Any) -> Any:
+    """The largest element of a vector."""
+    top = x[0]
+    for j in range(1, x.size):
+        top = max(top, x[j])
+    return top
+
+
+@device
+def softmax_rows(x: Any, y: Any, flat: Any) -> None:
+    """Write softmax of each row of x to y, stable for any finite x; ``flat`` is y as a vector.
+
+    The exponentials are one loop over the whole matrix: rows are often too short to fill a vector register.
+    """
+    for i in range(x.shape[0]):
+        top = largest(x[i])
+        for j in range(x.shape[1]):
+            y[i, j] = x[i, j] - top
+    for k in range(flat.size):
+        flat[k] = exp(flat[k])
+    for i in range(x.shape[0]):
+        total = 0.0
+        for j in range(x.shape[1]):
+            total += y[i, j]
+        share = 1.0 / total
+        for j in range(x.shape[1]):
+            y[i, j] *= share
+
+
+@device
+def log_norms(x: Any, p: Any, norms: Any) -> None:
+    """Write the logarithm of each row's sum of exponentials; p is softmax(x): its largest element is 1 / sum(exp(x - largest))."""
+    for i in range(x.shape[0]):
+        norms[i] = largest(p[i])
+    for i in range(x.shape[0]):
+        norms[i] = -log(norms[i])
+    for i in range(x.shape[0]):
+        norms[i] += largest(x[i])
+
+
+@kernel
+def softmax_forward(mem: Any, ins: Any, step: Any) -> None:
+    softmax_rows(mat(mem, ins, 0), mat(mem, ins, 1), vec(mem, ins, 1))
+
+
+@kernel
+def softmax_backward(mem: Any, ins: Any, step: Any) -> None:
+    y, dy, dx = mat(mem, ins, 0), mat(mem, ins, 1), mat(mem, ins, 2)
+    add = accumulates(ins, 2)
+    for i in range(y.shape[0]):
+        inner = 0.0
+        for j in range(y.shape[1]):
+            inner += y[i, j] * dy[i, j]
+        for j in range(y.shape[1]):
+            d = y[i, j] * (dy[i, j] - inner)
+            dx[i, j] = dx[i, j] + d if add else d
+
+
+@kernel
+def log_softmax_forward(mem: Any, ins: Any, step: Any) -> None:
+    x, y = mat(mem, ins, 0), mat(mem, ins, 1)
+    for i in range(x.shape[0]):
+        top = x[i, 0]
+        for j in range(1, x.shape[1]):
+            top = max(top, x[i, j])
+        total = 0.0
+        for j in range(x.shape[1]):
+            total += exp(x[i, j] - top)
+        norm = top + log(total)
+        for j in range(x.shape[1]):
+            y[i, j] = x[i, j] - norm
+
+
+@kernel
+def log_softmax_backward(mem: Any, ins: Any, step: Any) -> None:
+    y, dy, dx = mat(mem, ins, 0), mat(mem, ins, 1), mat(mem, ins, 2)
+    add = accumulates(ins, 2)
+    for i in range(y.shape[0]):
+        total = 0.0
+        for j in range(y.shape[1]):
+            total += dy[i, j]
+        for j in range(y.shape[1]):
+            d = dy[i, j] - exp(y[i, j]) * total
+            dx[i, j] = dx[i, j] + d if add else d
+
+
+SOFTMAX = register(
+    Op("softmax", softmax_forward, ("x",), backward=softmax_backward, gradient=("y", "dy", "dx"), reuse={"y": "x", "dx": "dy"})
+)
+LOG_SOFTMAX = register(
+    Op("log_softmax", log_softmax_forward, ("x",), backward=log_softmax_backward, gradient=("y", "dy", "dx"), reuse={"dx": "dy"})
+)
+
+
+def softmax(x: Any) -> Tensor:
+    """``exp(x) / sum(exp(x))`` over the last axis.
+
+    Parameters
+    ----------
+    x
+        (..., classes)
+
+    Examples
+    --------
+    >>> import nbnet as nb
+    >>> nb.ops.softmax([[1e4, 1e4]]).numpy()
+    array([[0.5, 0.5]], dtype=float32)
+    """
+    return apply(SOFTMAX, tensor(x))  # type: ignore[no-any-return]
+
+
+def log_softmax(x: Any) -> Tensor:
+    """``x - log(sum(exp(x)))`` over the last axis.
+
+    Parameters
+    ----------
+    x
+        (..., classes)
+
+    Examples
+    --------
+    >>> import nbnet as nb
+    >>> nb.ops.log_softmax([[0.0, 0.0]]).numpy().round(4)
+    array([[-0.6931, -0.6931]], dtype=float32)
+    """
+    return apply(LOG_SOFTMAX, tensor(x))  # type: ignore[no-any-return]

@@ -1,0 +1,38 @@
+"""``y = sum(x)`` over axes."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any
+
+from nbnet.core.graph import Tensor
+from nbnet.core.tape import tensor
+from nbnet.ops.reduction import reduce, reduction
+
+SUM = reduction("sum", mean=False)
+
+
+def sum(x: Any, axis: int | Sequence[int] | None = None, keepdims: bool = False) -> Tensor:
+    """Sum over axes.
+
+    Parameters
+    ----------
+    x
+        Tensor or array.
+    axis
+        An axis, several, or all by default; negative ones count from the last.
+    keepdims
+        Whether reduced axes stay, with length 1.
+
+    Raises
+    ------
+    ValueError
+        If an axis is out of range or named twice.
+
+    Examples
+    --------
+    >>> import nbnet as nb
+    >>> nb.ops.sum([[1.0, 2.0], [3.0, 4.0]], axis=0).numpy()
+    array([4., 6.], dtype=float32)
+    """
+    return reduce(SUM, tensor(x), axis, keepdims)

@@ -1,0 +1,75 @@
+"""``y[j, i] = x[i, j]``."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from nbnet.core.abi import accumulates, device, kernel, mat
+from nbnet.core.graph import Tensor
+from nbnet.core.op import Op, Spec, register
+from nbnet.core.tape import apply, tensor
+
+#: Side of the squares that are turned one by one: two of them fit in the innermost cache.
+TILE = 16
+
+
+@device
+def _turn(x: Any, y: Any, add: bool) -> None:
+    rows, columns = y.shape
+    for i0 in range(0, rows, TILE):
+        for j0 in range(0, columns, TILE):
+            for i in range(i0, min(i0 + TILE, rows)):
+                for j in range(j0, min(j0 + TILE, columns)):
+                    y[i, j] = y[i, j] + x[j, i] if add else x[j, i]
+
+
+@kernel
+def transpose_forward(mem: Any, ins: Any, step: Any) -> None:
+    _turn(mat(mem, ins, 0), mat(mem, ins, 1), False)
+
+
+@kernel
+def transpose_backward(mem: Any, ins: Any, step: Any) -> None:
+    _turn(mat(mem, ins, 0), mat(mem, ins, 1), accumulates(ins, 1))
+
+
+def _infer(x: Tensor) -> tuple[Spec, ...]:
+    if x.ndim != 2:
+        raise ValueError(f"transpose: wants a matrix, got shape {x.shape}")
+    return (Spec((x.shape[1], x.shape[0])),)
+
+
+TRANSPOSE = register(
+    Op(
+        "transpose",
+        transpose_forward,
+        ("x",),
+        infer=_infer,
+        backward=transpose_backward,
+        gradient=("dy", "dx"),
+        whole_batch=True,
+    )
+)
+
+
+def transpose(x: Any) -> Tensor:
+    """The transpose of a matrix.
+
+    Parameters
+    ----------
+    x
+        (n, m)
+
+    Raises
+    ------
+    ValueError
+        If x is no matrix.
+
+    Examples
+    --------
+    >>> import nbnet as nb
+    >>> nb.ops.transpose([[1.0, 2.0]]).numpy()
+    array([[1.],
+           [2.]], dtype=float32)
+    """
+    return apply(TRANSPOSE, tensor(x))  # type: ignore[no-any-return]

@@ -1,0 +1,170 @@
+"""The NumPy opponent is right before it is fast."""
+
+from __future__ import annotations
+
+import dataclasses
+import math
+from itertools import pairwise
+from typing import Any
+
+import numpy as np
+import pytest
+from numpy.typing import NDArray
+
+from benchmarks import numpy_baseline
+from benchmarks.numpy_baseline import WORKLOADS, NumpyMLP, glorot_weights
+
+SIZES = (5, 7, 6, 3)
+
+
+def build(sizes: tuple[int, ...] = SIZES, **options: Any) -> NumpyMLP:
+    return NumpyMLP(sizes, *glorot_weights(sizes, 1), **options)
+
+
+def data(n: int, sizes: tuple[int, ...] = SIZES) -> tuple[NDArray[np.float32], NDArray[np.int64]]:
+    rng = np.random.default_rng(2)
+    return rng.standard_normal((n, sizes[0]), dtype=np.float32), rng.integers(sizes[-1], size=n)
+
+
+@pytest.mark.parametrize("rates", [(0.0, 0.0), (0.2, 0.0), (0.2, 0.5)])
+def test_gradients_match_finite_differences(rates: tuple[float, float]) -> None:
+    x, y = data(8)
+    initial = build(dtype=np.float64).weights
+
+    def model(parameters: list[NDArray[np.float64]]) -> NumpyMLP:  # the same seed, hence the same masks
+        return NumpyMLP(SIZES, parameters[::2], parameters[1::2], *rates, seed=3, dtype=np.float64)
+
+    exact = model(initial)
+    exact.compute_gradients(x, y)
+    for k, gradient in enumerate(exact.gradients):
+        for index in np.ndindex(gradient.shape):
+            losses = []
+            for change in (1e-6, -1e-6):
+                moved = [array.copy() for array in initial]
+                moved[k][index] += change
+                losses.append(model(moved).compute_gradients(x, y))
+            assert gradient[index] == pytest.approx((losses[0] - losses[1]) / 2e-6, rel=1e-5, abs=1e-8)
+
+
+def test_loss_is_mean_cross_entropy() -> None:
+    x, y = data(9)
+    model = build(dtype=np.float64)
+    expected = -np.log(model.predict(x)[np.arange(9), y]).mean()
+    assert model.train_batch(x, y) == pytest.approx(expected, rel=1e-12)
+
+
+@pytest.mark.parametrize("block", [7, 65536])
+def test_adam_is_keras_formula_for_each_scalar(block: int, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(numpy_baseline, "BLOCK", block)
+    x, y = data(8)
+    model = build(learning_rate=0.01, dtype=np.float64)
+    p = np.concatenate([array.ravel() for array in model.weights]).tolist()
+    m, v = [0.0] * len(p), [0.0] * len(p)
+    for t in range(1, 6):
+        model.train_batch(x, y)
+        alpha = 0.01 * math.sqrt(1 - 0.999**t) / (1 - 0.9**t)
+        for i, g in enumerate(np.concatenate([array.ravel() for array in model.gradients]).tolist()):
+            m[i] += (g - m[i]) * (1 - 0.9)
+            v[i] += (g * g - v[i]) * (1 - 0.999)
+            p[i] -= alpha * m[i] / (math.sqrt(v[i]) + 1e-7)
+        np.testing.assert_allclose(np.concatenate([array.ravel() for array in model.weights]), p, rtol=1e-10)
+
+
+@pytest.mark.parametrize(("sizes", "rates"), [((20_000, 2), (0.2, 0.0)), ((1, 20_000, 2), (0.0, 0.5))])
+def test_dropout_keeps_the_right_share_of_each_row(sizes: tuple[int, ...], rates: tuple[float, float]) -> None:
+    weights = [np.zeros(shape, np.float32) for shape in pairwise(sizes)]
+    biases = [np.ones(n, np.float32) for n in sizes[1:]]
+    model, rate, rows = NumpyMLP(sizes, weights, biases, *rates), max(rates), 4
+    model.compute_gradients(np.ones((rows, sizes[0]), np.float32), np.zeros(rows, np.int64))
+    # Dropout falls on ones and each row's derivative is -1/2 / rows, so this counts the rows that kept a unit.
+    kept = model.gradients[-2][:, 0] * (1 - rate) * -2 * rows
+    np.testing.assert_allclose(kept, kept.round(), atol=1e-5)
+    assert kept.mean() / rows == pytest.approx(1 - rate, abs=0.01)
+    assert kept.var() / rows == pytest.approx(rate * (1 - rate), abs=0.02)
+
+
+def test_nothing_is_drawn_at_rate_zero() -> None:
+    x, y = data(8)
+    model = build()
+    before = model.rng.bit_generator.state
+    model.train_batch(x, y)
+    assert model.rng.bit_generator.state == before
+
+
+def test_epoch_is_its_batches_with_a_short_last_one() -> None:
+    x, y = data(12)
+    order = np.random.default_rng(4).permutation(12)[:10]
+    options: dict[str, Any] = {"input_dropout": 0.2, "hidden_dropout": 0.5}
+    whole, parts = build(**options), build(**options)
+    mean = whole.train_epoch(x, y, order, 4)
+    batches = [order[:4], order[4:8], order[8:]]
+    losses = [parts.train_batch(x[rows], y[rows]) for rows in batches]
+    assert whole.steps == 3
+    assert mean == pytest.approx((4 * losses[0] + 4 * losses[1] + 2 * losses[2]) / 10)
+    for left, right in zip(whole.weights, parts.weights, strict=True):
+        np.testing.assert_array_equal(left, right)
+
+
+def test_arguments_are_left_alone_and_weights_are_copies() -> None:
+    x, y = data(8)
+    weights, biases = glorot_weights(SIZES, 1)
+    arguments: list[NDArray[Any]] = [x, y, *weights, *biases]
+    before = [array.copy() for array in arguments]
+    model = NumpyMLP(SIZES, weights, biases, input_dropout=0.2, hidden_dropout=0.5)
+    model.train_batch(x, y)
+    model.predict(x)
+    for left, right in zip(arguments, before, strict=True):
+        np.testing.assert_array_equal(left, right)
+    model.weights[0][:] = 0
+    assert model.weights[0].any()
+    assert {array.dtype for array in model.weights} == {np.dtype(np.float32)}
+
+
+def test_any_type_of_features_and_labels() -> None:
+    x = np.random.default_rng(5).integers(256, size=(8, 5), dtype=np.uint8)
+    y = np.arange(8) % 3
+    left, right = build(input_dropout=0.2), build(input_dropout=0.2)
+    assert left.train_batch(x, y.astype(np.int32)) == right.train_batch(x.astype(np.float64), y)
+    np.testing.assert_array_equal(left.predict(x), right.predict(x.astype(np.float32)))
+
+
+def test_large_logits_stay_finite() -> None:
+    x, y = data(8)
+    model = build()
+    x *= 1e6
+    assert np.isfinite(model.train_batch(x, y))
+    np.testing.assert_allclose(model.predict(x).sum(axis=1), 1, rtol=1e-5)
+
+
+def test_wrong_shapes_are_refused() -> None:
+    weights, biases = glorot_weights(SIZES, 1)
+    with pytest.raises(ValueError, match="shapes"):
+        NumpyMLP((5, 7, 3), weights, biases)
+
+
+def test_glorot_weights() -> None:
+    weights, biases = glorot_weights((300, 200, 2), 7)
+    assert [w.shape for w in weights] == [(300, 200), (200, 2)]
+    assert all(array.dtype == np.float32 for array in (*weights, *biases))
+    assert not any(b.any() for b in biases)
+    assert 0.99 * math.sqrt(6 / 500) < np.abs(weights[0]).max() <= np.float32(math.sqrt(6 / 500))
+    np.testing.assert_array_equal(weights[0], glorot_weights((300, 200, 2), 7)[0][0])
+
+
+@pytest.mark.parametrize("name", ["tiny", "digits", "tabular", "mnist"])
+def test_workload_can_be_learnt(name: str) -> None:
+    load = WORKLOADS[name]
+    with pytest.raises(dataclasses.FrozenInstanceError):
+        load.n = 1  # type: ignore[misc]
+    x, y = load.make()
+    assert (x.shape, y.shape) == ((load.n, load.sizes[0]), (load.n,))
+    assert x.dtype == np.float32
+    assert y.dtype == np.int64
+    assert set(y.tolist()) == set(range(load.sizes[-1]))
+    np.testing.assert_array_equal(x, load.make()[0])
+    sizes = (load.sizes[0], 32, load.sizes[-1])  # small enough for a test
+    model = NumpyMLP(sizes, *glorot_weights(sizes, 0), learning_rate=0.01)
+    rng = np.random.default_rng(0)
+    for _ in range(3):
+        model.train_epoch(x, y, rng.permutation(load.n), load.batch_size)
+    assert (model.predict(x).argmax(axis=1) == y).mean() > 0.8

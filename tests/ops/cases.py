@@ -1,0 +1,310 @@
+"""The one table of ops: what each is given, and what NumPy says it computes. ``test_registry.py`` checks every op of the registry by it.
+
+To add an op, add a line or two to ``CASES``.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
+from typing import Any
+
+import nbnet as nb
+import numpy as np
+from nbnet.core.op import Op, registry
+from nbnet.ops.concatenate import concatenate_op
+from nbnet.ops.dense import fused_dense
+from nbnet.ops.elementwise import fusible
+from numpy.typing import NDArray
+from scipy import special
+
+Array = NDArray[Any]
+Draw = Callable[[np.random.Generator], Array]
+#: Rows in the batch of every case, and units of the dense ones.
+N, UNITS = 6, 5
+EPSILON = 1e-7
+
+
+@dataclass(frozen=True)
+class Case:
+    """An op, its inputs and its reference.
+
+    Parameters
+    ----------
+    op
+        The op, or its name in the registry.
+    draws
+        One function of a random generator for each input, giving float64 (cast to the dtype under test), int64 or uint8.
+    reference
+        The op in NumPy: ``reference(*inputs, **attributes)``, with the recorded ``mask=`` for ops that draw.
+    rows
+        Inputs whose first axis is the batch, where each row of the result depends on its own row alone; empty: none.
+    attributes
+        For ``apply``; a function of the number of rows where they depend on it.
+    smooth
+        Whether inputs are far enough from kinks for finite differences; those of ``draws`` are, unless it says otherwise.
+    """
+
+    op: Op
+    draws: tuple[Draw, ...]
+    reference: Callable[..., Any]
+    rows: tuple[int, ...] = ()
+    attributes: Callable[[int], Mapping[str, Any]] = field(default=lambda n: {})
+    label: str = ""
+
+    @property
+    def id(self) -> str:
+        return f"{self.op.name}-{self.label}" if self.label else self.op.name
+
+    def inputs(self, dtype: Any, seed: int = 0) -> list[Array]:
+        """Drawn inputs; floats in the dtype under test."""
+        rng = np.random.default_rng(seed)
+        drawn = [np.asarray(draw(rng)) for draw in self.draws]
+        return [np.array(a, dtype if a.dtype.kind == "f" else None, order="C") for a in drawn]
+
+
+def normal(*shape: int) -> Draw:
+    return lambda rng: rng.normal(0, 1.5, shape)
+
+
+def apart(*shape: int) -> Draw:
+    """Numbers at least 0.1 away from -3, 0 and 3, where activations have kinks."""
+
+    def draw(rng: np.random.Generator) -> Array:
+        x = rng.uniform(0.1, 2.9, shape) + 3 * rng.integers(0, 2, shape)
+        return x * rng.choice([-1.0, 1.0], shape)
+
+    return draw
+
+
+def positive(*shape: int) -> Draw:
+    return lambda rng: rng.uniform(0.3, 3, shape)
+
+
+def probabilities(*shape: int) -> Draw:
+    return lambda rng: rng.uniform(0.05, 0.95, shape)
+
+
+def zeros_and_ones(*shape: int) -> Draw:
+    return lambda rng: rng.integers(0, 2, shape).astype(float)
+
+
+def labels(classes: int, *shape: int) -> Draw:
+    return lambda rng: rng.integers(0, classes, shape)
+
+
+def one_hot(classes: int, *shape: int) -> Draw:
+    return lambda rng: np.eye(classes)[rng.integers(0, classes, shape)]
+
+
+def constant(value: float) -> Draw:
+    return lambda rng: np.array(value)
+
+
+def rows_of_mask(*shape: int) -> Draw:
+    return lambda rng: rng.integers(0, 2, shape).astype(np.uint8)
+
+
+def softmax(x: Array) -> Array:
+    e = np.exp(x - x.max(-1, keepdims=True))
+    return e / e.sum(-1, keepdims=True)
+
+
+def softplus(x: Array) -> Array:
+    return np.logaddexp(0, x)
+
+
+def even(t: Array, a: Any) -> Array:
+    """Smoothed one-hot targets."""
+    return t * (1 - a) + a / t.shape[-1]
+
+
+def normalised(p: Array) -> Array:
+    return np.clip(p / p.sum(-1, keepdims=True), EPSILON, 1 - EPSILON)
+
+
+def dropped(x: Array, rate: Any, mask: Array) -> Array:
+    return x * mask / (1 - rate)
+
+
+# ---- one tensor, element by element: these also follow a dense layer in fused ops --------------------------------
+
+SELU_SCALE, SELU_ALPHA = 1.0507009873554805, 1.6732632423543772
+#: Op -> how to draw its input, its parameters, the reference.
+UNARY: dict[str, tuple[Callable[..., Draw], tuple[float, ...], Callable[..., Array]]] = {
+    "abs": (apart, (), np.abs),
+    "elu": (apart, (0.7,), lambda x, a: np.where(x > 0, x, a * np.expm1(np.minimum(x, 0)))),
+    "exp": (normal, (), np.exp),
+    "gelu": (normal, (), lambda x: x * special.ndtr(x)),
+    "gelu_tanh": (normal, (), lambda x: 0.5 * x * (1 + np.tanh(math.sqrt(2 / math.pi) * (x + 0.044715 * x**3)))),
+    "hard_sigmoid": (apart, (), lambda x: np.clip(x / 6 + 0.5, 0, 1)),
+    "leaky_relu": (apart, (0.2,), lambda x, a: np.where(x > 0, x, a * x)),
+    "log": (positive, (), np.log),
+    "mish": (normal, (), lambda x: x * np.tanh(softplus(x))),
+    "negative": (normal, (), np.negative),
+    "relu": (apart, (), lambda x: np.maximum(x, 0)),
+    "selu": (apart, (), lambda x: SELU_SCALE * np.where(x > 0, x, SELU_ALPHA * np.expm1(np.minimum(x, 0)))),
+    "sigmoid": (normal, (), special.expit),
+    "silu": (normal, (), lambda x: x * special.expit(x)),
+    "softplus": (normal, (), softplus),
+    "softsign": (apart, (), lambda x: x / (1 + np.abs(x))),
+    "sqrt": (positive, (), np.sqrt),
+    "square": (normal, (), np.square),
+    "tanh": (normal, (), np.tanh),
+}
+
+
+def unary(name: str) -> list[Case]:
+    draw, parameters, reference = UNARY[name]
+    constants = tuple(constant(a) for a in parameters)
+    shapes = {"matrix": (N, 7), "vector": (N,), "cube": (N, 3, 17)}
+    return [Case(registry[name], (draw(*s), *constants), reference, rows=(0,), label=k) for k, s in shapes.items()]
+
+
+def fused(name: str | None, dropout: bool) -> Case:
+    """``dropout(activation(x @ w + b))``; units differ by more than products do, so that a column is on one side of a kink."""
+    draw, parameters, activation = UNARY[name] if name else (normal, (), lambda x: x)
+    op = fused_dense(fusible[name] if name else None, dropout)
+
+    def reference(x: Array, w: Array, b: Array, *rest: Any, mask: Array | None = None) -> Array:
+        y = activation(x @ w + b, *rest[: len(parameters)])
+        return y if mask is None else dropped(y, rest[-1], mask)
+
+    small: Draw = lambda rng: rng.uniform(-0.1, 0.1, (N, 4))  # noqa: E731
+    weights: Draw = lambda rng: rng.uniform(-0.2, 0.2, (4, UNITS))  # noqa: E731
+    constants = [constant(a) for a in (*parameters, *([0.4] if dropout else []))]
+    return Case(op, (small, weights, draw(UNITS), *constants), reference, rows=(0,))
+
+
+# ---- the table ---------------------------------------------------------------------------------------------------
+
+
+def broadcasting(name: str, reference: Callable[..., Array], a: Callable[..., Draw], b: Callable[..., Draw]) -> list[Case]:
+    op, n = registry[name], N
+    shapes: dict[str, tuple[tuple[int, ...], tuple[int, ...], tuple[int, ...]]] = {
+        "same": ((n, 4), (n, 4), (0, 1)),
+        "scalar": ((n, 4), (), (0,)),
+        "number": ((), (n, 4), (1,)),
+        "row": ((n, 19), (19,), (0,)),
+        "column": ((n, 1), (n, 4), (0, 1)),
+        "outer": ((n, 1), (1, 5), (0,)),
+        "middle": ((n, 3, 4), (n, 1, 4), (0, 1)),
+        "mixed": ((n, 1, 3, 1), (n, 2, 1, 4), (0, 1)),
+    }
+    return [Case(op, (a(*s), b(*t)), reference, rows=rows, label=k) for k, (s, t, rows) in shapes.items()]
+
+
+def reduced(name: str, reference: Callable[..., Array]) -> list[Case]:
+    within, batch = registry[name], registry[f"{name}_batch"]
+
+    def case(op: Op, shape: tuple[int, ...], axis: tuple[int, ...], n: int, inner: int, label: str) -> Case:
+        def attributes(rows: int) -> Mapping[str, Any]:
+            left = tuple(m for k, m in enumerate((rows, *shape[1:])) if k not in axis)
+            return {"shape": left, "n": n, "inner": inner}
+
+        by_rows = (0,) if op is within else ()
+        return Case(op, (normal(*shape),), lambda x, **_: reference(x, axis=axis), by_rows, attributes, label)
+
+    return [
+        case(within, (N, 7), (1,), 7, 1, "last"),
+        case(within, (N, 3, 5), (1,), 3, 5, "middle"),
+        case(within, (N, 3, 5), (1, 2), 15, 1, "two"),
+        case(batch, (N, 7), (0, 1), N * 7, 1, "all"),
+        case(batch, (N, 7), (0,), N, 7, "first"),
+    ]
+
+
+def joined(shapes: list[tuple[int, ...]], axis: int) -> Case:
+    return Case(
+        concatenate_op(len(shapes), axis == 0),
+        tuple(normal(*s) for s in shapes),
+        lambda *xs, axis: np.concatenate(xs, axis),
+        tuple(range(len(shapes))) if axis else (),
+        lambda n: {"axis": axis},
+        f"{len(shapes)} along {axis}",
+    )
+
+
+def reshaped(op: str, shape: tuple[int, ...], new: Callable[[int], tuple[int, ...]], label: str = "") -> Case:
+    rows = () if registry[op].whole_batch else (0,)
+    return Case(registry[op], (normal(*shape),), lambda x, shape: x.reshape(shape), rows, lambda n: {"shape": new(n)}, label)
+
+
+def loss(name: str, z: Draw, t: Draw, reference: Callable[..., Array], *parameters: float, label: str = "") -> Case:
+    return Case(registry[name], (z, t, *(constant(a) for a in parameters)), reference, rows=(0, 1), label=label)
+
+
+def cross_entropy(t: Array, p: Array) -> Array:
+    return -(t * np.log(p)).sum(-1)
+
+
+def binary_cross_entropy(p: Array, t: Array, a: Any) -> Array:
+    s = t * (1 - a) + 0.5 * a
+    return -(s * np.log(p) + (1 - s) * np.log(1 - p)).mean(-1)
+
+
+def picked(p: Array, t: Array) -> Array:
+    return np.take_along_axis(p, t[..., None], -1)[..., 0]
+
+
+def huber(z: Array, t: Array, delta: Any) -> Array:
+    e = np.abs(z - t)
+    return np.where(e <= delta, 0.5 * e * e, delta * e - 0.5 * delta * delta).mean(-1)
+
+
+def same_class(z: Array, t: Array) -> Array:
+    return (z.argmax(-1) == t).astype(float)
+
+
+CASES: list[Case] = [
+    *(case for name in UNARY for case in unary(name)),
+    fused(None, True),
+    *(fused(name, dropout) for name in UNARY for dropout in (False, True)),
+    *broadcasting("add", np.add, normal, normal),
+    *broadcasting("subtract", np.subtract, normal, normal),
+    *broadcasting("multiply", np.multiply, normal, normal),
+    *broadcasting("divide", np.divide, normal, positive),
+    *broadcasting("maximum", np.maximum, normal, normal),
+    *broadcasting("minimum", np.minimum, normal, normal),
+    *broadcasting("power", np.power, positive, normal),
+    *reduced("sum", np.sum),
+    *reduced("mean", np.mean),
+    joined([(N, 3), (N, 1), (N, 4)], 1),
+    joined([(2, 3), (4, 3)], 0),
+    joined([(N, 2, 3), (N, 1, 3)], 1),
+    joined([(N, 2)], 1),
+    joined([(N, k + 1) for k in range(13)], 1),
+    reshaped("reshape", (N, 12), lambda n: (n, 3, 4)),
+    reshaped("reshape_batch", (N, 2), lambda n: (2 * n,)),
+    Case(registry["transpose"], (normal(N, 19),), np.transpose),
+    Case(registry["dense"], (normal(N, 4), normal(4, 3), normal(3)), lambda x, w, b: x @ w + b, rows=(0,)),
+    Case(registry["dense"], (normal(N, 2, 4), normal(4, 3), normal(3)), lambda x, w, b: x @ w + b, rows=(0,), label="rows"),
+    Case(registry["matmul"], (normal(N, 4), normal(4, 3)), np.matmul, rows=(0,)),
+    Case(registry["matmul"], (normal(N, 2, 4), normal(4, 3)), np.matmul, rows=(0,), label="rows"),
+    Case(registry["matmul"], (normal(4), normal(4, 3)), np.matmul, label="vector"),
+    Case(registry["take"], (normal(4, 3), lambda rng: rng.integers(-4, 4, N)), lambda x, rows: x[rows], rows=(1,)),
+    Case(registry["take"], (normal(4), lambda rng: rng.integers(-4, 4, (N, 2))), lambda x, rows: x[rows], rows=(1,), label="matrix"),
+    Case(registry["take_batch"], (normal(N, 2, 3), lambda rng: np.array(2)), lambda x, rows: x[rows]),
+    Case(registry["softmax"], (normal(N, 7),), softmax, rows=(0,)),
+    Case(registry["log_softmax"], (normal(N, 7),), lambda x: np.log(softmax(x)), rows=(0,)),
+    Case(registry["dropout"], (normal(N, 9), constant(0.4)), dropped, rows=(0,)),
+    Case(registry["dropout"], (normal(N, 3, 5), constant(0.7)), dropped, rows=(0,), label="cube"),
+    Case(registry["masked"], (normal(N, 9), rows_of_mask(N, 9), constant(0.4)), lambda x, mask, rate: dropped(x, rate, mask), rows=(0, 1)),
+    Case(registry["weighted_sum"], (normal(N), normal(N), constant(0.3)), lambda x, w, scale: scale * (x * w).sum()),
+    loss("mean_squared_error", normal(N, 3), normal(N, 3), lambda z, t, a: ((z - t) ** 2).mean(-1), 0.0),
+    loss("mean_absolute_error", normal(N, 3), normal(N, 3), lambda z, t, a: np.abs(z - t).mean(-1), 0.0),
+    loss("huber", normal(N, 3), normal(N, 3), huber, 1.3),
+    loss("binary_crossentropy", probabilities(N, 3), zeros_and_ones(N, 3), binary_cross_entropy, 0.1),
+    loss("binary_crossentropy_logits", normal(N, 3), zeros_and_ones(N, 3), lambda z, t, a: binary_cross_entropy(special.expit(z), t, a), 0.1),
+    loss("categorical_crossentropy", probabilities(N, 4), one_hot(4, N), lambda p, t, a: cross_entropy(even(t, a), normalised(p)), 0.1),
+    loss("categorical_crossentropy_logits", normal(N, 4), one_hot(4, N), lambda z, t, a: cross_entropy(even(t, a), softmax(z)), 0.1),
+    loss("sparse_categorical_crossentropy", probabilities(N, 4), labels(4, N), lambda p, t: -np.log(picked(normalised(p), t))),
+    loss("sparse_categorical_crossentropy_logits", normal(N, 4), labels(4, N), lambda z, t: -np.log(picked(softmax(z), t))),
+    loss("sparse_categorical_accuracy", normal(N, 4), labels(4, N), same_class),
+    loss("categorical_accuracy", normal(N, 4), one_hot(4, N), lambda z, t: same_class(z, t.argmax(-1))),
+    loss("binary_accuracy", probabilities(N, 3), zeros_and_ones(N, 3), lambda z, t, a: ((z > a) == t).mean(-1), 0.5),
+]
+
+# The ops of the package, imported whole; those that other tests or examples register are theirs.
+REGISTERED = [op for op in registry.values() if op.forward.__module__.startswith(f"{nb.__name__}.")]

@@ -1,0 +1,130 @@
+"""Runs an op's kernels on memory with guard bands around every operand."""
+
+from __future__ import annotations
+
+import dataclasses
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+from nbnet.core import executor
+from nbnet.core.abi import Memory
+from nbnet.core.graph import Call, Node, Tensor, differentiate
+from nbnet.core.jit import link
+from nbnet.core.layout import KERNEL, WIDTH
+from nbnet.core.program import address, encode
+from nbnet.core.tape import Trace, apply
+from numpy.typing import NDArray
+
+from tests.ops.cases import Case
+
+Array = NDArray[Any]
+KEY, STEP = 0x9E3779B97F4A7C15, 3
+GUARD, CANARY = 64, 0xA5
+
+
+class Memories:
+    """Arrays with guard bands. What is not given a value is filled with 0xFF bytes: NaN, or -1."""
+
+    def __init__(self) -> None:
+        self._bands: list[Array] = []
+        self._given: list[tuple[Array, Array]] = []
+
+    def place(self, tensor: Tensor, value: Array | None = None) -> Tensor:
+        """Give a tensor memory."""
+        raw = np.full(tensor.nbytes + 2 * GUARD, CANARY, np.uint8)
+        self._bands += [raw[:GUARD], raw[GUARD + tensor.nbytes :]]
+        inside = raw[GUARD : GUARD + tensor.nbytes]
+        inside[:] = 0xFF
+        tensor.data = inside.view(tensor.dtype).reshape(tensor.shape)
+        if value is not None:
+            tensor.data[...] = value
+            self._given.append((tensor.data, tensor.data.copy()))
+        return tensor
+
+    def check(self) -> None:
+        """Nothing was written around the operands, nor to those that are only read."""
+        assert all((band == CANARY).all() for band in self._bands), "a kernel wrote outside its operands"
+        for now, before in self._given:
+            np.testing.assert_array_equal(now, before, "a kernel changed an operand it only reads")
+
+
+def run_call(call: Call, step: int = STEP, first_row: int = 0, twin: bool = False) -> None:
+    """Run one call: compiled, or as plain Python."""
+    row = np.zeros(WIDTH, np.int64)
+    encode(row, call, [None if t is None else address(t.numpy()) for t in call.operands], first_row)
+    if twin:
+        with np.errstate(all="ignore"):
+            call.kernel(Memory(0, call.dtype), row, step)
+    else:
+        row[KERNEL] = link([call.kernel], call.dtype)[0]
+        executor.run_row(call.dtype, row, step)
+
+
+def record(case: Case, inputs: Sequence[Tensor], rows: int) -> Node:
+    """The node of the op, without running it."""
+    with Trace() as trace:
+        apply(case.op, *inputs, **({"key": KEY} if case.op.random else {}), **case.attributes(rows))
+    return trace.nodes[-1]
+
+
+def tensors_of(case: Case, arrays: Sequence[Array], memories: Memories) -> list[Tensor]:
+    return [memories.place(Tensor(a.shape, a.dtype, requires_grad=a.dtype.kind == "f"), a) for a in arrays]
+
+
+def backward_call(node: Node, dy: Tensor, names: Sequence[str]) -> Call:
+    """The backward call that gives gradients of the inputs of these names."""
+    sources = [t for name, t in zip(node.op.inputs, node.inputs, strict=True) if name in names]
+    calls, _ = differentiate([node], {node.outputs[0]: dy}, sources)
+    return calls[0]
+
+
+def differentiable(case: Case) -> list[str]:
+    """Names of the inputs that get gradients."""
+    return [name for name in case.op.inputs if "d" + name in case.op.gradient]
+
+
+@dataclass
+class Result:
+    """What the kernels of an op wrote."""
+
+    y: Array
+    mask: Array | None
+    gradients: dict[str, Array]
+
+
+def execute(
+    case: Case,
+    arrays: Sequence[Array],
+    dy: Array | None = None,
+    *,
+    wanted: Sequence[str] | None = None,
+    presets: Mapping[str, Array] | None = None,
+    first_row: int = 0,
+    twin: bool = False,
+) -> Result:
+    """Forward, and backward if ``dy`` is given: of ``wanted`` inputs, added to ``presets`` where there are any."""
+    memories = Memories()
+    dtype = next(a.dtype for a in arrays if a.dtype.kind == "f")
+    node = record(case, tensors_of(case, arrays, memories), len(arrays[case.rows[0]]) if case.rows else 0)
+    for t in (*node.outputs, *node.saved):
+        memories.place(t)
+    run_call(node.call(), first_row=first_row, twin=twin)
+    memories.check()
+    names = differentiable(case) if wanted is None else wanted
+    found: dict[str, Array] = {}
+    if dy is not None and names:
+        call = backward_call(node, memories.place(Tensor(dy.shape, dtype), np.asarray(dy, dtype)), names)
+        for k, t in enumerate(call.operands):
+            name = case.op.gradient[k]
+            if t is not None and t.data is None:
+                memories.place(t)
+                if presets and name[1:] in presets:
+                    t.numpy()[...] = presets[name[1:]]
+                    call = dataclasses.replace(call, accumulate=call.accumulate | 1 << k)
+                if name[1:] in names:
+                    found[name[1:]] = t.numpy()
+        run_call(call, 0, first_row, twin)
+        memories.check()
+    return Result(node.outputs[0].numpy(), node.mask, found)
