@@ -1,37 +1,18 @@
-"""The opponent: a multilayer perceptron differentiated by hand and written for speed in NumPy alone.
-
-Also the workloads both sides train on.
-"""
+"""The opponent: a multilayer perceptron differentiated by hand, as one writes it in NumPy: vectorised, plain, float32."""
 
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from collections.abc import Sequence
 from itertools import pairwise
 from typing import Any
 
 import numpy as np
 from numpy.typing import DTypeLike, NDArray
-from sklearn.datasets import load_digits, make_moons
 
 Array = NDArray[Any]
-Data = tuple[NDArray[np.float32], NDArray[np.int64]]
 
 BETA_1, BETA_2, EPSILON = 0.9, 0.999, 1e-7
-BLOCK = 65536
-"""Parameters Adam updates at a time: its five operands then stay in cache for all ten passes."""
-
-
-@dataclass(frozen=True)
-class _Workspace:
-    """Arrays for one batch size; ``noise`` and ``keep`` are views of memory that all layers share."""
-
-    values: list[Array]  # the dropped-out input, then each layer's output, overwritten by its gradient on the way back
-    noise: list[Array]
-    keep: list[Array]
-    ones: Array
-    offsets: NDArray[np.int64]  # of each row in the flattened output
 
 
 class NumpyMLP:
@@ -51,6 +32,11 @@ class NumpyMLP:
         Of the dropout masks, which are the same for every ``dtype``.
     dtype
         Of all arithmetic: float64 makes this the reference for float32.
+
+    Attributes
+    ----------
+    parameters, gradients
+        Lists of arrays: [w0, b0, w1, b1, ...] and the derivatives that ``compute_gradients`` left.
     """
 
     def __init__(
@@ -64,67 +50,39 @@ class NumpyMLP:
         seed: int = 0,
         dtype: DTypeLike = np.float32,
     ) -> None:
-        self.sizes, self.dtype, self.learning_rate = tuple(sizes), np.dtype(dtype), learning_rate
-        self.input_dropout, self.hidden_dropout = input_dropout, hidden_dropout
-        self.rng = np.random.default_rng(seed)
-        self.steps = 0
-
-        shapes = [shape for n, m in pairwise(self.sizes) for shape in ((n, m), (m,))]
         initial = [array for pair in zip(weights, biases, strict=True) for array in pair]
+        shapes = [shape for n, m in pairwise(sizes) for shape in ((n, m), (m,))]
         if [array.shape for array in initial] != shapes:
             raise ValueError(f"weights and biases must have the shapes {shapes}")
-        parameters = np.concatenate([array.ravel() for array in initial]).astype(self.dtype)
-        gradient, m, v = (np.zeros_like(parameters) for _ in range(3))
-        temporary = np.empty(min(BLOCK, parameters.size), self.dtype)
-        self._blocks = [
-            (*(flat[i : i + BLOCK] for flat in (parameters, gradient, m, v)), temporary[: parameters.size - i])
-            for i in range(0, parameters.size, BLOCK)
-        ]
-        ends = np.cumsum([math.prod(shape) for shape in shapes])[:-1]
-        self._parameters, self._gradients = (
-            [part.reshape(shape) for part, shape in zip(np.split(flat, ends), shapes, strict=True)]
-            for flat in (parameters, gradient)
-        )
-        self._zero = np.zeros((), self.dtype)  # ufuncs take arrays of their own type faster than Python's numbers
-        self._ones = np.ones(self.sizes[-1], self.dtype)
-        self._workspaces: dict[int, _Workspace] = {}
+        self.dtype, self.learning_rate = np.dtype(dtype), learning_rate
+        self.input_dropout, self.hidden_dropout = input_dropout, hidden_dropout
+        self.rng = np.random.default_rng(seed)
+        self.parameters: list[Array] = [array.astype(self.dtype) for array in initial]
+        self.gradients, self.m, self.v = ([np.zeros_like(p) for p in self.parameters] for _ in range(3))
+        self.steps = 0
 
     @property
     def weights(self) -> list[Array]:
         """Copies of the parameters: [w0, b0, w1, b1, ...]."""
-        return [array.copy() for array in self._parameters]
-
-    @property
-    def gradients(self) -> list[Array]:
-        """Copies of the gradients ``compute_gradients`` left, ordered like ``weights``."""
-        return [array.copy() for array in self._gradients]
+        return [p.copy() for p in self.parameters]
 
     def train_epoch(self, x: Array, y: Array, order: NDArray[np.integer[Any]], batch_size: int) -> float:
         """Train on rows ``order`` of ``x`` and ``y``, the last batch being what is left; return the mean loss."""
         total = 0.0
-        for start in range(0, len(order), batch_size):
-            rows = order[start : start + batch_size]
-            total += len(rows) * self.train_batch(x.take(rows, axis=0), y.take(rows))
+        for i in range(0, len(order), batch_size):
+            rows = order[i : i + batch_size]
+            total += len(rows) * self.train_batch(x[rows], y[rows])
         return total / len(order)
 
     def train_batch(self, x: Array, y: Array) -> float:
         """Take one step; return the mean loss before it."""
         loss = self.compute_gradients(x, y)
         self.steps += 1
-        # m and v are kept divided by (1 - beta), which saves two passes; rate and epsilon make up for it.
         rate = self.learning_rate * math.sqrt(1 - BETA_2**self.steps) / (1 - BETA_1**self.steps)
-        rate *= (1 - BETA_1) / math.sqrt(1 - BETA_2)
-        epsilon = EPSILON / math.sqrt(1 - BETA_2)
-        for p, g, m, v, t in self._blocks:
-            m *= BETA_1
-            m += g
-            v *= BETA_2
-            v += np.square(g, out=t)
-            np.sqrt(v, out=t)
-            t += epsilon
-            np.divide(m, t, out=t)
-            t *= rate
-            p -= t
+        for i, g in enumerate(self.gradients):
+            self.m[i] = BETA_1 * self.m[i] + (1 - BETA_1) * g
+            self.v[i] = BETA_2 * self.v[i] + (1 - BETA_2) * g**2
+            self.parameters[i] -= rate * self.m[i] / (np.sqrt(self.v[i]) + EPSILON)
         return loss
 
     def compute_gradients(self, x: Array, y: Array) -> float:
@@ -137,136 +95,47 @@ class NumpyMLP:
         y
             Class numbers, which are not checked.
         """
-        parameters, gradients, work = self._parameters, self._gradients, self._workspace(len(x))
-        inputs = [x.astype(self.dtype, copy=False), *work.values[1:]]
+        weights, biases = self.parameters[::2], self.parameters[1::2]
+        a = x.astype(self.dtype, copy=False)
         if self.input_dropout:
-            inputs[0] = self._drop(inputs[0], work, 0, self.input_dropout)
-        last = len(self.sizes) - 2
-        for k in range(last + 1):
-            out = inputs[k + 1]
-            np.dot(inputs[k], parameters[2 * k], out=out)
-            out += parameters[2 * k + 1]
-            if k < last:
-                np.maximum(out, self._zero, out=out)
-                if self.hidden_dropout:
-                    self._drop(out, work, k + 1, self.hidden_dropout)
+            a = a * self._mask(a.shape, self.input_dropout)
+        inputs, masks = [a], []
+        for w, b in zip(weights[:-1], biases[:-1], strict=True):
+            a = np.maximum(a @ w + b, 0)
+            if self.hidden_dropout:
+                masks.append(self._mask(a.shape, self.hidden_dropout))
+                a *= masks[-1]
+            inputs.append(a)
+        z = a @ weights[-1] + biases[-1]
 
-        delta = inputs[-1]
-        flat, picked = delta.ravel(), work.offsets + y
-        delta -= np.maximum.reduce(delta, axis=1, keepdims=True)
-        chosen = flat.take(picked)
-        np.exp(delta, out=delta)
-        sums = np.dot(delta, self._ones)
-        delta /= sums[:, None]
-        flat[picked] -= 1
-        delta *= 1 / len(x)
-        loss = float(np.dot(work.ones, np.log(sums, out=sums) - chosen)) / len(x)
+        n, rows = len(x), np.arange(len(x))
+        z -= z.max(axis=1, keepdims=True)
+        e = np.exp(z)
+        s = e.sum(axis=1, keepdims=True)
+        loss = float((np.log(s[:, 0]) - z[rows, y]).mean())
 
-        for k in range(last, -1, -1):
-            values = inputs[k]
-            np.dot(values.T, delta, out=gradients[2 * k])
-            np.dot(work.ones, delta, out=gradients[2 * k + 1])
+        delta = e / s
+        delta[rows, y] -= 1
+        delta /= n
+        for k in range(len(weights) - 1, -1, -1):
+            self.gradients[2 * k] = inputs[k].T @ delta
+            self.gradients[2 * k + 1] = delta.sum(axis=0)
             if k:
-                keep = np.greater(values, self._zero, out=work.keep[k])  # neither clipped nor dropped
-                np.dot(delta, parameters[2 * k].T, out=values)
-                values *= keep
+                delta = (delta @ weights[k].T) * (inputs[k] > 0)  # where a unit was dropped its mask is 0, too
                 if self.hidden_dropout:
-                    values *= 1 / (1 - self.hidden_dropout)
-                delta = values
+                    delta *= masks[k - 1]
         return loss
 
     def predict(self, x: Array) -> Array:
         """Return the probability of each class for each row."""
-        values = x.astype(self.dtype, copy=False)
-        for k in range(len(self.sizes) - 1):
-            values = np.dot(values, self._parameters[2 * k])
-            values += self._parameters[2 * k + 1]
-            if k < len(self.sizes) - 2:
-                np.maximum(values, self._zero, out=values)
-        values -= values.max(axis=1, keepdims=True)
-        np.exp(values, out=values)
-        values /= values.sum(axis=1, keepdims=True)
-        return values
+        a = x.astype(self.dtype, copy=False)
+        for w, b in zip(self.parameters[:-2:2], self.parameters[1:-2:2], strict=True):
+            a = np.maximum(a @ w + b, 0)
+        z = a @ self.parameters[-2] + self.parameters[-1]
+        e = np.exp(z - z.max(axis=1, keepdims=True))
+        return np.asarray(e / e.sum(axis=1, keepdims=True))
 
-    def _drop(self, values: Array, work: _Workspace, k: int, rate: float) -> Array:
-        noise, keep, out = work.noise[k], work.keep[k], work.values[k]
-        self.rng.random(out=noise, dtype=np.float32)
-        np.greater_equal(noise, rate, out=keep)
-        np.multiply(values, keep, out=out)
-        out *= 1 / (1 - rate)
-        return out
-
-    def _workspace(self, batch: int) -> _Workspace:
-        if batch not in self._workspaces:
-            noise, keep = (np.empty(batch * max(self.sizes), dtype) for dtype in (np.float32, np.bool_))
-            self._workspaces[batch] = _Workspace(
-                [np.empty((batch, n), self.dtype) for n in self.sizes],
-                [noise[: batch * n].reshape(batch, n) for n in self.sizes],
-                [keep[: batch * n].reshape(batch, n) for n in self.sizes],
-                np.ones(batch, self.dtype),
-                np.arange(batch, dtype=np.int64) * self.sizes[-1],
-            )
-        return self._workspaces[batch]
-
-
-def glorot_weights(sizes: Sequence[int], seed: int) -> tuple[list[NDArray[np.float32]], list[NDArray[np.float32]]]:
-    """Return Glorot-uniform weights and zero biases in float32, one array of each per layer."""
-    rng = np.random.default_rng(seed)
-    weights = []
-    for n, m in pairwise(sizes):
-        limit = math.sqrt(6 / (n + m))
-        weights.append(rng.uniform(-limit, limit, (n, m)).astype(np.float32))
-    return weights, [np.zeros(m, np.float32) for m in sizes[1:]]
-
-
-@dataclass(frozen=True)
-class Workload:
-    """A data set of ``n`` rows, which ``make()`` returns the same each time, and the network that learns it."""
-
-    name: str
-    n: int
-    sizes: tuple[int, ...]
-    batch_size: int
-    input_dropout: float
-    hidden_dropout: float
-    make: Callable[[], Data]
-
-
-def _moons() -> Data:
-    x, y = make_moons(4096, noise=0.2, random_state=0)
-    return x.astype(np.float32), y.astype(np.int64)
-
-
-def _digits() -> Data:
-    x, y = load_digits(return_X_y=True)
-    rows = np.random.default_rng(0).permutation(len(x))[: len(x) * 4 // 5]
-    return (x[rows] / 16).astype(np.float32), y[rows].astype(np.int64)
-
-
-def _clusters() -> Data:
-    """Four Gaussian clusters to a class."""
-    rng = np.random.default_rng(0)
-    cluster = rng.integers(28, size=20_000)
-    centres = 0.5 * rng.standard_normal((28, 54), dtype=np.float32)
-    return centres[cluster] + rng.standard_normal((20_000, 54), dtype=np.float32), cluster % 7
-
-
-def _images() -> Data:
-    """One sparse pattern to a class, with a third of the pixels flipped and the lit ones of random brightness."""
-    rng = np.random.default_rng(0)
-    y = rng.integers(10, size=12_800)
-    pattern = rng.random((10, 784)) < 0.2
-    lit = pattern[y] ^ (rng.random((12_800, 784), dtype=np.float32) < 1 / 3)
-    pixels = lit * rng.integers(1, 256, (12_800, 784), dtype=np.uint8)
-    return np.divide(pixels, 255, dtype=np.float32), y
-
-
-WORKLOADS = {
-    workload.name: workload
-    for workload in (
-        Workload("tiny", 4096, (2, 16, 16, 2), 16, 0.0, 0.2, _moons),
-        Workload("digits", 1437, (64, 128, 64, 10), 32, 0.0, 0.5, _digits),
-        Workload("tabular", 20_000, (54, 256, 256, 7), 128, 0.0, 0.3, _clusters),
-        Workload("mnist", 12_800, (784, 1024, 1024, 1024, 10), 128, 0.2, 0.5, _images),
-    )
-}
+    def _mask(self, shape: tuple[int, ...], rate: float) -> Array:
+        """0 where a unit is dropped, 1 / (1 - rate) where it is kept."""
+        keep = self.rng.random(shape, dtype=np.float32) >= rate
+        return np.asarray(keep / self.dtype.type(1 - rate))

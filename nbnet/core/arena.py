@@ -19,6 +19,11 @@ def aligned(count: int, dtype: Any) -> NDArray[Any]:
     return raw[start : start + count * dtype.itemsize].view(dtype)
 
 
+def address(array: NDArray[Any]) -> int:
+    """Where an array's first element lies."""
+    return array.__array_interface__["data"][0]  # type: ignore[no-any-return]
+
+
 def round_up(nbytes: int) -> int:
     """The next multiple of the alignment."""
     return -(-nbytes // ALIGNMENT) * ALIGNMENT

@@ -9,7 +9,6 @@ import contextlib
 import ctypes
 import functools
 import threading
-from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
@@ -51,33 +50,40 @@ def symbols() -> dict[str, int]:
     return {f"nbnet_{name}": _capsule(cython_blas.__pyx_capi__[name]) for name in ("sgemm", "dgemm")}
 
 
-_lock = threading.Lock()
-_users = 0
-_before: Any = None
+class _SingleThread:
+    """Counts who is inside, so that the first sets the limit and the last lifts it."""
 
+    def __init__(self) -> None:
+        self.lock = threading.Lock()
+        self.users = 0
+        self.before: Any = None
 
-@contextlib.contextmanager
-def single_thread() -> Iterator[None]:
-    """Hold BLAS to one thread while programs run: nbnet cuts the batch into slices instead. Reentrant, any thread."""
-    global _users, _before
-    library = _bundled()
-    with _lock:
-        _users += 1
-        if _users == 1:
+    def __enter__(self) -> None:
+        with self.lock:
+            self.users += 1
+            if self.users > 1:
+                return
+            library = _bundled()
             if library is not None:
-                _before = library.scipy_openblas_get_num_threads64_()
-                library.scipy_openblas_set_num_threads64_(1)
+                self.before = library.scipy_openblas_get_num_threads64_()
+                if self.before > 1:
+                    library.scipy_openblas_set_num_threads64_(1)
             else:
                 from threadpoolctl import threadpool_limits
 
-                _before = threadpool_limits(1, user_api="blas")
-    try:
-        yield
-    finally:
-        with _lock:
-            _users -= 1
-            if _users == 0:
-                if library is not None:
-                    library.scipy_openblas_set_num_threads64_(_before)
-                else:
-                    _before.restore_original_limits()
+                self.before = threadpool_limits(1, user_api="blas")
+
+    def __exit__(self, *exc: object) -> None:
+        with self.lock:
+            self.users -= 1
+            if self.users:
+                return
+            library = _bundled()
+            if library is None:
+                self.before.restore_original_limits()
+            elif self.before > 1:
+                library.scipy_openblas_set_num_threads64_(self.before)
+
+
+#: Holds BLAS to one thread while programs run: nbnet cuts the batch into slices instead. Any number of threads may be inside.
+single_thread = _SingleThread()

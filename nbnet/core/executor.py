@@ -11,6 +11,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from nbnet.core import jit
+from nbnet.core.arena import address, aligned
 from nbnet.core.abi import Memory
 from nbnet.core.jit import Function, intrinsic, link
 from nbnet.core.layout import WIDTH
@@ -68,36 +69,65 @@ def _compiled() -> Any:
     return prototype(link([RUN], np.dtype(np.float64))[0])
 
 
-def run(mem: int, dtype: np.dtype[Any], rows: Rows, spans: NDArray[np.int64], slices: int, steps: int, step: int) -> None:
-    """Run ``steps`` steps of linked rows; the interpreter is free meanwhile, and one thread serves each slice.
+class Runner:
+    """Linked rows, ready to be run again and again.
 
     Parameters
     ----------
     mem
         Address of the arena.
+    dtype
+        Of the model.
     rows
         int64 (n, WIDTH), linked: column ``KERNEL`` holds addresses.
     spans
         int64 (phases, slices, 2): the rows of each slice in each phase.
     """
-    phases = len(spans)
-    if jit.DISABLE_JIT:
-        memory, flat = Memory(mem, dtype), spans.reshape(-1)
+
+    def __init__(self, mem: int, dtype: np.dtype[Any], rows: Rows, spans: NDArray[np.int64]) -> None:
+        self.mem, self.dtype, self.rows, self.spans = mem, dtype, rows, np.ascontiguousarray(spans)
+        self.slices = spans.shape[1]
+        # Arrivals at meetings are counted in a cache line of their own.
+        self._sync = aligned(16, np.int64)
+        self._args = (mem, address(rows), address(self.spans), len(spans), self.slices)
+
+    def __call__(self, steps: int, step: int) -> None:
+        """Run ``steps`` steps, the first of which has number ``step``. The interpreter is free meanwhile; a thread serves each slice."""
+        if jit.DISABLE_JIT:
+            self._run_in_python(steps, step)
+            return
+        call, rest = _compiled(), (address(self._sync), steps, step)
+        self._sync[0] = 0
+        if self.slices == 1:
+            call(*self._args, 0, *rest)
+            return
+        # Slices wait for each other, so none starts before all threads are there.
+        gate, complete = threading.Event(), []
+
+        def serve(number: int) -> None:
+            gate.wait()
+            if complete:
+                call(*self._args, number, *rest)
+
+        others = [threading.Thread(target=serve, args=(t,), daemon=True) for t in range(1, self.slices)]
+        try:
+            for thread in others:
+                thread.start()
+            complete.append(True)
+        finally:
+            gate.set()
+            if complete:
+                call(*self._args, 0, *rest)
+        for thread in others:
+            thread.join()
+
+    def _run_in_python(self, steps: int, step: int) -> None:
+        memory, flat = Memory(self.mem, self.dtype), self.spans.reshape(-1)
         with np.errstate(all="ignore"):
             for s in range(steps):
-                for p in range(phases):
-                    for t in range(slices):
-                        _run(memory, rows, flat[2 * p * slices :], 1, slices, t, None, 1, step + s)
-        return
-    call = _compiled()
-    sync = np.zeros(16, np.int64)
-    args = (mem, rows.ctypes.data, spans.ctypes.data, phases, slices)
-    others = [threading.Thread(target=call, args=(*args, t, sync.ctypes.data, steps, step), daemon=True) for t in range(1, slices)]
-    for thread in others:
-        thread.start()
-    call(*args, 0, sync.ctypes.data, steps, step)
-    for thread in others:
-        thread.join()
+                for p in range(len(self.spans)):
+                    for t in range(self.slices):
+                        _run(memory, self.rows, flat[2 * p * self.slices :], 1, self.slices, t, None, 1, step + s)
 
 
 _ONE = np.array([[[0, 1]]], np.int64)
@@ -105,4 +135,4 @@ _ONE = np.array([[[0, 1]]], np.int64)
 
 def run_row(dtype: np.dtype[Any], row: Rows, step: int) -> None:
     """Run one linked row whose operands are absolute addresses: what the eager tape does."""
-    run(0, dtype, row.reshape(1, WIDTH), _ONE, 1, 1, step)
+    Runner(0, dtype, row.reshape(1, WIDTH), _ONE)(1, step)

@@ -9,6 +9,7 @@ alone, so a process whose kernels are all on disk never imports Numba.
 from __future__ import annotations
 
 import ctypes
+import dis
 import functools
 import hashlib
 import os
@@ -105,8 +106,8 @@ def intrinsic(function: PyFunction) -> Intrinsic:
 def _references(function: PyFunction) -> dict[str, Any]:
     """The globals and free variables a function names, in a fixed order."""
     code, found = function.__code__, {}
-    names: list[str] = sorted(set(code.co_names))
-    for name in names:
+    names = {i.argval for i in dis.get_instructions(code) if i.opname in ("LOAD_GLOBAL", "LOAD_NAME")}
+    for name in sorted(names):
         if name in function.__globals__:
             found[name] = function.__globals__[name]
     for name, cell in zip(code.co_freevars, function.__closure__ or (), strict=True):

@@ -15,17 +15,12 @@ import numpy as np
 from numpy.typing import NDArray
 
 from nbnet.core import executor
-from nbnet.core.arena import Buffer, aligned, plan, round_up
+from nbnet.core.arena import Buffer, address, aligned, plan, round_up
 from nbnet.core.graph import Call, Tensor
 from nbnet.core.jit import link as link_kernels
 from nbnet.core.layout import ACCUMULATE, ATTRIBUTES, FIRST_ROW, KERNEL, MAX_ATTRIBUTES, MAX_OPERANDS, OPERANDS, SEED, WIDTH
 
 Rows = NDArray[np.int64]
-
-
-def address(array: NDArray[Any]) -> int:
-    """Where an array's first element lies."""
-    return array.__array_interface__["data"][0]  # type: ignore[no-any-return]
 
 
 def encode(row: Rows, call: Call, places: Sequence[int | None], first_row: int) -> None:
@@ -172,15 +167,13 @@ class Linked:
         for row, call, first_row in zip(self.rows, program.calls, program.first_rows, strict=True):
             encode(row, call, [self._place(t) for t in call.operands], first_row)
         self.rows[:, KERNEL] = link_kernels([call.kernel for call in program.calls], program.dtype)
+        #: ``run(steps, step)``: run so many steps, the first of which has number ``step``.
+        self.run = executor.Runner(self.mem, program.dtype, self.rows, program.spans)
 
     def _place(self, tensor: Tensor | None) -> int | None:
         if tensor is None:
             return None
         return self.program.places[tensor] if tensor.data is None else address(tensor.data) - self.mem
-
-    def run(self, steps: int, step: int) -> None:
-        """Run ``steps`` steps, the first of which is number ``step``."""
-        executor.run(self.mem, self.program.dtype, self.rows, self.program.spans, self.program.spans.shape[1], steps, step)
 
     def view(self, tensor: Tensor) -> NDArray[Any]:
         """The memory of a tensor of this program."""

@@ -4,9 +4,8 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-from nbnet.core.arena import ALIGNMENT, aligned
+from nbnet.core.arena import ALIGNMENT, address, aligned
 from nbnet.core.graph import Parameter, Tensor
-from nbnet.core.program import address
 
 _moves = 0
 
@@ -43,6 +42,7 @@ class Block:
             place = self.flat.numpy()[0, start : start + p.size].reshape(p.shape)
             place[...] = p.numpy()
             p.data = place
+        self._gradients: Tensor | None = None
         _moves += 1
 
     def holds(self, parameters: Sequence[Parameter]) -> bool:
@@ -52,6 +52,12 @@ class Block:
             p is q and address(q.numpy()) == base + start * self.dtype.itemsize
             for p, q, start in zip(parameters, self.parameters, self.starts, strict=True)
         )
+
+    def gradients(self, slices: int) -> Tensor:
+        """Room for the gradients of each slice, (slices, size); all programs of the model share it."""
+        if self._gradients is None or self._gradients.shape[0] != slices:
+            self._gradients = self.like(slices, "gradients")
+        return self._gradients
 
     def like(self, rows: int, name: str) -> Tensor:
         """Zeros for ``rows`` values a parameter: shape (rows, size)."""

@@ -79,7 +79,7 @@ class Dropout(Layer):
         self._rate.numpy()[...] = check_rate(value)
 
     def call(self, x: Tensor, training: bool = False) -> Tensor:
-        return dropout(x, self._rate, key=self.key) if training else x
+        return dropout(x, self._rate, self.noise_shape, key=self.key) if training else x
 
     def get_config(self) -> dict[str, Any]:
         return super().get_config() | {"rate": self.rate, "noise_shape": self.noise_shape, "seed": self.seed}

@@ -87,7 +87,6 @@ CATEGORICAL_CROSSENTROPY_LOGITS = register(
         infer=lambda z, t, a: (*infer_rows(z, t), Spec(z.shape)),
         backward=logits_backward,
         gradient=("p", "t", "a", "dy", "dz"),
-        reuse={"dz": "p"},
     )
 )
 CATEGORICAL_CROSSENTROPY = register(

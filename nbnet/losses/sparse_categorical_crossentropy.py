@@ -76,7 +76,6 @@ SPARSE_CATEGORICAL_CROSSENTROPY_LOGITS = register(
         infer=lambda z, t: (*_infer(z, t), Spec(z.shape)),
         backward=logits_backward,
         gradient=("p", "t", "dy", "dz"),
-        reuse={"dz": "p"},
     )
 )
 SPARSE_CATEGORICAL_CROSSENTROPY = register(

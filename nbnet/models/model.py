@@ -175,12 +175,12 @@ class Model(Layer):
         if not self._training.acquire(blocking=False):
             raise RuntimeError(f"{self.name} is being trained in another thread")
         try:
-            with single_thread(), bar:
-                key = random.next_key()
+            with single_thread, bar:
+                key, train_rows = random.next_key(), self._trainer(train)
                 for epoch in range(initial_epoch, epochs):
                     bar.begin_epoch(epoch)
                     order = random.generator(random.derive(key, epoch)).permutation(n) if shuffle else np.arange(n)
-                    logs = self._train_rows(train, order, batch, bar)
+                    logs = train_rows(order, batch, bar)
                     if held is not None:
                         logs |= {f"val_{k}": v for k, v in self._evaluate_rows(held, batch).items()}
                     bar.end_epoch(logs)
@@ -201,7 +201,7 @@ class Model(Layer):
         self._check_compiled()
         batch = 256 if batch_size is None else positive_integer(batch_size, "batch_size")
         arrays = self._intake(x, y, sample_weight, None)
-        with single_thread(), Progress(verbose, None, 1) as bar:
+        with single_thread, Progress(verbose, None, 1) as bar:
             bar.begin_epoch(0)
             logs = self._evaluate_rows(arrays, batch)
             bar.end_epoch(logs)
@@ -221,11 +221,11 @@ class Model(Layer):
         size, n = 256 if batch_size is None else positive_integer(batch_size, "batch_size"), len(array)
         source = Source.of(array)
         out: Array | None = None
-        with single_thread():
+        with single_thread:
             for start, rows, steps in _batches(n, size):
                 batch = self._program(("predict", rows, source), lambda b, rows=rows: b.predict(rows, source))
                 if out is None:
-                    out = np.empty((n, *self._output_row(batch)), self.compute_dtype)
+                    out = np.empty((n, *batch.output_row), self.compute_dtype)
                 batch.bind(x=array, out=out)
                 _run(batch, start, steps, 0)
         assert out is not None
@@ -236,8 +236,8 @@ class Model(Layer):
         self._check_compiled()
         arrays = self._intake(x, y, sample_weight, class_weight)
         n = len(_known(arrays[0]))
-        with single_thread():
-            logs = self._train_rows(arrays, np.arange(n), n, None)
+        with single_thread:
+            logs = self._trainer(arrays)(np.arange(n), n, None)
         return logs if return_dict else (logs["loss"] if len(logs) == 1 else list(logs.values()))
 
     def test_on_batch(self, x: Any, y: Any, sample_weight: Any = None, return_dict: bool = False) -> Any:
@@ -254,32 +254,38 @@ class Model(Layer):
 
     # ---- inside ----
 
-    def _train_rows(self, arrays: Sequence[Array | None], order: Array, size: int, bar: Progress | None) -> dict[str, float]:
+    def _trainer(self, arrays: Sequence[Array | None]) -> Callable[[Array, int, Progress | None], dict[str, float]]:
+        """A function that trains on the rows of an order, in batches of a size, and returns losses and metrics."""
         x, y, w = _known(arrays[0]), _known(arrays[1]), arrays[2]
-        optimizer, loss, watched = self.optimizer, self.loss, self._resolve_metrics(_known(arrays[1]))
+        optimizer, loss, watched = self.optimizer, self.loss, self._resolve_metrics(y)
         assert optimizer is not None and loss is not None
         weights = self.trainable_weights
         if not weights:
             raise ValueError(f"{self.name} has no trainable weights")
-        key = (Source.of(x), Source.of(y), w is not None, self._version, id(optimizer), optimizer.kernel, optimizer.used_slots(), len(weights))
-        sums = np.zeros((1 + len(watched), 2))
-        done = 0
-        for start, rows, steps in _batches(len(order), size):
-            batch = self._program(
-                ("train", rows, *key), lambda b, rows=rows: b.train(rows, Source.of(x), Source.of(y), w is not None, loss, watched, optimizer)
-            )
-            batch.bind(x=x, y=y, order=order, **({} if w is None else {"w": w}))
-            batch.sums[...] = 0
+        optimizer.build(weights)
+        sources = Source.of(x), Source.of(y), w is not None
+        key = (*sources, self._version, id(optimizer), optimizer.kernel, optimizer.used_slots(), tuple(map(id, weights)))
 
-            def progress(n: int, batch: Batch = batch, before: int = done) -> None:
-                optimizer.iterations += n
-                if bar is not None and bar.verbose == 1:
-                    bar.update(min(bar.steps, before + int(batch.cursor[0]) // batch.rows), self._logs(batch.sums.sum(0)))
+        def train_rows(order: Array, size: int, bar: Progress | None) -> dict[str, float]:
+            sums = np.zeros((1 + len(watched), 2))
+            done = 0
+            for start, rows, steps in _batches(len(order), size):
+                batch = self._program(("train", rows, *key), lambda b, n=rows: b.train(n, *sources, loss, watched, optimizer))
+                batch.bind(x=x, y=y, order=order, **({} if w is None else {"w": w}))
+                batch.sums[...] = 0
 
-            _run(batch, start, steps, optimizer.iterations, progress)
-            sums += batch.sums.sum(0)
-            done += steps
-        return self._logs(sums)
+                def progress(n: int, batch: Batch = batch, before: int = done) -> None:
+                    optimizer.iterations += n
+                    if bar is not None and bar.verbose == 1:
+                        steps_done = before + (int(batch.cursor[0]) - start) // batch.rows
+                        bar.update(steps_done, self._logs((sums + batch.sums.sum(0))))
+
+                _run(batch, start, steps, optimizer.iterations, progress)
+                sums += batch.sums.sum(0)
+                done += steps
+            return self._logs(sums)
+
+        return train_rows
 
     def _evaluate_rows(self, arrays: Sequence[Array | None], size: int) -> dict[str, float]:
         x, y, w = _known(arrays[0]), _known(arrays[1]), arrays[2]
@@ -342,9 +348,6 @@ class Model(Layer):
             width = None if y is None or self.batch_input_shape is None else self.output_shape[-1]
             self._metrics = [metrics.get(m, self.loss, width) for m in self._metric_names]
         return self._metrics
-
-    def _output_row(self, batch: Batch) -> tuple[int, ...]:
-        return tuple(n or 1 for n in self.output_shape[1:])
 
     def _row_shape(self) -> tuple[int | None, ...] | None:
         return None if self.batch_input_shape is None else self.batch_input_shape[1:]

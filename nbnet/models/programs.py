@@ -11,9 +11,10 @@ import numpy as np
 from numpy.typing import NDArray
 
 from nbnet.core import feed, layout, regions
+from nbnet.core.arena import address
 from nbnet.core.graph import Call, Node, Tensor, differentiate, topological
 from nbnet.core.op import INT
-from nbnet.core.program import Linked, Program, address, lower
+from nbnet.core.program import Linked, Program, lower
 from nbnet.core.tape import Trace
 from nbnet.ops.fusion import fuse
 
@@ -65,6 +66,7 @@ class Batch:
     moves: int = field(default_factory=regions.moves)
     seconds: float = 0.0
     bound: dict[str, Array] = field(default_factory=dict)
+    output_row: tuple[int, ...] = ()
 
     def bind(self, **arrays: Array) -> None:
         """Let the program read or write these arrays (n, ...); they are kept alive as long as they are bound."""
@@ -100,7 +102,7 @@ class Builder:
 
         def build(slices: int) -> Batch | None:
             feeds = _Feeds(self.dtype, rows, slices, {"x": x, "y": y} | ({"w": Source((), self.dtype)} if weighted else {}), True)
-            gradients = block.like(slices, "gradients")
+            gradients = block.gradients(slices)
             sums = np.zeros((slices, 1 + len(metrics), 2))
             work, update = [], []
             bounds = cut(block.size, slices)
@@ -146,7 +148,9 @@ class Builder:
                     y = self.model.forward(feeds.tensor("x", t), training=False)
                 nodes = fuse(_needed(trace, [y]), {y})
                 work.append([*feeds.gathers(t), *(node.call() for node in nodes), feed.store_call(y, feeds.cursor, out)])
-            return feeds.batch([work, [[feeds.advance()], *([] for _ in range(slices - 1))]], np.zeros((slices, 0, 2)))
+            batch = feeds.batch([work, [[feeds.advance()], *([] for _ in range(slices - 1))]], np.zeros((slices, 0, 2)))
+            batch.output_row = y.shape[1:]
+            return batch
 
         return self._sliced(rows, 1, build)
 

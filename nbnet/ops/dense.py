@@ -180,9 +180,14 @@ def _fused_backward(activation: Elementwise | None, parameters: int, dropout: bo
             a = vec(mem, ins, 8)[0]
         if dropout:
             scale, mask = keep_scale(vec(mem, ins, at_rate)[0]), bytemat(mem, ins, at_mask)
+        # dz usually is dy's memory. The loop works on one view: with two of the same memory it would not vectorise.
+        if dz.ctypes.data != dy.ctypes.data:
+            for i in range(rows):
+                for j in range(columns):
+                    dz[i, j] = dy[i, j]
         for i in range(rows):
             for j in range(columns):
-                d = dy[i, j]
+                d = dz[i, j]
                 if dropout:
                     d = d * (scale * real(mask[i, j]))
                 if df is not None:

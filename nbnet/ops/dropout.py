@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from math import prod
 from typing import Any
+
+import numpy as np
 
 from nbnet.core.abi import accumulates, attribute, bytevec, device, first_row, kernel, seed, vec
 from nbnet.core.graph import Tensor
@@ -58,7 +61,6 @@ DROPOUT = register(
         infer=lambda x, rate: (Spec(x.shape), Spec(x.shape, BYTE)),
         backward=dropout_backward,
         gradient=("mask", "rate", "dy", "dx"),
-        reuse={"y": "x", "dx": "dy"},
         encode=per_sample,
         mask="mask",
         random=True,
@@ -71,10 +73,88 @@ MASKED = register(
         ("x", "mask", "rate"),
         backward=dropout_backward,
         gradient=("mask", "rate", "dy", "dx"),
-        reuse={"y": "x", "dx": "dy"},
         mask="mask",
     )
 )
+
+
+# ---- a mask that is shared along axes ------------------------------------------------------------------------
+# Attributes: elements of the mask a sample has (0: the whole batch shares one), then sizes of four axes of x and the mask's
+# strides along them, 0 where it is shared.
+
+
+@device
+def _shared_scale(mask: Any, ins: Any, i: Any, j: Any, k: Any) -> Any:
+    """Number of the mask's element for the first element along the last axis."""
+    return i * attribute(ins, 5) + j * attribute(ins, 6) + k * attribute(ins, 7)
+
+
+@kernel
+def shared_forward(mem: Any, ins: Any, step: Any) -> None:
+    x, rate, y, mask = vec(mem, ins, 0), vec(mem, ins, 1)[0], vec(mem, ins, 2), bytevec(mem, ins, 3)
+    fill_mask(mask, first_row(ins) * attribute(ins, 0), seed(ins), step, rate)
+    scale, real, width, last = keep_scale(rate), x.dtype.type, attribute(ins, 4), attribute(ins, 8)
+    at = 0
+    for i in range(attribute(ins, 1)):
+        for j in range(attribute(ins, 2)):
+            for k in range(attribute(ins, 3)):
+                m = _shared_scale(mask, ins, i, j, k)
+                for e in range(width):
+                    y[at + e] = x[at + e] * (scale * real(mask[m + e * last]))
+                at += width
+
+
+@kernel
+def shared_backward(mem: Any, ins: Any, step: Any) -> None:
+    mask, rate, dy, dx = bytevec(mem, ins, 0), vec(mem, ins, 1)[0], vec(mem, ins, 2), vec(mem, ins, 3)
+    scale, real, width, last = keep_scale(rate), dx.dtype.type, attribute(ins, 4), attribute(ins, 8)
+    add, at = accumulates(ins, 3), 0
+    for i in range(attribute(ins, 1)):
+        for j in range(attribute(ins, 2)):
+            for k in range(attribute(ins, 3)):
+                m = _shared_scale(mask, ins, i, j, k)
+                for e in range(width):
+                    d = dy[at + e] * (scale * real(mask[m + e * last]))
+                    dx[at + e] = dx[at + e] + d if add else d
+                at += width
+
+
+def _infer_shared(x: Tensor, rate: Tensor, noise_shape: tuple[int, ...]) -> tuple[Spec, ...]:
+    return Spec(x.shape), Spec(noise_shape, BYTE)
+
+
+def _encode_shared(x: Tensor, rate: Tensor, noise_shape: tuple[int, ...]) -> tuple[int, ...]:
+    sizes = [*[1] * (4 - x.ndim), *x.shape]
+    noise = [*[1] * (4 - x.ndim), *noise_shape]
+    strides = [prod(noise[a + 1 :]) if noise[a] > 1 else 0 for a in range(4)]
+    shared = x.shape[0] != 1 and noise_shape[0] == 1
+    return (0 if shared else prod(noise_shape[1:]), *sizes, *strides)
+
+
+DROPOUT_SHARED = register(
+    Op(
+        "dropout_shared",
+        shared_forward,
+        ("x", "rate"),
+        saves=("mask",),
+        infer=_infer_shared,
+        backward=shared_backward,
+        gradient=("mask", "rate", "dy", "dx"),
+        encode=_encode_shared,
+        mask="mask",
+        random=True,
+    )
+)
+
+
+def complete_noise_shape(noise_shape: Sequence[int | None], shape: Sequence[int]) -> tuple[int, ...]:
+    """A noise shape with its None entries filled in; ValueError if it does not fit a tensor of ``shape``."""
+    sizes = tuple(noise_shape)
+    if len(sizes) != len(shape) or any(n not in (None, 1, size) for n, size in zip(sizes, shape, strict=False)):
+        raise ValueError(f"noise_shape: {sizes} does not fit an input of shape {tuple(shape)}: each entry is 1, None or that size")
+    if len(sizes) > 4:
+        raise ValueError(f"noise_shape: at most 4 axes, got {sizes}")
+    return tuple(size if n is None else int(n) for n, size in zip(sizes, shape, strict=True))
 
 
 def check_rate(rate: Any) -> float:
@@ -88,7 +168,7 @@ def check_rate(rate: Any) -> float:
     return value
 
 
-def dropout(x: Any, rate: Any, *, key: int | None = None) -> Tensor:
+def dropout(x: Any, rate: Any, noise_shape: Sequence[int | None] | None = None, *, key: int | None = None) -> Tensor:
     """Set elements to 0 with probability ``rate`` and multiply the others by ``1 / (1 - rate)``.
 
     Parameters
@@ -98,6 +178,8 @@ def dropout(x: Any, rate: Any, *, key: int | None = None) -> Tensor:
     rate
         Probability to DROP, in [0, 1] (papers often give the probability to keep): a number, or a one-element tensor that may change
         between steps. 0 is the identity, 1 gives zeros.
+    noise_shape
+        Shape of the mask: 1 where all units along an axis share their fate, None for the size of x.
     key
         64-bit key of the random numbers; by default a new one for each call.
 
@@ -121,10 +203,13 @@ def dropout(x: Any, rate: Any, *, key: int | None = None) -> Tensor:
     x = tensor(x)
     rate = rate if isinstance(rate, Tensor) else tensors(x, check_rate(rate))[1]
     name, active = node_name("dropout"), recorder()
+    noise = x.shape if noise_shape is None else complete_noise_shape(noise_shape, x.shape)
     given = None if active is None else active.given_mask(name)
-    if given is None:
+    if given is not None:
+        if given.shape not in (x.shape, noise) or given.dtype.kind not in "bui":
+            raise ValueError(f"masks[{name!r}]: wants bool of shape {noise}, got {given.dtype} of shape {given.shape}")
+        kept = np.ascontiguousarray(np.broadcast_to(given != 0, x.shape).astype(BYTE))
+        return apply(MASKED, x, Tensor(x.shape, BYTE, kept, name=f"{name}.mask"), rate, name=name)  # type: ignore[no-any-return]
+    if noise == x.shape:
         return apply(DROPOUT, x, rate, key=key, name=name)  # type: ignore[no-any-return]
-    if given.shape != x.shape or given.dtype.kind not in "bui":
-        raise ValueError(f"masks[{name!r}]: wants bool of shape {x.shape}, got {given.dtype} of shape {given.shape}")
-    mask = Tensor(x.shape, BYTE, (given != 0).astype(BYTE), name=f"{name}.mask")
-    return apply(MASKED, x, mask, rate, name=name)  # type: ignore[no-any-return]
+    return apply(DROPOUT_SHARED, x, rate, key=key, name=name, noise_shape=noise)  # type: ignore[no-any-return]

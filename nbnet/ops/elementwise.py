@@ -83,7 +83,6 @@ def elementwise(name: str, f: Function, df: Function, *, keeps: str = "x", param
         inputs,
         backward=Kernel(backward, f"{name}_backward"),
         gradient=(keeps, "dy", "dx", *inputs[1:]),
-        reuse={"y": "x", "dx": "dy"},
     )
     made = Elementwise(register(op), f, df, keeps, sign_only)
     fusible[name] = made

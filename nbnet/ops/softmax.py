@@ -99,10 +99,10 @@ def log_softmax_backward(mem: Any, ins: Any, step: Any) -> None:
 
 
 SOFTMAX = register(
-    Op("softmax", softmax_forward, ("x",), backward=softmax_backward, gradient=("y", "dy", "dx"), reuse={"y": "x", "dx": "dy"})
+    Op("softmax", softmax_forward, ("x",), backward=softmax_backward, gradient=("y", "dy", "dx"))
 )
 LOG_SOFTMAX = register(
-    Op("log_softmax", log_softmax_forward, ("x",), backward=log_softmax_backward, gradient=("y", "dy", "dx"), reuse={"dx": "dy"})
+    Op("log_softmax", log_softmax_forward, ("x",), backward=log_softmax_backward, gradient=("y", "dy", "dx"))
 )
 
 

@@ -6,7 +6,7 @@ To add an op, add a line or two to ``CASES``.
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -62,6 +62,10 @@ class Case:
         rng = np.random.default_rng(seed)
         drawn = [np.asarray(draw(rng)) for draw in self.draws]
         return [np.array(a, dtype if a.dtype.kind == "f" else None, order="C") for a in drawn]
+
+    def attributes_for(self, inputs: Sequence[Array]) -> Mapping[str, Any]:
+        """The attributes for these inputs: some depend on the number of rows."""
+        return self.attributes(len(inputs[self.rows[0]]) if self.rows else N)
 
 
 def normal(*shape: int) -> Draw:

@@ -62,11 +62,16 @@ def run_call(call: Call, step: int = STEP, first_row: int = 0, twin: bool = Fals
         executor.run_row(call.dtype, row, step)
 
 
-def record(case: Case, inputs: Sequence[Tensor], rows: int) -> Node:
+def record(case: Case, inputs: Sequence[Tensor]) -> Node:
     """The node of the op, without running it."""
     with Trace() as trace:
-        apply(case.op, *inputs, **({"key": KEY} if case.op.random else {}), **case.attributes(rows))
+        apply(case.op, *inputs, **keywords(case, inputs))
     return trace.nodes[-1]
+
+
+def keywords(case: Case, inputs: Sequence[Tensor]) -> dict[str, Any]:
+    """Keywords for ``apply``."""
+    return {**({"key": KEY} if case.op.random else {}), **case.attributes_for([t.numpy() for t in inputs])}
 
 
 def tensors_of(case: Case, arrays: Sequence[Array], memories: Memories) -> list[Tensor]:
@@ -107,7 +112,7 @@ def execute(
     """Forward, and backward if ``dy`` is given: of ``wanted`` inputs, added to ``presets`` where there are any."""
     memories = Memories()
     dtype = next(a.dtype for a in arrays if a.dtype.kind == "f")
-    node = record(case, tensors_of(case, arrays, memories), len(arrays[case.rows[0]]) if case.rows else 0)
+    node = record(case, tensors_of(case, arrays, memories))
     for t in (*node.outputs, *node.saved):
         memories.place(t)
     run_call(node.call(), first_row=first_row, twin=twin)

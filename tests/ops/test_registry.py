@@ -7,13 +7,12 @@ from typing import Any
 import numpy as np
 import pytest
 from nbnet.core.graph import Tensor, differentiate
-from nbnet.core.op import INT
 from nbnet.core.program import Linked, lower
 from nbnet.core.tape import Tape, apply
 from numpy.typing import NDArray
 
 from tests.ops.cases import CASES, REGISTERED, Case
-from tests.ops.harness import KEY, STEP, Memories, backward_call, differentiable, execute, record, run_call, tensors_of
+from tests.ops.harness import STEP, Memories, backward_call, differentiable, execute, keywords, record, run_call, tensors_of
 
 Array = NDArray[Any]
 F32, F64 = np.dtype(np.float32), np.dtype(np.float64)
@@ -64,7 +63,7 @@ def test_forward_agrees_with_numpy(case: Case, dtype: np.dtype[Any]) -> None:
     result = execute(case, arrays)
     exact = [a.astype(F64) if a.dtype.kind == "f" else a for a in arrays]
     mask = {} if not case.op.random else {"mask": result.mask}
-    wanted = case.reference(*exact, **mask, **case.attributes(0 if not case.rows else len(arrays[case.rows[0]])))
+    wanted = case.reference(*exact, **mask, **case.attributes_for(arrays))
     assert result.y.shape == np.shape(wanted)
     assert result.y.dtype == dtype
     close(result.y, wanted, loose(dtype))
@@ -126,10 +125,9 @@ def test_compiled_agrees_with_python(case: Case, dtype: np.dtype[Any]) -> None:
 def test_eager_agrees_with_program(case: Case) -> None:
     arrays = case.inputs(F64)
     inputs = tensors_of(case, arrays, Memories())
-    rows = len(arrays[case.rows[0]]) if case.rows else 0
     with Tape(step=STEP) as tape:
-        y = apply(case.op, *inputs, **({"key": KEY} if case.op.random else {}), **case.attributes(rows))
-    node = record(case, inputs, rows)
+        y = apply(case.op, *inputs, **keywords(case, inputs))
+    node = record(case, inputs)
     dy = Tensor(y.shape, F64, np.random.default_rng(1).normal(0, 1, y.shape))
     sources = [t for name, t in zip(case.op.inputs, inputs, strict=True) if name in differentiable(case)]
     calls, gradients = differentiate([node], {node.outputs[0]: dy}, sources)
@@ -168,7 +166,7 @@ def test_operands_may_share_memory(case: Case) -> None:
     apart = execute(case, arrays, dy)
     memories = Memories()
     inputs = tensors_of(case, arrays, memories)
-    node = record(case, inputs, len(arrays[case.rows[0]]) if case.rows else 0)
+    node = record(case, inputs)
     for t in (*node.outputs, *node.saved):
         memories.place(t)
     forward = node.call()
@@ -193,8 +191,3 @@ def test_operands_may_share_memory(case: Case) -> None:
         if name[1:] in apart.gradients:
             close(call.operands[k].numpy(), apart.gradients[name[1:]], 1e-12)
 
-
-@each
-def test_integer_operands_are_wanted_where_the_table_says(case: Case) -> None:
-    kinds = {a.dtype.kind for a in case.inputs(F32)}
-    assert kinds <= {"f", INT.kind, "u"}
