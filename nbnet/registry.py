@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Mapping
-from typing import Any, TypeVar
+from typing import Any, TypeVar, cast
 
 T = TypeVar("T")
 
@@ -21,7 +21,7 @@ def snake_case(name: str) -> str:
     return re.sub(r"(?<=[a-z0-9])(?=[A-Z])", "_", name).lower()
 
 
-def lookup(identifier: Any, known: Mapping[str, type[T]], kind: type[T], argument: str) -> T:
+def lookup(identifier: Any, known: Mapping[str, type[T]], kind: Any, argument: str) -> T:
     """An object of a kind.
 
     Parameters
@@ -34,9 +34,9 @@ def lookup(identifier: Any, known: Mapping[str, type[T]], kind: type[T], argumen
         What errors call the identifier.
     """
     if isinstance(identifier, kind):
-        return identifier
+        return cast(T, identifier)
     if isinstance(identifier, type) and issubclass(identifier, kind):
-        return identifier()
+        return cast(T, identifier())
     config: Mapping[str, Any] = {}
     name = identifier
     if isinstance(identifier, Mapping):

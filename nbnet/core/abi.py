@@ -1,7 +1,9 @@
 """The calling convention: the one engine module that a kernel imports.
 
-A kernel is ``kernel(mem, ins, step)``: the arena, one instruction row (see ``layout.py``) and the global step. It reads and writes its
-operands through the views below, allocates nothing, returns nothing and never raises. Every function here is the Python twin of a compiled
+A kernel is ``kernel(mem, ins, step)``: the arena, one instruction row (see ``layout.py``) and the global step. It
+reads and writes its
+operands through the views below, allocates nothing, returns nothing and never raises. Every function here is the
+Python twin of a compiled
 one in ``native.py``: with ``NUMBA_DISABLE_JIT=1`` the twins run, and kernels can be stepped through.
 """
 
@@ -82,7 +84,7 @@ def _typed(name: str) -> Function:
     return intrinsic(view)
 
 
-_NAMES = "bool uint8 uint16 uint32 uint64 int8 int16 int32 int64 float32 float64".split()
+_NAMES = ["bool", "uint8", "uint16", "uint32", "uint64", "int8", "int16", "int32", "int64", "float32", "float64"]
 #: Views of the user's own arrays, one for each dtype that can be read without a copy.
 typed_mat = {np.dtype(name): _typed(name) for name in _NAMES}
 
@@ -101,7 +103,8 @@ def accumulates(ins: Array, k: int) -> bool:
 
 @intrinsic
 def in_place(ins: Array, j: int, k: int) -> bool:
-    """Whether operands ``j`` and ``k`` share their memory: a loop over two views of one place does not vectorise, over one it does."""
+    """Whether operands ``j`` and ``k`` share their memory: a loop over two views of one place does not vectorise,
+    over one it does."""
     return bool(ins[OPERANDS + 3 * j] == ins[OPERANDS + 3 * k])
 
 

@@ -30,7 +30,10 @@ def _bundled() -> ctypes.CDLL | None:
 def _capsule(capsule: Any) -> int:
     api = ctypes.pythonapi
     api.PyCapsule_GetName.restype, api.PyCapsule_GetName.argtypes = ctypes.c_char_p, [ctypes.py_object]
-    api.PyCapsule_GetPointer.restype, api.PyCapsule_GetPointer.argtypes = ctypes.c_void_p, [ctypes.py_object, ctypes.c_char_p]
+    api.PyCapsule_GetPointer.restype, api.PyCapsule_GetPointer.argtypes = (
+        ctypes.c_void_p,
+        [ctypes.py_object, ctypes.c_char_p],
+    )
     return int(api.PyCapsule_GetPointer(capsule, api.PyCapsule_GetName(capsule)))
 
 
@@ -85,5 +88,6 @@ class _SingleThread:
                 library.scipy_openblas_set_num_threads64_(self.before)
 
 
-#: Holds BLAS to one thread while programs run: nbnet cuts the batch into slices instead. Any number of threads may be inside.
+#: Holds BLAS to one thread while programs run: nbnet cuts the batch into slices instead. Any number of threads may be
+#: inside.
 single_thread = _SingleThread()

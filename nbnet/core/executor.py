@@ -11,8 +11,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from nbnet.core import jit
-from nbnet.core.arena import address, aligned
 from nbnet.core.abi import Memory
+from nbnet.core.arena import address, aligned
 from nbnet.core.jit import Function, intrinsic, link
 from nbnet.core.layout import WIDTH
 
@@ -32,7 +32,8 @@ def barrier(cell: Any, arrivals: int) -> None:
 
 @intrinsic
 def flush_denormals() -> int:
-    """Treat denormal numbers as zero from here on: the moments of weights at rest decay into them, and they are slow."""
+    """Treat denormal numbers as zero from here on: the moments of weights at rest decay into them, and they are
+    slow."""
     return 0
 
 
@@ -41,7 +42,9 @@ def restore_denormals(before: int) -> None:
     """Treat denormal numbers as before."""
 
 
-def _run(mem: Any, rows: Any, spans: Any, phases: int, slices: int, number: int, sync: Any, steps: int, step: int) -> None:
+def _run(
+    mem: Any, rows: Any, spans: Any, phases: int, slices: int, number: int, sync: Any, steps: int, step: int
+) -> None:
     """Slice ``number``'s part of ``steps`` steps: in each, phase after phase, with all slices meeting between them.
 
     ``spans[(p * slices + number) * 2]`` and the cell after it bound the rows of phase p.
@@ -92,7 +95,8 @@ class Runner:
         self._args = (mem, address(rows), address(self.spans), len(spans), self.slices)
 
     def __call__(self, steps: int, step: int) -> None:
-        """Run ``steps`` steps, the first of which has number ``step``. The interpreter is free meanwhile; a thread serves each slice."""
+        """Run ``steps`` steps, the first of which has number ``step``. The interpreter is free meanwhile; a thread
+        serves each slice."""
         if jit.DISABLE_JIT:
             self._run_in_python(steps, step)
             return
@@ -102,7 +106,8 @@ class Runner:
             call(*self._args, 0, *rest)
             return
         # Slices wait for each other, so none starts before all threads are there.
-        gate, complete = threading.Event(), []
+        gate = threading.Event()
+        complete: list[bool] = []
 
         def serve(number: int) -> None:
             gate.wait()

@@ -14,6 +14,7 @@ from nbnet.core.graph import Call, Tensor
 from nbnet.core.jit import Kernel
 from nbnet.core.op import INT
 
+
 def _gather(name: str) -> Kernel:
     source_view = typed_mat[np.dtype(name)]
 
@@ -64,7 +65,8 @@ def advance(mem: Any, ins: Any, step: Any) -> None:
 
 @kernel
 def add_mean(mem: Any, ins: Any, step: Any) -> None:
-    """Add a batch's mean to (sum, count) over samples: the value counts ``attribute 0`` times, the count is ``attribute 1``."""
+    """Add a batch's mean to (sum, count) over samples: the value counts ``attribute 0`` times, the count is
+    ``attribute 1``."""
     value, sums = vec(mem, ins, 0), doublevec(mem, ins, 1)
     sums[0] += np.float64(value[0]) * np.float64(attribute(ins, 0))
     sums[1] += np.float64(attribute(ins, 1))

@@ -1,7 +1,9 @@
 """Tensors, nodes and calls; differentiation from graph to graph.
 
-A node applies an op to tensors. A call is what a program consists of: a kernel and the tensors it reads and writes. Every node is
-one forward call, and :func:`differentiate` turns a list of nodes into the list of backward calls. The eager tape runs those
+A node applies an op to tensors. A call is what a program consists of: a kernel and the tensors it reads and writes.
+Every node is
+one forward call, and :func:`differentiate` turns a list of nodes into the list of backward calls. The eager tape runs
+those
 calls at once; a program lowers them.
 """
 
@@ -51,7 +53,7 @@ class Tensor:
 
     @property
     def size(self) -> int:
-        return prod(self.shape)
+        return int(prod(self.shape))
 
     @property
     def nbytes(self) -> int:
@@ -65,7 +67,9 @@ class Tensor:
     def numpy(self) -> Array:
         """The value as an array (a view where that is possible)."""
         if self.data is None:
-            raise ValueError(f"tensor {self.name or self.shape!r} has no value: it stands for one in a program that is being built")
+            raise ValueError(
+                f"tensor {self.name or self.shape!r} has no value: it stands for one in a program that is being built"
+            )
         return self.data
 
     def __array__(self, dtype: Any = None, copy: bool | None = None) -> Array:
@@ -218,7 +222,8 @@ class Node:
 class Call:
     """One instruction before it has a place: a kernel and its operands.
 
-    ``accumulate`` is a bit field over operands; ``reuse`` lists pairs (written operand, read operand) that may share memory.
+    ``accumulate`` is a bit field over operands; ``reuse`` lists pairs (written operand, read operand) that may share
+    memory.
     """
 
     kernel: Kernel
@@ -261,7 +266,10 @@ def topological(targets: Sequence[Tensor]) -> list[Node]:
 
 
 def differentiate(
-    nodes: Sequence[Node], seeds: Mapping[Tensor, Tensor], sources: Iterable[Tensor], given: Mapping[Tensor, Tensor] | None = None
+    nodes: Sequence[Node],
+    seeds: Mapping[Tensor, Tensor],
+    sources: Iterable[Tensor],
+    given: Mapping[Tensor, Tensor] | None = None,
 ) -> tuple[list[Call], dict[Tensor, Tensor]]:
     """The backward calls of ``nodes`` (in forward order), and the gradient tensor of every tensor that got one.
 
@@ -287,7 +295,9 @@ def differentiate(
         op = node.op
         if op.backward is None:
             raise TypeError(f"op {op.name!r} has no gradient, and one was asked for through node {node.name!r}")
-        operands = dict(zip((*op.inputs, *op.outputs, *op.saves), (*node.inputs, *node.outputs, *node.saved), strict=True))
+        operands = dict(
+            zip((*op.inputs, *op.outputs, *op.saves), (*node.inputs, *node.outputs, *node.saved), strict=True)
+        )
         operands |= {name: Tensor(shape, dtype) for name, (shape, dtype) in zip(op.work, node.work, strict=True)}
         for name, tensor in zip(op.outputs, node.outputs, strict=True):
             if tensor not in gradients:
@@ -302,13 +312,15 @@ def differentiate(
                 operands["d" + name] = gradients[tensor]
         out = {"d" + name for name in op.inputs}
         written = tuple(k for k, name in enumerate(op.gradient) if name in out or name in op.work)
-        accumulate = sum(1 << k for k, name in enumerate(op.gradient) if name in out and name in operands and name not in fresh)
+        accumulate = sum(
+            1 << k for k, name in enumerate(op.gradient) if name in out and name in operands and name not in fresh
+        )
         at = {name: k for k, name in enumerate(op.gradient)}
         reuse = tuple((at[a], at[b]) for a, b in op.reuse.items() if a in at and b in at)
+        named = tuple(operands.get(name) for name in op.gradient)
         calls.append(
-            Call(op.backward, tuple(operands.get(name) for name in op.gradient), written, accumulate, node.key, node.attributes,
-                 node.name, node.dtype, reuse)
-        )  # fmt: skip
+            Call(op.backward, named, written, accumulate, node.key, node.attributes, node.name, node.dtype, reuse)
+        )
     return calls, gradients
 
 

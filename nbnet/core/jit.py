@@ -1,6 +1,7 @@
 """JIT policy: what a kernel is, how it is compiled, where its machine code is kept, how it gets an address.
 
-Numba compiles each kernel once, for one dtype, to a relocatable object of a few kilobytes. The object is kept on disk under
+Numba compiles each kernel once, for one dtype, to a relocatable object of a few kilobytes. The object is kept on disk
+under
 a name that is a hash of everything it was made from: the bytecode of the kernel and of every function, constant and
 intrinsic it reaches, the dtype, the processor and the versions of Python, Numba and llvmlite. Loading it needs llvmlite
 alone, so a process whose kernels are all on disk never imports Numba.
@@ -30,7 +31,28 @@ FASTMATH = frozenset({"contract", "reassoc", "nsz", "arcp", "afn"})
 # What compiled code may call. Anything else (the allocator, the interpreter, an exception) is refused.
 ALLOWED_SYMBOLS = frozenset({"memset", "memcpy", "memmove", "nbnet_sgemm", "nbnet_dgemm", "nbnet_yield"}) | frozenset(
     f"{name}{suffix}"
-    for name in "exp exp2 expm1 log log1p log2 log10 pow sin cos tan tanh sinh cosh erf erfc fmod sqrt floor ceil".split()
+    for name in [
+        "exp",
+        "exp2",
+        "expm1",
+        "log",
+        "log1p",
+        "log2",
+        "log10",
+        "pow",
+        "sin",
+        "cos",
+        "tan",
+        "tanh",
+        "sinh",
+        "cosh",
+        "erf",
+        "erfc",
+        "fmod",
+        "sqrt",
+        "floor",
+        "ceil",
+    ]
     for suffix in ("", "f")
 )
 
@@ -116,7 +138,8 @@ def _references(function: PyFunction) -> dict[str, Any]:
 
 
 def _typed(value: Any, dtype: np.dtype[Any]) -> Any:
-    """Float constants take the kernel's dtype, as NumPy does it; Numba alone would widen float32 arithmetic to float64."""
+    """Float constants take the kernel's dtype, as NumPy does it; Numba alone would widen float32 arithmetic to
+    float64."""
     return dtype.type(value) if type(value) is float else value
 
 
@@ -185,7 +208,12 @@ def fingerprint(function: Function, dtype: np.dtype[Any]) -> str:
         elif isinstance(value, (int, float, bool, str, bytes, tuple, np.generic, type(None))):
             add(type(value).__name__, value)
         else:
-            add(type(value).__name__, getattr(value, "__module__", ""), getattr(value, "__qualname__", ""), getattr(value, "__name__", ""))
+            add(
+                type(value).__name__,
+                getattr(value, "__module__", ""),
+                getattr(value, "__qualname__", ""),
+                getattr(value, "__name__", ""),
+            )
 
     visit(function)
     add(dtype.name, _native_source())
@@ -222,9 +250,11 @@ def _compile(function: Function, dtype: np.dtype[Any], symbol: str) -> bytes:
     from nbnet.core import native
 
     body = _materialiser(dtype).python_function(function)
-    parameters = native.parameters(function, dtype)
+    parameters = native.parameters(function, dtype)  # type: ignore[no-untyped-call]
     try:
-        compiled = numba.cfunc(numba.types.void(*parameters), nopython=True, error_model="numpy", fastmath=set(FASTMATH))(body)
+        compiled = numba.cfunc(  # type: ignore[call-arg]
+            numba.types.void(*parameters), nopython=True, error_model="numpy", fastmath=set(FASTMATH)
+        )(body)
     except numba.core.errors.NumbaError as error:
         raise KernelError(f"kernel {function.name!r} does not compile for {dtype.name}: {error}") from None
     llvm, machine = _llvm(), _machine()
@@ -281,8 +311,10 @@ def _llvm() -> Any:
 
 
 def _yield_address() -> int:
-    library = ctypes.WinDLL("kernel32") if sys.platform == "win32" else ctypes.CDLL(None)
-    function = library.SwitchToThread if sys.platform == "win32" else library.sched_yield
+    if sys.platform == "win32":
+        function = ctypes.WinDLL("kernel32").SwitchToThread
+    else:
+        function = ctypes.CDLL(None).sched_yield
     return ctypes.cast(function, ctypes.c_void_p).value or 0
 
 
@@ -290,7 +322,9 @@ def _yield_address() -> int:
 def _machine() -> Any:
     llvm = _llvm()
     features = llvm.get_host_cpu_features().flatten()
-    return llvm.Target.from_default_triple().create_target_machine(cpu=llvm.get_host_cpu_name(), features=features, opt=3, jit=True)
+    return llvm.Target.from_default_triple().create_target_machine(
+        cpu=llvm.get_host_cpu_name(), features=features, opt=3, jit=True
+    )
 
 
 @functools.cache

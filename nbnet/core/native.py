@@ -1,6 +1,7 @@
 """The compiled bodies of the intrinsics in ``nbnet/core/abi.py``. Imported only when something is compiled.
 
-Operands are reached through the raw pointer ``mem`` with ``carray``: views cut from an array object do not vectorise where
+Operands are reached through the raw pointer ``mem`` with ``carray``: views cut from an array object do not vectorise
+where
 element types mix, and slices of a reference-counted array cost atomics.
 """
 
@@ -197,7 +198,9 @@ def _gemm(typing_context, transpose_a, transpose_b, m, n, k, a, lda, b, ldb, bet
             matrices[2],
             reference(integer, ldc),
         ]
-        function = cgutils.get_or_insert_function(builder.module, ir.FunctionType(ir.VoidType(), [v.type for v in call]), symbol)
+        function = cgutils.get_or_insert_function(
+            builder.module, ir.FunctionType(ir.VoidType(), [v.type for v in call]), symbol
+        )
         builder.call(function, call)
         return context.get_dummy_value()
 
@@ -251,7 +254,9 @@ _FLUSH = 0x8040  # flush results to zero, and read denormals as zero
 
 def _control_word(builder, name, cell):
     kind = ir.FunctionType(ir.VoidType(), [ir.IntType(8).as_pointer()])
-    builder.call(cgutils.get_or_insert_function(builder.module, kind, name), [builder.bitcast(cell, ir.IntType(8).as_pointer())])
+    builder.call(
+        cgutils.get_or_insert_function(builder.module, kind, name), [builder.bitcast(cell, ir.IntType(8).as_pointer())]
+    )
 
 
 @intrinsic

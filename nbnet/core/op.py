@@ -50,7 +50,8 @@ class Op:
         Kernel, or None if the op has no gradient. It overwrites a gradient or adds to it as the row says
         (:func:`nbnet.core.abi.accumulates`), and skips an absent one (:func:`nbnet.core.abi.present`).
     gradient
-        Operands of backward, in order: names from above, ``"d" + output`` for what comes in, ``"d" + input`` for what goes out, and names from ``work``.
+        Operands of backward, in order: names from above, ``"d" + output`` for what comes in, ``"d" + input`` for what
+        goes out, and names from ``work``.
     work
         Scratch of backward.
     reuse
@@ -84,7 +85,9 @@ class Op:
         known = {*self.inputs, *self.outputs, *self.saves, *self.work}
         known |= {"d" + name for name in (*self.inputs, *self.outputs)}
         if unknown := set(self.gradient) - known:
-            raise ValueError(f"op {self.name!r}: gradient names {sorted(unknown)}, which are none of its operands {sorted(known)}")
+            raise ValueError(
+                f"op {self.name!r}: gradient names {sorted(unknown)}, which are none of its operands {sorted(known)}"
+            )
         if (self.backward is None) != (not self.gradient):
             raise ValueError(f"op {self.name!r}: backward and gradient go together")
 

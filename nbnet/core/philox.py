@@ -2,7 +2,8 @@
 
 References
 ----------
-J. K. Salmon, M. A. Moraes, R. O. Dror, D. E. Shaw: Parallel random numbers: as easy as 1, 2, 3. SC11 (2011), section 3.3.
+J. K. Salmon, M. A. Moraes, R. O. Dror, D. E. Shaw: Parallel random numbers: as easy as 1, 2, 3. SC11 (2011), section
+3.3.
 """
 
 from __future__ import annotations
@@ -38,7 +39,8 @@ def threshold(rate: Any) -> Any:
     return np.uint64(np.float64(rate) * np.float64(4294967296.0))
 
 
-# Elements are drawn in chunks of 256: 64 counters, four words each, word w of counter l for element 64 w + l. A loop of 64 with
+# Elements are drawn in chunks of 256: 64 counters, four words each, word w of counter l for element 64 w + l. A loop
+# of 64 with
 # contiguous stores vectorises however narrow the layer is.
 LANES = 64
 CHUNK = 4 * LANES
@@ -62,7 +64,8 @@ def _fill_chunk(mask: Any, key: Any, step: Any, chunk: Any, limit: Any) -> None:
 def fill_mask(mask: Any, start: Any, key: Any, step: Any, rate: Any) -> None:
     """Draw a mask, 1 = kept.
 
-    An element's fate is a pure function of (key, step, number of the element in the whole batch, counted row by row), however the
+    An element's fate is a pure function of (key, step, number of the element in the whole batch, counted row by row),
+    however the
     batch is cut.
 
     mask: uint8 (n,), the elements ``start ... start + n - 1`` of the batch's mask

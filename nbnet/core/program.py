@@ -1,6 +1,7 @@
 """From calls to rows: ``lower``, ``verify``, ``link``, ``run``.
 
-A program is a flat list of calls in phases; in each phase every slice of the batch has its own span of calls, and the slices meet
+A program is a flat list of calls in phases; in each phase every slice of the batch has its own span of calls, and the
+slices meet
 between phases. Lowering finds a place in the arena for every tensor without data; verifying checks once what kernels
 cannot; linking writes addresses into the rows.
 """
@@ -18,7 +19,17 @@ from nbnet.core import executor
 from nbnet.core.arena import Buffer, address, aligned, plan, round_up
 from nbnet.core.graph import Call, Tensor
 from nbnet.core.jit import link as link_kernels
-from nbnet.core.layout import ACCUMULATE, ATTRIBUTES, FIRST_ROW, KERNEL, MAX_ATTRIBUTES, MAX_OPERANDS, OPERANDS, SEED, WIDTH
+from nbnet.core.layout import (
+    ACCUMULATE,
+    ATTRIBUTES,
+    FIRST_ROW,
+    KERNEL,
+    MAX_ATTRIBUTES,
+    MAX_OPERANDS,
+    OPERANDS,
+    SEED,
+    WIDTH,
+)
 
 Rows = NDArray[np.int64]
 
@@ -31,7 +42,7 @@ def encode(row: Rows, call: Call, places: Sequence[int | None], first_row: int) 
     o = OPERANDS
     for tensor, place in zip(call.operands, places, strict=True):
         if tensor is not None:
-            row[o] = place
+            row[o] = place or 0
             row[o + 1], row[o + 2] = tensor.matrix
         o += 3
     row[ATTRIBUTES : ATTRIBUTES + len(call.attributes)] = call.attributes
@@ -52,7 +63,12 @@ class Program:
         return listing(self)
 
 
-def lower(phases: Sequence[Sequence[Sequence[Call]]], first_rows: Sequence[int], dtype: np.dtype[Any], keep: Iterable[Tensor] = ()) -> Program:
+def lower(
+    phases: Sequence[Sequence[Sequence[Call]]],
+    first_rows: Sequence[int],
+    dtype: np.dtype[Any],
+    keep: Iterable[Tensor] = (),
+) -> Program:
     """Lower calls, given per phase and slice, to a program.
 
     Parameters
@@ -102,7 +118,13 @@ def _place(calls: Sequence[Call], kept: set[Tensor]) -> tuple[dict[Tensor, int],
             if new is None or old is None or new not in first or old not in first or call.accumulate >> a & 1:
                 continue
             root = owner[old]
-            if first[new] == i and last[root] == i and new.nbytes <= root.nbytes and new is not old and new.dtype == old.dtype:
+            if (
+                first[new] == i
+                and last[root] == i
+                and new.nbytes <= root.nbytes
+                and new is not old
+                and new.dtype == old.dtype
+            ):
                 owner[new] = root
                 last[root] = last[new]
     roots = [tensor for tensor in first if owner[tensor] is tensor]
@@ -133,7 +155,11 @@ def _verify_call(program: Program, i: int, holder: dict[int, Tensor]) -> None:
         raise refuse(f"its dtype is {call.dtype}, the program's {program.dtype}")
     for tensor in call.reads():
         if tensor.data is not None:
-            if tensor.data.dtype != tensor.dtype or tensor.data.shape != tensor.shape or not tensor.data.flags.c_contiguous:
+            if (
+                tensor.data.dtype != tensor.dtype
+                or tensor.data.shape != tensor.shape
+                or not tensor.data.flags.c_contiguous
+            ):
                 raise refuse(f"operand {tensor.name or tensor.shape!r} does not lie in memory as its tensor says")
         elif holder.get(program.places[tensor]) is not tensor:
             raise refuse(f"operand {tensor.name or tensor.shape!r} is read before it is written, or was overwritten")
@@ -180,7 +206,8 @@ class Linked:
         if tensor.data is not None:
             return tensor.data
         start = self.program.places[tensor]
-        return self.arena[start : start + tensor.nbytes].view(tensor.dtype).reshape(tensor.shape)
+        memory: NDArray[Any] = self.arena[start : start + tensor.nbytes].view(tensor.dtype)
+        return memory.reshape(tensor.shape)
 
 
 def run_call(call: Call, step: int) -> None:
@@ -213,5 +240,7 @@ def listing(program: Program) -> str:
                 call = program.calls[i]
                 reads = [show(x) for k, x in enumerate(call.operands) if k not in call.written]
                 writes = [show(call.operands[k]) + (" +=" if call.accumulate >> k & 1 else "") for k in call.written]
-                lines.append(f"{i:4d}  {call.name:<20} {call.kernel.name:<34} {', '.join(reads)} -> {', '.join(writes)}")
+                lines.append(
+                    f"{i:4d}  {call.name:<20} {call.kernel.name:<34} {', '.join(reads)} -> {', '.join(writes)}"
+                )
     return "\n".join(lines)

@@ -75,10 +75,12 @@ class Tape(Recorder):
     Parameters
     ----------
     masks
-        ``{name: array of bool}``: masks to use instead of drawing, by layer name; what ``tape.masks`` of another tape returned
+        ``{name: array of bool}``: masks to use instead of drawing, by layer name; what ``tape.masks`` of another tape
+        returned
         replays that pass. A name that no dropout layer claims is an error when the tape is closed.
     step
-        Number of the step whose random numbers to draw; compiled training numbers its steps from 0. By default each tape
+        Number of the step whose random numbers to draw; compiled training numbers its steps from 0. By default each
+        tape
         draws numbers that no other used.
 
     Examples
@@ -97,10 +99,10 @@ class Tape(Recorder):
             raise ValueError(f"step: got {step!r}, wants an integer from 0")
         self.step = random.next_draw() if step is None else int(step)
 
-    def __exit__(self, exc_type: object, *exc: object) -> None:
-        super().__exit__()
+    def __exit__(self, *exc: object) -> None:
+        super().__exit__(*exc)
         unused = set(self._given) - {node.name for node in self.nodes}
-        if exc_type is None and unused:
+        if exc[0] is None and unused:
             known = sorted(self.masks)
             raise ValueError(f"masks: {sorted(unused)} name no dropout that ran on this tape; those that ran: {known}")
 
@@ -156,7 +158,8 @@ def scope(name: str) -> Iterator[None]:
 def tensor(value: Any, dtype: Any = None, name: str = "") -> Tensor:
     """A tensor that holds a value: an array, a list, a number or a tensor.
 
-    Integers and booleans become floats of the framework's default dtype (labels and indices have functions of their own).
+    Integers and booleans become floats of the framework's default dtype (labels and indices have functions of their
+    own).
     """
     if isinstance(value, Tensor):
         return value
@@ -164,7 +167,11 @@ def tensor(value: Any, dtype: Any = None, name: str = "") -> Tensor:
     if array.dtype.kind not in "fiub":
         raise TypeError(f"value: a tensor holds real numbers, got dtype {array.dtype}")
     if dtype is None:
-        dtype = array.dtype if array.dtype in (np.float32, np.float64) and isinstance(value, (np.ndarray, np.generic)) else floatx()
+        dtype = (
+            array.dtype
+            if array.dtype in (np.float32, np.float64) and isinstance(value, (np.ndarray, np.generic))
+            else floatx()
+        )
     return Tensor(array.shape, dtype, np.array(array, standardize_dtype(dtype), order="C"), name=name)
 
 
@@ -172,7 +179,9 @@ def tensors(*values: Any) -> tuple[Tensor, ...]:
     """Tensors of one dtype: numbers and lists take that of the tensors beside them."""
     dtype = next((v.dtype for v in values if isinstance(v, Tensor) and v.dtype.kind == "f"), None)
     if dtype is None:
-        dtype = next((v.dtype for v in values if isinstance(v, np.ndarray) and v.dtype in (np.float32, np.float64)), None)
+        dtype = next(
+            (v.dtype for v in values if isinstance(v, np.ndarray) and v.dtype in (np.float32, np.float64)), None
+        )
     return tuple(tensor(v, dtype) for v in values)
 
 

@@ -62,7 +62,9 @@ class Dense(Layer):
     def build(self, input_shape: Shape) -> None:
         width = input_shape[-1]
         if len(input_shape) < 2 or width is None:
-            raise ValueError(f"{self.name}: wants inputs (batch, ..., features) with a known last axis, got {input_shape}")
+            raise ValueError(
+                f"{self.name}: wants inputs (batch, ..., features) with a known last axis, got {input_shape}"
+            )
         self.kernel = self.add_weight((width, self.units), self.kernel_initializer, name="kernel")
         if self.use_bias:
             self.bias = self.add_weight((self.units,), self.bias_initializer, name="bias")
@@ -71,7 +73,9 @@ class Dense(Layer):
 
     def call(self, x: Tensor) -> Tensor:
         if x.shape[-1] != self.kernel.shape[0]:
-            raise ValueError(f"{self.name}: was built for {self.kernel.shape[0]} features, got an input of shape {x.shape}")
+            raise ValueError(
+                f"{self.name}: was built for {self.kernel.shape[0]} features, got an input of shape {x.shape}"
+            )
         return self.activation(dense(x, self.kernel, self.bias))
 
     def get_config(self) -> dict[str, Any]:

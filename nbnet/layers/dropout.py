@@ -14,7 +14,8 @@ from nbnet.ops.dropout import check_rate, dropout
 
 
 class Dropout(Layer):
-    """Sets units to 0 with probability ``rate`` in training and multiplies the others by ``1 / (1 - rate)``; otherwise the identity.
+    """Sets units to 0 with probability ``rate`` in training and multiplies the others by ``1 / (1 - rate)``;
+    otherwise the identity.
 
     Parameters
     ----------
@@ -40,7 +41,8 @@ class Dropout(Layer):
 
     References
     ----------
-    N. Srivastava, G. Hinton, A. Krizhevsky, I. Sutskever, R. Salakhutdinov: Dropout: a simple way to prevent neural networks
+    N. Srivastava, G. Hinton, A. Krizhevsky, I. Sutskever, R. Salakhutdinov: Dropout: a simple way to prevent neural
+    networks
     from overfitting. JMLR 15 (2014), section 4 (its p is the probability to keep).
 
     Examples
@@ -63,7 +65,9 @@ class Dropout(Layer):
         **kwargs: Any,
     ) -> None:
         if "keep_prob" in kwargs:
-            raise TypeError("keep_prob: nbnet, like Keras and PyTorch, wants the probability to DROP: rate = 1 - keep_prob")
+            raise TypeError(
+                "keep_prob: nbnet, like Keras and PyTorch, wants the probability to DROP: rate = 1 - keep_prob"
+            )
         super().__init__(**kwargs)
         self._rate = Tensor((), self.dtype, np.array(check_rate(rate), self.dtype), name=f"{self.name}/rate")
         self.noise_shape = None if noise_shape is None else tuple(noise_shape)

@@ -26,7 +26,7 @@ class InputLayer(Layer):
         return {"shape": self.batch_input_shape[1:], "dtype": self.dtype.name, "name": self.name}
 
 
-def Input(shape: Sequence[int | None], dtype: Any = None, name: str | None = None) -> InputLayer:  # noqa: N802
+def Input(shape: Sequence[int | None], dtype: Any = None, name: str | None = None) -> InputLayer:
     """The input of a model: shape of one sample, without the batch axis.
 
     Examples

@@ -38,7 +38,8 @@ def clear_names() -> None:
 
 
 class Layer:
-    """A part of a model: subclass it, make parameters in ``build``, compute in ``call`` with functions of ``nbnet.ops``.
+    """A part of a model: subclass it, make parameters in ``build``, compute in ``call`` with functions of
+    ``nbnet.ops``.
 
     Parameters
     ----------
@@ -57,6 +58,7 @@ class Layer:
     >>> class Scale(nb.layers.Layer):
     ...     def build(self, input_shape):
     ...         self.factor = self.add_weight((input_shape[-1],), "ones", name="factor")
+    ...
     ...     def call(self, x):
     ...         return x * self.factor
     >>> Scale()([[1.0, 2.0]]).numpy()
@@ -91,7 +93,12 @@ class Layer:
         raise TypeError(f"{type(self).__name__} does not say what it computes: define call(self, x)")
 
     def add_weight(
-        self, shape: Sequence[int] = (), initializer: Any = "glorot_uniform", *, trainable: bool = True, name: str = "weight"
+        self,
+        shape: Sequence[int] = (),
+        initializer: Any = "glorot_uniform",
+        *,
+        trainable: bool = True,
+        name: str = "weight",
     ) -> Parameter:
         """Make a parameter that belongs to this layer."""
         value = initializers.get(initializer)(tuple(shape), self.dtype)
@@ -165,7 +172,8 @@ class Layer:
         return sum(w.size for w in self.weights)
 
     def get_weights(self) -> list[NDArray[Any]]:
-        """Copies of all parameters, in Keras's order and layout: a Dense gives kernel (in, units), then bias (units,)."""
+        """Copies of all parameters, in Keras's order and layout: a Dense gives kernel (in, units), then bias
+        (units,)."""
         return [w.numpy().copy() for w in self.weights]
 
     def set_weights(self, weights: Sequence[Any]) -> None:

@@ -18,17 +18,18 @@ __all__ = [
     "SparseCategoricalCrossentropy", "get",
 ]  # fmt: skip
 
-known: dict[str, type[Loss]] = {
-    loss.name: loss
-    for loss in (
-        BinaryCrossentropy,
-        CategoricalCrossentropy,
-        Huber,
-        MeanAbsoluteError,
-        MeanSquaredError,
-        SparseCategoricalCrossentropy,
-    )
-} | {"mse": MeanSquaredError, "mae": MeanAbsoluteError}
+_classes: tuple[type[Loss], ...] = (
+    BinaryCrossentropy,
+    CategoricalCrossentropy,
+    Huber,
+    MeanAbsoluteError,
+    MeanSquaredError,
+    SparseCategoricalCrossentropy,
+)
+known: dict[str, type[Loss]] = {loss.name: loss for loss in _classes} | {
+    "mse": MeanSquaredError,
+    "mae": MeanAbsoluteError,
+}
 
 
 def get(identifier: Any) -> Loss:

@@ -1,4 +1,5 @@
-"""``-t log(p) - (1 - t) log(1 - p)``, mean over the last axis; from probabilities p or from logits z with ``p = sigmoid(z)``."""
+"""``-t log(p) - (1 - t) log(1 - p)``, mean over the last axis; from probabilities p or from logits z with ``p =
+sigmoid(z)``."""
 
 from __future__ import annotations
 

@@ -33,10 +33,13 @@ class Loss(ABC):
         """One loss for each sample: shape ``y_pred.shape[:-1]``."""
 
     def targets(self, y: Any, name: str, n: int, shape: tuple[int, ...], dtype: np.dtype[Any]) -> Array:
-        """Check targets for predictions of ``shape`` (without the batch axis) and bring them to the form this loss reads."""
+        """Check targets for predictions of ``shape`` (without the batch axis) and bring them to the form this loss
+        reads."""
         if self.sparse:
             if len(shape) != 1:
-                raise ValueError(f"{name}: {self.name} wants predictions of shape (n, classes), the model's are (n, {shape})")
+                raise ValueError(
+                    f"{name}: {self.name} wants predictions of shape (n, classes), the model's are (n, {shape})"
+                )
             return data.as_labels(y, name, n, shape[-1])
         return data.as_dense_targets(y, name, n, shape, dtype)
 
@@ -64,7 +67,9 @@ class Loss(ABC):
             return self.reduce(per_sample, sample_weight, max(per_sample.size, 1))
         else:
             given = data.as_weights(sample_weight, "sample_weight", n, y_pred.dtype)
-            weights = np.ascontiguousarray(np.broadcast_to(given.reshape(n, *[1] * (per_sample.ndim - 1)), per_sample.shape))
+            weights = np.ascontiguousarray(
+                np.broadcast_to(given.reshape(n, *[1] * (per_sample.ndim - 1)), per_sample.shape)
+            )
         return self.reduce(per_sample, tensor(weights, y_pred.dtype), max(per_sample.size, 1))
 
     def reduce(self, per_sample: Tensor, weights: Tensor, count: int) -> Tensor:

@@ -22,7 +22,8 @@ def pairwise(name: str, f: Function, df: Function) -> Op:
     Parameters
     ----------
     f, df
-        Device functions ``f(z, t, a)`` and its derivative by z; z is the prediction, t the target, a a parameter of the loss.
+        Device functions ``f(z, t, a)`` and its derivative by z; z is the prediction, t the target, a a parameter of
+        the loss.
     """
 
     def forward(mem: Any, ins: Any, step: Any) -> None:

@@ -37,7 +37,11 @@ def get(identifier: Any, loss: Loss | None = None, width: int | None = None) -> 
         if loss is not None and loss.sparse:
             kind: type[Metric] = SparseCategoricalAccuracy
         else:
-            kind = BinaryAccuracy if width in (None, 1) or isinstance(loss, losses.BinaryCrossentropy) else CategoricalAccuracy
+            kind = (
+                BinaryAccuracy
+                if width in (None, 1) or isinstance(loss, losses.BinaryCrossentropy)
+                else CategoricalAccuracy
+            )
         return kind(identifier)
     if isinstance(identifier, Loss):
         return MeanLoss(identifier)

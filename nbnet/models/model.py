@@ -5,7 +5,8 @@ from __future__ import annotations
 import threading
 import time
 from collections import OrderedDict
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from functools import partial
 from typing import Any
 
 import numpy as np
@@ -34,7 +35,8 @@ KEPT_PROGRAMS = 32
 class Model(Layer):
     """A network with a training loop: what :class:`nbnet.Sequential` is.
 
-    Use :meth:`compile`, :meth:`fit`, :meth:`evaluate`, :meth:`predict`. A model is called like a layer, too: on a tape it records.
+    Use :meth:`compile`, :meth:`fit`, :meth:`evaluate`, :meth:`predict`. A model is called like a layer, too: on a
+    tape it records.
     """
 
     def __init__(self, **kwargs: Any) -> None:
@@ -190,7 +192,13 @@ class Model(Layer):
         return history
 
     def evaluate(
-        self, x: Any, y: Any, batch_size: int | None = None, verbose: int | str = "auto", sample_weight: Any = None, return_dict: bool = False
+        self,
+        x: Any,
+        y: Any,
+        batch_size: int | None = None,
+        verbose: int | str = "auto",
+        sample_weight: Any = None,
+        return_dict: bool = False,
     ) -> Any:
         """Loss and metrics in evaluation mode.
 
@@ -223,15 +231,18 @@ class Model(Layer):
         out: Array | None = None
         with single_thread:
             for start, rows, steps in _batches(n, size):
-                batch = self._program(("predict", rows, source), lambda b, rows=rows: b.predict(rows, source))
+                batch = self._program(("predict", rows, source), partial(Builder.predict, rows=rows, x=source))
                 if out is None:
                     out = np.empty((n, *batch.output_row), self.compute_dtype)
                 batch.bind(x=array, out=out)
-                _run(batch, start, steps, 0)
+                for _ in _run(batch, start, steps, 0):
+                    pass
         assert out is not None
         return out
 
-    def train_on_batch(self, x: Any, y: Any, sample_weight: Any = None, class_weight: Any = None, return_dict: bool = False) -> Any:
+    def train_on_batch(
+        self, x: Any, y: Any, sample_weight: Any = None, class_weight: Any = None, return_dict: bool = False
+    ) -> Any:
         """One update from one batch; returns its loss (and metrics) before the update."""
         self._check_compiled()
         arrays = self._intake(x, y, sample_weight, class_weight)
@@ -258,31 +269,38 @@ class Model(Layer):
         """A function that trains on the rows of an order, in batches of a size, and returns losses and metrics."""
         x, y, w = _known(arrays[0]), _known(arrays[1]), arrays[2]
         optimizer, loss, watched = self.optimizer, self.loss, self._resolve_metrics(y)
-        assert optimizer is not None and loss is not None
+        assert optimizer is not None
+        assert loss is not None
         weights = self.trainable_weights
         if not weights:
             raise ValueError(f"{self.name} has no trainable weights")
         optimizer.build(weights)
         sources = Source.of(x), Source.of(y), w is not None
-        key = (*sources, self._version, id(optimizer), optimizer.kernel, optimizer.used_slots(), tuple(map(id, weights)))
+        key = (
+            *sources,
+            self._version,
+            id(optimizer),
+            optimizer.kernel,
+            optimizer.used_slots(),
+            tuple(map(id, weights)),
+        )
+
+        def make(rows: int, builder: Builder) -> Batch:
+            return builder.train(rows, *sources, loss, watched, optimizer)
 
         def train_rows(order: Array, size: int, bar: Progress | None) -> dict[str, float]:
             sums = np.zeros((1 + len(watched), 2))
             done = 0
             for start, rows, steps in _batches(len(order), size):
-                batch = self._program(("train", rows, *key), lambda b, n=rows: b.train(n, *sources, loss, watched, optimizer))
+                batch = self._program(("train", rows, *key), partial(make, rows))
                 batch.bind(x=x, y=y, order=order, **({} if w is None else {"w": w}))
                 batch.sums[...] = 0
-
-                def progress(n: int, batch: Batch = batch, before: int = done) -> None:
+                for n in _run(batch, start, steps, optimizer.iterations):
                     optimizer.iterations += n
+                    done += n
                     if bar is not None and bar.verbose == 1:
-                        steps_done = before + (int(batch.cursor[0]) - start) // batch.rows
-                        bar.update(steps_done, self._logs((sums + batch.sums.sum(0))))
-
-                _run(batch, start, steps, optimizer.iterations, progress)
+                        bar.update(done, self._logs(sums + batch.sums.sum(0)))
                 sums += batch.sums.sum(0)
-                done += steps
             return self._logs(sums)
 
         return train_rows
@@ -292,20 +310,26 @@ class Model(Layer):
         loss, watched = self.loss, self._resolve_metrics(y)
         assert loss is not None
         sums = np.zeros((1 + len(watched), 2))
-        key = (Source.of(x), Source.of(y), w is not None, self._version)
+        sources = Source.of(x), Source.of(y), w is not None
+
+        def make(rows: int, builder: Builder) -> Batch:
+            return builder.evaluate(rows, *sources, loss, watched)
+
         for start, rows, steps in _batches(len(x), size):
-            batch = self._program(
-                ("evaluate", rows, *key), lambda b, rows=rows: b.evaluate(rows, Source.of(x), Source.of(y), w is not None, loss, watched)
-            )
+            batch = self._program(("evaluate", rows, *sources, self._version), partial(make, rows))
             batch.bind(x=x, y=y, **({} if w is None else {"w": w}))
             batch.sums[...] = 0
-            _run(batch, start, steps, 0)
+            for _ in _run(batch, start, steps, 0):
+                pass
             sums += batch.sums.sum(0)
         return self._logs(sums)
 
     def _logs(self, sums: Array) -> dict[str, float]:
         names = ["loss", *(m.name for m in self._metrics or [])]
-        return {name: float(total / count) if count else float("nan") for name, (total, count) in zip(names, sums, strict=True)}
+        return {
+            name: float(total / count) if count else float("nan")
+            for name, (total, count) in zip(names, sums, strict=True)
+        }
 
     def _program(self, key: tuple[Any, ...], build: Callable[[Builder], Batch]) -> Batch:
         """The program under a key: kept for this thread, or written now."""
@@ -320,7 +344,9 @@ class Model(Layer):
         kept.move_to_end(key)
         return batch
 
-    def _intake(self, x: Any, y: Any, sample_weight: Any, class_weight: Mapping[int, float] | None) -> tuple[Array, Array, Array | None]:
+    def _intake(
+        self, x: Any, y: Any, sample_weight: Any, class_weight: Mapping[int, float] | None
+    ) -> tuple[Array, Array, Array | None]:
         """Check and prepare arrays for training or evaluation."""
         assert self.loss is not None
         dtype = self.compute_dtype
@@ -386,8 +412,8 @@ def _batches(n: int, size: int) -> list[tuple[int, int, int]]:
     return [(start, rows, steps) for start, rows, steps in parts if rows and steps]
 
 
-def _run(batch: Batch, start: int, steps: int, step: int, progress: Callable[[int], None] | None = None) -> None:
-    """Run steps from row ``start`` on, in calls of bounded length."""
+def _run(batch: Batch, start: int, steps: int, step: int) -> Iterator[int]:
+    """Run steps from row ``start`` on, in calls of bounded length; yields the number of steps of each call."""
     batch.cursor[0] = start
     done = 0
     while done < steps:
@@ -398,8 +424,7 @@ def _run(batch: Batch, start: int, steps: int, step: int, progress: Callable[[in
         batch.linked.run(n, step + done)
         batch.seconds = (time.perf_counter() - began) / n
         done += n
-        if progress is not None:
-            progress(n)
+        yield n
 
 
 def _known(array: Array | None) -> Array:

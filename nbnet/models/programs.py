@@ -26,8 +26,10 @@ if TYPE_CHECKING:
 
 Array = NDArray[Any]
 
-#: Multiply-adds in a slice below which another thread costs more than it gives (two meetings a step, smaller products).
-SLICE_WORK = 400_000
+#: A slice has at least so many multiply-adds and rows: below, another thread costs more than it gives (two meetings a
+#: step, a
+#: gradient of its own to fill and add, less efficient products).
+SLICE_WORK, SLICE_ROWS = 1_500_000, 32
 
 
 def processors() -> int:
@@ -94,14 +96,23 @@ class Builder:
         self.dtype = model.compute_dtype
 
     def train(
-        self, rows: int, x: Source, y: Source, weighted: bool, loss: Loss, metrics: Sequence[Metric], optimizer: Optimizer
+        self,
+        rows: int,
+        x: Source,
+        y: Source,
+        weighted: bool,
+        loss: Loss,
+        metrics: Sequence[Metric],
+        optimizer: Optimizer,
     ) -> Batch:
         """Gather, forward, backward, update."""
         block = optimizer.build(self.model.trainable_weights)
         one = Tensor((), self.dtype, np.ones((), self.dtype), name="one")
 
         def build(slices: int) -> Batch | None:
-            feeds = _Feeds(self.dtype, rows, slices, {"x": x, "y": y} | ({"w": Source((), self.dtype)} if weighted else {}), True)
+            feeds = _Feeds(
+                self.dtype, rows, slices, {"x": x, "y": y} | ({"w": Source((), self.dtype)} if weighted else {}), True
+            )
             gradients = block.gradients(slices)
             sums = np.zeros((slices, 1 + len(metrics), 2))
             work, update = [], []
@@ -110,7 +121,7 @@ class Builder:
                 value, watched, nodes = self._forward(feeds, t, loss, metrics, training=True)
                 if slices > 1 and any(node.op.whole_batch for node in nodes):
                     return None
-                given = {p: block.part(gradients, t, i) for i, p in enumerate(block.parameters)}
+                given: dict[Tensor, Tensor] = {p: block.part(gradients, t, i) for i, p in enumerate(block.parameters)}
                 backward, _ = differentiate(nodes, {value: one}, block.parameters, given)
                 watch = _watch(value, watched, sums[t], rows, feeds.count(t))
                 work.append([*feeds.gathers(t), *(node.call() for node in nodes), *watch, *backward])
@@ -124,7 +135,9 @@ class Builder:
         """Gather, forward without dropout, sums of loss and metrics."""
 
         def build(slices: int) -> Batch | None:
-            feeds = _Feeds(self.dtype, rows, slices, {"x": x, "y": y} | ({"w": Source((), self.dtype)} if weighted else {}), False)
+            feeds = _Feeds(
+                self.dtype, rows, slices, {"x": x, "y": y} | ({"w": Source((), self.dtype)} if weighted else {}), False
+            )
             sums = np.zeros((slices, 1 + len(metrics), 2))
             work = []
             for t in range(slices):
@@ -147,7 +160,9 @@ class Builder:
                 with Trace() as trace:
                     y = self.model.forward(feeds.tensor("x", t), training=False)
                 nodes = fuse(_needed(trace, [y]), {y})
-                work.append([*feeds.gathers(t), *(node.call() for node in nodes), feed.store_call(y, feeds.cursor, out)])
+                work.append(
+                    [*feeds.gathers(t), *(node.call() for node in nodes), feed.store_call(y, feeds.cursor, out)]
+                )
             batch = feeds.batch([work, [[feeds.advance()], *([] for _ in range(slices - 1))]], np.zeros((slices, 0, 2)))
             batch.output_row = y.shape[1:]
             return batch
@@ -171,7 +186,7 @@ class Builder:
     def _sliced(self, rows: int, passes: int, build: Callable[[int], Batch | None]) -> Batch:
         """Cut the batch into as many slices as pay."""
         work = rows * passes * sum(w.size for w in self.model.weights if w.ndim > 1)
-        slices = max(1, min(processors(), rows // 8, work // SLICE_WORK))
+        slices = max(1, min(processors(), rows // SLICE_ROWS, work // SLICE_WORK))
         made = build(slices) or build(1)
         assert made is not None
         return made
@@ -186,13 +201,18 @@ def _needed(trace: Trace, targets: Sequence[Tensor]) -> list[Node]:
 def _watch(value: Tensor, watched: Sequence[Tensor], sums: Array, rows: int, count: int) -> list[Call]:
     """The calls that add a slice's loss and metrics to the sums of the epoch."""
     cells = [Tensor((2,), np.float64, cell, name="sums") for cell in sums]
-    return [feed.add_mean_call(value, cells[0], rows, count), *(feed.add_each_call(v, c) for v, c in zip(watched, cells[1:], strict=True))]
+    return [
+        feed.add_mean_call(value, cells[0], rows, count),
+        *(feed.add_each_call(v, c) for v, c in zip(watched, cells[1:], strict=True)),
+    ]
 
 
 class _Feeds:
     """The tensors that a program's batches are gathered into, for each slice."""
 
-    def __init__(self, dtype: np.dtype[Any], rows: int, slices: int, sources: dict[str, Source], shuffled: bool) -> None:
+    def __init__(
+        self, dtype: np.dtype[Any], rows: int, slices: int, sources: dict[str, Source], shuffled: bool
+    ) -> None:
         self.dtype, self.rows, self.bounds = dtype, rows, cut(rows, slices)
         self.cursor = Tensor((1,), INT, np.zeros(1, np.int64), name="cursor")
         self.slots: dict[str, Tensor] = {}
@@ -230,7 +250,9 @@ class _Feeds:
 
     def gathers(self, t: int) -> list[Call]:
         made = [(name, tensor) for (name, s), tensor in self._made.items() if s == t]
-        return [feed.gather_call(self.slots[name], self.slots.get("order"), self.cursor, x, self.dtype) for name, x in made]
+        return [
+            feed.gather_call(self.slots[name], self.slots.get("order"), self.cursor, x, self.dtype) for name, x in made
+        ]
 
     def advance(self) -> Call:
         return feed.advance_call(self.cursor, self.rows, self.dtype)

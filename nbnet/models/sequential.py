@@ -88,5 +88,3 @@ class Sequential(Model):
             if layer.name == name:
                 return layer
         raise ValueError(f"name: {self.name} has no layer {name!r}; it has {[layer.name for layer in self.layers]}")
-
-

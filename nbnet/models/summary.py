@@ -16,7 +16,13 @@ def summary(model: Model) -> str:
         if shape is not None:
             shape = layer.compute_output_shape(shape)
         shown = "?" if shape is None else str(shape)
-        rows.append((f"{layer.name} ({type(layer).__name__})", shown, f"{layer.count_params():,}" if layer.built else "0 (unbuilt)"))
+        rows.append(
+            (
+                f"{layer.name} ({type(layer).__name__})",
+                shown,
+                f"{layer.count_params():,}" if layer.built else "0 (unbuilt)",
+            )
+        )
     widths = [max(len(row[i]) for row in rows) for i in range(3)]
     rule = "─" * (sum(widths) + 6)
     lines = [f'Model: "{model.name}"', rule]
@@ -34,7 +40,7 @@ def summary(model: Model) -> str:
 
 def _size(nbytes: int) -> str:
     value, unit = float(nbytes), "B"
-    for unit in ("B", "KB", "MB", "GB"):  # noqa: B007
+    for unit in ("B", "KB", "MB", "GB"):
         if value < 1024 or unit == "GB":
             break
         value /= 1024

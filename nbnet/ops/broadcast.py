@@ -1,4 +1,5 @@
-"""Element-wise ops of two tensors with NumPy's broadcasting, made from scalar functions: ``y = f(a, b)`` and its two derivatives."""
+"""Element-wise ops of two tensors with NumPy's broadcasting, made from scalar functions: ``y = f(a, b)`` and its two
+derivatives."""
 
 from __future__ import annotations
 
@@ -13,7 +14,8 @@ from nbnet.core.op import Op, Shape, Spec, register
 
 #: Axes a kernel walks, after neighbours with one pattern of broadcasting are joined.
 AXES = 4
-# Attributes: the lengths of the axes, then the strides of a, then those of b, in elements; 0 where the operand is broadcast.
+# Attributes: the lengths of the axes, then the strides of a, then those of b, in elements; 0 where the operand is
+# broadcast.
 A_STRIDES, B_STRIDES = AXES, 2 * AXES
 
 
@@ -34,7 +36,9 @@ def collapse(a: Shape, b: Shape) -> tuple[Shape, tuple[int, ...]]:
     try:
         shape = np.broadcast_shapes(a, b)
     except ValueError:
-        raise ValueError(f"shapes {a} and {b} do not broadcast: aligned from the right, two axes are equal or one of them is 1") from None
+        raise ValueError(
+            f"shapes {a} and {b} do not broadcast: aligned from the right, two axes are equal or one of them is 1"
+        ) from None
     padded = [(1,) * (len(shape) - len(s)) + s for s in (a, b)]
     axes: list[list[int]] = []  # length, whether a moves along it, whether b does
     for n, *own in zip(shape, *padded, strict=True):
@@ -44,7 +48,10 @@ def collapse(a: Shape, b: Shape) -> tuple[Shape, tuple[int, ...]]:
         elif n != 1:
             axes.append([n, *moves])
     if len(axes) > AXES:
-        raise ValueError(f"shapes {a} and {b} alternate between broadcast and other axes: more than {AXES} runs; reshape or transpose them first")
+        raise ValueError(
+            f"shapes {a} and {b} alternate between broadcast and other axes: more than {AXES} runs; "
+            "reshape or transpose them first"
+        )
     axes = [[1, 1, 1]] * (AXES - len(axes)) + axes
     strides = []
     for k in (1, 2):
@@ -87,53 +94,57 @@ def _make_forward(f: Function) -> Any:
     return forward
 
 
-def _make_gradient(g: Function, own: int, other: int) -> Function:
-    """``dx (+)= dy * g(x, z)``, summed over the axes along which x is broadcast; ``own`` and ``other`` say where the strides of x and z stand."""
+def _make_row(g: Function) -> Function:
+    """``dx (+)= dy * g(x, z)`` for one run of elements; an operand of one element is broadcast."""
 
-    def gradient(ins: Any, x: Any, z: Any, dy: Any, dx: Any, add: bool) -> None:
-        if not add and dx.size != dy.size:
-            dx[:] = 0.0
-            add = True
-        n, start = attribute(ins, AXES - 1), 0
-        for i0 in range(attribute(ins, 0)):
-            for i1 in range(attribute(ins, 1)):
-                for i2 in range(attribute(ins, 2)):
-                    at = _start(ins, own, i0, i1, i2)
-                    u, v, into = x[at:], z[_start(ins, other, i0, i1, i2) :], dx[at:]
-                    row = dy[start : start + n]
-                    start += n
-                    if attribute(ins, own + AXES - 1) == 0:
-                        c, total = u[0], 0.0
-                        for j in range(n):
-                            total += row[j] * g(c, v[j])
-                        into[0] += total
-                    elif attribute(ins, other + AXES - 1) == 0:
-                        c = v[0]
-                        for j in range(n):
-                            into[j] = into[j] + row[j] * g(u[j], c) if add else row[j] * g(u[j], c)
-                    else:
-                        for j in range(n):
-                            into[j] = into[j] + row[j] * g(u[j], v[j]) if add else row[j] * g(u[j], v[j])
+    def row(x: Any, z: Any, dy: Any, dx: Any, moves: bool, other_moves: bool, add: bool) -> None:
+        if not moves:
+            total = 0.0
+            for j in range(dy.size):
+                total += dy[j] * g(x[0], z[j])
+            dx[0] += total
+        elif not other_moves:
+            for j in range(dy.size):
+                d = dy[j] * g(x[j], z[0])
+                dx[j] = dx[j] + d if add else d
+        else:
+            for j in range(dy.size):
+                d = dy[j] * g(x[j], z[j])
+                dx[j] = dx[j] + d if add else d
 
-    return Function(gradient)
+    return Function(row)
 
 
 def _make_backward(da: Function, db: Function, reads: bool) -> Any:
     def swapped(b: Any, a: Any) -> Any:
         return db(a, b)
 
-    to_a, to_b = _make_gradient(da, A_STRIDES, B_STRIDES), _make_gradient(Function(swapped), B_STRIDES, A_STRIDES)
+    a_row, b_row = _make_row(da), _make_row(Function(swapped))
 
-    # One gradient after the other: in x * x both are one tensor. Where the derivatives read no operand, dy stands in for them.
+    # First the gradient of a, then that of b: in x * x both are one tensor. x is the operand whose gradient it is, z the other; where the
+    # derivatives read neither, dy stands in for them.
     def backward(mem: Any, ins: Any, step: Any) -> None:
-        dy = vec(mem, ins, 0)
-        a, b = dy, dy
-        if reads:
-            a, b = vec(mem, ins, 3), vec(mem, ins, 4)
-        if present(ins, 1):
-            to_a(ins, a, b, dy, vec(mem, ins, 1), accumulates(ins, 1))
-        if present(ins, 2):
-            to_b(ins, b, a, dy, vec(mem, ins, 2), accumulates(ins, 2))
+        dy, n = vec(mem, ins, 0), attribute(ins, AXES - 1)
+        for k in range(2):
+            if present(ins, 1 + k):
+                x, z, dx, add = dy, dy, vec(mem, ins, 1 + k), accumulates(ins, 1 + k)
+                if reads:
+                    x, z = vec(mem, ins, 3 + k), vec(mem, ins, 4 - k)
+                own, other, start = (1 + k) * AXES, (2 - k) * AXES, 0
+                moves, other_moves = attribute(ins, own + AXES - 1) == 1, attribute(ins, other + AXES - 1) == 1
+                if not add and dx.size != dy.size:
+                    dx[:] = 0.0
+                    add = True
+                for i0 in range(attribute(ins, 0)):
+                    for i1 in range(attribute(ins, 1)):
+                        for i2 in range(attribute(ins, 2)):
+                            at = _start(ins, own, i0, i1, i2)
+                            u, v, d = x[at:], z[_start(ins, other, i0, i1, i2) :], dy[start : start + n]
+                            if k == 0:
+                                a_row(u, v, d, dx[at:], moves, other_moves, add)
+                            else:
+                                b_row(u, v, d, dx[at:], moves, other_moves, add)
+                            start += n
 
     return backward
 

@@ -52,7 +52,9 @@ def _infer(*xs: Tensor, axis: int) -> tuple[Spec, ...]:
     for x in xs[1:]:
         if x.dtype != first.dtype:
             raise TypeError(f"concatenate: wants tensors of one float dtype, got {first.dtype} and {x.dtype}")
-        if x.ndim != first.ndim or any(n != m for k, (n, m) in enumerate(zip(x.shape, first.shape, strict=True)) if k != axis):
+        if x.ndim != first.ndim or any(
+            n != m for k, (n, m) in enumerate(zip(x.shape, first.shape, strict=True)) if k != axis
+        ):
             raise ValueError(f"concatenate: shapes {first.shape} and {x.shape} differ elsewhere than in axis {axis}")
     return (Spec((*first.shape[:axis], sum(x.shape[axis] for x in xs), *first.shape[axis + 1 :])),)
 
@@ -64,7 +66,8 @@ def _encode(*xs: Tensor, axis: int) -> tuple[int, ...]:
 
 @functools.cache
 def concatenate_op(count: int, batch: bool) -> Op:
-    """The op that joins ``count`` tensors; ``batch``: along the first axis, so that rows of y are not rows of the inputs."""
+    """The op that joins ``count`` tensors; ``batch``: along the first axis, so that rows of y are not rows of the
+    inputs."""
     names = tuple(f"x{k}" for k in range(count))
     return Op(
         "concatenate_batch" if batch else "concatenate",

@@ -27,7 +27,8 @@ def dense_forward(mem: Any, ins: Any, step: Any) -> None:
 
 @kernel
 def dense_backward(mem: Any, ins: Any, step: Any) -> None:
-    x, w, dy, dx, dw, db = (mat(mem, ins, 0), mat(mem, ins, 1), mat(mem, ins, 2), mat(mem, ins, 3), mat(mem, ins, 4), vec(mem, ins, 5))  # fmt: skip
+    x, w, dy, dx, dw, db = (mat(mem, ins, 0), mat(mem, ins, 1), mat(mem, ins, 2), mat(mem, ins, 3), mat(mem, ins, 4),
+    vec(mem, ins, 5))  # fmt: skip
     if present(ins, 5):
         if not accumulates(ins, 5):
             for j in range(db.size):
@@ -44,7 +45,9 @@ def dense_backward(mem: Any, ins: Any, step: Any) -> None:
 def infer_dense(x: Tensor, w: Tensor, b: Tensor) -> Spec:
     """Shape of ``x @ w + b``; the last axis of x is multiplied, the others are rows."""
     if len(w.shape) != 2 or not x.shape or x.shape[-1] != w.shape[0] or b.shape != (w.shape[1],):
-        raise ValueError(f"dense: wants x (..., n), w (n, units) and b (units,), got {x.shape}, {w.shape} and {b.shape}")
+        raise ValueError(
+            f"dense: wants x (..., n), w (n, units) and b (units,), got {x.shape}, {w.shape} and {b.shape}"
+        )
     return Spec((*x.shape[:-1], w.shape[1]))
 
 
@@ -82,7 +85,8 @@ def dense(x: Any, w: Any, b: Any) -> Tensor:
 
 
 # ---- fused: dense -> activation -> dropout -------------------------------------------------------------------
-# Operands: y is what comes out. s is what the activation's derivative reads: its input or its output; with dropout it is
+# Operands: y is what comes out. s is what the activation's derivative reads: its input or its output; with dropout it
+# is
 # kept apart from y, unless its sign is all that matters, and dropout leaves the sign.
 
 
@@ -124,7 +128,7 @@ def fused_dense(activation: Elementwise | None, dropout: bool) -> Op:
 
 
 def _fused_forward(activation: Elementwise | None, parameters: int, dropout: bool, separate: bool) -> Any:
-    f = activation.f if activation is not None else None
+    f: Any = activation.f if activation is not None else None
     keeps_x = activation is not None and activation.keeps == "x"
     at_rate = 3 + parameters
     at_y = at_rate + dropout
@@ -166,7 +170,7 @@ def _fused_forward(activation: Elementwise | None, parameters: int, dropout: boo
 
 
 def _fused_backward(activation: Elementwise | None, parameters: int, dropout: bool) -> Any:
-    df = activation.df if activation is not None else None
+    df: Any = activation.df if activation is not None else None
     at_rate = 8 + parameters
     at_mask = at_rate + 1
 

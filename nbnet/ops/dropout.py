@@ -79,7 +79,8 @@ MASKED = register(
 
 
 # ---- a mask that is shared along axes ------------------------------------------------------------------------
-# Attributes: elements of the mask a sample has (0: the whole batch shares one), then sizes of four axes of x and the mask's
+# Attributes: elements of the mask a sample has (0: the whole batch shares one), then sizes of four axes of x and the
+# mask's
 # strides along them, 0 where it is shared.
 
 
@@ -151,7 +152,9 @@ def complete_noise_shape(noise_shape: Sequence[int | None], shape: Sequence[int]
     """A noise shape with its None entries filled in; ValueError if it does not fit a tensor of ``shape``."""
     sizes = tuple(noise_shape)
     if len(sizes) != len(shape) or any(n not in (None, 1, size) for n, size in zip(sizes, shape, strict=False)):
-        raise ValueError(f"noise_shape: {sizes} does not fit an input of shape {tuple(shape)}: each entry is 1, None or that size")
+        raise ValueError(
+            f"noise_shape: {sizes} does not fit an input of shape {tuple(shape)}: each entry is 1, None or that size"
+        )
     if len(sizes) > 4:
         raise ValueError(f"noise_shape: at most 4 axes, got {sizes}")
     return tuple(size if n is None else int(n) for n, size in zip(sizes, shape, strict=True))
@@ -176,7 +179,8 @@ def dropout(x: Any, rate: Any, noise_shape: Sequence[int | None] | None = None, 
     x
         Tensor or array of any shape; the first axis is the batch.
     rate
-        Probability to DROP, in [0, 1] (papers often give the probability to keep): a number, or a one-element tensor that may change
+        Probability to DROP, in [0, 1] (papers often give the probability to keep): a number, or a one-element tensor
+        that may change
         between steps. 0 is the identity, 1 gives zeros.
     noise_shape
         Shape of the mask: 1 where all units along an axis share their fate, None for the size of x.

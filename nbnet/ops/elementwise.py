@@ -13,8 +13,10 @@ from nbnet.core.op import Op, register
 class Elementwise:
     """An element-wise op and the scalar functions that other kernels fuse.
 
-    ``f(x, a)`` is the value and ``df(s, a)`` the derivative, where a is the op's parameter (0 if it has none) and s what it ``keeps``: the
-    input ``"x"`` or the output ``"y"``. ``sign_only``: df reads nothing but the sign of s, so s may have gone through dropout.
+    ``f(x, a)`` is the value and ``df(s, a)`` the derivative, where a is the op's parameter (0 if it has none) and s
+    what it ``keeps``: the
+    input ``"x"`` or the output ``"y"``. ``sign_only``: df reads nothing but the sign of s, so s may have gone through
+    dropout.
     """
 
     op: Op
@@ -32,7 +34,9 @@ class Elementwise:
 fusible: dict[str, Elementwise] = {}
 
 
-def elementwise(name: str, f: Function, df: Function, *, keeps: str = "x", parameter: str | None = None, sign_only: bool = False) -> Elementwise:
+def elementwise(
+    name: str, f: Function, df: Function, *, keeps: str = "x", parameter: str | None = None, sign_only: bool = False
+) -> Elementwise:
     """Make and register an element-wise op.
 
     Parameters
@@ -49,7 +53,8 @@ def elementwise(name: str, f: Function, df: Function, *, keeps: str = "x", param
 
     at_y = len(inputs)
 
-    # In place, one view is read and written: the compiler cannot know that two views of one memory are safe to vectorise.
+    # In place, one view is read and written: the compiler cannot know that two views of one memory are safe to
+    # vectorise.
     def forward(mem: Any, ins: Any, step: Any) -> None:
         x, y = vec(mem, ins, 0), vec(mem, ins, at_y)
         a = 0.0

@@ -20,7 +20,7 @@ def _f(x: Any, a: Any) -> Any:
 
 @device
 def _df(y: Any, a: Any) -> Any:
-    return SIXTH if 0.0 < y and y < 1.0 else 0.0
+    return SIXTH if y > 0.0 and y < 1.0 else 0.0
 
 
 HARD_SIGMOID = elementwise("hard_sigmoid", _f, _df, keeps="y")

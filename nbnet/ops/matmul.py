@@ -35,7 +35,14 @@ def _infer(a: Tensor, b: Tensor) -> tuple[Spec, ...]:
 
 
 MATMUL = register(
-    Op("matmul", matmul_forward, ("a", "b"), infer=_infer, backward=matmul_backward, gradient=("a", "b", "dy", "da", "db"))
+    Op(
+        "matmul",
+        matmul_forward,
+        ("a", "b"),
+        infer=_infer,
+        backward=matmul_backward,
+        gradient=("a", "b", "dy", "da", "db"),
+    )
 )
 
 

@@ -10,9 +10,11 @@ from nbnet.core.math import exp
 from nbnet.core.tape import apply, tensor
 from nbnet.ops.elementwise import elementwise
 
+
 @device
 def _parts(x: Any) -> Any:
-    """n, r and z = e^-|x| with tanh(log(1 + e^x)) = n / (n + r): one exponential that never overflows, no difference of near numbers."""
+    """n, r and z = e^-|x| with tanh(log(1 + e^x)) = n / (n + r): one exponential that never overflows, no difference
+    of near numbers."""
     z = exp(-abs(x))
     if x >= 0.0:
         n, r = 1.0 + 2.0 * z, 2.0 * z * z
@@ -23,7 +25,7 @@ def _parts(x: Any) -> Any:
 
 @device
 def _f(x: Any, a: Any) -> Any:
-    n, r, z = _parts(x)
+    n, r, _z = _parts(x)
     return x * n / (n + r)
 
 

@@ -37,7 +37,8 @@ def power(x: Any, p: Any) -> Tensor:
     Parameters
     ----------
     x, p
-        Tensors, arrays or numbers whose shapes broadcast. The gradient flows to both; that of p is taken as 0 where ``x <= 0``.
+        Tensors, arrays or numbers whose shapes broadcast. The gradient flows to both; that of p is taken as 0 where
+        ``x <= 0``.
 
     Raises
     ------

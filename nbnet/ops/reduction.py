@@ -15,7 +15,8 @@ from nbnet.core.graph import Tensor
 from nbnet.core.op import Op, Shape, Spec, register
 from nbnet.core.tape import apply
 
-#: Numbers added in the tensor's own dtype before they join a float64 total: float32 sums stay accurate to the last digits.
+#: Numbers added in the tensor's own dtype before they join a float64 total: float32 sums stay accurate to the last
+#: digits.
 BLOCK = 1024
 
 

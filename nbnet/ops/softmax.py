@@ -43,7 +43,8 @@ def softmax_rows(x: Any, y: Any, flat: Any) -> None:
 
 @device
 def log_norms(x: Any, p: Any, norms: Any) -> None:
-    """Write the logarithm of each row's sum of exponentials; p is softmax(x): its largest element is 1 / sum(exp(x - largest))."""
+    """Write the logarithm of each row's sum of exponentials; p is softmax(x): its largest element is 1 / sum(exp(x -
+    largest))."""
     for i in range(x.shape[0]):
         norms[i] = largest(p[i])
     for i in range(x.shape[0]):
@@ -98,9 +99,7 @@ def log_softmax_backward(mem: Any, ins: Any, step: Any) -> None:
             dx[i, j] = dx[i, j] + d if add else d
 
 
-SOFTMAX = register(
-    Op("softmax", softmax_forward, ("x",), backward=softmax_backward, gradient=("y", "dy", "dx"))
-)
+SOFTMAX = register(Op("softmax", softmax_forward, ("x",), backward=softmax_backward, gradient=("y", "dy", "dx")))
 LOG_SOFTMAX = register(
     Op("log_softmax", log_softmax_forward, ("x",), backward=log_softmax_backward, gradient=("y", "dy", "dx"))
 )

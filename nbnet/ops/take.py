@@ -13,7 +13,8 @@ from nbnet.core.graph import Parameter, Tensor
 from nbnet.core.op import INT, Op, Spec, register
 from nbnet.core.tape import apply, tensor
 
-# Attributes: the number of rows of x and the elements in one. Row numbers that have a value are checked before they get here;
+# Attributes: the number of rows of x and the elements in one. Row numbers that have a value are checked before they
+# get here;
 # one that is out of range all the same reads as NaN and gets no gradient.
 
 
@@ -24,7 +25,7 @@ def take_forward(mem: Any, ins: Any, step: Any) -> None:
     for i in range(rows.size):
         r = rows[i] + n if rows[i] < 0 else rows[i]
         into = y[i * inner : i * inner + inner]
-        if 0 <= r and r < n:
+        if r >= 0 and r < n:
             row = x[r * inner : r * inner + inner]
             for j in range(inner):
                 into[j] = row[j]
@@ -40,7 +41,7 @@ def take_backward(mem: Any, ins: Any, step: Any) -> None:
         dx[:] = 0.0
     for i in range(rows.size):
         r = rows[i] + n if rows[i] < 0 else rows[i]
-        if 0 <= r and r < n:
+        if r >= 0 and r < n:
             row, into = dy[i * inner : i * inner + inner], dx[r * inner : r * inner + inner]
             for j in range(inner):
                 into[j] += row[j]
@@ -79,7 +80,9 @@ def _numbers(rows: Any, n: int) -> Tensor:
         if isinstance(rows, slice):
             rows = np.arange(*rows.indices(n))
         elif rows is None or rows is Ellipsis or isinstance(rows, tuple):
-            raise TypeError(f"rows: wants an integer, a slice, or a list or array of integers or booleans, got {rows!r}")
+            raise TypeError(
+                f"rows: wants an integer, a slice, or a list or array of integers or booleans, got {rows!r}"
+            )
         array = np.asarray(rows)
         if array.dtype == np.bool_ and array.ndim:
             if array.shape != (n,):
@@ -105,7 +108,8 @@ def take(x: Any, rows: Any) -> Tensor:
     x
         (n, ...)
     rows
-        An integer, a slice, a list or array of integers of any shape, a mask of n booleans, or an int64 tensor. Negative numbers count from
+        An integer, a slice, a list or array of integers of any shape, a mask of n booleans, or an int64 tensor.
+        Negative numbers count from
         the last row. A row may be taken several times: its gradient is the sum.
 
     Returns

@@ -12,7 +12,7 @@ from nbnet.registry import lookup
 
 __all__ = ["SGD", "Adam", "Optimizer", "RMSprop", "get"]
 
-_known = {"sgd": SGD, "adam": Adam, "rmsprop": RMSprop}
+_known: dict[str, type[Optimizer]] = {"sgd": SGD, "adam": Adam, "rmsprop": RMSprop}
 
 
 def get(identifier: Any) -> Optimizer:

@@ -1,4 +1,5 @@
-"""Adam: ``m = b1 m + (1 - b1) g``, ``v = b2 v + (1 - b2) g**2``, ``p -= lr sqrt(1 - b2**t) / (1 - b1**t) m / (sqrt(v) + eps)``."""
+"""Adam: ``m = b1 m + (1 - b1) g``, ``v = b2 v + (1 - b2) g**2``, ``p -= lr sqrt(1 - b2**t) / (1 - b1**t) m / (sqrt(v)
++ eps)``."""
 
 from __future__ import annotations
 

@@ -37,7 +37,8 @@ def sum_slices(g: Any, low: Any, high: Any) -> Any:
 class Optimizer(ABC):
     """Changes parameters by their gradients.
 
-    A subclass names its hyper-parameters and its slots (one value a parameter that it remembers), and its kernel, whose operands are:
+    A subclass names its hyper-parameters and its slots (one value a parameter that it remembers), and its kernel,
+    whose operands are:
     parameters (1, P), gradients (slices, P), hyper-parameters (float64, in the order of ``hyper``), then the slots (1, P).
     Attributes 0 and 1 of the row bound the parameters to update; the step number is the count of updates made before.
     """
@@ -124,7 +125,10 @@ class Optimizer(ABC):
                 continue
             array = np.asarray(gradient)
             if array.shape != parameter.shape:
-                raise ValueError(f"gradients: {parameter.name or 'parameter'} has shape {parameter.shape}, its gradient {array.shape}")
+                raise ValueError(
+                    f"gradients: {parameter.name or 'a parameter'} has shape {parameter.shape}, "
+                    f"its gradient {array.shape}"
+                )
             flat[start : start + parameter.size] = array.ravel()
         run_call(self.update(Tensor((1, block.size), block.dtype, flat.reshape(1, -1)), 0, block.size), self.iterations)
         self.iterations += 1

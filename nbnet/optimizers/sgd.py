@@ -1,4 +1,5 @@
-"""Stochastic gradient descent, with momentum: ``v = momentum v - lr g``, ``p += v``; Nesterov's: ``p += momentum v - lr g``."""
+"""Stochastic gradient descent, with momentum: ``v = momentum v - lr g``, ``p += v``; Nesterov's: ``p += momentum v -
+lr g``."""
 
 from __future__ import annotations
 
@@ -62,7 +63,8 @@ class SGD(Optimizer):
 
     References
     ----------
-    I. Sutskever, J. Martens, G. Dahl, G. Hinton: On the importance of initialization and momentum in deep learning. ICML 2013.
+    I. Sutskever, J. Martens, G. Dahl, G. Hinton: On the importance of initialization and momentum in deep learning.
+    ICML 2013.
 
     Examples
     --------
@@ -76,7 +78,9 @@ class SGD(Optimizer):
     hyper: ClassVar[tuple[str, ...]] = ("learning_rate", "momentum", "nesterov")
 
     def __init__(self, learning_rate: float = 0.01, momentum: float = 0.0, nesterov: bool = False) -> None:
-        super().__init__(learning_rate=learning_rate, momentum=check_fraction("momentum", momentum), nesterov=bool(nesterov))
+        super().__init__(
+            learning_rate=learning_rate, momentum=check_fraction("momentum", momentum), nesterov=bool(nesterov)
+        )
 
     @property
     def kernel(self) -> Kernel:  # type: ignore[override]

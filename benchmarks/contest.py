@@ -1,0 +1,155 @@
+"""Rounds in which every learner trains the same network from the same weights for the same number of epochs."""
+
+from __future__ import annotations
+
+import gc
+import time
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+from threadpoolctl import threadpool_limits
+
+from benchmarks import learners
+from benchmarks.blas_alone import products, step_flops
+from benchmarks.workloads import Workload
+from nbnet.core import cache
+from nbnet.models.programs import processors
+
+#: Largest relative difference of losses, dropout off, at which two learners count as doing the same.
+TOLERANCE = 1e-4
+#: Steps of each epoch that losses are compared over.
+COMPARED_STEPS = 20
+
+
+@dataclass(frozen=True)
+class Result:
+    """One workload, measured.
+
+    Attributes
+    ----------
+    epochs, steps
+        Epochs a round trains for, and steps of an epoch.
+    slices
+        Threads that nbnet trains on.
+    first_epoch
+        Seconds of nbnet's first epoch in this process: kernels and programs are made, or loaded.
+    kernels_compiled
+        Kernels compiled for it; the others came from memory or from the cache.
+    difference
+        Of each opponent's losses from nbnet's, dropout off.
+    seconds, losses
+        Of each learner: time of each round, and the loss it ended at.
+    blas
+        Seconds of a step's matrix products alone, by number of threads, in each round.
+    """
+
+    workload: str
+    sizes: tuple[int, ...]
+    batch_size: int
+    rows: int
+    epochs: int
+    steps: int
+    slices: int
+    first_epoch: float
+    kernels_compiled: int
+    difference: dict[str, float]
+    seconds: dict[str, list[float]]
+    losses: dict[str, float]
+    blas: dict[int, list[float]]
+
+    def step_times(self, name: str) -> list[float]:
+        """Microseconds a step took, for each round."""
+        return [seconds / (self.epochs * self.steps) * 1e6 for seconds in self.seconds[name]]
+
+    def ratios(self, name: str) -> list[float]:
+        """An opponent's time over nbnet's, for each round."""
+        return [theirs / ours for theirs, ours in zip(self.seconds[name], self.seconds["nbnet"], strict=True)]
+
+    def gflops(self) -> list[float]:
+        """nbnet's, for each round; short last batches count for what they hold."""
+        return [step_flops(self.sizes, self.rows) * self.epochs / seconds / 1e9 for seconds in self.seconds["nbnet"]]
+
+    def blas_gflops(self, threads: int) -> list[float]:
+        """Those of the matrix products alone, for each round."""
+        return [step_flops(self.sizes, self.batch_size) / seconds / 1e9 for seconds in self.blas[threads]]
+
+
+def run(load: Workload, rounds: int, seconds: float, rows: int | None = None) -> Result:
+    """Check that the learners learn the same, then time them in turn.
+
+    Parameters
+    ----------
+    load
+        What to learn.
+    rounds
+        How often each is timed.
+    seconds
+        What a round, all learners together, should last; it has at least one epoch.
+    rows
+        Train on the first so many only.
+
+    Raises
+    ------
+    RuntimeError
+        If losses without dropout differ by more than ``TOLERANCE``.
+    """
+    x, y = (array[:rows] for array in load.make())
+    data = x, y
+    before = _cached()
+    began = time.perf_counter()
+    learners.build(load).fit(x, y, load.batch_size, verbose=0)
+    first_epoch, compiled = time.perf_counter() - began, _cached() - before
+
+    short = COMPARED_STEPS * load.batch_size + len(x) % load.batch_size
+    difference = learners.difference(load, (x[:short], y[:short]))
+    if max(difference.values()) > TOLERANCE:
+        raise RuntimeError(f"{load.name}: losses without dropout differ: {difference}")
+
+    pilot = sum(_time(learners.start(name, load, data), 1)[0] for name in learners.NAMES)
+    epochs = max(1, round(seconds / pilot))
+    times: dict[str, list[float]] = {name: [] for name in learners.NAMES}
+    losses = {}
+    blas: dict[int, list[float]] = {threads: [] for threads in sorted({1, processors()})}
+    for _ in range(rounds):
+        for name in learners.NAMES:
+            elapsed, losses[name] = _time(learners.start(name, load, data), epochs)
+            times[name].append(elapsed)
+        for threads in blas:
+            blas[threads].append(_blas(load, threads, seconds / 10))
+    steps = -(-len(x) // load.batch_size)
+    cut = learners.slices(load, data)
+    return Result(
+        load.name, load.sizes, load.batch_size, len(x), epochs, steps, cut, first_epoch, compiled, difference, times, losses, blas
+    )  # fmt: skip
+
+
+def _time(train: Callable[[int], float], epochs: int) -> tuple[float, float]:
+    gc.collect()
+    began = time.perf_counter()
+    loss = train(epochs)
+    return time.perf_counter() - began, loss
+
+
+def _blas(load: Workload, threads: int, seconds: float) -> float:
+    """Seconds a step's matrix products take: the median of as many as fit into the time given, in five parts at least."""
+    step, samples = products(load.sizes, load.batch_size), []
+    with threadpool_limits(threads, user_api="blas"):
+        step()
+        end = time.perf_counter() + seconds
+        while len(samples) < 5 or time.perf_counter() < end:
+            began = time.perf_counter()
+            step()
+            samples.append(time.perf_counter() - began)
+    return float(np.median(samples))
+
+
+def _cached() -> int:
+    place = cache.folder()
+    return 0 if place is None else len(list(place.glob("*.o")))
+
+
+def median(values: Any) -> float:
+    """The median as a float."""
+    return float(np.median(values))

@@ -1,0 +1,88 @@
+"""The three that learn a workload, each made anew from the same weights."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+import nbnet as nb
+from benchmarks.numpy_baseline import NumpyMLP
+from benchmarks.tuned_numpy_baseline import TunedNumpyMLP
+from benchmarks.workloads import Data, Workload, glorot_weights
+from nbnet.models.programs import Builder, Source
+
+Array = NDArray[Any]
+#: Trains for so many epochs, rows shuffled; returns the mean loss of the last.
+Train = Callable[[int], float]
+
+OPPONENTS: dict[str, Callable[..., NumpyMLP | TunedNumpyMLP]] = {"NumPy": NumpyMLP, "tuned": TunedNumpyMLP}
+NAMES = ("nbnet", *OPPONENTS)
+
+
+def build(load: Workload, dropout: bool = True) -> nb.Sequential:
+    """The workload's network in nbnet, compiled, with its initial weights."""
+    rate_in, rate = (load.input_dropout, load.hidden_dropout) if dropout else (0.0, 0.0)
+    model = nb.Sequential([nb.Input((load.sizes[0],))])
+    if rate_in:
+        model.add(nb.layers.Dropout(rate_in))
+    for units in load.sizes[1:-1]:
+        model.add(nb.layers.Dense(units, activation="relu"))
+        if rate:
+            model.add(nb.layers.Dropout(rate))
+    model.add(nb.layers.Dense(load.sizes[-1], activation="softmax"))
+    model.compile("adam", "sparse_categorical_crossentropy")
+    weights, biases = glorot_weights(load.sizes, 0)
+    model.set_weights([array for pair in zip(weights, biases, strict=True) for array in pair])
+    return model
+
+
+def oppose(name: str, load: Workload, dropout: bool = True) -> NumpyMLP | TunedNumpyMLP:
+    """The same network in NumPy."""
+    rates = (load.input_dropout, load.hidden_dropout) if dropout else (0.0, 0.0)
+    return OPPONENTS[name](load.sizes, *glorot_weights(load.sizes, 0), *rates)
+
+
+def start(name: str, load: Workload, data: Data) -> Train:
+    """A learner with fresh weights that has made a step of each size, so that its buffers or programs exist."""
+    x, y = data
+    size = load.batch_size
+    few = min(len(x), size + len(x) % size)
+    if name == "nbnet":
+        nb.set_random_seed(0)
+        model = build(load)
+        model.fit(x[:few], y[:few], size, verbose=0)
+        return lambda epochs: float(model.fit(x, y, size, epochs, verbose=0).history["loss"][-1])
+    opponent, rng = oppose(name, load), np.random.default_rng(0)
+    opponent.train_epoch(x, y, np.arange(few), size)
+
+    def train(epochs: int) -> float:
+        return [opponent.train_epoch(x, y, rng.permutation(len(x)), size) for _ in range(epochs)][-1]
+
+    return train
+
+
+def difference(load: Workload, data: Data, epochs: int = 3) -> dict[str, float]:
+    """How far each opponent's losses are from nbnet's without dropout: the largest relative difference of an epoch.
+
+    Same weights, same batches: what remains is rounding.
+    """
+    x, y = data
+    losses = np.array(build(load, dropout=False).fit(x, y, load.batch_size, epochs, 0, shuffle=False).history["loss"])
+    found = {}
+    for name in OPPONENTS:
+        opponent = oppose(name, load, dropout=False)
+        theirs = [opponent.train_epoch(x, y, np.arange(len(x)), load.batch_size) for _ in range(epochs)]
+        found[name] = float(np.max(np.abs(losses / theirs - 1)))
+    return found
+
+
+def slices(load: Workload, data: Data) -> int:
+    """How many threads nbnet cuts a batch for."""
+    model, (x, y) = build(load), data
+    assert model.loss is not None and model.optimizer is not None
+    rows = min(load.batch_size, len(x))
+    batch = Builder(model).train(rows, Source.of(x), Source.of(y), False, model.loss, [], model.optimizer)
+    return int(batch.linked.program.spans.shape[1])

@@ -1,0 +1,106 @@
+"""Time nbnet against NumPy: ``python -m benchmarks.train``."""
+
+from __future__ import annotations
+
+import argparse
+import json
+from collections.abc import Sequence
+from dataclasses import asdict
+from pathlib import Path
+
+from benchmarks import machine
+from benchmarks.contest import TOLERANCE, Result, median, run
+from benchmarks.learners import NAMES, OPPONENTS
+from benchmarks.workloads import WORKLOADS
+
+NOTES = """\
+us/step, ratios, GFLOP/s: medians over the rounds [smallest - largest]; a ratio is taken within a round.
+Learners take turns. Each round starts all of them from the same fresh weights and times the same early epochs: over many
+epochs Adam's moments decay into denormal numbers, which slow NumPy down and which nbnet flushes to zero.
+nbnet is timed through model.fit. NumPy: written as one writes it. tuned: NumPy with buffers, flat parameters, blocked Adam.
+Opponents use BLAS's own choice of threads. first epoch: nbnet's, with what had to be compiled or loaded; not in us/step.
+GFLOP/s count 6 * inputs * outputs * rows a step for nbnet and BLAS alike, though the input's gradient is not computed.
+BLAS alone: the matrix products of a step in np.dot and nothing else; on small ones the calls themselves count."""
+
+
+def main(arguments: Sequence[str] | None = None) -> None:
+    """Print the tables; see ``--help``."""
+    parser = argparse.ArgumentParser(prog="python -m benchmarks.train", description="Time nbnet against NumPy.")
+    parser.add_argument("--workloads", nargs="+", choices=WORKLOADS, default=list(WORKLOADS), metavar="NAME")
+    parser.add_argument("--rounds", type=int, default=7, help="how often each learner is timed (7)")
+    parser.add_argument("--seconds", type=float, default=1.0, help="length of a round, at least one epoch (1)")
+    parser.add_argument("--quick", action="store_true", help="three short rounds on a few rows: a check, not a measurement")
+    parser.add_argument("--json", type=Path, metavar="FILE", help="write every number there, too")
+    options = parser.parse_args(arguments)
+    if options.rounds < 1 or not options.seconds > 0:
+        parser.error("--rounds and --seconds: want numbers above 0")
+
+    described = machine.describe()
+    print("\n".join(machine.lines(described)), end="\n\n", flush=True)
+    results = []
+    for name in options.workloads:
+        load = WORKLOADS[name]
+        if options.quick:
+            results.append(run(load, 3, 0.02, rows=20 * load.batch_size))
+        else:
+            results.append(run(load, options.rounds, options.seconds))
+        print(same(results[-1]), flush=True)
+    for table in (step_table(results), speed_table(results), loss_table(results)):
+        print("\n" + table)
+    print("\n" + NOTES)
+    if options.json:
+        options.json.write_text(json.dumps({"machine": described, "results": [asdict(r) for r in results]}, indent=1) + "\n")
+
+
+def same(result: Result) -> str:
+    """The line that says the learners learn the same."""
+    found = ", ".join(f"{name} {value:.0e}" for name, value in result.difference.items())
+    return f"{result.workload}: without dropout losses equal nbnet's within {TOLERANCE:g} relative ({found})"
+
+
+def step_table(results: Sequence[Result]) -> str:
+    """Time of a step, and the opponents' over nbnet's."""
+    heads = ["workload", "rounds x epochs", "nbnet us/step", *(f"{name} us/step" for name in OPPONENTS)]
+    rows = [[*heads, *(f"{name} / nbnet" for name in OPPONENTS)]]
+    for r in results:
+        times = [spread(r.step_times(name)) for name in NAMES]
+        ratios = [spread(r.ratios(name)) for name in OPPONENTS]
+        rows.append([r.workload, f"{len(r.seconds['nbnet'])} x {r.epochs}", *times, *ratios])
+    return aligned(rows)
+
+
+def speed_table(results: Sequence[Result]) -> str:
+    """How much of the machine nbnet uses."""
+    threads = sorted({t for r in results for t in r.blas})
+    heads = ["workload", "network", "batch", "slices", "first epoch", "compiled", "nbnet GFLOP/s"]
+    rows = [[*heads, *(f"BLAS alone, {t} thread{'s' * (t > 1)}" for t in threads)]]
+    for r in results:
+        network, first = "-".join(map(str, r.sizes)), f"{r.first_epoch * 1e3:.0f} ms"
+        made = [str(r.batch_size), str(r.slices), first, f"{r.kernels_compiled} kernels"]
+        rows.append([r.workload, network, *made, spread(r.gflops()), *(spread(r.blas_gflops(t)) for t in threads)])
+    return aligned(rows)
+
+
+def loss_table(results: Sequence[Result]) -> str:
+    """Where a round ends; the learners draw masks and orders of their own."""
+    rows = [["workload", *(f"{name} loss after a round" for name in NAMES)]]
+    rows += [[r.workload, *(f"{r.losses[name]:.4f}" for name in NAMES)] for r in results]
+    return aligned(rows)
+
+
+def spread(values: Sequence[float]) -> str:
+    """Median [smallest - largest]."""
+    middle, low, high = median(values), min(values), max(values)
+    digits = 0 if middle >= 1000 else 1 if middle >= 10 else 2
+    return f"{middle:.{digits}f} [{low:.{digits}f} - {high:.{digits}f}]"
+
+
+def aligned(rows: Sequence[Sequence[str]]) -> str:
+    """Columns as wide as they must be, the first one to the left."""
+    widths = [max(map(len, column)) for column in zip(*rows, strict=True)]
+    lines = [[cell.rjust(width) for cell, width in zip(row, widths, strict=True)] for row in rows]
+    return "\n".join("  ".join([row[0].ljust(widths[0]), *line[1:]]) for row, line in zip(rows, lines, strict=True))
+
+
+if __name__ == "__main__":
+    main()

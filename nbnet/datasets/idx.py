@@ -1,0 +1,143 @@
+"""IDX files, the format of MNIST: two zero bytes, a type code, the number of axes, their sizes, the values (all big-endian)."""
+
+from __future__ import annotations
+
+import gzip
+import zlib
+from math import prod
+from os import PathLike
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+Images = NDArray[np.uint8]
+Labels = NDArray[np.uint8]
+
+_DTYPES = {0x08: "u1", 0x09: "i1", 0x0B: ">i2", 0x0C: ">i4", 0x0D: ">f4", 0x0E: ">f8"}
+_AXES = 32  # as many as every version of NumPy can hold
+_PARTS = ("train-images-idx3-ubyte", "train-labels-idx1-ubyte", "t10k-images-idx3-ubyte", "t10k-labels-idx1-ubyte")
+_SIDE = 28
+
+
+def read_idx(path: str | PathLike[str]) -> NDArray[Any]:
+    """The array in an IDX file, gzipped or not (its first bytes tell, whatever its name).
+
+    Parameters
+    ----------
+    path
+        The file.
+
+    Returns
+    -------
+    ndarray
+        A new array of uint8, int8, int16, int32, float32 or float64, in the machine's byte order.
+
+    Raises
+    ------
+    FileNotFoundError
+        If there is no such file.
+    ValueError
+        If it is not an IDX file, damaged, or longer or shorter than its header says.
+
+    References
+    ----------
+    Y. LeCun, C. Cortes, C. J. C. Burges: The MNIST database of handwritten digits (the last section describes the format).
+
+    Examples
+    --------
+    >>> import tempfile
+    >>> from pathlib import Path
+    >>> from nbnet.datasets import read_idx
+    >>> with tempfile.TemporaryDirectory() as folder:
+    ...     path = Path(folder, "labels-idx1-ubyte")
+    ...     size = path.write_bytes(bytes([0, 0, 8, 1, 0, 0, 0, 3, 7, 2, 1]))
+    ...     read_idx(path)
+    array([7, 2, 1], dtype=uint8)
+    """
+    content = _content(Path(path))
+    if len(content) < 4 or content[:2] != b"\0\0" or content[2] not in _DTYPES or not 1 <= content[3] <= _AXES:
+        raise ValueError(
+            f"{path}: not an IDX file: it starts with {content[:4].hex(' ') or 'nothing'}; wanted are 00 00, "
+            f"a type code ({', '.join(f'{code:02x}' for code in _DTYPES)}) and the number of axes (1 to {_AXES})"
+        )
+    dtype, start = np.dtype(_DTYPES[content[2]]), 4 + 4 * content[3]
+    if len(content) < start:
+        raise ValueError(f"{path}: truncated: its header takes {start} bytes, the file has {len(content)}")
+    shape = tuple(int(n) for n in np.frombuffer(content, ">u4", content[3], 4))
+    got, wanted = len(content) - start, prod(shape) * dtype.itemsize
+    if got != wanted:
+        trouble = "truncated" if got < wanted else "trailing bytes"
+        raise ValueError(f"{path}: {trouble}: {wanted} bytes of {dtype.name} {shape} must follow the header, {got} do")
+    return np.frombuffer(content, dtype, offset=start).reshape(shape).astype(dtype.newbyteorder("="))
+
+
+def load_mnist(folder: str | PathLike[str]) -> tuple[tuple[Images, Labels], tuple[Images, Labels]]:
+    """MNIST, or a data set in its form (Fashion-MNIST, KMNIST), from its four IDX files.
+
+    Parameters
+    ----------
+    folder
+        Where ``train-images-idx3-ubyte``, ``train-labels-idx1-ubyte``, ``t10k-images-idx3-ubyte`` and ``t10k-labels-idx1-ubyte`` lie,
+        also with ``.`` in place of the hyphen before ``idx``, and with ``.gz`` at the end.
+
+    Returns
+    -------
+    (x_train, y_train), (x_test, y_test)
+        uint8: images (n, 28, 28) from 0 (background) to 255, and labels (n,).
+
+    Raises
+    ------
+    FileNotFoundError
+        If one of the four is missing.
+    ValueError
+        If one is damaged, or does not hold what its name says.
+
+    Examples
+    --------
+    >>> from nbnet.datasets import load_mnist
+    >>> load_mnist("nowhere")
+    Traceback (most recent call last):
+        ...
+    FileNotFoundError: nowhere is not a folder; wanted is one with the four files ...
+    """
+    paths = _find(Path(folder))
+    train, test = (_pair(*paths[i : i + 2]) for i in (0, 2))
+    return train, test
+
+
+def _content(path: Path) -> bytes:
+    """The bytes of a file, unpacked if it is gzipped."""
+    content = path.read_bytes()
+    if not content.startswith(b"\x1f\x8b"):
+        return content
+    try:
+        return gzip.decompress(content)
+    except (EOFError, OSError, zlib.error) as error:
+        raise ValueError(f"{path}: damaged gzip file: {error}") from None
+
+
+def _find(folder: Path) -> list[Path]:
+    """The four files; of several spellings the first."""
+    wanted = f"the four files {', '.join(_PARTS)} (or with .idx for -idx; each may end in .gz)"
+    if not folder.is_dir():
+        raise FileNotFoundError(f"{folder} is not a folder; wanted is one with {wanted}")
+    found = []
+    for part in _PARTS:
+        spellings = [name + end for name in (part, part.replace("-idx", ".idx")) for end in ("", ".gz")]
+        found.append(next((folder / name for name in spellings if (folder / name).is_file()), None))
+    if missing := [part for part, path in zip(_PARTS, found, strict=True) if path is None]:
+        raise FileNotFoundError(f"{folder} lacks {', '.join(missing)}; wanted are {wanted}")
+    return [path for path in found if path is not None]
+
+
+def _pair(images: Path, labels: Path) -> tuple[Images, Labels]:
+    x, y = read_idx(images), read_idx(labels)
+    if x.dtype != np.uint8 or x.shape[1:] != (_SIDE, _SIDE):
+        raise ValueError(f"{images}: wanted are images, uint8 (n, {_SIDE}, {_SIDE}); it holds {x.dtype} {x.shape}")
+    if y.dtype != np.uint8 or y.ndim != 1:
+        raise ValueError(f"{labels}: wanted are labels, uint8 (n,); it holds {y.dtype} {y.shape}")
+    if len(x) != len(y):
+        raise ValueError(f"{labels}: holds {len(y)} labels for the {len(x)} images of {images.name}")
+    return x, y
