@@ -93,9 +93,7 @@ class Tensor:
 
     def backward(self, gradient: Any = None) -> None:
         """Add the gradient of this tensor to ``.grad`` of every tensor it was computed from and that asks for one."""
-        from nbnet.core.tape import backward
-
-        backward(self, gradient)
+        operators["backward"](self, gradient)
 
     # Arithmetic comes from the registered ops of these names.
     def __add__(self, other: Any) -> Tensor:
@@ -135,7 +133,7 @@ class Tensor:
         return _apply("take", self, rows)
 
 
-#: Functions of ``nbnet.ops`` that Tensor's operators call, by name; filled by that package.
+#: What Tensor's operators and ``backward`` call, by name; filled by the modules further up that define them.
 operators: dict[str, Any] = {}
 
 

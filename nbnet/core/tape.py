@@ -12,7 +12,8 @@ from numpy.typing import NDArray
 
 from nbnet import random
 from nbnet.config import floatx, standardize_dtype
-from nbnet.core.graph import Node, Tensor, differentiate, topological
+from nbnet.core.graph import Call, Node, Tensor, differentiate, operators, topological
+from nbnet.core.jit import Kernel
 from nbnet.core.op import Op
 from nbnet.core.program import run_call
 
@@ -35,6 +36,8 @@ class Recorder:
 
     def __init__(self, masks: Mapping[str, Any] | None = None) -> None:
         self.nodes: list[Node] = []
+        #: Calls that change a parameter on the side: moving averages.
+        self.effects: list[Call] = []
         self._given = {} if masks is None else dict(masks)
         self._names: dict[str, int] = {}
         self._keys: dict[int, int] = {}
@@ -236,6 +239,19 @@ def apply(op: Op, *inputs: Tensor, name: str = "", key: int | None = None, **att
     return outputs[0] if len(outputs) == 1 else outputs
 
 
+def effect(kernel: Kernel, target: Tensor, *reads: Tensor, attributes: tuple[int, ...] = ()) -> None:
+    """Let a kernel change a parameter on the side, now or in every step of the program that is being written.
+
+    The kernel's operands are the target, which it reads and writes, then what it reads. No gradient flows.
+    """
+    call = Call(kernel, (target, *reads), (0,), 1, 0, attributes, kernel.name, target.dtype)
+    active = recorder()
+    if active is None or not active.deferred:
+        run_call(call, 0)
+    if active is not None:
+        active.effects.append(call)
+
+
 def _gradients(nodes: Sequence[Node], target: Tensor, sources: Sequence[Tensor], seed: Any) -> list[Tensor | None]:
     """Gradients of the target, by running the backward calls one by one."""
     if target.data is None:
@@ -263,6 +279,9 @@ def backward(target: Tensor, seed: Any = None) -> None:
             leaf.grad.numpy()[...] += gradient.numpy()
         elif gradient is not None:
             leaf.grad = gradient
+
+
+operators["backward"] = backward
 
 
 def _flatten(structure: Any) -> Iterator[Tensor]:

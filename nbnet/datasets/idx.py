@@ -1,4 +1,4 @@
-"""IDX files, the format of MNIST: two zero bytes, a type code, the number of axes, their sizes, the values (all big-endian)."""
+"""IDX files, the format of MNIST: 0 0, a type code, the number of axes, their sizes, the values; all big-endian."""
 
 from __future__ import annotations
 
@@ -43,7 +43,8 @@ def read_idx(path: str | PathLike[str]) -> NDArray[Any]:
 
     References
     ----------
-    Y. LeCun, C. Cortes, C. J. C. Burges: The MNIST database of handwritten digits (the last section describes the format).
+    Y. LeCun, C. Cortes, C. J. C. Burges: The MNIST database of handwritten digits (its last section
+    describes the format).
 
     Examples
     --------
@@ -79,8 +80,8 @@ def load_mnist(folder: str | PathLike[str]) -> tuple[tuple[Images, Labels], tupl
     Parameters
     ----------
     folder
-        Where ``train-images-idx3-ubyte``, ``train-labels-idx1-ubyte``, ``t10k-images-idx3-ubyte`` and ``t10k-labels-idx1-ubyte`` lie,
-        also with ``.`` in place of the hyphen before ``idx``, and with ``.gz`` at the end.
+        Where ``train-images-idx3-ubyte``, ``train-labels-idx1-ubyte``, ``t10k-images-idx3-ubyte`` and
+        ``t10k-labels-idx1-ubyte`` lie; the hyphen before ``idx`` may be a dot, and each may end in ``.gz``.
 
     Returns
     -------

@@ -118,13 +118,14 @@ class Builder:
             work, update = [], []
             bounds = cut(block.size, slices)
             for t in range(slices):
-                value, watched, nodes = self._forward(feeds, t, loss, metrics, training=True)
+                value, watched, nodes, effects = self._forward(feeds, t, loss, metrics, training=True)
                 if slices > 1 and any(node.op.whole_batch for node in nodes):
                     return None
                 given: dict[Tensor, Tensor] = {p: block.part(gradients, t, i) for i, p in enumerate(block.parameters)}
                 backward, _ = differentiate(nodes, {value: one}, block.parameters, given)
                 watch = _watch(value, watched, sums[t], rows, feeds.count(t))
-                work.append([*feeds.gathers(t), *(node.call() for node in nodes), *watch, *backward])
+                forward = [node.call() for node in nodes]
+                work.append([*feeds.gathers(t), *forward, *watch, *effects, *backward])
                 update.append([optimizer.update(gradients, bounds[t], bounds[t + 1])])
             update[0].append(feeds.advance())
             return feeds.batch([work, update], sums)
@@ -141,7 +142,7 @@ class Builder:
             sums = np.zeros((slices, 1 + len(metrics), 2))
             work = []
             for t in range(slices):
-                value, watched, nodes = self._forward(feeds, t, loss, metrics, training=False)
+                value, watched, nodes, _ = self._forward(feeds, t, loss, metrics, training=False)
                 watch = _watch(value, watched, sums[t], rows, feeds.count(t))
                 work.append([*feeds.gathers(t), *(node.call() for node in nodes), *watch])
             return feeds.batch([work, [[feeds.advance()], *([] for _ in range(slices - 1))]], sums)
@@ -171,8 +172,8 @@ class Builder:
 
     def _forward(
         self, feeds: _Feeds, t: int, loss: Loss, metrics: Sequence[Metric], training: bool
-    ) -> tuple[Tensor, list[Tensor], list[Node]]:
-        """The loss of a slice, each metric's values, and the nodes that compute them."""
+    ) -> tuple[Tensor, list[Tensor], list[Node], list[Call]]:
+        """The loss of a slice, each metric's values, the nodes that compute them, and what changes on the side."""
         with Trace() as trace:
             y_pred = self.model.forward(feeds.tensor("x", t), training=training)
             y_true = feeds.tensor("y", t)
@@ -180,8 +181,8 @@ class Builder:
             weights = feeds.weights(t, losses.shape)
             value = loss.reduce(losses, weights, losses.size // feeds.count(t) * feeds.rows)
             watched = [metric.values(y_true, y_pred) for metric in metrics]
-        targets = [value, *watched]
-        return value, watched, fuse(_needed(trace, targets), set(targets))
+        targets = [value, *watched, *(x for call in trace.effects for x in call.operands if x is not None)]
+        return value, watched, fuse(_needed(trace, targets), set(targets)), trace.effects
 
     def _sliced(self, rows: int, passes: int, build: Callable[[int], Batch | None]) -> Batch:
         """Cut the batch into as many slices as pay."""

@@ -1,5 +1,4 @@
-"""Element-wise ops of two tensors with NumPy's broadcasting, made from scalar functions: ``y = f(a, b)`` and its two
-derivatives."""
+"""Element-wise ops of two tensors with NumPy's broadcasting: ``y = f(a, b)``, made from scalar functions."""
 
 from __future__ import annotations
 
@@ -14,8 +13,7 @@ from nbnet.core.op import Op, Shape, Spec, register
 
 #: Axes a kernel walks, after neighbours with one pattern of broadcasting are joined.
 AXES = 4
-# Attributes: the lengths of the axes, then the strides of a, then those of b, in elements; 0 where the operand is
-# broadcast.
+# Attributes: the lengths of the axes, then the strides of a and those of b in elements, 0 where the operand is broadcast.
 A_STRIDES, B_STRIDES = AXES, 2 * AXES
 
 
@@ -31,7 +29,7 @@ def collapse(a: Shape, b: Shape) -> tuple[Shape, tuple[int, ...]]:
     Examples
     --------
     >>> collapse((8, 4, 3), (3,))
-    ((8, 4, 3), (1, 1, 32, 3, 0, 0, 3, 1, 0, 0, 0, 1))
+    ((8, 4, 3), (1, 1, 32, 3, 96, 96, 3, 1, 3, 3, 0, 1))
     """
     try:
         shape = np.broadcast_shapes(a, b)
@@ -53,7 +51,7 @@ def collapse(a: Shape, b: Shape) -> tuple[Shape, tuple[int, ...]]:
             "reshape or transpose them first"
         )
     axes = [[1, 1, 1]] * (AXES - len(axes)) + axes
-    strides = []
+    strides: list[int] = []
     for k in (1, 2):
         step, found = 1, []
         for axis in reversed(axes):
@@ -121,8 +119,8 @@ def _make_backward(da: Function, db: Function, reads: bool) -> Any:
 
     a_row, b_row = _make_row(da), _make_row(Function(swapped))
 
-    # First the gradient of a, then that of b: in x * x both are one tensor. x is the operand whose gradient it is, z the other; where the
-    # derivatives read neither, dy stands in for them.
+    # First the gradient of a, then that of b: in x * x both are one tensor. x is the operand whose gradient it is, z the
+    # other; where the derivatives read neither, dy stands in for them.
     def backward(mem: Any, ins: Any, step: Any) -> None:
         dy, n = vec(mem, ins, 0), attribute(ins, AXES - 1)
         for k in range(2):

@@ -8,8 +8,9 @@ from typing import Any
 
 import numpy as np
 import pytest
-from nbnet.datasets import load_mnist, read_idx
 from numpy.typing import NDArray
+
+from nbnet.datasets import load_mnist, read_idx
 
 CODES = {"uint8": 0x08, "int8": 0x09, "int16": 0x0B, "int32": 0x0C, "float32": 0x0D, "float64": 0x0E}
 NAMES = ("train-images-idx3-ubyte", "train-labels-idx1-ubyte", "t10k-images-idx3-ubyte", "t10k-labels-idx1-ubyte")

@@ -1,6 +1,6 @@
-"""The one table of ops: what each is given, and what NumPy says it computes. ``test_registry.py`` checks every op of the registry by it.
+"""The one table of ops: what each is given, and what NumPy says it computes.
 
-To add an op, add a line or two to ``CASES``.
+``test_registry.py`` checks every op of the registry by it. For a new op, add a line or two to ``CASES``.
 """
 
 from __future__ import annotations
@@ -10,14 +10,15 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
-import nbnet as nb
 import numpy as np
+from numpy.typing import NDArray
+from scipy import special
+
+import nbnet as nb
 from nbnet.core.op import Op, registry
 from nbnet.ops.concatenate import concatenate_op
 from nbnet.ops.dense import fused_dense
 from nbnet.ops.elementwise import fusible
-from numpy.typing import NDArray
-from scipy import special
 
 Array = NDArray[Any]
 Draw = Callable[[np.random.Generator], Array]
@@ -33,17 +34,16 @@ class Case:
     Parameters
     ----------
     op
-        The op, or its name in the registry.
+        The op.
     draws
-        One function of a random generator for each input, giving float64 (cast to the dtype under test), int64 or uint8.
+        One function of a random generator for each input. Floats are cast to the dtype under test; they keep away from
+        kinks, where finite differences are wrong.
     reference
         The op in NumPy: ``reference(*inputs, **attributes)``, with the recorded ``mask=`` for ops that draw.
     rows
         Inputs whose first axis is the batch, where each row of the result depends on its own row alone; empty: none.
     attributes
-        For ``apply``; a function of the number of rows where they depend on it.
-    smooth
-        Whether inputs are far enough from kinks for finite differences; those of ``draws`` are, unless it says otherwise.
+        For ``apply``, given the number of rows.
     """
 
     op: Op
@@ -167,7 +167,7 @@ def unary(name: str) -> list[Case]:
 
 
 def fused(name: str | None, dropout: bool) -> Case:
-    """``dropout(activation(x @ w + b))``; units differ by more than products do, so that a column is on one side of a kink."""
+    """``dropout(activation(x @ w + b))``; b is away from kinks by more than x @ w, so that sums are too."""
     draw, parameters, activation = UNARY[name] if name else (normal, (), lambda x: x)
     op = fused_dense(fusible[name] if name else None, dropout)
 
@@ -184,7 +184,9 @@ def fused(name: str | None, dropout: bool) -> Case:
 # ---- the table ---------------------------------------------------------------------------------------------------
 
 
-def broadcasting(name: str, reference: Callable[..., Array], a: Callable[..., Draw], b: Callable[..., Draw]) -> list[Case]:
+def broadcasting(
+    name: str, reference: Callable[..., Array], a: Callable[..., Draw], b: Callable[..., Draw]
+) -> list[Case]:
     op, n = registry[name], N
     shapes: dict[str, tuple[tuple[int, ...], tuple[int, ...], tuple[int, ...]]] = {
         "same": ((n, 4), (n, 4), (0, 1)),
@@ -232,7 +234,9 @@ def joined(shapes: list[tuple[int, ...]], axis: int) -> Case:
 
 def reshaped(op: str, shape: tuple[int, ...], new: Callable[[int], tuple[int, ...]], label: str = "") -> Case:
     rows = () if registry[op].whole_batch else (0,)
-    return Case(registry[op], (normal(*shape),), lambda x, shape: x.reshape(shape), rows, lambda n: {"shape": new(n)}, label)
+    return Case(
+        registry[op], (normal(*shape),), lambda x, shape: x.reshape(shape), rows, lambda n: {"shape": new(n)}, label
+    )
 
 
 def loss(name: str, z: Draw, t: Draw, reference: Callable[..., Array], *parameters: float, label: str = "") -> Case:
@@ -283,28 +287,89 @@ CASES: list[Case] = [
     reshaped("reshape_batch", (N, 2), lambda n: (2 * n,)),
     Case(registry["transpose"], (normal(N, 19),), np.transpose),
     Case(registry["dense"], (normal(N, 4), normal(4, 3), normal(3)), lambda x, w, b: x @ w + b, rows=(0,)),
-    Case(registry["dense"], (normal(N, 2, 4), normal(4, 3), normal(3)), lambda x, w, b: x @ w + b, rows=(0,), label="rows"),
+    Case(
+        registry["dense"],
+        (normal(N, 2, 4), normal(4, 3), normal(3)),
+        lambda x, w, b: x @ w + b,
+        rows=(0,),
+        label="rows",
+    ),
     Case(registry["matmul"], (normal(N, 4), normal(4, 3)), np.matmul, rows=(0,)),
     Case(registry["matmul"], (normal(N, 2, 4), normal(4, 3)), np.matmul, rows=(0,), label="rows"),
     Case(registry["matmul"], (normal(4), normal(4, 3)), np.matmul, label="vector"),
     Case(registry["take"], (normal(4, 3), lambda rng: rng.integers(-4, 4, N)), lambda x, rows: x[rows], rows=(1,)),
-    Case(registry["take"], (normal(4), lambda rng: rng.integers(-4, 4, (N, 2))), lambda x, rows: x[rows], rows=(1,), label="matrix"),
+    Case(
+        registry["take"],
+        (normal(4), lambda rng: rng.integers(-4, 4, (N, 2))),
+        lambda x, rows: x[rows],
+        rows=(1,),
+        label="matrix",
+    ),
     Case(registry["take_batch"], (normal(N, 2, 3), lambda rng: np.array(2)), lambda x, rows: x[rows]),
     Case(registry["softmax"], (normal(N, 7),), softmax, rows=(0,)),
     Case(registry["log_softmax"], (normal(N, 7),), lambda x: np.log(softmax(x)), rows=(0,)),
     Case(registry["dropout"], (normal(N, 9), constant(0.4)), dropped, rows=(0,)),
     Case(registry["dropout"], (normal(N, 3, 5), constant(0.7)), dropped, rows=(0,), label="cube"),
-    Case(registry["masked"], (normal(N, 9), rows_of_mask(N, 9), constant(0.4)), lambda x, mask, rate: dropped(x, rate, mask), rows=(0, 1)),
+    Case(
+        registry["dropout_shared"],
+        (normal(N, 3, 5), constant(0.4)),
+        lambda x, rate, mask, noise_shape: dropped(x, rate, mask),
+        (0,),
+        lambda n: {"noise_shape": (n, 1, 5)},
+        "features",
+    ),
+    Case(
+        registry["dropout_shared"],
+        (normal(N, 7), constant(0.4)),
+        lambda x, rate, mask, noise_shape: dropped(x, rate, mask),
+        (),
+        lambda n: {"noise_shape": (1, 7)},
+        "batch",
+    ),
+    Case(
+        registry["masked"],
+        (normal(N, 9), rows_of_mask(N, 9), constant(0.4)),
+        lambda x, mask, rate: dropped(x, rate, mask),
+        rows=(0, 1),
+    ),
     Case(registry["weighted_sum"], (normal(N), normal(N), constant(0.3)), lambda x, w, scale: scale * (x * w).sum()),
     loss("mean_squared_error", normal(N, 3), normal(N, 3), lambda z, t, a: ((z - t) ** 2).mean(-1), 0.0),
     loss("mean_absolute_error", normal(N, 3), normal(N, 3), lambda z, t, a: np.abs(z - t).mean(-1), 0.0),
     loss("huber", normal(N, 3), normal(N, 3), huber, 1.3),
     loss("binary_crossentropy", probabilities(N, 3), zeros_and_ones(N, 3), binary_cross_entropy, 0.1),
-    loss("binary_crossentropy_logits", normal(N, 3), zeros_and_ones(N, 3), lambda z, t, a: binary_cross_entropy(special.expit(z), t, a), 0.1),
-    loss("categorical_crossentropy", probabilities(N, 4), one_hot(4, N), lambda p, t, a: cross_entropy(even(t, a), normalised(p)), 0.1),
-    loss("categorical_crossentropy_logits", normal(N, 4), one_hot(4, N), lambda z, t, a: cross_entropy(even(t, a), softmax(z)), 0.1),
-    loss("sparse_categorical_crossentropy", probabilities(N, 4), labels(4, N), lambda p, t: -np.log(picked(normalised(p), t))),
-    loss("sparse_categorical_crossentropy_logits", normal(N, 4), labels(4, N), lambda z, t: -np.log(picked(softmax(z), t))),
+    loss(
+        "binary_crossentropy_logits",
+        normal(N, 3),
+        zeros_and_ones(N, 3),
+        lambda z, t, a: binary_cross_entropy(special.expit(z), t, a),
+        0.1,
+    ),
+    loss(
+        "categorical_crossentropy",
+        probabilities(N, 4),
+        one_hot(4, N),
+        lambda p, t, a: cross_entropy(even(t, a), normalised(p)),
+        0.1,
+    ),
+    loss(
+        "categorical_crossentropy_logits",
+        normal(N, 4),
+        one_hot(4, N),
+        lambda z, t, a: cross_entropy(even(t, a), softmax(z)),
+        0.1,
+    ),
+    loss(
+        "sparse_categorical_crossentropy",
+        probabilities(N, 4),
+        labels(4, N),
+        lambda p, t: -np.log(picked(normalised(p), t)),
+    ),
+    loss(
+        "sparse_categorical_crossentropy_logits",
+        normal(N, 4),
+        labels(4, N),
+        lambda z, t: -np.log(picked(softmax(z), t)),
+    ),
     loss("sparse_categorical_accuracy", normal(N, 4), labels(4, N), same_class),
     loss("categorical_accuracy", normal(N, 4), one_hot(4, N), lambda z, t: same_class(z, t.argmax(-1))),
     loss("binary_accuracy", probabilities(N, 3), zeros_and_ones(N, 3), lambda z, t, a: ((z > a) == t).mean(-1), 0.5),

@@ -8,6 +8,8 @@ from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
+from numpy.typing import NDArray
+
 from nbnet.core import executor
 from nbnet.core.abi import Memory
 from nbnet.core.graph import Call, Node, Tensor, differentiate
@@ -15,8 +17,6 @@ from nbnet.core.jit import link
 from nbnet.core.layout import KERNEL, WIDTH
 from nbnet.core.program import address, encode
 from nbnet.core.tape import Trace, apply
-from numpy.typing import NDArray
-
 from tests.ops.cases import Case
 
 Array = NDArray[Any]

@@ -6,13 +6,23 @@ from typing import Any
 
 import numpy as np
 import pytest
+from numpy.typing import NDArray
+
 from nbnet.core.graph import Tensor, differentiate
 from nbnet.core.program import Linked, lower
 from nbnet.core.tape import Tape, apply
-from numpy.typing import NDArray
-
 from tests.ops.cases import CASES, REGISTERED, Case
-from tests.ops.harness import STEP, Memories, backward_call, differentiable, execute, keywords, record, run_call, tensors_of
+from tests.ops.harness import (
+    STEP,
+    Memories,
+    backward_call,
+    differentiable,
+    execute,
+    keywords,
+    record,
+    run_call,
+    tensors_of,
+)
 
 Array = NDArray[Any]
 F32, F64 = np.dtype(np.float32), np.dtype(np.float64)
@@ -190,4 +200,3 @@ def test_operands_may_share_memory(case: Case) -> None:
     for k, name in enumerate(case.op.gradient):
         if name[1:] in apart.gradients:
             close(call.operands[k].numpy(), apart.gradients[name[1:]], 1e-12)
-
