@@ -22,27 +22,27 @@ OPPONENTS: dict[str, Callable[..., NumpyMLP | TunedNumpyMLP]] = {"NumPy": NumpyM
 NAMES = ("nbnet", *OPPONENTS)
 
 
-def build(load: Workload, dropout: bool = True) -> nb.Sequential:
+def build(load: Workload, dropout: bool = True, dtype: str = "float32") -> nb.Sequential:
     """The workload's network in nbnet, compiled, with its initial weights."""
     rate_in, rate = (load.input_dropout, load.hidden_dropout) if dropout else (0.0, 0.0)
-    model = nb.Sequential([nb.Input((load.sizes[0],))])
+    model = nb.Sequential([nb.Input((load.sizes[0],), dtype=dtype)], dtype=dtype)
     if rate_in:
-        model.add(nb.layers.Dropout(rate_in))
+        model.add(nb.layers.Dropout(rate_in, dtype=dtype))
     for units in load.sizes[1:-1]:
-        model.add(nb.layers.Dense(units, activation="relu"))
+        model.add(nb.layers.Dense(units, activation="relu", dtype=dtype))
         if rate:
-            model.add(nb.layers.Dropout(rate))
-    model.add(nb.layers.Dense(load.sizes[-1], activation="softmax"))
+            model.add(nb.layers.Dropout(rate, dtype=dtype))
+    model.add(nb.layers.Dense(load.sizes[-1], activation="softmax", dtype=dtype))
     model.compile("adam", "sparse_categorical_crossentropy")
     weights, biases = glorot_weights(load.sizes, 0)
     model.set_weights([array for pair in zip(weights, biases, strict=True) for array in pair])
     return model
 
 
-def oppose(name: str, load: Workload, dropout: bool = True) -> NumpyMLP | TunedNumpyMLP:
+def oppose(name: str, load: Workload, dropout: bool = True, dtype: str = "float32") -> NumpyMLP | TunedNumpyMLP:
     """The same network in NumPy."""
     rates = (load.input_dropout, load.hidden_dropout) if dropout else (0.0, 0.0)
-    return OPPONENTS[name](load.sizes, *glorot_weights(load.sizes, 0), *rates)
+    return OPPONENTS[name](load.sizes, *glorot_weights(load.sizes, 0), *rates, dtype=dtype)
 
 
 def start(name: str, load: Workload, data: Data) -> Train:
@@ -64,17 +64,19 @@ def start(name: str, load: Workload, data: Data) -> Train:
     return train
 
 
-def difference(load: Workload, data: Data, epochs: int = 3) -> dict[str, float]:
-    """How far each opponent's losses are from nbnet's without dropout: the largest relative difference of an epoch.
+def difference(load: Workload, data: Data, steps: int, dtype: str) -> dict[str, float]:
+    """How far each opponent's losses are from nbnet's without dropout: the largest relative difference of two epochs.
 
-    Same weights, same batches: what remains is rounding.
+    An epoch is the first ``steps`` batches and a short one. Same weights, same batches: what remains is rounding.
     """
-    x, y = data
-    losses = np.array(build(load, dropout=False).fit(x, y, load.batch_size, epochs, 0, shuffle=False).history["loss"])
+    size = load.batch_size
+    x, y = (array[: steps * size + size // 2] for array in data)
+    model, order = build(load, False, dtype), np.arange(len(x))
+    losses = np.array(model.fit(x, y, size, epochs=2, verbose=0, shuffle=False).history["loss"])
     found = {}
     for name in OPPONENTS:
-        opponent = oppose(name, load, dropout=False)
-        theirs = [opponent.train_epoch(x, y, np.arange(len(x)), load.batch_size) for _ in range(epochs)]
+        opponent = oppose(name, load, False, dtype)
+        theirs = [opponent.train_epoch(x, y, order, size) for _ in losses]
         found[name] = float(np.max(np.abs(losses / theirs - 1)))
     return found
 

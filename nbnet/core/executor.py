@@ -14,7 +14,7 @@ from nbnet.core import jit
 from nbnet.core.abi import Memory
 from nbnet.core.arena import address, aligned
 from nbnet.core.jit import Function, intrinsic, link
-from nbnet.core.layout import WIDTH
+from nbnet.core.layout import EVERY, WIDTH
 
 Rows = NDArray[np.int64]
 
@@ -23,6 +23,12 @@ Rows = NDArray[np.int64]
 def call_row(mem: Any, rows: Any, index: int, step: int) -> None:
     """Call the kernel whose address stands in row ``index``."""
     jit.python_kernel(int(rows[index, 0]))(mem, rows[index], step)
+
+
+@intrinsic
+def turns(rows: Any, index: int) -> int:
+    """In how many steps row ``index`` has its turn once."""
+    return int(rows[index, EVERY])
 
 
 @intrinsic
@@ -54,7 +60,11 @@ def _run(
         for p in range(phases):
             at = (p * slices + number) * 2
             for i in range(spans[at], spans[at + 1]):
-                call_row(mem, rows, i, step)
+                every = turns(rows, i)
+                if every == 1:
+                    call_row(mem, rows, i, step)
+                elif (step + 1) % every == 0:
+                    call_row(mem, rows, i, step // every)
             if slices > 1:
                 arrivals += slices
                 barrier(sync, arrivals)

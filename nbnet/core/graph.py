@@ -233,6 +233,7 @@ class Call:
     name: str
     dtype: np.dtype[Any]
     reuse: tuple[tuple[int, int], ...] = ()
+    every: int = 1
 
     def reads(self) -> Iterable[Tensor]:
         """Operands whose value matters to the kernel."""

@@ -13,7 +13,7 @@ from numba import carray, njit, types
 from numba.core import cgutils
 from numba.extending import intrinsic
 
-from nbnet.core.layout import ACCUMULATE, ATTRIBUTES, FIRST_ROW, OPERANDS, SEED, WIDTH
+from nbnet.core.layout import ACCUMULATE, ATTRIBUTES, EVERY, FIRST_ROW, OPERANDS, SEED, WIDTH
 
 _inline = njit(error_model="numpy", inline="always")
 _ints = types.CPointer(types.int64)
@@ -284,6 +284,11 @@ def restore_denormals(typing_context, before):
         return context.get_dummy_value()
 
     return types.void(types.int32), codegen
+
+
+@_inline
+def turns(rows, index):
+    return rows[index * WIDTH + EVERY]
 
 
 @intrinsic

@@ -39,6 +39,7 @@ def encode(row: Rows, call: Call, places: Sequence[int | None], first_row: int) 
     row[SEED] = call.key - (1 << 64) if call.key >= 1 << 63 else call.key
     row[ACCUMULATE] = call.accumulate
     row[FIRST_ROW] = first_row
+    row[EVERY] = call.every
     o = OPERANDS
     for tensor, place in zip(call.operands, places, strict=True):
         if tensor is not None:

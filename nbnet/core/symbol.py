@@ -141,7 +141,9 @@ def record(function: Callable[..., Any], args: tuple[Any, ...], kwargs: dict[str
         with Trace():
             results.append(function(*map_structure(probe, args), **map_structure(probe, kwargs)))
     shapes = [[t.shape for t in flatten(result)] for result in results]
-    merged = iter([tuple(a if a == b else None for a, b in zip(*pair, strict=True)) for pair in zip(*shapes, strict=True)])
+    merged = iter(
+        [tuple(a if a == b else None for a, b in zip(*pair, strict=True)) for pair in zip(*shapes, strict=True)]
+    )
     label = name or getattr(function, "name", "") or getattr(function, "__name__", "")
     producer.outputs = map_structure(lambda t: Symbol(next(merged), t.dtype, label, producer), results[0])
     return producer.outputs

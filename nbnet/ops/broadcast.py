@@ -13,7 +13,7 @@ from nbnet.core.op import Op, Shape, Spec, register
 
 #: Axes a kernel walks, after neighbours with one pattern of broadcasting are joined.
 AXES = 4
-# Attributes: the lengths of the axes, then the strides of a and those of b in elements, 0 where the operand is broadcast.
+# Attributes: lengths of the axes, strides of a, strides of b; in elements, and 0 where the operand is broadcast.
 A_STRIDES, B_STRIDES = AXES, 2 * AXES
 
 
@@ -119,8 +119,8 @@ def _make_backward(da: Function, db: Function, reads: bool) -> Any:
 
     a_row, b_row = _make_row(da), _make_row(Function(swapped))
 
-    # First the gradient of a, then that of b: in x * x both are one tensor. x is the operand whose gradient it is, z the
-    # other; where the derivatives read neither, dy stands in for them.
+    # First the gradient of a, then that of b: in x * x both are one tensor. x is the operand whose gradient it is, z
+    # the other; where the derivatives read neither, dy stands in for them.
     def backward(mem: Any, ins: Any, step: Any) -> None:
         dy, n = vec(mem, ins, 0), attribute(ins, AXES - 1)
         for k in range(2):

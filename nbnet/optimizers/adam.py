@@ -8,7 +8,7 @@ from typing import Any, ClassVar
 import numpy as np
 
 from nbnet.core.abi import attribute, doublevec, kernel, mat, present, vec
-from nbnet.optimizers.optimizer import BLOCK, Optimizer, check_fraction, sum_slices
+from nbnet.optimizers.optimizer import BLOCK, Optimizer, sum_slices
 
 
 @kernel
@@ -77,6 +77,7 @@ class Adam(Optimizer):
 
     kernel = adam
     hyper: ClassVar[tuple[str, ...]] = ("learning_rate", "beta_1", "beta_2", "epsilon")
+    fractions: ClassVar[tuple[str, ...]] = ("beta_1", "beta_2")
 
     def __init__(
         self,
@@ -88,8 +89,8 @@ class Adam(Optimizer):
     ) -> None:
         super().__init__(
             learning_rate=learning_rate,
-            beta_1=check_fraction("beta_1", beta_1),
-            beta_2=check_fraction("beta_2", beta_2),
+            beta_1=beta_1,
+            beta_2=beta_2,
             epsilon=epsilon,
         )
         self.amsgrad = bool(amsgrad)

@@ -46,10 +46,12 @@ class Optimizer(ABC):
     kernel: ClassVar[Kernel]
     #: Names of hyper-parameters; each is an attribute that may be changed between and during trainings.
     hyper: ClassVar[tuple[str, ...]] = ("learning_rate",)
+    #: Those of them that are decay rates: they lie in [0, 1).
+    fractions: ClassVar[tuple[str, ...]] = ()
     slots: ClassVar[tuple[str, ...]] = ()
 
     def __init__(self, **hyper: float) -> None:
-        self._cells = np.array([check_hyper(name, hyper[name]) for name in self.hyper], np.float64)
+        self._cells = np.array([self._checked(name, hyper[name]) for name in self.hyper], np.float64)
         #: Number of updates made.
         self.iterations = 0
         self._block: Block | None = None
@@ -62,9 +64,22 @@ class Optimizer(ABC):
 
     def __setattr__(self, name: str, value: Any) -> None:
         if name in type(self).hyper:
-            self._cells[type(self).hyper.index(name)] = check_hyper(name, value)
+            self._cells[type(self).hyper.index(name)] = self._checked(name, value)
         else:
             super().__setattr__(name, value)
+
+    def _checked(self, name: str, value: Any) -> float:
+        """A hyper-parameter as a float: finite and not negative, below 1 if it is a fraction."""
+        try:
+            number = float("nan") if isinstance(value, (str, bytes)) else float(value)
+        except (TypeError, ValueError):
+            number = float("nan")
+        if number != number and not isinstance(value, (float, np.floating)):
+            raise TypeError(f"{name}: wants a number, got {value!r}")
+        if not 0 <= number < (1 if name in self.fractions else np.inf):
+            wanted = "number in [0, 1)" if name in self.fractions else "finite number from 0"
+            raise ValueError(f"{name}: wants a {wanted}, got {value!r}")
+        return number
 
     def used_slots(self) -> tuple[str, ...]:
         """The slots that the current settings need."""
@@ -113,7 +128,7 @@ class Optimizer(ABC):
         Raises
         ------
         ValueError
-            If numbers or shapes do not match, or a gradient is not finite.
+            If numbers or shapes do not match, or a gradient is not finite; then nothing is changed.
         """
         parameters, given = list(parameters), list(gradients)
         if len(given) != len(parameters):
@@ -129,14 +144,16 @@ class Optimizer(ABC):
                     f"gradients: {parameter.name or 'a parameter'} has shape {parameter.shape}, "
                     f"its gradient {array.shape}"
                 )
+            if array.dtype.kind not in "fiub" or not np.isfinite(array).all():
+                raise ValueError(f"gradients: that of {parameter.name or 'a parameter'} must be finite numbers")
             flat[start : start + parameter.size] = array.ravel()
         run_call(self.update(Tensor((1, block.size), block.dtype, flat.reshape(1, -1)), 0, block.size), self.iterations)
         self.iterations += 1
 
     def apply_gradients(self, pairs: Iterable[tuple[Any, Parameter]]) -> None:
         """Like :meth:`apply`, from pairs (gradient, parameter)."""
-        gradients, parameters = zip(*pairs, strict=True)
-        self.apply(gradients, parameters)
+        given = list(pairs)
+        self.apply([gradient for gradient, _ in given], [parameter for _, parameter in given])
 
     def get_config(self) -> dict[str, Any]:
         """What the constructor was given."""
@@ -145,20 +162,3 @@ class Optimizer(ABC):
     def __repr__(self) -> str:
         return f"{type(self).__name__}({', '.join(f'{k}={v!r}' for k, v in self.get_config().items())})"
 
-
-def check_hyper(name: str, value: Any) -> float:
-    """A hyper-parameter as a float: finite and not negative."""
-    try:
-        number = float(value)
-    except (TypeError, ValueError):
-        raise TypeError(f"{name}: wants a number, got {value!r}") from None
-    if not 0 <= number < np.inf:
-        raise ValueError(f"{name}: wants a finite number from 0, got {value!r}")
-    return number
-
-
-def check_fraction(name: str, value: float) -> float:
-    """A decay rate: in [0, 1)."""
-    if not 0 <= check_hyper(name, value) < 1:
-        raise ValueError(f"{name}: wants a number in [0, 1), got {value!r}")
-    return float(value)

@@ -7,7 +7,7 @@ from typing import Any, ClassVar
 import numpy as np
 
 from nbnet.core.abi import attribute, doublevec, kernel, mat, vec
-from nbnet.optimizers.optimizer import BLOCK, Optimizer, check_fraction, sum_slices
+from nbnet.optimizers.optimizer import BLOCK, Optimizer, sum_slices
 
 
 @kernel
@@ -81,6 +81,7 @@ class RMSprop(Optimizer):
     """
 
     hyper: ClassVar[tuple[str, ...]] = ("learning_rate", "rho", "momentum", "epsilon", "centered")
+    fractions: ClassVar[tuple[str, ...]] = ("rho", "momentum")
 
     def __init__(
         self,
@@ -92,8 +93,8 @@ class RMSprop(Optimizer):
     ) -> None:
         super().__init__(
             learning_rate=learning_rate,
-            rho=check_fraction("rho", rho),
-            momentum=check_fraction("momentum", momentum),
+            rho=rho,
+            momentum=momentum,
             epsilon=epsilon,
             centered=bool(centered),
         )

@@ -7,7 +7,7 @@ from typing import Any, ClassVar
 
 from nbnet.core.abi import attribute, doublevec, kernel, mat, vec
 from nbnet.core.jit import Kernel
-from nbnet.optimizers.optimizer import BLOCK, Optimizer, check_fraction, sum_slices
+from nbnet.optimizers.optimizer import BLOCK, Optimizer, sum_slices
 
 
 @kernel
@@ -76,10 +76,11 @@ class SGD(Optimizer):
     """
 
     hyper: ClassVar[tuple[str, ...]] = ("learning_rate", "momentum", "nesterov")
+    fractions: ClassVar[tuple[str, ...]] = ("momentum",)
 
     def __init__(self, learning_rate: float = 0.01, momentum: float = 0.0, nesterov: bool = False) -> None:
         super().__init__(
-            learning_rate=learning_rate, momentum=check_fraction("momentum", momentum), nesterov=bool(nesterov)
+            learning_rate=learning_rate, momentum=momentum, nesterov=bool(nesterov)
         )
 
     @property
