@@ -64,15 +64,15 @@ def start(name: str, load: Workload, data: Data) -> Train:
     return train
 
 
-def difference(load: Workload, data: Data, steps: int, dtype: str) -> dict[str, float]:
-    """How far each opponent's losses are from nbnet's without dropout: the largest relative difference of two epochs.
+def difference(load: Workload, data: Data, dtype: str, epochs: int, steps: int) -> dict[str, float]:
+    """How far each opponent's losses are from nbnet's without dropout: the largest relative difference of an epoch.
 
     An epoch is the first ``steps`` batches and a short one. Same weights, same batches: what remains is rounding.
     """
     size = load.batch_size
     x, y = (array[: steps * size + size // 2] for array in data)
     model, order = build(load, False, dtype), np.arange(len(x))
-    losses = np.array(model.fit(x, y, size, epochs=2, verbose=0, shuffle=False).history["loss"])
+    losses = np.array(model.fit(x, y, size, epochs, verbose=0, shuffle=False).history["loss"])
     found = {}
     for name in OPPONENTS:
         opponent = oppose(name, load, False, dtype)

@@ -221,7 +221,7 @@ class Call:
     """One instruction before it has a place: a kernel and its operands.
 
     ``accumulate`` is a bit field over operands; ``reuse`` lists pairs (written operand, read operand) that may share
-    memory.
+    memory. With ``every`` = n the call is made in the last of every n steps.
     """
 
     kernel: Kernel

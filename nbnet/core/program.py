@@ -22,6 +22,7 @@ from nbnet.core.jit import link as link_kernels
 from nbnet.core.layout import (
     ACCUMULATE,
     ATTRIBUTES,
+    EVERY,
     FIRST_ROW,
     KERNEL,
     MAX_ATTRIBUTES,

@@ -27,6 +27,7 @@ _classes: tuple[type[Loss], ...] = (
     SparseCategoricalCrossentropy,
 )
 known: dict[str, type[Loss]] = {loss.name: loss for loss in _classes} | {
+    "bce": BinaryCrossentropy,
     "mse": MeanSquaredError,
     "mae": MeanAbsoluteError,
 }

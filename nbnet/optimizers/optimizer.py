@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from abc import ABC
 from collections.abc import Iterable, Sequence
+from numbers import Real
 from typing import Any, ClassVar
 
 import numpy as np
@@ -70,16 +71,12 @@ class Optimizer(ABC):
 
     def _checked(self, name: str, value: Any) -> float:
         """A hyper-parameter as a float: finite and not negative, below 1 if it is a fraction."""
-        try:
-            number = float("nan") if isinstance(value, (str, bytes)) else float(value)
-        except (TypeError, ValueError):
-            number = float("nan")
-        if number != number and not isinstance(value, (float, np.floating)):
+        if not isinstance(value, Real):
             raise TypeError(f"{name}: wants a number, got {value!r}")
-        if not 0 <= number < (1 if name in self.fractions else np.inf):
+        if not 0 <= value < (1 if name in self.fractions else np.inf):
             wanted = "number in [0, 1)" if name in self.fractions else "finite number from 0"
             raise ValueError(f"{name}: wants a {wanted}, got {value!r}")
-        return number
+        return float(value)
 
     def used_slots(self) -> tuple[str, ...]:
         """The slots that the current settings need."""

@@ -41,7 +41,9 @@ def rmsprop_full(mem: Any, ins: Any, step: Any) -> None:
             ai = ab[i] + (gi - ab[i]) * d
             vb[i] = vi
             ab[i] = ai
-            mi = momentum * mb[i] + lr * gi / np.sqrt(vi - centered * ai * ai + epsilon)
+            # A variance; where rounding makes it negative, the root would be NaN.
+            spread = max(vi - centered * ai * ai, 0.0)
+            mi = momentum * mb[i] + lr * gi / np.sqrt(spread + epsilon)
             mb[i] = mi
             pb[i] -= mi
 
