@@ -6,7 +6,6 @@ import gc
 import time
 from collections.abc import Callable
 from dataclasses import dataclass
-from typing import Any
 
 import numpy as np
 from threadpoolctl import threadpool_limits
@@ -95,8 +94,8 @@ def run(load: Workload, rounds: int, seconds: float, rows: int | None = None) ->
     RuntimeError
         If losses without dropout differ by more than ``COMPARED`` allows.
     """
-    x, y = (array[:rows] for array in load.make())
-    data = x, y
+    x, y = load.make()
+    data = x, y = x[:rows], y[:rows]
     before = _cached()
     began = time.perf_counter()
     learners.build(load).fit(x, y, load.batch_size, verbose=0)
@@ -108,8 +107,9 @@ def run(load: Workload, rounds: int, seconds: float, rows: int | None = None) ->
         if not all(value <= allowed for value in found.values()):
             raise RuntimeError(f"{load.name}: losses in {dtype} without dropout differ from nbnet's: {found}")
 
-    pilot = sum(_time(learners.start(name, load, data), 1)[0] for name in learners.NAMES)
-    epochs = max(1, round(seconds / pilot))
+    # A round that does not count says how many epochs the others have, and warms everything up.
+    pilot = [_time(learners.start(name, load, data), 1)[0] for name in learners.NAMES]
+    epochs = max(1, round(seconds / sum(pilot)))
     times: dict[str, list[float]] = {name: [] for name in learners.NAMES}
     losses = {}
     blas: dict[int, list[float]] = {threads: [] for threads in sorted({1, processors()})}
@@ -119,11 +119,21 @@ def run(load: Workload, rounds: int, seconds: float, rows: int | None = None) ->
             times[name].append(elapsed)
         for threads in blas:
             blas[threads].append(_blas(load, threads, seconds / 10))
-    steps = -(-len(x) // load.batch_size)
-    cut = learners.slices(load, data)
     return Result(
-        load.name, load.sizes, load.batch_size, len(x), epochs, steps, cut, first_epoch, compiled, difference, times, losses, blas
-    )  # fmt: skip
+        workload=load.name,
+        sizes=load.sizes,
+        batch_size=load.batch_size,
+        rows=len(x),
+        epochs=epochs,
+        steps=-(-len(x) // load.batch_size),
+        slices=learners.slices(load, data),
+        first_epoch=first_epoch,
+        kernels_compiled=compiled,
+        difference=difference,
+        seconds=times,
+        losses=losses,
+        blas=blas,
+    )
 
 
 def _time(train: Callable[[int], float], epochs: int) -> tuple[float, float]:
@@ -134,8 +144,9 @@ def _time(train: Callable[[int], float], epochs: int) -> tuple[float, float]:
 
 
 def _blas(load: Workload, threads: int, seconds: float) -> float:
-    """Seconds a step's matrix products take: the median of as many as fit into the time given, in five parts at least."""
-    step, samples = products(load.sizes, load.batch_size), []
+    """Seconds a step's matrix products take: the median of five at least, and of as many as fit into the time given."""
+    step = products(load.sizes, load.batch_size)
+    samples: list[float] = []
     with threadpool_limits(threads, user_api="blas"):
         step()
         end = time.perf_counter() + seconds
@@ -149,8 +160,3 @@ def _blas(load: Workload, threads: int, seconds: float) -> float:
 def _cached() -> int:
     place = cache.folder()
     return 0 if place is None else len(list(place.glob("*.o")))
-
-
-def median(values: Any) -> float:
-    """The median as a float."""
-    return float(np.median(values))

@@ -84,7 +84,8 @@ def difference(load: Workload, data: Data, dtype: str, epochs: int, steps: int) 
 def slices(load: Workload, data: Data) -> int:
     """How many threads nbnet cuts a batch for."""
     model, (x, y) = build(load), data
-    assert model.loss is not None and model.optimizer is not None
+    assert model.loss is not None
+    assert model.optimizer is not None
     rows = min(load.batch_size, len(x))
     batch = Builder(model).train(rows, Source.of(x), Source.of(y), False, model.loss, [], model.optimizer)
     return int(batch.linked.program.spans.shape[1])

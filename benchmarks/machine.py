@@ -58,7 +58,7 @@ def _blas() -> dict[str, Any]:
     loaded = [info for info in threadpool_info() if info["user_api"] == "blas"]
     folders = [str(Path(np.__file__).parent), str(Path(np.__file__).parent.parent / "numpy.libs")]
     numpys = [info for info in loaded if str(info["filepath"]).startswith(tuple(folders))]
-    info = next(iter([*numpys, *loaded]), {})
+    info: dict[str, Any] = next(iter([*numpys, *loaded]), {})
     return {
         "name": info.get("internal_api", "unknown"),
         "version": info.get("version") or "?",

@@ -1,4 +1,4 @@
-"""The opponent: a multilayer perceptron differentiated by hand, as one writes it in NumPy: vectorised, plain, float32."""
+"""The opponent: a multilayer perceptron differentiated by hand, as one writes it in NumPy: vectorised and plain."""
 
 from __future__ import annotations
 
@@ -54,7 +54,8 @@ class NumpyMLP:
         shapes = [shape for n, m in pairwise(sizes) for shape in ((n, m), (m,))]
         if [array.shape for array in initial] != shapes:
             raise ValueError(f"weights and biases must have the shapes {shapes}")
-        self.dtype, self.learning_rate = np.dtype(dtype), learning_rate
+        self.dtype: np.dtype[Any] = np.dtype(dtype)
+        self.learning_rate = learning_rate
         self.input_dropout, self.hidden_dropout = input_dropout, hidden_dropout
         self.rng = np.random.default_rng(seed)
         self.parameters: list[Array] = [array.astype(self.dtype) for array in initial]
@@ -133,7 +134,7 @@ class NumpyMLP:
             a = np.maximum(a @ w + b, 0)
         z = a @ self.parameters[-2] + self.parameters[-1]
         e = np.exp(z - z.max(axis=1, keepdims=True))
-        return np.asarray(e / e.sum(axis=1, keepdims=True))
+        return e / e.sum(axis=1, keepdims=True)  # type: ignore[no-any-return]
 
     def _mask(self, shape: tuple[int, ...], rate: float) -> Array:
         """0 where a unit is dropped, 1 / (1 - rate) where it is kept."""

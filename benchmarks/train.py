@@ -9,18 +9,20 @@ from dataclasses import asdict
 from pathlib import Path
 
 from benchmarks import machine
-from benchmarks.contest import COMPARED, Result, median, run
+from benchmarks.contest import COMPARED, Result, run
 from benchmarks.learners import NAMES, OPPONENTS
+from benchmarks.table import aligned, spread
 from benchmarks.workloads import WORKLOADS
 
 NOTES = """\
 us/step, ratios, GFLOP/s: medians over the rounds [smallest - largest]; a ratio is taken within a round.
-Learners take turns. Each round starts all of them from the same fresh weights and times the same early epochs: over many
-epochs Adam's moments decay into denormal numbers, which slow NumPy down and which nbnet flushes to zero.
-nbnet is timed through model.fit. NumPy: written as one writes it. tuned: NumPy with buffers, flat parameters, blocked Adam.
-Opponents use BLAS's own choice of threads. first epoch: nbnet's, with what had to be compiled or loaded; not in us/step.
+Learners take turns. Each round starts all of them from the same fresh weights and times the same early epochs: later
+on, Adam's moments decay into denormal numbers, which slow NumPy down and which nbnet flushes to zero.
+nbnet is timed through model.fit, shuffling included. NumPy: written as one writes it. tuned: with buffers, one flat
+vector of parameters, Adam in blocks. Both leave the number of threads to BLAS.
+first epoch: nbnet's, with all that had to be compiled or loaded for it; us/step has nothing of that.
 GFLOP/s count 6 * inputs * outputs * rows a step for nbnet and BLAS alike, though the input's gradient is not computed.
-BLAS alone: the matrix products of a step in np.dot and nothing else; on small ones the calls themselves count."""
+BLAS alone: the matrix products of a step in np.dot and nothing else; where they are small, the calls count."""
 
 
 def main(arguments: Sequence[str] | None = None) -> None:
@@ -29,7 +31,7 @@ def main(arguments: Sequence[str] | None = None) -> None:
     parser.add_argument("--workloads", nargs="+", choices=WORKLOADS, default=list(WORKLOADS), metavar="NAME")
     parser.add_argument("--rounds", type=int, default=7, help="how often each learner is timed (7)")
     parser.add_argument("--seconds", type=float, default=1.0, help="length of a round, at least one epoch (1)")
-    parser.add_argument("--quick", action="store_true", help="three short rounds on a few rows: a check, not a measurement")
+    parser.add_argument("--quick", action="store_true", help="three short rounds on a few rows: no measurement")
     parser.add_argument("--json", type=Path, metavar="FILE", help="write every number there, too")
     options = parser.parse_args(arguments)
     if options.rounds < 1 or not options.seconds > 0:
@@ -49,7 +51,8 @@ def main(arguments: Sequence[str] | None = None) -> None:
         print("\n" + table)
     print("\n" + NOTES)
     if options.json:
-        options.json.write_text(json.dumps({"machine": described, "results": [asdict(r) for r in results]}, indent=1) + "\n")
+        found = {"machine": described, "results": [asdict(r) for r in results]}
+        options.json.write_text(json.dumps(found, indent=1) + "\n")
 
 
 def same(result: Result) -> str:
@@ -57,8 +60,8 @@ def same(result: Result) -> str:
     parts = []
     for dtype, epochs, steps, allowed in COMPARED:
         found = ", ".join(f"{name} {value:.0e}" for name, value in result.difference[dtype].items())
-        parts.append(f"{dtype}, {epochs * (steps + 1)} steps: {found} (up to {allowed:.0e} allowed)")
-    return f"{result.workload}: same losses as nbnet without dropout. Relative difference in {'; '.join(parts)}"
+        parts.append(f"{dtype} ({epochs * (steps + 1)} steps, {allowed:.0e} allowed): {found}")
+    return f"{result.workload}: same losses, dropout off; {'; '.join(parts)}"
 
 
 def step_table(results: Sequence[Result]) -> str:
@@ -89,20 +92,6 @@ def loss_table(results: Sequence[Result]) -> str:
     rows = [["workload", *(f"{name} loss after a round" for name in NAMES)]]
     rows += [[r.workload, *(f"{r.losses[name]:.4f}" for name in NAMES)] for r in results]
     return aligned(rows)
-
-
-def spread(values: Sequence[float]) -> str:
-    """Median [smallest - largest]."""
-    middle, low, high = median(values), min(values), max(values)
-    digits = 0 if middle >= 1000 else 1 if middle >= 10 else 2
-    return f"{middle:.{digits}f} [{low:.{digits}f} - {high:.{digits}f}]"
-
-
-def aligned(rows: Sequence[Sequence[str]]) -> str:
-    """Columns as wide as they must be, the first one to the left."""
-    widths = [max(map(len, column)) for column in zip(*rows, strict=True)]
-    lines = [[cell.rjust(width) for cell, width in zip(row, widths, strict=True)] for row in rows]
-    return "\n".join("  ".join([row[0].ljust(widths[0]), *line[1:]]) for row, line in zip(rows, lines, strict=True))
 
 
 if __name__ == "__main__":

@@ -1,7 +1,7 @@
 """The tuned opponent: ``numpy_baseline`` rewritten until nothing more was to be gained in NumPy.
 
-One flat vector of parameters, Adam in blocks that fit the cache on moments kept rescaled, buffers made once, gradients that
-overwrite activations. Few would write it; it shows what is left when allocation and Python are paid for already.
+One flat vector of parameters, Adam in blocks that fit the cache on moments kept rescaled, buffers made once, gradients
+that overwrite activations. Few would write it; it shows what is left to gain when NumPy is used as well as it can be.
 """
 
 from __future__ import annotations

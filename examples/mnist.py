@@ -2,7 +2,8 @@
 
     python examples/mnist.py --data FOLDER
 
-FOLDER holds the four original files, gzipped or not. The images stay bytes in memory: a batch becomes floats when it is gathered.
+FOLDER holds the four original files, gzipped or not. The images stay bytes in memory: rows become floats when they are
+gathered into a batch.
 """
 
 from __future__ import annotations
@@ -54,6 +55,8 @@ def main() -> None:
     parser.add_argument("--seed", type=int, default=0, help="of the weights, the masks and the order of the images")
     parser.add_argument("--verbose", action="store_true", help="show a progress bar and the summary of the network")
     arguments = parser.parse_args()
+    if arguments.epochs < 1:
+        parser.error("--epochs: wants 1 or more")
 
     try:
         (x_train, y_train), (x_test, y_test) = load_mnist(arguments.data)
@@ -76,7 +79,9 @@ def main() -> None:
         seconds.append(time.perf_counter() - began)
         _, accuracy = model.evaluate(x_test, y_test, verbose=0)
         loss = history.history["loss"][-1]
-        print(f"epoch {epoch + 1:3d}: {seconds[-1]:6.2f} s   loss {loss:.4f}   test accuracy {accuracy:.2%}", flush=True)
+        print(
+            f"epoch {epoch + 1:3d}: {seconds[-1]:6.2f} s   loss {loss:.4f}   test accuracy {accuracy:.2%}", flush=True
+        )
     print(f"an epoch of training takes {statistics.median(seconds[1:] or seconds):.2f} s (median, the first left out)")
     print(f"accuracy on {len(x_test):,} test images after {arguments.epochs} epochs: {accuracy:.2%}")
 

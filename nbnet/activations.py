@@ -1,14 +1,51 @@
-"""Activations by name."""
+"""Activations: functions of a tensor, and their names."""
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from typing import Any
 
-from nbnet import ops
 from nbnet.core.graph import Tensor
+from nbnet.ops import (
+    celu,
+    elu,
+    exp,
+    gelu,
+    glu,
+    hard_shrink,
+    hard_sigmoid,
+    hard_silu,
+    hard_tanh,
+    leaky_relu,
+    log_sigmoid,
+    log_softmax,
+    mish,
+    relu,
+    relu6,
+    selu,
+    sigmoid,
+    silu,
+    soft_shrink,
+    softmax,
+    softplus,
+    softsign,
+    sparse_plus,
+    sparse_sigmoid,
+    sparsemax,
+    squareplus,
+    tanh,
+    tanh_shrink,
+    threshold,
+)
 
-Activation = Callable[[Tensor], Tensor]
+__all__ = [
+    "celu", "deserialize", "elu", "exponential", "gelu", "get", "glu", "hard_shrink", "hard_sigmoid", "hard_silu",
+    "hard_swish", "hard_tanh", "leaky_relu", "linear", "log_sigmoid", "log_softmax", "mish", "name_of", "relu",
+    "relu6", "selu", "serialize", "sigmoid", "silu", "soft_shrink", "softmax", "softplus", "softsign",
+    "sparse_plus", "sparse_sigmoid", "sparsemax", "squareplus", "swish", "tanh", "tanh_shrink", "threshold",
+]  # fmt: skip
+
+Activation = Callable[..., Tensor]
 
 
 def linear(x: Tensor) -> Tensor:
@@ -16,17 +53,30 @@ def linear(x: Tensor) -> Tensor:
     return x
 
 
-_known: dict[str, Activation] = {
-    name: getattr(ops, name)
-    for name in (
-        "elu", "exp", "gelu", "hard_sigmoid", "leaky_relu", "log_softmax", "mish", "relu", "selu", "sigmoid", "silu", "softmax",
-        "softplus", "softsign", "tanh",
-    )
-} | {"linear": linear, "exponential": ops.exp, "swish": ops.silu}  # fmt: skip
+exponential, hard_swish, swish = exp, hard_silu, silu
+
+_functions: tuple[Activation, ...] = (
+    celu, elu, gelu, glu, hard_shrink, hard_sigmoid, hard_silu, hard_tanh, leaky_relu, linear, log_sigmoid,
+    log_softmax, mish, relu, relu6, selu, sigmoid, silu, soft_shrink, softmax, softplus, softsign, sparse_plus,
+    sparse_sigmoid, sparsemax, squareplus, tanh, tanh_shrink, threshold,
+)  # fmt: skip
+#: By name; the first name of a function is its own.
+_known: dict[str, Activation] = {"exponential": exp} | {f.__name__: f for f in _functions}
+_known |= {"exp": exp, "hard_swish": hard_silu, "swish": silu}
 
 
 def get(identifier: Any) -> Activation:
     """An activation from its name, a function of a tensor, or None (linear).
+
+    Parameters
+    ----------
+    identifier
+        A name, a function, None, or a configuration ``{"class_name": "function", "config": name}``.
+
+    Raises
+    ------
+    ValueError, TypeError
+        If it is none of these.
 
     Examples
     --------
@@ -34,15 +84,56 @@ def get(identifier: Any) -> Activation:
     >>> nb.activations.get("relu")([-1.0, 1.0]).numpy()
     array([0., 1.], dtype=float32)
     """
-    if identifier is None:
+    return deserialize(identifier)
+
+
+def deserialize(config: Any, custom_objects: Mapping[str, Activation] | None = None) -> Activation:
+    """What :func:`serialize` was given, from what it returned.
+
+    Parameters
+    ----------
+    custom_objects
+        Functions of your own by name.
+
+    Examples
+    --------
+    >>> import nbnet as nb
+    >>> nb.activations.deserialize("double", custom_objects={"double": lambda x: x + x})(3)
+    6
+    """
+    if config is None:
         return linear
-    if isinstance(identifier, str):
-        if identifier not in _known:
-            raise ValueError(f"activation: {identifier!r} is not known; known are {', '.join(sorted(_known))}")
-        return _known[identifier]
-    if callable(identifier):
-        return identifier  # type: ignore[no-any-return]
-    raise TypeError(f"activation: wants a name or a function, got {identifier!r}")
+    if isinstance(config, Mapping):
+        config = config.get("config")
+    if isinstance(config, str):
+        if custom_objects and config in custom_objects:
+            return custom_objects[config]
+        if config not in _known:
+            raise ValueError(f"activation: {config!r} is not known; known are {', '.join(sorted(_known))}")
+        return _known[config]
+    if callable(config):
+        return config  # type: ignore[no-any-return]
+    raise TypeError(f"activation: wants a name or a function, got {config!r}")
+
+
+def serialize(activation: Activation) -> str:
+    """The name of an activation; that of a function of your own is its ``__name__``.
+
+    Raises
+    ------
+    ValueError
+        If the function has no name to find it by again.
+
+    Examples
+    --------
+    >>> import nbnet as nb
+    >>> nb.activations.serialize(nb.activations.hard_swish)
+    'hard_silu'
+    """
+    name = name_of(activation)
+    if not name.isidentifier():
+        raise ValueError(f"activation: {name} has no name to find it by again; define it with def")
+    return name
 
 
 def name_of(activation: Activation) -> str:

@@ -26,6 +26,8 @@ READABLE = frozenset(
 )
 # Elements checked at a time: they stay in the cache, and a dot product this short is not spread over threads.
 _CHUNK = 8192
+# Sums of weights that should be 1 miss it by less.
+_ROUNDING = 1e-5
 _LARGEST = {dtype: float(np.finfo(dtype).max) for dtype in FLOAT_DTYPES}
 _HINTS = {
     "O": "convert every column to numbers, and replace None",
@@ -184,6 +186,37 @@ def as_labels(y: Any, name: str, n: int, classes: int) -> NDArray[np.int64]:
     return np.ascontiguousarray(flat, np.int64)
 
 
+def check_probabilities(array: Array, name: str) -> Array:
+    """The array itself, if its values lie in [0, 1] (but for rounding).
+
+    Parameters
+    ----------
+    array : ndarray
+    name : str
+        What messages call it.
+
+    Raises
+    ------
+    ValueError
+        If one does not.
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> from nbnet.data import check_probabilities
+    >>> check_probabilities(np.array([[0.0], [-1.0]]), "y")
+    Traceback (most recent call last):
+        ...
+    ValueError: y must lie in [0, 1], got -1.0 at row 1, column 0
+    """
+    low, high = array.min(), array.max()
+    if low < -_ROUNDING or high > 1 + _ROUNDING:
+        worst = array.argmin() if low < -_ROUNDING else array.argmax()
+        where = _place(np.unravel_index(worst, array.shape))
+        raise ValueError(f"{name} must lie in [0, 1], got {array.flat[worst]} at {where}")
+    return array
+
+
 def as_weights(w: Any, name: str, n: int, dtype: DTypeLike | None = None) -> Array:
     """Weights of samples.
 
@@ -254,8 +287,8 @@ def same_length(**arrays: Sized | None) -> int:
 
 
 def train_validation_split(
-    arrays: Sequence[Array | None], fraction: float, name: str = "validation_split"
-) -> tuple[tuple[Array | None, ...], tuple[Array | None, ...] | None]:
+    arrays: Sequence[Any], fraction: float, name: str = "validation_split"
+) -> tuple[tuple[Any, ...], tuple[Any, ...] | None]:
     """Cut the last rows off for validation, as they come: shuffling is for later.
 
     Parameters
@@ -300,6 +333,27 @@ def train_validation_split(
         raise ValueError(f"{name}={fraction!r} leaves none of the {_count(n, 'row')} to {side} on")
     train, validation = slice(None, cut), slice(cut, None)
     return tuple(a if a is None else a[train] for a in arrays), tuple(a if a is None else a[validation] for a in arrays)
+
+
+def as_number(value: Any, name: str) -> float:
+    """A float from a Python or NumPy number; strings and arrays are none.
+
+    Raises
+    ------
+    TypeError
+        If ``value`` is no real number; ``name`` is what the message calls it.
+
+    Examples
+    --------
+    >>> from nbnet.data import as_number
+    >>> as_number("0.1", "learning_rate")
+    Traceback (most recent call last):
+        ...
+    TypeError: learning_rate: wants a number, got '0.1'
+    """
+    if not isinstance(value, Real):
+        raise TypeError(f"{name}: wants a number, got {value!r}")
+    return float(value)
 
 
 # ---- the checks ----------------------------------------------------------------------------------------------
@@ -395,7 +449,9 @@ def _column(array: Array, name: str, what: str, hint: str = "") -> Array:
 
 
 def _fits(got: tuple[int, ...], wanted: Shape) -> bool:
-    return len(got) == len(wanted) and all(w is None or g == w for g, w in zip(got, wanted, strict=True))
+    return got == wanted or (
+        len(got) == len(wanted) and all(w is None or g == w for g, w in zip(got, wanted, strict=True))
+    )
 
 
 # ---- words ---------------------------------------------------------------------------------------------------

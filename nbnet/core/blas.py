@@ -8,6 +8,7 @@ from __future__ import annotations
 import contextlib
 import ctypes
 import functools
+import os
 import threading
 from pathlib import Path
 from typing import Any
@@ -91,3 +92,6 @@ class _SingleThread:
 #: Holds BLAS to one thread while programs run: nbnet cuts the batch into slices instead. Any number of threads may be
 #: inside.
 single_thread = _SingleThread()
+if hasattr(os, "register_at_fork"):
+    _lock = single_thread.lock
+    os.register_at_fork(before=_lock.acquire, after_in_parent=_lock.release, after_in_child=_lock.release)

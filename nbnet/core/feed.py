@@ -8,11 +8,14 @@ from __future__ import annotations
 from typing import Any
 
 import numpy as np
+from numpy.typing import NDArray
 
-from nbnet.core.abi import attribute, doublevec, first_row, intvec, kernel, mat, present, typed_mat, vec
+from nbnet.core.abi import attribute, doublevec, first_row, intvec, kernel, mat, present, seed, typed_mat, vec
+from nbnet.core.arena import aligned
 from nbnet.core.graph import Call, Tensor
 from nbnet.core.jit import Kernel
 from nbnet.core.op import INT
+from nbnet.core.program import run_call
 
 
 def _gather(name: str) -> Kernel:
@@ -81,6 +84,35 @@ def add_each(mem: Any, ins: Any, step: Any) -> None:
         total += np.float64(values[i])
     sums[0] += total
     sums[1] += np.float64(values.size)
+
+
+_GAMMA, _A, _B = np.uint64(0x9E3779B97F4A7C15), np.uint64(0xBF58476D1CE4E5B9), np.uint64(0x94D049BB133111EB)
+_LOW, _32 = np.uint64(0xFFFFFFFF), np.uint64(32)
+
+
+@kernel
+def shuffle(mem: Any, ins: Any, step: Any) -> None:
+    """Fisher and Yates's shuffle of 0 ... n - 1, n below 2**32; numbers from SplitMix64, started at the row's key."""
+    order, state = intvec(mem, ins, 0), seed(ins)
+    for i in range(order.size):
+        order[i] = i
+    for i in range(order.size - 1, 0, -1):
+        state = state + _GAMMA
+        z = (state ^ (state >> np.uint64(30))) * _A
+        z = (z ^ (z >> np.uint64(27))) * _B
+        z = z ^ (z >> np.uint64(31))
+        # The high half of z * n is even over 0 ... n - 1 to one part in 2**64 / n.
+        n = np.uint64(i + 1)
+        j = np.int64(((z >> _32) * n + (((z & _LOW) * n) >> _32)) >> _32)
+        order[i], order[j] = order[j], order[i]
+
+
+def shuffled(n: int, key: int) -> NDArray[np.int64]:
+    """The numbers 0 ... n - 1 in an order that is a pure function of n and the key."""
+    order = aligned(n, np.int64)
+    call = Call(shuffle, (Tensor((n,), INT, order),), (0,), 0, key, (), "shuffle", np.dtype(np.float32))
+    run_call(call, 0)
+    return order
 
 
 def gather_call(source: Tensor, order: Tensor | None, cursor: Tensor, x: Tensor, dtype: Any) -> Call:

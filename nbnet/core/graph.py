@@ -17,6 +17,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from nbnet.config import FLOAT_DTYPES, standardize_dtype
 from nbnet.core.jit import Kernel
 from nbnet.core.op import BYTE, Op, Shape, registry
 
@@ -129,6 +130,12 @@ class Tensor:
     def __matmul__(self, other: Any) -> Tensor:
         return _apply("matmul", self, other)
 
+    def __rmatmul__(self, other: Any) -> Tensor:
+        return _apply("matmul", other, self)
+
+    def __rpow__(self, other: Any) -> Tensor:
+        return _apply("power", other, self)
+
     def __getitem__(self, rows: Any) -> Tensor:
         return _apply("take", self, rows)
 
@@ -152,22 +159,27 @@ class Parameter(Tensor):
         Whether optimizers change it.
     name
         For summaries and errors.
+    dtype
+        float32 or float64; by default that of an array or tensor, else the framework's default.
     """
 
     __slots__ = ("trainable",)
 
     def __init__(self, value: Any, *, trainable: bool = True, name: str = "", dtype: Any = None) -> None:
-        data = np.array(value, dtype=dtype, order="C", copy=True)
-        if data.dtype not in (np.float32, np.float64):
-            if data.dtype.kind not in "fiub":
-                raise TypeError(f"value: a parameter holds real numbers, not {data.dtype}")
-            data = data.astype(np.float32)
+        array = np.asarray(value)
+        if array.dtype.kind not in "fiub":
+            raise TypeError(f"value: a parameter holds real numbers, not {array.dtype}")
+        if dtype is None and isinstance(value, (np.ndarray, np.generic, Tensor)) and array.dtype in FLOAT_DTYPES:
+            dtype = array.dtype
+        data = np.array(array, dtype=standardize_dtype(dtype), order="C", copy=True)
         super().__init__(data.shape, data.dtype, data, name=name, requires_grad=trainable)
         self.trainable = trainable
 
     def assign(self, value: Any) -> None:
         """Overwrite the value in place; the shape must fit."""
         value = np.asarray(value)
+        if value.dtype.kind not in "fiub":
+            raise TypeError(f"value: {self.name or 'the parameter'} holds real numbers, got {value.dtype}")
         if value.shape != self.shape:
             raise ValueError(f"value: {self.name or 'the parameter'} has shape {self.shape}, got {value.shape}")
         self.numpy()[...] = value
@@ -302,24 +314,30 @@ def differentiate(
             if tensor not in gradients:
                 gradients[tensor] = Tensor(tensor.shape, tensor.dtype, np.zeros(tensor.shape, tensor.dtype))
             operands["d" + name] = gradients[tensor]
+        # What each call writes: a tensor that is several inputs of a node gets its gradient from as many calls, so that
+        # it does not matter in which order a kernel writes.
+        turns: list[dict[str, Tensor]] = []
         fresh: set[str] = set()
         for name, tensor in zip(op.inputs, node.inputs, strict=True):
             if id(tensor) in wanted and "d" + name in op.gradient:
                 if tensor not in gradients:
-                    gradients[tensor] = given.get(tensor) or Tensor(tensor.shape, tensor.dtype)
+                    place = given.get(tensor)
+                    gradients[tensor] = Tensor(tensor.shape, tensor.dtype) if place is None else place
                     fresh.add("d" + name)
-                operands["d" + name] = gradients[tensor]
+                turn = next((turn for turn in turns if gradients[tensor] not in turn.values()), None)
+                if turn is None:
+                    turns.append(turn := {})
+                turn["d" + name] = gradients[tensor]
         out = {"d" + name for name in op.inputs}
         written = tuple(k for k, name in enumerate(op.gradient) if name in out or name in op.work)
-        accumulate = sum(
-            1 << k for k, name in enumerate(op.gradient) if name in out and name in operands and name not in fresh
-        )
         at = {name: k for k, name in enumerate(op.gradient)}
         reuse = tuple((at[a], at[b]) for a, b in op.reuse.items() if a in at and b in at)
-        named = tuple(operands.get(name) for name in op.gradient)
-        calls.append(
-            Call(op.backward, named, written, accumulate, node.key, node.attributes, node.name, node.dtype, reuse)
-        )
+        for turn in turns:
+            named = tuple((operands | turn).get(name) for name in op.gradient)
+            accumulate = sum(1 << at[name] for name in turn if name not in fresh)
+            calls.append(
+                Call(op.backward, named, written, accumulate, node.key, node.attributes, node.name, node.dtype, reuse)
+            )
     return calls, gradients
 
 

@@ -17,7 +17,7 @@ import os
 import sys
 import threading
 import types
-from collections.abc import Callable, Iterable, Set
+from collections.abc import Callable, Iterable, Iterator, Set
 from pathlib import Path
 from typing import Any
 
@@ -125,11 +125,25 @@ def intrinsic(function: PyFunction) -> Intrinsic:
 # ---- from a Python function to something Numba compiles ------------------------------------------------------
 
 
+def _codes(code: types.CodeType) -> Iterator[types.CodeType]:
+    """A code object and those of the functions defined inside it."""
+    yield code
+    for const in code.co_consts:
+        if isinstance(const, types.CodeType):
+            yield from _codes(const)
+
+
+@functools.cache
+def _global_names(code: types.CodeType) -> list[str]:
+    """The globals that a code object names, sorted."""
+    loads = (i for part in _codes(code) for i in dis.get_instructions(part))
+    return sorted({i.argval for i in loads if i.opname in ("LOAD_GLOBAL", "LOAD_NAME")})
+
+
 def _references(function: PyFunction) -> dict[str, Any]:
     """The globals and free variables a function names, in a fixed order."""
     code, found = function.__code__, {}
-    names = {i.argval for i in dis.get_instructions(code) if i.opname in ("LOAD_GLOBAL", "LOAD_NAME")}
-    for name in sorted(names):
+    for name in _global_names(code):
         if name in function.__globals__:
             found[name] = function.__globals__[name]
     for name, cell in zip(code.co_freevars, function.__closure__ or (), strict=True):
@@ -140,6 +154,10 @@ def _references(function: PyFunction) -> dict[str, Any]:
 def _typed(value: Any, dtype: np.dtype[Any]) -> Any:
     """Float constants take the kernel's dtype, as NumPy does it; Numba alone would widen float32 arithmetic to
     float64."""
+    if type(value) is tuple:
+        return tuple(_typed(v, dtype) for v in value)
+    if isinstance(value, types.CodeType):
+        return value.replace(co_consts=tuple(_typed(v, dtype) for v in value.co_consts))
     return dtype.type(value) if type(value) is float else value
 
 
@@ -152,14 +170,13 @@ class _Materialiser:
 
     def python_function(self, function: Function) -> PyFunction:
         body = function.body(self.dtype)
-        code = body.__code__
-        consts = tuple(_typed(c, self.dtype) for c in code.co_consts)
+        code = _typed(body.__code__, self.dtype)
         found = {name: self.value(v) for name, v in _references(body).items()}
         cells = tuple(types.CellType(found[name]) for name in code.co_freevars)
         scope = {k: v for k, v in found.items() if k not in code.co_freevars}
         scope["__builtins__"] = __builtins__
         scope["__name__"] = body.__module__
-        return types.FunctionType(code.replace(co_consts=consts), scope, body.__name__, body.__defaults__, cells)
+        return types.FunctionType(code, scope, body.__name__, _typed(body.__defaults__, self.dtype), cells)
 
     def value(self, value: Any) -> Any:
         if isinstance(value, Intrinsic):
@@ -184,7 +201,7 @@ def _materialiser(dtype: np.dtype[Any]) -> _Materialiser:
 def fingerprint(function: Function, dtype: np.dtype[Any]) -> str:
     """A hash of everything the compiled code depends on, so that an edited helper is never served stale."""
     digest = hashlib.sha256()
-    seen: set[int] = set()
+    seen: dict[int, int] = {}
 
     def add(*parts: Any) -> None:
         digest.update(repr(parts).encode())
@@ -194,26 +211,46 @@ def fingerprint(function: Function, dtype: np.dtype[Any]) -> str:
         for const in code.co_consts:
             visit_code(const) if isinstance(const, types.CodeType) else add(type(const).__name__, const)
 
+    def visit_function(body: PyFunction) -> None:
+        visit_code(body.__code__)
+        visit(body.__defaults__)
+        for name, reference in _references(body).items():
+            add(name)
+            visit(reference)
+            if isinstance(reference, types.ModuleType):
+                visit_attributes(reference, {n for code in _codes(body.__code__) for n in code.co_names})
+
+    def visit_attributes(module: types.ModuleType, names: Set[str]) -> None:
+        for name in sorted(names & vars(module).keys()):
+            add(name)
+            found = vars(module)[name]
+            again = id(found) in seen
+            visit(found)
+            if isinstance(found, types.ModuleType) and not again:
+                visit_attributes(found, names)
+
     def visit(value: Any) -> None:
-        if isinstance(value, Function):
-            if id(value) in seen:
-                return
-            seen.add(id(value))
-            add(value.kind, value.name, sorted(value.fastmath))
-            body = value.body(dtype)
-            visit_code(body.__code__)
-            for name, reference in _references(body).items():
-                add(name)
-                visit(reference)
-        elif isinstance(value, (int, float, bool, str, bytes, tuple, np.generic, type(None))):
+        if isinstance(value, tuple):
+            add(len(value))
+            for part in value:
+                visit(part)
+        elif isinstance(value, (int, float, bool, str, bytes, np.generic, type(None))):
             add(type(value).__name__, value)
+        elif isinstance(value, np.ndarray):
+            add(value.dtype.str, value.shape, value.tobytes())
+        elif id(value) in seen:
+            add("seen", seen[id(value)])
         else:
-            add(
-                type(value).__name__,
-                getattr(value, "__module__", ""),
-                getattr(value, "__qualname__", ""),
-                getattr(value, "__name__", ""),
-            )
+            seen[id(value)] = len(seen)
+            if isinstance(value, Function):
+                add(value.kind, value.name, sorted(value.fastmath))
+                visit_function(value.body(dtype))
+            elif hasattr(value, "py_func"):  # compiled by Numba elsewhere
+                visit_function(value.py_func)
+            elif hasattr(value, "__name__"):
+                add(type(value).__name__, getattr(value, "__module__", ""), value.__name__)
+            else:
+                add(type(value).__name__, repr(value))
 
     visit(function)
     add(dtype.name, _native_source())
@@ -222,7 +259,9 @@ def fingerprint(function: Function, dtype: np.dtype[Any]) -> str:
 
 @functools.cache
 def _native_source() -> bytes:
-    return hashlib.sha256((Path(__file__).with_name("native.py")).read_bytes() + Path(__file__).read_bytes()).digest()
+    """What the compiled bodies of intrinsics are made from."""
+    files = (Path(__file__).with_name(name) for name in ("jit.py", "layout.py", "native.py"))
+    return hashlib.sha256(b"".join(file.read_bytes() for file in files)).digest()
 
 
 # ---- compile, load, link --------------------------------------------------------------------------------------
@@ -249,13 +288,13 @@ def _compile(function: Function, dtype: np.dtype[Any], symbol: str) -> bytes:
 
     from nbnet.core import native
 
-    body = _materialiser(dtype).python_function(function)
     parameters = native.parameters(function, dtype)  # type: ignore[no-untyped-call]
     try:
+        body = _materialiser(dtype).python_function(function)
         compiled = numba.cfunc(  # type: ignore[call-arg]
             numba.types.void(*parameters), nopython=True, error_model="numpy", fastmath=set(FASTMATH)
         )(body)
-    except numba.core.errors.NumbaError as error:
+    except (numba.core.errors.NumbaError, TypeError, RecursionError) as error:  # TypeError: not (mem, ins, step)
         raise KernelError(f"kernel {function.name!r} does not compile for {dtype.name}: {error}") from None
     llvm, machine = _llvm(), _machine()
     module = llvm.parse_assembly(compiled.inspect_llvm())
@@ -292,6 +331,9 @@ def _compile(function: Function, dtype: np.dtype[Any], symbol: str) -> bytes:
 
 
 _lock = threading.RLock()
+if hasattr(os, "register_at_fork"):
+    # A child must not inherit the lock from a thread that it has not, nor LLVM half way through a kernel.
+    os.register_at_fork(before=_lock.acquire, after_in_parent=_lock.release, after_in_child=_lock.release)
 _addresses: dict[tuple[Function, np.dtype[Any]], int] = {}
 _python_kernels: list[Function] = []
 compiled_count = 0

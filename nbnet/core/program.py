@@ -96,6 +96,11 @@ def lower(
     top = 0
     for t in range(slices):
         found, size = _place([call for phase in phases for call in phase[t]], kept)
+        if shared := places.keys() & found.keys():
+            names = sorted(tensor.name or repr(tensor.shape) for tensor in shared)
+            raise ValueError(
+                f"slice {t} and one before it both use {', '.join(names)}: only tensors with data are shared"
+            )
         places |= {tensor: top + offset for tensor, offset in found.items()}
         top += round_up(size)
     program = Program(dtype, tuple(calls), spans, tuple(rows_of), places, top)
@@ -115,6 +120,7 @@ def _place(calls: Sequence[Call], kept: set[Tensor]) -> tuple[dict[Tensor, int],
     # Tensors that share memory are one buffer, owned by the first of them.
     owner = {tensor: tensor for tensor in first}
     for i, call in enumerate(calls):
+        taken: set[Tensor] = set()
         for a, b in call.reuse:
             new, old = call.operands[a], call.operands[b]
             if new is None or old is None or new not in first or old not in first or call.accumulate >> a & 1:
@@ -126,7 +132,9 @@ def _place(calls: Sequence[Call], kept: set[Tensor]) -> tuple[dict[Tensor, int],
                 and new.nbytes <= root.nbytes
                 and new is not old
                 and new.dtype == old.dtype
+                and root not in taken
             ):
+                taken.add(root)
                 owner[new] = root
                 last[root] = last[new]
     roots = [tensor for tensor in first if owner[tensor] is tensor]
@@ -155,15 +163,13 @@ def _verify_call(program: Program, i: int, holder: dict[int, Tensor]) -> None:
         raise refuse(f"more than {MAX_OPERANDS} operands or {MAX_ATTRIBUTES} attributes")
     if call.dtype != program.dtype:
         raise refuse(f"its dtype is {call.dtype}, the program's {program.dtype}")
-    for tensor in call.reads():
-        if tensor.data is not None:
-            if (
-                tensor.data.dtype != tensor.dtype
-                or tensor.data.shape != tensor.shape
-                or not tensor.data.flags.c_contiguous
-            ):
+    for tensor in call.operands:
+        if tensor is not None and tensor.data is not None:
+            data = tensor.data
+            if data.dtype != tensor.dtype or data.shape != tensor.shape or not data.flags.c_contiguous:
                 raise refuse(f"operand {tensor.name or tensor.shape!r} does not lie in memory as its tensor says")
-        elif holder.get(program.places[tensor]) is not tensor:
+    for tensor in call.reads():
+        if tensor.data is None and holder.get(program.places[tensor]) is not tensor:
             raise refuse(f"operand {tensor.name or tensor.shape!r} is read before it is written, or was overwritten")
     for tensor in call.writes():
         if tensor.data is not None:

@@ -104,7 +104,7 @@ class Tape(Recorder):
 
     def __exit__(self, *exc: object) -> None:
         super().__exit__(*exc)
-        unused = set(self._given) - {node.name for node in self.nodes}
+        unused = set(self._given) - {node.name for node in self.nodes if node.op.mask is not None}
         if exc[0] is None and unused:
             known = sorted(self.masks)
             raise ValueError(f"masks: {sorted(unused)} name no dropout that ran on this tape; those that ran: {known}")
@@ -120,7 +120,8 @@ class Tape(Recorder):
         Parameters
         ----------
         target
-            Tensor computed on this tape; if it is not a scalar, the gradient is that of its sum.
+            Tensor computed on this tape, or from tensors that were; if it is not a scalar, the gradient is that of its
+            sum.
         sources
             A tensor, or a list, tuple or dict of them.
 
@@ -129,7 +130,7 @@ class Tape(Recorder):
         The same structure; None in place of a source that the target does not depend on.
         """
         wanted = list(_flatten(sources))
-        found = _gradients(self.nodes, target, wanted, None)
+        found = _gradients(topological([target]), target, wanted, None)
         return _restructure(sources, found)
 
 

@@ -1,10 +1,56 @@
 """Layers."""
 
 from nbnet.layers.activation import Activation
+from nbnet.layers.add import Add, add
+from nbnet.layers.average import Average, average
+from nbnet.layers.average_pooling import AveragePooling1D, AveragePooling2D
+from nbnet.layers.batch_normalization import BatchNormalization
+from nbnet.layers.concatenate import Concatenate, concatenate
+from nbnet.layers.conv1d import Conv1D
+from nbnet.layers.conv2d import Conv2D
 from nbnet.layers.dense import Dense
+from nbnet.layers.dot import Dot, dot
 from nbnet.layers.dropout import Dropout
+from nbnet.layers.elu import ELU
+from nbnet.layers.embedding import Embedding
+from nbnet.layers.global_pooling import (
+    GlobalAveragePooling1D,
+    GlobalAveragePooling2D,
+    GlobalMaxPooling1D,
+    GlobalMaxPooling2D,
+)
+from nbnet.layers.identity import Identity
 from nbnet.layers.input import Input, InputLayer
 from nbnet.layers.layer import Layer
+from nbnet.layers.layer_normalization import LayerNormalization
+from nbnet.layers.leaky_relu import LeakyReLU
+from nbnet.layers.max_pooling import MaxPooling1D, MaxPooling2D
+from nbnet.layers.maximum import Maximum, maximum
+from nbnet.layers.minimum import Minimum, minimum
+from nbnet.layers.multiply import Multiply, multiply
+from nbnet.layers.normalization import Normalization
+from nbnet.layers.permute import Permute
+from nbnet.layers.prelu import PReLU
+from nbnet.layers.relu import ReLU
+from nbnet.layers.repeat_vector import RepeatVector
+from nbnet.layers.rescaling import Rescaling
 from nbnet.layers.reshape import Flatten, Reshape
+from nbnet.layers.softmax import Softmax
+from nbnet.layers.subtract import Subtract, subtract
 
-__all__ = ["Activation", "Dense", "Dropout", "Flatten", "Input", "InputLayer", "Layer", "Reshape"]
+# Keras's other names.
+AvgPool1D, AvgPool2D, MaxPool1D, MaxPool2D = AveragePooling1D, AveragePooling2D, MaxPooling1D, MaxPooling2D
+GlobalAvgPool1D, GlobalAvgPool2D = GlobalAveragePooling1D, GlobalAveragePooling2D
+GlobalMaxPool1D, GlobalMaxPool2D = GlobalMaxPooling1D, GlobalMaxPooling2D
+Convolution1D, Convolution2D = Conv1D, Conv2D
+
+__all__ = [
+    "ELU", "Activation", "Add", "Average", "AveragePooling1D", "AveragePooling2D", "AvgPool1D", "AvgPool2D",
+    "BatchNormalization", "Concatenate", "Conv1D", "Conv2D", "Convolution1D", "Convolution2D", "Dense", "Dot",
+    "Dropout", "Embedding", "Flatten", "GlobalAveragePooling1D", "GlobalAveragePooling2D", "GlobalAvgPool1D",
+    "GlobalAvgPool2D", "GlobalMaxPool1D", "GlobalMaxPool2D", "GlobalMaxPooling1D", "GlobalMaxPooling2D", "Identity",
+    "Input", "InputLayer", "Layer", "LayerNormalization", "LeakyReLU", "MaxPool1D", "MaxPool2D", "MaxPooling1D",
+    "MaxPooling2D", "Maximum", "Minimum", "Multiply", "Normalization", "PReLU", "Permute", "ReLU", "RepeatVector",
+    "Rescaling", "Reshape", "Softmax", "Subtract", "add", "average", "concatenate", "dot", "maximum", "minimum",
+    "multiply", "subtract",
+]  # fmt: skip

@@ -88,8 +88,8 @@ class Dense(Layer):
         }
 
 
-def positive_integer(value: Any, name: str) -> int:
-    """An integer above 0."""
-    if isinstance(value, bool) or not isinstance(value, (int, np.integer)) or value <= 0:
-        raise ValueError(f"{name}: wants an integer above 0, got {value!r}")
+def positive_integer(value: Any, name: str, least: int = 1) -> int:
+    """An integer from ``least`` on."""
+    if isinstance(value, bool) or not isinstance(value, (int, np.integer)) or value < least:
+        raise ValueError(f"{name}: wants an integer {'above 0' if least else 'from 0'}, got {value!r}")
     return int(value)

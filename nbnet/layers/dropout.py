@@ -9,8 +9,8 @@ import numpy as np
 
 from nbnet import random
 from nbnet.core.graph import Tensor
-from nbnet.layers.layer import Layer
-from nbnet.ops.dropout import check_rate, dropout
+from nbnet.layers.layer import Layer, Shape
+from nbnet.ops.dropout import check_rate, complete_noise_shape, dropout
 
 
 class Dropout(Layer):
@@ -23,7 +23,7 @@ class Dropout(Layer):
         Probability to DROP a unit, in [0, 1]. Many papers give the probability to keep.
     noise_shape
         Shape of the mask, with 1 where units share their fate along an axis and None for the size of the input;
-        None: every element has its own.
+        None: every element has its own. On the batch axis, anything but 1 stands for None.
     seed
         Integer; by default the layer draws its own from the global seed.
 
@@ -42,8 +42,7 @@ class Dropout(Layer):
     References
     ----------
     N. Srivastava, G. Hinton, A. Krizhevsky, I. Sutskever, R. Salakhutdinov: Dropout: a simple way to prevent neural
-    networks
-    from overfitting. JMLR 15 (2014), section 4 (its p is the probability to keep).
+    networks from overfitting. JMLR 15 (2014), section 4 (its p is the probability to keep).
 
     Examples
     --------
@@ -70,8 +69,8 @@ class Dropout(Layer):
             )
         super().__init__(**kwargs)
         self._rate = Tensor((), self.dtype, np.array(check_rate(rate), self.dtype), name=f"{self.name}/rate")
-        self.noise_shape = None if noise_shape is None else tuple(noise_shape)
-        self.seed = seed
+        self.noise_shape = None if noise_shape is None else _check_noise_shape(noise_shape)
+        self.seed = None if seed is None else random.as_integer(seed, "seed")
         self.key = random.next_key() if seed is None else random.derive(seed)
 
     @property
@@ -82,8 +81,24 @@ class Dropout(Layer):
     def rate(self, value: float) -> None:
         self._rate.numpy()[...] = check_rate(value)
 
+    def build(self, input_shape: Shape) -> None:
+        if self.noise_shape is not None:
+            complete_noise_shape((None, *self.noise_shape[1:]), (1, *(n or 1 for n in input_shape[1:])))
+
     def call(self, x: Tensor, training: bool = False) -> Tensor:
-        return dropout(x, self._rate, self.noise_shape, key=self.key) if training else x
+        if not training:
+            return x
+        noise = self.noise_shape
+        if noise is not None and noise[0] != 1:
+            noise = (None, *noise[1:])
+        return dropout(x, self._rate, noise, key=self.key)
 
     def get_config(self) -> dict[str, Any]:
         return super().get_config() | {"rate": self.rate, "noise_shape": self.noise_shape, "seed": self.seed}
+
+
+def _check_noise_shape(noise_shape: Sequence[int | None]) -> Shape:
+    sizes = tuple(noise_shape) if isinstance(noise_shape, Sequence) and noise_shape else (0,)
+    if any(n is not None and (not isinstance(n, (int, np.integer)) or n < 1) for n in sizes):
+        raise ValueError(f"noise_shape: wants a size from 1 or None for each axis, got {noise_shape!r}")
+    return tuple(None if n is None else int(n) for n in sizes)

@@ -5,6 +5,8 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import Any
 
+import numpy as np
+
 from nbnet.core.graph import Tensor
 from nbnet.layers.layer import Layer
 
@@ -13,9 +15,11 @@ class InputLayer(Layer):
     """Says what the input of a model looks like; passes it on."""
 
     def __init__(self, shape: Sequence[int | None], dtype: Any = None, name: str | None = None) -> None:
-        sizes = tuple(shape)
-        if any(n is None or isinstance(n, bool) or int(n) != n or n < 1 for n in sizes):
-            raise ValueError(f"shape: wants sizes of one sample, integers above 0, without the batch axis; got {sizes}")
+        sizes = tuple(shape) if isinstance(shape, Sequence) else (0,)
+        if any(isinstance(n, bool) or not isinstance(n, (int, np.integer)) or n < 1 for n in sizes):
+            raise ValueError(
+                f"shape: wants sizes of one sample, integers above 0, without the batch axis; got {shape!r}"
+            )
         super().__init__(name=name, dtype=dtype, input_shape=sizes)
 
     def call(self, x: Tensor) -> Tensor:

@@ -5,8 +5,8 @@ from __future__ import annotations
 import inspect
 import threading
 from collections import Counter
-from collections.abc import Sequence
-from typing import Any
+from collections.abc import Mapping, Sequence
+from typing import Any, Self
 
 import numpy as np
 from numpy.typing import NDArray
@@ -19,7 +19,7 @@ from nbnet.registry import snake_case
 
 Shape = tuple[int | None, ...]
 
-_lock = threading.Lock()
+_lock, _building = threading.Lock(), threading.RLock()
 _used: Counter[str] = Counter()
 
 
@@ -118,10 +118,12 @@ class Layer:
             return self.call(x, training=training) if self._takes_training else self.call(x)  # type: ignore[call-arg]
 
     def build_for(self, input_shape: Shape) -> None:
-        """Build once."""
+        """Build once, whichever thread comes first."""
         if not self.built:
-            self.build(input_shape)
-            self.built = True
+            with _building:
+                if not self.built:
+                    self.build(input_shape)
+                    self.built = True
 
     def compute_output_shape(self, input_shape: Shape) -> Shape:
         """Shape of the output for a shape of the input; found by writing down a call for one sample."""
@@ -192,6 +194,11 @@ class Layer:
     def get_config(self) -> dict[str, Any]:
         """What the constructor was given."""
         return {"name": self.name, "trainable": self.trainable, "dtype": self.dtype.name}
+
+    @classmethod
+    def from_config(cls, config: Mapping[str, Any]) -> Self:
+        """Made from what :meth:`get_config` returned."""
+        return cls(**config)
 
     def __repr__(self) -> str:
         return f"<{type(self).__name__} name={self.name!r}>"

@@ -6,6 +6,8 @@ from collections.abc import Sequence
 from math import prod
 from typing import Any
 
+import numpy as np
+
 from nbnet.core.graph import Tensor
 from nbnet.layers.layer import Layer
 from nbnet.ops.reshape import reshape
@@ -37,7 +39,7 @@ class Reshape(Layer):
     Raises
     ------
     ValueError
-        If the sizes do not match.
+        If the sizes are none, or do not match those of the input.
 
     Examples
     --------
@@ -49,13 +51,15 @@ class Reshape(Layer):
 
     def __init__(self, target_shape: Sequence[int], **kwargs: Any) -> None:
         super().__init__(**kwargs)
-        self.target_shape = tuple(int(n) for n in target_shape)
+        sizes = tuple(target_shape) if isinstance(target_shape, Sequence) and target_shape else (0,)
+        if any(not isinstance(n, (int, np.integer)) or n < -1 or n == 0 for n in sizes) or sizes.count(-1) > 1:
+            raise ValueError(f"target_shape: wants sizes above 0, one of which may be -1, got {target_shape!r}")
+        self.target_shape = tuple(int(n) for n in sizes)
 
     def call(self, x: Tensor) -> Tensor:
-        known = prod(n for n in self.target_shape if n != -1)
-        left = prod(x.shape[1:]) // max(known, 1)
+        left = prod(x.shape[1:]) // prod(n for n in self.target_shape if n != -1)
         shape = tuple(left if n == -1 else n for n in self.target_shape)
-        if self.target_shape.count(-1) > 1 or prod(shape) != prod(x.shape[1:]):
+        if prod(shape) != prod(x.shape[1:]):
             raise ValueError(f"target_shape: {self.target_shape} does not fit samples of shape {x.shape[1:]}")
         return reshape(x, (x.shape[0], *shape))
 

@@ -3,15 +3,21 @@ sigmoid(z)``."""
 
 from __future__ import annotations
 
-from typing import Any, ClassVar
+from typing import Any
 
+import numpy as np
+from numpy.typing import NDArray
+
+from nbnet import data
 from nbnet.core.abi import device
 from nbnet.core.graph import Tensor
 from nbnet.core.math import exp, log, log1p, sigmoid
 from nbnet.core.tape import apply, tensors
-from nbnet.losses.loss import Loss, before
+from nbnet.losses.loss import Loss, before, check_axis
 from nbnet.losses.pairwise import pairwise
 from nbnet.ops.sigmoid import SIGMOID
+
+Array = NDArray[Any]
 
 # As in Keras, probabilities are clipped to [EPSILON, 1 - EPSILON] before the logarithm.
 EPSILON = 1e-7
@@ -58,11 +64,15 @@ class BinaryCrossentropy(Loss):
         Whether predictions are logits. A sigmoid right before the loss is recognised and treated as logits.
     label_smoothing
         In [0, 1]: targets are moved by this share towards 0.5.
+    axis
+        The last one.
+    reduction, name
+        See :class:`Loss`.
 
     Raises
     ------
     ValueError
-        If label_smoothing lies outside [0, 1].
+        If label_smoothing or a target lies outside [0, 1].
 
     Examples
     --------
@@ -71,11 +81,23 @@ class BinaryCrossentropy(Loss):
     0.6931
     """
 
-    name: ClassVar[str] = "binary_crossentropy"
+    name = "binary_crossentropy"
 
-    def __init__(self, from_logits: bool = False, label_smoothing: float = 0.0) -> None:
+    def __init__(
+        self,
+        from_logits: bool = False,
+        label_smoothing: float = 0.0,
+        axis: int = -1,
+        reduction: str | None = "sum_over_batch_size",
+        name: str | None = None,
+    ) -> None:
+        super().__init__(name, reduction)
+        self.axis = check_axis(axis)
         self.from_logits = bool(from_logits)
         self.label_smoothing = check_smoothing(label_smoothing)
+
+    def targets(self, y: Any, name: str, n: int, shape: tuple[int, ...], dtype: np.dtype[Any]) -> Array:
+        return data.check_probabilities(super().targets(y, name, n, shape, dtype), name)
 
     def losses(self, y_true: Tensor, y_pred: Tensor) -> Tensor:
         logits = y_pred if self.from_logits else before(y_pred, SIGMOID.op)
@@ -83,11 +105,26 @@ class BinaryCrossentropy(Loss):
         return apply(op, *tensors(y_pred if logits is None else logits, y_true, self.label_smoothing))  # type: ignore[no-any-return]
 
     def get_config(self) -> dict[str, Any]:
-        return {"from_logits": self.from_logits, "label_smoothing": self.label_smoothing}
+        return super().get_config() | {"from_logits": self.from_logits, "label_smoothing": self.label_smoothing}
 
 
-def check_smoothing(value: float) -> float:
+def binary_crossentropy(
+    y_true: Any, y_pred: Any, from_logits: bool = False, label_smoothing: float = 0.0, axis: int = -1
+) -> Tensor:
+    """Cross-entropy of each sample; see :class:`BinaryCrossentropy`.
+
+    Examples
+    --------
+    >>> import nbnet as nb
+    >>> nb.losses.binary_crossentropy([[0.0, 1.0], [1.0, 0.0]], [[0.5, 0.5], [0.25, 0.75]]).numpy().round(4)
+    array([0.6931, 1.3863], dtype=float32)
+    """
+    return BinaryCrossentropy(from_logits, label_smoothing, axis).each(y_true, y_pred)
+
+
+def check_smoothing(value: Any) -> float:
     """Label smoothing as a float in [0, 1]."""
-    if not 0 <= value <= 1:
+    share = data.as_number(value, "label_smoothing")
+    if not 0 <= share <= 1:
         raise ValueError(f"label_smoothing: wants a number in [0, 1], got {value!r}")
-    return float(value)
+    return share

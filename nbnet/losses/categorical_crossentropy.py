@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Any, ClassVar
+from typing import Any
 
 from nbnet.core.abi import accumulates, device, kernel, mat, vec
 from nbnet.core.graph import Tensor
@@ -10,7 +10,7 @@ from nbnet.core.math import log
 from nbnet.core.op import Op, Spec, register
 from nbnet.core.tape import apply, tensors
 from nbnet.losses.binary_crossentropy import EPSILON, check_smoothing
-from nbnet.losses.loss import Loss, before
+from nbnet.losses.loss import Loss, before, check_axis
 from nbnet.losses.pairwise import infer_rows
 from nbnet.ops.softmax import SOFTMAX, log_norms, softmax_rows
 
@@ -110,6 +110,10 @@ class CategoricalCrossentropy(Loss):
         Whether predictions are logits. A softmax right before the loss is recognised and treated as logits.
     label_smoothing
         In [0, 1]: targets are moved by this share towards the even distribution.
+    axis
+        The last one.
+    reduction, name
+        See :class:`Loss`.
 
     Raises
     ------
@@ -123,9 +127,18 @@ class CategoricalCrossentropy(Loss):
     0.6931
     """
 
-    name: ClassVar[str] = "categorical_crossentropy"
+    name = "categorical_crossentropy"
 
-    def __init__(self, from_logits: bool = False, label_smoothing: float = 0.0) -> None:
+    def __init__(
+        self,
+        from_logits: bool = False,
+        label_smoothing: float = 0.0,
+        axis: int = -1,
+        reduction: str | None = "sum_over_batch_size",
+        name: str | None = None,
+    ) -> None:
+        super().__init__(name, reduction)
+        self.axis = check_axis(axis)
         self.from_logits = bool(from_logits)
         self.label_smoothing = check_smoothing(label_smoothing)
 
@@ -135,4 +148,18 @@ class CategoricalCrossentropy(Loss):
         return apply(op, *tensors(y_pred if logits is None else logits, y_true, self.label_smoothing))  # type: ignore[no-any-return]
 
     def get_config(self) -> dict[str, Any]:
-        return {"from_logits": self.from_logits, "label_smoothing": self.label_smoothing}
+        return super().get_config() | {"from_logits": self.from_logits, "label_smoothing": self.label_smoothing}
+
+
+def categorical_crossentropy(
+    y_true: Any, y_pred: Any, from_logits: bool = False, label_smoothing: float = 0.0, axis: int = -1
+) -> Tensor:
+    """Cross-entropy of each sample; see :class:`CategoricalCrossentropy`.
+
+    Examples
+    --------
+    >>> import nbnet as nb
+    >>> nb.losses.categorical_crossentropy([[0.0, 1.0], [1.0, 0.0]], [[0.5, 0.5], [0.25, 0.75]]).numpy().round(4)
+    array([0.6931, 1.3863], dtype=float32)
+    """
+    return CategoricalCrossentropy(from_logits, label_smoothing, axis).each(y_true, y_pred)

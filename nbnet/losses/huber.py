@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
-from typing import Any, ClassVar
+from math import inf
+from typing import Any
 
+from nbnet import data
 from nbnet.core.abi import device
 from nbnet.core.graph import Tensor
 from nbnet.core.tape import apply, tensors
@@ -31,7 +33,9 @@ class Huber(Loss):
     Parameters
     ----------
     delta
-        Where the loss turns linear; above 0.
+        Where the loss turns linear; above 0, finite.
+    reduction, name
+        See :class:`Loss`.
 
     Raises
     ------
@@ -49,15 +53,30 @@ class Huber(Loss):
     1.5
     """
 
-    name: ClassVar[str] = "huber"
+    name = "huber_loss"
 
-    def __init__(self, delta: float = 1.0) -> None:
-        if not delta > 0:
-            raise ValueError(f"delta: wants a number above 0, got {delta!r}")
-        self.delta = float(delta)
+    def __init__(
+        self, delta: float = 1.0, reduction: str | None = "sum_over_batch_size", name: str | None = None
+    ) -> None:
+        super().__init__(name, reduction)
+        self.delta = data.as_number(delta, "delta")
+        if not 0 < self.delta < inf:
+            raise ValueError(f"delta: wants a finite number above 0, got {delta!r}")
 
     def losses(self, y_true: Tensor, y_pred: Tensor) -> Tensor:
         return apply(HUBER, *tensors(y_pred, y_true, self.delta))  # type: ignore[no-any-return]
 
     def get_config(self) -> dict[str, Any]:
-        return {"delta": self.delta}
+        return super().get_config() | {"delta": self.delta}
+
+
+def huber(y_true: Any, y_pred: Any, delta: float = 1.0) -> Tensor:
+    """Huber loss of each sample.
+
+    Examples
+    --------
+    >>> import nbnet as nb
+    >>> nb.losses.huber([[0.0, 0.0]], [[1.0, 3.0]], delta=2.0).numpy()
+    array([2.25], dtype=float32)
+    """
+    return Huber(delta).each(y_true, y_pred)

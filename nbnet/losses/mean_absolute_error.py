@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Any, ClassVar
+from typing import Any
 
 from nbnet.core.abi import device
 from nbnet.core.graph import Tensor
@@ -27,6 +27,11 @@ MEAN_ABSOLUTE_ERROR = pairwise("mean_absolute_error", _f, _df)
 class MeanAbsoluteError(Loss):
     """Mean of absolute differences; the derivative at 0 is 0.
 
+    Parameters
+    ----------
+    reduction, name
+        See :class:`Loss`.
+
     Examples
     --------
     >>> import nbnet as nb
@@ -34,7 +39,22 @@ class MeanAbsoluteError(Loss):
     1.5
     """
 
-    name: ClassVar[str] = "mean_absolute_error"
+    name = "mean_absolute_error"
+
+    def __init__(self, reduction: str | None = "sum_over_batch_size", name: str | None = None) -> None:
+        super().__init__(name, reduction)
 
     def losses(self, y_true: Tensor, y_pred: Tensor) -> Tensor:
         return apply(MEAN_ABSOLUTE_ERROR, *tensors(y_pred, y_true, 0.0))  # type: ignore[no-any-return]
+
+
+def mean_absolute_error(y_true: Any, y_pred: Any) -> Tensor:
+    """MeanAbsoluteError of each sample.
+
+    Examples
+    --------
+    >>> import nbnet as nb
+    >>> nb.losses.mean_absolute_error([[0.0, 1.0], [2.0, 2.0]], [[0.0, 3.0], [2.0, 3.0]]).numpy()
+    array([1. , 0.5], dtype=float32)
+    """
+    return MeanAbsoluteError().each(y_true, y_pred)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Any, ClassVar
+from typing import Any
 
 from nbnet.core.abi import device
 from nbnet.core.graph import Tensor
@@ -27,6 +27,11 @@ MEAN_SQUARED_ERROR = pairwise("mean_squared_error", _f, _df)
 class MeanSquaredError(Loss):
     """Mean of squared differences.
 
+    Parameters
+    ----------
+    reduction, name
+        See :class:`Loss`.
+
     Examples
     --------
     >>> import nbnet as nb
@@ -34,7 +39,22 @@ class MeanSquaredError(Loss):
     0.5
     """
 
-    name: ClassVar[str] = "mean_squared_error"
+    name = "mean_squared_error"
+
+    def __init__(self, reduction: str | None = "sum_over_batch_size", name: str | None = None) -> None:
+        super().__init__(name, reduction)
 
     def losses(self, y_true: Tensor, y_pred: Tensor) -> Tensor:
         return apply(MEAN_SQUARED_ERROR, *tensors(y_pred, y_true, 0.0))  # type: ignore[no-any-return]
+
+
+def mean_squared_error(y_true: Any, y_pred: Any) -> Tensor:
+    """MeanSquaredError of each sample.
+
+    Examples
+    --------
+    >>> import nbnet as nb
+    >>> nb.losses.mean_squared_error([[0.0, 1.0], [2.0, 2.0]], [[0.0, 3.0], [2.0, 3.0]]).numpy()
+    array([2. , 0.5], dtype=float32)
+    """
+    return MeanSquaredError().each(y_true, y_pred)

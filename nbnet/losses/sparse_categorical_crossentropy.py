@@ -2,57 +2,63 @@
 
 from __future__ import annotations
 
+from operator import index
 from typing import Any, ClassVar
 
-from nbnet.core.abi import accumulates, intvec, kernel, mat, vec
+import numpy as np
+
+from nbnet.core.abi import accumulates, attribute, intvec, kernel, mat, vec
 from nbnet.core.graph import Tensor
 from nbnet.core.math import log
 from nbnet.core.op import Op, Spec, register
 from nbnet.core.tape import apply
 from nbnet.losses.binary_crossentropy import EPSILON
-from nbnet.losses.loss import Loss, before, labels
+from nbnet.losses.loss import Array, Loss, before, check_axis, labels, mask_losses
 from nbnet.ops.softmax import SOFTMAX, log_norms, softmax_rows
 
 
 @kernel
 def logits_forward(mem: Any, ins: Any, step: Any) -> None:
     z, t, y, p = mat(mem, ins, 0), intvec(mem, ins, 1), vec(mem, ins, 2), mat(mem, ins, 3)
+    ignored = attribute(ins, 0)
     softmax_rows(z, p, vec(mem, ins, 3))
     log_norms(z, p, y)
     for i in range(z.shape[0]):
-        y[i] -= z[i, t[i]]
+        y[i] = 0.0 if t[i] == ignored else y[i] - z[i, t[i]]
 
 
 @kernel
 def logits_backward(mem: Any, ins: Any, step: Any) -> None:
     p, t, dy, dz = mat(mem, ins, 0), intvec(mem, ins, 1), vec(mem, ins, 2), mat(mem, ins, 3)
-    add = accumulates(ins, 3)
+    add, ignored = accumulates(ins, 3), attribute(ins, 0)
     for i in range(p.shape[0]):
+        di = 0.0 if t[i] == ignored else dy[i]
         for j in range(p.shape[1]):
-            d = dy[i] * p[i, j]
+            d = di * p[i, j]
             dz[i, j] = dz[i, j] + d if add else d
-        dz[i, t[i]] -= dy[i]
+        if t[i] != ignored:
+            dz[i, t[i]] -= di
 
 
 @kernel
 def probabilities_forward(mem: Any, ins: Any, step: Any) -> None:
-    p, t, y = mat(mem, ins, 0), intvec(mem, ins, 1), vec(mem, ins, 2)
+    p, t, y, ignored = mat(mem, ins, 0), intvec(mem, ins, 1), vec(mem, ins, 2), attribute(ins, 0)
     for i in range(p.shape[0]):
         whole = 0.0
         for j in range(p.shape[1]):
             whole += p[i, j]
-        y[i] = -log(min(max(p[i, t[i]] / whole, EPSILON), 1.0 - EPSILON))
+        y[i] = 0.0 if t[i] == ignored else -log(min(max(p[i, t[i]] / whole, EPSILON), 1.0 - EPSILON))
 
 
 @kernel
 def probabilities_backward(mem: Any, ins: Any, step: Any) -> None:
     p, t, dy, dp = mat(mem, ins, 0), intvec(mem, ins, 1), vec(mem, ins, 2), mat(mem, ins, 3)
-    add = accumulates(ins, 3)
+    add, ignored = accumulates(ins, 3), attribute(ins, 0)
     for i in range(p.shape[0]):
         whole = 0.0
         for j in range(p.shape[1]):
             whole += p[i, j]
-        q = p[i, t[i]] / whole
+        q = 0.0 if t[i] == ignored else p[i, t[i]] / whole
         inside = min(max(q, EPSILON), 1.0 - EPSILON) == q
         common = dy[i] / whole if inside else 0.0
         for j in range(p.shape[1]):
@@ -61,7 +67,22 @@ def probabilities_backward(mem: Any, ins: Any, step: Any) -> None:
             dp[i, t[i]] -= dy[i] / p[i, t[i]]
 
 
-def _infer(z: Tensor, t: Tensor) -> tuple[Spec, ...]:
+@kernel
+def label_mask(mem: Any, ins: Any, step: Any) -> None:
+    t, y, ignored = intvec(mem, ins, 1), vec(mem, ins, 2), attribute(ins, 0)
+    for i in range(y.size):
+        y[i] = 0.0 if t[i] == ignored else 1.0
+
+
+#: In place of a class to ignore: no label is -1, unless that is what is to be ignored.
+NONE = -1
+
+
+def _encode(z: Tensor, t: Tensor, ignored: int = NONE) -> tuple[int, ...]:
+    return (ignored,)
+
+
+def _infer(z: Tensor, t: Tensor, ignored: int = NONE) -> tuple[Spec, ...]:
     if z.ndim < 2 or t.shape != z.shape[:-1]:
         raise ValueError(f"y_true: predictions have shape {z.shape}, so labels must have {z.shape[:-1]}; got {t.shape}")
     return (Spec(t.shape),)
@@ -73,9 +94,10 @@ SPARSE_CATEGORICAL_CROSSENTROPY_LOGITS = register(
         logits_forward,
         ("z", "t"),
         saves=("p",),
-        infer=lambda z, t: (*_infer(z, t), Spec(z.shape)),
+        infer=lambda z, t, ignored=NONE: (*_infer(z, t), Spec(z.shape)),
         backward=logits_backward,
         gradient=("p", "t", "dy", "dz"),
+        encode=_encode,
     )
 )
 SPARSE_CATEGORICAL_CROSSENTROPY = register(
@@ -86,8 +108,10 @@ SPARSE_CATEGORICAL_CROSSENTROPY = register(
         infer=_infer,
         backward=probabilities_backward,
         gradient=("z", "t", "dy", "dz"),
+        encode=_encode,
     )
 )
+LABEL_MASK = register(Op("label_mask", label_mask, ("z", "t"), infer=_infer, encode=_encode))
 
 
 class SparseCategoricalCrossentropy(Loss):
@@ -97,6 +121,15 @@ class SparseCategoricalCrossentropy(Loss):
     ----------
     from_logits
         Whether predictions are logits. A softmax right before the loss is recognised and treated as logits.
+    ignore_class
+        A label, of a class or not (-1, 255), whose samples have no loss and are not counted.
+    reduction, name
+        See :class:`Loss`.
+
+    Raises
+    ------
+    TypeError
+        If ignore_class is no integer.
 
     Examples
     --------
@@ -105,17 +138,51 @@ class SparseCategoricalCrossentropy(Loss):
     0.6931
     """
 
-    name: ClassVar[str] = "sparse_categorical_crossentropy"
+    name = "sparse_categorical_crossentropy"
     sparse: ClassVar[bool] = True
 
-    def __init__(self, from_logits: bool = False) -> None:
+    def __init__(
+        self,
+        from_logits: bool = False,
+        ignore_class: int | None = None,
+        reduction: str | None = "sum_over_batch_size",
+        name: str | None = None,
+    ) -> None:
+        super().__init__(name, reduction)
         self.from_logits = bool(from_logits)
+        self.ignore_class = None if ignore_class is None else index(ignore_class)
+
+    def targets(self, y: Any, name: str, n: int, shape: tuple[int, ...], dtype: np.dtype[Any]) -> Array:
+        if self.ignore_class is None:
+            return super().targets(y, name, n, shape, dtype)
+        given = np.asarray(y)
+        ignored = given == self.ignore_class
+        checked = super().targets(np.where(ignored, 0, given), name, n, shape, dtype)
+        return np.where(ignored.reshape(n), self.ignore_class, checked)
 
     def losses(self, y_true: Tensor, y_pred: Tensor) -> Tensor:
         logits = y_pred if self.from_logits else before(y_pred, SOFTMAX)
-        if logits is None:
-            return apply(SPARSE_CATEGORICAL_CROSSENTROPY, y_pred, labels(y_true))  # type: ignore[no-any-return]
-        return apply(SPARSE_CATEGORICAL_CROSSENTROPY_LOGITS, logits, labels(y_true))  # type: ignore[no-any-return]
+        op = SPARSE_CATEGORICAL_CROSSENTROPY if logits is None else SPARSE_CATEGORICAL_CROSSENTROPY_LOGITS
+        inputs = y_pred if logits is None else logits, labels(y_true)
+        if self.ignore_class is None:
+            return apply(op, *inputs)  # type: ignore[no-any-return]
+        found: Tensor = apply(op, *inputs, ignored=self.ignore_class)
+        return mask_losses(found, apply(LABEL_MASK, *inputs, ignored=self.ignore_class))
 
     def get_config(self) -> dict[str, Any]:
-        return {"from_logits": self.from_logits}
+        return super().get_config() | {"from_logits": self.from_logits, "ignore_class": self.ignore_class}
+
+
+def sparse_categorical_crossentropy(
+    y_true: Any, y_pred: Any, from_logits: bool = False, ignore_class: int | None = None, axis: int = -1
+) -> Tensor:
+    """Cross-entropy of each sample; see :class:`SparseCategoricalCrossentropy`.
+
+    Examples
+    --------
+    >>> import nbnet as nb
+    >>> nb.losses.sparse_categorical_crossentropy([1, 0], [[0.5, 0.5], [0.25, 0.75]]).numpy().round(4)
+    array([0.6931, 1.3863], dtype=float32)
+    """
+    check_axis(axis)
+    return SparseCategoricalCrossentropy(from_logits, ignore_class).each(y_true, y_pred)

@@ -1,50 +1,231 @@
-"""Metrics, by class or by name."""
+"""Metrics, by class, by name, or as functions that give one value a sample."""
 
 from __future__ import annotations
 
+from collections.abc import Callable, Mapping
 from typing import Any
 
 from nbnet import losses
-from nbnet.losses import Loss
-from nbnet.metrics.accuracy import BinaryAccuracy, CategoricalAccuracy, SparseCategoricalAccuracy
-from nbnet.metrics.metric import MeanLoss, Metric
-from nbnet.registry import lookup, snake_case
+from nbnet.losses import (
+    Loss,
+    binary_crossentropy,
+    binary_focal_crossentropy,
+    categorical_crossentropy,
+    categorical_focal_crossentropy,
+    categorical_hinge,
+    hinge,
+    huber,
+    kl_divergence,
+    log_cosh,
+    mean_absolute_error,
+    mean_absolute_percentage_error,
+    mean_squared_error,
+    mean_squared_logarithmic_error,
+    poisson,
+    sparse_categorical_crossentropy,
+    squared_hinge,
+)
+from nbnet.metrics.accuracy import (
+    Accuracy,
+    BinaryAccuracy,
+    CategoricalAccuracy,
+    SparseCategoricalAccuracy,
+    binary_accuracy,
+    categorical_accuracy,
+    sparse_categorical_accuracy,
+)
+from nbnet.metrics.auc import (
+    AUC,
+)
+from nbnet.metrics.best import (
+    PrecisionAtRecall,
+    RecallAtPrecision,
+    SensitivityAtSpecificity,
+    SpecificityAtSensitivity,
+)
+from nbnet.metrics.confusion import (
+    FalseNegatives,
+    FalsePositives,
+    Precision,
+    Recall,
+    TrueNegatives,
+    TruePositives,
+)
+from nbnet.metrics.correlation import (
+    ConcordanceCorrelation,
+    PearsonCorrelation,
+)
+from nbnet.metrics.epoch_metric import EpochMetric
+from nbnet.metrics.f_score import (
+    F1Score,
+    FBetaScore,
+    MatthewsCorrelation,
+)
+from nbnet.metrics.hinge import (
+    CategoricalHinge,
+    Hinge,
+    SquaredHinge,
+)
+from nbnet.metrics.iou import (
+    BinaryIoU,
+    IoU,
+    MeanIoU,
+    OneHotIoU,
+    OneHotMeanIoU,
+)
+from nbnet.metrics.metric import Metric
+from nbnet.metrics.probabilistic import (
+    BinaryCrossentropy,
+    CategoricalCrossentropy,
+    KLDivergence,
+    Poisson,
+    SparseCategoricalCrossentropy,
+)
+from nbnet.metrics.reduction import (
+    Mean,
+    MeanLoss,
+    MeanMetricWrapper,
+    Sum,
+)
+from nbnet.metrics.regression import (
+    CosineSimilarity,
+    LogCoshError,
+    MeanAbsoluteError,
+    MeanAbsolutePercentageError,
+    MeanSquaredError,
+    MeanSquaredLogarithmicError,
+    R2Score,
+    RootMeanSquaredError,
+)
+from nbnet.metrics.top_k import (
+    SparseTopKCategoricalAccuracy,
+    TopKCategoricalAccuracy,
+    sparse_top_k_categorical_accuracy,
+    top_k_categorical_accuracy,
+)
+from nbnet.registry import lookup
 
-__all__ = ["BinaryAccuracy", "CategoricalAccuracy", "MeanLoss", "Metric", "SparseCategoricalAccuracy", "get"]
+__all__ = [
+    "AUC", "Accuracy", "BinaryAccuracy", "BinaryCrossentropy", "BinaryIoU", "CategoricalAccuracy",
+    "CategoricalCrossentropy", "CategoricalHinge", "ConcordanceCorrelation", "CosineSimilarity", "EpochMetric",
+    "F1Score", "FBetaScore", "FalseNegatives", "FalsePositives", "Hinge", "IoU", "KLDivergence", "LogCoshError",
+    "MatthewsCorrelation", "Mean", "MeanAbsoluteError", "MeanAbsolutePercentageError", "MeanIoU", "MeanLoss",
+    "MeanMetricWrapper", "MeanSquaredError", "MeanSquaredLogarithmicError", "Metric", "OneHotIoU", "OneHotMeanIoU",
+    "PearsonCorrelation", "Poisson", "Precision", "PrecisionAtRecall", "R2Score", "Recall", "RecallAtPrecision",
+    "RootMeanSquaredError", "SensitivityAtSpecificity", "SparseCategoricalAccuracy",
+    "SparseCategoricalCrossentropy", "SparseTopKCategoricalAccuracy", "SpecificityAtSensitivity", "SquaredHinge",
+    "Sum", "TopKCategoricalAccuracy", "TrueNegatives", "TruePositives", "binary_accuracy", "binary_crossentropy",
+    "binary_focal_crossentropy", "categorical_accuracy", "categorical_crossentropy",
+    "categorical_focal_crossentropy", "categorical_hinge", "deserialize", "get", "hinge", "huber", "kl_divergence",
+    "log_cosh", "mean_absolute_error", "mean_absolute_percentage_error", "mean_squared_error",
+    "mean_squared_logarithmic_error", "poisson", "serialize", "sparse_categorical_accuracy",
+    "sparse_categorical_crossentropy", "sparse_top_k_categorical_accuracy", "squared_hinge",
+    "top_k_categorical_accuracy",
+]  # fmt: skip
 
-_known: dict[str, type[Metric]] = {
-    "binary_accuracy": BinaryAccuracy,
-    "categorical_accuracy": CategoricalAccuracy,
-    "sparse_categorical_accuracy": SparseCategoricalAccuracy,
+_classes: tuple[type[Metric], ...] = (
+    AUC, Accuracy, BinaryAccuracy, BinaryCrossentropy, BinaryIoU, CategoricalAccuracy, CategoricalCrossentropy,
+    CategoricalHinge, ConcordanceCorrelation, CosineSimilarity, F1Score, FBetaScore, FalseNegatives, FalsePositives,
+    Hinge, IoU, KLDivergence, LogCoshError, MatthewsCorrelation, Mean, MeanAbsoluteError,
+    MeanAbsolutePercentageError, MeanIoU, MeanSquaredError, MeanSquaredLogarithmicError, OneHotIoU, OneHotMeanIoU,
+    PearsonCorrelation, Poisson, Precision, PrecisionAtRecall, R2Score, Recall, RecallAtPrecision,
+    RootMeanSquaredError, SensitivityAtSpecificity, SparseCategoricalAccuracy, SparseCategoricalCrossentropy,
+    SparseTopKCategoricalAccuracy, SpecificityAtSensitivity, SquaredHinge, Sum, TopKCategoricalAccuracy,
+    TrueNegatives, TruePositives,
+)  # fmt: skip
+#: By the name they have in logs, and short ones.
+_known: dict[str, type[Metric]] = {metric.name: metric for metric in _classes} | {
+    "bce": BinaryCrossentropy,
+    "f_beta_score": FBetaScore,
+    "kld": KLDivergence,
+    "log_cosh": LogCoshError,
+    "log_cosh_error": LogCoshError,
+    "mae": MeanAbsoluteError,
+    "mape": MeanAbsolutePercentageError,
+    "mse": MeanSquaredError,
+    "msle": MeanSquaredLogarithmicError,
+    "rmse": RootMeanSquaredError,
+}
+_by_class_name = {metric.__name__: metric for metric in _classes}
+_by_function: dict[Callable[..., Any], type[Metric]] = {
+    binary_accuracy: BinaryAccuracy,
+    categorical_accuracy: CategoricalAccuracy,
+    sparse_categorical_accuracy: SparseCategoricalAccuracy,
+    sparse_top_k_categorical_accuracy: SparseTopKCategoricalAccuracy,
+    top_k_categorical_accuracy: TopKCategoricalAccuracy,
 }
 
 
 def get(identifier: Any, loss: Loss | None = None, width: int | None = None) -> Metric:
-    """A metric from its name, class, configuration, a loss, or itself.
+    """A metric from its name, class, configuration, a loss, a function of targets and predictions, or itself.
+
+    A metric that a name stands for is called by that name, as in Keras.
 
     Parameters
     ----------
     loss, width
-        What the model minimises and the size of its last axis: they say what ``"accuracy"`` means.
+        What the model minimises and the size of its last axis: they say what ``"accuracy"`` and ``"crossentropy"``
+        mean.
 
     Examples
     --------
     >>> import nbnet as nb
     >>> nb.metrics.get("mae")
-    MeanLoss(name='mae')
+    MeanAbsoluteError(name='mae')
     """
-    if isinstance(identifier, str) and identifier in ("accuracy", "acc"):
-        if loss is not None and loss.sparse:
-            kind: type[Metric] = SparseCategoricalAccuracy
-        else:
-            kind = (
-                BinaryAccuracy
-                if width in (None, 1) or isinstance(loss, losses.BinaryCrossentropy)
-                else CategoricalAccuracy
-            )
-        return kind(identifier)
+    if isinstance(identifier, str):
+        return _by_name(identifier, loss, width)
     if isinstance(identifier, Loss):
         return MeanLoss(identifier)
-    if isinstance(identifier, str) and snake_case(identifier) in losses.known:
-        return MeanLoss(losses.get(identifier), identifier)
-    return lookup(identifier, _known, Metric, "metrics")
+    if callable(identifier) and not isinstance(identifier, (Metric, type)):
+        name = getattr(identifier, "__name__", "")
+        if getattr(losses, name, None) is identifier:
+            return MeanLoss(losses.get(identifier), name)
+        return _by_function[identifier]() if identifier in _by_function else MeanMetricWrapper(identifier)
+    return lookup(identifier, _known | _by_class_name, Metric, "metrics")
+
+
+def _by_name(name: str, loss: Loss | None, width: int | None) -> Metric:
+    sparse = loss is not None and loss.sparse
+    binary = width in (None, 1) or isinstance(loss, losses.BinaryCrossentropy)
+    if name in ("accuracy", "acc"):
+        kind: type[Metric] = SparseCategoricalAccuracy if sparse else BinaryAccuracy if binary else CategoricalAccuracy
+    elif name in ("crossentropy", "ce"):
+        kind = SparseCategoricalCrossentropy if sparse else BinaryCrossentropy if binary else CategoricalCrossentropy
+    else:
+        found = _by_class_name.get(name) or _known.get(name) or _known.get(name.lower())
+        if found is None and (name in losses.known or name.lower() in losses.known):
+            return MeanLoss(losses.get(name), name)
+        kind = type(lookup(name, _known, Metric, "metrics")) if found is None else found
+    made = kind()
+    made.name = name
+    return made
+
+
+def serialize(metric: Metric) -> dict[str, Any]:
+    """The class and the arguments of a metric: what :func:`deserialize` makes it from.
+
+    Examples
+    --------
+    >>> import nbnet as nb
+    >>> nb.metrics.serialize(nb.metrics.BinaryAccuracy(threshold=0.3))
+    {'class_name': 'BinaryAccuracy', 'config': {'name': 'binary_accuracy', 'threshold': 0.3}}
+    """
+    return {"class_name": type(metric).__name__, "config": metric.get_config()}
+
+
+def deserialize(config: Any, custom_objects: Mapping[str, type[Metric]] | None = None) -> Metric:
+    """A metric from what :func:`serialize` returned.
+
+    Parameters
+    ----------
+    custom_objects
+        Classes of your own by name.
+
+    Examples
+    --------
+    >>> import nbnet as nb
+    >>> nb.metrics.deserialize({"class_name": "AUC", "config": {"curve": "PR"}})
+    AUC(name='auc')
+    """
+    return lookup(config, _known | _by_class_name | dict(custom_objects or {}), Metric, "metrics")

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import Any, ClassVar
 
+from nbnet import data
 from nbnet.core.abi import device, intvec, kernel, mat, vec
 from nbnet.core.graph import Tensor
 from nbnet.core.op import Op, Spec, register
@@ -13,8 +14,18 @@ from nbnet.losses.pairwise import infer_rows
 from nbnet.metrics.metric import Metric
 
 
+@kernel
+def accuracy_forward(mem: Any, ins: Any, step: Any) -> None:
+    z, t, y = mat(mem, ins, 0), mat(mem, ins, 1), vec(mem, ins, 2)
+    for i in range(z.shape[0]):
+        right = 0.0
+        for j in range(z.shape[1]):
+            right += 1.0 if z[i, j] == t[i, j] else 0.0
+        y[i] = right / z.dtype.type(z.shape[1])
+
+
 @device
-def _largest(x: Any) -> Any:
+def largest_at(x: Any) -> Any:
     """Index of the largest element, the first of equals."""
     best = 0
     for j in range(1, x.size):
@@ -24,21 +35,21 @@ def _largest(x: Any) -> Any:
 
 
 @kernel
-def sparse_categorical_accuracy(mem: Any, ins: Any, step: Any) -> None:
+def sparse_categorical_accuracy_forward(mem: Any, ins: Any, step: Any) -> None:
     z, t, y = mat(mem, ins, 0), intvec(mem, ins, 1), vec(mem, ins, 2)
     for i in range(z.shape[0]):
-        y[i] = 1.0 if _largest(z[i]) == t[i] else 0.0
+        y[i] = 1.0 if largest_at(z[i]) == t[i] else 0.0
 
 
 @kernel
-def categorical_accuracy(mem: Any, ins: Any, step: Any) -> None:
+def categorical_accuracy_forward(mem: Any, ins: Any, step: Any) -> None:
     z, t, y = mat(mem, ins, 0), mat(mem, ins, 1), vec(mem, ins, 2)
     for i in range(z.shape[0]):
-        y[i] = 1.0 if _largest(z[i]) == _largest(t[i]) else 0.0
+        y[i] = 1.0 if largest_at(z[i]) == largest_at(t[i]) else 0.0
 
 
 @kernel
-def binary_accuracy(mem: Any, ins: Any, step: Any) -> None:
+def binary_accuracy_forward(mem: Any, ins: Any, step: Any) -> None:
     z, t, threshold, y = mat(mem, ins, 0), mat(mem, ins, 1), vec(mem, ins, 2)[0], vec(mem, ins, 3)
     for i in range(z.shape[0]):
         right = 0.0
@@ -47,17 +58,39 @@ def binary_accuracy(mem: Any, ins: Any, step: Any) -> None:
         y[i] = right / z.dtype.type(z.shape[1])
 
 
-def _infer_labels(z: Tensor, t: Tensor) -> tuple[Spec, ...]:
+def infer_labels(z: Tensor, t: Tensor) -> tuple[Spec, ...]:
     if t.shape != z.shape[:-1]:
         raise ValueError(f"y_true: predictions have shape {z.shape}, so labels must have {z.shape[:-1]}; got {t.shape}")
     return (Spec(t.shape),)
 
 
+ACCURACY = register(Op("accuracy", accuracy_forward, ("z", "t"), infer=infer_rows))
 SPARSE_CATEGORICAL_ACCURACY = register(
-    Op("sparse_categorical_accuracy", sparse_categorical_accuracy, ("z", "t"), infer=_infer_labels)
+    Op("sparse_categorical_accuracy", sparse_categorical_accuracy_forward, ("z", "t"), infer=infer_labels)
 )
-CATEGORICAL_ACCURACY = register(Op("categorical_accuracy", categorical_accuracy, ("z", "t"), infer=infer_rows))
-BINARY_ACCURACY = register(Op("binary_accuracy", binary_accuracy, ("z", "t", "threshold"), infer=infer_rows))
+CATEGORICAL_ACCURACY = register(Op("categorical_accuracy", categorical_accuracy_forward, ("z", "t"), infer=infer_rows))
+BINARY_ACCURACY = register(Op("binary_accuracy", binary_accuracy_forward, ("z", "t", "threshold"), infer=infer_rows))
+
+
+class Accuracy(Metric):
+    """Share of outputs that equal their targets.
+
+    Parameters
+    ----------
+    name
+        See :class:`Metric`.
+
+    Examples
+    --------
+    >>> import nbnet as nb
+    >>> nb.metrics.Accuracy()([[1], [2], [3], [4]], [[0], [2], [3], [4]])
+    0.75
+    """
+
+    name: str = "accuracy"
+
+    def values(self, y_true: Tensor, y_pred: Tensor) -> Tensor:
+        return apply(ACCURACY, *tensors(y_pred, y_true))  # type: ignore[no-any-return]
 
 
 class SparseCategoricalAccuracy(Metric):
@@ -98,6 +131,8 @@ class BinaryAccuracy(Metric):
 
     Parameters
     ----------
+    name
+        See :class:`Metric`.
     threshold
         Predictions above it count as 1.
 
@@ -112,7 +147,46 @@ class BinaryAccuracy(Metric):
 
     def __init__(self, name: str | None = None, threshold: float = 0.5) -> None:
         super().__init__(name)
-        self.threshold = float(threshold)
+        self.threshold = data.as_number(threshold, "threshold")
 
     def values(self, y_true: Tensor, y_pred: Tensor) -> Tensor:
         return apply(BINARY_ACCURACY, *tensors(y_pred, y_true, self.threshold))  # type: ignore[no-any-return]
+
+    def get_config(self) -> dict[str, Any]:
+        return super().get_config() | {"threshold": self.threshold}
+
+
+def binary_accuracy(y_true: Any, y_pred: Any, threshold: float = 0.5) -> Tensor:
+    """Share of outputs of each sample that are on the right side of the threshold.
+
+    Examples
+    --------
+    >>> import nbnet as nb
+    >>> nb.metrics.binary_accuracy([[1.0, 0.0], [0.0, 0.0]], [[0.8, 0.9], [0.1, 0.2]]).numpy()
+    array([0.5, 1. ], dtype=float32)
+    """
+    return BinaryAccuracy(threshold=threshold).each(y_true, y_pred)
+
+
+def categorical_accuracy(y_true: Any, y_pred: Any) -> Tensor:
+    """1 for samples whose largest prediction is where the target is largest, else 0.
+
+    Examples
+    --------
+    >>> import nbnet as nb
+    >>> nb.metrics.categorical_accuracy([[0.0, 1.0], [1.0, 0.0]], [[0.2, 0.8], [0.1, 0.9]]).numpy()
+    array([1., 0.], dtype=float32)
+    """
+    return CategoricalAccuracy().each(y_true, y_pred)
+
+
+def sparse_categorical_accuracy(y_true: Any, y_pred: Any) -> Tensor:
+    """1 for samples whose largest prediction is that of the labelled class, else 0.
+
+    Examples
+    --------
+    >>> import nbnet as nb
+    >>> nb.metrics.sparse_categorical_accuracy([1, 0], [[0.2, 0.8], [0.1, 0.9]]).numpy()
+    array([1., 0.], dtype=float32)
+    """
+    return SparseCategoricalAccuracy().each(y_true, y_pred)

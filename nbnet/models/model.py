@@ -6,6 +6,7 @@ import threading
 import time
 from collections import OrderedDict
 from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from functools import partial
 from typing import Any
 
@@ -13,7 +14,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from nbnet import data, losses, metrics, optimizers, random
-from nbnet.core import regions
+from nbnet.core import feed, regions
 from nbnet.core.blas import single_thread
 from nbnet.core.graph import Tensor
 from nbnet.core.tape import tensor
@@ -30,6 +31,11 @@ Array = NDArray[Any]
 CALL_SECONDS = 0.08
 #: Programs kept for one model and thread; the least recently used goes first.
 KEPT_PROGRAMS = 32
+#: A batch size that no array reaches.
+_ONE_BATCH = 1 << 62
+
+#: Inputs, targets and weights of rows.
+Rows = tuple[Array, Array, Array | None]
 
 
 class Model(Layer):
@@ -43,11 +49,12 @@ class Model(Layer):
         super().__init__(**kwargs)
         self.optimizer: optimizers.Optimizer | None = None
         self.loss: losses.Loss | None = None
-        self._metric_names: list[Any] = []
+        self._wanted_metrics: list[Any] = []
         self._metrics: list[metrics.Metric] | None = None
         self._local = threading.local()
         self._training = threading.Lock()
         self._version = 0
+        self._inner: tuple[Model, ...] = ()
 
     # ---- what subclasses say ----
 
@@ -108,13 +115,10 @@ class Model(Layer):
         """
         if metrics is not None and (isinstance(metrics, str) or not isinstance(metrics, Sequence)):
             raise TypeError(f"metrics: wants a list, got {metrics!r}")
-        self.optimizer = optimizers.get(optimizer)
-        self.loss = None if loss is None else losses.get(loss)
-        self._metric_names = list(metrics or [])
-        self._metrics = None
-        if all(not isinstance(m, str) or m not in ("accuracy", "acc") for m in self._metric_names):
-            self._resolve_metrics(None)
-        self._version += 1
+        made, made_loss = optimizers.get(optimizer), None if loss is None else losses.get(loss)
+        wanted = [m if m in ("accuracy", "acc") else _metric(m, made_loss) for m in metrics or []]
+        self.optimizer, self.loss, self._wanted_metrics = made, made_loss, wanted
+        self._changed()
 
     def fit(
         self,
@@ -166,29 +170,29 @@ class Model(Layer):
         """
         self._check_compiled()
         batch = positive_integer(32 if batch_size is None else batch_size, "batch_size")
-        arrays = self._intake(x, y, sample_weight, class_weight)
-        train, held = data.train_validation_split(arrays, validation_split)
+        epochs = positive_integer(epochs, "epochs")
+        first = positive_integer(initial_epoch, "initial_epoch", least=0)
+        if not isinstance(shuffle, (bool, np.bool)):
+            raise TypeError(f"shuffle: wants True or False, got {shuffle!r}")
+        # As in Keras, validation_data takes precedence, and class weights are for training alone.
+        share = validation_split if validation_data is None else 0.0
+        train, held = data.train_validation_split(self._intake(x, y, sample_weight), share)
+        train = self._weighted(train, class_weight)
         if validation_data is not None:
             held = self._validation(validation_data)
-        n = len(_known(train[0]))
-        epochs = positive_integer(epochs, "epochs")
-        history = History({"epochs": epochs, "steps": -(-n // batch)})
+        n = len(train[0])
         bar = Progress(verbose, epochs, -(-n // batch))
-        if not self._training.acquire(blocking=False):
-            raise RuntimeError(f"{self.name} is being trained in another thread")
-        try:
-            with single_thread, bar:
-                key, train_rows = random.next_key(), self._trainer(train)
-                for epoch in range(initial_epoch, epochs):
-                    bar.begin_epoch(epoch)
-                    order = random.generator(random.derive(key, epoch)).permutation(n) if shuffle else np.arange(n)
-                    logs = train_rows(order, batch, bar)
-                    if held is not None:
-                        logs |= {f"val_{k}": v for k, v in self._evaluate_rows(held, batch).items()}
-                    bar.end_epoch(logs)
-                    history.append(epoch, logs)
-        finally:
-            self._training.release()
+        history = History({"verbose": bar.verbose, "epochs": epochs, "steps": bar.steps})
+        with self._alone(), single_thread, bar:
+            key, train_rows = random.next_key(), self._trainer(train)
+            for epoch in range(first, epochs):
+                bar.begin_epoch(epoch)
+                order = feed.shuffled(n, random.derive(key, epoch)) if shuffle else np.arange(n)
+                logs = train_rows(order, batch, bar)
+                if held is not None:
+                    logs |= {f"val_{k}": v for k, v in self._evaluate_rows(held, batch).items()}
+                bar.end_epoch(logs)
+                history.append(epoch, logs)
         return history
 
     def evaluate(
@@ -208,8 +212,8 @@ class Model(Layer):
         """
         self._check_compiled()
         batch = 256 if batch_size is None else positive_integer(batch_size, "batch_size")
-        arrays = self._intake(x, y, sample_weight, None)
-        with single_thread, Progress(verbose, None, 1) as bar:
+        arrays = self._intake(x, y, sample_weight)
+        with single_thread, Progress(verbose, None, -(-len(arrays[0]) // batch)) as bar:
             bar.begin_epoch(0)
             logs = self._evaluate_rows(arrays, batch)
             bar.end_epoch(logs)
@@ -223,21 +227,18 @@ class Model(Layer):
         x : array_like, (n, ...)
         batch_size : int
             Rows computed at a time; by default 256. Results may differ in the last bits with it.
+        verbose : {0, "auto", 1, 2}
+            See :class:`nbnet.progress.Progress`; silent by default.
         """
         array = data.as_input(x, "x", shape=self._row_shape(), dtype=self.compute_dtype)
         self._build_on(array.shape)
-        size, n = 256 if batch_size is None else positive_integer(batch_size, "batch_size"), len(array)
-        source = Source.of(array)
-        out: Array | None = None
-        with single_thread:
-            for start, rows, steps in _batches(n, size):
-                batch = self._program(("predict", rows, source), partial(Builder.predict, rows=rows, x=source))
-                if out is None:
-                    out = np.empty((n, *batch.output_row), self.compute_dtype)
-                batch.bind(x=array, out=out)
-                for _ in _run(batch, start, steps, 0):
-                    pass
-        assert out is not None
+        size = 256 if batch_size is None else positive_integer(batch_size, "batch_size")
+        if verbose == 0:
+            return self._predict_rows(array, size, None)
+        with Progress(verbose, None, -(-len(array) // size)) as bar:
+            bar.begin_epoch(0)
+            out = self._predict_rows(array, size, bar)
+            bar.end_epoch({})
         return out
 
     def train_on_batch(
@@ -245,19 +246,19 @@ class Model(Layer):
     ) -> Any:
         """One update from one batch; returns its loss (and metrics) before the update."""
         self._check_compiled()
-        arrays = self._intake(x, y, sample_weight, class_weight)
-        n = len(_known(arrays[0]))
-        with single_thread:
+        arrays = self._weighted(self._intake(x, y, sample_weight), class_weight)
+        n = len(arrays[0])
+        with self._alone(), single_thread:
             logs = self._trainer(arrays)(np.arange(n), n, None)
         return logs if return_dict else (logs["loss"] if len(logs) == 1 else list(logs.values()))
 
     def test_on_batch(self, x: Any, y: Any, sample_weight: Any = None, return_dict: bool = False) -> Any:
         """Loss (and metrics) of one batch in evaluation mode."""
-        return self.evaluate(x, y, None, 0, sample_weight, return_dict)
+        return self.evaluate(x, y, _ONE_BATCH, 0, sample_weight, return_dict)
 
     def predict_on_batch(self, x: Any) -> Array:
         """Outputs of one batch in evaluation mode."""
-        return self.predict(x, batch_size=max(len(x), 1))
+        return self.predict(x, _ONE_BATCH)
 
     def summary(self, print_fn: Callable[[str], Any] | None = None) -> None:
         """Print the layers, their output shapes and numbers of parameters, as Keras does."""
@@ -265,10 +266,30 @@ class Model(Layer):
 
     # ---- inside ----
 
-    def _trainer(self, arrays: Sequence[Array | None]) -> Callable[[Array, int, Progress | None], dict[str, float]]:
+    @contextmanager
+    def _alone(self) -> Iterator[None]:
+        """One thread at a time trains a model."""
+        if not self._training.acquire(blocking=False):
+            raise RuntimeError(f"{self.name} is being trained in another thread")
+        try:
+            yield
+        finally:
+            self._training.release()
+
+    def _changed(self) -> None:
+        """Programs and metrics made before do not fit any more."""
+        self._version += 1
+        self._metrics = None
+        self._inner = tuple(layer for layer in self.layers if isinstance(layer, Model))
+
+    def _structure(self) -> tuple[Any, ...]:
+        """Changes when layers are added or removed, here or in a model inside, and with every compile."""
+        return (self._version, *(model._structure() for model in self._inner)) if self._inner else (self._version,)
+
+    def _trainer(self, arrays: Rows) -> Callable[[Array, int, Progress | None], dict[str, float]]:
         """A function that trains on the rows of an order, in batches of a size, and returns losses and metrics."""
-        x, y, w = _known(arrays[0]), _known(arrays[1]), arrays[2]
-        optimizer, loss, watched = self.optimizer, self.loss, self._resolve_metrics(y)
+        x, y, w = arrays
+        optimizer, loss, watched = self.optimizer, self.loss, self._resolve_metrics()
         assert optimizer is not None
         assert loss is not None
         weights = self.trainable_weights
@@ -278,7 +299,7 @@ class Model(Layer):
         sources = Source.of(x), Source.of(y), w is not None
         key = (
             *sources,
-            self._version,
+            self._structure(),
             id(optimizer),
             optimizer.kernel,
             optimizer.used_slots(),
@@ -305,18 +326,34 @@ class Model(Layer):
 
         return train_rows
 
-    def _evaluate_rows(self, arrays: Sequence[Array | None], size: int) -> dict[str, float]:
-        x, y, w = _known(arrays[0]), _known(arrays[1]), arrays[2]
-        loss, watched = self.loss, self._resolve_metrics(y)
+    def _predict_rows(self, x: Array, size: int, bar: Progress | None) -> Array:
+        source, structure = Source.of(x), self._structure()
+        out: Array | None = None
+        with single_thread:
+            for start, rows, steps in _batches(len(x), size):
+                make = partial(Builder.predict, rows=rows, x=source)
+                batch = self._program(("predict", rows, source, structure), make)
+                if out is None:
+                    out = np.empty((len(x), *batch.output_row), self.compute_dtype)
+                batch.bind(x=x, out=out)
+                for _ in _run(batch, start, steps, 0):
+                    if bar is not None:
+                        bar.update(-(-int(batch.cursor[0]) // size), {})
+        assert out is not None
+        return out
+
+    def _evaluate_rows(self, arrays: Rows, size: int) -> dict[str, float]:
+        x, y, w = arrays
+        loss, watched = self.loss, self._resolve_metrics()
         assert loss is not None
         sums = np.zeros((1 + len(watched), 2))
-        sources = Source.of(x), Source.of(y), w is not None
+        sources, structure = (Source.of(x), Source.of(y), w is not None), self._structure()
 
         def make(rows: int, builder: Builder) -> Batch:
             return builder.evaluate(rows, *sources, loss, watched)
 
         for start, rows, steps in _batches(len(x), size):
-            batch = self._program(("evaluate", rows, *sources, self._version), partial(make, rows))
+            batch = self._program(("evaluate", rows, *sources, structure), partial(make, rows))
             batch.bind(x=x, y=y, **({} if w is None else {"w": w}))
             batch.sums[...] = 0
             for _ in _run(batch, start, steps, 0):
@@ -325,7 +362,9 @@ class Model(Layer):
         return self._logs(sums)
 
     def _logs(self, sums: Array) -> dict[str, float]:
-        names = ["loss", *(m.name for m in self._metrics or [])]
+        names: list[str] = []
+        for name in ("loss", *(m.name for m in self._metrics or [])):
+            names.append(f"{name}_{names.count(name)}" if name in names else name)
         return {
             name: float(total / count) if count else float("nan")
             for name, (total, count) in zip(names, sums, strict=True)
@@ -336,17 +375,17 @@ class Model(Layer):
         kept: OrderedDict[tuple[Any, ...], Batch] | None = getattr(self._local, "programs", None)
         if kept is None:
             kept = self._local.programs = OrderedDict()
-        batch = kept.get(key)
-        if batch is None or batch.moves != regions.moves():
+        batch, moves = kept.get(key), regions.moves()
+        if batch is None or batch.moves != moves:
             batch = kept[key] = build(Builder(self))
+            # Counted before: if another thread moved parameters meanwhile, the program is written anew next time.
+            batch.moves = moves
             if len(kept) > KEPT_PROGRAMS:
                 kept.popitem(last=False)
         kept.move_to_end(key)
         return batch
 
-    def _intake(
-        self, x: Any, y: Any, sample_weight: Any, class_weight: Mapping[int, float] | None
-    ) -> tuple[Array, Array, Array | None]:
+    def _intake(self, x: Any, y: Any, sample_weight: Any) -> Rows:
         """Check and prepare arrays for training or evaluation."""
         assert self.loss is not None
         dtype = self.compute_dtype
@@ -354,55 +393,68 @@ class Model(Layer):
         self._build_on(x.shape)
         shape = tuple(n or 1 for n in self.output_shape[1:])
         y = self.loss.targets(y, "y", len(x), shape, dtype)
-        data.same_length(x=x, y=y)
         w = None if sample_weight is None else data.as_weights(sample_weight, "sample_weight", len(x), dtype)
-        if class_weight is not None:
-            by_class = class_weights(class_weight, y, shape, dtype)
-            w = by_class if w is None else w * by_class
         return x, y, w
 
-    def _validation(self, given: Any) -> tuple[Array, Array, Array | None]:
+    def _weighted(self, arrays: Rows, class_weight: Mapping[int, float] | None) -> Rows:
+        """The same rows, their weights multiplied by those of their classes."""
+        x, y, w = arrays
+        if class_weight is None:
+            return arrays
+        by_class = class_weights(class_weight, y, self.compute_dtype)
+        return x, y, by_class if w is None else w * by_class
+
+    def _validation(self, given: Any) -> Rows:
         if not isinstance(given, (tuple, list)) or len(given) not in (2, 3):
             raise ValueError(f"validation_data: wants (x, y) or (x, y, sample_weight), got {type(given).__name__}")
         try:
-            return self._intake(given[0], given[1], given[2] if len(given) == 3 else None, None)
+            return self._intake(given[0], given[1], given[2] if len(given) == 3 else None)
         except (ValueError, TypeError) as error:
             raise type(error)(f"validation_data: {error}") from None
 
-    def _resolve_metrics(self, y: Array | None) -> list[metrics.Metric]:
+    def _resolve_metrics(self) -> list[metrics.Metric]:
+        """The metrics, once the model's output is known: it says what ``"accuracy"`` means."""
         if self._metrics is None:
-            width = None if y is None or self.batch_input_shape is None else self.output_shape[-1]
-            self._metrics = [metrics.get(m, self.loss, width) for m in self._metric_names]
+            self._metrics = [_metric(m, self.loss, self.output_shape[-1]) for m in self._wanted_metrics]
         return self._metrics
 
     def _row_shape(self) -> tuple[int | None, ...] | None:
         return None if self.batch_input_shape is None else self.batch_input_shape[1:]
 
     def _build_on(self, shape: Sequence[int]) -> None:
-        if self.batch_input_shape is None:
-            self.batch_input_shape = (None, *shape[1:])
-        self.build_for(self.batch_input_shape)
+        wanted = self.batch_input_shape or (None, *shape[1:])
+        self.build_for(wanted)
+        self.batch_input_shape = wanted
 
     def _check_compiled(self) -> None:
         if self.optimizer is None or self.loss is None:
             raise ValueError(f"{self.name} is not compiled: call compile(optimizer, loss) first")
 
 
-def class_weights(class_weight: Mapping[int, float], y: Array, shape: Sequence[int], dtype: np.dtype[Any]) -> Array:
+def class_weights(class_weight: Mapping[int, float], y: Array, dtype: np.dtype[Any]) -> Array:
     """A weight for each row from the weight of its class; classes that are not named weigh 1."""
-    if y.ndim == 1:
-        classes = y
-    elif shape[-1] == 1:
-        classes = np.rint(y[..., 0]).astype(np.int64)
-    else:
-        classes = y.argmax(-1)
-    table = np.ones(max(int(classes.max()), 0) + 1, dtype)
+    if not isinstance(class_weight, Mapping):
+        raise TypeError(f"class_weight: wants a dict {{class: weight}}, got {type(class_weight).__name__}")
     for label, weight in class_weight.items():
-        if not isinstance(label, (int, np.integer)) or not 0 <= float(weight) < np.inf:
+        if not isinstance(label, (int, np.integer)) or not 0 <= data.as_number(weight, "class_weight") < np.inf:
             raise ValueError(f"class_weight: wants {{class: weight from 0}}, got {{{label!r}: {weight!r}}}")
-        if 0 <= label < len(table):
-            table[label] = weight
-    return table[classes]
+    if y.ndim > 2:
+        raise ValueError(f"class_weight: wants targets of one class a row, got rows of shape {y.shape[1:]}")
+    classes = y if y.ndim == 1 else (np.rint(y[:, 0]) if y.shape[1] == 1 else y.argmax(1))
+    values, which = np.unique(classes, return_inverse=True)
+    return np.array([class_weight.get(int(value), 1.0) for value in values], dtype)[which]
+
+
+def _metric(identifier: Any, loss: losses.Loss | None, width: int | None = None) -> metrics.Metric:
+    """A metric that reads the targets that the loss reads."""
+    made = metrics.get(identifier, loss, width)
+    if loss is not None and made.sparse != loss.sparse:
+        kinds = "arrays shaped like the output", "class labels"
+        raise ValueError(
+            f"metrics: {made.name} wants targets that are {kinds[made.sparse]}, "
+            f"the loss {loss.name} {kinds[loss.sparse]}"
+        )
+    return made
 
 
 def _batches(n: int, size: int) -> list[tuple[int, int, int]]:
@@ -425,8 +477,3 @@ def _run(batch: Batch, start: int, steps: int, step: int) -> Iterator[int]:
         batch.seconds = (time.perf_counter() - began) / n
         done += n
         yield n
-
-
-def _known(array: Array | None) -> Array:
-    assert array is not None
-    return array

@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
@@ -44,8 +44,7 @@ def cut(rows: int, slices: int) -> list[int]:
     return [rows * t // slices for t in range(slices + 1)]
 
 
-@dataclass(frozen=True)
-class Source:
+class Source(NamedTuple):
     """What a program reads from: shape of a row, and dtype in memory."""
 
     shape: tuple[int, ...]
@@ -69,19 +68,23 @@ class Batch:
     seconds: float = 0.0
     bound: dict[str, Array] = field(default_factory=dict)
     output_row: tuple[int, ...] = ()
+    #: Everything outside the arena that the rows point to: parameters may move while this program runs in a thread.
+    held: list[Array] = field(default_factory=list)
 
     def bind(self, **arrays: Array) -> None:
         """Let the program read or write these arrays (n, ...); they are kept alive as long as they are bound."""
         for name, array in arrays.items():
             if self.bound.get(name) is array:
                 continue
-            offset = address(array) - self.linked.mem
+            place = address(array) - self.linked.mem, len(array), array.size // max(len(array), 1)
             for row, operand in self.places[name]:
-                self.linked.rows[row, layout.OPERANDS + 3 * operand] = offset
+                at = layout.OPERANDS + 3 * operand
+                self.linked.rows[row, at : at + 3] = place
             self.bound[name] = array
 
     def __post_init__(self) -> None:
         calls = self.linked.program.calls
+        self.held = [t.data for call in calls for t in call.operands if t is not None and t.data is not None]
         self.places = {
             name: [(i, k) for i, call in enumerate(calls) for k, t in enumerate(call.operands) if t is slot]
             for name, slot in self.slots.items()
@@ -115,8 +118,7 @@ class Builder:
             )
             gradients = block.gradients(slices)
             sums = np.zeros((slices, 1 + len(metrics), 2))
-            work, update = [], []
-            bounds = cut(block.size, slices)
+            work = []
             for t in range(slices):
                 value, watched, nodes, effects = self._forward(feeds, t, loss, metrics, training=True)
                 if slices > 1 and any(node.op.whole_batch for node in nodes):
@@ -126,9 +128,10 @@ class Builder:
                 watch = _watch(value, watched, sums[t], rows, feeds.count(t))
                 forward = [node.call() for node in nodes]
                 work.append([*feeds.gathers(t), *forward, *watch, *effects, *backward])
-                update.append([optimizer.update(gradients, bounds[t], bounds[t + 1])])
-            update[0].append(feeds.advance())
-            return feeds.batch([work, update], sums)
+            work[0][:0] = optimizer.prelude()
+            update = optimizer.phases(gradients, slices)
+            update[-1][0].append(feeds.advance())
+            return feeds.batch([work, *update], sums)
 
         return self._sliced(rows, 3, build)
 
@@ -234,20 +237,19 @@ class _Feeds:
         if (name, t) not in self._made:
             source = self.sources[name]
             dtype = INT if name == "y" and source.dtype == INT and not source.shape else self.dtype
-            self._made[name, t] = Tensor((self.count(t), *source.shape), dtype, name=name)
+            # A column of weights, for what a gather fills is a matrix with a row, or several, for each sample.
+            shape = source.shape or (() if dtype == INT else (1,))
+            self._made[name, t] = Tensor((self.count(t), *shape), dtype, name=name)
         return self._made[name, t]
 
     def weights(self, t: int, shape: tuple[int, ...]) -> Tensor:
         """One weight for each loss: gathered, or ones."""
         if "w" not in self.sources:
             return Tensor(shape, self.dtype, np.ones(shape, self.dtype), name="ones")
-        weights = self.tensor("w", t)
-        if shape == weights.shape:
-            return weights
         from nbnet.ops import multiply, reshape
 
-        column = reshape(weights, (shape[0], *[1] * (len(shape) - 1)))
-        return multiply(column, np.ones(shape, self.dtype))
+        weights = reshape(self.tensor("w", t), (shape[0], *[1] * (len(shape) - 1)))
+        return weights if weights.shape == shape else multiply(weights, np.ones(shape, self.dtype))
 
     def gathers(self, t: int) -> list[Call]:
         made = [(name, tensor) for (name, s), tensor in self._made.items() if s == t]

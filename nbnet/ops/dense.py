@@ -13,7 +13,7 @@ from nbnet.core.op import BYTE, Op, Spec, register
 from nbnet.core.philox import fill_mask
 from nbnet.core.tape import apply, tensors
 from nbnet.ops.dropout import keep_scale
-from nbnet.ops.elementwise import Elementwise
+from nbnet.ops.elementwise import Elementwise, product
 
 
 @kernel
@@ -157,7 +157,7 @@ def _fused_forward(activation: Elementwise | None, parameters: int, dropout: boo
                             s[i, j] = f(v, a)
                     if f is not None:
                         v = f(v, a)
-                    y[i, j] = v * (scale * real(mask[i, j]))
+                    y[i, j] = product(v, scale * real(mask[i, j]))
         else:
             for i in range(rows):
                 for j in range(columns):
@@ -193,9 +193,9 @@ def _fused_backward(activation: Elementwise | None, parameters: int, dropout: bo
             for j in range(columns):
                 d = dz[i, j]
                 if dropout:
-                    d = d * (scale * real(mask[i, j]))
+                    d = product(d, scale * real(mask[i, j]))
                 if df is not None:
-                    d = d * df(s[i, j], a)
+                    d = product(d, df(s[i, j], a))
                 dz[i, j] = d
         if present(ins, 7):
             if not accumulates(ins, 7):

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from math import prod
+from numbers import Real
 from typing import Any
 
 import numpy as np
@@ -162,13 +163,9 @@ def complete_noise_shape(noise_shape: Sequence[int | None], shape: Sequence[int]
 
 def check_rate(rate: Any) -> float:
     """A dropout rate as a float in [0, 1]; anything else is a ValueError."""
-    try:
-        value = float(rate)
-    except (TypeError, ValueError):
-        value = float("nan")
-    if isinstance(rate, bool) or not 0 <= value <= 1:
-        raise ValueError(f"rate: the probability to drop a unit lies in [0, 1], got {rate!r}")
-    return value
+    if isinstance(rate, Real) and not isinstance(rate, bool) and 0 <= float(rate) <= 1:
+        return float(rate)
+    raise ValueError(f"rate: the probability to drop a unit lies in [0, 1], got {rate!r}")
 
 
 def dropout(x: Any, rate: Any, noise_shape: Sequence[int | None] | None = None, *, key: int | None = None) -> Tensor:

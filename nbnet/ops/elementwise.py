@@ -6,7 +6,9 @@ from dataclasses import dataclass
 from typing import Any
 
 from nbnet.core.abi import Function, Kernel, accumulates, in_place, vec
-from nbnet.core.op import Op, register
+from nbnet.core.graph import Tensor
+from nbnet.core.jit import precise
+from nbnet.core.op import Op, Spec, register
 
 
 @dataclass(frozen=True, eq=False)
@@ -30,6 +32,12 @@ class Elementwise:
         return self.op.name
 
 
+@precise
+def product(a: Any, b: Any) -> Any:
+    """``a * b``, never regrouped with factors inside a or b: fused kernels and single ones agree to the last bit."""
+    return a * b
+
+
 #: Element-wise ops by name of op.
 fusible: dict[str, Elementwise] = {}
 
@@ -50,11 +58,14 @@ def elementwise(
     """
     inputs = ("x",) if parameter is None else ("x", parameter)
     has_parameter = parameter is not None
-
     at_y = len(inputs)
 
-    # In place, one view is read and written: the compiler cannot know that two views of one memory are safe to
-    # vectorise.
+    def infer(x: Tensor, *parameters: Tensor) -> tuple[Spec, ...]:
+        if any(p.size != 1 or p.dtype != x.dtype for p in parameters):
+            raise ValueError(f"{name}: wants one {parameter} of {x.dtype}, got {parameters[0]!r}")
+        return (Spec(x.shape),)
+
+    # In place, one view is read and written: a loop over two views of one memory would not be vectorised.
     def forward(mem: Any, ins: Any, step: Any) -> None:
         x, y = vec(mem, ins, 0), vec(mem, ins, at_y)
         a = 0.0
@@ -74,13 +85,13 @@ def elementwise(
             a = vec(mem, ins, 3)[0]
         if accumulates(ins, 2):
             for i in range(dx.size):
-                dx[i] += dy[i] * df(s[i], a)
+                dx[i] += product(dy[i], df(s[i], a))
         elif in_place(ins, 1, 2):
             for i in range(dx.size):
-                dx[i] *= df(s[i], a)
+                dx[i] = product(dx[i], df(s[i], a))
         else:
             for i in range(dx.size):
-                dx[i] = dy[i] * df(s[i], a)
+                dx[i] = product(dy[i], df(s[i], a))
 
     op = Op(
         name,
@@ -88,7 +99,16 @@ def elementwise(
         inputs,
         backward=Kernel(backward, f"{name}_backward"),
         gradient=(keeps, "dy", "dx", *inputs[1:]),
+        reuse={"y": "x", "dx": "dy"},
+        infer=infer,
     )
     made = Elementwise(register(op), f, df, keeps, sign_only)
     fusible[name] = made
     return made
+
+
+def from_zero(value: Any, name: str) -> Any:
+    """A parameter of an op: a number from 0, or a tensor, which is taken as it is."""
+    if not isinstance(value, Tensor) and not value >= 0:
+        raise ValueError(f"{name}: wants a number from 0, got {value!r}")
+    return value

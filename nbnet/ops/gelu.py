@@ -7,13 +7,13 @@ from typing import Any
 
 from nbnet.core.abi import device
 from nbnet.core.graph import Tensor
-from nbnet.core.math import erf, exp, tanh
+from nbnet.core.math import erf, exp, sigmoid
 from nbnet.core.tape import apply, tensor
 from nbnet.ops.elementwise import elementwise
 
 SQRT_HALF = math.sqrt(0.5)
 DENSITY = 1.0 / math.sqrt(2.0 * math.pi)
-SCALE, CUBIC = math.sqrt(2.0 / math.pi), 0.044715
+SCALE, CUBIC = 2.0 * math.sqrt(2.0 / math.pi), 0.044715
 
 
 @device
@@ -26,17 +26,20 @@ def _df(x: Any, a: Any) -> Any:
     return 0.5 * (1.0 + erf(x * SQRT_HALF)) + x * (DENSITY * exp(-0.5 * x * x))
 
 
+# (1 + tanh u) / 2 is sigmoid(2 u), which keeps its relative accuracy where x is negative.
+
+
 @device
 def _f_tanh(x: Any, a: Any) -> Any:
-    return 0.5 * x * (1.0 + tanh(SCALE * x * (1.0 + CUBIC * x * x)))
+    return x * sigmoid(SCALE * x * (1.0 + CUBIC * x * x))
 
 
 @device
 def _df_tanh(x: Any, a: Any) -> Any:
-    # Beyond 10 the tanh is 1 to the last bit; the cut keeps powers of x finite.
-    z = -10.0 if x < -10.0 else (10.0 if x > 10.0 else x)
-    t = tanh(SCALE * z * (1.0 + CUBIC * z * z))
-    return 0.5 * (1.0 + t) * (1.0 + z * (1.0 - t) * (SCALE * (1.0 + 3.0 * CUBIC * z * z)))
+    # Beyond 15 the sigmoid is 0 or 1 to the last bit; the cut keeps powers of x finite.
+    z = -15.0 if x < -15.0 else (15.0 if x > 15.0 else x)
+    s = sigmoid(SCALE * z * (1.0 + CUBIC * z * z))
+    return s * (1.0 + z * (1.0 - s) * (SCALE * (1.0 + 3.0 * CUBIC * z * z)))
 
 
 GELU = elementwise("gelu", _f, _df)

@@ -105,13 +105,22 @@ LOG_SOFTMAX = register(
 )
 
 
-def softmax(x: Any) -> Tensor:
+def last_axis(x: Tensor, axis: int) -> Tensor:
+    """The tensor itself, if ``axis`` is its last one: rows are what kernels work on."""
+    if axis not in (-1, x.ndim - 1) or not x.shape:
+        raise ValueError(f"axis: only the last axis of a tensor is offered, got axis {axis} of shape {x.shape}")
+    return x
+
+
+def softmax(x: Any, axis: int = -1) -> Tensor:
     """``exp(x) / sum(exp(x))`` over the last axis.
 
     Parameters
     ----------
     x
         (..., classes)
+    axis
+        The last one.
 
     Examples
     --------
@@ -119,16 +128,18 @@ def softmax(x: Any) -> Tensor:
     >>> nb.ops.softmax([[1e4, 1e4]]).numpy()
     array([[0.5, 0.5]], dtype=float32)
     """
-    return apply(SOFTMAX, tensor(x))  # type: ignore[no-any-return]
+    return apply(SOFTMAX, last_axis(tensor(x), axis))  # type: ignore[no-any-return]
 
 
-def log_softmax(x: Any) -> Tensor:
+def log_softmax(x: Any, axis: int = -1) -> Tensor:
     """``x - log(sum(exp(x)))`` over the last axis.
 
     Parameters
     ----------
     x
         (..., classes)
+    axis
+        The last one.
 
     Examples
     --------
@@ -136,4 +147,4 @@ def log_softmax(x: Any) -> Tensor:
     >>> nb.ops.log_softmax([[0.0, 0.0]]).numpy().round(4)
     array([[-0.6931, -0.6931]], dtype=float32)
     """
-    return apply(LOG_SOFTMAX, tensor(x))  # type: ignore[no-any-return]
+    return apply(LOG_SOFTMAX, last_axis(tensor(x), axis))  # type: ignore[no-any-return]

@@ -1,13 +1,15 @@
-"""``y[j, i] = x[i, j]``."""
+"""``y[j, i] = x[i, j]``; for more axes than two see ``permute.py``."""
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import Any
 
 from nbnet.core.abi import accumulates, device, kernel, mat
 from nbnet.core.graph import Tensor
 from nbnet.core.op import Op, Spec, register
 from nbnet.core.tape import apply, tensor
+from nbnet.ops.permute import permute
 
 #: Side of the squares that are turned one by one: two of them fit in the innermost cache.
 TILE = 16
@@ -52,18 +54,20 @@ TRANSPOSE = register(
 )
 
 
-def transpose(x: Any) -> Tensor:
-    """The transpose of a matrix.
+def transpose(x: Any, axes: Sequence[int] | None = None) -> Tensor:
+    """The axes of a tensor in another order.
 
     Parameters
     ----------
     x
-        (n, m)
+        Tensor or array of at most 6 axes.
+    axes
+        For each axis of the result, which axis of x it is; None for the reverse order.
 
     Raises
     ------
     ValueError
-        If x is no matrix.
+        If axes do not name each axis once.
 
     Examples
     --------
@@ -72,4 +76,7 @@ def transpose(x: Any) -> Tensor:
     array([[1.],
            [2.]], dtype=float32)
     """
-    return apply(TRANSPOSE, tensor(x))  # type: ignore[no-any-return]
+    x = tensor(x)
+    if x.ndim == 2 and (axes is None or tuple(axes) == (1, 0)):
+        return apply(TRANSPOSE, x)  # type: ignore[no-any-return]
+    return permute(x, range(x.ndim)[::-1] if axes is None else axes) if x.shape else x

@@ -2,17 +2,44 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from typing import Any
 
+from nbnet.optimizers import schedules
+from nbnet.optimizers.adadelta import Adadelta
+from nbnet.optimizers.adagrad import Adagrad
 from nbnet.optimizers.adam import Adam
+from nbnet.optimizers.adamax import Adamax
+from nbnet.optimizers.adamw import AdamW
+from nbnet.optimizers.ftrl import Ftrl
+from nbnet.optimizers.lion import Lion
+from nbnet.optimizers.nadam import Nadam
 from nbnet.optimizers.optimizer import Optimizer
 from nbnet.optimizers.rmsprop import RMSprop
 from nbnet.optimizers.sgd import SGD
 from nbnet.registry import lookup
 
-__all__ = ["SGD", "Adam", "Optimizer", "RMSprop", "get"]
+__all__ = [
+    "SGD",
+    "Adadelta",
+    "Adagrad",
+    "Adam",
+    "AdamW",
+    "Adamax",
+    "Ftrl",
+    "Lion",
+    "Nadam",
+    "Optimizer",
+    "RMSprop",
+    "deserialize",
+    "get",
+    "schedules",
+    "serialize",
+]
 
-_known: dict[str, type[Optimizer]] = {"sgd": SGD, "adam": Adam, "rmsprop": RMSprop}
+_known: dict[str, type[Optimizer]] = {
+    cls.__name__.lower(): cls for cls in (Adadelta, Adagrad, Adam, Adamax, AdamW, Ftrl, Lion, Nadam, RMSprop, SGD)
+}
 
 
 def get(identifier: Any) -> Optimizer:
@@ -25,3 +52,38 @@ def get(identifier: Any) -> Optimizer:
     Adam(learning_rate=0.001, beta_1=0.9, beta_2=0.999, epsilon=1e-07, amsgrad=False)
     """
     return lookup(identifier, _known, Optimizer, "optimizer")
+
+
+def serialize(optimizer: Optimizer) -> dict[str, Any]:
+    """What :func:`deserialize` makes the optimizer from, without its state.
+
+    Examples
+    --------
+    >>> import nbnet as nb
+    >>> nb.optimizers.serialize(nb.optimizers.SGD(0.1))["config"]["learning_rate"]
+    0.1
+    """
+    return {"class_name": type(optimizer).__name__, "config": optimizer.get_config()}
+
+
+def deserialize(config: Mapping[str, Any], custom_objects: Mapping[str, Any] | None = None) -> Optimizer:
+    """The optimizer that :func:`serialize` described.
+
+    Parameters
+    ----------
+    custom_objects
+        Optimizers and schedules of your own, by name.
+
+    Examples
+    --------
+    >>> import nbnet as nb
+    >>> nb.optimizers.deserialize({"class_name": "Lion", "config": {"learning_rate": 0.01}})
+    Lion(learning_rate=0.01, beta_1=0.9, beta_2=0.99)
+    """
+    known = {**_known, **(custom_objects or {})}
+    rate = config.get("config", {}).get("learning_rate")
+    if isinstance(rate, Mapping):
+        own = {**config["config"], "learning_rate": schedules.deserialize(rate, custom_objects)}
+        config = {**config, "config": own}
+    made: Optimizer = lookup(config, known, Optimizer, "optimizer")
+    return made

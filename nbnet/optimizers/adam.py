@@ -3,41 +3,53 @@
 
 from __future__ import annotations
 
-from typing import Any, ClassVar
+from typing import Any, ClassVar, Unpack
 
 import numpy as np
 
-from nbnet.core.abi import attribute, doublevec, kernel, mat, present, vec
-from nbnet.optimizers.optimizer import BLOCK, Optimizer, sum_slices
+from nbnet.core.abi import device
+from nbnet.core.jit import Kernel
+from nbnet.optimizers.hyper import Flag, Hyper
+from nbnet.optimizers.optimizer import Optimizer
+from nbnet.optimizers.rows import update_rule
+from nbnet.optimizers.settings import Common
+from nbnet.ranges import DECAY
 
 
-@kernel
-def adam(mem: Any, ins: Any, step: Any) -> None:
-    p, g, c = vec(mem, ins, 0), mat(mem, ins, 1), doublevec(mem, ins, 2)
-    m, v, top = vec(mem, ins, 3), vec(mem, ins, 4), vec(mem, ins, 5)
-    real = p.dtype.type
+@device
+def _prepare(learning_rate: Any, h: Any, step: Any) -> Any:
     t = np.float64(step + 1)
-    alpha = real(c[0] * np.sqrt(1.0 - c[2] ** t) / (1.0 - c[1] ** t))
-    d1, d2, epsilon = real(1.0 - c[1]), real(1.0 - c[2]), real(c[3])
-    for low in range(attribute(ins, 0), attribute(ins, 1), BLOCK):
-        high = min(low + BLOCK, attribute(ins, 1))
-        pb, gb, mb, vb = p[low:high], sum_slices(g, low, high), m[low:high], v[low:high]
-        if present(ins, 5):
-            tb = top[low:high]
-            for i in range(gb.size):
-                mi = mb[i] + (gb[i] - mb[i]) * d1
-                vi = vb[i] + (gb[i] * gb[i] - vb[i]) * d2
-                mb[i] = mi
-                vb[i] = vi
-                tb[i] = max(tb[i], vi)
-                pb[i] -= alpha * mi / (np.sqrt(tb[i]) + epsilon)
-        else:
-            for i in range(gb.size):
-                mi = mb[i] + (gb[i] - mb[i]) * d1
-                vi = vb[i] + (gb[i] * gb[i] - vb[i]) * d2
-                mb[i] = mi
-                vb[i] = vi
-                pb[i] -= alpha * mi / (np.sqrt(vi) + epsilon)
+    return learning_rate * np.sqrt(1.0 - h[1] ** t) / (1.0 - h[0] ** t), 1.0 - h[0], 1.0 - h[1], h[2]
+
+
+@device
+def _plain(p: Any, g: Any, m: Any, v: Any, c: Any, k: Any) -> None:
+    real = p.dtype.type
+    alpha, d1, d2, epsilon = real(k[0]), real(k[1]), real(k[2]), real(k[3])
+    for i in range(p.size):
+        mi = m[i] + (g[i] - m[i]) * d1
+        vi = v[i] + (g[i] * g[i] - v[i]) * d2
+        m[i] = mi
+        v[i] = vi
+        p[i] -= alpha * mi / (np.sqrt(vi) + epsilon)
+
+
+@device
+def _amsgrad(p: Any, g: Any, m: Any, v: Any, top: Any, k: Any) -> None:
+    real = p.dtype.type
+    alpha, d1, d2, epsilon = real(k[0]), real(k[1]), real(k[2]), real(k[3])
+    for i in range(p.size):
+        mi = m[i] + (g[i] - m[i]) * d1
+        vi = v[i] + (g[i] * g[i] - v[i]) * d2
+        m[i] = mi
+        v[i] = vi
+        vi = top[i] if top[i] > vi else vi
+        top[i] = vi
+        p[i] -= alpha * mi / (np.sqrt(vi) + epsilon)
+
+
+adam = update_rule("adam", _prepare, _plain)
+amsgrad = update_rule("amsgrad", _prepare, _amsgrad)
 
 
 class Adam(Optimizer):
@@ -47,14 +59,16 @@ class Adam(Optimizer):
 
     Parameters
     ----------
-    learning_rate
+    learning_rate : float or LearningRateSchedule
         Size of a step.
-    beta_1, beta_2
+    beta_1, beta_2 : float
         In [0, 1): decay of the first and second moment.
-    epsilon
+    epsilon : float
         Added to the root of the second moment ("epsilon hat" in section 2 of the paper).
-    amsgrad
+    amsgrad : bool
         Whether to divide by the largest second moment so far.
+    **common
+        See :class:`Optimizer`.
 
     Raises
     ------
@@ -75,28 +89,27 @@ class Adam(Optimizer):
     array([0.5], dtype=float32)
     """
 
-    kernel = adam
-    hyper: ClassVar[tuple[str, ...]] = ("learning_rate", "beta_1", "beta_2", "epsilon")
-    fractions: ClassVar[tuple[str, ...]] = ("beta_1", "beta_2")
+    beta_1 = Hyper(DECAY)
+    beta_2 = Hyper(DECAY)
+    epsilon = Hyper()
+    amsgrad = Flag()
+    slots: ClassVar[tuple[str, ...]] = ("momentum", "velocity", "velocity_hat")
 
     def __init__(
         self,
-        learning_rate: float = 0.001,
+        learning_rate: Any = 0.001,
         beta_1: float = 0.9,
         beta_2: float = 0.999,
         epsilon: float = 1e-7,
         amsgrad: bool = False,
+        **common: Unpack[Common],
     ) -> None:
-        super().__init__(
-            learning_rate=learning_rate,
-            beta_1=beta_1,
-            beta_2=beta_2,
-            epsilon=epsilon,
-        )
-        self.amsgrad = bool(amsgrad)
+        own = {"beta_1": beta_1, "beta_2": beta_2, "epsilon": epsilon, "amsgrad": amsgrad}
+        super().__init__(learning_rate, own, **common)
+
+    @property
+    def kernel(self) -> Kernel:  # type: ignore[override]
+        return amsgrad if self.amsgrad else adam
 
     def used_slots(self) -> tuple[str, ...]:
-        return ("momentum", "velocity", "velocity_max") if self.amsgrad else ("momentum", "velocity")
-
-    def get_config(self) -> dict[str, Any]:
-        return super().get_config() | {"amsgrad": self.amsgrad}
+        return self.slots if self.amsgrad else self.slots[:2]

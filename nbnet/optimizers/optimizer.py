@@ -1,161 +1,366 @@
-"""What every optimizer is: one flat loop over the parameters of a model."""
+"""What every optimizer is: phases of flat rows over the parameters of a model."""
 
 from __future__ import annotations
 
-from abc import ABC
-from collections.abc import Iterable, Sequence
-from numbers import Real
-from typing import Any, ClassVar
+import re
+from collections.abc import Iterable, Mapping, Sequence
+from typing import Any, ClassVar, Unpack
 
 import numpy as np
 from numpy.typing import NDArray
 
-from nbnet.core.abi import device
-from nbnet.core.arena import aligned
 from nbnet.core.graph import Call, Parameter, Tensor
 from nbnet.core.jit import Kernel
-from nbnet.core.program import run_call
+from nbnet.core.program import Linked, lower
 from nbnet.core.regions import Block
+from nbnet.optimizers import rows
+from nbnet.optimizers.settings import Common, Settings
+from nbnet.optimizers.update import Phases, Update
+from nbnet.ranges import FROM_ZERO
 
-#: Elements that are updated at a time: their gradient, summed over slices, stays in the first-level cache.
-BLOCK = 2048
+Array = NDArray[Any]
+#: State that comes with use_ema and gradient_accumulation_steps.
+AVERAGE, ACCUMULATOR = "average", "gradient_accumulator"
 
 
-@device
-def sum_slices(g: Any, low: Any, high: Any) -> Any:
-    """The gradients of parameters ``low`` to ``high``: those of the other slices are added to the first's, in place.
+class Optimizer(Settings):
+    """Changes parameters by their gradients: what the optimizers below have in common.
 
-    Kernels loop over such views from 0: where the sign of an index is unknown, the loop does not vectorise.
+    Parameters
+    ----------
+    learning_rate : float or nbnet.optimizers.schedules.LearningRateSchedule
+        Size of a step. A number may be assigned at any time.
+    weight_decay : float, optional
+        Before each update, a parameter p loses ``p * weight_decay * learning_rate``.
+    clipnorm : float, optional
+        Largest norm of the gradient of each parameter.
+    clipvalue : float, optional
+        Largest magnitude of each element of a gradient.
+    global_clipnorm : float, optional
+        Largest norm of all gradients together. Of the three kinds of clipping, one may be given.
+    use_ema : bool
+        Whether to keep an exponential moving average of the parameters; :meth:`finalize_variable_values` sets them to
+        it.
+    ema_momentum : float
+        In [0, 1]: share of the average that an update leaves.
+    ema_overwrite_frequency : int, optional
+        Every so many updates, parameters are set to their averages.
+    gradient_accumulation_steps : int, optional
+        Update once in so many steps, with the mean of their gradients. Schedules count steps, everything else updates.
+    name : str, optional
+        By default the class's name in lower case.
+
+    Notes
+    -----
+    In a step the gradients are accumulated, clipped, the weights decayed and updated, then averaged, as in Keras.
+
+    A subclass declares its numbers as :class:`Hyper`, its ``slots`` (up to three; one value a parameter each) and its
+    ``kernel``, which :func:`nbnet.optimizers.rows.update_rule` makes from two functions.
+
+    Examples
+    --------
+    >>> import nbnet as nb
+    >>> from nbnet.optimizers.hyper import Hyper
+    >>> from nbnet.optimizers.rows import update_rule
+    >>> @nb.device
+    ... def prepare(learning_rate, h, step):
+    ...     return learning_rate, h[0]
+    >>> @nb.device
+    ... def update(p, g, a, b, c, k):
+    ...     real = p.dtype.type
+    ...     size, least = real(k[0]), real(k[1])
+    ...     for i in range(p.size):
+    ...         p[i] -= size * g[i] / max(abs(g[i]), least)
+    >>> class SignSGD(nb.optimizers.Optimizer):
+    ...     least = Hyper()
+    ...     kernel = update_rule("sign_sgd", prepare, update)
+    ...
+    ...     def __init__(self, learning_rate=0.01, least=1e-3, **common):
+    ...         super().__init__(learning_rate, {"least": least}, **common)
+    >>> w = nb.Parameter([1.0, 1.0])
+    >>> SignSGD(0.5, clipvalue=3.0).apply([[4.0, -1e-4]], [w])
+    >>> w.numpy()
+    array([0.5 , 1.05], dtype=float32)
     """
-    total = g[0, low:high]
-    for t in range(1, g.shape[0]):
-        part = g[t, low:high]
-        for i in range(total.size):
-            total[i] += part[i]
-    return total
 
-
-class Optimizer(ABC):
-    """Changes parameters by their gradients.
-
-    A subclass names its hyper-parameters and its slots (one value a parameter that it remembers), and its kernel,
-    whose operands are:
-    parameters (1, P), gradients (slices, P), hyper-parameters (float64, in the order of ``hyper``), then the slots (1, P).
-    Attributes 0 and 1 of the row bound the parameters to update; the step number is the count of updates made before.
-    """
-
-    kernel: ClassVar[Kernel]
-    #: Names of hyper-parameters; each is an attribute that may be changed between and during trainings.
-    hyper: ClassVar[tuple[str, ...]] = ("learning_rate",)
-    #: Those of them that are decay rates: they lie in [0, 1).
-    fractions: ClassVar[tuple[str, ...]] = ()
+    kernel: Kernel
     slots: ClassVar[tuple[str, ...]] = ()
 
-    def __init__(self, **hyper: float) -> None:
-        self._cells = np.array([self._checked(name, hyper[name]) for name in self.hyper], np.float64)
-        #: Number of updates made.
-        self.iterations = 0
+    def __init__(self, learning_rate: Any, hyper: Mapping[str, Any], **common: Unpack[Common]) -> None:
         self._block: Block | None = None
+        self._structure: tuple[Any, ...] = ()
         self._state: dict[str, Tensor] = {}
+        self._pending: dict[str, Array] | None = None
+        self._eager: tuple[Block, Linked, Array] | None = None
+        self._excluded: tuple[list[Parameter], re.Pattern[str] | None] = ([], None)
+        super().__init__(learning_rate, hyper, **common)
 
-    def __getattr__(self, name: str) -> float:
-        if name in type(self).hyper:
-            return float(self._cells[type(self).hyper.index(name)])
-        raise AttributeError(f"{type(self).__name__!r} object has no attribute {name!r}")
-
-    def __setattr__(self, name: str, value: Any) -> None:
-        if name in type(self).hyper:
-            self._cells[type(self).hyper.index(name)] = self._checked(name, value)
-        else:
-            super().__setattr__(name, value)
-
-    def _checked(self, name: str, value: Any) -> float:
-        """A hyper-parameter as a float: finite and not negative, below 1 if it is a fraction."""
-        if not isinstance(value, Real):
-            raise TypeError(f"{name}: wants a number, got {value!r}")
-        if not 0 <= value < (1 if name in self.fractions else np.inf):
-            wanted = "number in [0, 1)" if name in self.fractions else "finite number from 0"
-            raise ValueError(f"{name}: wants a {wanted}, got {value!r}")
-        return float(value)
+    # ---- what subclasses say ----
 
     def used_slots(self) -> tuple[str, ...]:
         """The slots that the current settings need."""
         return self.slots
 
+    def initial(self, slot: str) -> float:
+        """What a slot is filled with at the start."""
+        return 0.0
+
+    # ---- parameters and state ----
+
+    def exclude_from_weight_decay(
+        self, var_list: Iterable[Parameter] | None = None, var_names: Iterable[str] | None = None
+    ) -> None:
+        """Let parameters keep their weight; to be called before the optimizer is built.
+
+        Parameters
+        ----------
+        var_list
+            The parameters.
+        var_names
+            Regular expressions; a parameter is excluded if its name ("dense/bias") contains a match.
+
+        Raises
+        ------
+        ValueError
+            If the optimizer is built.
+
+        Examples
+        --------
+        >>> import nbnet as nb
+        >>> w, b = nb.Parameter([1.0], name="dense/kernel"), nb.Parameter([1.0], name="dense/bias")
+        >>> optimizer = nb.optimizers.SGD(0.1, weight_decay=1.0)
+        >>> optimizer.exclude_from_weight_decay(var_names=["bias"])
+        >>> optimizer.apply([[0.0], [0.0]], [w, b])
+        >>> w.item(), b.item()
+        (0.9, 1.0)
+        """
+        if self._block is not None:
+            raise ValueError("exclude_from_weight_decay: call it before the optimizer is built")
+        pattern = "|".join(f"(?:{name})" for name in var_names or [])
+        self._excluded = list(var_list or []), re.compile(pattern) if pattern else None
+
+    def restructure(self) -> None:
+        if self._block is not None and self._structure != self._describe():
+            self._occupy(Block(self._block.parameters))
+
+    def _describe(self) -> tuple[Any, ...]:
+        """Differs if the rows differ."""
+        return self.kernel, self.used_slots(), dict(self.extras), self._schedules
+
     def build(self, parameters: Sequence[Parameter]) -> Block:
-        """Bring the parameters into one block of memory and make room for the slots; returns the block."""
+        """Bring the parameters into one block of memory and make room for the state; returns the block.
+
+        Raises
+        ------
+        ValueError
+            If the optimizer has trained other parameters, or :meth:`set_state` was given what does not fit these.
+        """
         if self._block is not None and self._block.holds(parameters):
             return self._block
         if self._block is not None and [id(p) for p in self._block.parameters] != [id(p) for p in parameters]:
             raise ValueError(
                 f"{type(self).__name__}: this optimizer has trained other parameters; make a new one for this model"
             )
-        self._block = Block(parameters)
-        return self._block
+        return self._occupy(Block(parameters))
+
+    def _occupy(self, block: Block) -> Block:
+        self._block, self._structure = block, self._describe()
+        for name in self._remembered():
+            if name not in self._state:
+                self._state[name] = block.like(1, name)
+                self._state[name].numpy()[...] = self.initial(name)
+        pending, self._pending = self._pending, None
+        if pending is not None:
+            self._assign(pending)
+        return block
+
+    def _remembered(self) -> list[str]:
+        names = [*self.used_slots(), *([AVERAGE] if self.use_ema else [])]
+        return names if self.gradient_accumulation_steps is None else [*names, ACCUMULATOR]
 
     @property
-    def state(self) -> dict[str, NDArray[Any]]:
-        """The slots: one vector each over all parameters, in the order of the block."""
-        return {name: t.numpy()[0] for name, t in self._state.items()}
+    def state(self) -> dict[str, Array]:
+        """What the optimizer remembers: vectors over all parameters, in the order of the block; empty before it is
+        built."""
+        return {} if self._block is None else {name: self._state[name].numpy()[0] for name in self._remembered()}
 
-    def update(self, gradients: Tensor, low: int, high: int) -> Call:
-        """The call that updates parameters ``low`` to ``high`` of the block.
+    def get_state(self) -> dict[str, Array]:
+        """Copies of :attr:`state`, and the number of iterations and the learning rate, as arrays: what is to be saved.
 
-        gradients: (slices, P)
+        Examples
+        --------
+        >>> import nbnet as nb
+        >>> optimizer = nb.optimizers.SGD(0.1, momentum=0.5)
+        >>> optimizer.apply([[1.0]], [nb.Parameter([0.0])])
+        >>> sorted(optimizer.get_state())
+        ['iterations', 'learning_rate', 'momentum']
         """
-        assert self._block is not None
-        for name in self.used_slots():
-            self._state.setdefault(name, self._block.like(1, name))
-        cells = Tensor((self._cells.size,), np.float64, self._cells, name=type(self).__name__.lower())
-        operands = (self._block.flat, gradients, cells, *(self._state[name] for name in self.used_slots()))
-        written = (0, *range(3, len(operands)))
-        accumulate = sum(1 << k for k in written)
-        return Call(self.kernel, operands, written, accumulate, 0, (low, high), "update", self._block.dtype)
+        kept = self.state if self._pending is None else self._pending
+        found = {name: array.copy() for name, array in kept.items()}
+        found["iterations"] = np.array(self.iterations, np.int64)
+        if self._schedule is None:
+            found["learning_rate"] = self.cells[rows.LEARNING_RATE].reshape(()).copy()
+        return found
 
-    def apply(self, gradients: Iterable[Any], parameters: Sequence[Parameter]) -> None:
-        """Make one update from gradients that a tape gave.
+    def set_state(self, state: Mapping[str, Any]) -> None:
+        """Go on from where :meth:`get_state` was called; before the optimizer is built, too.
+
+        Raises
+        ------
+        ValueError
+            If names or sizes differ; then nothing is changed. Sizes are not known before the optimizer is built.
+        """
+        given = {name: np.asarray(value) for name, value in state.items()}
+        iterations = given.pop("iterations", np.array(0))
+        rate = FROM_ZERO.check(given.pop("learning_rate", np.array(self.cells[rows.LEARNING_RATE])), "learning_rate")
+        if iterations.shape != () or iterations.dtype.kind not in "iu" or iterations < 0:
+            raise ValueError(f"state: iterations wants an integer from 0, got {iterations!r}")
+        if self._block is None:
+            self._pending = {name: value.copy() for name, value in given.items()}
+        else:
+            self._assign(given)
+        self.iterations = int(iterations)
+        if self._schedule is None:
+            self.cells[rows.LEARNING_RATE] = rate
+
+    def _assign(self, given: Mapping[str, Array]) -> None:
+        own = self.state
+        if not given:
+            given = {name: np.full_like(array, self.initial(name)) for name, array in own.items()}
+        if given.keys() != own.keys():
+            raise ValueError(f"state: wants {sorted(own)}, got {sorted(given)}")
+        for name, array in given.items():
+            if array.shape != own[name].shape:
+                raise ValueError(f"state: {name} has shape {own[name].shape}, got {array.shape}")
+        for name, array in given.items():
+            own[name][...] = array
+
+    def swap_averages(self) -> None:
+        """Exchange parameters and their moving averages; twice is as if never."""
+        if not self.use_ema:
+            raise ValueError(f"{self.name}: keeps no averages; make it with use_ema=True")
+        flat, average = self.build(self._built().parameters).flat.numpy()[0], self.state[AVERAGE]
+        flat[...], average[...] = average.copy(), flat.copy()
+
+    def finalize_variable_values(self, var_list: Any = None) -> None:
+        """Set the parameters to their moving averages, if any are kept and an update was made: the end of a training.
+
+        Parameters
+        ----------
+        var_list
+            Ignored: all parameters are set.
+        """
+        if self.use_ema and self._block is not None and self.iterations > 0:
+            self.build(self._block.parameters).flat.numpy()[0] = self.state[AVERAGE]
+
+    # ---- rows ----
+
+    def look_ahead(self, step: int, steps: int) -> int:
+        """To be called before ``steps`` steps from number ``step`` on are run; returns how many of them may be.
+
+        A schedule written in Python is evaluated here, for so many steps.
+        """
+        return steps if self._schedule is None else self._schedule.look_ahead(self._source, step, steps)
+
+    def prelude(self) -> list[Call]:
+        """Calls that one slice makes at the start of each step."""
+        if self._schedule is None:
+            return []
+        source = Tensor(self._source.shape, np.float64, self._source, name="schedule")
+        operands = (source, self.cells_tensor())
+        return [rows.in_place(self._schedule.kernel(), operands, (1,), (), self._built().dtype)]
+
+    def phases(self, gradients: Tensor, slices: int) -> Phases:
+        """The calls that turn gradients into an update, by phase and slice; slices meet between phases.
+
+        Parameters
+        ----------
+        gradients
+            (slices, P), of the block; they are overwritten.
+        """
+        block = self._built()
+        return Update(
+            block=block,
+            cells=self.cells_tensor(),
+            kernel=self.kernel,
+            slots=[self._state[name] for name in self.used_slots()],
+            decays=[self._decays(parameter) for parameter in block.parameters],
+            clip=self.extras.get(rows.CLIP),
+            every=self.gradient_accumulation_steps or 1,
+            accumulator=self._state.get(ACCUMULATOR),
+            average=self._state[AVERAGE] if self.use_ema else None,
+            overwrite=self.ema_overwrite_frequency or 0,
+        ).phases(gradients, slices)
+
+    def _decays(self, parameter: Parameter) -> bool:
+        excluded, pattern = self._excluded
+        return (
+            self.weight_decay is not None
+            and not any(p is parameter for p in excluded)
+            and not (pattern and pattern.search(parameter.name))
+        )
+
+    def _built(self) -> Block:
+        if self._block is None:
+            raise ValueError(f"{self.name}: is not built; call build(parameters) first")
+        return self._block
+
+    # ---- one update, now ----
+
+    def apply(self, gradients: Iterable[Any], parameters: Sequence[Parameter] | None = None) -> None:
+        """Make one step from gradients that a tape gave.
 
         Parameters
         ----------
         gradients
             One tensor, array or None (no change by its gradient) for each parameter.
         parameters
-            Always the same, in the same order.
+            Always the same, in the same order; may be left out once the optimizer is built.
 
         Raises
         ------
         ValueError
             If numbers or shapes do not match, or a gradient is not finite; then nothing is changed.
         """
-        parameters, given = list(parameters), list(gradients)
-        if len(given) != len(parameters):
-            raise ValueError(f"gradients: got {len(given)} for {len(parameters)} parameters")
-        block = self.build(parameters)
-        flat = aligned(block.size, block.dtype)
-        for gradient, parameter, start in zip(given, parameters, block.starts, strict=True):
-            if gradient is None:
-                continue
-            array = np.asarray(gradient)
-            if array.shape != parameter.shape:
-                raise ValueError(
-                    f"gradients: {parameter.name or 'a parameter'} has shape {parameter.shape}, "
-                    f"its gradient {array.shape}"
-                )
-            if array.dtype.kind not in "fiub" or not np.isfinite(array).all():
-                raise ValueError(f"gradients: that of {parameter.name or 'a parameter'} must be finite numbers")
-            flat[start : start + parameter.size] = array.ravel()
-        run_call(self.update(Tensor((1, block.size), block.dtype, flat.reshape(1, -1)), 0, block.size), self.iterations)
+        given = list(gradients)
+        known = self._built().parameters if parameters is None else list(parameters)
+        if len(given) != len(known):
+            raise ValueError(f"gradients: got {len(given)} for {len(known)} parameters")
+        arrays = [_gradient(g, p) for g, p in zip(given, known, strict=True)]
+        if all(array is None for array in arrays):
+            raise ValueError("gradients: there is none for any parameter")
+        block = self.build(known)
+        linked, flat = self._program(block)
+        flat[...] = 0
+        for array, start in zip(arrays, block.starts, strict=True):
+            if array is not None:
+                flat[start : start + array.size] = array.reshape(-1)
+        self.look_ahead(self.iterations, 1)
+        linked.run(1, self.iterations)
         self.iterations += 1
 
-    def apply_gradients(self, pairs: Iterable[tuple[Any, Parameter]]) -> None:
-        """Like :meth:`apply`, from pairs (gradient, parameter)."""
-        given = list(pairs)
+    def apply_gradients(self, grads_and_vars: Iterable[tuple[Any, Parameter]]) -> int:
+        """Like :meth:`apply`, from pairs (gradient, parameter); returns the number of iterations."""
+        given = list(grads_and_vars)
         self.apply([gradient for gradient, _ in given], [parameter for _, parameter in given])
+        return self.iterations
 
-    def get_config(self) -> dict[str, Any]:
-        """What the constructor was given."""
-        return {name: getattr(self, name) for name in self.hyper}
+    def _program(self, block: Block) -> tuple[Linked, Array]:
+        """The phases as a program of one slice, and where it reads the gradients."""
+        if self._eager is None or self._eager[0] is not block:
+            gradients = block.like(1, "gradients")
+            program = lower([[self.prelude()], *self.phases(gradients, 1)], [0], block.dtype)
+            self._eager = block, Linked(program), gradients.numpy()[0]
+        return self._eager[1:]
 
-    def __repr__(self) -> str:
-        return f"{type(self).__name__}({', '.join(f'{k}={v!r}' for k, v in self.get_config().items())})"
 
+def _gradient(gradient: Any, parameter: Parameter) -> Array | None:
+    """A gradient as an array, checked."""
+    if gradient is None:
+        return None
+    array, name = np.asarray(gradient), parameter.name or "a parameter"
+    if array.shape != parameter.shape:
+        raise ValueError(f"gradients: {name} has shape {parameter.shape}, its gradient {array.shape}")
+    if array.dtype.kind not in "fiub" or not np.isfinite(array).all():
+        raise ValueError(f"gradients: that of {name} must be finite numbers")
+    return array

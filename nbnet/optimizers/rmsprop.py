@@ -2,50 +2,55 @@
 
 from __future__ import annotations
 
-from typing import Any, ClassVar
+from typing import Any, ClassVar, Unpack
 
 import numpy as np
 
-from nbnet.core.abi import attribute, doublevec, kernel, mat, vec
-from nbnet.optimizers.optimizer import BLOCK, Optimizer, sum_slices
+from nbnet.core.abi import device
+from nbnet.core.jit import Kernel
+from nbnet.optimizers.hyper import Flag, Hyper
+from nbnet.optimizers.optimizer import Optimizer
+from nbnet.optimizers.rows import update_rule
+from nbnet.optimizers.settings import Common
+from nbnet.ranges import DECAY, FRACTION
 
 
-@kernel
-def rmsprop(mem: Any, ins: Any, step: Any) -> None:
-    p, g, c, v = vec(mem, ins, 0), mat(mem, ins, 1), doublevec(mem, ins, 2), vec(mem, ins, 3)
+@device
+def _prepare(learning_rate: Any, h: Any, step: Any) -> Any:
+    return learning_rate, 1.0 - h[0], h[1], h[2], h[3]
+
+
+@device
+def _plain(p: Any, g: Any, v: Any, b: Any, c: Any, k: Any) -> None:
     real = p.dtype.type
-    lr, d, epsilon = real(c[0]), real(1.0 - c[1]), real(c[3])
-    for low in range(attribute(ins, 0), attribute(ins, 1), BLOCK):
-        high = min(low + BLOCK, attribute(ins, 1))
-        pb, gb, vb = p[low:high], sum_slices(g, low, high), v[low:high]
-        for i in range(gb.size):
-            vi = vb[i] + (gb[i] * gb[i] - vb[i]) * d
-            vb[i] = vi
-            pb[i] -= lr * gb[i] / np.sqrt(vi + epsilon)
+    lr, d, epsilon = real(k[0]), real(k[1]), real(k[3])
+    for i in range(p.size):
+        vi = v[i] + (g[i] * g[i] - v[i]) * d
+        v[i] = vi
+        p[i] -= lr * g[i] / np.sqrt(vi + epsilon)
 
 
-@kernel
-def rmsprop_full(mem: Any, ins: Any, step: Any) -> None:
+@device
+def _full(p: Any, g: Any, v: Any, m: Any, average: Any, k: Any) -> None:
     """With momentum (which may be 0) and an average gradient (which may be unused)."""
-    p, g, c = vec(mem, ins, 0), mat(mem, ins, 1), doublevec(mem, ins, 2)
-    v, m, average = vec(mem, ins, 3), vec(mem, ins, 4), vec(mem, ins, 5)
     real = p.dtype.type
-    lr, d, momentum, epsilon, centered = real(c[0]), real(1.0 - c[1]), real(c[2]), real(c[3]), real(c[4])
-    for low in range(attribute(ins, 0), attribute(ins, 1), BLOCK):
-        high = min(low + BLOCK, attribute(ins, 1))
-        pb, gb, vb = p[low:high], sum_slices(g, low, high), v[low:high]
-        mb, ab = m[low:high], average[low:high]
-        for i in range(gb.size):
-            gi = gb[i]
-            vi = vb[i] + (gi * gi - vb[i]) * d
-            ai = ab[i] + (gi - ab[i]) * d
-            vb[i] = vi
-            ab[i] = ai
-            # A variance; where rounding makes it negative, the root would be NaN.
-            spread = max(vi - centered * ai * ai, 0.0)
-            mi = momentum * mb[i] + lr * gi / np.sqrt(spread + epsilon)
-            mb[i] = mi
-            pb[i] -= mi
+    lr, d, momentum, epsilon, centered = real(k[0]), real(k[1]), real(k[2]), real(k[3]), real(k[4])
+    for i in range(p.size):
+        gi = g[i]
+        vi = v[i] + (gi * gi - v[i]) * d
+        ai = average[i] + (gi - average[i]) * d
+        v[i] = vi
+        average[i] = ai
+        # A variance; where rounding makes it negative, the root would be NaN.
+        spread = vi - centered * ai * ai
+        spread = 0.0 if spread < 0.0 else spread
+        mi = momentum * m[i] + lr * gi / np.sqrt(spread + epsilon)
+        m[i] = mi
+        p[i] -= mi
+
+
+rmsprop = update_rule("rmsprop", _prepare, _plain)
+rmsprop_full = update_rule("rmsprop_full", _prepare, _full)
 
 
 class RMSprop(Optimizer):
@@ -53,16 +58,18 @@ class RMSprop(Optimizer):
 
     Parameters
     ----------
-    learning_rate
+    learning_rate : float or LearningRateSchedule
         Size of a step.
-    rho
+    rho : float
         In [0, 1): decay of the average.
-    momentum
-        In [0, 1): share of the last step that is kept.
-    epsilon
+    momentum : float
+        In [0, 1]: share of the last step that is kept.
+    epsilon : float
         Added under the root.
-    centered
+    centered : bool
         Whether to divide by an estimate of the variance, not of the second moment.
+    **common
+        See :class:`Optimizer`.
 
     Raises
     ------
@@ -82,34 +89,30 @@ class RMSprop(Optimizer):
     array([0.6838], dtype=float32)
     """
 
-    hyper: ClassVar[tuple[str, ...]] = ("learning_rate", "rho", "momentum", "epsilon", "centered")
-    fractions: ClassVar[tuple[str, ...]] = ("rho", "momentum")
+    rho = Hyper(DECAY)
+    momentum = Hyper(FRACTION)
+    epsilon = Hyper()
+    centered = Flag()
+    slots: ClassVar[tuple[str, ...]] = ("velocity", "momentum", "average_gradient")
 
     def __init__(
         self,
-        learning_rate: float = 0.001,
+        learning_rate: Any = 0.001,
         rho: float = 0.9,
         momentum: float = 0.0,
         epsilon: float = 1e-7,
         centered: bool = False,
+        **common: Unpack[Common],
     ) -> None:
-        super().__init__(
-            learning_rate=learning_rate,
-            rho=rho,
-            momentum=momentum,
-            epsilon=epsilon,
-            centered=bool(centered),
-        )
+        own = {"rho": rho, "momentum": momentum, "epsilon": epsilon, "centered": centered}
+        super().__init__(learning_rate, own, **common)
 
     def _is_full(self) -> bool:
-        return self.momentum > 0 or self.centered > 0
+        return self.momentum > 0 or self.centered
 
     @property
-    def kernel(self) -> Any:  # type: ignore[override]
+    def kernel(self) -> Kernel:  # type: ignore[override]
         return rmsprop_full if self._is_full() else rmsprop
 
     def used_slots(self) -> tuple[str, ...]:
-        return ("velocity", "momentum", "average_gradient") if self._is_full() else ("velocity",)
-
-    def get_config(self) -> dict[str, Any]:
-        return super().get_config() | {"centered": bool(self.centered)}
+        return self.slots if self._is_full() else self.slots[:1]

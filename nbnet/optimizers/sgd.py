@@ -1,45 +1,49 @@
-"""Stochastic gradient descent, with momentum: ``v = momentum v - lr g``, ``p += v``; Nesterov's: ``p += momentum v -
+"""Stochastic gradient descent, with momentum: ``m = momentum m - lr g``, ``p += m``; Nesterov's: ``p += momentum m -
 lr g``."""
 
 from __future__ import annotations
 
-from typing import Any, ClassVar
+from typing import Any, ClassVar, Unpack
 
-from nbnet.core.abi import attribute, doublevec, kernel, mat, vec
+from nbnet.core.abi import device
 from nbnet.core.jit import Kernel
-from nbnet.optimizers.optimizer import BLOCK, Optimizer, sum_slices
+from nbnet.optimizers.hyper import Flag, Hyper
+from nbnet.optimizers.optimizer import Optimizer
+from nbnet.optimizers.rows import update_rule
+from nbnet.optimizers.settings import Common
+from nbnet.ranges import FRACTION
 
 
-@kernel
-def sgd(mem: Any, ins: Any, step: Any) -> None:
-    p, g, c = vec(mem, ins, 0), mat(mem, ins, 1), doublevec(mem, ins, 2)
-    lr = p.dtype.type(c[0])
-    for low in range(attribute(ins, 0), attribute(ins, 1), BLOCK):
-        high = min(low + BLOCK, attribute(ins, 1))
-        pb, gb = p[low:high], sum_slices(g, low, high)
-        for i in range(gb.size):
-            pb[i] -= lr * gb[i]
+@device
+def _prepare(learning_rate: Any, h: Any, step: Any) -> Any:
+    return learning_rate, h[0], h[1]
 
 
-@kernel
-def sgd_momentum(mem: Any, ins: Any, step: Any) -> None:
-    p, g, c, v = vec(mem, ins, 0), mat(mem, ins, 1), doublevec(mem, ins, 2), vec(mem, ins, 3)
-    lr, momentum = p.dtype.type(c[0]), p.dtype.type(c[1])
-    nesterov = c[2] > 0
-    for low in range(attribute(ins, 0), attribute(ins, 1), BLOCK):
-        high = min(low + BLOCK, attribute(ins, 1))
-        pb, gb, vb = p[low:high], sum_slices(g, low, high), v[low:high]
-        if nesterov:
-            for i in range(gb.size):
-                d = lr * gb[i]
-                m = momentum * vb[i] - d
-                vb[i] = m
-                pb[i] += momentum * m - d
-        else:
-            for i in range(gb.size):
-                m = momentum * vb[i] - lr * gb[i]
-                vb[i] = m
-                pb[i] += m
+@device
+def _plain(p: Any, g: Any, a: Any, b: Any, c: Any, k: Any) -> None:
+    lr = p.dtype.type(k[0])
+    for i in range(p.size):
+        p[i] -= lr * g[i]
+
+
+@device
+def _with_momentum(p: Any, g: Any, m: Any, b: Any, c: Any, k: Any) -> None:
+    lr, momentum = p.dtype.type(k[0]), p.dtype.type(k[1])
+    if k[2] > 0:
+        for i in range(p.size):
+            d = lr * g[i]
+            mi = momentum * m[i] - d
+            m[i] = mi
+            p[i] += momentum * mi - d
+    else:
+        for i in range(p.size):
+            mi = momentum * m[i] - lr * g[i]
+            m[i] = mi
+            p[i] += mi
+
+
+sgd = update_rule("sgd", _prepare, _plain)
+sgd_momentum = update_rule("sgd_momentum", _prepare, _with_momentum)
 
 
 class SGD(Optimizer):
@@ -49,12 +53,14 @@ class SGD(Optimizer):
 
     Parameters
     ----------
-    learning_rate
+    learning_rate : float or LearningRateSchedule
         Size of a step.
-    momentum
-        In [0, 1): share of the last step that is kept.
-    nesterov
+    momentum : float
+        In [0, 1]: share of the last step that is kept.
+    nesterov : bool
         Whether to look ahead along the momentum.
+    **common
+        See :class:`Optimizer`.
 
     Raises
     ------
@@ -75,20 +81,18 @@ class SGD(Optimizer):
     array([0.5], dtype=float32)
     """
 
-    hyper: ClassVar[tuple[str, ...]] = ("learning_rate", "momentum", "nesterov")
-    fractions: ClassVar[tuple[str, ...]] = ("momentum",)
+    momentum = Hyper(FRACTION)
+    nesterov = Flag()
+    slots: ClassVar[tuple[str, ...]] = ("momentum",)
 
-    def __init__(self, learning_rate: float = 0.01, momentum: float = 0.0, nesterov: bool = False) -> None:
-        super().__init__(
-            learning_rate=learning_rate, momentum=momentum, nesterov=bool(nesterov)
-        )
+    def __init__(
+        self, learning_rate: Any = 0.01, momentum: float = 0.0, nesterov: bool = False, **common: Unpack[Common]
+    ) -> None:
+        super().__init__(learning_rate, {"momentum": momentum, "nesterov": nesterov}, **common)
 
     @property
     def kernel(self) -> Kernel:  # type: ignore[override]
         return sgd_momentum if self.momentum > 0 else sgd
 
     def used_slots(self) -> tuple[str, ...]:
-        return ("velocity",) if self.momentum > 0 else ()
-
-    def get_config(self) -> dict[str, Any]:
-        return super().get_config() | {"nesterov": bool(self.nesterov)}
+        return self.slots if self.momentum > 0 else ()

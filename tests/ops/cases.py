@@ -82,6 +82,20 @@ def apart(*shape: int) -> Draw:
     return draw
 
 
+def beside(*kinks: float) -> Callable[..., Draw]:
+    """Draws of numbers at least 0.1 away from each kink."""
+
+    def shaped(*shape: int) -> Draw:
+        def draw(rng: np.random.Generator) -> Array:
+            x = rng.uniform(-1.5, 1.5, shape) + rng.choice(kinks, shape)
+            near = np.array(kinks)[np.abs(x[..., None] - kinks).argmin(-1)]
+            return np.where(np.abs(x - near) < 0.1, near + 0.2, x)
+
+        return draw
+
+    return shaped
+
+
 def positive(*shape: int) -> Draw:
     return lambda rng: rng.uniform(0.3, 3, shape)
 
@@ -115,6 +129,20 @@ def softmax(x: Array) -> Array:
     return e / e.sum(-1, keepdims=True)
 
 
+def sparsemax(x: Array) -> Array:
+    """The projection on the simplex by sorting: what the paper's algorithm 1 says."""
+    z = -np.sort(-x, -1)
+    k = np.arange(1, x.shape[-1] + 1)
+    support = (1 + k * z > z.cumsum(-1)).sum(-1, keepdims=True)
+    tau = (np.take_along_axis(z.cumsum(-1), support - 1, -1) - 1) / support
+    return np.maximum(x - tau, 0)
+
+
+def rectified(x: Array, p: Array) -> Array:
+    threshold, slope, offset, low, high = p
+    return np.where(x > threshold, np.clip(x, low, high), slope * x + offset)
+
+
 def softplus(x: Array) -> Array:
     return np.logaddexp(0, x)
 
@@ -138,24 +166,35 @@ SELU_SCALE, SELU_ALPHA = 1.0507009873554805, 1.6732632423543772
 #: Op -> how to draw its input, its parameters, the reference.
 UNARY: dict[str, tuple[Callable[..., Draw], tuple[float, ...], Callable[..., Array]]] = {
     "abs": (apart, (), np.abs),
+    "celu": (apart, (1.0,), lambda x, a: np.where(x > 0, x, a * np.expm1(np.minimum(x, 0) / a))),
     "elu": (apart, (0.7,), lambda x, a: np.where(x > 0, x, a * np.expm1(np.minimum(x, 0)))),
     "exp": (normal, (), np.exp),
     "gelu": (normal, (), lambda x: x * special.ndtr(x)),
     "gelu_tanh": (normal, (), lambda x: 0.5 * x * (1 + np.tanh(math.sqrt(2 / math.pi) * (x + 0.044715 * x**3)))),
+    "hard_shrink": (beside(-0.5, 0.5), (0.5,), lambda x, t: np.where(np.abs(x) > t, x, 0)),
     "hard_sigmoid": (apart, (), lambda x: np.clip(x / 6 + 0.5, 0, 1)),
+    "hard_silu": (apart, (), lambda x: x * np.clip(x / 6 + 0.5, 0, 1)),
+    "hard_tanh": (beside(-1, 1), (), lambda x: np.clip(x, -1, 1)),
     "leaky_relu": (apart, (0.2,), lambda x, a: np.where(x > 0, x, a * x)),
     "log": (positive, (), np.log),
+    "log_sigmoid": (normal, (), special.log_expit),
     "mish": (normal, (), lambda x: x * np.tanh(softplus(x))),
     "negative": (normal, (), np.negative),
     "relu": (apart, (), lambda x: np.maximum(x, 0)),
+    "relu6": (beside(0, 6), (), lambda x: np.clip(x, 0, 6)),
     "selu": (apart, (), lambda x: SELU_SCALE * np.where(x > 0, x, SELU_ALPHA * np.expm1(np.minimum(x, 0)))),
     "sigmoid": (normal, (), special.expit),
     "silu": (normal, (), lambda x: x * special.expit(x)),
+    "soft_shrink": (beside(-0.5, 0.5), (0.5,), lambda x, t: np.sign(x) * np.maximum(np.abs(x) - t, 0)),
     "softplus": (normal, (), softplus),
     "softsign": (apart, (), lambda x: x / (1 + np.abs(x))),
+    "sparse_plus": (beside(-1, 1), (), lambda x: np.where(np.abs(x) < 1, (x + 1) ** 2 / 4, np.maximum(x, 0))),
+    "sparse_sigmoid": (beside(-1, 1), (), lambda x: np.clip((x + 1) / 2, 0, 1)),
     "sqrt": (positive, (), np.sqrt),
     "square": (normal, (), np.square),
+    "squareplus": (normal, (4.0,), lambda x, b: (x + np.sqrt(x**2 + b)) / 2),
     "tanh": (normal, (), np.tanh),
+    "tanh_shrink": (normal, (), lambda x: x - np.tanh(x)),
 }
 
 
@@ -261,8 +300,148 @@ def huber(z: Array, t: Array, delta: Any) -> Array:
     return np.where(e <= delta, 0.5 * e * e, delta * e - 0.5 * delta * delta).mean(-1)
 
 
+def logarithm(x: Array) -> Array:
+    return np.log(np.maximum(x, EPSILON) + 1)
+
+
+def hinge(z: Array, t: Array) -> Array:
+    return np.maximum(1 - np.where(t == 0, -1, t) * z, 0)
+
+
+def categorical_hinge(z: Array, t: Array) -> Array:
+    return np.maximum(((1 - t) * z).max(-1) - (t * z).sum(-1) + 1, 0)
+
+
+def divergence(z: Array, t: Array, a: Any) -> Array:
+    s, p = np.clip(t, EPSILON, 1), np.clip(z, EPSILON, 1)
+    return (s * np.log(s / p)).sum(-1)
+
+
+def unit(x: Array) -> Array:
+    return x / np.maximum(np.linalg.norm(x, axis=-1, keepdims=True), EPSILON)
+
+
+def pinball(z: Array, t: Array, q: Array) -> Array:
+    return np.maximum(q * (t - z), (q - 1) * (t - z)).mean(-1)
+
+
+def gaussian(z: Array, t: Array, constant: Any) -> Array:
+    mean, spread = np.split(z, 2, -1)
+    return 0.5 * (constant + spread + (t - mean) ** 2 / np.exp(spread)).mean(-1)
+
+
+def binary_focal(p: Array, t: Array, parameters: Array) -> Array:
+    a, gamma, one, zero = parameters
+    s, q = t * (1 - a) + 0.5 * a, np.clip(p, EPSILON, 1 - EPSILON)
+    wrong = 1 - (s * p + (1 - s) * (1 - p))
+    loss = -(s * np.log(q) + (1 - s) * np.log(1 - q))
+    return ((s * one + (1 - s) * zero) * wrong**gamma * loss).mean(-1)
+
+
+def categorical_focal(p: Array, t: Array, parameters: Array) -> Array:
+    a, gamma, *alpha = parameters
+    return -(np.array(alpha) * (1 - p) ** gamma * even(t, a) * np.log(p)).sum(-1)
+
+
+def with_ignored(reference: Callable[..., Array]) -> Callable[..., Array]:
+    """The reference of a loss of labels of which some are to be ignored."""
+    return lambda z, t, ignored: np.where(t == ignored, 0.0, reference(z, np.where(t == ignored, 0, t)))
+
+
+def ignoring(name: str, z: Draw, reference: Callable[..., Array], ignored: int) -> Case:
+    t: Draw = lambda rng: rng.choice([0, 1, 2, 3, ignored], N)  # noqa: E731
+    return Case(
+        registry[name], (z, t), with_ignored(reference), (0, 1), lambda n: {"ignored": ignored}, f"but {ignored}"
+    )
+
+
 def same_class(z: Array, t: Array) -> Array:
     return (z.argmax(-1) == t).astype(float)
+
+
+def windows(x: Array, size: Sequence[int], strides: Sequence[int], padding: str, dilation: Sequence[int]) -> Array:
+    """All windows of x (n, *spatial, channels) as (n, *counts, *size, channels); NaN outside x."""
+    n = x.shape[0]
+    for axis, (k, s, d) in enumerate(zip(size, strides, dilation, strict=True)):
+        length, reach = x.shape[1 + axis], (k - 1) * d + 1
+        count = -(-length // s) if padding == "same" else (length - (reach if padding == "valid" else 1)) // s + 1
+        before = {"valid": 0, "causal": reach - 1, "same": max((count - 1) * s + reach - length, 0) // 2}[padding]
+        take = np.arange(count)[:, None] * s + np.arange(k) * d - before
+        inside = (take >= 0) & (take < length)
+        part = np.take(x, np.clip(take, 0, length - 1), axis=1 + axis)
+        shape = [1] * (1 + axis) + list(inside.shape) + [1] * (x.ndim - 2 - axis)
+        part = np.where(inside.reshape(shape), part, np.nan)
+        # (n, counts so far, count, k, spatial left, sizes so far, channels): the new size goes behind the others.
+        x = np.moveaxis(part, 2 + axis, -2)
+    assert x.shape[0] == n
+    return x
+
+
+def convolved(x: Array, w: Array, b: Array, strides: Any, padding: str, dilation_rate: Any) -> Array:
+    found = np.nan_to_num(windows(x, w.shape[:-2], strides, padding, dilation_rate), nan=0.0)
+    return np.tensordot(found, w, w.ndim - 1) + b
+
+
+def convolution(x: tuple[int, ...], w: tuple[int, ...], strides: Any, padding: str, dilation: Any, label: str) -> Case:
+    attributes = {"strides": strides, "padding": padding, "dilation_rate": dilation}
+    draws = normal(*x), normal(*w), normal(w[-1])
+    return Case(registry["conv"], draws, convolved, (0,), lambda n: attributes, label)
+
+
+def pooled(x: tuple[int, ...], pool_size: Any, strides: Any, padding: str, label: str) -> list[Case]:
+    attributes = {"pool_size": pool_size, "strides": strides, "padding": padding}
+    inner = tuple(range(-1 - len(pool_size), -1))
+
+    def reference(reduce: Callable[..., Array]) -> Callable[..., Array]:
+        return lambda x, pool_size, strides, padding: reduce(
+            windows(x, pool_size, strides, padding, [1] * len(pool_size)), axis=inner
+        )
+
+    return [
+        Case(registry[name], (normal(*x),), reference(reduce), (0,), lambda n: attributes, label)
+        for name, reduce in (("max_pool", np.nanmax), ("average_pool", np.nanmean))
+    ]
+
+
+def standardised(x: Array, mean: Array, variance: Array, gamma: Array, beta: Array, epsilon: Any, axis: int) -> Array:
+    shape = [-1 if k == axis % x.ndim else 1 for k in range(x.ndim)]
+    mean, variance, gamma, beta = (v.reshape(shape) for v in (mean, variance, gamma, beta))
+    return (x - mean) / np.sqrt(variance + epsilon) * gamma + beta
+
+
+def batch_normalised(shape: tuple[int, ...], axis: int, label: str) -> list[Case]:
+    def training(x: Array, gamma: Array, beta: Array, epsilon: Any, axis: int) -> Array:
+        others = tuple(k for k in range(x.ndim) if k != axis % x.ndim)
+        return standardised(x, x.mean(others), x.var(others), gamma, beta, epsilon, axis)
+
+    def fixed(x: Array, gamma: Array, beta: Array, mean: Array, variance: Array, epsilon: Any, axis: int) -> Array:
+        return standardised(x, mean, variance, gamma, beta, epsilon, axis)
+
+    n, e, given = shape[axis], constant(1e-3), normal(*shape)
+    attributes: Mapping[str, Any] = {"axis": axis}
+    return [
+        Case(registry["batch_norm"], (given, normal(n), normal(n), e), training, (), lambda n: attributes, label),
+        Case(
+            registry["batch_norm_fixed"],
+            (given, normal(n), normal(n), normal(n), positive(n), e),
+            fixed,
+            (0,),
+            lambda n: attributes,
+            label,
+        ),
+    ]
+
+
+def layer_normalised(x: Array, gamma: Array, beta: Array, epsilon: Any) -> Array:
+    axes = tuple(range(-gamma.ndim, 0))
+    mean, variance = x.mean(axes, keepdims=True), x.var(axes, keepdims=True)
+    return (x - mean) / np.sqrt(variance + epsilon) * gamma + beta
+
+
+def permuted(shape: tuple[int, ...], axes: tuple[int, ...]) -> Case:
+    moves = axes[0] != 0
+    op = registry["permute_batch" if moves else "permute"]
+    return Case(op, (normal(*shape),), np.transpose, () if moves else (0,), lambda n: {"axes": axes}, f"{len(axes)}")
 
 
 CASES: list[Case] = [
@@ -308,6 +487,16 @@ CASES: list[Case] = [
     Case(registry["take_batch"], (normal(N, 2, 3), lambda rng: np.array(2)), lambda x, rows: x[rows]),
     Case(registry["softmax"], (normal(N, 7),), softmax, rows=(0,)),
     Case(registry["log_softmax"], (normal(N, 7),), lambda x: np.log(softmax(x)), rows=(0,)),
+    Case(registry["sparsemax"], (normal(N, 7),), sparsemax, rows=(0,)),
+    Case(registry["sparsemax"], (normal(N, 3, 33),), sparsemax, rows=(0,), label="cube"),
+    Case(registry["glu"], (normal(N, 8),), lambda x: x[:, :4] * special.expit(x[:, 4:]), rows=(0,)),
+    Case(
+        registry["rectify"],
+        (beside(-0.5, 0, 2)(N, 7), lambda rng: np.array([-0.5, 0.3, 0.15, 0.0, 2.0])),
+        rectified,
+        rows=(0,),
+    ),
+    Case(registry["celu"], (apart(N, 7), constant(0.7)), UNARY["celu"][2], rows=(0,), label="alpha"),
     Case(registry["dropout"], (normal(N, 9), constant(0.4)), dropped, rows=(0,)),
     Case(registry["dropout"], (normal(N, 3, 5), constant(0.7)), dropped, rows=(0,), label="cube"),
     Case(
@@ -332,10 +521,114 @@ CASES: list[Case] = [
         lambda x, mask, rate: dropped(x, rate, mask),
         rows=(0, 1),
     ),
+    Case(registry["weighted_mean"], (normal(N), normal(N), positive(N)), lambda x, w, d: (x * w).sum() / d.sum()),
+    Case(
+        registry["weighted_mean"],
+        (normal(N), normal(N), lambda rng: np.zeros(N)),
+        lambda x, w, d: np.zeros(()),
+        label="of nothing",
+    ),
     Case(registry["weighted_sum"], (normal(N), normal(N), constant(0.3)), lambda x, w, scale: scale * (x * w).sum()),
+    Case(
+        registry["embedding"],
+        (normal(4, 3), lambda rng: rng.integers(0, 4, (N, 5))),
+        lambda w, ids: w[ids],
+        rows=(1,),
+    ),
+    Case(
+        registry["embedding_float"],
+        (normal(4, 3), lambda rng: rng.integers(0, 4, (N, 5)).astype(float)),
+        lambda w, ids: w[ids.astype(int)],
+        rows=(1,),
+    ),
+    *broadcasting("prelu", lambda x, a: np.where(x > 0, x, a * x), apart, normal),
+    *batch_normalised((N, 19), 1, "matrix"),
+    *batch_normalised((N, 4, 3), 2, "cube"),
+    *batch_normalised((N, 3, 2, 4), 1, "first"),
+    Case(registry["layer_norm"], (normal(N, 19), normal(19), normal(19), constant(1e-3)), layer_normalised, (0,)),
+    Case(
+        registry["layer_norm"],
+        (normal(N, 2, 3, 4), normal(3, 4), normal(3, 4), constant(1e-3)),
+        layer_normalised,
+        (0,),
+        label="two",
+    ),
+    permuted((N, 3, 4), (0, 2, 1)),
+    permuted((N, 2, 3, 4), (0, 3, 1, 2)),
+    permuted((2, 3, 4), (2, 0, 1)),
+    permuted((2, 3, 4, 2, 2), (4, 2, 0, 3, 1)),
+    convolution((N, 5, 6, 1), (3, 2, 1, 4), (1, 1), "valid", (1, 1), "one channel"),
+    convolution((N, 5, 6, 1), (3, 2, 1, 4), (2, 3), "same", (1, 1), "one channel, steps"),
+    convolution((N, 5, 6, 1), (3, 3, 1, 2), (1, 1), "same", (2, 2), "one channel, gaps"),
+    convolution((N, 5, 6, 3), (3, 2, 3, 4), (1, 1), "valid", (1, 1), "image"),
+    convolution((N, 5, 6, 3), (3, 3, 3, 4), (1, 1), "same", (1, 1), "same"),
+    convolution((N, 6, 5, 3), (2, 3, 3, 2), (2, 3), "same", (1, 1), "steps"),
+    convolution((N, 7, 6, 2), (3, 2, 2, 3), (1, 1), "same", (2, 3), "gaps"),
+    convolution((N, 2, 2, 2), (5, 4, 2, 3), (1, 1), "same", (1, 1), "larger than the image"),
+    convolution((N, 3, 3, 4), (1, 1, 4, 2), (1, 1), "valid", (1, 1), "points"),
+    convolution((N, 9, 2), (3, 2, 4), (2,), "valid", (1,), "sequence"),
+    convolution((N, 9, 2), (3, 2, 4), (1,), "causal", (2,), "causal"),
+    *pooled((N, 5, 6, 3), (2, 2), (2, 2), "valid", "image"),
+    *pooled((N, 5, 6, 3), (2, 3), (2, 3), "same", "same"),
+    *pooled((N, 5, 5, 2), (3, 3), (1, 2), "same", "overlap"),
+    *pooled((N, 7, 3), (3,), (2,), "valid", "sequence"),
     loss("mean_squared_error", normal(N, 3), normal(N, 3), lambda z, t, a: ((z - t) ** 2).mean(-1), 0.0),
     loss("mean_absolute_error", normal(N, 3), normal(N, 3), lambda z, t, a: np.abs(z - t).mean(-1), 0.0),
     loss("huber", normal(N, 3), normal(N, 3), huber, 1.3),
+    loss(
+        "mean_absolute_percentage_error",
+        normal(N, 3),
+        positive(N, 3),
+        lambda z, t, a: 100 * np.abs((z - t) / t).mean(-1),
+        0.0,
+    ),
+    loss(
+        "mean_squared_logarithmic_error",
+        apart(N, 3),
+        apart(N, 3),
+        lambda z, t, a: ((logarithm(z) - logarithm(t)) ** 2).mean(-1),
+        0.0,
+    ),
+    loss("log_cosh", normal(N, 19), normal(N, 19), lambda z, t, a: np.log(np.cosh(z - t)).mean(-1), 0.0),
+    loss("poisson", positive(N, 3), positive(N, 3), lambda z, t, a: (z - t * np.log(z + EPSILON)).mean(-1), 0.0),
+    loss("hinge", beside(-1, 1)(N, 3), zeros_and_ones(N, 3), lambda z, t, a: hinge(z, t).mean(-1), 0.0),
+    loss("squared_hinge", normal(N, 3), zeros_and_ones(N, 3), lambda z, t, a: (hinge(z, t) ** 2).mean(-1), 0.0),
+    loss("categorical_hinge", normal(N, 4), one_hot(4, N), categorical_hinge),
+    loss("kl_divergence", probabilities(N, 4), one_hot(4, N), divergence, 0.0),
+    loss("kl_divergence", probabilities(N, 4), probabilities(N, 4), divergence, 0.0, label="soft"),
+    loss("cosine_similarity", normal(N, 4), normal(N, 4), lambda z, t: -(unit(z) * unit(t)).sum(-1)),
+    loss("quantile", normal(N, 3), normal(N, 3), pinball, 0.7),
+    Case(
+        registry["quantiles"],
+        (normal(N, 3), normal(N, 3), lambda rng: np.array([0.1, 0.5, 0.8])),
+        pinball,
+        rows=(0, 1),
+    ),
+    loss("gaussian_negative_log_likelihood", normal(N, 6), normal(N, 3), gaussian, 1.5),
+    Case(
+        registry["binary_focal_crossentropy"],
+        (probabilities(N, 3), zeros_and_ones(N, 3), lambda rng: np.array([0.1, 2.0, 0.3, 0.7])),
+        binary_focal,
+        rows=(0, 1),
+    ),
+    Case(
+        registry["binary_focal_crossentropy_logits"],
+        (normal(N, 3), zeros_and_ones(N, 3), lambda rng: np.array([0.1, 1.5, 1.0, 1.0])),
+        lambda z, t, p: binary_focal(special.expit(z), t, p),
+        rows=(0, 1),
+    ),
+    Case(
+        registry["categorical_focal_crossentropy"],
+        (probabilities(N, 3), one_hot(3, N), lambda rng: np.array([0.1, 2.0, 0.3, 0.7, 0.5])),
+        lambda z, t, p: categorical_focal(normalised(z), t, p),
+        rows=(0, 1),
+    ),
+    Case(
+        registry["categorical_focal_crossentropy_logits"],
+        (normal(N, 3), one_hot(3, N), lambda rng: np.array([0.1, 1.5, 0.3, 0.7, 0.5])),
+        lambda z, t, p: categorical_focal(softmax(z), t, p),
+        rows=(0, 1),
+    ),
     loss("binary_crossentropy", probabilities(N, 3), zeros_and_ones(N, 3), binary_cross_entropy, 0.1),
     loss(
         "binary_crossentropy_logits",
@@ -370,6 +663,19 @@ CASES: list[Case] = [
         labels(4, N),
         lambda z, t: -np.log(picked(softmax(z), t)),
     ),
+    ignoring(
+        "sparse_categorical_crossentropy",
+        probabilities(N, 4),
+        lambda p, t: -np.log(picked(normalised(p), t)),
+        -1,
+    ),
+    ignoring(
+        "sparse_categorical_crossentropy_logits",
+        normal(N, 4),
+        lambda z, t: -np.log(picked(softmax(z), t)),
+        2,
+    ),
+    ignoring("label_mask", normal(N, 4), lambda z, t: np.ones(len(z)), 255),
     loss("sparse_categorical_accuracy", normal(N, 4), labels(4, N), same_class),
     loss("categorical_accuracy", normal(N, 4), one_hot(4, N), lambda z, t: same_class(z, t.argmax(-1))),
     loss("binary_accuracy", probabilities(N, 3), zeros_and_ones(N, 3), lambda z, t, a: ((z > a) == t).mean(-1), 0.5),

@@ -21,7 +21,7 @@ from tests.ops.cases import Case
 
 Array = NDArray[Any]
 KEY, STEP = 0x9E3779B97F4A7C15, 3
-GUARD, CANARY = 64, 0xA5
+GUARD, CANARY = 4096, 0xA5
 
 
 class Memories:

@@ -1,0 +1,84 @@
+"""What the convolution layers share."""
+
+from __future__ import annotations
+
+from typing import Any, ClassVar
+
+from nbnet import activations, initializers
+from nbnet.core.graph import Parameter, Tensor
+from nbnet.layers.dense import positive_integer
+from nbnet.layers.layer import Layer, Shape
+from nbnet.ops.conv import conv
+from nbnet.ops.window import check_data_format, check_padding, per_axis
+
+
+class Convolution(Layer):
+    """Base of :class:`Conv1D` and :class:`Conv2D`: ``activation(conv(x, kernel) + bias)``."""
+
+    rank: ClassVar[int]
+    paddings: ClassVar[tuple[str, ...]] = ("valid", "same")
+
+    def __init__(
+        self,
+        filters: int,
+        kernel_size: Any,
+        strides: Any = 1,
+        padding: str = "valid",
+        data_format: str | None = None,
+        dilation_rate: Any = 1,
+        groups: int = 1,
+        activation: Any = None,
+        use_bias: bool = True,
+        kernel_initializer: Any = "glorot_uniform",
+        bias_initializer: Any = "zeros",
+        **kwargs: Any,
+    ) -> None:
+        super().__init__(**kwargs)
+        check_data_format(data_format)
+        if groups != 1:
+            raise ValueError(f"groups: nbnet convolves all channels together, groups=1; got {groups!r}")
+        self.filters = positive_integer(filters, "filters")
+        self.kernel_size = per_axis(kernel_size, self.rank, "kernel_size")
+        self.strides = per_axis(strides, self.rank, "strides")
+        self.padding = check_padding(padding, self.paddings)
+        self.dilation_rate = per_axis(dilation_rate, self.rank, "dilation_rate")
+        if max(self.strides) > 1 and max(self.dilation_rate) > 1:
+            raise ValueError(
+                f"strides: steps above 1 and a dilation above 1 exclude each other, got strides={self.strides} and "
+                f"dilation_rate={self.dilation_rate}"
+            )
+        self.activation = activations.get(activation)
+        self.use_bias = bool(use_bias)
+        self.kernel_initializer = initializers.get(kernel_initializer, "kernel_initializer")
+        self.bias_initializer = initializers.get(bias_initializer, "bias_initializer")
+        self.bias: Parameter | None = None
+
+    def build(self, input_shape: Shape) -> None:
+        channels = input_shape[-1]
+        if len(input_shape) != self.rank + 2 or channels is None:
+            axes = "length" if self.rank == 1 else "height, width"
+            raise ValueError(f"{self.name}: wants inputs (batch, {axes}, channels), got shape {input_shape}")
+        self.kernel = self.add_weight(
+            (*self.kernel_size, channels, self.filters), self.kernel_initializer, name="kernel"
+        )
+        if self.use_bias:
+            self.bias = self.add_weight((self.filters,), self.bias_initializer, name="bias")
+
+    def call(self, x: Tensor) -> Tensor:
+        y = conv(x, self.kernel, self.strides, self.padding, None, self.dilation_rate, bias=self.bias)
+        return self.activation(y)
+
+    def get_config(self) -> dict[str, Any]:
+        return super().get_config() | {
+            "filters": self.filters,
+            "kernel_size": self.kernel_size,
+            "strides": self.strides,
+            "padding": self.padding,
+            "data_format": "channels_last",
+            "dilation_rate": self.dilation_rate,
+            "groups": 1,
+            "activation": activations.name_of(self.activation),
+            "use_bias": self.use_bias,
+            "kernel_initializer": initializers.serialize(self.kernel_initializer),
+            "bias_initializer": initializers.serialize(self.bias_initializer),
+        }

@@ -1,0 +1,107 @@
+"""``gamma * (x - mean) / sqrt(variance + epsilon) + beta``, over the features of each sample."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any
+
+import numpy as np
+
+from nbnet import initializers, ops
+from nbnet.core.graph import Parameter, Tensor
+from nbnet.layers.layer import Layer, Shape
+from nbnet.ops.reduction import checked_axes
+
+
+class LayerNormalization(Layer):
+    """Normalises over an axis, or several together, each sample for itself; the same in training and afterwards.
+
+    Parameters
+    ----------
+    axis
+        An axis or several; not the batch's.
+    epsilon
+        Added to the variance.
+    center, scale
+        Whether there is a beta, and a gamma.
+    beta_initializer, gamma_initializer
+        Names or initializers.
+    **kwargs
+        ``name``, ``trainable``, ``dtype``, ``input_shape`` (see :class:`Layer`).
+
+    Attributes
+    ----------
+    gamma, beta
+        Of the shape of the normalised axes; None if they are not wanted.
+
+    Raises
+    ------
+    ValueError
+        If an axis is none of the input.
+
+    References
+    ----------
+    J. L. Ba, J. R. Kiros, G. E. Hinton: Layer normalization. arXiv:1607.06450 (2016).
+
+    Examples
+    --------
+    >>> import nbnet as nb
+    >>> nb.layers.LayerNormalization(epsilon=0.0)([[1.0, 5.0], [0.0, 2.0]]).numpy()
+    array([[-1.,  1.],
+           [-1.,  1.]], dtype=float32)
+    """
+
+    def __init__(
+        self,
+        axis: int | Sequence[int] = -1,
+        epsilon: float = 1e-3,
+        center: bool = True,
+        scale: bool = True,
+        beta_initializer: Any = "zeros",
+        gamma_initializer: Any = "ones",
+        **kwargs: Any,
+    ) -> None:
+        super().__init__(**kwargs)
+        if not 0 <= epsilon < float("inf"):
+            raise ValueError(f"epsilon: wants a number from 0, got {epsilon!r}")
+        self.axis: int | list[int] = list(axis) if isinstance(axis, Sequence) else axis
+        self.epsilon, self.center, self.scale = float(epsilon), bool(center), bool(scale)
+        self.beta_initializer = initializers.get(beta_initializer, "beta_initializer")
+        self.gamma_initializer = initializers.get(gamma_initializer, "gamma_initializer")
+        self.gamma: Parameter | None = None
+        self.beta: Parameter | None = None
+
+    def build(self, input_shape: Shape) -> None:
+        axes = checked_axes(self.axis, len(input_shape))
+        if not axes or axes[0] == 0:
+            raise ValueError(f"{self.name}: axis {self.axis} includes the batch's, or is none")
+        self._axes, shape = axes, tuple(input_shape[k] or 0 for k in axes)
+        self._last = axes == tuple(range(axes[0], len(input_shape)))
+        self._shape = tuple((input_shape[k] or 0) if k in axes else 1 for k in range(len(input_shape)))
+        if self.scale:
+            self.gamma = self.add_weight(shape, self.gamma_initializer, name="gamma")
+        if self.center:
+            self.beta = self.add_weight(shape, self.beta_initializer, name="beta")
+
+    def call(self, x: Tensor) -> Tensor:
+        if self._last:
+            shape = x.shape[self._axes[0] :]
+            gamma = np.ones(shape, x.dtype) if self.gamma is None else self.gamma
+            beta = np.zeros(shape, x.dtype) if self.beta is None else self.beta
+            return ops.layer_norm(x, gamma, beta, self.epsilon)
+        centred = x - ops.mean(x, self._axes, keepdims=True)
+        variance = ops.mean(ops.square(centred), self._axes, keepdims=True)
+        y = centred / ops.sqrt(variance + self.epsilon)
+        if self.gamma is not None:
+            y = y * ops.reshape(self.gamma, self._shape)
+        return y if self.beta is None else y + ops.reshape(self.beta, self._shape)
+
+    def get_config(self) -> dict[str, Any]:
+        return super().get_config() | {
+            "axis": self.axis,
+            "epsilon": self.epsilon,
+            "center": self.center,
+            "scale": self.scale,
+            "beta_initializer": initializers.serialize(self.beta_initializer),
+            "gamma_initializer": initializers.serialize(self.gamma_initializer),
+        }

@@ -1,0 +1,248 @@
+"""Intersection over union: ``tp / (tp + fp + fn)`` of classes."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any
+
+import numpy as np
+
+from nbnet import data
+from nbnet.losses.loss import check_axis
+from nbnet.metrics.epoch_metric import EpochMetric
+from nbnet.metrics.metric import Array
+from nbnet.metrics.top_k import check_k
+
+
+class _IoU(EpochMetric):
+    """The mean over some classes; classes that neither are nor are predicted do not count."""
+
+    def __init__(
+        self,
+        num_classes: int,
+        target_class_ids: Sequence[int],
+        name: str | None = None,
+        ignore_class: int | None = None,
+        sparse_y_true: bool = True,
+        sparse_y_pred: bool = True,
+    ) -> None:
+        super().__init__(name)
+        self.num_classes = check_k(num_classes, "num_classes")
+        self.target_class_ids = [int(k) for k in target_class_ids]
+        if not all(0 <= k < self.num_classes for k in self.target_class_ids):
+            raise ValueError(f"target_class_ids: wants classes below {num_classes}, got {list(target_class_ids)}")
+        self.ignore_class, self.sparse_y_true, self.sparse_y_pred = ignore_class, sparse_y_true, sparse_y_pred
+        self.sparse = sparse_y_true  # type: ignore[misc]
+
+    def compute(self, y_true: Any, y_pred: Any, sample_weight: Any = None) -> float:
+        from sklearn.metrics import confusion_matrix
+
+        labels, found = self._labels(y_true, self.sparse_y_true), self._labels(y_pred, self.sparse_y_pred)
+        if labels.shape != found.shape:
+            raise ValueError(f"y_true: wants one label for each of {found.size} predicted, got {labels.size}")
+        w = np.ones(()) if sample_weight is None else np.asarray(sample_weight, np.float64)
+        w = np.repeat(w.reshape(-1), labels.size // w.size)
+        counted = np.ones(labels.size, bool) if self.ignore_class is None else labels != self.ignore_class
+        table = np.zeros((self.num_classes, self.num_classes))
+        if counted.any():
+            classes = range(self.num_classes)
+            table = confusion_matrix(labels[counted], found[counted], labels=classes, sample_weight=w[counted])
+        right = np.diag(table)
+        union = table.sum(0) + table.sum(1) - right
+        shares = [right[k] / union[k] for k in self.target_class_ids if union[k] > 0]
+        return float(np.mean(shares)) if shares else 0.0
+
+    def _labels(self, y: Any, sparse: bool) -> Array:
+        y = np.asarray(y)
+        labels: Array = (y if sparse else y.argmax(-1)).reshape(-1).astype(np.int64)
+        return labels
+
+
+class IoU(_IoU):
+    """Mean intersection over union of some classes.
+
+    Parameters
+    ----------
+    num_classes
+        Number of classes.
+    target_class_ids
+        The classes to look at.
+    name
+        See :class:`Metric`.
+    ignore_class
+        A label whose samples do not count.
+    sparse_y_true, sparse_y_pred
+        Whether targets and predictions are labels; else the largest of the last axis is the class.
+    axis
+        The last one.
+
+    Raises
+    ------
+    ValueError
+        If a class is out of range.
+
+    Examples
+    --------
+    >>> import nbnet as nb
+    >>> round(nb.metrics.IoU(num_classes=2, target_class_ids=[0])([0, 0, 1, 1], [0, 1, 0, 1]), 4)
+    0.3333
+    """
+
+    name = "io_u"
+
+    def __init__(
+        self,
+        num_classes: int,
+        target_class_ids: Sequence[int],
+        name: str | None = None,
+        ignore_class: int | None = None,
+        sparse_y_true: bool = True,
+        sparse_y_pred: bool = True,
+        axis: int = -1,
+    ) -> None:
+        check_axis(axis)
+        super().__init__(num_classes, target_class_ids, name, ignore_class, sparse_y_true, sparse_y_pred)
+
+    def get_config(self) -> dict[str, Any]:
+        return _config(self, "num_classes", "target_class_ids", "ignore_class", "sparse_y_true", "sparse_y_pred")
+
+
+class MeanIoU(_IoU):
+    """Mean intersection over union of all classes.
+
+    Parameters
+    ----------
+    num_classes, name, ignore_class, sparse_y_true, sparse_y_pred, axis
+        See :class:`IoU`.
+
+    Examples
+    --------
+    >>> import nbnet as nb
+    >>> round(nb.metrics.MeanIoU(num_classes=2)([0, 0, 1, 1], [0, 1, 0, 1]), 4)
+    0.3333
+    """
+
+    name = "mean_io_u"
+
+    def __init__(
+        self,
+        num_classes: int,
+        name: str | None = None,
+        ignore_class: int | None = None,
+        sparse_y_true: bool = True,
+        sparse_y_pred: bool = True,
+        axis: int = -1,
+    ) -> None:
+        check_axis(axis)
+        classes = range(check_k(num_classes, "num_classes"))
+        super().__init__(num_classes, classes, name, ignore_class, sparse_y_true, sparse_y_pred)
+
+    def get_config(self) -> dict[str, Any]:
+        return _config(self, "num_classes", "ignore_class", "sparse_y_true", "sparse_y_pred")
+
+
+class BinaryIoU(_IoU):
+    """Mean intersection over union of the classes 0 and 1, told apart by a threshold.
+
+    Parameters
+    ----------
+    target_class_ids
+        The classes to look at: 0, 1 or both.
+    threshold
+        Predictions from there on are of class 1.
+    name
+        See :class:`Metric`.
+
+    Examples
+    --------
+    >>> import nbnet as nb
+    >>> round(nb.metrics.BinaryIoU(threshold=0.3)([0, 1, 0, 1], [0.1, 0.2, 0.4, 0.7]), 4)
+    0.3333
+    """
+
+    name = "binary_io_u"
+
+    def __init__(
+        self, target_class_ids: Sequence[int] = (0, 1), threshold: float = 0.5, name: str | None = None
+    ) -> None:
+        super().__init__(2, target_class_ids, name)
+        self.threshold = data.as_number(threshold, "threshold")
+        self.sparse = False  # type: ignore[misc]
+
+    def compute(self, y_true: Any, y_pred: Any, sample_weight: Any = None) -> float:
+        return super().compute(y_true, np.asarray(y_pred) >= self.threshold, sample_weight)
+
+    def get_config(self) -> dict[str, Any]:
+        return _config(self, "target_class_ids", "threshold")
+
+
+class OneHotIoU(_IoU):
+    """Mean intersection over union of some classes; targets are one-hot.
+
+    Parameters
+    ----------
+    num_classes, target_class_ids, name, ignore_class, sparse_y_pred, axis
+        See :class:`IoU`.
+
+    Examples
+    --------
+    >>> import nbnet as nb
+    >>> metric = nb.metrics.OneHotIoU(num_classes=2, target_class_ids=[0])
+    >>> metric([[1, 0], [0, 1], [0, 1]], [[0.9, 0.1], [0.8, 0.2], [0.3, 0.7]])
+    0.5
+    """
+
+    name = "one_hot_io_u"
+
+    def __init__(
+        self,
+        num_classes: int,
+        target_class_ids: Sequence[int],
+        name: str | None = None,
+        ignore_class: int | None = None,
+        sparse_y_pred: bool = False,
+        axis: int = -1,
+    ) -> None:
+        check_axis(axis)
+        super().__init__(num_classes, target_class_ids, name, ignore_class, False, sparse_y_pred)
+
+    def get_config(self) -> dict[str, Any]:
+        return _config(self, "num_classes", "target_class_ids", "ignore_class", "sparse_y_pred")
+
+
+class OneHotMeanIoU(_IoU):
+    """Mean intersection over union of all classes; targets are one-hot.
+
+    Parameters
+    ----------
+    num_classes, name, ignore_class, sparse_y_pred, axis
+        See :class:`IoU`.
+
+    Examples
+    --------
+    >>> import nbnet as nb
+    >>> metric = nb.metrics.OneHotMeanIoU(num_classes=2)
+    >>> metric([[1, 0], [0, 1], [0, 1]], [[0.9, 0.1], [0.8, 0.2], [0.3, 0.7]])
+    0.5
+    """
+
+    name = "one_hot_mean_io_u"
+
+    def __init__(
+        self,
+        num_classes: int,
+        name: str | None = None,
+        ignore_class: int | None = None,
+        sparse_y_pred: bool = False,
+        axis: int = -1,
+    ) -> None:
+        check_axis(axis)
+        classes = range(check_k(num_classes, "num_classes"))
+        super().__init__(num_classes, classes, name, ignore_class, False, sparse_y_pred)
+
+    def get_config(self) -> dict[str, Any]:
+        return _config(self, "num_classes", "ignore_class", "sparse_y_pred")
+
+
+def _config(metric: _IoU, *names: str) -> dict[str, Any]:
+    return {"name": metric.name} | {name: getattr(metric, name) for name in names}

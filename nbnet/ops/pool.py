@@ -1,0 +1,266 @@
+"""``y[n, i, j, k]`` = the largest, or the mean, of ``x[n, :, :, k]`` in a window: pooling.
+
+Elements of a window that lie outside the input do not count.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any
+
+from nbnet.core.abi import accumulates, attribute, device, kernel, vec
+from nbnet.core.graph import Tensor
+from nbnet.core.op import Op, Spec, register
+from nbnet.core.tape import apply, tensor
+from nbnet.ops.window import (
+    CHANNELS,
+    COLUMNS,
+    HEIGHT,
+    LEFT,
+    OUT_HEIGHT,
+    OUT_WIDTH,
+    ROWS,
+    SAMPLES,
+    STEP_DOWN,
+    STEP_RIGHT,
+    TOP,
+    WIDTH,
+    check_data_format,
+    check_padding,
+    geometry,
+    out_shape,
+    per_axis,
+)
+
+
+@device
+def _bounds(at: Any, window: Any, size: Any) -> Any:
+    """The elements of a window from ``at`` on that lie inside the input."""
+    return max(-at, 0), min(size - at, window)
+
+
+@device
+def _largest(x: Any, ins: Any, corner: Any, y: Any, winner: Any, top: Any, bottom: Any, left: Any, right: Any) -> None:
+    """The largest of a window for each channel, and its number in the window; the first of equal ones; NaN wins.
+
+    x: flat, from the sample's start; corner: number of the pixel at the window's corner; y, winner: (channels,)
+    """
+    channels, columns, width = y.size, attribute(ins, COLUMNS), attribute(ins, WIDTH)
+    real = y.dtype.type
+    start, number = (corner + top * width + left) * channels, real(top * columns + left)
+    pixel = x[start : start + channels]
+    for k in range(channels):
+        y[k] = pixel[k]
+        winner[k] = number
+    for r in range(top, bottom):
+        for c in range(left, right):
+            start, number = (corner + r * width + c) * channels, real(r * columns + c)
+            pixel = x[start : start + channels]
+            for k in range(channels):
+                new = pixel[k] > y[k] or pixel[k] != pixel[k]
+                y[k] = pixel[k] if new else y[k]
+                winner[k] = number if new else winner[k]
+
+
+@kernel
+def max_pool_forward(mem: Any, ins: Any, step: Any) -> None:
+    x, y, winner = vec(mem, ins, 0), vec(mem, ins, 1), vec(mem, ins, 2)
+    height, width, n = attribute(ins, HEIGHT), attribute(ins, WIDTH), attribute(ins, CHANNELS)
+    at = 0
+    for sample in range(attribute(ins, SAMPLES)):
+        image = x[sample * height * width * n :]
+        for i in range(attribute(ins, OUT_HEIGHT)):
+            h = i * attribute(ins, STEP_DOWN) - attribute(ins, TOP)
+            top, bottom = _bounds(h, attribute(ins, ROWS), height)
+            for j in range(attribute(ins, OUT_WIDTH)):
+                w = j * attribute(ins, STEP_RIGHT) - attribute(ins, LEFT)
+                left, right = _bounds(w, attribute(ins, COLUMNS), width)
+                _largest(image, ins, h * width + w, y[at : at + n], winner[at : at + n], top, bottom, left, right)
+                at += n
+
+
+@kernel
+def max_pool_backward(mem: Any, ins: Any, step: Any) -> None:
+    winner, dy, dx = vec(mem, ins, 0), vec(mem, ins, 1), vec(mem, ins, 2)
+    height, width, n = attribute(ins, HEIGHT), attribute(ins, WIDTH), attribute(ins, CHANNELS)
+    at, real, columns = 0, dx.dtype.type, attribute(ins, COLUMNS)
+    if not accumulates(ins, 2):
+        dx[:] = 0.0
+    for sample in range(attribute(ins, SAMPLES)):
+        for i in range(attribute(ins, OUT_HEIGHT)):
+            h = i * attribute(ins, STEP_DOWN) - attribute(ins, TOP)
+            top, bottom = _bounds(h, attribute(ins, ROWS), height)
+            for j in range(attribute(ins, OUT_WIDTH)):
+                w = j * attribute(ins, STEP_RIGHT) - attribute(ins, LEFT)
+                left, right = _bounds(w, columns, width)
+                d, won = dy[at : at + n], winner[at : at + n]
+                at += n
+                for r in range(top, bottom):
+                    for c in range(left, right):
+                        start, number = ((sample * height + h + r) * width + w + c) * n, real(r * columns + c)
+                        into = dx[start : start + n]
+                        for k in range(n):
+                            into[k] += d[k] if won[k] == number else 0.0
+
+
+@kernel
+def average_pool_forward(mem: Any, ins: Any, step: Any) -> None:
+    x, y = vec(mem, ins, 0), vec(mem, ins, 1)
+    height, width, n = attribute(ins, HEIGHT), attribute(ins, WIDTH), attribute(ins, CHANNELS)
+    at, real = 0, y.dtype.type
+    for sample in range(attribute(ins, SAMPLES)):
+        for i in range(attribute(ins, OUT_HEIGHT)):
+            h = i * attribute(ins, STEP_DOWN) - attribute(ins, TOP)
+            top, bottom = _bounds(h, attribute(ins, ROWS), height)
+            for j in range(attribute(ins, OUT_WIDTH)):
+                w = j * attribute(ins, STEP_RIGHT) - attribute(ins, LEFT)
+                left, right = _bounds(w, attribute(ins, COLUMNS), width)
+                mean, share = y[at : at + n], 1.0 / real((bottom - top) * (right - left))
+                at += n
+                mean[:] = 0.0
+                for r in range(top, bottom):
+                    for c in range(left, right):
+                        start = ((sample * height + h + r) * width + w + c) * n
+                        pixel = x[start : start + n]
+                        for k in range(n):
+                            mean[k] += pixel[k]
+                for k in range(n):
+                    mean[k] *= share
+
+
+@kernel
+def average_pool_backward(mem: Any, ins: Any, step: Any) -> None:
+    dy, dx = vec(mem, ins, 0), vec(mem, ins, 1)
+    height, width, n = attribute(ins, HEIGHT), attribute(ins, WIDTH), attribute(ins, CHANNELS)
+    at, real = 0, dx.dtype.type
+    if not accumulates(ins, 1):
+        dx[:] = 0.0
+    for sample in range(attribute(ins, SAMPLES)):
+        for i in range(attribute(ins, OUT_HEIGHT)):
+            h = i * attribute(ins, STEP_DOWN) - attribute(ins, TOP)
+            top, bottom = _bounds(h, attribute(ins, ROWS), height)
+            for j in range(attribute(ins, OUT_WIDTH)):
+                w = j * attribute(ins, STEP_RIGHT) - attribute(ins, LEFT)
+                left, right = _bounds(w, attribute(ins, COLUMNS), width)
+                d, share = dy[at : at + n], 1.0 / real((bottom - top) * (right - left))
+                at += n
+                for r in range(top, bottom):
+                    for c in range(left, right):
+                        start = ((sample * height + h + r) * width + w + c) * n
+                        into = dx[start : start + n]
+                        for k in range(n):
+                            into[k] += d[k] * share
+
+
+def _encode(x: Tensor, pool_size: Sequence[int], strides: Sequence[int], padding: str) -> tuple[int, ...]:
+    return geometry(x, pool_size, strides, padding, (1,) * len(pool_size))
+
+
+def _infer(x: Tensor, **windows: Any) -> tuple[Spec, ...]:
+    return (Spec(out_shape(x, _encode(x, **windows), x.shape[-1])),)
+
+
+MAX_POOL = register(
+    Op(
+        "max_pool",
+        max_pool_forward,
+        ("x",),
+        infer=lambda x, **windows: _infer(x, **windows) * 2,
+        saves=("winner",),
+        backward=max_pool_backward,
+        gradient=("winner", "dy", "dx"),
+        encode=_encode,
+    )
+)
+AVERAGE_POOL = register(
+    Op(
+        "average_pool",
+        average_pool_forward,
+        ("x",),
+        infer=_infer,
+        backward=average_pool_backward,
+        gradient=("dy", "dx"),
+        encode=_encode,
+    )
+)
+
+
+def _pool(op: Op, inputs: Any, pool_size: Any, strides: Any, padding: str, data_format: str | None) -> Tensor:
+    check_data_format(data_format)
+    x = tensor(inputs)
+    rank = max(x.ndim - 2, 1)
+    size = per_axis(pool_size, rank, "pool_size")
+    steps = size if strides is None else per_axis(strides, rank, "strides")
+    return apply(op, x, pool_size=size, strides=steps, padding=check_padding(padding))  # type: ignore[no-any-return]
+
+
+def max_pool(
+    inputs: Any,
+    pool_size: int | Sequence[int],
+    strides: int | Sequence[int] | None = None,
+    padding: str = "valid",
+    data_format: str | None = None,
+) -> Tensor:
+    """The largest element of each window, channel by channel. The first of equal ones gets the gradient; NaN wins.
+
+    Parameters
+    ----------
+    inputs
+        (batch, length, channels) or (batch, height, width, channels)
+    pool_size
+        Size of a window: one, or one for each axis.
+    strides
+        Steps from window to window; None for the size of a window.
+    padding
+        ``"valid"``: windows lie inside the input. ``"same"``: as many windows as steps fit in the input.
+    data_format
+        ``"channels_last"`` or None.
+
+    Raises
+    ------
+    ValueError
+        If the shapes do not fit, or the window is larger than the input.
+
+    Examples
+    --------
+    >>> import nbnet as nb
+    >>> nb.ops.max_pool([[[1.0], [3.0], [2.0], [0.0]]], 2).numpy().ravel()
+    array([3., 2.], dtype=float32)
+    """
+    return _pool(MAX_POOL, inputs, pool_size, strides, padding, data_format)
+
+
+def average_pool(
+    inputs: Any,
+    pool_size: int | Sequence[int],
+    strides: int | Sequence[int] | None = None,
+    padding: str = "valid",
+    data_format: str | None = None,
+) -> Tensor:
+    """The mean of each window, channel by channel, over the elements that lie inside the input.
+
+    Parameters
+    ----------
+    inputs
+        (batch, length, channels) or (batch, height, width, channels)
+    pool_size
+        Size of a window: one, or one for each axis.
+    strides
+        Steps from window to window; None for the size of a window.
+    padding
+        ``"valid"``: windows lie inside the input. ``"same"``: as many windows as steps fit in the input.
+    data_format
+        ``"channels_last"`` or None.
+
+    Raises
+    ------
+    ValueError
+        If the shapes do not fit, or the window is larger than the input.
+
+    Examples
+    --------
+    >>> import nbnet as nb
+    >>> nb.ops.average_pool([[[1.0], [3.0], [2.0]]], 2, padding="same").numpy().ravel()
+    array([2., 2.], dtype=float32)
+    """
+    return _pool(AVERAGE_POOL, inputs, pool_size, strides, padding, data_format)

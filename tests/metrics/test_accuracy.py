@@ -1,0 +1,78 @@
+"""Metrics as functions: ``metric(y_true, y_pred)``, and by name."""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+
+import nbnet as nb
+from nbnet import losses, metrics
+
+P = np.array([[0.1, 0.7, 0.2], [0.5, 0.5, 0.0], [0.2, 0.3, 0.5], [0.9, 0.1, 0.0]])
+LABELS = np.array([1, 0, 0, 0])
+ONE_HOT = np.eye(3)[LABELS]
+
+
+def test_categorical():
+    # Of equal predictions the first counts, as in NumPy.
+    assert metrics.SparseCategoricalAccuracy()(LABELS, P) == 0.75
+    assert metrics.SparseCategoricalAccuracy()([1, 1, 2, 0], P) == 0.75
+    assert metrics.CategoricalAccuracy()(ONE_HOT, P) == 0.75
+    assert metrics.CategoricalAccuracy()(P, P) == 1.0
+
+
+@pytest.mark.parametrize(("threshold", "expected"), [(0.5, 0.75), (0.3, 1.0), (0.8, 0.5)])
+def test_binary(threshold, expected):
+    """Predictions above the threshold, not on it, count as 1."""
+    p = np.array([[0.5], [0.7], [0.2], [0.4]])
+    t = np.array([[1], [1], [0], [1]]) if threshold == 0.3 else np.array([[0], [1], [0], [1]])
+    assert metrics.BinaryAccuracy(threshold=threshold)(t, p) == expected
+    assert metrics.BinaryAccuracy(threshold=threshold)(t[:, 0], p) == expected
+
+
+def test_a_loss_is_a_metric():
+    metric = metrics.get(losses.Huber(0.5))
+    assert isinstance(metric, metrics.MeanLoss)
+    assert metric(ONE_HOT, P) == pytest.approx(losses.Huber(0.5)(ONE_HOT, P).item(), rel=1e-12)
+
+
+@pytest.mark.parametrize(
+    ("loss", "width", "kind"),
+    [
+        ("sparse_categorical_crossentropy", 3, metrics.SparseCategoricalAccuracy),
+        ("categorical_crossentropy", 3, metrics.CategoricalAccuracy),
+        ("binary_crossentropy", 1, metrics.BinaryAccuracy),
+        ("binary_crossentropy", 3, metrics.BinaryAccuracy),
+        ("mse", 1, metrics.BinaryAccuracy),
+        ("mse", 3, metrics.CategoricalAccuracy),
+    ],
+)
+@pytest.mark.parametrize("name", ["accuracy", "acc"])
+def test_accuracy_is_chosen_by_the_loss(loss, width, kind, name):
+    metric = metrics.get(name, losses.get(loss), width)
+    assert type(metric) is kind
+    assert metric.name == name
+
+
+@pytest.mark.parametrize(
+    ("identifier", "kind", "name"),
+    [
+        ("binary_accuracy", metrics.BinaryAccuracy, "binary_accuracy"),
+        ("BinaryAccuracy", metrics.BinaryAccuracy, "binary_accuracy"),
+        (metrics.CategoricalAccuracy, metrics.CategoricalAccuracy, "categorical_accuracy"),
+        (metrics.CategoricalAccuracy("mine"), metrics.CategoricalAccuracy, "mine"),
+        ("mse", metrics.MeanLoss, "mse"),
+        ("mean_absolute_error", metrics.MeanLoss, "mean_absolute_error"),
+        ({"class_name": "BinaryAccuracy", "config": {"threshold": 0.2}}, metrics.BinaryAccuracy, "binary_accuracy"),
+    ],
+)
+def test_metrics_by_name(identifier, kind, name):
+    metric = metrics.get(identifier)
+    assert type(metric) is kind
+    assert metric.name == name
+
+
+def test_metrics_do_not_record():
+    with nb.Tape() as tape:
+        metrics.CategoricalAccuracy()(ONE_HOT, P)
+    assert tape.nodes == []
