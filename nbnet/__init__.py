@@ -1,6 +1,20 @@
 """nbnet: neural networks with dropout, trained on CPUs in one compiled call an epoch."""
 
-from nbnet import activations, config, constraints, core, datasets, initializers, layers, losses, metrics, models, ops, optimizers, random, regularizers
+from nbnet import (
+    activations,
+    callbacks,
+    config,
+    core,
+    datasets,
+    initializers,
+    layers,
+    losses,
+    metrics,
+    models,
+    ops,
+    optimizers,
+    random,
+)
 from nbnet.config import floatx, set_floatx
 from nbnet.core.abi import device, kernel
 from nbnet.core.graph import Parameter, Tensor
@@ -14,7 +28,31 @@ from nbnet.random import set_random_seed
 __version__ = "0.1.0"
 
 __all__ = [
-    "History", "Input", "Model", "Op", "Parameter", "Sequential", "Tape", "Tensor", "activations", "config", "constraints", "core", "datasets", "device", "floatx",
-    "initializers", "kernel", "layers", "losses", "metrics", "models", "ops", "optimizers", "random", "regularizers", "set_floatx", "set_random_seed",
+    "History",
+    "Input",
+    "Model",
+    "Op",
+    "Parameter",
+    "Sequential",
+    "Tape",
+    "Tensor",
+    "activations",
+    "callbacks",
+    "config",
+    "core",
+    "datasets",
+    "device",
+    "floatx",
+    "initializers",
+    "kernel",
+    "layers",
+    "losses",
+    "metrics",
+    "models",
+    "ops",
+    "optimizers",
+    "random",
+    "set_floatx",
+    "set_random_seed",
     "tensor",
-]  # fmt: skip
+]

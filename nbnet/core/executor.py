@@ -145,9 +145,13 @@ class Runner:
                         _run(memory, self.rows, flat[2 * p * self.slices :], 1, self.slices, t, None, 1, step + s)
 
 
-_ONE = np.array([[[0, 1]]], np.int64)
+_ONE, _UNUSED = np.array([[[0, 1]]], np.int64), np.zeros(16, np.int64)
+_ONE_ADDRESS, _UNUSED_ADDRESS = address(_ONE), address(_UNUSED)
 
 
 def run_row(dtype: np.dtype[Any], row: Rows, step: int) -> None:
     """Run one linked row whose operands are absolute addresses: what the eager tape does."""
-    Runner(0, dtype, row.reshape(1, WIDTH), _ONE)(1, step)
+    if jit.DISABLE_JIT:
+        Runner(0, dtype, row.reshape(1, WIDTH), _ONE)(1, step)
+    else:
+        _compiled()(0, address(row), _ONE_ADDRESS, 1, 1, 0, _UNUSED_ADDRESS, 1, step)

@@ -60,8 +60,8 @@ class Counts(NamedTuple):
         return float(((x[:-1] - x[1:]) * sides.get(summation, np.maximum(y[:-1], y[1:]))).sum())
 
     def _interpolated(self) -> float:
-        # Between thresholds, true positives are taken to change linearly with positives p: tp = slope p + start. The area
-        # is that under tp / p over tp.
+        # Between thresholds, true positives are taken to change linearly with positives p: tp = slope p + start.
+        # The area is that under tp / p over tp.
         p = self.tp + self.fp
         dtp = self.tp[:-1] - self.tp[1:]
         slope = ratio(dtp, p[:-1] - p[1:])

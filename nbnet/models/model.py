@@ -14,6 +14,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from nbnet import data, losses, metrics, optimizers, random
+from nbnet.callbacks.callback import CallbackList
 from nbnet.core import feed, regions
 from nbnet.core.blas import single_thread
 from nbnet.core.graph import Tensor
@@ -54,6 +55,8 @@ class Model(Layer):
         self._local = threading.local()
         self._training = threading.Lock()
         self._version = 0
+        #: Set by a callback to end training after the epoch, or the batch, it is called in.
+        self.stop_training = False
         self._inner: tuple[Model, ...] = ()
 
     # ---- what subclasses say ----
@@ -127,6 +130,7 @@ class Model(Layer):
         batch_size: int | None = 32,
         epochs: int = 1,
         verbose: int | str = "auto",
+        callbacks: Any = None,
         validation_split: float = 0.0,
         validation_data: Any = None,
         shuffle: bool = True,
@@ -148,6 +152,8 @@ class Model(Layer):
             Train from epoch ``initial_epoch`` up to ``epochs``.
         verbose : {"auto", 0, 1, 2}
             See :class:`nbnet.progress.Progress`.
+        callbacks : list of nbnet.callbacks.Callback
+            Called as training goes on; one that defines a batch hook makes every batch a call of its own.
         validation_split : float
             Share of the last rows to hold out.
         validation_data : tuple
@@ -183,16 +189,27 @@ class Model(Layer):
         n = len(train[0])
         bar = Progress(verbose, epochs, -(-n // batch))
         history = History({"verbose": bar.verbose, "epochs": epochs, "steps": bar.steps})
+        calls = CallbackList(callbacks, self, **history.params)
         with self._alone(), single_thread, bar:
             key, train_rows = random.next_key(), self._trainer(train)
+            self.stop_training, logs = False, None
+            calls.call("on_train_begin", None)
             for epoch in range(first, epochs):
+                calls.call("on_epoch_begin", epoch, None)
                 bar.begin_epoch(epoch)
                 order = feed.shuffled(n, random.derive(key, epoch)) if shuffle else np.arange(n)
-                logs = train_rows(order, batch, bar)
+                logs = train_rows(order, batch, bar, calls)
                 if held is not None:
-                    logs |= {f"val_{k}": v for k, v in self._evaluate_rows(held, batch).items()}
+                    calls.call("on_test_begin", None)
+                    found = self._evaluate_rows(held, batch)
+                    calls.call("on_test_end", found)
+                    logs |= {f"val_{k}": v for k, v in found.items()}
                 bar.end_epoch(logs)
                 history.append(epoch, logs)
+                calls.call("on_epoch_end", epoch, logs)
+                if self.stop_training:
+                    break
+            calls.call("on_train_end", logs)
         return history
 
     def evaluate(
@@ -249,7 +266,7 @@ class Model(Layer):
         arrays = self._weighted(self._intake(x, y, sample_weight), class_weight)
         n = len(arrays[0])
         with self._alone(), single_thread:
-            logs = self._trainer(arrays)(np.arange(n), n, None)
+            logs = self._trainer(arrays)(np.arange(n), n, None, CallbackList(None, self))
         return logs if return_dict else (logs["loss"] if len(logs) == 1 else list(logs.values()))
 
     def test_on_batch(self, x: Any, y: Any, sample_weight: Any = None, return_dict: bool = False) -> Any:
@@ -286,7 +303,7 @@ class Model(Layer):
         """Changes when layers are added or removed, here or in a model inside, and with every compile."""
         return (self._version, *(model._structure() for model in self._inner)) if self._inner else (self._version,)
 
-    def _trainer(self, arrays: Rows) -> Callable[[Array, int, Progress | None], dict[str, float]]:
+    def _trainer(self, arrays: Rows) -> Callable[[Array, int, Progress | None, CallbackList], dict[str, float]]:
         """A function that trains on the rows of an order, in batches of a size, and returns losses and metrics."""
         x, y, w = arrays
         optimizer, loss, watched = self.optimizer, self.loss, self._resolve_metrics()
@@ -309,20 +326,27 @@ class Model(Layer):
         def make(rows: int, builder: Builder) -> Batch:
             return builder.train(rows, *sources, loss, watched, optimizer)
 
-        def train_rows(order: Array, size: int, bar: Progress | None) -> dict[str, float]:
+        def train_rows(order: Array, size: int, bar: Progress | None, calls: CallbackList) -> dict[str, float]:
             sums = np.zeros((1 + len(watched), 2))
-            done = 0
-            for start, rows, steps in _batches(len(order), size):
+            out = self._kept_outputs(len(order))
+            single, done = calls.wants_batches("train"), 0
+            for start, rows, steps in _batches(len(order), size, single):
                 batch = self._program(("train", rows, *key), partial(make, rows))
-                batch.bind(x=x, y=y, order=order, **({} if w is None else {"w": w}))
+                batch.bind(x=x, y=y, order=order, **out, **({} if w is None else {"w": w}))
                 batch.sums[...] = 0
+                if single:
+                    calls.call("on_train_batch_begin", done, None)
                 for n in _run(batch, start, steps, optimizer.iterations):
                     optimizer.iterations += n
                     done += n
                     if bar is not None and bar.verbose == 1:
-                        bar.update(done, self._logs(sums + batch.sums.sum(0)))
+                        bar.update(done, self._means(sums + batch.sums.sum(0)))
                 sums += batch.sums.sum(0)
-            return self._logs(sums)
+                if single:
+                    calls.call("on_train_batch_end", done - 1, self._means(sums))
+                    if self.stop_training:
+                        return self._means(sums)
+            return self._logs(sums, y, out.get("out"), order)
 
         return train_rows
 
@@ -348,27 +372,51 @@ class Model(Layer):
         assert loss is not None
         sums = np.zeros((1 + len(watched), 2))
         sources, structure = (Source.of(x), Source.of(y), w is not None), self._structure()
+        out = self._kept_outputs(len(x))
 
         def make(rows: int, builder: Builder) -> Batch:
             return builder.evaluate(rows, *sources, loss, watched)
 
         for start, rows, steps in _batches(len(x), size):
             batch = self._program(("evaluate", rows, *sources, structure), partial(make, rows))
-            batch.bind(x=x, y=y, **({} if w is None else {"w": w}))
+            batch.bind(x=x, y=y, **out, **({} if w is None else {"w": w}))
             batch.sums[...] = 0
             for _ in _run(batch, start, steps, 0):
                 pass
             sums += batch.sums.sum(0)
-        return self._logs(sums)
+        return self._logs(sums, y, out.get("out"))
 
-    def _logs(self, sums: Array) -> dict[str, float]:
+    def _kept_outputs(self, n: int) -> dict[str, Array]:
+        """Room for the outputs of an epoch, if a metric wants them."""
+        if not any(metric.epoch_end for metric in self._resolve_metrics()):
+            return {}
+        return {"out": np.empty((n, *(size or 1 for size in self.output_shape[1:])), self.compute_dtype)}
+
+    def _means(self, sums: Array) -> dict[str, float]:
+        """Loss and metrics so far, without those that want the whole epoch."""
+        names = self._log_names()
+        found = {names[0]: float(sums[0, 0] / sums[0, 1]) if sums[0, 1] else float("nan")}
+        for name, metric, (total, count) in zip(names[1:], self._resolve_metrics(), sums[1:], strict=True):
+            if not metric.epoch_end:
+                found[name] = float(metric.finish(total / count)) if count else float("nan")
+        return found
+
+    def _logs(self, sums: Array, y: Array, out: Array | None, order: Array | None = None) -> dict[str, Any]:
+        """Loss and metrics of a whole epoch, whose outputs were kept in the order of its rows."""
+        means, names = self._means(sums), self._log_names()
+        if out is None:
+            return means
+        rows = slice(None) if order is None else order
+        for name, metric in zip(names[1:], self._resolve_metrics(), strict=True):
+            if metric.epoch_end:
+                means[name] = metric.compute(y[rows], out)
+        return {name: means[name] for name in names}
+
+    def _log_names(self) -> list[str]:
         names: list[str] = []
         for name in ("loss", *(m.name for m in self._metrics or [])):
             names.append(f"{name}_{names.count(name)}" if name in names else name)
-        return {
-            name: float(total / count) if count else float("nan")
-            for name, (total, count) in zip(names, sums, strict=True)
-        }
+        return names
 
     def _program(self, key: tuple[Any, ...], build: Callable[[Builder], Batch]) -> Batch:
         """The program under a key: kept for this thread, or written now."""
@@ -457,8 +505,10 @@ def _metric(identifier: Any, loss: losses.Loss | None, width: int | None = None)
     return made
 
 
-def _batches(n: int, size: int) -> list[tuple[int, int, int]]:
-    """(first row, rows of a batch, number of batches): the full ones, then the short one."""
+def _batches(n: int, size: int, single: bool = False) -> list[tuple[int, int, int]]:
+    """(first row, rows of a batch, number of batches): the full ones, then the short one; or each of them alone."""
+    if single:
+        return [(start, min(size, n - start), 1) for start in range(0, n, size)]
     full = n // size
     parts = [(0, size, full), (full * size, n - full * size, 1)]
     return [(start, rows, steps) for start, rows, steps in parts if rows and steps]

@@ -120,14 +120,12 @@ class Builder:
             sums = np.zeros((slices, 1 + len(metrics), 2))
             work = []
             for t in range(slices):
-                value, watched, nodes, effects = self._forward(feeds, t, loss, metrics, training=True)
-                if slices > 1 and any(node.op.whole_batch for node in nodes):
+                made = self._forward(feeds, t, loss, metrics, training=True)
+                if slices > 1 and made.is_whole():
                     return None
                 given: dict[Tensor, Tensor] = {p: block.part(gradients, t, i) for i, p in enumerate(block.parameters)}
-                backward, _ = differentiate(nodes, {value: one}, block.parameters, given)
-                watch = _watch(value, watched, sums[t], rows, feeds.count(t))
-                forward = [node.call() for node in nodes]
-                work.append([*feeds.gathers(t), *forward, *watch, *effects, *backward])
+                backward, _ = differentiate(made.nodes, {made.value: one}, block.parameters, given)
+                work.append([*feeds.gathers(t), *made.calls(feeds, t, sums[t]), *made.effects, *backward])
             work[0][:0] = optimizer.prelude()
             update = optimizer.phases(gradients, slices)
             update[-1][0].append(feeds.advance())
@@ -145,27 +143,29 @@ class Builder:
             sums = np.zeros((slices, 1 + len(metrics), 2))
             work = []
             for t in range(slices):
-                value, watched, nodes, _ = self._forward(feeds, t, loss, metrics, training=False)
-                watch = _watch(value, watched, sums[t], rows, feeds.count(t))
-                work.append([*feeds.gathers(t), *(node.call() for node in nodes), *watch])
+                made = self._forward(feeds, t, loss, metrics, training=False)
+                if slices > 1 and made.is_whole():
+                    return None
+                work.append([*feeds.gathers(t), *made.calls(feeds, t, sums[t])])
             return feeds.batch([work, [[feeds.advance()], *([] for _ in range(slices - 1))]], sums)
 
         return self._sliced(rows, 1, build)
 
     def predict(self, rows: int, x: Source) -> Batch:
         """Gather, forward without dropout, store."""
-        out = Tensor((1, 1), self.dtype, np.zeros((1, 1), self.dtype), name="out")
 
         def build(slices: int) -> Batch | None:
             feeds = _Feeds(self.dtype, rows, slices, {"x": x}, False)
-            feeds.slots["out"] = out
+            feeds.slots["out"] = feeds.out
             work = []
             for t in range(slices):
                 with Trace() as trace:
                     y = self.model.forward(feeds.tensor("x", t), training=False)
                 nodes = fuse(_needed(trace, [y]), {y})
+                if slices > 1 and any(node.op.whole_batch for node in nodes):
+                    return None
                 work.append(
-                    [*feeds.gathers(t), *(node.call() for node in nodes), feed.store_call(y, feeds.cursor, out)]
+                    [*feeds.gathers(t), *(node.call() for node in nodes), feed.store_call(y, feeds.cursor, feeds.out)]
                 )
             batch = feeds.batch([work, [[feeds.advance()], *([] for _ in range(slices - 1))]], np.zeros((slices, 0, 2)))
             batch.output_row = y.shape[1:]
@@ -173,19 +173,21 @@ class Builder:
 
         return self._sliced(rows, 1, build)
 
-    def _forward(
-        self, feeds: _Feeds, t: int, loss: Loss, metrics: Sequence[Metric], training: bool
-    ) -> tuple[Tensor, list[Tensor], list[Node], list[Call]]:
-        """The loss of a slice, each metric's values, the nodes that compute them, and what changes on the side."""
+    def _forward(self, feeds: _Feeds, t: int, loss: Loss, metrics: Sequence[Metric], training: bool) -> _Forward:
+        """What a slice computes before gradients."""
         with Trace() as trace:
             y_pred = self.model.forward(feeds.tensor("x", t), training=training)
             y_true = feeds.tensor("y", t)
             losses = loss.losses(y_true, y_pred)
             weights = feeds.weights(t, losses.shape)
             value = loss.reduce(losses, weights, losses.size // feeds.count(t) * feeds.rows)
-            watched = [metric.values(y_true, y_pred) for metric in metrics]
-        targets = [value, *watched, *(x for call in trace.effects for x in call.operands if x is not None)]
-        return value, watched, fuse(_needed(trace, targets), set(targets)), trace.effects
+            watched = [None if metric.epoch_end else metric.values(y_true, y_pred) for metric in metrics]
+        outputs = [y_pred] if None in watched else []
+        if outputs:
+            feeds.slots["out"] = feeds.out
+        targets = [value, *outputs, *(v for v in watched if v is not None)]
+        targets += [x for call in trace.effects for x in call.operands if x is not None]
+        return _Forward(value, watched, outputs, fuse(_needed(trace, targets), set(targets)), trace.effects)
 
     def _sliced(self, rows: int, passes: int, build: Callable[[int], Batch | None]) -> Batch:
         """Cut the batch into as many slices as pay."""
@@ -202,13 +204,29 @@ def _needed(trace: Trace, targets: Sequence[Tensor]) -> list[Node]:
     return [node for node in trace.nodes if id(node) in wanted]
 
 
-def _watch(value: Tensor, watched: Sequence[Tensor], sums: Array, rows: int, count: int) -> list[Call]:
-    """The calls that add a slice's loss and metrics to the sums of the epoch."""
-    cells = [Tensor((2,), np.float64, cell, name="sums") for cell in sums]
-    return [
-        feed.add_mean_call(value, cells[0], rows, count),
-        *(feed.add_each_call(v, c) for v, c in zip(watched, cells[1:], strict=True)),
-    ]
+class _Forward(NamedTuple):
+    """The loss of a slice, each metric's values (None: it wants the whole epoch), the outputs that have to be kept for
+    such metrics, the nodes that compute all this, and what changes on the side."""
+
+    value: Tensor
+    watched: list[Tensor | None]
+    outputs: list[Tensor]
+    nodes: list[Node]
+    effects: list[Call]
+
+    def is_whole(self) -> bool:
+        """Whether rows of the batch depend on each other."""
+        return any(node.op.whole_batch for node in self.nodes)
+
+    def calls(self, feeds: _Feeds, t: int, sums: Array) -> list[Call]:
+        """The forward calls, and those that add loss and metrics to the sums of the epoch."""
+        cells = [Tensor((2,), np.float64, cell, name="sums") for cell in sums]
+        return [
+            *(node.call() for node in self.nodes),
+            *(feed.store_call(y, feeds.cursor, feeds.out) for y in self.outputs),
+            feed.add_mean_call(self.value, cells[0], feeds.rows, feeds.count(t)),
+            *(feed.add_each_call(v, c) for v, c in zip(self.watched, cells[1:], strict=True) if v is not None),
+        ]
 
 
 class _Feeds:
@@ -219,6 +237,7 @@ class _Feeds:
     ) -> None:
         self.dtype, self.rows, self.bounds = dtype, rows, cut(rows, slices)
         self.cursor = Tensor((1,), INT, np.zeros(1, np.int64), name="cursor")
+        self.out = Tensor((1, 1), dtype, np.zeros((1, 1), dtype), name="out")
         self.slots: dict[str, Tensor] = {}
         if shuffled:
             self.slots["order"] = Tensor((1,), INT, np.zeros(1, np.int64), name="order")

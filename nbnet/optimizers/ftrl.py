@@ -8,6 +8,7 @@ from typing import Any, ClassVar, Unpack
 import numpy as np
 
 from nbnet.core.abi import Function, Kernel, device
+from nbnet.core.math import exp, log
 from nbnet.optimizers.hyper import Hyper
 from nbnet.optimizers.optimizer import Optimizer
 from nbnet.optimizers.rows import update_rule
@@ -29,7 +30,7 @@ def _root(x: Any, exponent: Any) -> Any:
 
 @device
 def _any_power(x: Any, exponent: Any) -> Any:
-    return x**exponent
+    return 1.0 if exponent == 0.0 else exp(exponent * log(x))
 
 
 def _rule(name: str, power: Function) -> Kernel:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import ctypes
+import os
 import threading
 from typing import Any
 
@@ -16,6 +17,7 @@ import nbnet as nb
 from nbnet.core import blas
 from nbnet.core.abi import attribute, kernel, mat, matmul
 from nbnet.core.blas import _SingleThread, single_thread
+from tests.core.processes import python
 from tests.core.toys import F32, F64, Array, run
 
 
@@ -201,3 +203,33 @@ def test_training_and_prediction_leave_the_limit_as_it_was(two: None) -> None:
     model.fit(x, np.ones((8, 2)), verbose=0)
     model.predict(x)
     assert threads() == 2
+
+
+@bundled
+@pytest.mark.skipif(not hasattr(os, "fork"), reason="forks")
+def test_a_fork_while_another_thread_sets_the_limit() -> None:
+    script = """
+    import os, threading, time, warnings
+    from nbnet.core.blas import single_thread
+
+    warnings.simplefilter("ignore")
+    held = threading.Event()
+
+    def hold():
+        with single_thread.lock:
+            held.set()
+            time.sleep(0.3)
+
+    thread = threading.Thread(target=hold)
+    thread.start()
+    held.wait()
+    child = os.fork()
+    if child == 0:
+        with single_thread:
+            os._exit(0)
+    assert os.waitpid(child, 0)[1] == 0
+    thread.join()
+    with single_thread:
+        print("well")
+    """
+    assert python(script) == "well"

@@ -12,8 +12,9 @@ from hypothesis import strategies as st
 from nbnet.core import feed
 from nbnet.core.abi import typed_mat
 from nbnet.core.graph import Call, Tensor
+from nbnet.core.jit import DISABLE_JIT
 from nbnet.core.program import Linked, lower, verify
-from tests.core.toys import F32, F64, Array
+from tests.core.toys import F32, F64, Array, compiled_only
 
 DTYPES = sorted(typed_mat, key=str)
 
@@ -165,3 +166,47 @@ def test_sums_are_of_double_precision() -> None:
     sums = np.zeros(2)
     run(feed.add_mean_call(held(np.array(0.1, F32)), held(sums), 1, 1), steps=100_000 // 10)
     assert sums[0] == pytest.approx(1e4 * float(F32.type(0.1)), rel=1e-12)
+
+
+# ---- shuffle -----------------------------------------------------------------------------------------------------
+
+
+def by_the_book(n: int, key: int) -> list[int]:
+    """Fisher and Yates with SplitMix64, in Python's integers."""
+    order, state, low = list(range(n)), key, 2**64 - 1
+    for i in range(n - 1, 0, -1):
+        state = (state + 0x9E3779B97F4A7C15) & low
+        z = ((state ^ (state >> 30)) * 0xBF58476D1CE4E5B9) & low
+        z = ((z ^ (z >> 27)) * 0x94D049BB133111EB) & low
+        j = ((z ^ (z >> 31)) * (i + 1)) >> 64
+        order[i], order[j] = order[j], order[i]
+    return order
+
+
+@given(st.integers(0, 300), st.integers(0, 2**64 - 1))
+def test_shuffle_by_the_book(n: int, key: int) -> None:
+    assert feed.shuffled(n, key).tolist() == by_the_book(n, key)
+
+
+def test_shuffle_of_many_is_a_permutation() -> None:
+    n = 1000 if DISABLE_JIT else 1_000_000
+    order = feed.shuffled(n, 7)
+    assert order.dtype == np.int64
+    np.testing.assert_array_equal(np.sort(order), np.arange(n))
+    assert not np.array_equal(order, feed.shuffled(n, 8))
+    # As far from its place as chance has it: a third of n, and no trend.
+    distance = np.abs(order - np.arange(n)).mean() / n
+    assert abs(distance - 1 / 3) < 5 * np.sqrt(1 / 18 / n) * 2
+    assert abs(np.corrcoef(order, np.arange(n))[0, 1]) < 5 / np.sqrt(n)
+
+
+@compiled_only
+def test_every_order_of_four_is_as_frequent() -> None:
+    n = 24_000
+    counts: dict[tuple[int, ...], int] = {}
+    for key in range(n):
+        order = tuple(feed.shuffled(4, key).tolist())
+        counts[order] = counts.get(order, 0) + 1
+    assert len(counts) == 24
+    chi = sum((c - n / 24) ** 2 / (n / 24) for c in counts.values())
+    assert chi < 23 + 5 * np.sqrt(2 * 23)

@@ -104,6 +104,10 @@ def probabilities(*shape: int) -> Draw:
     return lambda rng: rng.uniform(0.05, 0.95, shape)
 
 
+def whole(*shape: int) -> Draw:
+    return lambda rng: rng.integers(0, 3, shape).astype(float)
+
+
 def zeros_and_ones(*shape: int) -> Draw:
     return lambda rng: rng.integers(0, 2, shape).astype(float)
 
@@ -353,6 +357,10 @@ def ignoring(name: str, z: Draw, reference: Callable[..., Array], ignored: int) 
     return Case(
         registry[name], (z, t), with_ignored(reference), (0, 1), lambda n: {"ignored": ignored}, f"but {ignored}"
     )
+
+
+def in_top(z: Array, t: Array, k: int) -> Array:
+    return np.array([label in row.argsort()[-k:] for row, label in zip(z, t, strict=True)], float)
 
 
 def same_class(z: Array, t: Array) -> Array:
@@ -677,6 +685,21 @@ CASES: list[Case] = [
     ),
     ignoring("label_mask", normal(N, 4), lambda z, t: np.ones(len(z)), 255),
     loss("sparse_categorical_accuracy", normal(N, 4), labels(4, N), same_class),
+    loss("accuracy", whole(N, 3), whole(N, 3), lambda z, t: (z == t).mean(-1)),
+    Case(
+        registry["top_k_categorical_accuracy"],
+        (normal(N, 7), one_hot(7, N)),
+        lambda z, t, k: in_top(z, t.argmax(-1), k),
+        (0, 1),
+        lambda n: {"k": 3},
+    ),
+    Case(
+        registry["sparse_top_k_categorical_accuracy"],
+        (normal(N, 7), labels(7, N)),
+        in_top,
+        (0, 1),
+        lambda n: {"k": 2},
+    ),
     loss("categorical_accuracy", normal(N, 4), one_hot(4, N), lambda z, t: same_class(z, t.argmax(-1))),
     loss("binary_accuracy", probabilities(N, 3), zeros_and_ones(N, 3), lambda z, t, a: ((z > a) == t).mean(-1), 0.5),
 ]
