@@ -452,8 +452,8 @@ class _Scaled(_Random):
     References
     ----------
     Glorot: X. Glorot, Y. Bengio: Understanding the difficulty of training deep feedforward networks. AISTATS 2010.
-    He: K. He, X. Zhang, S. Ren, J. Sun: Delving deep into rectifiers. ICCV 2015.
-    LeCun: Y. LeCun, L. Bottou, G. B. Orr, K.-R. Müller: Efficient backprop. Neural networks: tricks of the trade, 1998.
+    He: K. He, X. Zhang, S. Ren, J. Sun: Delving deep into rectifiers. ICCV 2015. LeCun: Y. LeCun, L. Bottou, G. B.
+    Orr, K.-R. Müller: Efficient backprop. Neural networks: tricks of the trade, 1998.
     """
 
     seed: int | None = None

@@ -36,7 +36,8 @@ class CSVLogger(Callback):
     def on_train_begin(self, logs: Logs = None) -> None:
         old = self.append and os.path.exists(self.filename) and os.path.getsize(self.filename) > 0
         self._headed = old
-        self._file = open(self.filename, "a" if self.append else "w", newline="", encoding="utf-8")
+        # Kept open between epochs, closed when training ends.
+        self._file = open(self.filename, "a" if self.append else "w", newline="", encoding="utf-8")  # noqa: SIM115
         self._writer = None
 
     def on_epoch_end(self, epoch: int, logs: Logs = None) -> None:

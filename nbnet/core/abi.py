@@ -1,10 +1,9 @@
 """The calling convention: the one engine module that a kernel imports.
 
 A kernel is ``kernel(mem, ins, step)``: the arena, one instruction row (see ``layout.py``) and the global step. It
-reads and writes its
-operands through the views below, allocates nothing, returns nothing and never raises. Every function here is the
-Python twin of a compiled
-one in ``native.py``: with ``NUMBA_DISABLE_JIT=1`` the twins run, and kernels can be stepped through.
+reads and writes its operands through the views below, allocates nothing, returns nothing and never raises. Every
+function here is the Python twin of a compiled one in ``native.py``: with ``NUMBA_DISABLE_JIT=1`` the twins run, and
+kernels can be stepped through.
 """
 
 from __future__ import annotations
@@ -19,9 +18,29 @@ from nbnet.core.jit import Function, Kernel, device, intrinsic, kernel
 from nbnet.core.layout import ACCUMULATE, ATTRIBUTES, FIRST_ROW, OPERANDS, SEED
 
 __all__ = [
-    "Function", "Kernel", "Memory", "accumulates", "attribute", "bits_float32", "bytemat", "bytevec", "device", "doublevec",
-    "first_row", "float32_bits", "in_place", "intvec", "kernel", "mat", "matmul", "present", "scratch_bytes", "seed", "typed_mat", "vec",
-]  # fmt: skip
+    "Function",
+    "Kernel",
+    "Memory",
+    "accumulates",
+    "attribute",
+    "bits_float32",
+    "bytemat",
+    "bytevec",
+    "device",
+    "doublevec",
+    "first_row",
+    "float32_bits",
+    "in_place",
+    "intvec",
+    "kernel",
+    "mat",
+    "matmul",
+    "present",
+    "scratch_bytes",
+    "seed",
+    "typed_mat",
+    "vec",
+]
 
 Array = NDArray[Any]
 

@@ -1,10 +1,8 @@
 """Tensors, nodes and calls; differentiation from graph to graph.
 
 A node applies an op to tensors. A call is what a program consists of: a kernel and the tensors it reads and writes.
-Every node is
-one forward call, and :func:`differentiate` turns a list of nodes into the list of backward calls. The eager tape runs
-those
-calls at once; a program lowers them.
+Every node is one forward call, and :func:`differentiate` turns a list of nodes into the list of backward calls. The
+eager tape runs those calls at once; a program lowers them.
 """
 
 from __future__ import annotations

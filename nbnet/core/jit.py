@@ -1,10 +1,9 @@
 """JIT policy: what a kernel is, how it is compiled, where its machine code is kept, how it gets an address.
 
 Numba compiles each kernel once, for one dtype, to a relocatable object of a few kilobytes. The object is kept on disk
-under
-a name that is a hash of everything it was made from: the bytecode of the kernel and of every function, constant and
-intrinsic it reaches, the dtype, the processor and the versions of Python, Numba and llvmlite. Loading it needs llvmlite
-alone, so a process whose kernels are all on disk never imports Numba.
+under a name that is a hash of everything it was made from: the bytecode of the kernel and of every function, constant
+and intrinsic it reaches, the dtype, the processor and the versions of Python, Numba and llvmlite. Loading it needs
+llvmlite alone, so a process whose kernels are all on disk never imports Numba.
 """
 
 from __future__ import annotations

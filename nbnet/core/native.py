@@ -1,8 +1,7 @@
 """The compiled bodies of the intrinsics in ``nbnet/core/abi.py``. Imported only when something is compiled.
 
 Operands are reached through the raw pointer ``mem`` with ``carray``: views cut from an array object do not vectorise
-where
-element types mix, and slices of a reference-counted array cost atomics.
+where element types mix, and slices of a reference-counted array cost atomics.
 """
 
 # mypy: ignore-errors

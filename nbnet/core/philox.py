@@ -65,8 +65,7 @@ def fill_mask(mask: Any, start: Any, key: Any, step: Any, rate: Any) -> None:
     """Draw a mask, 1 = kept.
 
     An element's fate is a pure function of (key, step, number of the element in the whole batch, counted row by row),
-    however the
-    batch is cut.
+    however the batch is cut.
 
     mask: uint8 (n,), the elements ``start ... start + n - 1`` of the batch's mask
     """

@@ -1,9 +1,8 @@
 """From calls to rows: ``lower``, ``verify``, ``link``, ``run``.
 
 A program is a flat list of calls in phases; in each phase every slice of the batch has its own span of calls, and the
-slices meet
-between phases. Lowering finds a place in the arena for every tensor without data; verifying checks once what kernels
-cannot; linking writes addresses into the rows.
+slices meet between phases. Lowering finds a place in the arena for every tensor without data; verifying checks once
+what kernels cannot; linking writes addresses into the rows.
 """
 
 from __future__ import annotations

@@ -1,7 +1,7 @@
 """Symbols: tensors of a model that is only being described, with an open batch axis.
 
-``y = layer(symbol)`` computes nothing. It notes what would be called with what, so that :func:`evaluate` can call it again
-for a batch of any size: at once, on a tape, or while a program is written.
+``y = layer(symbol)`` computes nothing. It notes what would be called with what, so that :func:`evaluate` can call it
+again for a batch of any size: at once, on a tape, or while a program is written.
 """
 
 from __future__ import annotations

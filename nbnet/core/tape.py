@@ -79,12 +79,10 @@ class Tape(Recorder):
     ----------
     masks
         ``{name: array of bool}``: masks to use instead of drawing, by layer name; what ``tape.masks`` of another tape
-        returned
-        replays that pass. A name that no dropout layer claims is an error when the tape is closed.
+        returned replays that pass. A name that no dropout layer claims is an error when the tape is closed.
     step
         Number of the step whose random numbers to draw; compiled training numbers its steps from 0. By default each
-        tape
-        draws numbers that no other used.
+        tape draws numbers that no other used.
 
     Examples
     --------

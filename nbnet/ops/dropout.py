@@ -177,8 +177,7 @@ def dropout(x: Any, rate: Any, noise_shape: Sequence[int | None] | None = None, 
         Tensor or array of any shape; the first axis is the batch.
     rate
         Probability to DROP, in [0, 1] (papers often give the probability to keep): a number, or a one-element tensor
-        that may change
-        between steps. 0 is the identity, 1 gives zeros.
+        that may change between steps. 0 is the identity, 1 gives zeros.
     noise_shape
         Shape of the mask: 1 where all units along an axis share their fate, None for the size of x.
     key

@@ -16,9 +16,8 @@ class Elementwise:
     """An element-wise op and the scalar functions that other kernels fuse.
 
     ``f(x, a)`` is the value and ``df(s, a)`` the derivative, where a is the op's parameter (0 if it has none) and s
-    what it ``keeps``: the
-    input ``"x"`` or the output ``"y"``. ``sign_only``: df reads nothing but the sign of s, so s may have gone through
-    dropout.
+    what it ``keeps``: the input ``"x"`` or the output ``"y"``. ``sign_only``: df reads nothing but the sign of s, so
+    s may have gone through dropout.
     """
 
     op: Op

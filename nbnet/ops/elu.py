@@ -37,8 +37,7 @@ def elu(x: Any, alpha: Any = 1.0) -> Tensor:
     References
     ----------
     D.-A. Clevert, T. Unterthiner, S. Hochreiter: Fast and accurate deep network learning by exponential linear units
-    (ELUs).
-    ICLR (2016).
+    (ELUs). ICLR (2016).
 
     Examples
     --------

@@ -36,8 +36,7 @@ def silu(x: Any) -> Tensor:
     References
     ----------
     S. Elfwing, E. Uchibe, K. Doya: Sigmoid-weighted linear units for neural network function approximation in
-    reinforcement
-    learning. Neural Networks 107 (2018).
+    reinforcement learning. Neural Networks 107 (2018).
 
     Examples
     --------

@@ -109,8 +109,7 @@ def take(x: Any, rows: Any) -> Tensor:
         (n, ...)
     rows
         An integer, a slice, a list or array of integers of any shape, a mask of n booleans, or an int64 tensor.
-        Negative numbers count from
-        the last row. A row may be taken several times: its gradient is the sum.
+        Negative numbers count from the last row. A row may be taken several times: its gradient is the sum.
 
     Returns
     -------

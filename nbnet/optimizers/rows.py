@@ -40,8 +40,9 @@ def clip_scale(squares: Any, limit: Any) -> Any:
     for t in range(squares.size):
         total += squares[t]
     norm = np.sqrt(total)
-    scale = np.float64(1) if norm <= limit else limit / norm
-    return scale + (total - total)
+    if not np.isfinite(norm):
+        return np.nan
+    return np.float64(1) if norm <= limit else limit / norm
 
 
 def update_rule(name: str, prepare: Function, update: Function) -> Kernel:

@@ -129,7 +129,9 @@ def test_metrics_of_a_whole_epoch_and_finished_means():
     x, y = data()
     net = model(metrics=[nb.metrics.RootMeanSquaredError(), nb.metrics.R2Score(), "mae"])
     history = net.fit(x, y, epochs=1, validation_data=(x, y)).history
-    assert list(history) == [p + n for p in ("", "val_") for n in ("loss", "root_mean_squared_error", "r2_score", "mae")]
+    assert list(history) == [
+        p + n for p in ("", "val_") for n in ("loss", "root_mean_squared_error", "r2_score", "mae")
+    ]
     error = y - net.predict(x)
     assert history["val_root_mean_squared_error"][0] == pytest.approx(np.sqrt(np.mean(error**2)), rel=1e-5)
     assert history["val_r2_score"][0] == pytest.approx(1 - np.sum(error**2) / np.sum((y - y.mean()) ** 2), rel=1e-5)

@@ -1,0 +1,156 @@
+"""Metrics by name, functions as metrics, and metrics of one's own."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+import pytest
+
+import nbnet as nb
+
+M = nb.metrics
+NAMES = {
+    M.AUC: ["auc", "AUC"],
+    M.Accuracy: ["Accuracy"],
+    M.BinaryAccuracy: ["binary_accuracy", "BinaryAccuracy"],
+    M.BinaryCrossentropy: ["bce", "BCE", "binary_crossentropy", "BinaryCrossentropy"],
+    M.CategoricalAccuracy: ["categorical_accuracy"],
+    M.CategoricalCrossentropy: ["categorical_crossentropy"],
+    M.CategoricalHinge: ["categorical_hinge"],
+    M.CosineSimilarity: ["cosine_similarity", "CosineSimilarity"],
+    M.F1Score: ["f1_score", "F1Score"],
+    M.FBetaScore: ["fbeta_score", "f_beta_score", "FBetaScore"],
+    M.FalseNegatives: ["false_negatives"],
+    M.FalsePositives: ["false_positives", "FalsePositives"],
+    M.Hinge: ["hinge", "Hinge"],
+    M.KLDivergence: ["kld", "kl_divergence", "KLDivergence"],
+    M.LogCoshError: ["logcosh", "log_cosh_error", "LogCoshError"],
+    M.MatthewsCorrelation: ["matthews_correlation"],
+    M.MeanAbsoluteError: ["mae", "MAE", "mean_absolute_error", "MeanAbsoluteError"],
+    M.MeanAbsolutePercentageError: ["mape", "MAPE", "MeanAbsolutePercentageError"],
+    M.MeanSquaredError: ["mse", "MSE", "mean_squared_error", "MeanSquaredError"],
+    M.MeanSquaredLogarithmicError: ["msle", "MSLE", "mean_squared_logarithmic_error"],
+    M.Poisson: ["poisson"],
+    M.Precision: ["precision", "Precision"],
+    M.R2Score: ["r2_score", "R2Score"],
+    M.Recall: ["recall", "Recall"],
+    M.RootMeanSquaredError: ["root_mean_squared_error", "RootMeanSquaredError"],
+    M.SparseCategoricalAccuracy: ["sparse_categorical_accuracy", "SparseCategoricalAccuracy"],
+    M.SparseCategoricalCrossentropy: ["sparse_categorical_crossentropy"],
+    M.SparseTopKCategoricalAccuracy: ["sparse_top_k_categorical_accuracy", "SparseTopKCategoricalAccuracy"],
+    M.SquaredHinge: ["squared_hinge", "SquaredHinge"],
+    M.TopKCategoricalAccuracy: ["top_k_categorical_accuracy", "TopKCategoricalAccuracy"],
+    M.TrueNegatives: ["true_negatives"],
+    M.TruePositives: ["true_positives", "TruePositives"],
+}
+
+
+@pytest.mark.parametrize(("kind", "name"), [(kind, name) for kind, names in NAMES.items() for name in names])
+def test_names(kind: type[M.Metric], name: str) -> None:
+    metric = M.get(name)
+    assert type(metric) is kind
+    assert metric.name == name
+    assert type(M.get({"class_name": kind.__name__, "config": {"name": "mine"}})) is kind
+    assert type(M.get(kind)) is kind
+    assert M.get(metric) is metric
+
+
+@pytest.mark.parametrize(
+    ("loss", "width", "accuracy", "crossentropy"),
+    [
+        ("sparse_categorical_crossentropy", 3, M.SparseCategoricalAccuracy, M.SparseCategoricalCrossentropy),
+        ("categorical_crossentropy", 3, M.CategoricalAccuracy, M.CategoricalCrossentropy),
+        ("mse", 1, M.BinaryAccuracy, M.BinaryCrossentropy),
+        ("mse", 3, M.CategoricalAccuracy, M.CategoricalCrossentropy),
+        ("binary_crossentropy", 1, M.BinaryAccuracy, M.BinaryCrossentropy),
+    ],
+)
+def test_names_that_fit_themselves(loss: str, width: int, accuracy: type, crossentropy: type) -> None:
+    for names, kind in ((("accuracy", "acc"), accuracy), (("crossentropy", "ce"), crossentropy)):
+        for name in names:
+            metric = M.get(name, nb.losses.get(loss), width)
+            assert type(metric) is kind
+            assert metric.name == name
+
+
+def test_losses_are_metrics() -> None:
+    assert M.get("huber").name == "huber"
+    assert M.get("huber")([[0.0]], [[3.0]]) == 2.5
+    assert M.get(nb.losses.Huber(2.0)).name == "huber_loss"
+    metric = M.get(nb.losses.mean_squared_error)
+    assert metric.name == "mean_squared_error"
+    assert metric([[0.0]], [[3.0]]) == 9
+    assert M.get(M.sparse_top_k_categorical_accuracy).name == "sparse_top_k_categorical_accuracy"
+    assert M.get(nb.losses.sparse_categorical_crossentropy).sparse
+
+
+def bias(y_true: nb.Tensor, y_pred: nb.Tensor) -> nb.Tensor:
+    return nb.ops.mean(y_pred - y_true, axis=-1)
+
+
+class Bias(M.Metric):
+    def values(self, y_true: nb.Tensor, y_pred: nb.Tensor) -> nb.Tensor:
+        return bias(y_true, y_pred)
+
+
+class KerasBias(M.Metric):
+    """Written as for Keras."""
+
+    def __init__(self, name: str = "keras_bias", **kwargs: Any) -> None:
+        super().__init__(name=name, **kwargs)
+        self.total = self.add_weight(name="total", initializer="zeros")
+        self.count = self.add_variable(shape=(), initializer="zeros", name="count")
+
+    def update_state(self, y_true: Any, y_pred: Any, sample_weight: Any = None) -> None:
+        self.total.assign(self.total + nb.ops.sum(nb.ops.subtract(y_pred, y_true)))
+        self.count.assign(self.count + float(len(y_pred)))
+
+    def result(self) -> Any:
+        return self.total / self.count
+
+
+class HalfMean(M.Mean):
+    def update_state(self, y_true: Any, y_pred: Any, sample_weight: Any = None) -> None:  # type: ignore[override]
+        super().update_state(np.asarray(y_pred) / 2, sample_weight)
+
+
+def test_metrics_of_ones_own() -> None:
+    assert (M.get(bias).name, Bias.name, HalfMean.name) == ("bias", "bias", "mean")
+    assert (Bias.epoch_end, KerasBias.epoch_end, HalfMean.epoch_end) == (False, True, True)
+    t, z = np.zeros((3, 1), np.float32), np.array([[1.0], [2.0], [6.0]], np.float32)
+    for metric in (M.get(bias), Bias(), KerasBias()):
+        assert metric.compute(t, z) == 3
+        assert metric.compute(t, z) == 3
+        metric.reset_state()
+        metric.update_state(t, z)
+        assert float(metric(t, 2 * z)) == 4.5
+    assert HalfMean().compute(t, z, [1.0, 1.0, 0.0]) == 0.75
+    assert len(KerasBias().variables) == 2
+
+
+def test_own_metrics_in_evaluation() -> None:
+    model = nb.Sequential([nb.Input((1,)), nb.layers.Activation("linear")])
+    model.compile("sgd", "mse", metrics=[bias, Bias("mine")])
+    found = model.evaluate(np.array([[1.0], [2.0], [6.0]]), np.zeros((3, 1)), verbose=0, return_dict=True)
+    assert found == {"loss": pytest.approx(41 / 3), "bias": 3, "mine": 3}
+
+
+@pytest.mark.parametrize(
+    ("make", "error", "message"),
+    [
+        (lambda: M.get("accuracies"), ValueError, "metrics: 'accuracies' is not known; known are "),
+        (lambda: M.get(None), TypeError, "metrics: wants a name"),
+        (lambda: M.TopKCategoricalAccuracy(0), ValueError, "k: wants an integer from 1"),
+        (lambda: M.SparseTopKCategoricalAccuracy(2.5), ValueError, "k: wants an integer from 1"),
+        (lambda: M.CosineSimilarity(axis=1), ValueError, "axis: only the last axis"),
+        (lambda: M.PearsonCorrelation(axis=1), ValueError, "axis: only the last axis"),
+        (lambda: M.SparseCategoricalCrossentropy(axis=1), ValueError, "axis: only the last axis"),
+        (lambda: M.MeanSquaredError()([[1.0, 2.0]], [[1.0]]), ValueError, "y_true has 2 columns"),
+        (lambda: M.SparseCategoricalAccuracy()([3], [[0.1, 0.9]]), ValueError, "labels from 0 to 1"),
+        (lambda: M.Metric().values(nb.tensor([1.0]), nb.tensor([1.0])), AttributeError, "name"),
+    ],
+)
+def test_refusals(make: Any, error: type[Exception], message: str) -> None:
+    with pytest.raises(error, match=message):
+        make()
