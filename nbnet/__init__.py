@@ -4,6 +4,7 @@ from nbnet import (
     activations,
     callbacks,
     config,
+    constraints,
     core,
     datasets,
     initializers,
@@ -14,6 +15,7 @@ from nbnet import (
     ops,
     optimizers,
     random,
+    regularizers,
 )
 from nbnet.config import floatx, set_floatx
 from nbnet.core.abi import device, kernel
@@ -39,6 +41,7 @@ __all__ = [
     "activations",
     "callbacks",
     "config",
+    "constraints",
     "core",
     "datasets",
     "device",
@@ -52,6 +55,7 @@ __all__ = [
     "ops",
     "optimizers",
     "random",
+    "regularizers",
     "set_floatx",
     "set_random_seed",
     "tensor",

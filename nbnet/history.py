@@ -6,6 +6,8 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
+import numpy as np
+
 
 @dataclass(repr=False)
 class History:
@@ -34,21 +36,25 @@ class History:
 
     params: dict[str, Any] = field(default_factory=dict)
     epoch: list[int] = field(default_factory=list)
-    history: dict[str, list[float]] = field(default_factory=dict)
+    history: dict[str, list[Any]] = field(default_factory=dict)
 
-    def append(self, epoch: int, logs: Mapping[str, float]) -> None:
+    def append(self, epoch: int, logs: Mapping[str, Any]) -> None:
         """Add what is known at the end of an epoch.
 
         Parameters
         ----------
         epoch : int
         logs : dict of float
+            Or of arrays: those of a metric with a score for each class become lists.
         """
         self.epoch.append(epoch)
         for name, value in logs.items():
-            self.history.setdefault(name, []).append(float(value))
+            self.history.setdefault(name, []).append(np.asarray(value).tolist() if np.ndim(value) else float(value))
 
     def __repr__(self) -> str:
-        last = ", ".join(f"{name}={values[-1]:.4g}" for name, values in self.history.items())
+        last = ", ".join(
+            f"{name}={values[-1] if isinstance(values[-1], list) else format(values[-1], '.4g')}"
+            for name, values in self.history.items()
+        )
         count = f"{len(self.epoch)} epoch{'' if len(self.epoch) == 1 else 's'}"
         return f"<History of {count}: {last}>" if last else f"<History of {count}>"

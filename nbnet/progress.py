@@ -8,6 +8,8 @@ from collections.abc import Mapping
 from types import TracebackType
 from typing import Any, Self, TextIO
 
+import numpy as np
+
 _BAR = "{n_fmt}/{total_fmt} {bar:20} {desc}"
 
 
@@ -138,8 +140,10 @@ def _level(verbose: int | str, stream: TextIO | None) -> int:
     return 0 if stream is None else int(verbose)
 
 
-def _number(value: float) -> str:
-    """Four decimals, as Keras prints them; small numbers with an exponent."""
+def _number(value: Any) -> str:
+    """Four decimals, as Keras prints them; small numbers with an exponent; of an array, each number."""
+    if np.ndim(value):
+        return f"[{', '.join(_number(v) for v in value)}]"
     return f"{value:.4e}" if 0 < abs(value) <= 1e-3 else f"{value:.4f}"
 
 

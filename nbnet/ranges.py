@@ -47,7 +47,9 @@ class Range:
         ValueError
             If it lies outside.
         """
-        if not isinstance(value, Real) and not (isinstance(value, np.ndarray) and value.shape == ()):
+        if not isinstance(value, Real) and not (
+            isinstance(value, np.ndarray) and value.shape == () and value.dtype.kind in "fiu"
+        ):
             raise TypeError(f"{name}: wants a number, got {value!r}")
         number = float(value)
         inside = math.isfinite(number) and self.low <= number <= self.high

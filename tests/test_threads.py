@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import _thread
 import io
+import signal
 import sys
 import threading
 import time
@@ -168,8 +169,11 @@ def test_a_training_that_fails_frees_the_model(monkeypatch):
     model.fit(X, LABELS, verbose=0)
 
 
-def test_an_interrupted_training_leaves_a_usable_model():
+def test_an_interrupted_training_leaves_a_usable_model(request):
     """Ctrl-C answers soon, in the middle of an epoch too."""
+    # A process started in the background of a shell ignores SIGINT.
+    previous = signal.signal(signal.SIGINT, signal.default_int_handler)
+    request.addfinalizer(lambda: signal.signal(signal.SIGINT, previous))
     model = network(width=64)
     model.fit(X, LABELS, verbose=0)
     before, iterations = model.get_weights(), model.optimizer.iterations

@@ -11,8 +11,14 @@ _moves = 0
 
 
 def moves() -> int:
-    """How often parameters have moved in this process: a linked program is valid as long as this stays the same."""
+    """How often programs became outdated in this process: a linked one is valid as long as this stays the same."""
     return _moves
+
+
+def outdate() -> None:
+    """Let every linked program be written anew before it runs again: what its rows say holds no longer."""
+    global _moves
+    _moves += 1
 
 
 class Block:
@@ -25,7 +31,6 @@ class Block:
     """
 
     def __init__(self, parameters: Sequence[Parameter]) -> None:
-        global _moves
         self.parameters = list(parameters)
         dtypes = {p.dtype for p in self.parameters}
         if len(dtypes) > 1:
@@ -43,7 +48,7 @@ class Block:
             place[...] = p.numpy()
             p.data = place
         self._gradients: Tensor | None = None
-        _moves += 1
+        outdate()
 
     def holds(self, parameters: Sequence[Parameter]) -> bool:
         """Whether these are the block's parameters, and still lie in it."""

@@ -110,12 +110,19 @@ class Layer:
     # ---- use ----
 
     def __call__(self, x: Any, training: bool = False) -> Tensor:
-        """Apply the layer to a tensor or an array whose first axis is the batch."""
-        x = tensor(x, self.dtype)
+        """Apply the layer to a tensor or an array whose first axis is the batch, or to a list of them."""
+        x = self._tensors(x)
         if not self.built:
-            self.build_for((None, *x.shape[1:]))
+            shapes = [(None, *t.shape[1:]) for t in x] if isinstance(x, list) else (None, *x.shape[1:])
+            self.build_for(shapes)  # type: ignore[arg-type]
         with scope(self.name):
             return self.call(x, training=training) if self._takes_training else self.call(x)  # type: ignore[call-arg]
+
+    def _tensors(self, x: Any) -> Any:
+        """A tensor; of a list or tuple with tensors or arrays in it, a list of them."""
+        if isinstance(x, (list, tuple)) and any(isinstance(part, (Tensor, np.ndarray)) for part in x):
+            return [tensor(part, self.dtype) for part in x]
+        return tensor(x, self.dtype)
 
     def build_for(self, input_shape: Shape) -> None:
         """Build once, whichever thread comes first."""

@@ -160,8 +160,9 @@ class Normalization(Layer):
 def _batches(data: Any) -> Iterator[Array]:
     """Arrays (n, ...) of bounded size."""
     if not hasattr(data, "__array__") and isinstance(data, Iterable):
-        first = next(iter(data), None) if isinstance(data, Sequence) else data
-        if not isinstance(data, Sequence) or hasattr(first, "__array__") or isinstance(first, tuple):
+        # A list of lists of numbers is an array; a list of arrays, or anything else that can be walked, is batches.
+        first = next(iter(data), ()) if isinstance(data, Sequence) else ()
+        if isinstance(first, tuple) or hasattr(first, "__array__"):
             for batch in data:
                 yield from _batches(np.asarray(batch[0] if isinstance(batch, tuple) else batch))
             return

@@ -65,8 +65,8 @@ class Loss:
         if reduction not in REDUCTIONS:
             raise ValueError(f"reduction: wants one of {', '.join(map(repr, REDUCTIONS))}, got {reduction!r}")
         self.reduction = reduction
-        if name is not None:
-            self.name = name
+        if name is not None or not hasattr(self, "name"):
+            self.name = name or snake_case(type(self).__name__)
 
     def __init_subclass__(cls, **kwargs: Any) -> None:
         super().__init_subclass__(**kwargs)

@@ -38,9 +38,7 @@ class _FScore(EpochMetric):
             positive, predicted, beta=self.beta, average="binary" if single else self.average, sample_weight=w[:, 0],
             zero_division=0.0,
         )  # fmt: skip
-        if self.average is None:
-            return np.atleast_1d(score)
-        return float(score)
+        return float(score) if np.size(score) == 1 else score
 
     def _decide(self, y_pred: Array) -> Array:
         """What is predicted to be positive: what is above the threshold, or the largest of each row."""

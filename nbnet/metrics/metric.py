@@ -48,8 +48,8 @@ class Metric:
     epoch_end: ClassVar[bool] = False
 
     def __init__(self, name: str | None = None) -> None:
-        if name is not None:
-            self.name = name
+        if name is not None or not hasattr(self, "name"):
+            self.name = name or snake_case(type(self).__name__)
         self.variables: list[Parameter] = []
         self._total, self._count = 0.0, 0.0
 

@@ -242,7 +242,7 @@ class R2Score(EpochMetric):
         score = r2_score(y_true, y_pred, sample_weight=rows, multioutput=_AGGREGATIONS[self.class_aggregation])
         if self.num_regressors and self.num_regressors < n - 1:
             score = 1 - (1 - score) * (n - 1) / (n - self.num_regressors - 1)
-        return score if self.class_aggregation is None else float(score)
+        return float(np.squeeze(score)) if np.size(score) == 1 else score
 
     def get_config(self) -> dict[str, Any]:
         return super().get_config() | {

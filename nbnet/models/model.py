@@ -209,6 +209,8 @@ class Model(Layer):
                 calls.call("on_epoch_end", epoch, logs)
                 if self.stop_training:
                     break
+            assert self.optimizer is not None
+            self.optimizer.finalize_variable_values()
             calls.call("on_train_end", logs)
         return history
 
@@ -336,7 +338,7 @@ class Model(Layer):
                 batch.sums[...] = 0
                 if single:
                     calls.call("on_train_batch_begin", done, None)
-                for n in _run(batch, start, steps, optimizer.iterations):
+                for n in _run(batch, start, steps, optimizer.iterations, optimizer.look_ahead):
                     optimizer.iterations += n
                     done += n
                     if bar is not None and bar.verbose == 1:
@@ -514,14 +516,20 @@ def _batches(n: int, size: int, single: bool = False) -> list[tuple[int, int, in
     return [(start, rows, steps) for start, rows, steps in parts if rows and steps]
 
 
-def _run(batch: Batch, start: int, steps: int, step: int) -> Iterator[int]:
-    """Run steps from row ``start`` on, in calls of bounded length; yields the number of steps of each call."""
+def _run(
+    batch: Batch, start: int, steps: int, step: int, look_ahead: Callable[[int, int], int] = lambda step, steps: steps
+) -> Iterator[int]:
+    """Run steps from row ``start`` on, in calls of bounded length; yields the number of steps of each call.
+
+    ``look_ahead(step, steps)`` is asked before each call how many of the steps may be run.
+    """
     batch.cursor[0] = start
     done = 0
     while done < steps:
         n = steps - done
         if batch.seconds * n > CALL_SECONDS or batch.seconds == 0:
             n = max(1, min(n, int(CALL_SECONDS / batch.seconds) if batch.seconds else 1))
+        n = look_ahead(step + done, n)
         began = time.perf_counter()
         batch.linked.run(n, step + done)
         batch.seconds = (time.perf_counter() - began) / n

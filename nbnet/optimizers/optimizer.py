@@ -12,7 +12,7 @@ from numpy.typing import NDArray
 from nbnet.core.graph import Call, Parameter, Tensor
 from nbnet.core.jit import Kernel
 from nbnet.core.program import Linked, lower
-from nbnet.core.regions import Block
+from nbnet.core.regions import Block, outdate
 from nbnet.optimizers import rows
 from nbnet.optimizers.settings import Common, Settings
 from nbnet.optimizers.update import Phases, Update
@@ -141,7 +141,9 @@ class Optimizer(Settings):
 
     def restructure(self) -> None:
         if self._block is not None and self._structure != self._describe():
-            self._occupy(Block(self._block.parameters))
+            self._eager = None
+            self._occupy(self._block)
+            outdate()
 
     def _describe(self) -> tuple[Any, ...]:
         """Differs if the rows differ."""

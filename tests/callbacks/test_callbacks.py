@@ -141,6 +141,25 @@ def test_metrics_of_a_whole_epoch_and_finished_means():
     assert seen == pytest.approx(1 - np.sum(error**2) / np.sum((y - y.mean()) ** 2), rel=1e-5)
 
 
+def test_a_schedule_written_in_python_is_followed_in_compiled_training():
+    class Halving(nb.optimizers.schedules.LearningRateSchedule):
+        def __call__(self, step):
+            return 0.1 * 0.5**step
+
+        def get_config(self):
+            return {}
+
+    x, y = data()
+    scheduled = model(nb.optimizers.SGD(learning_rate=Halving()))
+    by_hand = model(nb.optimizers.SGD(learning_rate=0.1))
+    scheduled.fit(x, y, batch_size=10, epochs=2, shuffle=False)
+    for step in range(8):
+        by_hand.optimizer.learning_rate = 0.1 * 0.5**step
+        rows = slice(step % 4 * 10, step % 4 * 10 + 10)
+        by_hand.train_on_batch(x[rows], y[rows])
+    np.testing.assert_allclose(scheduled.get_weights()[0], by_hand.get_weights()[0], rtol=1e-6)
+
+
 @pytest.mark.parametrize(
     ("make", "error"),
     [

@@ -129,6 +129,38 @@ def test_metrics_of_ones_own() -> None:
     assert len(KerasBias().variables) == 2
 
 
+def test_metrics_of_an_epoch_in_training() -> None:
+    rng = np.random.default_rng(0)
+    x = rng.normal(size=(80, 3)).astype(np.float32)
+    y = (x[:, :1] + rng.normal(size=(80, 1)) > 0).astype(np.float32)
+    model = nb.Sequential([nb.Input((3,)), nb.layers.Dense(1, "sigmoid")])
+    watched = ["AUC", M.Precision(), "f1_score", KerasBias(), M.RootMeanSquaredError(name="rmse"), "accuracy"]
+    model.compile("adam", "binary_crossentropy", metrics=watched)
+    history = model.fit(x, y, epochs=2, validation_data=(x, y), verbose=0).history
+    names = ["loss", "AUC", "precision", "f1_score", "keras_bias", "rmse", "accuracy"]
+    assert set(history) == {*names, *(f"val_{name}" for name in names)}
+    p = model.predict(x)
+    found = model.evaluate(x, y, verbose=0, return_dict=True)
+    for name in names[1:]:
+        wanted = M.get(name).compute(y, p) if name not in ("keras_bias", "accuracy") else None
+        wanted = (p - y).mean() if name == "keras_bias" else wanted
+        wanted = ((p > 0.5) == y).mean() if name == "accuracy" else wanted
+        np.testing.assert_allclose(found[name], wanted, rtol=1e-5, err_msg=name)
+        np.testing.assert_allclose(history[f"val_{name}"][-1], wanted, rtol=1e-5, err_msg=name)
+
+
+def test_metrics_with_a_number_for_each_class(capsys: pytest.CaptureFixture[str]) -> None:
+    x, y = np.random.default_rng(0).normal(size=(40, 3)), np.eye(3)[np.arange(40) % 3]
+    model = nb.Sequential([nb.Input((3,)), nb.layers.Dense(3, "softmax")])
+    model.compile("adam", "categorical_crossentropy", metrics=[M.F1Score()])
+    history = model.fit(x, y, epochs=2, verbose=2)
+    wanted = M.F1Score().compute(y, model.predict(x))
+    assert [len(scores) for scores in history.history["f1_score"]] == [3, 3]
+    np.testing.assert_allclose(model.evaluate(x, y, verbose=0)[1], wanted)
+    assert "f1_score: [0." in capsys.readouterr().out
+    assert "f1_score=[" in repr(history)
+
+
 def test_own_metrics_in_evaluation() -> None:
     model = nb.Sequential([nb.Input((1,)), nb.layers.Activation("linear")])
     model.compile("sgd", "mse", metrics=[bias, Bias("mine")])
@@ -148,7 +180,7 @@ def test_own_metrics_in_evaluation() -> None:
         (lambda: M.SparseCategoricalCrossentropy(axis=1), ValueError, "axis: only the last axis"),
         (lambda: M.MeanSquaredError()([[1.0, 2.0]], [[1.0]]), ValueError, "y_true has 2 columns"),
         (lambda: M.SparseCategoricalAccuracy()([3], [[0.1, 0.9]]), ValueError, "labels from 0 to 1"),
-        (lambda: M.Metric().values(nb.tensor([1.0]), nb.tensor([1.0])), AttributeError, "name"),
+        (lambda: M.Metric()([[1.0]], [[1.0]]), NotImplementedError, "metric is no mean over samples"),
     ],
 )
 def test_refusals(make: Any, error: type[Exception], message: str) -> None:

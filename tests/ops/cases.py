@@ -536,6 +536,11 @@ CASES: list[Case] = [
         lambda x, w, d: np.zeros(()),
         label="of nothing",
     ),
+    Case(
+        registry["l1_l2"],
+        (apart(N, 400), constant(0.3), constant(0.2)),
+        lambda x, l1, l2: (l1 * np.abs(x) + l2 * x * x).sum(),
+    ),
     Case(registry["weighted_sum"], (normal(N), normal(N), constant(0.3)), lambda x, w, scale: scale * (x * w).sum()),
     Case(
         registry["embedding"],

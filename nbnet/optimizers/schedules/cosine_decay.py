@@ -6,6 +6,8 @@ import math
 from dataclasses import dataclass
 from typing import Any
 
+import numpy as np
+
 from nbnet.core.abi import device
 from nbnet.optimizers.schedules.schedule import LearningRateSchedule
 from nbnet.ranges import ABOVE_ZERO, FROM_ZERO
@@ -14,7 +16,7 @@ from nbnet.ranges import ABOVE_ZERO, FROM_ZERO
 @device
 def half_cosine(done: Any, pi: Any) -> Any:
     """From 1 to 0 while ``done`` goes from 0 to 1."""
-    return 0.5 * (1.0 + math.cos(pi * done))
+    return 0.5 * (1.0 + np.cos(pi * done))
 
 
 @device

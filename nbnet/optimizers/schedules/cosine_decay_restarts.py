@@ -6,6 +6,8 @@ import math
 from dataclasses import dataclass
 from typing import Any
 
+import numpy as np
+
 from nbnet.core.abi import device
 from nbnet.optimizers.schedules.cosine_decay import half_cosine
 from nbnet.optimizers.schedules.schedule import LearningRateSchedule
@@ -16,13 +18,13 @@ from nbnet.ranges import ABOVE_ZERO, FROM_ZERO, Range
 def cosine_decay_restarts(step: Any, p: Any) -> Any:
     initial, steps, growth, shrink, alpha, pi = p[0], p[1], p[2], p[3], p[4], p[5]
     done = step / steps
-    restarts = math.floor(done)
+    restarts = np.floor(done)
     if growth > 1.0:
         # The first k periods last (growth^k - 1) / (growth - 1) times the first. The logarithm may be off by one in
         # the last bit just where a period ends.
-        restarts = math.floor(math.log(1.0 + done * (growth - 1.0)) / math.log(growth) + 0.5)
+        restarts = np.floor(np.log(1.0 + done * (growth - 1.0)) / np.log(growth) + 0.5)
         if (growth**restarts - 1.0) / (growth - 1.0) > done:
-            restarts -= 1
+            restarts -= 1.0
         done = (done - (growth**restarts - 1.0) / (growth - 1.0)) / growth**restarts
     else:
         done -= restarts

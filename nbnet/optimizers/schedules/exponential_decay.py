@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
-import math
 from dataclasses import dataclass
 from typing import Any
+
+import numpy as np
 
 from nbnet.core.abi import device
 from nbnet.optimizers.schedules.schedule import LearningRateSchedule
@@ -15,7 +16,7 @@ from nbnet.ranges import ABOVE_ZERO, FROM_ZERO
 def exponential_decay(step: Any, p: Any) -> Any:
     turns = step / p[1]
     if p[3] > 0:
-        turns = math.floor(turns)
+        turns = np.floor(turns)
     return p[0] * p[2] ** turns
 
 

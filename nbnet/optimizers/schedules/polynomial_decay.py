@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
-import math
 from dataclasses import dataclass
 from typing import Any
+
+import numpy as np
 
 from nbnet.core.abi import device
 from nbnet.optimizers.schedules.schedule import LearningRateSchedule
@@ -15,7 +16,7 @@ from nbnet.ranges import ABOVE_ZERO, FROM_ZERO
 def polynomial_decay(step: Any, p: Any) -> Any:
     steps = p[1]
     if p[4] > 0:
-        steps *= max(math.ceil(step / p[1]), 1)
+        steps *= max(np.ceil(step / p[1]), 1.0)
     return (p[0] - p[2]) * (1.0 - min(step / steps, 1.0)) ** p[3] + p[2]
 
 

@@ -88,7 +88,7 @@ class LearningRateSchedule:
     def source(self) -> Vector:
         """What the kernel reads."""
         if self._in_python():
-            return np.full(1 + TABLE, -1.0)
+            return np.array([0.0] + [np.nan] * TABLE)
         return np.array(self.numbers(), np.float64)
 
     def look_ahead(self, source: Vector, step: int, steps: int) -> int:

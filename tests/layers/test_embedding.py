@@ -1,0 +1,68 @@
+"""Embeddings: lookup, sums of gradients, training."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+import pytest
+
+import nbnet as nb
+
+
+@pytest.mark.parametrize("dtype", ["int8", "uint16", "int64", "float32", "float64"])
+def test_lookup(dtype: str) -> None:
+    ids = np.random.default_rng(0).integers(0, 10, (4, 5)).astype(dtype)
+    layer = nb.layers.Embedding(10, 3)
+    y = layer(ids).numpy()
+    np.testing.assert_array_equal(y, layer.get_weights()[0][ids.astype(int)])
+    assert np.abs(layer.get_weights()[0]).max() <= 0.05
+
+
+def test_gradients_of_rows_that_are_taken_often_add_up() -> None:
+    layer = nb.layers.Embedding(5, 2, dtype="float64")
+    with nb.Tape() as tape:
+        y = layer(np.array([1, 3, 1, 1]))
+        loss = nb.ops.sum(y * np.array([[1.0], [2.0], [3.0], [4.0]]))
+    gradient = tape.gradient(loss, layer.embeddings).numpy()
+    np.testing.assert_array_equal(gradient, [[0, 0], [8, 8], [0, 0], [2, 2], [0, 0]])
+
+
+def test_model_learns_and_leaves_other_rows_alone() -> None:
+    rng = np.random.default_rng(0)
+    x, truth = rng.integers(0, 8, (200, 2)), rng.normal(size=9)
+    y = truth[x].sum(1)
+    layer = nb.layers.Embedding(9, 4)
+    model = nb.Sequential([nb.Input((2,)), layer, nb.layers.Flatten(), nb.layers.Dense(1)])
+    before = layer.get_weights()[0][8].copy()
+    model.compile(nb.optimizers.SGD(0.1), "mse")
+    losses = model.fit(x, y, batch_size=16, epochs=60, verbose=0).history["loss"]
+    assert losses[-1] < 0.02 * losses[0]
+    np.testing.assert_array_equal(layer.get_weights()[0][8], before)  # number 8 never came
+
+
+def test_number_out_of_range_shows_in_a_program() -> None:
+    model = nb.Sequential([nb.Input((2,)), nb.layers.Embedding(4, 3), nb.layers.Flatten()])
+    y = model.predict(np.array([[0.0, 4.0], [-1.0, 2.0], [1e30, 3.0]]))
+    np.testing.assert_array_equal(np.isnan(y), [[0, 0, 0, 1, 1, 1], [1, 1, 1, 0, 0, 0], [1, 1, 1, 0, 0, 0]])
+
+
+@pytest.mark.parametrize(
+    ("arguments", "inputs", "message"),
+    [
+        ((0, 2), [[0]], "input_dim: wants an integer above 0"),
+        ((3, 2.5), [[0]], "output_dim: wants an integer above 0"),
+        ((3, 2), [[3]], "3 is out of range for a table of 3 rows"),
+        ((3, 2), [[-1]], "-1 is out of range"),
+        ((3, 2), [[0.5]], "wants whole numbers"),
+        ((3, 2), [[np.nan]], "wants whole numbers"),
+    ],
+)
+def test_errors(arguments: Any, inputs: Any, message: str) -> None:
+    with pytest.raises(ValueError, match=message):
+        nb.layers.Embedding(*arguments)(np.array(inputs))
+
+
+def test_masks_are_refused() -> None:
+    with pytest.raises(ValueError, match="mask_zero: nbnet has no masks"):
+        nb.layers.Embedding(3, 2, mask_zero=True)

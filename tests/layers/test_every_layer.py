@@ -1,0 +1,154 @@
+"""What holds for every layer: one table, shapes, configurations, dtypes, rows of the batch."""
+
+from __future__ import annotations
+
+import json
+from dataclasses import dataclass, field
+from typing import Any
+
+import numpy as np
+import pytest
+from numpy.typing import NDArray
+
+import nbnet as nb
+from nbnet.core.graph import Tensor
+from nbnet.core.tape import Trace
+from nbnet.layers import Layer
+
+Array = NDArray[Any]
+
+
+@dataclass(frozen=True)
+class Case:
+    """A layer, what it is made with, and shapes of a sample before and after."""
+
+    name: str
+    shape: tuple[int, ...]
+    output: tuple[int, ...]
+    weights: tuple[tuple[int, ...], ...] = ()
+    arguments: dict[str, Any] = field(default_factory=dict)
+
+    def make(self, **kwargs: Any) -> Layer:
+        layer: Layer = getattr(nb.layers, self.name)(**self.arguments, **kwargs)
+        return layer
+
+    def inputs(self, rows: int, dtype: Any = "float32") -> Array:
+        rng = np.random.default_rng(0)
+        if self.name == "Embedding":
+            return rng.integers(0, self.arguments["input_dim"], (rows, *self.shape))
+        return rng.normal(0, 1.5, (rows, *self.shape)).astype(dtype)
+
+
+IMAGE, LINE = (7, 8, 3), (9, 3)
+CASES = [
+    Case("Activation", (4,), (4,), arguments={"activation": "tanh"}),
+    Case("AveragePooling1D", LINE, (5, 3), arguments={"pool_size": 3, "strides": 2, "padding": "same"}),
+    Case("AveragePooling2D", IMAGE, (3, 4, 3)),
+    Case("BatchNormalization", (4,), (4,), ((4,), (4,), (4,), (4,))),
+    Case("BatchNormalization", IMAGE, IMAGE, ((7,), (7,), (7,)), {"axis": 1, "scale": False}),
+    Case("Conv1D", LINE, (9, 5), ((2, 3, 5), (5,)), {"filters": 5, "kernel_size": 2, "padding": "causal"}),
+    Case("Conv2D", IMAGE, (5, 6, 4), ((3, 3, 3, 4), (4,)), {"filters": 4, "kernel_size": 3, "activation": "relu"}),
+    Case("Conv2D", IMAGE, (4, 3, 4), ((3, 2, 3, 4),), {
+        "filters": 4, "kernel_size": (3, 2), "strides": (2, 3), "padding": "same", "use_bias": False}),
+    Case("Dense", (4,), (3,), ((4, 3), (3,)), {"units": 3}),
+    Case("Dropout", (4,), (4,), arguments={"rate": 0.5}),
+    Case("ELU", (4,), (4,), arguments={"alpha": 0.5}),
+    Case("Embedding", (4,), (4, 3), ((10, 3),), {"input_dim": 10, "output_dim": 3}),
+    Case("Flatten", IMAGE, (168,)),
+    Case("GlobalAveragePooling1D", LINE, (3,)),
+    Case("GlobalAveragePooling2D", IMAGE, (1, 1, 3), arguments={"keepdims": True}),
+    Case("GlobalMaxPooling1D", LINE, (1, 3), arguments={"keepdims": True}),
+    Case("GlobalMaxPooling2D", IMAGE, (3,)),
+    Case("Identity", (4,), (4,)),
+    Case("LayerNormalization", IMAGE, IMAGE, ((3,), (3,))),
+    Case("LayerNormalization", IMAGE, IMAGE, ((7, 3),), {"axis": [1, 3], "scale": False}),
+    Case("LeakyReLU", (4,), (4,)),
+    Case("MaxPooling1D", LINE, (4, 3)),
+    Case("MaxPooling2D", IMAGE, (4, 3, 3), arguments={"pool_size": (2, 3), "padding": "same"}),
+    Case("Normalization", (4,), (4,), ((4,), (4,), ())),
+    Case("Normalization", LINE, LINE, arguments={"axis": 1, "mean": 1.0, "variance": 4.0}),
+    Case("PReLU", IMAGE, IMAGE, ((1, 1, 3),), {"shared_axes": [1, 2]}),
+    Case("Permute", IMAGE, (3, 7, 8), arguments={"dims": (3, 1, 2)}),
+    Case("ReLU", (4,), (4,), arguments={"max_value": 2.0, "negative_slope": 0.1, "threshold": 0.5}),
+    Case("RepeatVector", (4,), (3, 4), arguments={"n": 3}),
+    Case("Rescaling", (4,), (4,), arguments={"scale": 0.5, "offset": [0.0, 1.0, 2.0, 3.0]}),
+    Case("Reshape", (4,), (2, 2), arguments={"target_shape": (2, -1)}),
+    Case("Softmax", LINE, LINE, arguments={"axis": 1}),
+]  # fmt: skip
+each = pytest.mark.parametrize("case", CASES, ids=[f"{case.name}-{k}" for k, case in enumerate(CASES)])
+#: Layers of several inputs (tested in test_merging.py), bases, and what is no part of a model by itself.
+OTHERS = {"Add", "Average", "Concatenate", "Dot", "Input", "InputLayer", "Layer", "Maximum", "Minimum", "Multiply",
+          "Subtract"}  # fmt: skip
+
+
+def test_every_layer_has_a_case() -> None:
+    found = {
+        made.__name__
+        for name in nb.layers.__all__
+        if isinstance(made := getattr(nb.layers, name), type) and issubclass(made, Layer)
+    }
+    assert found - OTHERS == {case.name for case in CASES}
+
+
+@each
+def test_shapes(case: Case) -> None:
+    layer = case.make()
+    assert layer.compute_output_shape((None, *case.shape)) == (None, *case.output)
+    assert layer(case.inputs(3)).shape == (3, *case.output)
+    assert tuple(w.shape for w in layer.get_weights()) == case.weights
+
+
+@each
+def test_configuration(case: Case) -> None:
+    layer = case.make(name="mine", dtype="float64")
+    config = json.loads(json.dumps(layer.get_config()))
+    again = type(layer).from_config(config)
+    assert json.loads(json.dumps(again.get_config())) == config
+    x = case.inputs(3, "float64")
+    y = layer(x).numpy()
+    again.build_for((None, *case.shape))
+    again.set_weights(layer.get_weights())
+    np.testing.assert_array_equal(again(x).numpy(), y)
+
+
+@each
+def test_float64(case: Case) -> None:
+    single, double = case.make(), case.make(dtype="float64")
+    x = case.inputs(3)
+    single(x)
+    double.build_for((None, *case.shape))
+    double.set_weights(single.get_weights())
+    y = double(x.astype(float)).numpy()
+    assert y.dtype == np.float64
+    assert all(w.dtype == np.float64 for w in double.get_weights())
+    np.testing.assert_allclose(single(x).numpy(), y, rtol=1e-4, atol=1e-5)
+
+
+@each
+def test_batch_is_its_rows(case: Case) -> None:
+    layer = case.make(dtype="float64")
+    x = case.inputs(4, "float64")
+    y = layer(x).numpy()
+    for i in range(4):
+        np.testing.assert_allclose(layer(x[i : i + 1]).numpy(), y[i : i + 1], rtol=1e-12, atol=1e-12)
+
+
+@each
+def test_model_computes_what_the_layer_does(case: Case) -> None:
+    layer = case.make(dtype="float64")
+    x = case.inputs(5, "float64")
+    model = nb.Sequential([nb.Input(case.shape, dtype="float64"), layer], dtype="float64")
+    np.testing.assert_allclose(model.predict(x, batch_size=2), layer(x).numpy(), rtol=1e-12, atol=1e-12)
+
+
+@each
+def test_description_computes_nothing(case: Case) -> None:
+    layer = case.make()
+    layer.build_for((None, *case.shape))
+    before = layer.get_weights()
+    with Trace() as trace:
+        y = layer(Tensor((2, *case.shape), layer.dtype), training=True)
+    assert y.data is None
+    assert all(t.data is None for node in trace.nodes for t in node.outputs)
+    for a, b in zip(before, layer.get_weights(), strict=True):
+        np.testing.assert_array_equal(a, b)
