@@ -36,6 +36,7 @@ __all__ = [
     "mat",
     "matmul",
     "present",
+    "root",
     "scratch_bytes",
     "seed",
     "typed_mat",
@@ -167,6 +168,12 @@ def float32_bits(x: Any) -> Any:
 def bits_float32(i: Any) -> Any:
     """The float32 whose bits are an int32."""
     return np.int32(i).view(np.float32)
+
+
+@intrinsic
+def root(x: Any) -> Any:
+    """Square root of a finite number: in float32 an estimate, right to three units in the last place: twice as fast."""
+    return np.sqrt(x)
 
 
 @intrinsic

@@ -13,6 +13,7 @@ import dis
 import functools
 import hashlib
 import os
+import platform
 import sys
 import threading
 import types
@@ -28,7 +29,8 @@ DISABLE_JIT = os.environ.get("NUMBA_DISABLE_JIT", "0") not in ("", "0")
 # No nnan and no ninf: with them np.isnan always answers False.
 FASTMATH = frozenset({"contract", "reassoc", "nsz", "arcp", "afn"})
 # What compiled code may call. Anything else (the allocator, the interpreter, an exception) is refused.
-ALLOWED_SYMBOLS = frozenset({"memset", "memcpy", "memmove", "nbnet_sgemm", "nbnet_dgemm", "nbnet_yield"}) | frozenset(
+_OWN_SYMBOLS = {f"nbnet_{name}" for name in ("sgemm", "dgemm", "gemm_float32", "gemm_float64", "yield")}
+ALLOWED_SYMBOLS = frozenset({"memset", "memcpy", "memmove"} | _OWN_SYMBOLS) | frozenset(
     f"{name}{suffix}"
     for name in [
         "exp",
@@ -259,7 +261,7 @@ def fingerprint(function: Function, dtype: np.dtype[Any]) -> str:
 @functools.cache
 def _native_source() -> bytes:
     """What the compiled bodies of intrinsics are made from."""
-    files = (Path(__file__).with_name(name) for name in ("jit.py", "layout.py", "native.py"))
+    files = (Path(__file__).with_name(name) for name in ("jit.py", "layout.py", "native.py", "native_gemm.py"))
     return hashlib.sha256(b"".join(file.read_bytes() for file in files)).digest()
 
 
@@ -281,6 +283,14 @@ define void @"{symbol}"({named}) {{
 """
 
 
+def _llvm_type(parameter: Any) -> str:
+    import numba
+
+    if isinstance(parameter, numba.types.CPointer):
+        return "ptr"
+    return "i8" if parameter == numba.types.boolean else "i64"
+
+
 def _compile(function: Function, dtype: np.dtype[Any], symbol: str) -> bytes:
     """Machine code of one kernel as a relocatable object that exports ``symbol`` and nothing else."""
     import numba
@@ -295,15 +305,17 @@ def _compile(function: Function, dtype: np.dtype[Any], symbol: str) -> bytes:
         )(body)
     except (numba.core.errors.NumbaError, TypeError, RecursionError) as error:  # TypeError: not (mem, ins, step)
         raise KernelError(f"kernel {function.name!r} does not compile for {dtype.name}: {error}") from None
-    llvm, machine = _llvm(), _machine()
-    module = llvm.parse_assembly(compiled.inspect_llvm())
+    llvm, machine = _llvm(), _machine(function.kind)
+    # Roots marked for it become an estimate and one step of Newton's.
+    estimates = 'attributes #0 = { "reciprocal-estimates"="vec-sqrtf:1"'
+    module = llvm.parse_assembly(compiled.inspect_llvm().replace("attributes #0 = {", estimates))
     if any(".const.picklebuf" in variable.name for variable in module.global_variables):
         raise KernelError(
             f"kernel {function.name!r} contains a raise, an assert or a call that can raise; a kernel never raises: "
             "check its operands when the program is built"
         )
     native_name = compiled.native_name.removeprefix("cfunc.")
-    kinds = ["ptr" if isinstance(p, numba.types.CPointer) else "i64" for p in parameters]
+    kinds = [_llvm_type(p) for p in parameters]
     wrapper = _WRAPPER.format(
         native=native_name,
         symbol=symbol,
@@ -360,9 +372,15 @@ def _yield_address() -> int:
 
 
 @functools.cache
-def _machine() -> Any:
+def _machine(kind: str = "") -> Any:
     llvm = _llvm()
     features = llvm.get_host_cpu_features().flatten()
+    if platform.machine() in ("x86_64", "AMD64"):
+        # Or else LLVM thinks that roots are as fast as estimates.
+        features += ",-fast-vector-fsqrt"
+    if kind == "gemm":
+        # LLVM takes half registers where whole ones may lower the clock; a product is worth it.
+        features += ",-prefer-256-bit"
     return llvm.Target.from_default_triple().create_target_machine(
         cpu=llvm.get_host_cpu_name(), features=features, opt=3, jit=True
     )
@@ -422,6 +440,10 @@ def python_kernel(number: int) -> Function:
 
 def _load(functions: list[Function], dtype: np.dtype[Any]) -> None:
     global compiled_count
+    if any(isinstance(function, Kernel) for function in functions):
+        from nbnet.core.gemm import GEMM
+
+        _llvm().add_symbol(f"nbnet_gemm_{dtype.name}", link([GEMM], dtype)[0])
     symbols = {}
     for function in functions:
         key = hashlib.sha256((environment() + fingerprint(function, dtype)).encode()).hexdigest()

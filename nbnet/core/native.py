@@ -13,6 +13,7 @@ from numba.core import cgutils
 from numba.extending import intrinsic
 
 from nbnet.core.layout import ACCUMULATE, ATTRIBUTES, EVERY, FIRST_ROW, OPERANDS, SEED, WIDTH
+from nbnet.core.native_gemm import *  # noqa: F403
 
 _inline = njit(error_model="numpy", inline="always")
 _ints = types.CPointer(types.int64)
@@ -20,9 +21,12 @@ _ints = types.CPointer(types.int64)
 
 def parameters(function, dtype):
     """The types of a compiled function's parameters."""
+    i, flag, reals = types.int64, types.boolean, types.CPointer(getattr(types, dtype.name))
     if function.kind == "kernel":
-        return types.CPointer(getattr(types, dtype.name)), _ints, types.int64
-    return (types.intp, _ints, _ints, types.int64, types.int64, types.int64, _ints, types.int64, types.int64)
+        return reals, _ints, i
+    if function.kind == "gemm":
+        return reals, flag, reals, flag, reals, i, i, i, flag
+    return types.intp, _ints, _ints, i, i, i, _ints, i, i
 
 
 # ---- operands ------------------------------------------------------------------------------------------------
@@ -163,70 +167,87 @@ float32_bits, bits_float32 = _bitcast(types.float32, types.int32), _bitcast(type
 float64_bits, bits_float64 = _bitcast(types.float64, types.int64), _bitcast(types.int64, types.float64)
 
 
-# ---- BLAS ----------------------------------------------------------------------------------------------------
+@intrinsic
+def root(typing_context, x):
+    """Flags that allow LLVM to estimate, where ``jit.py`` says so."""
+
+    def codegen(context, builder, signature, args):
+        kind = context.get_value_type(x)
+        name = f"llvm.sqrt.{'f32' if x == types.float32 else 'f64'}"
+        function = cgutils.get_or_insert_function(builder.module, ir.FunctionType(kind, [kind]), name)
+        return builder.call(function, args, fastmath=("ninf", "afn", "arcp", "contract", "nsz", "reassoc"))
+
+    return x(x), codegen
+
+
+# ---- matrix products -----------------------------------------------------------------------------------------
 
 
 @intrinsic
-def _gemm(typing_context, transpose_a, transpose_b, m, n, k, a, lda, b, ldb, beta, c, ldc):
-    """Fortran sgemm or dgemm, chosen by the type of ``beta``; arguments by reference."""
-    real = beta
+def blas(typing_context, a, ta, b, tb, c, m, n, k, accumulate):
+    """Fortran's gemm sees every matrix transposed, so the factors change places; arguments by reference."""
+    real = a.dtype
     symbol = "nbnet_sgemm" if real == types.float32 else "nbnet_dgemm"
     i = types.int64
-    signature = types.void(i, i, i, i, i, types.intp, i, types.intp, i, real, types.intp, i)
 
     def codegen(context, builder, signature, args):
         byte, integer, value = ir.IntType(8), ir.IntType(64), context.get_value_type(real)
+        one, zero = ir.Constant(value, 1.0), ir.Constant(value, 0.0)
 
-        def reference(kind, v):
-            cell = cgutils.alloca_once(builder, kind)
-            builder.store(builder.trunc(v, kind) if kind is byte else v, cell)
+        def reference(v):
+            cell = cgutils.alloca_once(builder, v.type)
+            builder.store(v, cell)
             return cell
 
-        ta, tb, m, n, k, a, lda, b, ldb, beta, c, ldc = args
-        matrices = [builder.inttoptr(p, value.as_pointer()) for p in (a, b, c)]
-        call = [
-            reference(byte, ta),
-            reference(byte, tb),
-            *(reference(integer, v) for v in (m, n, k)),
-            reference(value, ir.Constant(value, 1.0)),
-            matrices[0],
-            reference(integer, lda),
-            matrices[1],
-            reference(integer, ldb),
-            reference(value, beta),
-            matrices[2],
-            reference(integer, ldc),
-        ]
+        def letter(transposed):
+            return reference(builder.select(transposed, ir.Constant(byte, ord("T")), ir.Constant(byte, ord("N"))))
+
+        a, ta, b, tb, c, m, n, k, accumulate = args
+        flags = [builder.trunc(flag, ir.IntType(1)) for flag in (ta, tb, accumulate)]
+        least = ir.Constant(integer, 1)
+        widths = [builder.select(flags[0], m, k), builder.select(flags[1], k, n)]
+        a_width, b_width = (builder.select(builder.icmp_signed("<", w, least), least, w) for w in widths)
+        call = [letter(flags[1]), letter(flags[0]), *map(reference, (n, m, k)), reference(one), b, reference(b_width)]
+        call += [a, reference(a_width), reference(builder.select(flags[2], one, zero)), c, reference(n)]
         function = cgutils.get_or_insert_function(
             builder.module, ir.FunctionType(ir.VoidType(), [v.type for v in call]), symbol
         )
         builder.call(function, call)
         return context.get_dummy_value()
 
-    return signature, codegen
+    return types.void(a, types.boolean, b, types.boolean, c, i, i, i, types.boolean), codegen
+
+
+@intrinsic
+def _gemm(typing_context, a, ta, b, tb, c, m, n, k, accumulate):
+    """Call the product that ``gemm.py`` makes, which is linked before every kernel."""
+    i, flag, pointer = types.int64, types.boolean, types.CPointer(c.dtype)
+
+    def codegen(context, builder, signature, args):
+        kinds = [context.get_value_type(kind) for kind in signature.args]
+        values = list(args)
+        for at in (0, 2, 4):
+            kinds[at] = context.get_value_type(pointer)
+            values[at] = context.make_array(signature.args[at])(context, builder, args[at]).data
+        for at in (1, 3, 8):
+            kinds[at] = ir.IntType(8)
+            values[at] = builder.zext(builder.trunc(args[at], ir.IntType(1)), kinds[at])
+        function = cgutils.get_or_insert_function(
+            builder.module, ir.FunctionType(ir.VoidType(), kinds), f"nbnet_gemm_{c.dtype}"
+        )
+        builder.call(function, values)
+        return context.get_dummy_value()
+
+    return types.void(a, flag, b, flag, c, i, i, i, flag), codegen
 
 
 @_inline
 def matmul(a, transpose_a, b, transpose_b, c, accumulate):
-    """Row-major ``c (+)= op(a) @ op(b)``: Fortran sees every matrix transposed and swaps the factors."""
+    """Row-major ``c (+)= op(a) @ op(b)``."""
     rows, columns = c.shape
-    inner = a.shape[0] if transpose_a else a.shape[1]
     if rows > 0 and columns > 0:
-        beta = c.dtype.type(1 if accumulate else 0)
-        _gemm(
-            84 if transpose_b else 78,
-            84 if transpose_a else 78,
-            columns,
-            rows,
-            inner,
-            b.ctypes.data,
-            max(b.shape[1], 1),
-            a.ctypes.data,
-            max(a.shape[1], 1),
-            beta,
-            c.ctypes.data,
-            columns,
-        )
+        inner = a.shape[0] if transpose_a else a.shape[1]
+        _gemm(a, transpose_a, b, transpose_b, c, rows, columns, inner, accumulate)
 
 
 # ---- the executor's three words ------------------------------------------------------------------------------

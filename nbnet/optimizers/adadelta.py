@@ -5,9 +5,7 @@ from __future__ import annotations
 
 from typing import Any, ClassVar, Unpack
 
-import numpy as np
-
-from nbnet.core.abi import device
+from nbnet.core.abi import device, root
 from nbnet.optimizers.hyper import Hyper
 from nbnet.optimizers.optimizer import Optimizer
 from nbnet.optimizers.rows import update_rule
@@ -25,7 +23,7 @@ def _update(p: Any, g: Any, a: Any, s: Any, c: Any, k: Any) -> None:
     lr, d, epsilon = p.dtype.type(k[0]), p.dtype.type(k[1]), p.dtype.type(k[2])
     for i in range(p.size):
         ai = a[i] + (g[i] * g[i] - a[i]) * d
-        change = np.sqrt((s[i] + epsilon) / (ai + epsilon)) * g[i]
+        change = root((s[i] + epsilon) / (ai + epsilon)) * g[i]
         a[i] = ai
         s[i] += (change * change - s[i]) * d
         p[i] -= lr * change

@@ -4,9 +4,7 @@ from __future__ import annotations
 
 from typing import Any, ClassVar, Unpack
 
-import numpy as np
-
-from nbnet.core.abi import device
+from nbnet.core.abi import device, root
 from nbnet.optimizers.hyper import Hyper
 from nbnet.optimizers.optimizer import Optimizer
 from nbnet.optimizers.rows import update_rule
@@ -25,7 +23,7 @@ def _update(p: Any, g: Any, total: Any, b: Any, c: Any, k: Any) -> None:
     for i in range(p.size):
         ti = total[i] + g[i] * g[i]
         total[i] = ti
-        p[i] -= lr * g[i] / np.sqrt(ti + epsilon)
+        p[i] -= lr * g[i] / root(ti + epsilon)
 
 
 class Adagrad(Optimizer):

@@ -7,7 +7,7 @@ from typing import Any, ClassVar, Unpack
 
 import numpy as np
 
-from nbnet.core.abi import device
+from nbnet.core.abi import device, root
 from nbnet.core.jit import Kernel
 from nbnet.optimizers.hyper import Flag, Hyper
 from nbnet.optimizers.optimizer import Optimizer
@@ -31,7 +31,7 @@ def _plain(p: Any, g: Any, m: Any, v: Any, c: Any, k: Any) -> None:
         vi = v[i] + (g[i] * g[i] - v[i]) * d2
         m[i] = mi
         v[i] = vi
-        p[i] -= alpha * mi / (np.sqrt(vi) + epsilon)
+        p[i] -= alpha * mi / (root(vi) + epsilon)
 
 
 @device
@@ -45,7 +45,7 @@ def _amsgrad(p: Any, g: Any, m: Any, v: Any, top: Any, k: Any) -> None:
         v[i] = vi
         vi = top[i] if top[i] > vi else vi
         top[i] = vi
-        p[i] -= alpha * mi / (np.sqrt(vi) + epsilon)
+        p[i] -= alpha * mi / (root(vi) + epsilon)
 
 
 adam = update_rule("adam", _prepare, _plain)

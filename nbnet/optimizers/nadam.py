@@ -7,7 +7,7 @@ from typing import Any, ClassVar, Unpack
 import numpy as np
 from numpy.typing import NDArray
 
-from nbnet.core.abi import device, doublevec, kernel
+from nbnet.core.abi import device, doublevec, kernel, root
 from nbnet.core.graph import Call
 from nbnet.optimizers.hyper import Hyper
 from nbnet.optimizers.optimizer import Optimizer
@@ -39,8 +39,8 @@ def _prepare(learning_rate: Any, h: Any, step: Any) -> Any:
     of_m = next_ / (1.0 - h[PRODUCT] * next_)
     of_g = (1.0 - now) / (1.0 - h[PRODUCT])
     # sqrt(v / (1 - b2**t)) + eps, times the root of the correction.
-    root = np.sqrt(1.0 - h[1] ** t)
-    return learning_rate * root, of_m, of_g, 1.0 - h[0], 1.0 - h[1], h[2] * root
+    correction = np.sqrt(1.0 - h[1] ** t)
+    return learning_rate * correction, of_m, of_g, 1.0 - h[0], 1.0 - h[1], h[2] * correction
 
 
 @device
@@ -54,7 +54,7 @@ def _update(p: Any, g: Any, m: Any, v: Any, c: Any, k: Any) -> None:
         vi = v[i] + (gi * gi - v[i]) * d2
         m[i] = mi
         v[i] = vi
-        p[i] -= alpha * (of_m * mi + of_g * gi) / (np.sqrt(vi) + epsilon)
+        p[i] -= alpha * (of_m * mi + of_g * gi) / (root(vi) + epsilon)
 
 
 class Nadam(Optimizer):

@@ -4,9 +4,7 @@ from __future__ import annotations
 
 from typing import Any, ClassVar, Unpack
 
-import numpy as np
-
-from nbnet.core.abi import device
+from nbnet.core.abi import device, root
 from nbnet.core.jit import Kernel
 from nbnet.optimizers.hyper import Flag, Hyper
 from nbnet.optimizers.optimizer import Optimizer
@@ -27,7 +25,7 @@ def _plain(p: Any, g: Any, v: Any, b: Any, c: Any, k: Any) -> None:
     for i in range(p.size):
         vi = v[i] + (g[i] * g[i] - v[i]) * d
         v[i] = vi
-        p[i] -= lr * g[i] / np.sqrt(vi + epsilon)
+        p[i] -= lr * g[i] / root(vi + epsilon)
 
 
 @device
@@ -44,7 +42,7 @@ def _full(p: Any, g: Any, v: Any, m: Any, average: Any, k: Any) -> None:
         # A variance; where rounding makes it negative, the root would be NaN.
         spread = vi - centered * ai * ai
         spread = 0.0 if spread < 0.0 else spread
-        mi = momentum * m[i] + lr * gi / np.sqrt(spread + epsilon)
+        mi = momentum * m[i] + lr * gi / root(spread + epsilon)
         m[i] = mi
         p[i] -= mi
 

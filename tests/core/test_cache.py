@@ -221,7 +221,7 @@ SCRIPT = """
     print(json.dumps({"results": results, "compiled": jit.compiled_count, "folder": place and str(place)}))
 """
 RESULTS = [1.0, 11.0, 111.0, 1111.0, 11111.0]
-FUNCTIONS = 6  # and the executor
+FUNCTIONS = 7  # and the executor, and the product of matrices
 
 
 @compiled_only
