@@ -14,30 +14,31 @@ from hypothesis import strategies as st
 from nbnet.core import philox as philox_module
 from nbnet.core.abi import attribute, bytevec, intvec, kernel, seed, vec
 from nbnet.core.jit import DISABLE_JIT
-from nbnet.core.philox import CHUNK, fill_mask, philox, threshold
+from nbnet.core.philox import CHUNK, ROUNDS, fill_mask, philox, threshold
 from nbnet.random import derive
 from tests.core.toys import F32, F64, Array, compiled_only, run
 
-# Random123's kat_vectors, lines "philox4x32 10": counter, key, words.
+# Random123's kat_vectors, lines "philox4x32 7" and "philox4x32 10": counter, key, words.
+PI = (0x243F6A88, 0x85A308D3, 0x13198A2E, 0x03707344), (0xA4093822, 0x299F31D0)
+ONES = (2**32 - 1,) * 4, (2**32 - 1,) * 2
+ZEROS = (0,) * 4, (0,) * 2
 KNOWN = [
-    ((0, 0, 0, 0), (0, 0), (0x6627E8D5, 0xE169C58D, 0xBC57AC4C, 0x9B00DBD8)),
-    ((2**32 - 1,) * 4, (2**32 - 1,) * 2, (0x408F276D, 0x41C83B0E, 0xA20BC7C6, 0x6D5451FD)),
-    (
-        (0x243F6A88, 0x85A308D3, 0x13198A2E, 0x03707344),
-        (0xA4093822, 0x299F31D0),
-        (0xD16CFE09, 0x94FDCCEB, 0x5001E420, 0x24126EA1),
-    ),
+    (7, *ZEROS, (0x5F6FB709, 0x0D893F64, 0x4F121F81, 0x4F730A48)),
+    (7, *ONES, (0x5207DDC2, 0x45165E59, 0x4D8EE751, 0x8C52F662)),
+    (7, *PI, (0x4DFCCABA, 0x190A87F0, 0xC47362BA, 0xB6B5242A)),
+    (10, *ZEROS, (0x6627E8D5, 0xE169C58D, 0xBC57AC4C, 0x9B00DBD8)),
+    (10, *ONES, (0x408F276D, 0x41C83B0E, 0xA20BC7C6, 0x6D5451FD)),
+    (10, *PI, (0xD16CFE09, 0x94FDCCEB, 0x5001E420, 0x24126EA1)),
 ]
-known = pytest.mark.parametrize(("counter", "key", "words"), KNOWN)
+known = pytest.mark.parametrize(("rounds", "counter", "key", "words"), KNOWN)
 
 
 @kernel
 def words_of(mem: Any, ins: Any, step: Any) -> None:
     """Four words from a counter and a key."""
     c, out = intvec(mem, ins, 0), intvec(mem, ins, 1)
-    w0, w1, w2, w3 = philox(
-        np.uint64(c[0]), np.uint64(c[1]), np.uint64(c[2]), np.uint64(c[3]), np.uint64(c[4]), np.uint64(c[5])
-    )
+    c0, c1, c2, c3 = np.uint64(c[0]), np.uint64(c[1]), np.uint64(c[2]), np.uint64(c[3])
+    w0, w1, w2, w3 = philox(c0, c1, c2, c3, np.uint64(c[4]), np.uint64(c[5]), attribute(ins, 0))
     out[0] = w0
     out[1] = w1
     out[2] = w2
@@ -63,31 +64,31 @@ def mask(n: int, start: int = 0, key: int = 1, step: int = 0, rate: float = 0.5,
 
 
 @known
-def test_known_answers_in_python(counter: Any, key: Any, words: Any) -> None:
-    got = philox(*(np.uint64(v) for v in (*counter, *key)))
+def test_known_answers_in_python(rounds: int, counter: Any, key: Any, words: Any) -> None:
+    got = philox(*(np.uint64(v) for v in (*counter, *key)), rounds)
     assert tuple(map(int, got)) == words
 
 
 @known
-def test_known_answers_compiled(counter: Any, key: Any, words: Any) -> None:
+def test_known_answers_compiled(rounds: int, counter: Any, key: Any, words: Any) -> None:
     got = np.zeros(4, np.int64)
-    run(words_of, np.array([*counter, *key], np.int64), got, dtype=F32)
+    run(words_of, np.array([*counter, *key], np.int64), got, attributes=(rounds,), dtype=F32)
     assert tuple(got.tolist()) == words
 
 
 @given(st.lists(st.integers(0, 2**32 - 1), min_size=6, max_size=6))
 def test_python_and_compiled_agree_with_numpy(counter_and_key: list[int]) -> None:
     got = np.zeros(4, np.int64)
-    run(words_of, np.array(counter_and_key, np.int64), got, dtype=F64)
-    plain = [int(w) for w in philox(*(np.uint64(v) for v in counter_and_key))]
+    run(words_of, np.array(counter_and_key, np.int64), got, attributes=(ROUNDS,), dtype=F64)
+    plain = [int(w) for w in philox(*(np.uint64(v) for v in counter_and_key), ROUNDS)]
     assert got.tolist() == plain == [int(w[0]) for w in reference(*([np.uint64(v)] for v in counter_and_key))]
 
 
 def reference(*counter_and_key: Any) -> list[Array]:
-    """Philox4x32-10 as in the paper, with 32-bit words, over arrays."""
+    """Philox4x32 as in the paper, with 32-bit words, over arrays."""
     c = [np.asarray(v, np.uint64).astype(np.uint32) for v in counter_and_key[:4]]
     k = [np.asarray(v, np.uint64).astype(np.uint32) for v in counter_and_key[4:]]
-    for _ in range(10):
+    for _ in range(ROUNDS):
         low, high = [], []
         for m, x in ((0xD2511F53, c[0]), (0xCD9E8D57, c[2])):
             product = np.uint64(m) * x.astype(np.uint64)
