@@ -24,10 +24,13 @@ __all__ = [
     "accumulates",
     "attribute",
     "bits_float32",
+    "block",
     "bytemat",
     "bytevec",
+    "compress",
     "device",
     "doublevec",
+    "expand",
     "first_row",
     "float32_bits",
     "in_place",
@@ -174,6 +177,27 @@ def bits_float32(i: Any) -> Any:
 def root(x: Any) -> Any:
     """Square root of a finite number: in float32 an estimate, right to three units in the last place: twice as fast."""
     return np.sqrt(x)
+
+
+@intrinsic
+def block(memory: Array, rows: int, columns: int) -> Array:
+    """The first ``rows * columns`` elements as a matrix, for a kernel that fills less than its operand."""
+    return memory.reshape(-1)[: rows * columns].reshape(rows, columns)
+
+
+@intrinsic
+def compress(row: Array, mask: Array, out: Array) -> None:
+    """Write the elements whose mask (bytes) is not 0 to the beginning of ``out``."""
+    kept = row[mask != 0]
+    out[: len(kept)] = kept
+
+
+@intrinsic
+def expand(packed: Array, mask: Array, row: Array, accumulate: bool) -> None:
+    """Undo :func:`compress`: the first elements of ``packed`` go where the mask is not 0, zeros elsewhere."""
+    spread = np.zeros_like(row)
+    spread[mask != 0] = packed[: np.count_nonzero(mask)]
+    row[...] = row + spread if accumulate else spread
 
 
 @intrinsic

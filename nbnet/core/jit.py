@@ -258,10 +258,14 @@ def fingerprint(function: Function, dtype: np.dtype[Any]) -> str:
     return digest.hexdigest()
 
 
+#: Files whose code ends up in every object.
+NATIVE_SOURCES = ("jit.py", "layout.py", *(f"native{part}.py" for part in ("", "_gemm", "_pack", "_vectors")))
+
+
 @functools.cache
 def _native_source() -> bytes:
     """What the compiled bodies of intrinsics are made from."""
-    files = (Path(__file__).with_name(name) for name in ("jit.py", "layout.py", "native.py", "native_gemm.py"))
+    files = (Path(__file__).with_name(name) for name in NATIVE_SOURCES)
     return hashlib.sha256(b"".join(file.read_bytes() for file in files)).digest()
 
 

@@ -14,6 +14,7 @@ from numba.extending import intrinsic
 
 from nbnet.core.layout import ACCUMULATE, ATTRIBUTES, EVERY, FIRST_ROW, OPERANDS, SEED, WIDTH
 from nbnet.core.native_gemm import *  # noqa: F403
+from nbnet.core.native_pack import *  # noqa: F403
 
 _inline = njit(error_model="numpy", inline="always")
 _ints = types.CPointer(types.int64)

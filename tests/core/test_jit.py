@@ -194,10 +194,10 @@ def test_fingerprint_of_every_op_is_the_same_in_another_process() -> None:
 
 def test_fingerprint_covers_the_layout_of_rows(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
     before = key(executor.RUN)
-    for name in ("jit.py", "layout.py", "native.py", "native_gemm.py"):
+    for name in jit.NATIVE_SOURCES:
         (tmp_path / name).write_bytes(Path(jit.__file__).with_name(name).read_bytes())
     monkeypatch.setattr(jit, "__file__", str(tmp_path / "jit.py"))
-    for name in ("jit.py", "layout.py", "native.py", "native_gemm.py"):
+    for name in jit.NATIVE_SOURCES:
         (tmp_path / name).write_text((tmp_path / name).read_text() + "\n# edited\n")
         jit._native_source.cache_clear()
         after = key(executor.RUN)

@@ -1,0 +1,69 @@
+"""The compiled bodies of ``block``, ``compress`` and ``expand`` in ``nbnet/core/abi.py``."""
+
+# mypy: ignore-errors
+from numba import carray, njit, types
+from numba.core import cgutils
+from numba.extending import intrinsic
+
+from nbnet.core.native_vectors import I1, Vectors, number
+
+
+def _data(context, builder, kind, array):
+    return context.make_array(kind)(context, builder, array).data
+
+
+@intrinsic
+def _begin(typing_context, array):
+    """Where an array's elements begin."""
+
+    def codegen(context, builder, signature, args):
+        return _data(context, builder, array, args[0])
+
+    return types.CPointer(array.dtype)(array), codegen
+
+
+@njit(error_model="numpy", inline="always")
+def block(memory, rows, columns):
+    return carray(_begin(memory), (rows, columns))
+
+
+def _walk(builder, vectors, row, row_type, context, mask):
+    """For each vector of a row: the offset, its lanes, and those of them that are kept."""
+    size = builder.extract_value(context.make_array(row_type)(context, builder, row).shape, 0)
+    with cgutils.for_range_slice(builder, number(0), size, number(vectors.lanes)) as (at, _):
+        lanes = vectors.first(builder.sub(size, at))
+        yield at, lanes, vectors.kept(builder.gep(mask, [at]), lanes)
+
+
+@intrinsic
+def compress(typing_context, row, mask, out):
+    def codegen(context, builder, signature, args):
+        v = Vectors(builder, row)
+        source, kept_bytes, target = (_data(context, builder, k, a) for k, a in zip(signature.args, args, strict=True))
+        place = cgutils.alloca_once_value(builder, target)
+        for at, lanes, kept in _walk(builder, v, args[0], row, context, kept_bytes):
+            to = builder.load(place)
+            v.compress(v.load(v.at(source, at), lanes), to, kept)
+            builder.store(v.at(to, v.count(kept)), place)
+        return context.get_dummy_value()
+
+    return types.void(row, mask, out), codegen
+
+
+@intrinsic
+def expand(typing_context, packed, mask, row, accumulate):
+    def codegen(context, builder, signature, args):
+        v = Vectors(builder, row)
+        arrays = zip(signature.args[:3], args[:3], strict=True)
+        source, kept_bytes, target = (_data(context, builder, k, a) for k, a in arrays)
+        place = cgutils.alloca_once_value(builder, source)
+        add = builder.trunc(args[3], I1)
+        for at, lanes, kept in _walk(builder, v, args[2], row, context, kept_bytes):
+            begin = builder.load(place)
+            value = v.expand(begin, kept)
+            old = v.load(v.at(target, at), lanes)
+            v.store(builder.fadd(value, builder.select(add, old, v.zero)), v.at(target, at), lanes)
+            builder.store(v.at(begin, v.count(kept)), place)
+        return context.get_dummy_value()
+
+    return types.void(packed, mask, row, types.boolean), codegen

@@ -1,0 +1,119 @@
+"""Dropout that a batch shares is computed on submatrices: the same numbers as with masks multiplied."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+import pytest
+
+import nbnet as nb
+from nbnet.core.abi import bytevec, compress, expand, kernel, mat, vec
+from nbnet.models import programs
+from tests.core.toys import F32, F64, Array, run
+
+
+@kernel
+def there_and_back(mem: Any, ins: Any, step: Any) -> None:
+    """Rows of x are packed into y one after the other, and unpacked into z and onto t."""
+    x, mask, y, z, t = mat(mem, ins, 0), bytevec(mem, ins, 1), vec(mem, ins, 2), mat(mem, ins, 3), mat(mem, ins, 4)
+    kept = 0
+    for j in range(mask.size):
+        kept += np.int64(mask[j])
+    for i in range(x.shape[0]):
+        compress(x[i], mask, y[i * kept :])
+    for i in range(x.shape[0]):
+        expand(y[i * kept :], mask, z[i], False)
+        expand(y[i * kept :], mask, t[i], True)
+
+
+@pytest.mark.parametrize("dtype", [F32, F64])
+@pytest.mark.parametrize("n", [1, 3, 8, 15, 16, 17, 64, 77])
+@pytest.mark.parametrize("share", [0.0, 0.3, 1.0])
+def test_packing_and_unpacking(n: int, share: float, dtype: Any) -> None:
+    rng = np.random.default_rng(n)
+    x, before = rng.normal(size=(3, n)).astype(dtype), rng.normal(size=(3, n)).astype(dtype)
+    mask = (rng.random(n) < share).astype(np.uint8)
+    y, z, t = np.full(3 * n, np.nan, dtype), np.full((3, n), np.nan, dtype), before.copy()
+    run(there_and_back, x, mask, y, z, t)
+    kept = x[:, mask == 1].reshape(-1)
+    np.testing.assert_array_equal(y[: kept.size], kept)
+    assert np.isnan(y[kept.size :]).all()
+    np.testing.assert_array_equal(z, x * mask)
+    np.testing.assert_array_equal(t, before + x * mask)
+
+
+def network(activation: str | None, rates: tuple[float, float]) -> nb.Sequential:
+    nb.set_random_seed(1)
+    made: list[nb.layers.Layer] = [nb.Input((7,), dtype="float64")]
+    if rates[0]:
+        made.append(nb.layers.Dropout(rates[0], noise_shape=(1, None), dtype="float64", seed=5))
+    for i, units in enumerate((33, 20)):
+        made.append(nb.layers.Dense(units, activation, dtype="float64"))
+        made.append(nb.layers.Dropout(rates[1], noise_shape=(1, None), dtype="float64", seed=7 + i))
+    model = nb.Sequential([*made, nb.layers.Dense(3, dtype="float64")])
+    model.compile(nb.optimizers.SGD(0.01, momentum=0.9), "mse")
+    return model
+
+
+def trained(activation: str | None, rates: tuple[float, float]) -> tuple[list[float], list[Array], str]:
+    rng = np.random.default_rng(0)
+    x, y = rng.normal(size=(150, 7)), rng.normal(size=(150, 3))
+    model = network(activation, rates)
+    losses = model.fit(x, y, batch_size=64, epochs=3, verbose=0).history["loss"]
+    listing = "\n".join(str(b.linked.program) for k, b in model._local.programs.items() if k[0] == "train")
+    return losses, model.get_weights(), listing
+
+
+@pytest.mark.parametrize("activation", ["relu", None, "tanh", "gelu", "leaky_relu"])
+@pytest.mark.parametrize("rates", [(0.2, 0.5), (0.0, 0.5), (0.9, 0.9), (1.0, 0.5), (0.2, 1.0), (0.2, 0.0)])
+def test_training_on_submatrices_is_training_with_masks(
+    activation: str | None, rates: tuple[float, float], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    losses, weights, listing = trained(activation, rates)
+    assert "packed_dense" in listing
+    monkeypatch.setattr(programs, "fuse", lambda nodes, keep=frozenset(): list(nodes))
+    plain_losses, plain_weights, plain_listing = trained(activation, rates)
+    assert "packed_dense" not in plain_listing
+    np.testing.assert_allclose(losses, plain_losses, rtol=1e-10)
+    for a, b in zip(weights, plain_weights, strict=True):
+        np.testing.assert_allclose(a, b, rtol=1e-9, atol=1e-12)
+
+
+def test_slices_drop_the_same_units(monkeypatch: pytest.MonkeyPatch) -> None:
+    alone = trained("relu", (0.2, 0.5))
+    monkeypatch.setattr(programs, "SLICE_WORK", 1)
+    monkeypatch.setattr(programs, "processors", lambda: 2)
+    together = trained("relu", (0.2, 0.5))
+    assert "slice 1" in together[2]
+    assert "slice 1" not in alone[2]
+    np.testing.assert_allclose(alone[0], together[0], rtol=1e-10)
+    for a, b in zip(alone[1], together[1], strict=True):
+        np.testing.assert_allclose(a, b, rtol=1e-9, atol=1e-12)
+
+
+def test_weights_of_dropped_units_stay_as_they_are_under_plain_sgd() -> None:
+    """Bit for bit, as with masks multiplied."""
+    model = network("relu", (0.2, 0.5))
+    model.compile(nb.optimizers.SGD(0.1), "mse")
+    rng = np.random.default_rng(0)
+    before = model.get_weights()
+    model.train_on_batch(rng.normal(size=(64, 7)), rng.normal(size=(64, 3)))
+    changed = model.get_weights()[2] != before[2]
+    rows, columns = changed.any(1), changed.any(0)
+    assert 0 < rows.sum() < 33
+    assert 0 < columns.sum() < 20
+    np.testing.assert_array_equal(changed, np.outer(rows, columns))
+
+
+def test_what_others_read_as_well_is_not_packed() -> None:
+    """A metric or a second kind of layer sees the whole tensor."""
+    nb.set_random_seed(1)
+    layers: list[nb.layers.Layer] = [nb.Input((5,)), nb.layers.Dense(6, "relu")]
+    layers += [nb.layers.Dropout(0.5, noise_shape=(1, None)), nb.layers.Activation("tanh"), nb.layers.Dense(2)]
+    model = nb.Sequential(layers)
+    model.compile("sgd", "mse")
+    model.fit(np.ones((8, 5), F32), np.ones((8, 2), F32), verbose=0)
+    kept = [str(b.linked.program) for k, b in model._local.programs.items() if k[0] == "train"]
+    assert kept
+    assert all("packed" not in listing for listing in kept)
