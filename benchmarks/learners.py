@@ -87,5 +87,5 @@ def slices(load: Workload, data: Data) -> int:
     assert model.loss is not None
     assert model.optimizer is not None
     rows = min(load.batch_size, len(x))
-    batch = Builder(model).train(rows, Source.of(x), Source.of(y), False, model.loss, [], model.optimizer)
+    batch = Builder(model).train(rows, {"x0": Source.of(x), "y0": Source.of(y)})
     return int(batch.linked.program.spans.shape[1])

@@ -1,7 +1,10 @@
 """nbnet: neural networks with dropout, trained on CPUs in one compiled call an epoch."""
 
+from typing import TYPE_CHECKING
+
 from nbnet import (
     activations,
+    backend,
     callbacks,
     config,
     constraints,
@@ -16,30 +19,48 @@ from nbnet import (
     optimizers,
     random,
     regularizers,
+    saving,
+    utils,
 )
+from nbnet.absences import absent
 from nbnet.config import floatx, set_floatx
 from nbnet.core.abi import device, kernel
 from nbnet.core.graph import Parameter, Tensor
 from nbnet.core.op import Op
 from nbnet.core.tape import Tape, tensor
 from nbnet.history import History
-from nbnet.layers import Input
+from nbnet.initializers import Initializer
+from nbnet.layers import Input, Layer
+from nbnet.losses import Loss
+from nbnet.metrics import Metric
 from nbnet.models import Model, Sequential
+from nbnet.optimizers import Optimizer
 from nbnet.random import set_random_seed
+from nbnet.regularizers import Regularizer
+from nbnet.saving import clone_model, load_model
+from nbnet.utils import plot_model
 
 __version__ = "0.1.0"
 
 __all__ = [
     "History",
+    "Initializer",
     "Input",
+    "Layer",
+    "Loss",
+    "Metric",
     "Model",
     "Op",
+    "Optimizer",
     "Parameter",
+    "Regularizer",
     "Sequential",
     "Tape",
     "Tensor",
     "activations",
+    "backend",
     "callbacks",
+    "clone_model",
     "config",
     "constraints",
     "core",
@@ -49,14 +70,21 @@ __all__ = [
     "initializers",
     "kernel",
     "layers",
+    "load_model",
     "losses",
     "metrics",
     "models",
     "ops",
     "optimizers",
+    "plot_model",
     "random",
     "regularizers",
+    "saving",
     "set_floatx",
     "set_random_seed",
     "tensor",
+    "utils",
 ]
+
+if not TYPE_CHECKING:
+    __getattr__ = absent(__name__)

@@ -5,12 +5,12 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping
 from typing import Any
 
+from nbnet import registry
 from nbnet.core.graph import Tensor
 from nbnet.ops import (
     celu,
     elu,
     exp,
-    gelu,
     glu,
     hard_shrink,
     hard_sigmoid,
@@ -37,6 +37,7 @@ from nbnet.ops import (
     tanh_shrink,
     threshold,
 )
+from nbnet.ops import gelu as _gelu
 
 __all__ = [
     "celu", "deserialize", "elu", "exponential", "gelu", "get", "glu", "hard_shrink", "hard_sigmoid", "hard_silu",
@@ -49,8 +50,34 @@ Activation = Callable[..., Tensor]
 
 
 def linear(x: Tensor) -> Tensor:
-    """The identity."""
+    """The identity.
+
+    Examples
+    --------
+    >>> import nbnet as nb
+    >>> nb.activations.linear(nb.tensor([-1.0, 2.0])).numpy()
+    array([-1.,  2.], dtype=float32)
+    """
     return x
+
+
+def gelu(x: Tensor, approximate: bool = False) -> Tensor:
+    """``x * Phi(x)``: :func:`nbnet.ops.gelu`, exact by default.
+
+    Parameters
+    ----------
+    x
+        Tensor or array of any shape.
+    approximate
+        Whether to take the approximation through tanh.
+
+    Examples
+    --------
+    >>> import nbnet as nb
+    >>> nb.activations.gelu(nb.tensor([0.0, 1.0])).numpy().round(4)
+    array([0.    , 0.8413], dtype=float32)
+    """
+    return _gelu(x, approximate)
 
 
 exponential, hard_swish, swish = exp, hard_silu, silu
@@ -106,11 +133,10 @@ def deserialize(config: Any, custom_objects: Mapping[str, Activation] | None = N
     if isinstance(config, Mapping):
         config = config.get("config")
     if isinstance(config, str):
-        if custom_objects and config in custom_objects:
-            return custom_objects[config]
-        if config not in _known:
+        found = registry.get_registered_object(config, custom_objects) or _known.get(config)
+        if found is None:
             raise ValueError(f"activation: {config!r} is not known; known are {', '.join(sorted(_known))}")
-        return _known[config]
+        return registry.named_function(found, "activation")  # type: ignore[no-any-return]
     if callable(config):
         return config  # type: ignore[no-any-return]
     raise TypeError(f"activation: wants a name or a function, got {config!r}")
@@ -130,15 +156,21 @@ def serialize(activation: Activation) -> str:
     >>> nb.activations.serialize(nb.activations.hard_swish)
     'hard_silu'
     """
-    name = name_of(activation)
-    if not name.isidentifier():
-        raise ValueError(f"activation: {name} has no name to find it by again; define it with def")
-    return name
+    return next((name for name, known in _known.items() if known is activation), "") or registry.function_name(
+        activation, "activation"
+    )
 
 
 def name_of(activation: Activation) -> str:
-    """The name that :func:`get` knows an activation by; for any other function its own name."""
+    """The name that :func:`get` knows an activation by; for any other function its own name.
+
+    Examples
+    --------
+    >>> import nbnet as nb
+    >>> nb.activations.name_of(nb.activations.swish)
+    'silu'
+    """
     for name, known in _known.items():
         if known is activation:
             return name
-    return getattr(activation, "__name__", repr(activation))
+    return registry.get_registered_name(activation)

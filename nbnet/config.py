@@ -1,11 +1,13 @@
-"""The default dtype of parameters and activations."""
+"""The default dtype of parameters and activations, and what is the same for all models."""
 
 from __future__ import annotations
 
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 from numpy.typing import DTypeLike
+
+from nbnet.absences import absent
 
 FLOAT_DTYPES = (np.dtype("float32"), np.dtype("float64"))
 
@@ -48,6 +50,42 @@ def set_floatx(value: str) -> None:
     _floatx = _float_dtype(value, "value")
 
 
+def backend() -> str:
+    """What computes: Numba.
+
+    Examples
+    --------
+    >>> from nbnet.config import backend
+    >>> backend()
+    'numba'
+    """
+    return "numba"
+
+
+def epsilon() -> float:
+    """The small number that losses keep logarithms and divisions away from zero by.
+
+    Examples
+    --------
+    >>> from nbnet.config import epsilon
+    >>> epsilon()
+    1e-07
+    """
+    return 1e-7
+
+
+def image_data_format() -> str:
+    """Where the channels of an image are: in the last axis.
+
+    Examples
+    --------
+    >>> from nbnet.config import image_data_format
+    >>> image_data_format()
+    'channels_last'
+    """
+    return "channels_last"
+
+
 def standardize_dtype(dtype: DTypeLike | None) -> np.dtype[Any]:
     """A dtype a model can compute in; None stands for :func:`floatx`.
 
@@ -85,3 +123,7 @@ def _float_dtype(value: DTypeLike | None, name: str) -> np.dtype[Any]:
             if dtype in FLOAT_DTYPES:
                 return dtype
     raise ValueError(f"{name} must be float32 or float64, got {value!r}")
+
+
+if not TYPE_CHECKING:
+    __getattr__ = absent(__name__)

@@ -12,12 +12,13 @@ import re
 from abc import ABC, abstractmethod
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import asdict, dataclass, is_dataclass
-from typing import Any, ClassVar, Self, SupportsIndex, overload
+from typing import TYPE_CHECKING, Any, ClassVar, Self, SupportsIndex, overload
 
 import numpy as np
 from numpy.typing import DTypeLike, NDArray
 
-from nbnet import random
+from nbnet import random, registry
+from nbnet.absences import absent
 from nbnet.config import standardize_dtype
 
 __all__ = [
@@ -27,19 +28,37 @@ __all__ = [
     "HeNormal",
     "HeUniform",
     "Identity",
+    "IdentityInitializer",
     "Initializer",
     "LecunNormal",
     "LecunUniform",
     "Ones",
     "Orthogonal",
+    "OrthogonalInitializer",
     "RandomNormal",
     "RandomUniform",
     "TruncatedNormal",
     "VarianceScaling",
     "Zeros",
     "compute_fans",
+    "constant",
+    "deserialize",
     "get",
+    "glorot_normal",
+    "glorot_uniform",
+    "he_normal",
+    "he_uniform",
+    "identity",
+    "lecun_normal",
+    "lecun_uniform",
+    "ones",
+    "orthogonal",
+    "random_normal",
+    "random_uniform",
     "serialize",
+    "truncated_normal",
+    "variance_scaling",
+    "zeros",
 ]
 
 Array = NDArray[Any]
@@ -568,6 +587,13 @@ class LecunNormal(_Scaled):
 
 # ---- names ---------------------------------------------------------------------------------------------------
 
+# Keras's other names.
+IdentityInitializer, OrthogonalInitializer = Identity, Orthogonal
+constant, identity, ones, orthogonal, zeros = Constant, Identity, Ones, Orthogonal, Zeros
+glorot_normal, glorot_uniform, he_normal, he_uniform = GlorotNormal, GlorotUniform, HeNormal, HeUniform
+lecun_normal, lecun_uniform, variance_scaling = LecunNormal, LecunUniform, VarianceScaling
+random_normal, random_uniform, truncated_normal = RandomNormal, RandomUniform, TruncatedNormal
+
 Identifier = str | Mapping[str, Any] | Callable[..., Any] | None
 
 _CLASSES: dict[str, type[Initializer]] = {
@@ -622,13 +648,15 @@ def get(identifier: Identifier, name: str = "initializer") -> Callable[..., Any]
     Constant(value=0.1)
     """
     if isinstance(identifier, str):
-        return _named(identifier, name)()
+        found = _named(identifier, name)
+        made: Callable[..., Any] = found() if isinstance(found, type) else found
+        return made
     if isinstance(identifier, Mapping):
         if "class_name" not in identifier:
             raise ValueError(f"{name} must have the key 'class_name', got a dict with {sorted(identifier)}")
         cls = _named(identifier["class_name"], name)
         try:
-            return cls.from_config(identifier.get("config") or {})
+            return registry.make(cls, identifier.get("config"), name)  # type: ignore[no-any-return]
         except TypeError as error:
             raise TypeError(f"{name}: the configuration does not fit {cls.__name__}: {error}") from None
     if isinstance(identifier, type) and issubclass(identifier, Initializer):
@@ -648,11 +676,40 @@ def serialize(initializer: Callable[..., Any] | None) -> dict[str, Any] | str | 
     {'class_name': 'Constant', 'config': {'value': 0.5}}
     """
     if isinstance(initializer, Initializer):
-        return {"class_name": type(initializer).__name__, "config": initializer.get_config()}
-    return None if initializer is None else getattr(initializer, "__name__", repr(initializer))
+        return registry.serialize(initializer, _BY_NAME)
+    return None if initializer is None else registry.function_name(initializer, "initializer")
 
 
-def _named(class_name: Any, name: str) -> type[Initializer]:
+def deserialize(config: Identifier, custom_objects: Mapping[str, Any] | None = None) -> Callable[..., Any] | None:
+    """The initializer that :func:`serialize` described.
+
+    Parameters
+    ----------
+    custom_objects
+        Classes or functions of your own, by name.
+
+    Examples
+    --------
+    >>> from nbnet import initializers
+    >>> initializers.deserialize({"class_name": "Constant", "config": {"value": 0.5}})
+    Constant(value=0.5)
+    """
+    if config is None:
+        return None
+    with registry.custom_object_scope(custom_objects):
+        made: Callable[..., Any] = get(config)
+    return made
+
+
+def _named(class_name: Any, name: str) -> Any:
+    """A class, or a function of the user's."""
+    own = registry.get_registered_object(class_name) if isinstance(class_name, str) else None
+    if own is not None:
+        return own
     if not isinstance(class_name, str) or class_name not in _BY_NAME:
         raise ValueError(f"{name} must be one of {', '.join(sorted(_SNAKE_CASE))}, got {class_name!r}")
     return _BY_NAME[class_name]
+
+
+if not TYPE_CHECKING:
+    __getattr__ = absent(__name__)

@@ -23,8 +23,8 @@ class Progress:
         True and False stand for 1 and 0.
     epochs : int or None
         Number of epochs; None leaves the heading ``Epoch 1/10`` out, as evaluation does.
-    steps : int
-        Steps of one epoch.
+    steps : int or None
+        Steps of one epoch; None: not known before the first has ended.
     stream : file, optional
         Where to; ``sys.stdout`` by default.
 
@@ -50,7 +50,7 @@ class Progress:
     """
 
     def __init__(
-        self, verbose: int | str = "auto", epochs: int | None = 1, steps: int = 1, stream: TextIO | None = None
+        self, verbose: int | str = "auto", epochs: int | None = 1, steps: int | None = 1, stream: TextIO | None = None
     ) -> None:
         # sys.stdout is None in a process without a console.
         self.stream: TextIO | None = sys.stdout if stream is None else stream
@@ -104,10 +104,12 @@ class Progress:
             Losses and metrics of the whole epoch, those of validation with them.
         """
         if self._bar is not None:
+            if self.steps is None:
+                self._bar.total = self.steps = self._bar.n
             self.update(self.steps, logs)
             self.close()
         elif self.verbose == 2:
-            heading = self._heading or f"{self.steps}/{self.steps}"
+            heading = self._heading or f"{self.steps or '?'}/{self.steps or '?'}"
             self._print(f"{heading} - {self._text(logs)}")
 
     def close(self) -> None:

@@ -9,9 +9,11 @@ import operator
 import os
 import secrets
 import threading
-from typing import SupportsIndex
+from typing import TYPE_CHECKING, SupportsIndex
 
 import numpy as np
+
+from nbnet.absences import absent
 
 _MASK = 2**64 - 1
 _GAMMA = 0x9E3779B97F4A7C15
@@ -71,6 +73,28 @@ def set_random_seed(seed: SupportsIndex) -> None:
         raise ValueError(f"seed must be in the range 0 to 2**64 - 1, got {number}")
     with _keys.lock:
         _keys.from_entropy, _keys.seed, _keys.taken, _keys.drawn = False, number, 0, 0
+
+
+def get_state() -> tuple[int, int, int]:
+    """The base seed, how many keys and how many draws were taken from it: what :func:`set_state` goes back to.
+
+    Examples
+    --------
+    >>> from nbnet.random import get_state, next_key, set_state
+    >>> state = get_state()
+    >>> first = next_key()
+    >>> set_state(*state)
+    >>> next_key() == first
+    True
+    """
+    with _keys.lock:
+        return _keys.seed, _keys.taken, _keys.drawn
+
+
+def set_state(seed: int, taken: int, drawn: int) -> None:
+    """Go on from where :func:`get_state` was called, in this process or another."""
+    with _keys.lock:
+        _keys.from_entropy, _keys.seed, _keys.taken, _keys.drawn = False, seed, taken, drawn
 
 
 def next_key() -> int:
@@ -172,3 +196,34 @@ def as_integer(value: SupportsIndex, name: str) -> int:
         return operator.index(value)
     except TypeError:
         raise TypeError(f"{name} must be an integer, got {value!r}") from None
+
+
+# At the end: what draws is built on the keys above.
+from nbnet.draws import (  # noqa: E402
+    SeedGenerator,
+    categorical,
+    normal,
+    randint,
+    shuffle,
+    truncated_normal,
+    uniform,
+)
+
+__all__ = [
+    "SeedGenerator",
+    "as_integer",
+    "categorical",
+    "derive",
+    "generator",
+    "next_draw",
+    "next_key",
+    "normal",
+    "randint",
+    "set_random_seed",
+    "shuffle",
+    "truncated_normal",
+    "uniform",
+]
+
+if not TYPE_CHECKING:
+    __getattr__ = absent(__name__)

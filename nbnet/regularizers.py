@@ -9,6 +9,7 @@ from typing import Any, Self
 
 import numpy as np
 
+from nbnet import registry
 from nbnet.core.graph import Tensor
 from nbnet.core.tape import tensor
 from nbnet.ops.abs import abs as absolute
@@ -20,7 +21,7 @@ from nbnet.ops.sqrt import sqrt
 from nbnet.ops.sum import sum
 from nbnet.ops.transpose import transpose
 from nbnet.ranges import FROM_ZERO
-from nbnet.registry import lookup
+from nbnet.registry import custom_object_scope, lookup
 
 __all__ = [
     "L1",
@@ -250,7 +251,7 @@ def get(identifier: Any, name: str = "regularizer") -> Callable[[Any], Tensor] |
         return L1L2(0.01, 0.01)
     if identifier is None or (callable(identifier) and not isinstance(identifier, type)):
         return identifier
-    made: Regularizer = lookup(identifier, _known, Regularizer, name)
+    made: Regularizer = lookup(identifier, _known, Regularizer, name, functions=True)
     return made
 
 
@@ -264,8 +265,8 @@ def serialize(regularizer: Callable[[Any], Tensor] | None) -> dict[str, Any] | s
     {'class_name': 'L2', 'config': {'l2': 0.5}}
     """
     if isinstance(regularizer, Regularizer):
-        return {"class_name": type(regularizer).__name__, "config": regularizer.get_config()}
-    return None if regularizer is None else getattr(regularizer, "__name__", repr(regularizer))
+        return registry.serialize(regularizer, _known)
+    return None if regularizer is None else registry.function_name(regularizer, "regularizer")
 
 
 def deserialize(config: Any, custom_objects: Mapping[str, Any] | None = None) -> Callable[[Any], Tensor] | None:
@@ -282,8 +283,5 @@ def deserialize(config: Any, custom_objects: Mapping[str, Any] | None = None) ->
     >>> regularizers.deserialize("l1")
     L1(l1=0.01)
     """
-    found = (custom_objects or {}).get(config) if isinstance(config, str) else None
-    if found is not None or not isinstance(config, Mapping):
-        return get(config if found is None else found)
-    made: Regularizer = lookup(config, {**_known, **(custom_objects or {})}, Regularizer, "regularizer")
-    return made
+    with custom_object_scope(custom_objects):
+        return get(config)

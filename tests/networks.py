@@ -20,7 +20,7 @@ def network(loss=SCCE, output="softmax", units=3, optimizer=None, metrics=None, 
     nb.set_random_seed(1)
     layers = [Dense(8, hidden, dtype=dtype, name="hidden"), Dense(units, output, dtype=dtype, name="output")]
     model = nb.Sequential([nb.Input((4,)), *layers])
-    model.compile(nb.optimizers.SGD(0.1) if optimizer is None else optimizer, loss, metrics)
+    model.compile(nb.optimizers.SGD(0.1) if optimizer is None else optimizer, loss, metrics=metrics)
     return model
 
 

@@ -2,7 +2,12 @@
 
 from __future__ import annotations
 
+import sys
+from math import nan
+from xml.etree import ElementTree
+
 import numpy as np
+import pytest
 
 from nbnet.history import History
 
@@ -30,3 +35,68 @@ def test_repr_shows_the_last_epoch():
     assert repr(h) == "<History of 1 epoch: loss=0.1235, val_loss=nan>"
     h.append(1, {"loss": 0.1})
     assert repr(h) == "<History of 2 epochs: loss=0.1, val_loss=nan>"
+
+
+def trained() -> History:
+    return History(
+        epoch=[0, 1, 2],
+        history={
+            "loss": [1.0, 0.5, float("nan")],
+            "f1": [[0.0, 1.0], [0.5, 0.5], [1.0, 1.0]],
+            "a<b": [0.1, 0.2, 0.3],
+            "val_loss": [2.0, 1.0, 1.5],
+        },
+    )
+
+
+def test_html_shows_curves_and_numbers_and_escapes_names():
+    page = trained()._repr_html_()
+    root = ElementTree.fromstring(page)
+    charts = root.findall("{http://www.w3.org/2000/svg}svg")
+    titles = [[t.text for t in chart.iter("{http://www.w3.org/2000/svg}title")] for chart in charts]
+    assert titles == [["loss", "val_loss"], ["a<b"]]
+    lines = [line.get("points", "").split() for line in charts[0].iter("{http://www.w3.org/2000/svg}polyline")]
+    assert [len(points) for points in lines] == [2, 3]
+    heights = [float(point.split(",")[1]) for point in lines[1]]
+    assert heights[0] < heights[2] < heights[1], "the vertical axis of SVG points down"
+    cells = ["".join(cell.itertext()) for cell in root.iter("td")]
+    assert cells == ["last epoch", "nan", "[1.0, 1.0]", "0.3", "1.5"]
+    assert "a<b" not in page
+
+
+def test_html_of_little_is_no_error():
+    for history in (
+        History(),
+        History(epoch=[0], history={"loss": [1.0]}),
+        History(epoch=[0], history={"loss": [nan]}),
+    ):
+        ElementTree.fromstring(history._repr_html_())
+
+
+def test_plot():
+    matplotlib = pytest.importorskip("matplotlib", reason="needs matplotlib")
+    matplotlib.use("agg")
+    from matplotlib import pyplot
+
+    axes = trained().plot()
+    assert [ax.get_title() for ax in axes] == ["loss", "a<b"]
+    line, held = axes[0].get_lines()
+    assert line.get_xdata().tolist() == [1, 2, 3]
+    assert held.get_ydata().tolist() == [2.0, 1.0, 1.5]
+    ax = trained().plot("loss")
+    assert ax.get_title() == "loss"
+    assert [text.get_text() for text in ax.get_legend().get_texts()] == ["loss", "val_loss"]
+    _, own = pyplot.subplots()
+    assert trained().plot(["val_loss", "a<b"], ax=own) is own
+    assert len(own.get_lines()) == 2
+    with pytest.raises(ValueError, match="metrics: the history has no curve 'f1'; it has loss, a<b"):
+        trained().plot("f1")
+    with pytest.raises(ValueError, match="ax: wants one, or 2 for loss, a<b; got 3"):
+        trained().plot(ax=pyplot.subplots(1, 3)[1])
+    pyplot.close("all")
+
+
+def test_plot_without_matplotlib_names_the_extra(monkeypatch):
+    monkeypatch.setitem(sys.modules, "matplotlib", None)
+    with pytest.raises(ImportError, match=r"pip install 'nbnet\[plot\]'"):
+        trained().plot()

@@ -235,7 +235,7 @@ def test_compile_again():
     model, fresh = network("mse", None, optimizer="adam"), network("mae", None, optimizer="adam")
     model.fit(X, ONE_HOT, verbose=0)
     model.set_weights(fresh.get_weights())
-    model.compile("adam", "mae", ["mse"])
+    model.compile("adam", "mae", metrics=["mse"])
     logs = model.fit(X, ONE_HOT, epochs=2, shuffle=False, verbose=0).history
     assert list(logs) == ["loss", "mse"]
     assert logs["loss"] == fresh.fit(X, ONE_HOT, epochs=2, shuffle=False, verbose=0).history["loss"]
@@ -249,8 +249,8 @@ def test_a_failed_compile_changes_nothing():
     for arguments in (
         ("adam", "nonsense"),
         ("nonsense", "mse"),
-        ("adam", "mse", ["nonsense"]),
-        ("adam", SCCE, ["mse"]),
+        ("adam", "mse", None, ["nonsense"]),
+        ("adam", SCCE, None, ["mse"]),
     ):
         with pytest.raises(ValueError, match=r"is not known|wants targets"):
             model.compile(*arguments)

@@ -170,7 +170,7 @@ def test_outputs_with_more_axes():
     def make(shape):
         nb.set_random_seed(0)
         model = nb.Sequential([nb.Input(shape), Dense(6, "tanh", dtype="float64"), Dense(2, dtype="float64")])
-        model.compile(nb.optimizers.SGD(0.1), "mse", ["mae"])
+        model.compile(nb.optimizers.SGD(0.1), "mse", metrics=["mae"])
         return model
 
     deep, flat = make((5, 4)), make((4,))

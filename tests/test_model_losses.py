@@ -192,7 +192,7 @@ def test_logits_of_1e4(loss, output, y, dtype):
     def make(metrics=()):
         model = nb.Sequential([nb.Input((3,)), Dense(3, output, dtype=dtype)])
         model.set_weights([np.eye(3), np.zeros(3)])
-        model.compile(nb.optimizers.SGD(1.0), loss, list(metrics))
+        model.compile(nb.optimizers.SGD(1.0), loss, metrics=list(metrics))
         return model
 
     eager = make()

@@ -140,7 +140,7 @@ def test_add_and_pop():
     model.add(Dense(3, "softmax", name="b"))
     assert model.output_shape == (None, 3)
     assert [layer.name for layer in model.layers] == ["a", "b"]
-    model.compile("sgd", SCCE, ["accuracy"])
+    model.compile("sgd", SCCE, metrics=["accuracy"])
     model.fit(X, LABELS, verbose=0)
     hidden = nb.Sequential([nb.Input((4,)), Dense(8, "relu")])
     hidden.set_weights(model.get_weights()[:2])
@@ -149,7 +149,7 @@ def test_add_and_pop():
     assert popped.name == "b"
     np.testing.assert_array_equal(model.predict(X), hidden.predict(X))
     model.add(Dense(1, "sigmoid", name="c"))
-    model.compile("sgd", BCE, ["accuracy"])
+    model.compile("sgd", BCE, metrics=["accuracy"])
     loss, accuracy = model.evaluate(X, COLUMN, verbose=0)
     assert accuracy == pytest.approx(((model.predict(X) > 0.5) == COLUMN).mean())
     model.fit(X, COLUMN, verbose=0)

@@ -26,7 +26,7 @@ def network(seed=0, optimizer="adam", width=24):
     nb.set_random_seed(seed)
     layers = [nb.Input((6,)), Dense(width, "relu"), Dropout(0.3), Dense(3, "softmax")]
     model = nb.Sequential(layers)
-    model.compile(optimizer, "sparse_categorical_crossentropy", ["accuracy"])
+    model.compile(optimizer, "sparse_categorical_crossentropy", metrics=["accuracy"])
     return model
 
 

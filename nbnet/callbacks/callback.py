@@ -115,6 +115,13 @@ class CallbackList:
         Callbacks, or lists of them.
     model, params
         What they are told.
+
+    Examples
+    --------
+    >>> import nbnet as nb
+    >>> calls = nb.callbacks.CallbackList([nb.callbacks.TerminateOnNaN()], nb.Sequential(), epochs=3)
+    >>> calls.wants_batches("train"), calls.callbacks[0].params
+    (True, {'epochs': 3})
     """
 
     def __init__(self, callbacks: Iterable[Any] | Callback | None, model: Model, **params: Any) -> None:

@@ -103,6 +103,7 @@ class Runner:
         # Arrivals at meetings are counted in a cache line of their own.
         self._sync = aligned(16, np.int64)
         self._args = (mem, address(rows), address(self.spans), len(spans), self.slices)
+        self._meeting = address(self._sync)
 
     def __call__(self, steps: int, step: int) -> None:
         """Run ``steps`` steps, the first of which has number ``step``. The interpreter is free meanwhile; a thread
@@ -110,7 +111,7 @@ class Runner:
         if jit.DISABLE_JIT:
             self._run_in_python(steps, step)
             return
-        call, rest = _compiled(), (address(self._sync), steps, step)
+        call, rest = _compiled(), (self._meeting, steps, step)
         self._sync[0] = 0
         if self.slices == 1:
             call(*self._args, 0, *rest)

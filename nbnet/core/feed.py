@@ -5,6 +5,7 @@ The cursor is one int64 cell: the number of the batch's first row, moved on by t
 
 from __future__ import annotations
 
+import functools
 from typing import Any
 
 import numpy as np
@@ -14,8 +15,9 @@ from nbnet.core.abi import attribute, doublevec, first_row, intvec, kernel, mat,
 from nbnet.core.arena import aligned
 from nbnet.core.graph import Call, Tensor
 from nbnet.core.jit import Kernel
+from nbnet.core.layout import SEED
 from nbnet.core.op import INT
-from nbnet.core.program import run_call
+from nbnet.core.program import Linked, lower
 
 
 def _gather(name: str) -> Kernel:
@@ -43,12 +45,42 @@ def _gather(name: str) -> Kernel:
 _gathers = {dtype: _gather(dtype.name) for dtype in typed_mat}
 
 
+@functools.cache
+def _gather_sparse(values: str, indices: str) -> Kernel:
+    values_view, indices_view = typed_mat[np.dtype(values)], typed_mat[np.dtype(indices)]
+
+    def gather_sparse(mem: Any, ins: Any, step: Any) -> None:
+        source, column, bounds = values_view(mem, ins, 0), indices_view(mem, ins, 1), intvec(mem, ins, 2)
+        order, cursor, x = intvec(mem, ins, 3), intvec(mem, ins, 4), mat(mem, ins, 5)
+        start, real, shuffled, columns = cursor[0] + first_row(ins), x.dtype.type, present(ins, 3), x.shape[1]
+        for i in range(x.shape[0]):
+            row = start + i
+            if shuffled:
+                row = order[row]
+            for j in range(columns):
+                x[i, j] = real(0)
+            for k in range(bounds[row], bounds[row + 1]):
+                x[i, column[k, 0]] += real(source[k, 0])
+
+    return Kernel(gather_sparse, f"gather_sparse_{values}_{indices}")
+
+
 @kernel
 def gather_labels(mem: Any, ins: Any, step: Any) -> None:
     source, order, cursor, x = intvec(mem, ins, 0), intvec(mem, ins, 1), intvec(mem, ins, 2), intvec(mem, ins, 3)
     start = cursor[0] + first_row(ins)
     for i in range(x.size):
         x[i] = source[order[start + i]] if present(ins, 1) else source[start + i]
+
+
+@kernel
+def gather_ids(mem: Any, ins: Any, step: Any) -> None:
+    source, order, cursor, x = intvec(mem, ins, 0), intvec(mem, ins, 1), intvec(mem, ins, 2), intvec(mem, ins, 3)
+    start, width = cursor[0] + first_row(ins), attribute(ins, 0)
+    for i in range(x.size // width):
+        row = order[start + i] if present(ins, 1) else start + i
+        for j in range(width):
+            x[i * width + j] = source[row * width + j]
 
 
 @kernel
@@ -86,6 +118,18 @@ def add_each(mem: Any, ins: Any, step: Any) -> None:
     sums[1] += np.float64(values.size)
 
 
+@kernel
+def add_weighted(mem: Any, ins: Any, step: Any) -> None:
+    """Add a weighted value of each sample to (sum, sum of weights)."""
+    values, weights, sums = vec(mem, ins, 0), vec(mem, ins, 1), doublevec(mem, ins, 2)
+    total, count = np.float64(0.0), np.float64(0.0)
+    for i in range(values.size):
+        total += np.float64(values[i]) * np.float64(weights[i])
+        count += np.float64(weights[i])
+    sums[0] += total
+    sums[1] += count
+
+
 _GAMMA, _A, _B = np.uint64(0x9E3779B97F4A7C15), np.uint64(0xBF58476D1CE4E5B9), np.uint64(0x94D049BB133111EB)
 _LOW, _32 = np.uint64(0xFFFFFFFF), np.uint64(32)
 
@@ -107,20 +151,53 @@ def shuffle(mem: Any, ins: Any, step: Any) -> None:
         order[i], order[j] = order[j], order[i]
 
 
+class Shuffler:
+    """Orders of the numbers 0 ... n - 1, one after the other in the same memory.
+
+    Parameters
+    ----------
+    n
+        Below 2**32.
+    """
+
+    def __init__(self, n: int) -> None:
+        self.order: NDArray[np.int64] = aligned(n, np.int64)
+        call = Call(shuffle, (Tensor((n,), INT, self.order),), (0,), 0, 0, (), "shuffle", np.dtype(np.float32))
+        self._linked = Linked(lower([[[call]]], [0], call.dtype))
+        self._run, self._row = self._linked.run, self._linked.rows[0]
+
+    def __call__(self, key: int) -> NDArray[np.int64]:
+        """An order that is a pure function of n and the 64-bit key."""
+        self._row[SEED] = key - (1 << 64) if key >= 1 << 63 else key
+        self._run(1, 0)
+        return self.order
+
+
 def shuffled(n: int, key: int) -> NDArray[np.int64]:
     """The numbers 0 ... n - 1 in an order that is a pure function of n and the key."""
-    order = aligned(n, np.int64)
-    call = Call(shuffle, (Tensor((n,), INT, order),), (0,), 0, key, (), "shuffle", np.dtype(np.float32))
-    run_call(call, 0)
-    return order
+    return Shuffler(n)(key)
 
 
 def gather_call(source: Tensor, order: Tensor | None, cursor: Tensor, x: Tensor, dtype: Any) -> Call:
-    """Fill a batch tensor from the rows of an array: ``x[i] = source[order[cursor + i]]``; no order: as they come."""
-    labels = x.dtype == INT
-    gather = gather_labels if labels else _gathers[source.dtype]
-    per_sample = () if labels else (x.matrix[0] // x.shape[0],)
-    return Call(gather, (source, order, cursor, x), (3,), 0, 0, per_sample, "gather", np.dtype(dtype))
+    """Fill a batch tensor from the rows of an array: ``x[i] = source[order[cursor + i]]``; no order: as they come.
+
+    Integers are gathered from int64, and are labels if there is one in a row.
+    """
+    if x.dtype == INT:
+        width = x.size // x.shape[0]
+        gather, attributes = (gather_labels, ()) if x.ndim == 1 else (gather_ids, (width,))
+    else:
+        gather, attributes = _gathers[source.dtype], (x.matrix[0] // x.shape[0],)
+    return Call(gather, (source, order, cursor, x), (3,), 0, 0, attributes, "gather", np.dtype(dtype))
+
+
+def gather_sparse_call(
+    values: Tensor, indices: Tensor, bounds: Tensor, order: Tensor | None, cursor: Tensor, x: Tensor, dtype: Any
+) -> Call:
+    """Fill a batch tensor from rows in compressed form (CSR): row r holds ``values[k]`` in column ``indices[k]`` for
+    ``bounds[r] <= k < bounds[r + 1]``, added up where a column occurs again, and zeros elsewhere."""
+    kernel = _gather_sparse(values.dtype.name, indices.dtype.name)
+    return Call(kernel, (values, indices, bounds, order, cursor, x), (5,), 0, 0, (), "gather", np.dtype(dtype))
 
 
 def store_call(y: Tensor, cursor: Tensor, out: Tensor) -> Call:
@@ -136,5 +213,7 @@ def add_mean_call(value: Tensor, sums: Tensor, weight: int, count: int) -> Call:
     return Call(add_mean, (value, sums), (1,), 2, 0, (weight, count), "sum", value.dtype)
 
 
-def add_each_call(values: Tensor, sums: Tensor) -> Call:
+def add_each_call(values: Tensor, sums: Tensor, weights: Tensor | None = None) -> Call:
+    if weights is not None:
+        return Call(add_weighted, (values, weights, sums), (2,), 4, 0, (), "sum", values.dtype)
     return Call(add_each, (values, sums), (1,), 2, 0, (), "sum", values.dtype)

@@ -7,7 +7,7 @@ eager tape runs those calls at once; a program lowers them.
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from math import prod
 from typing import Any
@@ -16,13 +16,14 @@ import numpy as np
 from numpy.typing import NDArray
 
 from nbnet.config import FLOAT_DTYPES, standardize_dtype
+from nbnet.core.arithmetic import Arithmetic, operators
 from nbnet.core.jit import Kernel
 from nbnet.core.op import BYTE, Op, Shape, registry
 
 Array = NDArray[Any]
 
 
-class Tensor:
+class Tensor(Arithmetic["Tensor"]):
     """An array in a graph.
 
     Parameters
@@ -33,10 +34,16 @@ class Tensor:
         The value; None while a program is being built: the planner will find it a place.
     requires_grad
         Whether gradients flow to it.
+
+    Examples
+    --------
+    >>> import nbnet as nb
+    >>> x = nb.tensor([[1.0, 2.0], [3.0, 4.0]])
+    >>> (x @ x - 1.0)[0].numpy()
+    array([6., 9.], dtype=float32)
     """
 
     __slots__ = ("__weakref__", "data", "dtype", "grad", "name", "node", "requires_grad", "shape")
-    __array_priority__ = 1000  # array + tensor is a tensor
 
     def __init__(
         self, shape: Shape, dtype: Any, data: Array | None = None, *, name: str = "", requires_grad: bool = False
@@ -94,57 +101,6 @@ class Tensor:
         """Add the gradient of this tensor to ``.grad`` of every tensor it was computed from and that asks for one."""
         operators["backward"](self, gradient)
 
-    # Arithmetic comes from the registered ops of these names.
-    def __add__(self, other: Any) -> Tensor:
-        return _apply("add", self, other)
-
-    def __radd__(self, other: Any) -> Tensor:
-        return _apply("add", other, self)
-
-    def __sub__(self, other: Any) -> Tensor:
-        return _apply("subtract", self, other)
-
-    def __rsub__(self, other: Any) -> Tensor:
-        return _apply("subtract", other, self)
-
-    def __mul__(self, other: Any) -> Tensor:
-        return _apply("multiply", self, other)
-
-    def __rmul__(self, other: Any) -> Tensor:
-        return _apply("multiply", other, self)
-
-    def __truediv__(self, other: Any) -> Tensor:
-        return _apply("divide", self, other)
-
-    def __rtruediv__(self, other: Any) -> Tensor:
-        return _apply("divide", other, self)
-
-    def __pow__(self, other: Any) -> Tensor:
-        return _apply("power", self, other)
-
-    def __neg__(self) -> Tensor:
-        return _apply("multiply", self, -1.0)
-
-    def __matmul__(self, other: Any) -> Tensor:
-        return _apply("matmul", self, other)
-
-    def __rmatmul__(self, other: Any) -> Tensor:
-        return _apply("matmul", other, self)
-
-    def __rpow__(self, other: Any) -> Tensor:
-        return _apply("power", other, self)
-
-    def __getitem__(self, rows: Any) -> Tensor:
-        return _apply("take", self, rows)
-
-
-#: What Tensor's operators and ``backward`` call, by name; filled by the modules further up that define them.
-operators: dict[str, Any] = {}
-
-
-def _apply(name: str, *args: Any) -> Tensor:
-    return operators[name](*args)  # type: ignore[no-any-return]
-
 
 class Parameter(Tensor):
     """A tensor that is trained: a weight of a layer.
@@ -159,11 +115,32 @@ class Parameter(Tensor):
         For summaries and errors.
     dtype
         float32 or float64; by default that of an array or tensor, else the framework's default.
+    regularizer
+        Function of the parameter that gives its penalty, or None; may be assigned.
+    constraint
+        What optimizers hold it to, or None; may be assigned.
+
+    Examples
+    --------
+    >>> import nbnet as nb
+    >>> w = nb.Parameter([1.0, 2.0])
+    >>> nb.ops.sum(w * w).backward()
+    >>> w.grad.numpy()
+    array([2., 4.], dtype=float32)
     """
 
-    __slots__ = ("trainable",)
+    __slots__ = ("_constraint", "_regularizer", "trainable")
 
-    def __init__(self, value: Any, *, trainable: bool = True, name: str = "", dtype: Any = None) -> None:
+    def __init__(
+        self,
+        value: Any,
+        *,
+        trainable: bool = True,
+        name: str = "",
+        dtype: Any = None,
+        regularizer: Callable[[Any], Any] | None = None,
+        constraint: Callable[[Any], Any] | None = None,
+    ) -> None:
         array = np.asarray(value)
         if array.dtype.kind not in "fiub":
             raise TypeError(f"value: a parameter holds real numbers, not {array.dtype}")
@@ -172,6 +149,25 @@ class Parameter(Tensor):
         data = np.array(array, dtype=standardize_dtype(dtype), order="C", copy=True)
         super().__init__(data.shape, data.dtype, data, name=name, requires_grad=trainable)
         self.trainable = trainable
+        self._regularizer, self._constraint = regularizer, constraint
+
+    @property
+    def regularizer(self) -> Callable[[Any], Any] | None:
+        return self._regularizer
+
+    @regularizer.setter
+    def regularizer(self, value: Callable[[Any], Any] | None) -> None:
+        self._regularizer = value
+        operators["outdate"]()
+
+    @property
+    def constraint(self) -> Callable[[Any], Any] | None:
+        return self._constraint
+
+    @constraint.setter
+    def constraint(self, value: Callable[[Any], Any] | None) -> None:
+        self._constraint = value
+        operators["outdate"]()
 
     def assign(self, value: Any) -> None:
         """Overwrite the value in place; the shape must fit."""
@@ -200,16 +196,22 @@ class Node:
     @property
     def mask(self) -> Array | None:
         """The recorded dropout mask as booleans, True = kept; None for a node that drops nothing."""
-        if self.op.mask is None:
-            return None
+        return None if self.op.mask is None else self._operand(self.op.mask).astype(bool)
+
+    @property
+    def noise(self) -> Array | None:
+        """The recorded random numbers; None for a node that draws none, or a mask."""
+        return None if self.op.noise is None else self._operand(self.op.noise)
+
+    def _operand(self, name: str) -> Array:
         names = (*self.op.inputs, *self.op.outputs, *self.op.saves)
-        recorded = (*self.inputs, *self.outputs, *self.saved)[names.index(self.op.mask)]
-        return recorded.numpy().astype(bool)
+        return (*self.inputs, *self.outputs, *self.saved)[names.index(name)].numpy()
 
     @property
     def scale(self) -> float | None:
-        """What kept units were multiplied by, ``1 / (1 - rate)``; None for a node that drops nothing."""
-        if self.op.mask is None:
+        """What kept units were multiplied by, ``1 / (1 - rate)``; None for a node that drops nothing, or that scales in
+        another way."""
+        if self.op.mask is None or "rate" not in self.op.inputs:
             return None
         rate = self.inputs[self.op.inputs.index("rate")].item()
         return 1.0 / (1.0 - rate) if rate < 1 else 0.0
@@ -291,6 +293,7 @@ def differentiate(
     given
         Places for gradients of sources that have one already: each is overwritten by its first contribution.
     """
+    nodes = [node for node in nodes if not node.op.stops_gradient]
     wanted = {id(t) for t in sources}
     for node in nodes:
         if any(id(t) in wanted for t in node.inputs):

@@ -58,12 +58,25 @@ class Op:
         ``{"y": "x"}``: y may take x's memory if nobody needs x any more. The same for ``"dx": "dy"``.
     encode
         ``encode(*input_tensors, **attributes)`` gives the integer attributes of the row.
+    integers
+        Names of the inputs that are int64: labels, numbers of rows. All others are floats, but for a mask.
     mask
         Name of the saved buffer that is a dropout mask.
+    noise
+        Name of the operand that holds what was drawn, where that is no mask.
     random
         The kernels draw random numbers: a node gets a key.
     whole_batch
         Rows of the batch depend on each other: the batch cannot be cut into slices.
+    stops_gradient
+        No gradient flows through it: that of a step function is zero.
+
+    Examples
+    --------
+    >>> from nbnet.core.op import registry
+    >>> op = registry["multiply"]
+    >>> op.inputs, op.outputs, op.gradient
+    (('a', 'b'), ('y',), ('dy', 'da', 'db', 'a', 'b'))
     """
 
     name: str
@@ -77,9 +90,12 @@ class Op:
     work: tuple[str, ...] = ()
     reuse: Mapping[str, str] = field(default_factory=dict)
     encode: Callable[..., tuple[int, ...]] | None = None
+    integers: tuple[str, ...] = ()
     mask: str | None = None
+    noise: str | None = None
     random: bool = False
     whole_batch: bool = False
+    stops_gradient: bool = False
 
     def __post_init__(self) -> None:
         known = {*self.inputs, *self.outputs, *self.saves, *self.work}

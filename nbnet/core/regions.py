@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 from nbnet.core.arena import ALIGNMENT, address, aligned
-from nbnet.core.graph import Parameter, Tensor
+from nbnet.core.graph import Parameter, Tensor, operators
 
 _moves = 0
 
@@ -19,6 +19,9 @@ def outdate() -> None:
     """Let every linked program be written anew before it runs again: what its rows say holds no longer."""
     global _moves
     _moves += 1
+
+
+operators["outdate"] = outdate
 
 
 class Block:

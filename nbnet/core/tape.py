@@ -14,7 +14,7 @@ from nbnet import random
 from nbnet.config import floatx, standardize_dtype
 from nbnet.core.graph import Call, Node, Tensor, differentiate, operators, topological
 from nbnet.core.jit import Kernel
-from nbnet.core.op import Op
+from nbnet.core.op import INT, Op
 from nbnet.core.program import run_call
 
 Array = NDArray[Any]
@@ -38,6 +38,9 @@ class Recorder:
         self.nodes: list[Node] = []
         #: Calls that change a parameter on the side: moving averages.
         self.effects: list[Call] = []
+        #: Where ops are not run: what layers add to the loss, and whether such losses of parts of a batch, weighted by
+        #: their rows, add up to that of the whole.
+        self.losses: list[tuple[Tensor, bool]] = []
         self._given = {} if masks is None else dict(masks)
         self._names: dict[str, int] = {}
         self._keys: dict[int, int] = {}
@@ -79,7 +82,8 @@ class Tape(Recorder):
     ----------
     masks
         ``{name: array of bool}``: masks to use instead of drawing, by layer name; what ``tape.masks`` of another tape
-        returned replays that pass. A name that no dropout layer claims is an error when the tape is closed.
+        returned replays that pass. Layers that draw other numbers than masks take those: see ``tape.noise``. A name
+        that no such layer claims is an error when the tape is closed.
     step
         Number of the step whose random numbers to draw; compiled training numbers its steps from 0. By default each
         tape draws numbers that no other used.
@@ -102,15 +106,20 @@ class Tape(Recorder):
 
     def __exit__(self, *exc: object) -> None:
         super().__exit__(*exc)
-        unused = set(self._given) - {node.name for node in self.nodes if node.op.mask is not None}
+        unused = set(self._given) - {node.name for node in self.nodes if node.op.mask or node.op.noise}
         if exc[0] is None and unused:
-            known = sorted(self.masks)
+            known = sorted({*self.masks, *self.noise})
             raise ValueError(f"masks: {sorted(unused)} name no dropout that ran on this tape; those that ran: {known}")
 
     @property
     def masks(self) -> dict[str, Array]:
         """The recorded dropout masks by name of layer (or node): bool arrays, True = kept."""
         return {node.name: mask for node in self.nodes if (mask := node.mask) is not None}
+
+    @property
+    def noise(self) -> dict[str, Array]:
+        """The recorded random numbers of layers that draw no masks, by name of layer (or node): Gaussian noise, say."""
+        return {node.name: noise for node in self.nodes if (noise := node.noise) is not None}
 
     def gradient(self, target: Tensor, sources: Any) -> Any:
         """Gradients of a target with respect to tensors.
@@ -162,6 +171,12 @@ def tensor(value: Any, dtype: Any = None, name: str = "") -> Tensor:
 
     Integers and booleans become floats of the framework's default dtype (labels and indices have functions of their
     own).
+
+    Examples
+    --------
+    >>> import nbnet as nb
+    >>> nb.tensor([1, 2])
+    <Tensor shape=(2,) dtype=float32, [1. 2.]>
     """
     if isinstance(value, Tensor):
         return value
@@ -206,11 +221,10 @@ def apply(op: Op, *inputs: Tensor, name: str = "", key: int | None = None, **att
     attributes
         For the op's ``infer`` and ``encode``.
     """
-    floats = {t.dtype for t in inputs if t.dtype.kind == "f"}
-    if len(floats) != 1:
-        kinds = ", ".join(f"{n} {t.dtype}" for n, t in zip(op.inputs, inputs, strict=True))
-        raise TypeError(f"{op.name}: wants inputs of one float dtype, got {kinds}")
-    dtype = floats.pop()
+    dtypes = {t.dtype for t in inputs}
+    dtype = dtypes.pop()
+    if dtypes or dtype.kind != "f" or op.integers:
+        dtype = _float_dtype(op, inputs)
     specs = op.infer(*inputs, **attributes)
     made = [Tensor(spec.shape, spec.dtype or dtype) for spec in specs]
     outputs, saved = tuple(made[: len(op.outputs)]), tuple(made[len(op.outputs) : len(op.outputs) + len(op.saves)])
@@ -236,6 +250,23 @@ def apply(op: Op, *inputs: Tensor, name: str = "", key: int | None = None, **att
     if active is not None:
         active.nodes.append(node)
     return outputs[0] if len(outputs) == 1 else outputs
+
+
+def _float_dtype(op: Op, inputs: Sequence[Tensor]) -> np.dtype[Any]:
+    """The one float dtype of an op's inputs, each of which has to hold what the op wants."""
+    found: set[np.dtype[Any]] = set()
+    for name, t in zip(op.inputs, inputs, strict=True):
+        if name in op.integers:
+            if t.dtype != INT:
+                raise TypeError(f"{op.name}: wants int64 as {name}, got {t.dtype}")
+        elif t.dtype.kind == "f":
+            found.add(t.dtype)
+        elif name != op.mask:
+            raise TypeError(f"{op.name}: wants floats as {name}, got {t.dtype}")
+    if len(found) != 1:
+        kinds = ", ".join(f"{n} {t.dtype}" for n, t in zip(op.inputs, inputs, strict=True))
+        raise TypeError(f"{op.name}: wants inputs of one float dtype, got {kinds}")
+    return found.pop()
 
 
 def effect(kernel: Kernel, target: Tensor, *reads: Tensor, attributes: tuple[int, ...] = ()) -> None:

@@ -1,6 +1,10 @@
 """Layers."""
 
+from typing import TYPE_CHECKING
+
+from nbnet.absences import absent
 from nbnet.layers.activation import Activation
+from nbnet.layers.activity_regularization import ActivityRegularization
 from nbnet.layers.add import Add, add
 from nbnet.layers.average import Average, average
 from nbnet.layers.average_pooling import AveragePooling1D, AveragePooling2D
@@ -35,6 +39,7 @@ from nbnet.layers.relu import ReLU
 from nbnet.layers.repeat_vector import RepeatVector
 from nbnet.layers.rescaling import Rescaling
 from nbnet.layers.reshape import Flatten, Reshape
+from nbnet.layers.serialization import deserialize, serialize
 from nbnet.layers.softmax import Softmax
 from nbnet.layers.subtract import Subtract, subtract
 
@@ -45,12 +50,15 @@ GlobalMaxPool1D, GlobalMaxPool2D = GlobalMaxPooling1D, GlobalMaxPooling2D
 Convolution1D, Convolution2D = Conv1D, Conv2D
 
 __all__ = [
-    "ELU", "Activation", "Add", "Average", "AveragePooling1D", "AveragePooling2D", "AvgPool1D", "AvgPool2D",
-    "BatchNormalization", "Concatenate", "Conv1D", "Conv2D", "Convolution1D", "Convolution2D", "Dense", "Dot",
-    "Dropout", "Embedding", "Flatten", "GlobalAveragePooling1D", "GlobalAveragePooling2D", "GlobalAvgPool1D",
-    "GlobalAvgPool2D", "GlobalMaxPool1D", "GlobalMaxPool2D", "GlobalMaxPooling1D", "GlobalMaxPooling2D", "Identity",
-    "Input", "InputLayer", "Layer", "LayerNormalization", "LeakyReLU", "MaxPool1D", "MaxPool2D", "MaxPooling1D",
-    "MaxPooling2D", "Maximum", "Minimum", "Multiply", "Normalization", "PReLU", "Permute", "ReLU", "RepeatVector",
-    "Rescaling", "Reshape", "Softmax", "Subtract", "add", "average", "concatenate", "dot", "maximum", "minimum",
-    "multiply", "subtract",
+    "ELU", "Activation", "ActivityRegularization", "Add", "Average", "AveragePooling1D", "AveragePooling2D",
+    "AvgPool1D", "AvgPool2D", "BatchNormalization", "Concatenate", "Conv1D", "Conv2D", "Convolution1D", "Convolution2D",
+    "Dense", "Dot", "Dropout", "Embedding", "Flatten", "GlobalAveragePooling1D", "GlobalAveragePooling2D",
+    "GlobalAvgPool1D", "GlobalAvgPool2D", "GlobalMaxPool1D", "GlobalMaxPool2D", "GlobalMaxPooling1D",
+    "GlobalMaxPooling2D", "Identity", "Input", "InputLayer", "Layer", "LayerNormalization", "LeakyReLU", "MaxPool1D",
+    "MaxPool2D", "MaxPooling1D", "MaxPooling2D", "Maximum", "Minimum", "Multiply", "Normalization", "PReLU", "Permute",
+    "ReLU", "RepeatVector", "Rescaling", "Reshape", "Softmax", "Subtract", "add", "average", "concatenate",
+    "deserialize", "dot", "maximum", "minimum", "multiply", "serialize", "subtract",
 ]  # fmt: skip
+
+if not TYPE_CHECKING:
+    __getattr__ = absent(__name__)

@@ -32,4 +32,4 @@ class Activation(Layer):
         return self.activation(x)
 
     def get_config(self) -> dict[str, Any]:
-        return super().get_config() | {"activation": activations.name_of(self.activation)}
+        return super().get_config() | {"activation": activations.serialize(self.activation)}

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
-from nbnet import initializers
+from nbnet import constraints, initializers, regularizers
 from nbnet.core.graph import Parameter, Tensor
 from nbnet.layers.layer import Layer, Shape
 from nbnet.ops.batch_norm import batch_norm, batch_normalization, move_average
@@ -31,6 +31,10 @@ class BatchNormalization(Layer):
         Whether there is a beta, and a gamma.
     beta_initializer, gamma_initializer, moving_mean_initializer, moving_variance_initializer
         Names or initializers.
+    beta_regularizer, gamma_regularizer
+        Names, regularizers or functions: penalties on them, which are added to the loss.
+    beta_constraint, gamma_constraint
+        Names, constraints or functions: what they are held to after each update.
     **kwargs
         ``name``, ``trainable``, ``dtype``, ``input_shape`` (see :class:`Layer`).
 
@@ -72,6 +76,10 @@ class BatchNormalization(Layer):
         gamma_initializer: Any = "ones",
         moving_mean_initializer: Any = "zeros",
         moving_variance_initializer: Any = "ones",
+        beta_regularizer: Any = None,
+        gamma_regularizer: Any = None,
+        beta_constraint: Any = None,
+        gamma_constraint: Any = None,
         **kwargs: Any,
     ) -> None:
         super().__init__(**kwargs)
@@ -87,6 +95,10 @@ class BatchNormalization(Layer):
         self.gamma_initializer = initializers.get(gamma_initializer, "gamma_initializer")
         self.moving_mean_initializer = initializers.get(moving_mean_initializer, "moving_mean_initializer")
         self.moving_variance_initializer = initializers.get(moving_variance_initializer, "moving_variance_initializer")
+        self.beta_regularizer = regularizers.get(beta_regularizer, "beta_regularizer")
+        self.gamma_regularizer = regularizers.get(gamma_regularizer, "gamma_regularizer")
+        self.beta_constraint = constraints.get(beta_constraint, "beta_constraint")
+        self.gamma_constraint = constraints.get(gamma_constraint, "gamma_constraint")
         self.gamma: Parameter | None = None
         self.beta: Parameter | None = None
 
@@ -96,9 +108,21 @@ class BatchNormalization(Layer):
             raise ValueError(f"{self.name}: axis {self.axis} is no axis of channels in inputs of shape {input_shape}")
         channels = (input_shape[self.axis] or 0,)
         if self.scale:
-            self.gamma = self.add_weight(channels, self.gamma_initializer, name="gamma")
+            self.gamma = self.add_weight(
+                channels,
+                self.gamma_initializer,
+                name="gamma",
+                regularizer=self.gamma_regularizer,
+                constraint=self.gamma_constraint,
+            )
         if self.center:
-            self.beta = self.add_weight(channels, self.beta_initializer, name="beta")
+            self.beta = self.add_weight(
+                channels,
+                self.beta_initializer,
+                name="beta",
+                regularizer=self.beta_regularizer,
+                constraint=self.beta_constraint,
+            )
         self.moving_mean = self.add_weight(channels, self.moving_mean_initializer, trainable=False, name="moving_mean")
         self.moving_variance = self.add_weight(
             channels, self.moving_variance_initializer, trainable=False, name="moving_variance"
@@ -125,4 +149,8 @@ class BatchNormalization(Layer):
             "gamma_initializer": initializers.serialize(self.gamma_initializer),
             "moving_mean_initializer": initializers.serialize(self.moving_mean_initializer),
             "moving_variance_initializer": initializers.serialize(self.moving_variance_initializer),
+            "beta_regularizer": regularizers.serialize(self.beta_regularizer),
+            "gamma_regularizer": regularizers.serialize(self.gamma_regularizer),
+            "beta_constraint": constraints.serialize(self.beta_constraint),
+            "gamma_constraint": constraints.serialize(self.gamma_constraint),
         }

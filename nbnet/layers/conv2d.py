@@ -30,6 +30,11 @@ class Conv2D(Convolution):
         Whether to add a bias.
     kernel_initializer, bias_initializer
         Names or initializers.
+    kernel_regularizer, bias_regularizer, activity_regularizer
+        Names, regularizers or functions: penalties on the weights, and on the output for each row of the batch, which
+        are added to the loss.
+    kernel_constraint, bias_constraint
+        Names, constraints or functions: what the weights are held to after each update.
     **kwargs
         ``name``, ``trainable``, ``dtype``, ``input_shape`` (see :class:`Layer`).
 

@@ -6,7 +6,7 @@ from typing import Any
 
 import numpy as np
 
-from nbnet import activations, initializers
+from nbnet import activations, constraints, initializers, regularizers
 from nbnet.core.graph import Tensor
 from nbnet.layers.layer import Layer, Shape
 from nbnet.ops.dense import dense
@@ -25,6 +25,11 @@ class Dense(Layer):
         Whether to add a bias.
     kernel_initializer, bias_initializer
         Names or initializers.
+    kernel_regularizer, bias_regularizer, activity_regularizer
+        Names, regularizers or functions: penalties on the weights, and on the output for each row of the batch, which
+        are added to the loss.
+    kernel_constraint, bias_constraint
+        Names, constraints or functions: what the weights are held to after each update.
     **kwargs
         ``name``, ``trainable``, ``dtype``, ``input_shape`` (see :class:`Layer`).
 
@@ -50,14 +55,23 @@ class Dense(Layer):
         use_bias: bool = True,
         kernel_initializer: Any = "glorot_uniform",
         bias_initializer: Any = "zeros",
+        kernel_regularizer: Any = None,
+        bias_regularizer: Any = None,
+        activity_regularizer: Any = None,
+        kernel_constraint: Any = None,
+        bias_constraint: Any = None,
         **kwargs: Any,
     ) -> None:
-        super().__init__(**kwargs)
+        super().__init__(activity_regularizer=activity_regularizer, **kwargs)
         self.units = positive_integer(units, "units")
         self.activation = activations.get(activation)
         self.use_bias = bool(use_bias)
         self.kernel_initializer = initializers.get(kernel_initializer)
         self.bias_initializer = initializers.get(bias_initializer)
+        self.kernel_regularizer = regularizers.get(kernel_regularizer, "kernel_regularizer")
+        self.bias_regularizer = regularizers.get(bias_regularizer, "bias_regularizer")
+        self.kernel_constraint = constraints.get(kernel_constraint, "kernel_constraint")
+        self.bias_constraint = constraints.get(bias_constraint, "bias_constraint")
 
     def build(self, input_shape: Shape) -> None:
         width = input_shape[-1]
@@ -65,9 +79,21 @@ class Dense(Layer):
             raise ValueError(
                 f"{self.name}: wants inputs (batch, ..., features) with a known last axis, got {input_shape}"
             )
-        self.kernel = self.add_weight((width, self.units), self.kernel_initializer, name="kernel")
+        self.kernel = self.add_weight(
+            (width, self.units),
+            self.kernel_initializer,
+            name="kernel",
+            regularizer=self.kernel_regularizer,
+            constraint=self.kernel_constraint,
+        )
         if self.use_bias:
-            self.bias = self.add_weight((self.units,), self.bias_initializer, name="bias")
+            self.bias = self.add_weight(
+                (self.units,),
+                self.bias_initializer,
+                name="bias",
+                regularizer=self.bias_regularizer,
+                constraint=self.bias_constraint,
+            )
         else:
             self.bias = Tensor((self.units,), self.dtype, np.zeros(self.units, self.dtype), name="no_bias")  # type: ignore[assignment]
 
@@ -81,10 +107,14 @@ class Dense(Layer):
     def get_config(self) -> dict[str, Any]:
         return super().get_config() | {
             "units": self.units,
-            "activation": activations.name_of(self.activation),
+            "activation": activations.serialize(self.activation),
             "use_bias": self.use_bias,
             "kernel_initializer": initializers.serialize(self.kernel_initializer),
             "bias_initializer": initializers.serialize(self.bias_initializer),
+            "kernel_regularizer": regularizers.serialize(self.kernel_regularizer),
+            "bias_regularizer": regularizers.serialize(self.bias_regularizer),
+            "kernel_constraint": constraints.serialize(self.kernel_constraint),
+            "bias_constraint": constraints.serialize(self.bias_constraint),
         }
 
 

@@ -94,7 +94,11 @@ class Dropout(Layer):
         return dropout(x, self._rate, noise, key=self.key)
 
     def get_config(self) -> dict[str, Any]:
-        return super().get_config() | {"rate": self.rate, "noise_shape": self.noise_shape, "seed": self.seed}
+        return super().get_config() | {
+            "rate": self.rate,
+            "noise_shape": None if self.noise_shape is None else list(self.noise_shape),
+            "seed": self.seed,
+        }
 
 
 def _check_noise_shape(noise_shape: Sequence[int | None]) -> Shape:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
-from nbnet import initializers
+from nbnet import constraints, initializers, regularizers
 from nbnet.core.graph import Tensor
 from nbnet.layers.dense import positive_integer
 from nbnet.layers.layer import Layer, Shape
@@ -22,6 +22,10 @@ class Embedding(Layer):
         Length of a vector.
     embeddings_initializer
         Name or initializer.
+    embeddings_regularizer
+        Name, regularizer or function: penalty on the whole table, which is added to the loss.
+    embeddings_constraint
+        Name, constraint or function: what the table is held to after each update.
     mask_zero
         Only False: nbnet has no masks of time steps.
     **kwargs
@@ -49,6 +53,8 @@ class Embedding(Layer):
         input_dim: int,
         output_dim: int,
         embeddings_initializer: Any = "uniform",
+        embeddings_regularizer: Any = None,
+        embeddings_constraint: Any = None,
         mask_zero: bool = False,
         **kwargs: Any,
     ) -> None:
@@ -60,10 +66,17 @@ class Embedding(Layer):
         self.input_dim = positive_integer(input_dim, "input_dim")
         self.output_dim = positive_integer(output_dim, "output_dim")
         self.embeddings_initializer = initializers.get(embeddings_initializer, "embeddings_initializer")
+        self.embeddings_regularizer = regularizers.get(embeddings_regularizer, "embeddings_regularizer")
+        self.embeddings_constraint = constraints.get(embeddings_constraint, "embeddings_constraint")
 
     def build(self, input_shape: Shape) -> None:
-        shape = self.input_dim, self.output_dim
-        self.embeddings = self.add_weight(shape, self.embeddings_initializer, name="embeddings")
+        self.embeddings = self.add_weight(
+            (self.input_dim, self.output_dim),
+            self.embeddings_initializer,
+            name="embeddings",
+            regularizer=self.embeddings_regularizer,
+            constraint=self.embeddings_constraint,
+        )
 
     def call(self, x: Tensor) -> Tensor:
         return embedding(x, self.embeddings)
@@ -73,5 +86,7 @@ class Embedding(Layer):
             "input_dim": self.input_dim,
             "output_dim": self.output_dim,
             "embeddings_initializer": initializers.serialize(self.embeddings_initializer),
+            "embeddings_regularizer": regularizers.serialize(self.embeddings_regularizer),
+            "embeddings_constraint": constraints.serialize(self.embeddings_constraint),
             "mask_zero": False,
         }

@@ -7,31 +7,92 @@ from typing import Any
 
 import numpy as np
 
+from nbnet.config import floatx
 from nbnet.core.graph import Tensor
+from nbnet.core.op import INT
+from nbnet.core.symbol import Producer, Symbol
 from nbnet.layers.layer import Layer
+
+#: Integers of more than two bytes are numbers of something; smaller ones, as those of images, are quantities.
+_IDS = frozenset(np.dtype(name) for name in ("int32", "int64", "uint32", "uint64"))
 
 
 class InputLayer(Layer):
-    """Says what the input of a model looks like; passes it on."""
+    """Says what the input of a model looks like; passes it on.
 
-    def __init__(self, shape: Sequence[int | None], dtype: Any = None, name: str | None = None) -> None:
-        sizes = tuple(shape) if isinstance(shape, Sequence) else (0,)
-        if any(isinstance(n, bool) or not isinstance(n, (int, np.integer)) or n < 1 for n in sizes):
+    Parameters
+    ----------
+    shape
+        Of one sample, without the batch axis; None for an axis of any length.
+    batch_size
+        Accepted as in Keras; models take batches of any size.
+    dtype
+        int32, int64 and their like: whole numbers, as an Embedding wants them; all else becomes floats.
+    name
+        By default ``input_layer``, numbered.
+
+    Examples
+    --------
+    >>> import nbnet as nb
+    >>> nb.layers.InputLayer((28, 28, 1)).output.shape
+    (None, 28, 28, 1)
+    """
+
+    def __init__(
+        self,
+        shape: Sequence[int | None],
+        batch_size: int | None = None,
+        dtype: Any = None,
+        name: str | None = None,
+    ) -> None:
+        sizes = tuple(shape) if isinstance(shape, Sequence) and not isinstance(shape, str) else (0,)
+        if any(n is not None and (isinstance(n, bool) or not isinstance(n, (int, np.integer)) or n < 1) for n in sizes):
             raise ValueError(
                 f"shape: wants sizes of one sample, integers above 0, without the batch axis; got {shape!r}"
             )
-        super().__init__(name=name, dtype=dtype, input_shape=sizes)
+        given = np.dtype(floatx() if dtype is None else dtype)
+        if given.kind not in "fiub":
+            raise ValueError(f"dtype: wants that of real numbers, got {dtype!r}")
+        floating = given.kind == "f" and given.itemsize in (4, 8)
+        super().__init__(name=name, dtype=given if floating else None, input_shape=sizes)
+        self.batch_size, self._given = batch_size, given
+        producer = Producer(self, (), {}, self.name)
+        value = INT if given in _IDS else self.dtype
+        producer.outputs = Symbol((None, *sizes), value, self.name, producer)
+        self._producer, self.built = producer, True
 
     def call(self, x: Tensor) -> Tensor:
         return x
 
+    @property
+    def input(self) -> Symbol:
+        return self.output
+
+    @property
+    def output(self) -> Symbol:
+        assert self._producer is not None
+        symbol: Symbol = self._producer.outputs
+        return symbol
+
     def get_config(self) -> dict[str, Any]:
         assert self.batch_input_shape is not None
-        return {"shape": self.batch_input_shape[1:], "dtype": self.dtype.name, "name": self.name}
+        return {
+            "shape": list(self.batch_input_shape[1:]),
+            "batch_size": self.batch_size,
+            "dtype": self._given.name,
+            "name": self.name,
+        }
 
 
-def Input(shape: Sequence[int | None], dtype: Any = None, name: str | None = None) -> InputLayer:
-    """The input of a model: shape of one sample, without the batch axis.
+def Input(
+    shape: Sequence[int | None], batch_size: int | None = None, dtype: Any = None, name: str | None = None
+) -> Symbol:
+    """The input of a model: a symbol to call layers with, or the first entry of a :class:`nbnet.Sequential`.
+
+    Parameters
+    ----------
+    shape, batch_size, dtype, name
+        See :class:`nbnet.layers.InputLayer`.
 
     Examples
     --------
@@ -39,5 +100,8 @@ def Input(shape: Sequence[int | None], dtype: Any = None, name: str | None = Non
     >>> model = nb.Sequential([nb.Input((4,)), nb.layers.Dense(2)])
     >>> model.count_params()
     10
+    >>> x = nb.Input((4,), name="x")
+    >>> nb.Model(x, nb.layers.Dense(2)(x)).output_shape
+    (None, 2)
     """
-    return InputLayer(shape, dtype, name)
+    return InputLayer(shape, batch_size, dtype, name).output

@@ -2,19 +2,23 @@
 
 from __future__ import annotations
 
-import inspect
 import threading
 from collections import Counter
 from collections.abc import Mapping, Sequence
-from typing import Any, Self
+from contextlib import nullcontext
+from typing import Any, ClassVar, Self
 
 import numpy as np
 from numpy.typing import NDArray
 
-from nbnet import initializers
+from nbnet import constraints, initializers, regularizers, room
 from nbnet.config import standardize_dtype
 from nbnet.core.graph import Parameter, Tensor
+from nbnet.core.op import INT
+from nbnet.core.symbol import Producer, Symbol, flatten, has_symbols, map_structure, record
 from nbnet.core.tape import Trace, scope, tensor
+from nbnet.layers.calling import calls, map_shapes, open_shape, training_argument
+from nbnet.layers.penalties import Penalties
 from nbnet.registry import snake_case
 
 Shape = tuple[int | None, ...]
@@ -37,7 +41,7 @@ def clear_names() -> None:
         _used.clear()
 
 
-class Layer:
+class Layer(Penalties):
     """A part of a model: subclass it, make parameters in ``build``, compute in ``call`` with functions of
     ``nbnet.ops``.
 
@@ -51,6 +55,8 @@ class Layer:
         Of its weights and outputs: ``"float32"``, ``"float64"`` or None for the framework's default.
     input_shape
         Shape of an input without the batch axis, if it is the first layer of a model.
+    activity_regularizer
+        Name, regularizer or function: penalty on the layer's output, divided by the rows of the batch.
 
     Examples
     --------
@@ -65,6 +71,11 @@ class Layer:
     array([[1., 2.]], dtype=float32)
     """
 
+    #: Whether the nodes of a call are named after the layer.
+    _names_nodes: ClassVar[bool] = True
+    #: Whether inputs are whole numbers, which need not be made floats.
+    integer_input: ClassVar[bool] = False
+
     def __init__(
         self,
         *,
@@ -72,7 +83,9 @@ class Layer:
         trainable: bool = True,
         dtype: Any = None,
         input_shape: Sequence[int | None] | None = None,
+        activity_regularizer: Any = None,
     ) -> None:
+        super().__init__(activity_regularizer)
         if name is not None and (not isinstance(name, str) or not name or "/" in name or ":" in name):
             raise ValueError(f"name: wants a string without '/' and ':', got {name!r}")
         self.name = name or unique_name(snake_case(type(self).__name__))
@@ -80,7 +93,8 @@ class Layer:
         self.built = False
         self._trainable = bool(trainable)
         self._weights: list[Parameter] = []
-        self._takes_training = "training" in inspect.signature(self.call).parameters
+        self._training_at, self._training_default = training_argument(type(self).call)
+        self._producer: Producer | None = None
         self.batch_input_shape: Shape | None = None if input_shape is None else (None, *input_shape)
 
     # ---- for subclasses ----
@@ -96,33 +110,125 @@ class Layer:
         self,
         shape: Sequence[int] = (),
         initializer: Any = "glorot_uniform",
-        *,
+        dtype: Any = None,
         trainable: bool = True,
+        *,
+        regularizer: Any = None,
+        constraint: Any = None,
         name: str = "weight",
     ) -> Parameter:
-        """Make a parameter that belongs to this layer."""
-        value = initializers.get(initializer)(tuple(shape), self.dtype)
-        parameter = Parameter(value, trainable=trainable, name=f"{self.name}/{name}", dtype=self.dtype)
+        """Make a parameter that belongs to this layer.
+
+        Parameters
+        ----------
+        shape, initializer
+            What it is, and what it starts as.
+        dtype
+            None or the layer's.
+        trainable
+            Whether optimizers change it.
+        regularizer
+            Name, regularizer or function: its penalty, which is added to the loss.
+        constraint
+            Name, constraint or function: what it is held to after each update.
+        name
+            The layer's name comes before it.
+
+        Raises
+        ------
+        ValueError
+            If the dtype is another than the layer's, or a name is not known.
+        """
+        if dtype is not None and standardize_dtype(dtype) != self.dtype:
+            raise ValueError(f"dtype: {self.name} computes in {self.dtype}, got {dtype!r}")
+        sizes = tuple(shape)
+        value = room.weight(sizes, self.dtype, f"{self.name}/{name}")
+        if value is None:
+            value = initializers.get("glorot_uniform" if initializer is None else initializer)(sizes, self.dtype)
+        parameter = Parameter(
+            value,
+            trainable=trainable,
+            name=f"{self.name}/{name}",
+            dtype=self.dtype,
+            regularizer=regularizers.get(regularizer),
+            constraint=constraints.get(constraint),
+        )
         parameter.requires_grad = trainable and self._trainable
         self._weights.append(parameter)
         return parameter
 
     # ---- use ----
 
-    def __call__(self, x: Any, training: bool = False) -> Tensor:
-        """Apply the layer to a tensor or an array whose first axis is the batch, or to a list of them."""
-        x = self._tensors(x)
+    def __call__(self, *args: Any, training: bool | None = None, **kwargs: Any) -> Any:
+        """Apply the layer to a tensor or an array whose first axis is the batch, or to a list, tuple or dict of them.
+
+        Of symbols (see :func:`nbnet.Input`) it makes symbols: the call is noted as a part of a model.
+
+        Parameters
+        ----------
+        *args, **kwargs
+            For :meth:`call`.
+        training
+            Whether the call is one of training. By default what the call is that this one is made in; outside, False.
+        """
+        if kwargs or len(args) != 1 or not isinstance(args[0], Tensor):
+            if has_symbols(args) or has_symbols(kwargs):
+                return self._describe(args, kwargs, training)
+            if args:
+                args = (self._tensors(args[0]), *map(self._operand, args[1:]))
+            kwargs = {name: self._operand(value) for name, value in kwargs.items()}
         if not self.built:
-            shapes = [(None, *t.shape[1:]) for t in x] if isinstance(x, list) else (None, *x.shape[1:])
-            self.build_for(shapes)  # type: ignore[arg-type]
-        with scope(self.name):
-            return self.call(x, training=training) if self._takes_training else self.call(x)  # type: ignore[call-arg]
+            self.build_for(map_structure(open_shape, args[0] if args else next(iter(kwargs.values()), None)))
+        at = self._training_at
+        if at is not None and at < len(args):
+            training, args = args[at], args[:at]
+        outside = calls.training
+        if outside is None:
+            self._forget_losses()
+        if training is None:
+            training = outside if outside is not None else self._training_default
+        if at is not None:
+            kwargs["training"] = training
+        calls.training = training
+        try:
+            with scope(self.name) if self._names_nodes else nullcontext():
+                y = self.call(*args, **kwargs)
+                if self.activity_regularizer is not None:
+                    self._penalise(y)
+                return y
+        finally:
+            calls.training = outside
+
+    def _describe(self, args: tuple[Any, ...], kwargs: dict[str, Any], training: bool | None) -> Any:
+        """Note a call with symbols."""
+        if training is not None:
+            kwargs = kwargs | {"training": training}
+        for leaf in flatten((args, kwargs)):
+            # Data are gathered in whatever dtype is wanted: an input takes that of the first layer that reads it.
+            if isinstance(leaf, Symbol) and leaf.dtype.kind == "f" and leaf.producer and not leaf.producer.inputs():
+                leaf.dtype = self.dtype
+        if not self.built and args:
+            self.build_for(map_structure(open_shape, args[0]))
+        found = record(self, args, kwargs, self.name)
+        if self._producer is None:
+            self._producer = next(flatten(found)).producer
+        return found
 
     def _tensors(self, x: Any) -> Any:
-        """A tensor; of a list or tuple with tensors or arrays in it, a list of them."""
+        """A tensor; of a dict, a dict of tensors; of a list or tuple with tensors or arrays in it, a list of them."""
+        if isinstance(x, Tensor):
+            return x
+        if isinstance(x, Mapping):
+            return {name: self._tensors(part) for name, part in x.items()}
         if isinstance(x, (list, tuple)) and any(isinstance(part, (Tensor, np.ndarray)) for part in x):
-            return [tensor(part, self.dtype) for part in x]
+            return [self._tensors(part) for part in x]
+        if self.integer_input and (array := np.asarray(x)).dtype.kind in "iu":
+            return Tensor(array.shape, INT, np.array(array, INT, order="C"))
         return tensor(x, self.dtype)
+
+    def _operand(self, value: Any) -> Any:
+        """A further argument: arrays become tensors, what is none stays as it is."""
+        return self._tensors(value) if any(isinstance(leaf, np.ndarray) for leaf in flatten(value)) else value
 
     def build_for(self, input_shape: Shape) -> None:
         """Build once, whichever thread comes first."""
@@ -132,18 +238,43 @@ class Layer:
                     self.build(input_shape)
                     self.built = True
 
-    def compute_output_shape(self, input_shape: Shape) -> Shape:
-        """Shape of the output for a shape of the input; found by writing down a call for one sample."""
+    def compute_output_shape(self, input_shape: Any) -> Any:
+        """Shape of the output, or a structure of them, for a shape of the input (or a structure of them); found by
+        writing down a call for one sample."""
         with Trace():
-            y = self(Tensor((1, *(n or 1 for n in input_shape[1:])), self.dtype))
-        return (None, *y.shape[1:])
+            y = self(map_shapes(lambda shape: Tensor((1, *(n or 1 for n in shape[1:])), self.dtype), input_shape))
+        return map_structure(open_shape, y)
+
+    @property
+    def input(self) -> Any:
+        """What the layer was first called with, when it was first called with symbols."""
+        producer = self._described()
+        return producer.args[0] if producer.args else next(iter(producer.kwargs.values()))
+
+    @property
+    def output(self) -> Any:
+        """The symbols that the layer returned when it was first called with symbols."""
+        return self._described().outputs
+
+    def _described(self) -> Producer:
+        if self._producer is None:
+            raise ValueError(f"{self.name} has no symbolic input and output: it was not called with an Input yet")
+        return self._producer
 
     # ---- weights ----
 
     @property
     def layers(self) -> list[Layer]:
         """Layers inside this one."""
-        return [v for v in vars(self).values() if isinstance(v, Layer)]
+        found: dict[int, Layer] = {}
+        for value in vars(self).values():
+            if isinstance(value, Layer):
+                found.setdefault(id(value), value)
+            elif isinstance(value, (list, tuple, dict)) and value:
+                found |= {
+                    id(part): part for part in flatten(value) if isinstance(part, Layer) and id(part) not in found
+                }
+        return list(found.values())
 
     @property
     def trainable(self) -> bool:
@@ -200,7 +331,10 @@ class Layer:
 
     def get_config(self) -> dict[str, Any]:
         """What the constructor was given."""
-        return {"name": self.name, "trainable": self.trainable, "dtype": self.dtype.name}
+        config = {"name": self.name, "trainable": self.trainable, "dtype": self.dtype.name}
+        if self.activity_regularizer is not None:
+            config["activity_regularizer"] = regularizers.serialize(self.activity_regularizer)
+        return config
 
     @classmethod
     def from_config(cls, config: Mapping[str, Any]) -> Self:

@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from math import prod
 from typing import Any
 
 import numpy as np
 
-from nbnet import initializers, ops
+from nbnet import constraints, initializers, ops, regularizers, room
 from nbnet.core.graph import Parameter, Tensor
 from nbnet.layers.layer import Layer, Shape
 from nbnet.ops.reduction import checked_axes
@@ -26,6 +27,10 @@ class LayerNormalization(Layer):
         Whether there is a beta, and a gamma.
     beta_initializer, gamma_initializer
         Names or initializers.
+    beta_regularizer, gamma_regularizer
+        Names, regularizers or functions: penalties on them, which are added to the loss.
+    beta_constraint, gamma_constraint
+        Names, constraints or functions: what they are held to after each update.
     **kwargs
         ``name``, ``trainable``, ``dtype``, ``input_shape`` (see :class:`Layer`).
 
@@ -59,6 +64,10 @@ class LayerNormalization(Layer):
         scale: bool = True,
         beta_initializer: Any = "zeros",
         gamma_initializer: Any = "ones",
+        beta_regularizer: Any = None,
+        gamma_regularizer: Any = None,
+        beta_constraint: Any = None,
+        gamma_constraint: Any = None,
         **kwargs: Any,
     ) -> None:
         super().__init__(**kwargs)
@@ -68,6 +77,10 @@ class LayerNormalization(Layer):
         self.epsilon, self.center, self.scale = float(epsilon), bool(center), bool(scale)
         self.beta_initializer = initializers.get(beta_initializer, "beta_initializer")
         self.gamma_initializer = initializers.get(gamma_initializer, "gamma_initializer")
+        self.beta_regularizer = regularizers.get(beta_regularizer, "beta_regularizer")
+        self.gamma_regularizer = regularizers.get(gamma_regularizer, "gamma_regularizer")
+        self.beta_constraint = constraints.get(beta_constraint, "beta_constraint")
+        self.gamma_constraint = constraints.get(gamma_constraint, "gamma_constraint")
         self.gamma: Parameter | None = None
         self.beta: Parameter | None = None
 
@@ -79,13 +92,26 @@ class LayerNormalization(Layer):
         self._last = axes == tuple(range(axes[0], len(input_shape)))
         self._shape = tuple((input_shape[k] or 0) if k in axes else 1 for k in range(len(input_shape)))
         if self.scale:
-            self.gamma = self.add_weight(shape, self.gamma_initializer, name="gamma")
+            self.gamma = self.add_weight(
+                shape,
+                self.gamma_initializer,
+                name="gamma",
+                regularizer=self.gamma_regularizer,
+                constraint=self.gamma_constraint,
+            )
         if self.center:
-            self.beta = self.add_weight(shape, self.beta_initializer, name="beta")
+            self.beta = self.add_weight(
+                shape,
+                self.beta_initializer,
+                name="beta",
+                regularizer=self.beta_regularizer,
+                constraint=self.beta_constraint,
+            )
 
     def call(self, x: Tensor) -> Tensor:
         if self._last:
             shape = x.shape[self._axes[0] :]
+            room.reserve(prod(shape), self.name)
             gamma = np.ones(shape, x.dtype) if self.gamma is None else self.gamma
             beta = np.zeros(shape, x.dtype) if self.beta is None else self.beta
             return ops.layer_norm(x, gamma, beta, self.epsilon)
@@ -104,4 +130,8 @@ class LayerNormalization(Layer):
             "scale": self.scale,
             "beta_initializer": initializers.serialize(self.beta_initializer),
             "gamma_initializer": initializers.serialize(self.gamma_initializer),
+            "beta_regularizer": regularizers.serialize(self.beta_regularizer),
+            "gamma_regularizer": regularizers.serialize(self.gamma_regularizer),
+            "beta_constraint": constraints.serialize(self.beta_constraint),
+            "gamma_constraint": constraints.serialize(self.gamma_constraint),
         }

@@ -9,7 +9,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from nbnet import ops
+from nbnet import ops, room
 from nbnet.core.graph import Tensor
 from nbnet.layers.layer import Layer, Shape
 from nbnet.layers.rescaling import finite
@@ -99,6 +99,7 @@ class Normalization(Layer):
             self.variance = self._constant(self.input_variance, "variance")
 
     def _constant(self, value: Any, name: str) -> Tensor:
+        room.reserve(prod(self._shape), self.name)
         try:
             data = np.array(np.broadcast_to(np.asarray(value, self.dtype), self._shape))
         except ValueError:

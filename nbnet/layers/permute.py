@@ -43,4 +43,4 @@ class Permute(Layer):
         return transpose(x, (0, *self.dims)) if self.dims != tuple(range(1, x.ndim)) else x
 
     def get_config(self) -> dict[str, Any]:
-        return super().get_config() | {"dims": self.dims}
+        return super().get_config() | {"dims": list(self.dims)}

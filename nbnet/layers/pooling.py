@@ -32,8 +32,8 @@ class Pooling(Layer):
 
     def get_config(self) -> dict[str, Any]:
         return super().get_config() | {
-            "pool_size": self.pool_size,
-            "strides": self.strides,
+            "pool_size": list(self.pool_size),
+            "strides": list(self.strides),
             "padding": self.padding,
             "data_format": "channels_last",
         }

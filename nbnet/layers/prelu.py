@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import Any
 
-from nbnet import initializers
+from nbnet import constraints, initializers, regularizers
 from nbnet.core.graph import Tensor
 from nbnet.layers.layer import Layer, Shape
 from nbnet.ops.prelu import prelu
@@ -19,6 +19,10 @@ class PReLU(Layer):
     ----------
     alpha_initializer
         Name or initializer.
+    alpha_regularizer
+        Name, regularizer or function: penalty on alpha, which is added to the loss.
+    alpha_constraint
+        Name, constraint or function: what alpha is held to after each update.
     shared_axes
         Axes along which units share one alpha: ``[1, 2]`` for the pixels of an image. Counted with the batch's, which
         is 0.
@@ -48,10 +52,17 @@ class PReLU(Layer):
     """
 
     def __init__(
-        self, alpha_initializer: Any = "zeros", shared_axes: int | Sequence[int] | None = None, **kwargs: Any
+        self,
+        alpha_initializer: Any = "zeros",
+        alpha_regularizer: Any = None,
+        alpha_constraint: Any = None,
+        shared_axes: int | Sequence[int] | None = None,
+        **kwargs: Any,
     ) -> None:
         super().__init__(**kwargs)
         self.alpha_initializer = initializers.get(alpha_initializer, "alpha_initializer")
+        self.alpha_regularizer = regularizers.get(alpha_regularizer, "alpha_regularizer")
+        self.alpha_constraint = constraints.get(alpha_constraint, "alpha_constraint")
         self.shared_axes = [shared_axes] if isinstance(shared_axes, int) else list(shared_axes or []) or None
 
     def build(self, input_shape: Shape) -> None:
@@ -59,7 +70,13 @@ class PReLU(Layer):
         if 0 in shared:
             raise ValueError("shared_axes: axis 0 is the batch's, which always shares")
         shape = tuple(1 if k in shared else n or 0 for k, n in enumerate(input_shape))[1:]
-        self.alpha = self.add_weight(shape, self.alpha_initializer, name="alpha")
+        self.alpha = self.add_weight(
+            shape,
+            self.alpha_initializer,
+            name="alpha",
+            regularizer=self.alpha_regularizer,
+            constraint=self.alpha_constraint,
+        )
 
     def call(self, x: Tensor) -> Tensor:
         return prelu(x, self.alpha)
@@ -67,5 +84,7 @@ class PReLU(Layer):
     def get_config(self) -> dict[str, Any]:
         return super().get_config() | {
             "alpha_initializer": initializers.serialize(self.alpha_initializer),
+            "alpha_regularizer": regularizers.serialize(self.alpha_regularizer),
+            "alpha_constraint": constraints.serialize(self.alpha_constraint),
             "shared_axes": self.shared_axes,
         }

@@ -6,6 +6,7 @@ from typing import Any
 
 import numpy as np
 
+from nbnet import room
 from nbnet.core.graph import Tensor
 from nbnet.layers.dense import positive_integer
 from nbnet.layers.layer import Layer
@@ -41,6 +42,7 @@ class RepeatVector(Layer):
     def call(self, x: Tensor) -> Tensor:
         if x.ndim != 2:
             raise ValueError(f"{self.name}: wants an input (batch, features), got shape {x.shape}")
+        room.reserve(self.n, self.name)
         return multiply(reshape(x, (x.shape[0], 1, x.shape[1])), np.ones((self.n, 1), x.dtype))
 
     def get_config(self) -> dict[str, Any]:

@@ -64,4 +64,4 @@ class Reshape(Layer):
         return reshape(x, (x.shape[0], *shape))
 
     def get_config(self) -> dict[str, Any]:
-        return super().get_config() | {"target_shape": self.target_shape}
+        return super().get_config() | {"target_shape": list(self.target_shape)}

@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
-from typing import Any
+from typing import TYPE_CHECKING, Any, cast
 
+from nbnet import registry
+from nbnet.absences import absent
 from nbnet.losses.binary_crossentropy import BinaryCrossentropy, binary_crossentropy
 from nbnet.losses.binary_focal_crossentropy import BinaryFocalCrossentropy, binary_focal_crossentropy
 from nbnet.losses.categorical_crossentropy import CategoricalCrossentropy, categorical_crossentropy
@@ -29,7 +31,7 @@ from nbnet.losses.poisson import Poisson, poisson
 from nbnet.losses.quantile import Quantile, quantile
 from nbnet.losses.sparse_categorical_crossentropy import SparseCategoricalCrossentropy, sparse_categorical_crossentropy
 from nbnet.losses.squared_hinge import SquaredHinge, squared_hinge
-from nbnet.registry import lookup, snake_case
+from nbnet.registry import custom_object_scope, lookup, snake_case
 
 __all__ = [
     "BinaryCrossentropy", "BinaryFocalCrossentropy", "CategoricalCrossentropy", "CategoricalFocalCrossentropy",
@@ -92,7 +94,10 @@ def get(identifier: Any) -> Loss:
     if callable(identifier) and not isinstance(identifier, (Loss, type)):
         known_class = _by_function.get(identifier)
         return LossFunctionWrapper(identifier) if known_class is None else known_class()
-    return lookup(identifier, known, Loss, "loss")
+    if isinstance(identifier, Mapping) and identifier.get("class_name") == "LossFunctionWrapper":
+        return cast(Loss, registry.make(LossFunctionWrapper, identifier.get("config"), "loss"))
+    found = lookup(identifier, known, Loss, "loss", functions=True)
+    return found if isinstance(found, Loss) else LossFunctionWrapper(found)
 
 
 def serialize(loss: Loss) -> dict[str, Any]:
@@ -104,7 +109,7 @@ def serialize(loss: Loss) -> dict[str, Any]:
     >>> nb.losses.serialize(nb.losses.Poisson(reduction="sum"))
     {'class_name': 'Poisson', 'config': {'name': 'poisson', 'reduction': 'sum'}}
     """
-    return {"class_name": type(loss).__name__, "config": loss.get_config()}
+    return registry.serialize(loss, known | {"LossFunctionWrapper": LossFunctionWrapper})
 
 
 def deserialize(config: Any, custom_objects: Mapping[str, type[Loss]] | None = None) -> Loss:
@@ -121,4 +126,8 @@ def deserialize(config: Any, custom_objects: Mapping[str, type[Loss]] | None = N
     >>> nb.losses.deserialize({"class_name": "Poisson", "config": {"name": "counts"}})
     Poisson(name='counts')
     """
-    return lookup(config, known | dict(custom_objects or {}), Loss, "loss")
+    with custom_object_scope(custom_objects):
+        return get(config)
+
+if not TYPE_CHECKING:
+    __getattr__ = absent(__name__)

@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
-from typing import Any
+from collections.abc import Callable, Mapping
+from typing import Any, Self
 
 from nbnet.core.graph import Tensor
 from nbnet.losses.loss import Loss
+from nbnet.registry import function_name, named_function
 
 
 class LossFunctionWrapper(Loss):
@@ -47,4 +48,8 @@ class LossFunctionWrapper(Loss):
         return self.fn(y_true, y_pred, **self.kwargs)
 
     def get_config(self) -> dict[str, Any]:
-        return super().get_config() | {"fn": self.fn, **self.kwargs}
+        return super().get_config() | {"fn": function_name(self.fn, "loss"), **self.kwargs}
+
+    @classmethod
+    def from_config(cls, config: Mapping[str, Any]) -> Self:
+        return cls(**{**config, "fn": named_function(config.get("fn"), "loss")})

@@ -98,6 +98,7 @@ SPARSE_CATEGORICAL_CROSSENTROPY_LOGITS = register(
         backward=logits_backward,
         gradient=("p", "t", "dy", "dz"),
         encode=_encode,
+        integers=("t",),
     )
 )
 SPARSE_CATEGORICAL_CROSSENTROPY = register(
@@ -109,9 +110,10 @@ SPARSE_CATEGORICAL_CROSSENTROPY = register(
         backward=probabilities_backward,
         gradient=("z", "t", "dy", "dz"),
         encode=_encode,
+        integers=("t",),
     )
 )
-LABEL_MASK = register(Op("label_mask", label_mask, ("z", "t"), infer=_infer, encode=_encode))
+LABEL_MASK = register(Op("label_mask", label_mask, ("z", "t"), infer=_infer, encode=_encode, integers=("t",)))
 
 
 class SparseCategoricalCrossentropy(Loss):

@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
-from nbnet import losses
+from nbnet import losses, registry
+from nbnet.absences import absent
 from nbnet.losses import (
     Loss,
     binary_crossentropy,
@@ -103,7 +104,7 @@ from nbnet.metrics.top_k import (
     sparse_top_k_categorical_accuracy,
     top_k_categorical_accuracy,
 )
-from nbnet.registry import lookup
+from nbnet.registry import custom_object_scope, lookup
 
 __all__ = [
     "AUC", "Accuracy", "BinaryAccuracy", "BinaryCrossentropy", "BinaryIoU", "CategoricalAccuracy",
@@ -146,7 +147,7 @@ _known: dict[str, type[Metric]] = {metric.name: metric for metric in _classes} |
     "msle": MeanSquaredLogarithmicError,
     "rmse": RootMeanSquaredError,
 }
-_by_class_name = {metric.__name__: metric for metric in _classes}
+_by_class_name = {metric.__name__: metric for metric in (*_classes, MeanLoss, MeanMetricWrapper)}
 _by_function: dict[Callable[..., Any], type[Metric]] = {
     binary_accuracy: BinaryAccuracy,
     categorical_accuracy: CategoricalAccuracy,
@@ -186,6 +187,9 @@ def get(identifier: Any, loss: Loss | None = None, width: int | None = None) -> 
 
 
 def _by_name(name: str, loss: Loss | None, width: int | None) -> Metric:
+    own = registry.get_registered_object(name)
+    if own is not None:
+        return lookup(own, {}, Metric, "metrics") if isinstance(own, type) else MeanMetricWrapper(own)
     sparse = loss is not None and loss.sparse
     binary = width in (None, 1) or isinstance(loss, losses.BinaryCrossentropy)
     if name in ("accuracy", "acc"):
@@ -211,7 +215,7 @@ def serialize(metric: Metric) -> dict[str, Any]:
     >>> nb.metrics.serialize(nb.metrics.BinaryAccuracy(threshold=0.3))
     {'class_name': 'BinaryAccuracy', 'config': {'name': 'binary_accuracy', 'threshold': 0.3}}
     """
-    return {"class_name": type(metric).__name__, "config": metric.get_config()}
+    return registry.serialize(metric, _by_class_name)
 
 
 def deserialize(config: Any, custom_objects: Mapping[str, type[Metric]] | None = None) -> Metric:
@@ -228,4 +232,9 @@ def deserialize(config: Any, custom_objects: Mapping[str, type[Metric]] | None =
     >>> nb.metrics.deserialize({"class_name": "AUC", "config": {"curve": "PR"}})
     AUC(name='auc')
     """
-    return lookup(config, _known | _by_class_name | dict(custom_objects or {}), Metric, "metrics")
+    with custom_object_scope(custom_objects):
+        return get(config)
+
+
+if not TYPE_CHECKING:
+    __getattr__ = absent(__name__)

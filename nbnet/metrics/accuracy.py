@@ -66,7 +66,13 @@ def infer_labels(z: Tensor, t: Tensor) -> tuple[Spec, ...]:
 
 ACCURACY = register(Op("accuracy", accuracy_forward, ("z", "t"), infer=infer_rows))
 SPARSE_CATEGORICAL_ACCURACY = register(
-    Op("sparse_categorical_accuracy", sparse_categorical_accuracy_forward, ("z", "t"), infer=infer_labels)
+    Op(
+        "sparse_categorical_accuracy",
+        sparse_categorical_accuracy_forward,
+        ("z", "t"),
+        infer=infer_labels,
+        integers=("t",),
+    )
 )
 CATEGORICAL_ACCURACY = register(Op("categorical_accuracy", categorical_accuracy_forward, ("z", "t"), infer=infer_rows))
 BINARY_ACCURACY = register(Op("binary_accuracy", binary_accuracy_forward, ("z", "t", "threshold"), infer=infer_rows))

@@ -10,7 +10,21 @@ from nbnet.metrics.metric import Array, Metric
 
 
 class EpochMetric(Metric):
-    """A metric of an epoch as a whole; what :meth:`update_state` is given is kept until :meth:`reset_state`."""
+    """A metric of an epoch as a whole; what :meth:`update_state` is given is kept until :meth:`reset_state`.
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> import nbnet as nb
+    >>> class LargestError(nb.metrics.EpochMetric):
+    ...     def compute(self, y_true, y_pred, sample_weight=None):
+    ...         return np.abs(y_true - y_pred).max()
+    >>> metric = LargestError()
+    >>> metric.update_state([1.0, 2.0], [1.0, 2.5])
+    >>> metric.update_state([3.0], [3.25])
+    >>> float(metric.result())
+    0.5
+    """
 
     epoch_end = True
 

@@ -2,15 +2,17 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
-from typing import Any
+from collections.abc import Callable, Mapping
+from typing import Any, Self
 
 import numpy as np
 
+from nbnet import losses
 from nbnet.core.graph import Tensor
 from nbnet.core.tape import tensor
 from nbnet.losses.loss import Loss
 from nbnet.metrics.metric import Metric, weighted
+from nbnet.registry import function_name, named_function
 
 
 class Mean(Metric):
@@ -104,7 +106,12 @@ class MeanLoss(Metric):
         return self.loss.losses(y_true, y_pred)
 
     def get_config(self) -> dict[str, Any]:
-        return super().get_config() | {"loss": self.loss}
+        return super().get_config() | {"loss": losses.serialize(self.loss)}
+
+    @classmethod
+    def from_config(cls, config: Mapping[str, Any]) -> Self:
+        given = {"loss": losses.get(config["loss"])} if "loss" in config else {}
+        return cls(**{**config, **given})
 
     def _target(self, y_true: Any, y_pred: Tensor) -> Tensor:
         if isinstance(y_true, Tensor):
@@ -143,4 +150,8 @@ class MeanMetricWrapper(Metric):
         return self.fn(y_true, y_pred, **self.kwargs)
 
     def get_config(self) -> dict[str, Any]:
-        return super().get_config() | {"fn": self.fn, **self.kwargs}
+        return super().get_config() | {"fn": function_name(self.fn, "metrics"), **self.kwargs}
+
+    @classmethod
+    def from_config(cls, config: Mapping[str, Any]) -> Self:
+        return cls(**{**config, "fn": named_function(config.get("fn"), "metrics")})

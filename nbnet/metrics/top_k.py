@@ -47,6 +47,7 @@ SPARSE_TOP_K_CATEGORICAL_ACCURACY = register(
         ("z", "t"),
         infer=lambda z, t, k: infer_labels(z, t),
         encode=lambda z, t, k: (k,),
+        integers=("t",),
     )
 )
 TOP_K_CATEGORICAL_ACCURACY = register(

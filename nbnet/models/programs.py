@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
+from functools import reduce
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 import numpy as np
@@ -13,18 +14,25 @@ from numpy.typing import NDArray
 from nbnet.core import feed, layout, regions
 from nbnet.core.arena import address
 from nbnet.core.graph import Call, Node, Tensor, differentiate, topological
-from nbnet.core.op import INT
 from nbnet.core.program import Linked, Program, lower
+from nbnet.core.symbol import flatten
 from nbnet.core.tape import Trace
+from nbnet.data import SparseRows
+from nbnet.models.feeds import Feeds, Source
+from nbnet.models.intake import packed
+from nbnet.models.objective import Scores
+from nbnet.models.outline import output_names
+from nbnet.models.penalties import penalised, reached
+from nbnet.ops.add import add
 from nbnet.ops.fusion import fuse
+from nbnet.ops.multiply import multiply
 
 if TYPE_CHECKING:
-    from nbnet.losses import Loss
-    from nbnet.metrics import Metric
-    from nbnet.models.model import Model
-    from nbnet.optimizers import Optimizer
+    from nbnet.models.learner import Learner
 
 Array = NDArray[Any]
+
+__all__ = ["Batch", "Builder", "Source", "processors"]
 
 #: A slice has at least so many multiply-adds and rows: below, another thread costs more than it gives (two meetings a
 #: step, a
@@ -39,22 +47,6 @@ def processors() -> int:
     return max(1, min(available, int(wanted))) if wanted.isdigit() else available
 
 
-def cut(rows: int, slices: int) -> list[int]:
-    """Bounds of slices, as even as can be."""
-    return [rows * t // slices for t in range(slices + 1)]
-
-
-class Source(NamedTuple):
-    """What a program reads from: shape of a row, and dtype in memory."""
-
-    shape: tuple[int, ...]
-    dtype: np.dtype[Any]
-
-    @classmethod
-    def of(cls, array: Array) -> Source:
-        return cls(array.shape[1:], array.dtype)
-
-
 @dataclass(eq=False)
 class Batch:
     """A linked program for batches of ``rows`` rows, and the places where arrays are bound to it."""
@@ -67,13 +59,20 @@ class Batch:
     moves: int = field(default_factory=regions.moves)
     seconds: float = 0.0
     bound: dict[str, Array] = field(default_factory=dict)
-    output_row: tuple[int, ...] = ()
+    #: Of a prediction: shapes of a row of each output, and names in their structure.
+    output_rows: tuple[tuple[int, ...], ...] = ()
+    template: Any = "output"
+    #: Whose arrays are bound.
+    reader: object = None
     #: Everything outside the arena that the rows point to: parameters may move while this program runs in a thread.
     held: list[Array] = field(default_factory=list)
 
-    def bind(self, **arrays: Array) -> None:
+    def bind(self, **arrays: Array | SparseRows) -> None:
         """Let the program read or write these arrays (n, ...); they are kept alive as long as they are bound."""
         for name, array in arrays.items():
+            if isinstance(array, SparseRows):
+                self.bind(**array.parts(name))
+                continue
             if self.bound.get(name) is array:
                 continue
             place = address(array) - self.linked.mem, len(array), array.size // max(len(array), 1)
@@ -92,36 +91,30 @@ class Batch:
 
 
 class Builder:
-    """Writes programs for a model."""
+    """Writes programs for a model.
 
-    def __init__(self, model: Model) -> None:
+    Sources of a program are named: inputs ``x0``, ``x1`` ..., targets ``y0`` ... and weights ``w0`` ... of outputs.
+    """
+
+    def __init__(self, model: Learner) -> None:
         self.model = model
         self.dtype = model.compute_dtype
 
-    def train(
-        self,
-        rows: int,
-        x: Source,
-        y: Source,
-        weighted: bool,
-        loss: Loss,
-        metrics: Sequence[Metric],
-        optimizer: Optimizer,
-    ) -> Batch:
+    def train(self, rows: int, sources: Mapping[str, Source]) -> Batch:
         """Gather, forward, backward, update."""
+        optimizer, scores = self.model.optimizer, self._scores(sources)
+        assert optimizer is not None
         block = optimizer.build(self.model.trainable_weights)
         one = Tensor((), self.dtype, np.ones((), self.dtype), name="one")
 
         def build(slices: int) -> Batch | None:
-            feeds = _Feeds(
-                self.dtype, rows, slices, {"x": x, "y": y} | ({"w": Source((), self.dtype)} if weighted else {}), True
-            )
+            feeds = Feeds(self.dtype, rows, slices, sources, True)
             gradients = block.gradients(slices)
-            sums = np.zeros((slices, 1 + len(metrics), 2))
+            sums = np.zeros((slices, scores.cells, 2))
             work = []
             for t in range(slices):
-                made = self._forward(feeds, t, loss, metrics, training=True)
-                if slices > 1 and made.is_whole():
+                made = self._forward(feeds, t, scores, training=True)
+                if slices > 1 and made.whole:
                     return None
                 given: dict[Tensor, Tensor] = {p: block.part(gradients, t, i) for i, p in enumerate(block.parameters)}
                 backward, _ = differentiate(made.nodes, {made.value: one}, block.parameters, given)
@@ -129,65 +122,87 @@ class Builder:
             work[0][:0] = optimizer.prelude()
             update = optimizer.phases(gradients, slices)
             update[-1][0].append(feeds.advance())
-            return feeds.batch([work, *update], sums)
+            return _batch(feeds, [work, *update], sums)
 
         return self._sliced(rows, 3, build)
 
-    def evaluate(self, rows: int, x: Source, y: Source, weighted: bool, loss: Loss, metrics: Sequence[Metric]) -> Batch:
-        """Gather, forward without dropout, sums of loss and metrics."""
+    def evaluate(self, rows: int, sources: Mapping[str, Source]) -> Batch:
+        """Gather, forward without dropout, sums of losses and metrics."""
+        scores = self._scores(sources)
 
         def build(slices: int) -> Batch | None:
-            feeds = _Feeds(
-                self.dtype, rows, slices, {"x": x, "y": y} | ({"w": Source((), self.dtype)} if weighted else {}), False
-            )
-            sums = np.zeros((slices, 1 + len(metrics), 2))
+            feeds = Feeds(self.dtype, rows, slices, sources, False)
+            sums = np.zeros((slices, scores.cells, 2))
             work = []
             for t in range(slices):
-                made = self._forward(feeds, t, loss, metrics, training=False)
-                if slices > 1 and made.is_whole():
+                made = self._forward(feeds, t, scores, training=False)
+                if slices > 1 and made.whole:
                     return None
                 work.append([*feeds.gathers(t), *made.calls(feeds, t, sums[t])])
-            return feeds.batch([work, [[feeds.advance()], *([] for _ in range(slices - 1))]], sums)
+            return _batch(feeds, [work, feeds.advancing(slices)], sums)
 
         return self._sliced(rows, 1, build)
 
-    def predict(self, rows: int, x: Source) -> Batch:
+    def predict(self, rows: int, sources: Mapping[str, Source]) -> Batch:
         """Gather, forward without dropout, store."""
 
         def build(slices: int) -> Batch | None:
-            feeds = _Feeds(self.dtype, rows, slices, {"x": x}, False)
-            feeds.slots["out"] = feeds.out
+            feeds = Feeds(self.dtype, rows, slices, sources, False)
             work = []
             for t in range(slices):
                 with Trace() as trace:
-                    y = self.model.forward(feeds.tensor("x", t), training=False)
-                nodes = fuse(_needed(trace, [y]), {y})
+                    made = self._made(feeds, t, training=False)
+                outputs, template = list(flatten(made)), output_names(self.model, made)
+                nodes = fuse(_needed(trace, outputs), set(outputs))
                 if slices > 1 and any(node.op.whole_batch for node in nodes):
                     return None
-                work.append(
-                    [*feeds.gathers(t), *(node.call() for node in nodes), feed.store_call(y, feeds.cursor, feeds.out)]
-                )
-            batch = feeds.batch([work, [[feeds.advance()], *([] for _ in range(slices - 1))]], np.zeros((slices, 0, 2)))
-            batch.output_row = y.shape[1:]
+                stores = [feed.store_call(y, feeds.cursor, feeds.out(k)) for k, y in enumerate(outputs)]
+                work.append([*feeds.gathers(t), *(node.call() for node in nodes), *stores])
+            batch = _batch(feeds, [work, feeds.advancing(slices)], np.zeros((slices, 0, 2)))
+            batch.output_rows = tuple(y.shape[1:] for y in outputs)
+            batch.template = template
             return batch
 
         return self._sliced(rows, 1, build)
 
-    def _forward(self, feeds: _Feeds, t: int, loss: Loss, metrics: Sequence[Metric], training: bool) -> _Forward:
+    def _made(self, feeds: Feeds, t: int, training: bool) -> Any:
+        """What the model returns for slice t."""
+        xs = [feeds.tensor(name, t) for name in feeds.sources if name.startswith("x")]
+        return self.model.forward(packed(self.model.inputs_known.template, xs), training=training)
+
+    def _scores(self, sources: Mapping[str, Source]) -> Scores:
+        return self.model.scores(tuple(source.shape for name, source in sources.items() if name.startswith("x")))
+
+    def _forward(self, feeds: Feeds, t: int, scores: Scores, training: bool) -> _Forward:
         """What a slice computes before gradients."""
         with Trace() as trace:
-            y_pred = self.model.forward(feeds.tensor("x", t), training=training)
-            y_true = feeds.tensor("y", t)
-            losses = loss.losses(y_true, y_pred)
-            weights = feeds.weights(t, losses.shape)
-            value = loss.reduce(losses, weights, losses.size // feeds.count(t) * feeds.rows)
-            watched = [None if metric.epoch_end else metric.values(y_true, y_pred) for metric in metrics]
-        outputs = [y_pred] if None in watched else []
-        if outputs:
-            feeds.slots["out"] = feeds.out
-        targets = [value, *outputs, *(v for v in watched if v is not None)]
-        targets += [x for call in trace.effects for x in call.operands if x is not None]
-        return _Forward(value, watched, outputs, fuse(_needed(trace, targets), set(targets)), trace.effects)
+            outputs = list(flatten(self._made(feeds, t, training)))
+            values: list[Tensor] = []
+            shares: list[Tensor] = []
+            for k in scores.trained:
+                goal, y_pred = scores.goals[k], outputs[k]
+                assert goal.loss is not None
+                losses = goal.loss.losses(feeds.tensor(f"y{k}", t), y_pred)
+                count = losses.size // feeds.count(t) * feeds.rows
+                values.append(goal.loss.reduce(losses, feeds.weights(k, t, losses.shape), count))
+                shares.append(values[-1] if goal.weight == 1 else multiply(values[-1], goal.weight))
+            total = reduce(add, shares) if shares else Tensor((), self.dtype, np.zeros((), self.dtype))
+            fed = feeds.made(t)
+            total, parts = penalised(total, self.model, trace, fed, t == 0, feeds.count(t) / feeds.rows)
+            watched = [
+                None if metric.epoch_end else metric.values(feeds.tensor(f"y{k}", t), outputs[k])
+                for k, metric, _ in scores.watched
+            ]
+            weights = [
+                feeds.weights(k, t, v.shape) if counts and v is not None and f"w{k}" in feeds.sources else None
+                for v, (k, _, counts) in zip(watched, scores.watched, strict=True)
+            ]
+        kept = [(k, outputs[k]) for k in scores.kept]
+        made = _Forward(total, values if scores.parts else [], watched, weights, kept, [], trace.effects)
+        targets = made.targets()
+        nodes = fuse(_needed(trace, targets), set(targets))
+        whole = not parts or any(node.op.whole_batch for node in reached(nodes, fed))
+        return made._replace(nodes=nodes, whole=whole)
 
     def _sliced(self, rows: int, passes: int, build: Callable[[int], Batch | None]) -> Batch:
         """Cut the batch into as many slices as pay."""
@@ -205,80 +220,39 @@ def _needed(trace: Trace, targets: Sequence[Tensor]) -> list[Node]:
 
 
 class _Forward(NamedTuple):
-    """The loss of a slice, each metric's values (None: it wants the whole epoch), the outputs that have to be kept for
-    such metrics, the nodes that compute all this, and what changes on the side."""
+    """What a slice computes: its share of the loss; the loss of each output, if there are several; each metric's values
+    (None: it wants the whole epoch) and weights (None: it has none); the outputs that are kept for metrics of the whole
+    epoch; the nodes that compute all this; what changes on the side; and whether rows of the batch depend on each
+    other."""
 
     value: Tensor
+    parts: list[Tensor]
     watched: list[Tensor | None]
-    outputs: list[Tensor]
+    weights: list[Tensor | None]
+    outputs: list[tuple[int, Tensor]]
     nodes: list[Node]
     effects: list[Call]
+    whole: bool = False
 
-    def is_whole(self) -> bool:
-        """Whether rows of the batch depend on each other."""
-        return any(node.op.whole_batch for node in self.nodes)
+    def targets(self) -> list[Tensor]:
+        """What has to be computed."""
+        wanted = [self.value, *self.parts, *(y for _, y in self.outputs), *self.watched, *self.weights]
+        wanted += [x for call in self.effects for x in call.operands]
+        return [x for x in wanted if x is not None]
 
-    def calls(self, feeds: _Feeds, t: int, sums: Array) -> list[Call]:
-        """The forward calls, and those that add loss and metrics to the sums of the epoch."""
-        cells = [Tensor((2,), np.float64, cell, name="sums") for cell in sums]
-        return [
-            *(node.call() for node in self.nodes),
-            *(feed.store_call(y, feeds.cursor, feeds.out) for y in self.outputs),
-            feed.add_mean_call(self.value, cells[0], feeds.rows, feeds.count(t)),
-            *(feed.add_each_call(v, c) for v, c in zip(self.watched, cells[1:], strict=True) if v is not None),
-        ]
+    def calls(self, feeds: Feeds, t: int, sums: Array) -> list[Call]:
+        """The forward calls, and those that add losses and metrics to the sums of the epoch."""
+        cells = iter([Tensor((2,), np.float64, cell, name="sums") for cell in sums])
+        made = [node.call() for node in self.nodes]
+        made += [feed.store_call(y, feeds.cursor, feeds.out(k)) for k, y in self.outputs]
+        for value in (self.value, *self.parts):
+            made.append(feed.add_mean_call(value, next(cells), feeds.rows, feeds.count(t)))
+        for values, weights, cell in zip(self.watched, self.weights, cells, strict=True):
+            if values is not None:
+                made.append(feed.add_each_call(values, cell, weights))
+        return made
 
 
-class _Feeds:
-    """The tensors that a program's batches are gathered into, for each slice."""
-
-    def __init__(
-        self, dtype: np.dtype[Any], rows: int, slices: int, sources: dict[str, Source], shuffled: bool
-    ) -> None:
-        self.dtype, self.rows, self.bounds = dtype, rows, cut(rows, slices)
-        self.cursor = Tensor((1,), INT, np.zeros(1, np.int64), name="cursor")
-        self.out = Tensor((1, 1), dtype, np.zeros((1, 1), dtype), name="out")
-        self.slots: dict[str, Tensor] = {}
-        if shuffled:
-            self.slots["order"] = Tensor((1,), INT, np.zeros(1, np.int64), name="order")
-        self.sources = sources
-        for name, source in sources.items():
-            width = int(np.prod(source.shape))
-            self.slots[name] = Tensor((1, width), source.dtype, np.zeros((1, width), source.dtype), name=f"user.{name}")
-        self._made: dict[tuple[str, int], Tensor] = {}
-
-    def count(self, t: int) -> int:
-        """Rows of slice t."""
-        return self.bounds[t + 1] - self.bounds[t]
-
-    def tensor(self, name: str, t: int) -> Tensor:
-        """What slice t of the batch of this array is gathered into."""
-        if (name, t) not in self._made:
-            source = self.sources[name]
-            dtype = INT if name == "y" and source.dtype == INT and not source.shape else self.dtype
-            # A column of weights, for what a gather fills is a matrix with a row, or several, for each sample.
-            shape = source.shape or (() if dtype == INT else (1,))
-            self._made[name, t] = Tensor((self.count(t), *shape), dtype, name=name)
-        return self._made[name, t]
-
-    def weights(self, t: int, shape: tuple[int, ...]) -> Tensor:
-        """One weight for each loss: gathered, or ones."""
-        if "w" not in self.sources:
-            return Tensor(shape, self.dtype, np.ones(shape, self.dtype), name="ones")
-        from nbnet.ops import multiply, reshape
-
-        weights = reshape(self.tensor("w", t), (shape[0], *[1] * (len(shape) - 1)))
-        return weights if weights.shape == shape else multiply(weights, np.ones(shape, self.dtype))
-
-    def gathers(self, t: int) -> list[Call]:
-        made = [(name, tensor) for (name, s), tensor in self._made.items() if s == t]
-        return [
-            feed.gather_call(self.slots[name], self.slots.get("order"), self.cursor, x, self.dtype) for name, x in made
-        ]
-
-    def advance(self) -> Call:
-        return feed.advance_call(self.cursor, self.rows, self.dtype)
-
-    def batch(self, phases: list[list[list[Call]]], sums: Array) -> Batch:
-        program: Program = lower(phases, self.bounds[:-1], self.dtype)
-        return Batch(Linked(program), self.rows, self.slots, self.cursor.numpy(), sums)
+def _batch(feeds: Feeds, phases: list[list[list[Call]]], sums: Array) -> Batch:
+    program: Program = lower(phases, feeds.bounds[:-1], feeds.dtype)
+    return Batch(Linked(program), feeds.rows, feeds.slots, feeds.cursor.numpy(), sums)

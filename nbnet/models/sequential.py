@@ -2,13 +2,16 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
-from typing import Any
+from collections.abc import Iterable, Mapping
+from typing import Any, Self
 
-from nbnet.core.graph import Tensor
+from nbnet.core.symbol import Symbol
 from nbnet.layers.input import InputLayer
 from nbnet.layers.layer import Layer, Shape
+from nbnet.layers.serialization import deserialize, serialize
+from nbnet.models.intake import Inputs
 from nbnet.models.model import Model
+from nbnet.registry import custom_object_scope
 
 
 class Sequential(Model):
@@ -47,19 +50,23 @@ class Sequential(Model):
 
     def __init__(
         self,
-        layers: Iterable[Layer] | None = None,
+        layers: Iterable[Layer | Symbol] | None = None,
         trainable: bool = True,
         name: str | None = None,
         dtype: Any = None,
     ) -> None:
         super().__init__(trainable=trainable, name=name, dtype=dtype)
         self._layers: list[Layer] = []
+        #: The input, and what comes out of each layer after it; empty as long as the input is not known.
+        self._symbols: list[Any] = []
         self._given_dtype = dtype is not None
         for layer in layers or []:
             self.add(layer)
 
-    def add(self, layer: Layer) -> None:
+    def add(self, layer: Layer | Symbol) -> None:
         """Put a layer on top; if it does not fit, the model stays as it was."""
+        if isinstance(layer, Symbol) and layer.producer is not None and isinstance(layer.producer.function, InputLayer):
+            layer = layer.producer.function
         if not isinstance(layer, Layer):
             raise TypeError(f"layer: a Sequential is made of layers, got {layer!r}")
         if any(layer is other for other in self._layers) or layer.name in {other.name for other in self._layers}:
@@ -73,53 +80,99 @@ class Sequential(Model):
                     "give all layers one dtype, or set it with nbnet.set_floatx"
                 )
             self.dtype = layer.dtype
-        shape = self.batch_input_shape if self._layers else layer.batch_input_shape
-        self._layers.append(layer)
         if not self.trainable:
             layer.trainable = False
-        if shape is not None:
-            try:
-                self.build(shape)
-            except BaseException:
-                self._layers.pop()
-                raise
-        self.built = shape is not None
-        self._changed()
+        if self._symbols:
+            self._symbols.append(layer(self._symbols[-1]))
+        elif not self._layers and layer.batch_input_shape is not None:
+            self._symbols = _stack(_input(layer, layer.batch_input_shape), [layer])
+        self._layers.append(layer)
+        self._built_or_not()
 
     def pop(self) -> Layer:
         """Take the topmost layer off and return it."""
         if not self._layers:
             raise ValueError("pop: the model has no layers")
         layer = self._layers.pop()
-        if not self._layers:
-            self.built, self.batch_input_shape = False, None
-        self._changed()
+        self._symbols = self._symbols[: 1 + len(self.layers)] if self._layers else []
+        self._built_or_not()
         return layer
+
+    def _built_or_not(self) -> None:
+        self.built = bool(self._symbols)
+        if self.built:
+            symbol = self._symbols[0]
+            self._inputs = Inputs(symbol.name, (symbol.shape[1:],), (symbol.dtype.kind == "i",))
+            self.batch_input_shape = symbol.shape
+        else:
+            self._inputs = self.batch_input_shape = None
+        self._changed()
 
     @property
     def layers(self) -> list[Layer]:
         """The layers, without the input."""
         return [layer for layer in getattr(self, "_layers", []) if not isinstance(layer, InputLayer)]
 
-    def build(self, input_shape: Shape) -> None:
-        shape = first = (None, *input_shape[1:])
-        for layer in self._layers:
-            layer.build_for(shape)
-            shape = layer.compute_output_shape(shape)
-        self.batch_input_shape = first
+    @property
+    def input(self) -> Any:
+        return self._known_symbols()[0]
 
-    def call(self, x: Tensor, training: bool = False) -> Tensor:
+    @property
+    def output(self) -> Any:
+        return self._known_symbols()[-1]
+
+    def _known_symbols(self) -> list[Any]:
+        if not self._symbols:
+            raise ValueError(f"{self.name} is not built: give it an Input, or call it or fit it on data first")
+        return self._symbols
+
+    @property
+    def output_template(self) -> Any:
+        single = self._symbols and isinstance(self._symbols[-1], Symbol)
+        return self.layers[-1].name if single and self.layers else None
+
+    def build(self, input_shape: Shape) -> None:
+        """Make the weights, for inputs of this shape (its batch axis is None)."""
+        if not self._symbols:
+            layers = self.layers
+            self._symbols = _stack(_input(layers[0] if layers else self, (None, *input_shape[1:])), layers)
+            self._built_or_not()
+
+    def get_config(self) -> dict[str, Any]:
+        return super().get_config() | {"layers": [serialize(layer) for layer in self._layers]}
+
+    @classmethod
+    def from_config(cls, config: Mapping[str, Any], custom_objects: Mapping[str, Any] | None = None) -> Self:
+        with custom_object_scope(custom_objects):
+            layers = config.get("layers")
+            if not isinstance(layers, list):
+                raise ValueError(f"layers: wants a list of layers, got {layers!r}")
+            return cls([deserialize(layer) for layer in layers], **{k: v for k, v in config.items() if k != "layers"})
+
+    def _with_layers(self, layers: Mapping[int, Layer]) -> Self:
+        first = [InputLayer.from_config(layer.get_config()) for layer in self._layers if isinstance(layer, InputLayer)]
+        made = [layers[id(layer)] for layer in self.layers]
+        return type(self)([*first, *made], name=self.name, trainable=self.trainable)
+
+    def call(self, x: Any) -> Any:
         for layer in self.layers:
-            x = layer(x, training)
+            x = layer(x)
         return x
 
-    def get_layer(self, name: str | None = None, index: int | None = None) -> Layer:
-        """A layer by name or number."""
-        if index is not None:
-            if not -len(self.layers) <= index < len(self.layers):
-                raise ValueError(f"index: {self.name} has {len(self.layers)} layers, got {index}")
-            return self.layers[index]
-        for layer in self.layers:
-            if layer.name == name:
-                return layer
-        raise ValueError(f"name: {self.name} has no layer {name!r}; it has {[layer.name for layer in self.layers]}")
+
+def _input(layer: Layer, shape: Shape) -> Symbol:
+    """The input that a first layer of a model asks for."""
+    if isinstance(layer, InputLayer):
+        return layer.output
+    while isinstance(layer, Sequential) and layer.layers:
+        layer = layer.layers[0]
+    return InputLayer(shape[1:], dtype="int64" if layer.integer_input else layer.dtype, name="input").output
+
+
+def _stack(symbol: Symbol, layers: Iterable[Layer]) -> list[Any]:
+    """An input, and what comes out of each layer."""
+    found: list[Any] = [symbol]
+    for layer in layers:
+        if not isinstance(layer, InputLayer):
+            found.append(layer(found[-1]))
+    return found

@@ -153,6 +153,22 @@ def _infer(a: Tensor, b: Tensor) -> tuple[Spec, ...]:
     return (Spec(collapse(a.shape, b.shape)[0]),)
 
 
+def _encode(a: Tensor, b: Tensor) -> tuple[int, ...]:
+    return collapse(a.shape, b.shape)[1]
+
+
+def comparison(name: str, f: Function) -> Op:
+    """Make and register a broadcasting op of two tensors through which no gradient flows.
+
+    Parameters
+    ----------
+    f
+        Device function of (a, b).
+    """
+    forward = Kernel(_make_forward(f), f"{name}_forward")
+    return register(Op(name, forward, ("a", "b"), infer=_infer, encode=_encode, stops_gradient=True))
+
+
 def binary(name: str, f: Function, da: Function, db: Function, *, reads: bool = True) -> Op:
     """Make and register a broadcasting op of two tensors.
 
@@ -171,6 +187,6 @@ def binary(name: str, f: Function, da: Function, db: Function, *, reads: bool = 
             infer=_infer,
             backward=Kernel(_make_backward(da, db, reads), f"{name}_backward"),
             gradient=("dy", "da", "db", *(["a", "b"] if reads else [])),
-            encode=lambda a, b: collapse(a.shape, b.shape)[1],
+            encode=_encode,
         )
     )

@@ -81,7 +81,7 @@ def concatenate_op(count: int, batch: bool) -> Op:
     )
 
 
-def concatenate(xs: Sequence[Any], axis: int = -1) -> Tensor:
+def concatenate(xs: Sequence[Any], axis: int = 0) -> Tensor:
     """Tensors joined along an axis.
 
     Parameters
@@ -99,7 +99,7 @@ def concatenate(xs: Sequence[Any], axis: int = -1) -> Tensor:
     Examples
     --------
     >>> import nbnet as nb
-    >>> nb.ops.concatenate([[[1.0], [2.0]], [[3.0], [4.0]]]).numpy()
+    >>> nb.ops.concatenate([[[1.0], [2.0]], [[3.0], [4.0]]], axis=-1).numpy()
     array([[1., 3.],
            [2., 4.]], dtype=float32)
     """

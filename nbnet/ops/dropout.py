@@ -7,13 +7,12 @@ from math import prod
 from numbers import Real
 from typing import Any
 
-import numpy as np
-
 from nbnet.core.abi import accumulates, attribute, bytevec, device, first_row, kernel, seed, vec
 from nbnet.core.graph import Tensor
 from nbnet.core.op import BYTE, Op, Spec, register
 from nbnet.core.philox import fill_mask
-from nbnet.core.tape import apply, node_name, recorder, tensor, tensors
+from nbnet.core.tape import apply, node_name, tensor, tensors
+from nbnet.ops.given import given_mask
 
 
 @device
@@ -81,12 +80,11 @@ MASKED = register(
 
 # ---- a mask that is shared along axes ------------------------------------------------------------------------
 # Attributes: elements of the mask a sample has (0: the whole batch shares one), then sizes of four axes of x and the
-# mask's
-# strides along them, 0 where it is shared.
+# mask's strides along them, 0 where it is shared.
 
 
 @device
-def _shared_scale(mask: Any, ins: Any, i: Any, j: Any, k: Any) -> Any:
+def shared_start(ins: Any, i: Any, j: Any, k: Any) -> Any:
     """Number of the mask's element for the first element along the last axis."""
     return i * attribute(ins, 5) + j * attribute(ins, 6) + k * attribute(ins, 7)
 
@@ -100,7 +98,7 @@ def shared_forward(mem: Any, ins: Any, step: Any) -> None:
     for i in range(attribute(ins, 1)):
         for j in range(attribute(ins, 2)):
             for k in range(attribute(ins, 3)):
-                m = _shared_scale(mask, ins, i, j, k)
+                m = shared_start(ins, i, j, k)
                 for e in range(width):
                     y[at + e] = x[at + e] * (scale * real(mask[m + e * last]))
                 at += width
@@ -114,7 +112,7 @@ def shared_backward(mem: Any, ins: Any, step: Any) -> None:
     for i in range(attribute(ins, 1)):
         for j in range(attribute(ins, 2)):
             for k in range(attribute(ins, 3)):
-                m = _shared_scale(mask, ins, i, j, k)
+                m = shared_start(ins, i, j, k)
                 for e in range(width):
                     d = dy[at + e] * (scale * real(mask[m + e * last]))
                     dx[at + e] = dx[at + e] + d if add else d
@@ -125,7 +123,8 @@ def _infer_shared(x: Tensor, rate: Tensor, noise_shape: tuple[int, ...]) -> tupl
     return Spec(x.shape), Spec(noise_shape, BYTE)
 
 
-def _encode_shared(x: Tensor, rate: Tensor, noise_shape: tuple[int, ...]) -> tuple[int, ...]:
+def encode_shared(x: Tensor, noise_shape: tuple[int, ...]) -> tuple[int, ...]:
+    """The attributes of an op whose mask has this shape."""
     sizes = [*[1] * (4 - x.ndim), *x.shape]
     noise = [*[1] * (4 - x.ndim), *noise_shape]
     strides = [prod(noise[a + 1 :]) if noise[a] > 1 else 0 for a in range(4)]
@@ -142,7 +141,7 @@ DROPOUT_SHARED = register(
         infer=_infer_shared,
         backward=shared_backward,
         gradient=("mask", "rate", "dy", "dx"),
-        encode=_encode_shared,
+        encode=lambda x, rate, noise_shape: encode_shared(x, noise_shape),
         mask="mask",
         random=True,
     )
@@ -161,11 +160,17 @@ def complete_noise_shape(noise_shape: Sequence[int | None], shape: Sequence[int]
     return tuple(size if n is None else int(n) for n, size in zip(sizes, shape, strict=True))
 
 
-def check_rate(rate: Any) -> float:
-    """A dropout rate as a float in [0, 1]; anything else is a ValueError."""
-    if isinstance(rate, Real) and not isinstance(rate, bool) and 0 <= float(rate) <= 1:
+def check_rate(rate: Any, below: bool = False) -> float:
+    """A dropout rate as a float in [0, 1], or ``below`` 1; anything else is a ValueError."""
+    if isinstance(rate, Real) and not isinstance(rate, bool) and 0 <= float(rate) <= 1 and not (below and rate == 1):
         return float(rate)
-    raise ValueError(f"rate: the probability to drop a unit lies in [0, 1], got {rate!r}")
+    bounds = "[0, 1)" if below else "[0, 1]"
+    raise ValueError(f"rate: the probability to drop a unit lies in {bounds}, got {rate!r}")
+
+
+def as_rate(x: Tensor, rate: Any, below: bool = False) -> Tensor:
+    """A rate as a one-element tensor of x's dtype: checked if it is a number, as it is if it is a tensor."""
+    return rate if isinstance(rate, Tensor) else tensors(x, check_rate(rate, below))[1]
 
 
 def dropout(x: Any, rate: Any, noise_shape: Sequence[int | None] | None = None, *, key: int | None = None) -> Tensor:
@@ -201,15 +206,12 @@ def dropout(x: Any, rate: Any, noise_shape: Sequence[int | None] | None = None, 
     array([[2., 0., 6.]], dtype=float32)
     """
     x = tensor(x)
-    rate = rate if isinstance(rate, Tensor) else tensors(x, check_rate(rate))[1]
-    name, active = node_name("dropout"), recorder()
+    rate = as_rate(x, rate)
+    name = node_name("dropout")
     noise = x.shape if noise_shape is None else complete_noise_shape(noise_shape, x.shape)
-    given = None if active is None else active.given_mask(name)
+    given = given_mask(name, x.shape, noise)
     if given is not None:
-        if given.shape not in (x.shape, noise) or given.dtype.kind not in "bui":
-            raise ValueError(f"masks[{name!r}]: wants bool of shape {noise}, got {given.dtype} of shape {given.shape}")
-        kept = np.ascontiguousarray(np.broadcast_to(given != 0, x.shape).astype(BYTE))
-        return apply(MASKED, x, Tensor(x.shape, BYTE, kept, name=f"{name}.mask"), rate, name=name)  # type: ignore[no-any-return]
+        return apply(MASKED, x, given, rate, name=name)  # type: ignore[no-any-return]
     if noise == x.shape:
         return apply(DROPOUT, x, rate, key=key, name=name)  # type: ignore[no-any-return]
     return apply(DROPOUT_SHARED, x, rate, key=key, name=name, noise_shape=noise)  # type: ignore[no-any-return]

@@ -70,7 +70,7 @@ def _infer(w: Tensor, ids: Tensor) -> tuple[Spec, ...]:
     return (Spec((*ids.shape, w.shape[1])),)
 
 
-def _op(name: str, view: Any, index: Function) -> Op:
+def _op(name: str, view: Any, index: Function, integers: tuple[str, ...] = ()) -> Op:
     forward, backward = _make(view, index)
     return register(
         Op(
@@ -81,11 +81,12 @@ def _op(name: str, view: Any, index: Function) -> Op:
             backward=Kernel(backward, f"{name}_backward"),
             gradient=("ids", "dy", "dw"),
             encode=lambda w, ids: w.shape,
+            integers=integers,
         )
     )
 
 
-EMBEDDING = _op("embedding", intvec, _exact)
+EMBEDDING = _op("embedding", intvec, _exact, integers=("ids",))
 EMBEDDING_FLOAT = _op("embedding_float", vec, _rounded)
 
 

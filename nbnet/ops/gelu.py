@@ -46,7 +46,7 @@ GELU = elementwise("gelu", _f, _df)
 GELU_TANH = elementwise("gelu_tanh", _f_tanh, _df_tanh)
 
 
-def gelu(x: Any, approximate: bool = False) -> Tensor:
+def gelu(x: Any, approximate: bool = True) -> Tensor:
     """``x * Phi(x)``, where Phi is the distribution function of the standard normal distribution.
 
     Parameters
@@ -54,7 +54,8 @@ def gelu(x: Any, approximate: bool = False) -> Tensor:
     x
         Tensor or array of any shape.
     approximate
-        Whether to take ``0.5 x (1 + tanh(sqrt(2 / pi) (x + 0.044715 x^3)))``; exact by default, as in Keras.
+        Whether to take ``0.5 x (1 + tanh(sqrt(2 / pi) (x + 0.044715 x^3)))``. As in Keras that is the default here,
+        while :func:`nbnet.activations.gelu` is exact by default.
 
     References
     ----------
@@ -64,6 +65,8 @@ def gelu(x: Any, approximate: bool = False) -> Tensor:
     --------
     >>> import nbnet as nb
     >>> nb.ops.gelu([-1e4, 0.0, 1.0]).numpy().round(4)
-    array([-0.    ,  0.    ,  0.8413], dtype=float32)
+    array([-0.    ,  0.    ,  0.8412], dtype=float32)
+    >>> nb.ops.gelu([1.0], approximate=False).numpy().round(4)
+    array([0.8413], dtype=float32)
     """
     return apply((GELU_TANH if approximate else GELU).op, tensor(x))  # type: ignore[no-any-return]

@@ -51,7 +51,7 @@ def _infer(x: Tensor, rows: Tensor) -> tuple[Spec, ...]:
     if rows.dtype != INT:
         raise TypeError(f"take: row numbers are int64, got a tensor of {rows.dtype}")
     if not x.shape:
-        raise ValueError("take: a tensor without axes has no rows")
+        raise ValueError("rows: a tensor without axes has no rows")
     return (Spec((*rows.shape, *x.shape[1:])),)
 
 
@@ -64,6 +64,7 @@ TAKE = register(
         backward=take_backward,
         gradient=("rows", "dy", "dx"),
         encode=lambda x, rows: (x.shape[0], prod(x.shape[1:])),
+        integers=("rows",),
     )
 )
 #: The same for an x that is no parameter: its rows may be those of the batch.
@@ -100,8 +101,8 @@ def _numbers(rows: Any, n: int) -> Tensor:
     return made
 
 
-def take(x: Any, rows: Any) -> Tensor:
-    """Rows of a tensor; ``x[rows]`` for a tensor x.
+def take_rows(x: Any, rows: Any) -> Tensor:
+    """Rows of a tensor.
 
     Parameters
     ----------
@@ -124,13 +125,13 @@ def take(x: Any, rows: Any) -> Tensor:
 
     Examples
     --------
-    >>> import nbnet as nb
-    >>> nb.ops.take([[1.0, 2.0], [3.0, 4.0]], [1, -1, 0]).numpy()
+    >>> from nbnet.ops.take import take_rows
+    >>> take_rows([[1.0, 2.0], [3.0, 4.0]], [1, -1, 0]).numpy()
     array([[3., 4.],
            [3., 4.],
            [1., 2.]], dtype=float32)
     """
     x = tensor(x)
     if not x.shape:
-        raise ValueError("take: a tensor without axes has no rows")
+        raise ValueError("rows: a tensor without axes has no rows")
     return apply(TAKE if isinstance(x, Parameter) else TAKE_BATCH, x, _numbers(rows, x.shape[0]))  # type: ignore[no-any-return]

@@ -47,5 +47,13 @@ WEIGHTED_SUM = register(
 
 
 def weighted_sum(losses: Tensor, weights: Tensor, scale: Tensor) -> Tensor:
-    """``scale * sum(losses * weights)``; weights and scale get no gradient."""
+    """``scale * sum(losses * weights)``; weights and scale get no gradient.
+
+    Examples
+    --------
+    >>> import nbnet as nb
+    >>> losses, weights = nb.tensor([1.0, 5.0]), nb.tensor([3.0, 1.0])
+    >>> nb.ops.weighted_sum(losses, weights, nb.tensor(0.5)).item()
+    4.0
+    """
     return apply(WEIGHTED_SUM, losses, weights, scale)  # type: ignore[no-any-return]

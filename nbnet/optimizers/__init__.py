@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
+from nbnet import registry
+from nbnet.absences import absent
 from nbnet.optimizers import schedules
 from nbnet.optimizers.adadelta import Adadelta
 from nbnet.optimizers.adagrad import Adagrad
@@ -17,7 +19,7 @@ from nbnet.optimizers.nadam import Nadam
 from nbnet.optimizers.optimizer import Optimizer
 from nbnet.optimizers.rmsprop import RMSprop
 from nbnet.optimizers.sgd import SGD
-from nbnet.registry import lookup
+from nbnet.registry import custom_object_scope, lookup
 
 __all__ = [
     "SGD",
@@ -63,7 +65,7 @@ def serialize(optimizer: Optimizer) -> dict[str, Any]:
     >>> nb.optimizers.serialize(nb.optimizers.SGD(0.1))["config"]["learning_rate"]
     0.1
     """
-    return {"class_name": type(optimizer).__name__, "config": optimizer.get_config()}
+    return registry.serialize(optimizer, _known)
 
 
 def deserialize(config: Mapping[str, Any], custom_objects: Mapping[str, Any] | None = None) -> Optimizer:
@@ -80,10 +82,9 @@ def deserialize(config: Mapping[str, Any], custom_objects: Mapping[str, Any] | N
     >>> nb.optimizers.deserialize({"class_name": "Lion", "config": {"learning_rate": 0.01}})
     Lion(learning_rate=0.01, beta_1=0.9, beta_2=0.99)
     """
-    known = {**_known, **(custom_objects or {})}
-    rate = config.get("config", {}).get("learning_rate")
-    if isinstance(rate, Mapping):
-        own = {**config["config"], "learning_rate": schedules.deserialize(rate, custom_objects)}
-        config = {**config, "config": own}
-    made: Optimizer = lookup(config, known, Optimizer, "optimizer")
-    return made
+    with custom_object_scope(custom_objects):
+        return lookup(config, _known, Optimizer, "optimizer")
+
+
+if not TYPE_CHECKING:
+    __getattr__ = absent(__name__)

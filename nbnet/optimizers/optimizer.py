@@ -4,26 +4,23 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterable, Mapping, Sequence
-from typing import Any, ClassVar, Unpack
+from typing import Any, Unpack
 
 import numpy as np
 from numpy.typing import NDArray
 
 from nbnet.core.graph import Call, Parameter, Tensor
-from nbnet.core.jit import Kernel
 from nbnet.core.program import Linked, lower
-from nbnet.core.regions import Block, outdate
+from nbnet.core.regions import Block, moves
 from nbnet.optimizers import rows
-from nbnet.optimizers.settings import Common, Settings
+from nbnet.optimizers.memory import ACCUMULATOR, AVERAGE, Memory
+from nbnet.optimizers.settings import Common
 from nbnet.optimizers.update import Phases, Update
-from nbnet.ranges import FROM_ZERO
 
 Array = NDArray[Any]
-#: State that comes with use_ema and gradient_accumulation_steps.
-AVERAGE, ACCUMULATOR = "average", "gradient_accumulator"
 
 
-class Optimizer(Settings):
+class Optimizer(Memory):
     """Changes parameters by their gradients: what the optimizers below have in common.
 
     Parameters
@@ -52,7 +49,8 @@ class Optimizer(Settings):
 
     Notes
     -----
-    In a step the gradients are accumulated, clipped, the weights decayed and updated, then averaged, as in Keras.
+    In a step the gradients are accumulated, clipped, the weights decayed and updated, then averaged, then brought to
+    what their constraints allow, as in Keras. Where gradients are accumulated, constraints act when there is an update.
 
     A subclass declares its numbers as :class:`Hyper`, its ``slots`` (up to three; one value a parameter each) and its
     ``kernel``, which :func:`nbnet.optimizers.rows.update_rule` makes from two functions.
@@ -83,29 +81,10 @@ class Optimizer(Settings):
     array([0.5 , 1.05], dtype=float32)
     """
 
-    kernel: Kernel
-    slots: ClassVar[tuple[str, ...]] = ()
-
     def __init__(self, learning_rate: Any, hyper: Mapping[str, Any], **common: Unpack[Common]) -> None:
-        self._block: Block | None = None
-        self._structure: tuple[Any, ...] = ()
-        self._state: dict[str, Tensor] = {}
-        self._pending: dict[str, Array] | None = None
-        self._eager: tuple[Block, Linked, Array] | None = None
+        self._eager: tuple[int, Linked, Array] | None = None
         self._excluded: tuple[list[Parameter], re.Pattern[str] | None] = ([], None)
         super().__init__(learning_rate, hyper, **common)
-
-    # ---- what subclasses say ----
-
-    def used_slots(self) -> tuple[str, ...]:
-        """The slots that the current settings need."""
-        return self.slots
-
-    def initial(self, slot: str) -> float:
-        """What a slot is filled with at the start."""
-        return 0.0
-
-    # ---- parameters and state ----
 
     def exclude_from_weight_decay(
         self, var_list: Iterable[Parameter] | None = None, var_names: Iterable[str] | None = None
@@ -138,122 +117,6 @@ class Optimizer(Settings):
             raise ValueError("exclude_from_weight_decay: call it before the optimizer is built")
         pattern = "|".join(f"(?:{name})" for name in var_names or [])
         self._excluded = list(var_list or []), re.compile(pattern) if pattern else None
-
-    def restructure(self) -> None:
-        if self._block is not None and self._structure != self._describe():
-            self._eager = None
-            self._occupy(self._block)
-            outdate()
-
-    def _describe(self) -> tuple[Any, ...]:
-        """Differs if the rows differ."""
-        return self.kernel, self.used_slots(), dict(self.extras), self._schedules
-
-    def build(self, parameters: Sequence[Parameter]) -> Block:
-        """Bring the parameters into one block of memory and make room for the state; returns the block.
-
-        Raises
-        ------
-        ValueError
-            If the optimizer has trained other parameters, or :meth:`set_state` was given what does not fit these.
-        """
-        if self._block is not None and self._block.holds(parameters):
-            return self._block
-        if self._block is not None and [id(p) for p in self._block.parameters] != [id(p) for p in parameters]:
-            raise ValueError(
-                f"{type(self).__name__}: this optimizer has trained other parameters; make a new one for this model"
-            )
-        return self._occupy(Block(parameters))
-
-    def _occupy(self, block: Block) -> Block:
-        self._block, self._structure = block, self._describe()
-        for name in self._remembered():
-            if name not in self._state:
-                self._state[name] = block.like(1, name)
-                self._state[name].numpy()[...] = self.initial(name)
-        pending, self._pending = self._pending, None
-        if pending is not None:
-            self._assign(pending)
-        return block
-
-    def _remembered(self) -> list[str]:
-        names = [*self.used_slots(), *([AVERAGE] if self.use_ema else [])]
-        return names if self.gradient_accumulation_steps is None else [*names, ACCUMULATOR]
-
-    @property
-    def state(self) -> dict[str, Array]:
-        """What the optimizer remembers: vectors over all parameters, in the order of the block; empty before it is
-        built."""
-        return {} if self._block is None else {name: self._state[name].numpy()[0] for name in self._remembered()}
-
-    def get_state(self) -> dict[str, Array]:
-        """Copies of :attr:`state`, and the number of iterations and the learning rate, as arrays: what is to be saved.
-
-        Examples
-        --------
-        >>> import nbnet as nb
-        >>> optimizer = nb.optimizers.SGD(0.1, momentum=0.5)
-        >>> optimizer.apply([[1.0]], [nb.Parameter([0.0])])
-        >>> sorted(optimizer.get_state())
-        ['iterations', 'learning_rate', 'momentum']
-        """
-        kept = self.state if self._pending is None else self._pending
-        found = {name: array.copy() for name, array in kept.items()}
-        found["iterations"] = np.array(self.iterations, np.int64)
-        if self._schedule is None:
-            found["learning_rate"] = self.cells[rows.LEARNING_RATE].reshape(()).copy()
-        return found
-
-    def set_state(self, state: Mapping[str, Any]) -> None:
-        """Go on from where :meth:`get_state` was called; before the optimizer is built, too.
-
-        Raises
-        ------
-        ValueError
-            If names or sizes differ; then nothing is changed. Sizes are not known before the optimizer is built.
-        """
-        given = {name: np.asarray(value) for name, value in state.items()}
-        iterations = given.pop("iterations", np.array(0))
-        rate = FROM_ZERO.check(given.pop("learning_rate", np.array(self.cells[rows.LEARNING_RATE])), "learning_rate")
-        if iterations.shape != () or iterations.dtype.kind not in "iu" or iterations < 0:
-            raise ValueError(f"state: iterations wants an integer from 0, got {iterations!r}")
-        if self._block is None:
-            self._pending = {name: value.copy() for name, value in given.items()}
-        else:
-            self._assign(given)
-        self.iterations = int(iterations)
-        if self._schedule is None:
-            self.cells[rows.LEARNING_RATE] = rate
-
-    def _assign(self, given: Mapping[str, Array]) -> None:
-        own = self.state
-        if not given:
-            given = {name: np.full_like(array, self.initial(name)) for name, array in own.items()}
-        if given.keys() != own.keys():
-            raise ValueError(f"state: wants {sorted(own)}, got {sorted(given)}")
-        for name, array in given.items():
-            if array.shape != own[name].shape:
-                raise ValueError(f"state: {name} has shape {own[name].shape}, got {array.shape}")
-        for name, array in given.items():
-            own[name][...] = array
-
-    def swap_averages(self) -> None:
-        """Exchange parameters and their moving averages; twice is as if never."""
-        if not self.use_ema:
-            raise ValueError(f"{self.name}: keeps no averages; make it with use_ema=True")
-        flat, average = self.build(self._built().parameters).flat.numpy()[0], self.state[AVERAGE]
-        flat[...], average[...] = average.copy(), flat.copy()
-
-    def finalize_variable_values(self, var_list: Any = None) -> None:
-        """Set the parameters to their moving averages, if any are kept and an update was made: the end of a training.
-
-        Parameters
-        ----------
-        var_list
-            Ignored: all parameters are set.
-        """
-        if self.use_ema and self._block is not None and self.iterations > 0:
-            self.build(self._block.parameters).flat.numpy()[0] = self.state[AVERAGE]
 
     # ---- rows ----
 
@@ -294,29 +157,24 @@ class Optimizer(Settings):
             overwrite=self.ema_overwrite_frequency or 0,
         ).phases(gradients, slices)
 
-    def _decays(self, parameter: Parameter) -> bool:
+    def is_excluded(self, parameter: Parameter) -> bool:
+        """Whether a parameter keeps its weight: see :meth:`exclude_from_weight_decay`."""
         excluded, pattern = self._excluded
-        return (
-            self.weight_decay is not None
-            and not any(p is parameter for p in excluded)
-            and not (pattern and pattern.search(parameter.name))
-        )
+        return any(p is parameter for p in excluded) or bool(pattern and pattern.search(parameter.name))
 
-    def _built(self) -> Block:
-        if self._block is None:
-            raise ValueError(f"{self.name}: is not built; call build(parameters) first")
-        return self._block
+    def _decays(self, parameter: Parameter) -> bool:
+        return self.weight_decay is not None and not self.is_excluded(parameter)
 
     # ---- one update, now ----
 
-    def apply(self, gradients: Iterable[Any], parameters: Sequence[Parameter] | None = None) -> None:
-        """Make one step from gradients that a tape gave.
+    def apply(self, grads: Iterable[Any], trainable_variables: Sequence[Parameter] | None = None) -> None:
+        """Make one step from gradients that a tape gave: with all its rows, as in training, constraints included.
 
         Parameters
         ----------
-        gradients
+        grads
             One tensor, array or None (no change by its gradient) for each parameter.
-        parameters
+        trainable_variables
             Always the same, in the same order; may be left out once the optimizer is built.
 
         Raises
@@ -324,13 +182,13 @@ class Optimizer(Settings):
         ValueError
             If numbers or shapes do not match, or a gradient is not finite; then nothing is changed.
         """
-        given = list(gradients)
-        known = self._built().parameters if parameters is None else list(parameters)
+        given = list(grads)
+        known = self._built().parameters if trainable_variables is None else list(trainable_variables)
         if len(given) != len(known):
-            raise ValueError(f"gradients: got {len(given)} for {len(known)} parameters")
+            raise ValueError(f"grads: got {len(given)} for {len(known)} parameters")
         arrays = [_gradient(g, p) for g, p in zip(given, known, strict=True)]
         if all(array is None for array in arrays):
-            raise ValueError("gradients: there is none for any parameter")
+            raise ValueError("grads: there is none for any parameter")
         block = self.build(known)
         linked, flat = self._program(block)
         flat[...] = 0
@@ -349,10 +207,10 @@ class Optimizer(Settings):
 
     def _program(self, block: Block) -> tuple[Linked, Array]:
         """The phases as a program of one slice, and where it reads the gradients."""
-        if self._eager is None or self._eager[0] is not block:
+        if self._eager is None or self._eager[0] != moves():
             gradients = block.like(1, "gradients")
             program = lower([[self.prelude()], *self.phases(gradients, 1)], [0], block.dtype)
-            self._eager = block, Linked(program), gradients.numpy()[0]
+            self._eager = moves(), Linked(program), gradients.numpy()[0]
         return self._eager[1:]
 
 
@@ -362,7 +220,7 @@ def _gradient(gradient: Any, parameter: Parameter) -> Array | None:
         return None
     array, name = np.asarray(gradient), parameter.name or "a parameter"
     if array.shape != parameter.shape:
-        raise ValueError(f"gradients: {name} has shape {parameter.shape}, its gradient {array.shape}")
+        raise ValueError(f"grads: {name} has shape {parameter.shape}, its gradient {array.shape}")
     if array.dtype.kind not in "fiub" or not np.isfinite(array).all():
-        raise ValueError(f"gradients: that of {name} must be finite numbers")
+        raise ValueError(f"grads: that of {name} must be finite numbers")
     return array

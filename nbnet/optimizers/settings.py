@@ -12,6 +12,7 @@ from nbnet.core.graph import Tensor
 from nbnet.optimizers import rows, schedules
 from nbnet.optimizers.hyper import Extra, Hyper
 from nbnet.ranges import ABOVE_ZERO, FRACTION, FROM_ZERO, count
+from nbnet.registry import custom_object_scope
 
 
 class Extras(TypedDict, total=False):
@@ -167,10 +168,8 @@ class Settings(ABC):
         >>> nb.optimizers.SGD.from_config(config)
         SGD(learning_rate=0.1, momentum=0.9, nesterov=False)
         """
-        rate = config.get("learning_rate")
-        if isinstance(rate, Mapping):
-            config = {**config, "learning_rate": schedules.deserialize(rate, custom_objects)}
-        return cls(**config)
+        with custom_object_scope(custom_objects):
+            return cls(**config)
 
     def __repr__(self) -> str:
         config = self.get_config()

@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from itertools import pairwise
 from typing import Any, NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
 
+from nbnet.constraints import calls
 from nbnet.core.arena import ALIGNMENT
 from nbnet.core.graph import Call, Tensor
 from nbnet.core.jit import Kernel
@@ -34,6 +35,7 @@ class Update:
 
     Each slice works on a range of its own of all parameters; only norms need the other slices' ranges, and are known
     in a second phase. A range is cut further where parameters differ in how they decay, or are clipped one by one.
+    Constraints look at whole parameters, which slices may have updated together: they have a phase of their own.
 
     Parameters
     ----------
@@ -83,8 +85,8 @@ class Update:
             reduce.append(first)
             update.append(last + self._average(low, high))
         if squares is None:
-            return [[a + b for a, b in zip(reduce, update, strict=True)]]
-        return [reduce, update]
+            return [[a + b for a, b in zip(reduce, update, strict=True)], *self._constrain(slices)]
+        return [reduce, update, *self._constrain(slices)]
 
     def _bounds(self, slices: int) -> list[int]:
         """Ranges for slices, cut at cache lines."""
@@ -126,6 +128,18 @@ class Update:
             return []
         operands, attributes = (self.block.flat, self.average, self.cells), (low, high, self.every, self.overwrite)
         return [self._call(rows.moving_average, operands, (0, 1), attributes, 1)]
+
+    def _constrain(self, slices: int) -> Phases:
+        """A phase that brings parameters to what their constraints allow, dealt out to the slices; none without any."""
+        held = [p for p in self.block.parameters if p.constraint is not None]
+        phase: list[list[Call]] = [[] for _ in range(slices)]
+        sizes = [0] * slices
+        for parameter in sorted(held, key=lambda p: -p.size):
+            t = sizes.index(min(sizes))
+            sizes[t] += parameter.size
+            made = calls(parameter.constraint, parameter) if parameter.constraint is not None else []
+            phase[t] += [replace(call, name=parameter.name or call.name, every=self.every) for call in made]
+        return [phase] if held else []
 
     def _call(
         self,

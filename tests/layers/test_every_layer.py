@@ -42,6 +42,7 @@ class Case:
 IMAGE, LINE = (7, 8, 3), (9, 3)
 CASES = [
     Case("Activation", (4,), (4,), arguments={"activation": "tanh"}),
+    Case("ActivityRegularization", LINE, LINE, arguments={"l1": 0.1, "l2": 0.2}),
     Case("AveragePooling1D", LINE, (5, 3), arguments={"pool_size": 3, "strides": 2, "padding": "same"}),
     Case("AveragePooling2D", IMAGE, (3, 4, 3)),
     Case("BatchNormalization", (4,), (4,), ((4,), (4,), (4,), (4,))),

@@ -171,8 +171,10 @@ SELU_SCALE, SELU_ALPHA = 1.0507009873554805, 1.6732632423543772
 UNARY: dict[str, tuple[Callable[..., Draw], tuple[float, ...], Callable[..., Array]]] = {
     "abs": (apart, (), np.abs),
     "celu": (apart, (1.0,), lambda x, a: np.where(x > 0, x, a * np.expm1(np.minimum(x, 0) / a))),
+    "cos": (normal, (), np.cos),
     "elu": (apart, (0.7,), lambda x, a: np.where(x > 0, x, a * np.expm1(np.minimum(x, 0)))),
     "exp": (normal, (), np.exp),
+    "expm1": (normal, (), np.expm1),
     "gelu": (normal, (), lambda x: x * special.ndtr(x)),
     "gelu_tanh": (normal, (), lambda x: 0.5 * x * (1 + np.tanh(math.sqrt(2 / math.pi) * (x + 0.044715 * x**3)))),
     "hard_shrink": (beside(-0.5, 0.5), (0.5,), lambda x, t: np.where(np.abs(x) > t, x, 0)),
@@ -181,6 +183,7 @@ UNARY: dict[str, tuple[Callable[..., Draw], tuple[float, ...], Callable[..., Arr
     "hard_tanh": (beside(-1, 1), (), lambda x: np.clip(x, -1, 1)),
     "leaky_relu": (apart, (0.2,), lambda x, a: np.where(x > 0, x, a * x)),
     "log": (positive, (), np.log),
+    "log1p": (positive, (), np.log1p),
     "log_sigmoid": (normal, (), special.log_expit),
     "mish": (normal, (), lambda x: x * np.tanh(softplus(x))),
     "negative": (normal, (), np.negative),
@@ -189,6 +192,7 @@ UNARY: dict[str, tuple[Callable[..., Draw], tuple[float, ...], Callable[..., Arr
     "selu": (apart, (), lambda x: SELU_SCALE * np.where(x > 0, x, SELU_ALPHA * np.expm1(np.minimum(x, 0)))),
     "sigmoid": (normal, (), special.expit),
     "silu": (normal, (), lambda x: x * special.expit(x)),
+    "sin": (normal, (), np.sin),
     "soft_shrink": (beside(-0.5, 0.5), (0.5,), lambda x, t: np.sign(x) * np.maximum(np.abs(x) - t, 0)),
     "softplus": (normal, (), softplus),
     "softsign": (apart, (), lambda x: x / (1 + np.abs(x))),
@@ -262,6 +266,29 @@ def reduced(name: str, reference: Callable[..., Array]) -> list[Case]:
         case(batch, (N, 7), (0, 1), N * 7, 1, "all"),
         case(batch, (N, 7), (0,), N, 7, "first"),
     ]
+
+
+def stepped(name: str) -> list[Case]:
+    reference = (lambda x: x) if name == "stop_gradient" else getattr(np, name)
+    return [
+        Case(registry[name], (apart(N, 7),), reference, rows=(0,)),
+        Case(registry[name], (apart(N),), reference, (0,), label="vector"),
+    ]
+
+
+def compared(name: str, reference: Callable[..., Array]) -> list[Case]:
+    """Whole numbers, so that some of them are equal."""
+    return broadcasting(name, lambda a, b: reference(a, b).astype(float), whole, whole)
+
+
+def cut_out(shape: tuple[int, ...], axis: int, start: int, count: int) -> Case:
+    op = registry["cut" if axis else "cut_batch"]
+    attributes = {"axis": axis, "start": start, "count": count}
+
+    def reference(x: Array, **_: Any) -> Array:
+        return np.take(x, range(start, start + count), axis)
+
+    return Case(op, (normal(*shape),), reference, (0,) if axis else (), lambda n: attributes, f"{count} of {axis}")
 
 
 def joined(shapes: list[tuple[int, ...]], axis: int) -> Case:
@@ -463,6 +490,23 @@ CASES: list[Case] = [
     *broadcasting("maximum", np.maximum, normal, normal),
     *broadcasting("minimum", np.minimum, normal, normal),
     *broadcasting("power", np.power, positive, normal),
+    *(case for name in ("ceil", "floor", "round", "sign", "stop_gradient") for case in stepped(name)),
+    *(
+        case
+        for name in ("equal", "not_equal", "greater", "greater_equal", "less", "less_equal")
+        for case in compared(name, getattr(np, name))
+    ),
+    Case(
+        registry["where"],
+        (zeros_and_ones(N, 5), normal(N, 5), normal(N, 5)),
+        lambda c, a, b: np.where(c != 0, a, b),
+        rows=(0, 1, 2),
+    ),
+    *reduced("max", np.max),
+    cut_out((N, 5), 1, 1, 3),
+    cut_out((N, 4, 3), 1, 0, 2),
+    cut_out((N, 2, 7), 2, 6, 1),
+    cut_out((N, 3), 0, 1, 4),
     *reduced("sum", np.sum),
     *reduced("mean", np.mean),
     joined([(N, 3), (N, 1), (N, 4)], 1),

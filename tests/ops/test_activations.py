@@ -21,7 +21,9 @@ ACTIVATIONS = sorted(set(UNARY) - {"exp", "log", "sqrt", "square"})
 
 def function(name: str) -> Any:
     """The user's function of an op."""
-    return (lambda x: nb.ops.gelu(x, approximate=True)) if name == "gelu_tanh" else getattr(nb.ops, name)
+    if name.startswith("gelu"):
+        return lambda x: nb.ops.gelu(x, approximate=name == "gelu_tanh")
+    return getattr(nb.ops, name)
 
 
 def derivative(name: str, x: Array) -> Array:

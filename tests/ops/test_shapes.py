@@ -64,7 +64,7 @@ def test_concatenate(sizes: list[int], axis: int) -> None:
 def test_concatenate_one_tensor_twice() -> None:
     x = nb.Parameter(X)
     with nb.Tape() as tape:
-        y = nb.ops.concatenate([x, x, X]) * np.arange(9.0)
+        y = nb.ops.concatenate([x, x, X], -1) * np.arange(9.0)
     np.testing.assert_array_equal(tape.gradient(y, x).numpy(), np.broadcast_to([3.0, 5.0, 7.0], X.shape))
 
 

@@ -53,7 +53,7 @@ def test_gradient_adds_what_was_taken(n: int, shape: tuple[int, ...], data: st.D
     x = nb.Parameter(np.arange(float(n * int(np.prod(shape)))).reshape(n, *shape))
     weights = np.random.default_rng(0).normal(size=(len(rows), *shape))
     with nb.Tape() as tape:
-        y = nb.ops.take(x, rows) * weights
+        y = nb.ops.take(x, rows, axis=0) * weights
     wanted = np.zeros_like(x.numpy())
     np.add.at(wanted, rows, weights)
     np.testing.assert_allclose(tape.gradient(y, x).numpy(), wanted, atol=1e-12)
@@ -71,21 +71,21 @@ def test_iteration_ends() -> None:
 
 def test_rows_as_a_tensor() -> None:
     rows = nb.Tensor((2,), INT, np.array([3, -3]))
-    np.testing.assert_array_equal(nb.ops.take(X, rows).numpy(), X[[3, 1]])
+    np.testing.assert_array_equal(nb.ops.take(X, rows, axis=0).numpy(), X[[3, 1]])
     with pytest.raises(TypeError, match="row numbers are int64"):
-        nb.ops.take(X, nb.tensor([1.0]))
+        nb.ops.take(X, nb.tensor([1.0]), axis=0)
 
 
 def test_shapes_in_a_trace() -> None:
     with Trace():
-        assert nb.ops.take(X, nb.Tensor((5, 2), INT)).shape == (5, 2, 3)
+        assert nb.ops.take(X, nb.Tensor((5, 2), INT), axis=0).shape == (5, 2, 3)
 
 
 def test_a_number_that_nobody_could_check_reads_as_nan() -> None:
     """Memory outside x is never touched, whatever an index says."""
     x, rows = nb.Parameter(X), nb.Tensor((3,), INT, np.array([0, 1, 2]))
     with nb.Tape() as tape:
-        y = nb.ops.take(x, rows)
+        y = nb.ops.take(x, rows, axis=0)
         node = tape.nodes[-1]
     from nbnet.core.program import run_call
 
@@ -103,7 +103,7 @@ def test_out_of_range(rows: Any) -> None:
         nb.tensor(X)[[True, False]]
 
 
-@pytest.mark.parametrize("rows", [1.0, [0.5], None, ..., (0, 1), "a", [None]], ids=repr)
+@pytest.mark.parametrize("rows", [1.0, [0.5], "a", [None]], ids=repr)
 def test_no_integers(rows: Any) -> None:
     with pytest.raises(TypeError, match="rows: "):
         nb.tensor(X)[rows]
@@ -111,4 +111,4 @@ def test_no_integers(rows: Any) -> None:
 
 def test_a_scalar_has_no_rows() -> None:
     with pytest.raises(ValueError, match="without axes has no rows"):
-        nb.ops.take(1.0, 0)
+        nb.tensor(1.0)[0]

@@ -81,11 +81,11 @@ def test_gradients_that_are_refused():
     w = [nb.Parameter([1.0, 2.0], name="first"), nb.Parameter([3.0])]
     optimizer = Adam()
     for gradients, words in [
-        ([[1.0, 2.0]], "gradients: got 1 for 2 parameters"),
-        ([[1.0], [1.0]], r"gradients: first has shape \(2,\), its gradient \(1,\)"),
-        ([[1.0, np.nan], [1.0]], "gradients: that of first must be finite"),
-        ([[1.0, 1.0], [np.inf]], "gradients: that of a parameter must be finite"),
-        ([["a", "b"], [1.0]], "gradients: that of first must be finite numbers"),
+        ([[1.0, 2.0]], "grads: got 1 for 2 parameters"),
+        ([[1.0], [1.0]], r"grads: first has shape \(2,\), its gradient \(1,\)"),
+        ([[1.0, np.nan], [1.0]], "grads: that of first must be finite"),
+        ([[1.0, 1.0], [np.inf]], "grads: that of a parameter must be finite"),
+        ([["a", "b"], [1.0]], "grads: that of first must be finite numbers"),
     ]:
         with pytest.raises(ValueError, match=words):
             optimizer.apply(gradients, w)

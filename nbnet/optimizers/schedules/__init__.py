@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any
 
+from nbnet import registry
 from nbnet.optimizers.schedules.cosine_decay import CosineDecay
 from nbnet.optimizers.schedules.cosine_decay_restarts import CosineDecayRestarts
 from nbnet.optimizers.schedules.exponential_decay import ExponentialDecay
@@ -13,7 +14,7 @@ from nbnet.optimizers.schedules.one_cycle import OneCycle
 from nbnet.optimizers.schedules.piecewise_constant_decay import PiecewiseConstantDecay
 from nbnet.optimizers.schedules.polynomial_decay import PolynomialDecay
 from nbnet.optimizers.schedules.schedule import LearningRateSchedule
-from nbnet.registry import lookup
+from nbnet.registry import custom_object_scope, lookup
 
 __all__ = [
     "CosineDecay",
@@ -60,7 +61,7 @@ def serialize(schedule: LearningRateSchedule) -> dict[str, Any]:
     >>> schedules.serialize(schedules.InverseTimeDecay(0.1, 10, 0.5))["class_name"]
     'InverseTimeDecay'
     """
-    return {"class_name": type(schedule).__name__, "config": schedule.get_config()}
+    return registry.serialize(schedule, _known)
 
 
 def deserialize(config: Mapping[str, Any], custom_objects: Mapping[str, Any] | None = None) -> LearningRateSchedule:
@@ -70,7 +71,13 @@ def deserialize(config: Mapping[str, Any], custom_objects: Mapping[str, Any] | N
     ----------
     custom_objects
         Classes of your own, by name.
+
+    Examples
+    --------
+    >>> from nbnet.optimizers import schedules
+    >>> config = schedules.serialize(schedules.InverseTimeDecay(0.1, 10, 1.0))
+    >>> schedules.deserialize(config)(10)
+    0.05
     """
-    known = {**_known, **(custom_objects or {})}
-    made: LearningRateSchedule = lookup(config, known, LearningRateSchedule, "learning_rate")
-    return made
+    with custom_object_scope(custom_objects):
+        return lookup(config, _known, LearningRateSchedule, "learning_rate")

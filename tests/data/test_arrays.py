@@ -13,7 +13,7 @@ from hypothesis.extra import numpy as hnp
 from scipy import sparse
 
 from nbnet import data
-from nbnet.data import as_dense_targets, as_input, as_labels, as_weights, same_length, train_validation_split
+from nbnet.data import as_dense_targets, as_input, as_labels, as_weights, checks, same_length, train_validation_split
 
 NAMES = [dtype.name for dtype in data.READABLE]
 # Besides what kernels read: other widths, and foreign byte orders.
@@ -125,7 +125,7 @@ def test_data_frames():
         (np.zeros((2, 2), "m8[s]"), TypeError, r"got dtype timedelta64\[s\]: convert durations to numbers"),
         (np.zeros(2, [("a", "f4")]), TypeError, r"got dtype \[\('a', '<f4'\)\]: convert it to numbers"),
         ("text", TypeError, "got dtype <U4"),
-        (None, TypeError, "got dtype object"),
+        (None, TypeError, "got None"),
         ({1, 2}, TypeError, "got dtype object"),
         (iter([1, 2]), TypeError, "got dtype object"),
         (
@@ -195,7 +195,7 @@ def test_not_finite_says_how_many_and_where(x, bad):
     where = f"row {row}, column {rest[0]}" if len(rest) == 1 else f"row {row}, position {tuple(rest)}"
     count = f"{len(places)} of its {x.size} value"
     # Chunks so small that the first bad value is not always in the first one.
-    with mock.patch.object(data, "_CHUNK", 7), pytest.raises(ValueError, match="x must be finite") as caught:
+    with mock.patch.object(checks, "CHUNK", 7), pytest.raises(ValueError, match="x must be finite") as caught:
         as_input(x, dtype="float64")
     message = str(caught.value)
     assert count in message

@@ -1,40 +1,20 @@
-"""What weights are held to after each update: Keras's constraints, with its names, arguments and formulas."""
+"""Constraints on the lengths of vectors of weights."""
 
 from __future__ import annotations
 
-from abc import ABC, abstractmethod
-from collections.abc import Mapping, Sequence
-from dataclasses import asdict, dataclass, is_dataclass
+from abc import abstractmethod
+from collections.abc import Sequence
+from dataclasses import dataclass
 from math import prod
 from operator import index
-from typing import Any, Self
+from typing import Any
 
 import numpy as np
-from numpy.typing import NDArray
 
+from nbnet.constraints.constraint import Constraint
 from nbnet.core.abi import attribute, doublevec, kernel, vec
 from nbnet.core.graph import Call, Parameter, Tensor
-from nbnet.core.program import run_call
-from nbnet.core.tape import tensor
 from nbnet.ranges import FRACTION, FROM_ZERO
-from nbnet.registry import lookup
-
-__all__ = [
-    "Constraint",
-    "MaxNorm",
-    "MinMaxNorm",
-    "NonNeg",
-    "UnitNorm",
-    "deserialize",
-    "get",
-    "max_norm",
-    "min_max_norm",
-    "non_neg",
-    "serialize",
-    "unit_norm",
-]
-
-Array = NDArray[Any]
 
 #: As Keras's ``epsilon()``: added to norms that are divided by.
 EPSILON = 1e-7
@@ -77,84 +57,6 @@ def bound_norms(mem: Any, ins: Any, step: Any) -> None:
                 row = block[k * inner : (k + 1) * inner]
                 for j in range(row.size):
                     row[j] *= norms[j]
-
-
-@kernel
-def cut_negative(mem: Any, ins: Any, step: Any) -> None:
-    """``w = max(w, 0)``, in place."""
-    w = vec(mem, ins, 0)
-    for i in range(w.size):
-        w[i] = 0.0 if w[i] < 0.0 else w[i]
-
-
-class Constraint(ABC):
-    """Base of all constraints: one of your own says in ``call`` which kernel changes a parameter.
-
-    Examples
-    --------
-    >>> import nbnet as nb
-    >>> from nbnet.core.abi import vec
-    >>> from nbnet.core.graph import Call
-    >>> @nb.kernel
-    ... def cut(mem, ins, step):
-    ...     w = vec(mem, ins, 0)
-    ...     for i in range(w.size):
-    ...         w[i] = min(w[i], 1.0)
-    >>> class AtMostOne(nb.constraints.Constraint):
-    ...     def call(self, parameter):
-    ...         return Call(cut, (parameter,), (0,), 1, 0, (), "at_most_one", parameter.dtype)
-    >>> AtMostOne()([0.5, 2.0])
-    array([0.5, 1. ], dtype=float32)
-    """
-
-    @abstractmethod
-    def call(self, parameter: Parameter) -> Call:
-        """The call that brings a parameter, in place, to what is allowed; scratch memory is a tensor without data.
-
-        Raises
-        ------
-        ValueError
-            If the parameter's shape does not fit.
-        """
-
-    def __call__(self, w: Any) -> Array:
-        """An array brought to what is allowed, as a new array.
-
-        Parameters
-        ----------
-        w
-            Tensor or array.
-        """
-        parameter = Parameter(tensor(w).numpy())
-        made = self.call(parameter)
-        for operand in made.operands:
-            if operand is not None and operand.data is None:
-                operand.data = np.empty(operand.shape, operand.dtype)
-        run_call(made, 0)
-        return parameter.numpy()
-
-    def get_config(self) -> dict[str, Any]:
-        """The arguments it was made with.
-
-        Examples
-        --------
-        >>> from nbnet.constraints import MaxNorm
-        >>> MaxNorm(3.0).get_config()
-        {'max_value': 3.0, 'axis': 0}
-        """
-        return asdict(self) if is_dataclass(self) else {}
-
-    @classmethod
-    def from_config(cls, config: Mapping[str, Any]) -> Self:
-        """The constraint that :meth:`get_config` describes.
-
-        Examples
-        --------
-        >>> from nbnet.constraints import MaxNorm
-        >>> MaxNorm.from_config({"max_value": 3.0})
-        MaxNorm(max_value=3.0, axis=0)
-        """
-        return cls(**config)
 
 
 class _Norm(Constraint):
@@ -287,89 +189,3 @@ class UnitNorm(_Norm):
 
     def _bounds(self) -> tuple[float, float, float]:
         return 1.0, 1.0, 1.0
-
-
-@dataclass(frozen=True)
-class NonNeg(Constraint):
-    """Negative weights become 0.
-
-    Examples
-    --------
-    >>> from nbnet.constraints import NonNeg
-    >>> NonNeg()([-1.0, 2.0])
-    array([0., 2.], dtype=float32)
-    """
-
-    def call(self, parameter: Parameter) -> Call:
-        return Call(cut_negative, (parameter,), (0,), 1, 0, (), "constraint", parameter.dtype)
-
-
-max_norm, min_max_norm, non_neg, unit_norm = MaxNorm, MinMaxNorm, NonNeg, UnitNorm
-
-_known: dict[str, type[Constraint]] = {
-    "max_norm": MaxNorm,
-    "min_max_norm": MinMaxNorm,
-    "non_neg": NonNeg,
-    "unit_norm": UnitNorm,
-}
-
-
-def get(identifier: Any, name: str = "constraint") -> Constraint | None:
-    """The constraint that ``identifier`` stands for.
-
-    Parameters
-    ----------
-    identifier : None, str, dict, Constraint or class
-        A name as ``"max_norm"`` or ``"MaxNorm"``; a dict with ``class_name`` and perhaps ``config``; None for none.
-    name : str
-        The argument that messages speak of, such as ``"kernel_constraint"``.
-
-    Raises
-    ------
-    ValueError, TypeError
-        If it stands for none.
-
-    Examples
-    --------
-    >>> from nbnet import constraints
-    >>> constraints.get("non_neg")
-    NonNeg()
-    """
-    if identifier is None:
-        return None
-    made: Constraint = lookup(identifier, _known, Constraint, name)
-    return made
-
-
-def serialize(constraint: Constraint | None) -> dict[str, Any] | None:
-    """What :func:`deserialize` makes the constraint from.
-
-    Examples
-    --------
-    >>> from nbnet import constraints
-    >>> constraints.serialize(constraints.UnitNorm())
-    {'class_name': 'UnitNorm', 'config': {'axis': 0}}
-    """
-    if constraint is None:
-        return None
-    return {"class_name": type(constraint).__name__, "config": constraint.get_config()}
-
-
-def deserialize(config: Any, custom_objects: Mapping[str, Any] | None = None) -> Constraint | None:
-    """The constraint that :func:`serialize` described.
-
-    Parameters
-    ----------
-    custom_objects
-        Classes of your own, by name.
-
-    Examples
-    --------
-    >>> from nbnet import constraints
-    >>> constraints.deserialize({"class_name": "MaxNorm", "config": {"max_value": 3.0}})
-    MaxNorm(max_value=3.0, axis=0)
-    """
-    if config is None:
-        return None
-    made: Constraint = lookup(config, {**_known, **(custom_objects or {})}, Constraint, "constraint")
-    return made

@@ -1,0 +1,80 @@
+"""Finding a data set in MNIST's form: a folder or file that is named, one in ``NBNET_DATA``, or OpenML's copy."""
+
+from __future__ import annotations
+
+import os
+from importlib.util import find_spec
+from os import PathLike
+from pathlib import Path
+
+import numpy as np
+
+from nbnet.datasets.idx import Images, Labels, load_mnist
+
+Split = tuple[tuple[Images, Labels], tuple[Images, Labels]]
+
+#: Images for training; those after them are the test set.
+_TRAINING = 60_000
+_ARRAYS = ("x_train", "y_train", "x_test", "y_test")
+
+
+def load(name: str, openml: str, path: str | PathLike[str] | None) -> Split:
+    """Training and test set of a data set.
+
+    Parameters
+    ----------
+    name
+        Of the folder in ``NBNET_DATA``.
+    openml
+        Its name at OpenML.
+    path
+        A folder with the four IDX files, or an ``.npz`` file as Keras keeps it; None to search.
+    """
+    found = _find(name, path)
+    if found is None:
+        return _fetch(name, openml)
+    return _read_npz(found) if found.is_file() else load_mnist(found)
+
+
+def _find(name: str, path: str | PathLike[str] | None) -> Path | None:
+    if path is not None:
+        given = Path(path)
+        # Keras's default is the bare name of a file it keeps elsewhere: no path to anything here.
+        if given.exists() or given != Path(f"{name}.npz"):
+            return given
+    named = os.environ.get("NBNET_DATA")
+    if not named:
+        return None
+    folder = Path(named)
+    spellings = (name, name.replace("_", "-"))
+    for inner in (*(folder / s for s in spellings), *(folder / f"{s}.npz" for s in spellings)):
+        if inner.exists():
+            return inner
+    # The folder may hold the files themselves; what else it holds is no concern of this data set.
+    return folder if any(folder.glob("train-images*")) or not folder.is_dir() else None
+
+
+def _read_npz(path: Path) -> Split:
+    with np.load(path, allow_pickle=False) as arrays:
+        missing = [key for key in _ARRAYS if key not in arrays]
+        if missing:
+            raise ValueError(f"{path}: lacks {', '.join(missing)}; wanted are the arrays {', '.join(_ARRAYS)}")
+        x_train, y_train, x_test, y_test = (arrays[key] for key in _ARRAYS)
+    return (x_train, y_train), (x_test, y_test)
+
+
+def _fetch(name: str, openml: str) -> Split:
+    from sklearn.datasets import fetch_openml
+
+    # The faster parser needs pandas.
+    parser = "pandas" if find_spec("pandas") else "liac-arff"
+    try:
+        images, labels = fetch_openml(openml, version=1, as_frame=False, parser=parser, return_X_y=True)
+    except (OSError, ValueError) as error:
+        raise OSError(
+            f"{name} was not found and could not be fetched from OpenML ({error}): download its four IDX files and "
+            f"give their folder as load_data(path=...), or put them in a folder {name!r} in the folder that the "
+            "environment variable NBNET_DATA names"
+        ) from error
+    x, y = np.asarray(images).astype(np.uint8).reshape(-1, 28, 28), np.asarray(labels).astype(np.uint8)
+    return (x[:_TRAINING], y[:_TRAINING]), (x[_TRAINING:], y[_TRAINING:])

@@ -1,0 +1,104 @@
+"""The ONNX file: the only module that needs the package onnx."""
+
+from __future__ import annotations
+
+import os
+import secrets
+from pathlib import Path
+from types import ModuleType
+from typing import Any
+
+import numpy as np
+
+from nbnet.core.graph import Tensor
+from nbnet.export.graph import Graph
+
+#: The version of the operators that entries are written for, and of the file's format.
+OPSET, IR_VERSION = 17, 8
+#: A message of the format holds less.
+LARGEST = (1 << 31) - 1
+
+
+def onnx_package() -> ModuleType:
+    """The package onnx.
+
+    Raises
+    ------
+    ImportError
+        If it is not installed.
+    """
+    try:
+        import onnx
+        import onnx.checker
+        import onnx.helper
+        import onnx.numpy_helper
+    except ImportError as error:
+        raise ImportError("export needs the package onnx: pip install 'nbnet[onnx]'") from error
+    return onnx
+
+
+def document(graph: Graph, name: str, version: str) -> Any:
+    """The graph as an ``onnx.ModelProto`` that the checker has passed.
+
+    Parameters
+    ----------
+    graph
+        What to write.
+    name
+        Of the model.
+    version
+        Of nbnet.
+
+    Raises
+    ------
+    ValueError
+        If it is too large for one file.
+    """
+    onnx = onnx_package()
+    used = {name for record in graph.records for name in record.inputs}
+    constants = {name: value for name, value in graph.constants.items() if name in used}
+    if sum(value.nbytes for value in constants.values()) > LARGEST:
+        raise ValueError(f"export: the weights of {name} take 2 GB or more, which one ONNX file does not hold")
+    nodes = [
+        onnx.helper.make_node(record.op, record.inputs, record.outputs, record.name, **record.attributes)
+        for record in graph.records
+    ]
+    made = onnx.helper.make_model(
+        onnx.helper.make_graph(
+            nodes,
+            name,
+            [_described(onnx, graph, name, x) for name, x in graph.inputs.items()],
+            [_described(onnx, graph, name, x) for name, x in graph.outputs.items()],
+            [onnx.numpy_helper.from_array(value, key) for key, value in constants.items()],
+        ),
+        opset_imports=[onnx.helper.make_opsetid("", OPSET)],
+        ir_version=IR_VERSION,
+        producer_name="nbnet",
+        producer_version=version,
+    )
+    onnx.checker.check_model(made, full_check=True)
+    return made
+
+
+def _described(onnx: ModuleType, graph: Graph, name: str, x: Tensor) -> Any:
+    """Dtype and shape of an input or output; the batch is an axis of unknown length."""
+    dtype = np.dtype(np.int64) if graph.is_integer(x) else x.dtype
+    shape = [
+        n if n == other else ("batch" if axis == 0 else f"{name}_{axis}")
+        for axis, (n, other) in enumerate(graph.sizes(x))
+    ]
+    return onnx.helper.make_tensor_value_info(name, onnx.helper.np_dtype_to_tensor_dtype(dtype), shape)
+
+
+def write(made: Any, path: Path) -> None:
+    """Write the file beside its place, then move it there: nobody sees half of it."""
+    aside = path.with_name(f".{path.name}.{secrets.token_hex(8)}")
+    try:
+        with aside.open("xb") as file:
+            file.write(made.SerializeToString())
+            file.flush()
+            os.fsync(file.fileno())
+        aside.replace(path)
+    except BaseException:
+        aside.unlink(missing_ok=True)
+        raise

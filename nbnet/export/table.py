@@ -1,0 +1,36 @@
+"""Every op of nbnet in ONNX: its entry, or the reason why there is none."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+
+from nbnet.export import activations, arithmetic, reductions, shapes, windows
+from nbnet.export.graph import Entry, entries
+
+__all__ = ["ENTRIES", "REFUSED", "activations", "arithmetic", "reductions", "shapes", "windows"]
+
+ENTRIES: Mapping[str, Entry] = entries
+
+_RANDOM = ("dropout", "dropout_shared", "masked")
+_LOSSES = (
+    "binary_crossentropy", "binary_crossentropy_logits", "binary_focal_crossentropy",
+    "binary_focal_crossentropy_logits", "categorical_crossentropy", "categorical_crossentropy_logits",
+    "categorical_focal_crossentropy", "categorical_focal_crossentropy_logits", "categorical_hinge",
+    "cosine_similarity", "gaussian_negative_log_likelihood", "hinge", "huber", "kl_divergence", "log_cosh",
+    "mean_absolute_error", "mean_absolute_percentage_error", "mean_squared_error", "mean_squared_logarithmic_error",
+    "poisson", "quantile", "quantiles", "sparse_categorical_crossentropy", "sparse_categorical_crossentropy_logits",
+    "squared_hinge",
+)  # fmt: skip
+_METRICS = (
+    "accuracy", "binary_accuracy", "categorical_accuracy", "label_mask", "sparse_categorical_accuracy",
+    "sparse_top_k_categorical_accuracy", "top_k_categorical_accuracy",
+)  # fmt: skip
+_PENALTIES = ("l1_l2",)
+
+#: Ops that the outputs of a trained model are not computed by.
+REFUSED: Mapping[str, str] = (
+    dict.fromkeys(_RANDOM, "it draws random numbers, which an exported model does not; apply it in training only")
+    | dict.fromkeys(_LOSSES, "it is a loss, which is not exported")
+    | dict.fromkeys(_METRICS, "it is a metric, which is not exported")
+    | dict.fromkeys(_PENALTIES, "it is a penalty on weights, which is not exported")
+)

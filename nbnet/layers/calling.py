@@ -1,0 +1,56 @@
+"""What a call of a layer needs to know: whether it is one of training, and shapes with an open batch axis."""
+
+from __future__ import annotations
+
+import functools
+import inspect
+import threading
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
+from typing import Any
+
+Shape = tuple[int | None, ...]
+
+
+class _Calls(threading.local):
+    """Whether the layer call this thread is in was made for training; None outside."""
+
+    def __init__(self) -> None:
+        self.training: bool | None = None
+
+
+#: State of the thread.
+calls = _Calls()
+
+
+@contextmanager
+def training_mode(training: bool) -> Iterator[None]:
+    """Layers called inside are called for training, or not, unless they are told otherwise."""
+    before, calls.training = calls.training, training
+    try:
+        yield
+    finally:
+        calls.training = before
+
+
+@functools.cache
+def training_argument(call: Any) -> tuple[int | None, bool]:
+    """Where ``training`` stands among the arguments of a method behind self, None if it takes none, and its default."""
+    parameters = inspect.signature(call).parameters
+    if "training" not in parameters:
+        return None, False
+    default = parameters["training"].default
+    return list(parameters).index("training") - 1, default if isinstance(default, bool) else False
+
+
+def open_shape(x: Any) -> Shape:
+    """Shape of a tensor or symbol with an open batch axis."""
+    return (None, *x.shape[1:]) if x is not None else ()
+
+
+def map_shapes(function: Any, shapes: Any) -> Any:
+    """Apply a function to a shape, or to each in a list or dict of them."""
+    if isinstance(shapes, Mapping):
+        return {name: function(shape) for name, shape in shapes.items()}
+    nested = any(isinstance(part, (list, tuple)) for part in shapes)
+    return [function(shape) for shape in shapes] if nested else function(shapes)

@@ -1,0 +1,117 @@
+"""Models described by calling layers with symbols: the calls between inputs and outputs."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any
+
+from nbnet.core.graph import Tensor
+from nbnet.core.symbol import Producer, Symbol, evaluate, flatten, producers
+from nbnet.layers.layer import Layer
+
+
+class Graph:
+    """The calls that lead from inputs to outputs.
+
+    Parameters
+    ----------
+    inputs, outputs
+        A symbol, or a list, tuple or dict of them.
+
+    Raises
+    ------
+    TypeError
+        If there is something else among them.
+    ValueError
+        If outputs depend on something that is no input, two layers or two inputs have one name, or an output has no
+        batch axis.
+    """
+
+    def __init__(self, inputs: Any, outputs: Any) -> None:
+        self.inputs, self.outputs = _single(inputs), _single(outputs)
+        inputs, outputs = self.inputs, self.outputs
+        self.input_list, self.output_list = _symbols(inputs, "inputs"), _symbols(outputs, "outputs")
+        for symbol in self.output_list:
+            if not symbol.shape or symbol.shape[0] is not None:
+                raise ValueError(f"outputs: {symbol.name!r} has shape {symbol.shape}, without an axis of samples")
+        self.input_names = _names(inputs, self.input_list)
+        if len(set(self.input_names)) < len(self.input_names):
+            raise ValueError(f"inputs: wants different names, got {self.input_names}")
+        self.calls = producers(self.output_list, self.input_list)
+        self.output_names = _unique(_names(outputs, self.output_list))
+        heads = [s.producer for s in self.input_list if s.producer is not None and not s.producer.inputs()]
+        self.producers = _by_depth(heads, self.calls, self.output_list)
+        self.layers = list(
+            {id(p.function): p.function for p in self.producers if isinstance(p.function, Layer)}.values()
+        )
+        taken: dict[str, Layer] = {}
+        for layer in self.layers:
+            if taken.setdefault(layer.name, layer) is not layer:
+                raise ValueError(f"name: the model has two layers named {layer.name!r}; names in a model differ")
+
+    def __call__(self, inputs: Sequence[Tensor]) -> Any:
+        """The outputs for tensors in the order of ``input_list``."""
+        values = {id(symbol): x for symbol, x in zip(self.input_list, inputs, strict=True)}
+        return evaluate(self.calls, values, self.outputs)
+
+    def names(self) -> dict[int, str]:
+        """A name for each call, by ``id``: the layer's, or that of the function, numbered."""
+        labels = _unique([producer.name for producer in self.producers])
+        return {
+            id(p): p.name if isinstance(p.function, Layer) else label
+            for p, label in zip(self.producers, labels, strict=True)
+        }
+
+
+def _single(structure: Any) -> Any:
+    """What is alone in a list, as in Keras."""
+    return structure[0] if isinstance(structure, (list, tuple)) and len(structure) == 1 else structure
+
+
+def _symbols(structure: Any, argument: str) -> list[Symbol]:
+    found = list(flatten(structure))
+    if not found or not all(isinstance(symbol, Symbol) for symbol in found):
+        raise TypeError(
+            f"{argument}: wants what nbnet.Input or layers called with it return, in a list or dict if there are "
+            f"several; got {structure!r}"
+        )
+    return found
+
+
+def _names(structure: Any, symbols: Sequence[Symbol]) -> list[str]:
+    """Names of inputs or outputs: keys of a dict, else those of the layers they come from."""
+    return list(structure) if isinstance(structure, dict) else [symbol.name for symbol in symbols]
+
+
+def _unique(names: Sequence[str]) -> list[str]:
+    found: list[str] = []
+    for name in names:
+        number = sum(other == name for other in names[: len(found)])
+        found.append(f"{name}_{number}" if number else name)
+    return found
+
+
+def _by_depth(heads: Sequence[Producer], calls: Sequence[Producer], outputs: Sequence[Symbol]) -> list[Producer]:
+    """Calls in Keras's order, which is that of its weights: those farthest from the outputs first, and among these as
+    a walk back from the outputs meets them."""
+    depth = {id(p): 0 for p in (*calls, *heads)}
+    deepest: dict[int, int] = {}
+    for producer in reversed(calls):
+        deepest[id(producer.function)] = max(depth[id(producer)], deepest.get(id(producer.function), 0))
+        depth[id(producer)] = deepest[id(producer.function)]
+        for before in _feeding(producer, depth):
+            depth[id(before)] = max(depth[id(before)], depth[id(producer)] + 1)
+    met: dict[int, int] = {}
+    stack = [s.producer for s in reversed(outputs) if s.producer is not None and id(s.producer) in depth]
+    while stack:
+        producer = stack.pop()
+        if id(producer) not in met:
+            met[id(producer)] = len(met)
+            stack.extend(reversed(_feeding(producer, depth)))
+    order = {id(p): k for k, p in enumerate((*heads, *calls))}
+    return sorted((*heads, *calls), key=lambda p: (-depth[id(p)], met.get(id(p), len(met)), order[id(p)]))
+
+
+def _feeding(producer: Producer, known: dict[int, int]) -> list[Producer]:
+    """The calls of the graph whose results a call reads."""
+    return [s.producer for s in producer.inputs() if s.producer is not None and id(s.producer) in known]

@@ -1,0 +1,185 @@
+"""``y = x * mask * elements / kept``, where squares of the mask are dropped."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from nbnet.core.abi import accumulates, attribute, bytemat, bytevec, device, first_row, kernel, mat, seed, vec
+from nbnet.core.graph import Tensor
+from nbnet.core.op import BYTE, Op, Spec, register
+from nbnet.core.philox import fill_mask
+from nbnet.core.tape import apply, node_name, tensor
+from nbnet.ops.dropout import as_rate
+from nbnet.ops.given import given_mask
+from nbnet.ranges import count
+
+# Attributes: elements of a sample's mask, height, width, size of a block. The mask's last axis is 1 or that of x.
+
+
+@device
+def _gamma(rate: Any, height: Any, width: Any, block: Any) -> Any:
+    """The probability of a seed, equation 1 of the paper. At rate 1 everything is to be dropped."""
+    places = (height - block + 1) * (width - block + 1)
+    gamma = rate * (height * width) / (block * block * places)
+    return gamma if rate < 1 and gamma < 1 else (rate if rate < 1 else rate / rate)
+
+
+@device
+def _drop_blocks(seeds: Any, mask: Any, height: Any, width: Any, block: Any) -> None:
+    """Zero the squares of a sample's mask whose upper left corners are seeds. Both are (height * width, channels)."""
+    for i in range(height - block + 1):
+        for j in range(width - block + 1):
+            for c in range(mask.shape[1]):
+                if seeds[i * width + j, c] == 0:
+                    for k in range(block):
+                        first = (i + k) * width + j
+                        for p in range(first, first + block):
+                            mask[p, c] = 0
+
+
+@device
+def _scale(x: Any, mask: Any, scale: Any, y: Any, points: Any) -> None:
+    """Multiply each sample by its mask and by elements / kept."""
+    real, shared = x.dtype.type, mask.shape[1] == 1
+    for n in range(scale.size):
+        kept = 0
+        for p in range(n * points, (n + 1) * points):
+            for c in range(mask.shape[1]):
+                kept += mask[p, c]
+        s = real(points * mask.shape[1]) / real(max(kept, 1))
+        scale[n] = s if kept > 0 else 0.0 * s
+    _multiply(x, mask, scale, y, points, False)
+
+
+@device
+def _multiply(x: Any, mask: Any, scale: Any, y: Any, points: Any, add: Any) -> None:
+    real = x.dtype.type
+    for r in range(x.shape[0]):
+        s = scale[r // points]
+        if mask.shape[1] == 1:
+            m = s * real(mask[r, 0])
+            for c in range(x.shape[1]):
+                y[r, c] = y[r, c] + x[r, c] * m if add else x[r, c] * m
+        else:
+            for c in range(x.shape[1]):
+                v = x[r, c] * (s * real(mask[r, c]))
+                y[r, c] = y[r, c] + v if add else v
+
+
+@kernel
+def drop_block_forward(mem: Any, ins: Any, step: Any) -> None:
+    x, rate, y, mask = mat(mem, ins, 0), vec(mem, ins, 1)[0], mat(mem, ins, 2), bytemat(mem, ins, 3)
+    seeds, scale = bytemat(mem, ins, 4), vec(mem, ins, 5)
+    height, width, block = attribute(ins, 1), attribute(ins, 2), attribute(ins, 3)
+    points, gamma = height * width, _gamma(rate, height, width, block)
+    fill_mask(bytevec(mem, ins, 4), first_row(ins) * attribute(ins, 0), seed(ins), step, gamma)
+    whole = bytevec(mem, ins, 3)
+    for i in range(whole.size):
+        whole[i] = 1
+    for n in range(scale.size):
+        low, high = n * points, (n + 1) * points
+        _drop_blocks(seeds[low:high], mask[low:high], height, width, block)
+    _scale(x, mask, scale, y, points)
+
+
+@kernel
+def drop_block_given_forward(mem: Any, ins: Any, step: Any) -> None:
+    x, mask, y, scale = mat(mem, ins, 0), bytemat(mem, ins, 1), mat(mem, ins, 2), vec(mem, ins, 3)
+    _scale(x, mask, scale, y, attribute(ins, 1) * attribute(ins, 2))
+
+
+@kernel
+def drop_block_backward(mem: Any, ins: Any, step: Any) -> None:
+    mask, scale, dy, dx = bytemat(mem, ins, 0), vec(mem, ins, 1), mat(mem, ins, 2), mat(mem, ins, 3)
+    _multiply(dy, mask, scale, dx, attribute(ins, 1) * attribute(ins, 2), accumulates(ins, 3))
+
+
+def _mask_shape(x: Tensor, shared: bool) -> tuple[int, ...]:
+    return (*x.shape[:-1], 1) if shared else x.shape
+
+
+def _encode(x: Tensor, channels: int, block_size: int) -> tuple[int, ...]:
+    height, width = x.shape[1:3]
+    return height * width * channels, height, width, block_size
+
+
+DROP_BLOCK = register(
+    Op(
+        "drop_block",
+        drop_block_forward,
+        ("x", "drop_rate"),
+        saves=("mask", "seeds", "scale"),
+        infer=lambda x, drop_rate, block_size, shared: (
+            Spec(x.shape),
+            Spec(_mask_shape(x, shared), BYTE),
+            Spec(_mask_shape(x, shared), BYTE),
+            Spec(x.shape[:1]),
+        ),
+        backward=drop_block_backward,
+        gradient=("mask", "scale", "dy", "dx"),
+        encode=lambda x, drop_rate, block_size, shared: _encode(x, 1 if shared else x.shape[3], block_size),
+        mask="mask",
+        random=True,
+    )
+)
+DROP_BLOCK_GIVEN = register(
+    Op(
+        "drop_block_given",
+        drop_block_given_forward,
+        ("x", "mask"),
+        saves=("scale",),
+        infer=lambda x, mask: (Spec(x.shape), Spec(x.shape[:1])),
+        backward=drop_block_backward,
+        gradient=("mask", "scale", "dy", "dx"),
+        encode=lambda x, mask: _encode(x, mask.shape[3], 1),
+        mask="mask",
+    )
+)
+
+
+def drop_block(x: Any, rate: Any, block_size: int, shared: bool = True, *, key: int | None = None) -> Tensor:
+    """Set squares of images to 0 and multiply what is left of each image by elements / elements kept.
+
+    Parameters
+    ----------
+    x
+        Tensor or array (batch, height, width, channels).
+    rate
+        Share of the elements to DROP, approximately: a number in [0, 1], or a one-element tensor. 0 is the identity, 1
+        gives zeros.
+    block_size
+        Height and width of a square, at most those of the image.
+    shared
+        Whether the channels of an image share one mask.
+    key
+        64-bit key of the random numbers; by default a new one for each call.
+
+    Raises
+    ------
+    ValueError
+        If the rate lies outside [0, 1], x is no batch of images, or a block is larger than they are.
+
+    References
+    ----------
+    G. Ghiasi, T.-Y. Lin, Q. V. Le: DropBlock: a regularization method for convolutional networks. NeurIPS (2018),
+    algorithm 1.
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> import nbnet as nb
+    >>> with nb.Tape(step=1) as tape:
+    ...     y = nb.ops.drop_block(np.ones((1, 4, 4, 1)), rate=0.5, block_size=2, key=1)
+    >>> round(y.numpy().mean(), 6)
+    1.0
+    """
+    x, size = tensor(x), count(block_size, "block_size")
+    if x.ndim != 4 or size > min(x.shape[1:3]):
+        raise ValueError(
+            f"drop_block: wants (batch, height, width, channels) with at least {size} x {size} points, got {x.shape}"
+        )
+    rate, name = as_rate(x, rate), node_name("drop_block")
+    given = given_mask(name, _mask_shape(x, shared))
+    if given is not None:
+        return apply(DROP_BLOCK_GIVEN, x, given, name=name)  # type: ignore[no-any-return]
+    return apply(DROP_BLOCK, x, rate, key=key, name=name, block_size=size, shared=bool(shared))  # type: ignore[no-any-return]

@@ -1,0 +1,40 @@
+"""Models, weights and configurations in files."""
+
+from typing import TYPE_CHECKING
+
+from nbnet.absences import absent
+from nbnet.registry import (
+    custom_object_scope,
+    get_registered_name,
+    get_registered_object,
+    register,
+    register_keras_serializable,
+)
+from nbnet.saving.clone import clone_model, model_from_json
+from nbnet.saving.models import load_model, save_model
+from nbnet.saving.objects import deserialize_keras_object, serialize_keras_object
+from nbnet.saving.weights import load_weights, save_weights
+
+# Keras's other name.
+CustomObjectScope = custom_object_scope
+
+__all__ = [
+    "CustomObjectScope",
+    "clone_model",
+    "custom_object_scope",
+    "deserialize_keras_object",
+    "get_registered_name",
+    "get_registered_object",
+    "load_model",
+    "load_weights",
+    "model_from_json",
+    "register",
+    "register_keras_serializable",
+    "save_model",
+    "save_weights",
+    "serialize_keras_object",
+]
+
+
+if not TYPE_CHECKING:
+    __getattr__ = absent(__name__)

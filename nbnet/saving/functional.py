@@ -1,0 +1,177 @@
+"""Models that are described by calls, as plain dicts and back.
+
+Values are numbered: inputs first, then what each call returns, in the order of the calls. Arguments of calls are JSON,
+where ``{"value": 3}`` is a symbol, and tuples, dicts and arrays say that they are.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+import numpy as np
+
+from nbnet import ops, registry
+from nbnet.core.graph import Tensor
+from nbnet.core.symbol import Producer, Symbol, flatten
+from nbnet.layers.input import InputLayer
+from nbnet.layers.layer import Layer
+from nbnet.layers.serialization import deserialize, serialize
+from nbnet.models.functional import Graph
+from nbnet.saving.record import fields
+
+#: What a configuration has besides name, dtype and the like.
+GRAPH = {"layers": list, "calls": list, "inputs": list, "input_structure": (dict, list), "outputs": (dict, list)}
+_CALL = {"layer": (int, type(None)), "op": (str, type(None)), "args": list, "kwargs": list}
+
+
+def inner_layers(graph: Graph) -> list[Layer]:
+    """The layers that are called, in the order in which they are written down."""
+    return list({id(p.function): p.function for p in graph.calls if isinstance(p.function, Layer)}.values())
+
+
+def describe(graph: Graph, with_layers: bool = True) -> dict[str, Any]:
+    """The layers, calls, inputs and outputs of a model.
+
+    Parameters
+    ----------
+    with_layers
+        Whether to say what the layers are.
+
+    Raises
+    ------
+    ValueError, TypeError
+        If an argument of a call cannot be written down.
+    """
+    numbers = {id(symbol): k for k, symbol in enumerate(graph.input_list)}
+    inner = inner_layers(graph)
+    at = {id(layer): k for k, layer in enumerate(inner)}
+    calls = []
+    for producer in graph.calls:
+        layer = at.get(id(producer.function))
+        calls.append(
+            {
+                "layer": layer,
+                "op": None if layer is not None else _op_name(producer),
+                "args": [_encode(arg, numbers, producer.name) for arg in producer.args],
+                "kwargs": [[name, _encode(arg, numbers, producer.name)] for name, arg in producer.kwargs.items()],
+            }
+        )
+        for symbol in flatten(producer.outputs):
+            numbers[id(symbol)] = len(numbers)
+    return {
+        "layers": [serialize(layer) for layer in inner] if with_layers else [],
+        "calls": calls,
+        "inputs": [_input_config(symbol) for symbol in graph.input_list],
+        "input_structure": _encode(graph.inputs, numbers, "inputs"),
+        "outputs": _encode(graph.outputs, numbers, "outputs"),
+    }
+
+
+def rebuild(config: Mapping[str, Any], made: Sequence[Layer] | None = None) -> tuple[Any, Any]:
+    """Inputs and outputs, in symbols, of the model that :func:`describe` described.
+
+    Parameters
+    ----------
+    made
+        Layers to take in place of those described.
+
+    Raises
+    ------
+    ValueError, TypeError
+        If a call is of something unknown, or has what does not fit.
+    """
+    parts = fields({key: config.get(key) for key in GRAPH}, GRAPH, "config")
+    inner = [deserialize(layer) for layer in parts["layers"]] if made is None else list(made)
+    values: list[Any] = [registry.make(InputLayer, one, "config.inputs").output for one in parts["inputs"]]
+    for i, call in enumerate(parts["calls"]):
+        path = f"config.calls[{i}]"
+        fields(call, _CALL, path)
+        function = _function(call, inner, path)
+        args = [_decode(arg, values, path) for arg in call["args"]]
+        kwargs = _pairs(call["kwargs"], values, path)
+        found = list(flatten(function(*args, **kwargs)))
+        if not all(isinstance(value, Symbol) for value in found):
+            raise ValueError(f"{path}: the call depends on no input")
+        values.extend(found)
+    inputs = _decode(parts["input_structure"], values, "config.input_structure")
+    return inputs, _decode(parts["outputs"], values, "config.outputs")
+
+
+def _pairs(pairs: Any, values: Sequence[Any], path: str) -> dict[str, Any]:
+    """A dict from its items: files keep no order of keys, and that of inputs and outputs matters."""
+    if not isinstance(pairs, list) or not all(
+        isinstance(pair, list) and len(pair) == 2 and isinstance(pair[0], str) for pair in pairs
+    ):
+        raise ValueError(f"{path}: wants pairs of names and values, got {str(pairs)[:60]}")
+    return {name: _decode(part, values, path) for name, part in pairs}
+
+
+def _op_name(producer: Producer) -> str:
+    name = producer.function.__name__
+    offered = getattr(ops, name, None) if name in ops.__all__ else None
+    if offered is None or getattr(offered, "__wrapped__", offered) is not producer.function:
+        raise ValueError(f"{name}: a call of a function that is none of nbnet.ops cannot be saved; write a layer")
+    return name
+
+
+def _function(call: Mapping[str, Any], inner: Sequence[Layer], path: str) -> Any:
+    if (call["layer"] is None) == (call["op"] is None):
+        raise ValueError(f"{path}: wants a layer or an op")
+    if call["layer"] is not None:
+        if not 0 <= call["layer"] < len(inner):
+            raise ValueError(f"{path}.layer: there is no layer {call['layer']}")
+        return inner[call["layer"]]
+    if call["op"] not in ops.__all__:
+        raise ValueError(f"{path}.op: {call['op']!r} is not known")
+    return getattr(ops, call["op"])
+
+
+def _input_config(symbol: Symbol) -> dict[str, Any]:
+    """An input like the one that a symbol comes from; of a symbol inside another model, one that has its shape."""
+    layer = None if symbol.producer is None else symbol.producer.function
+    if isinstance(layer, InputLayer):
+        return layer.get_config()
+    return {"shape": list(symbol.shape[1:]), "batch_size": None, "dtype": symbol.dtype.name, "name": symbol.name}
+
+
+def _encode(value: Any, numbers: Mapping[int, int], path: str) -> Any:
+    if isinstance(value, Symbol):
+        return {"value": numbers[id(value)]}
+    if isinstance(value, list):
+        return [_encode(part, numbers, path) for part in value]
+    if isinstance(value, tuple):
+        return {"tuple": [_encode(part, numbers, path) for part in value]}
+    if isinstance(value, Mapping):
+        return {"dict": [[key, _encode(part, numbers, path)] for key, part in value.items()]}
+    if isinstance(value, np.generic):
+        return value.item()
+    if isinstance(value, Tensor):
+        if value.requires_grad:
+            raise ValueError(f"{path}: a parameter that belongs to no layer cannot be saved; write a layer")
+        value = value.numpy()
+    if isinstance(value, np.ndarray):
+        return {"array": value.tolist(), "dtype": value.dtype.name}
+    if isinstance(value, slice):
+        return {"slice": [value.start, value.stop, value.step]}
+    if value is Ellipsis:
+        return {"slice": "..."}
+    return value
+
+
+def _decode(value: Any, values: Sequence[Any], path: str) -> Any:
+    if isinstance(value, list):
+        return [_decode(part, values, path) for part in value]
+    if not isinstance(value, dict):
+        return value
+    if value.keys() == {"value"} and type(value["value"]) is int and 0 <= value["value"] < len(values):
+        return values[value["value"]]
+    if value.keys() == {"tuple"} and isinstance(value["tuple"], list):
+        return tuple(_decode(part, values, path) for part in value["tuple"])
+    if value.keys() == {"dict"}:
+        return _pairs(value["dict"], values, path)
+    if value.keys() == {"array", "dtype"} and value["dtype"] in ("float32", "float64", "int32", "int64", "bool"):
+        return np.array(value["array"], value["dtype"])
+    if value.keys() == {"slice"} and (value["slice"] == "..." or isinstance(value["slice"], list)):
+        return Ellipsis if value["slice"] == "..." else slice(*value["slice"])
+    raise ValueError(f"{path}: {str(value)[:60]} is no argument")

@@ -1,0 +1,184 @@
+"""What a training needs to go on as if it had not been interrupted: moments, steps, epochs, keys of random numbers."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+from typing import TYPE_CHECKING, Any
+
+from numpy.typing import NDArray
+
+from nbnet.core.graph import Parameter
+from nbnet.core.regions import outdate
+from nbnet.optimizers import Optimizer
+from nbnet.saving import names
+from nbnet.saving.file import Entry, Reader
+from nbnet.saving.record import LARGEST, fields
+
+if TYPE_CHECKING:
+    from nbnet.models.model import Model
+
+Array = NDArray[Any]
+
+#: What names of an optimizer's tensors begin with; no layer's name has a colon.
+PREFIX = "optimizer:"
+_FIELDS = {
+    "key": (int, type(None)),
+    "epoch": int,
+    "batch": int,
+    "random": dict,
+    "iterations": (int, type(None)),
+    "learning_rate": (float, type(None)),
+    "slots": list,
+    "trained": list,
+    "undecayed": list,
+    "process": (list, type(None)),
+}
+
+
+def describe(model: Model, optimizer: Optimizer | None) -> dict[str, Any]:
+    """The record of the state of a training."""
+    position = model._position
+    found: dict[str, Any] = {
+        "key": position.key,
+        "epoch": position.epoch,
+        "batch": position.batch,
+        "random": {path: key for path, (key, _) in _keys(model).items()},
+        "iterations": None,
+        "learning_rate": None,
+        "slots": [],
+        "trained": [],
+        "undecayed": [],
+        "process": None,
+    }
+    if optimizer is None:
+        return found
+    if optimizer.block is None and optimizer.get_state().keys() - {"iterations", "learning_rate"}:
+        optimizer.build(model.trainable_weights)  # it was given a state, and no parameters yet
+    rate = optimizer.get_config()["learning_rate"]
+    known = {id(weight): name for name, weight in names.weights(model).items()}
+    return found | {
+        "iterations": optimizer.iterations,
+        "learning_rate": rate if isinstance(rate, float) else None,
+        "slots": sorted(optimizer.state),
+        "trained": [known[id(weight)] for weight in _trained(optimizer)],
+        "undecayed": [known[id(weight)] for weight in _trained(optimizer) if optimizer.is_excluded(weight)],
+    }
+
+
+def tensors(optimizer: Optimizer, trained: list[str]) -> dict[str, Array]:
+    """The state of an optimizer, by name in files."""
+    return dict(_parts(optimizer, trained))
+
+
+def _parts(optimizer: Optimizer, trained: list[str]) -> Iterator[tuple[str, Array]]:
+    """Views of the state, by name in files: of each slot a part for each weight, but for those that have one number."""
+    block = optimizer.block
+    for slot, flat in optimizer.state.items():
+        if block is None or flat.size != block.size:
+            yield f"{PREFIX}{slot}", flat
+        else:
+            for name, weight, start in zip(trained, block.parameters, block.starts, strict=True):
+                yield f"{PREFIX}{slot}:{name}", flat[start : start + weight.size].reshape(weight.shape)
+
+
+def check(about: Any, entries: Mapping[str, Entry]) -> dict[str, Any]:
+    """The record of a state, checked as far as it can be without a model.
+
+    Raises
+    ------
+    ValueError
+        If they do not fit.
+    """
+    found = fields(about, _FIELDS, "record: training")
+    numbers = {name: found[name] for name in ("key", "epoch", "batch", "iterations")}
+    numbers |= {f"random.{path}": key for path, key in found["random"].items()}
+    for name, number in numbers.items():
+        if number is not None and (type(number) is not int or not 0 <= number <= LARGEST):
+            raise ValueError(f"record: training.{name}: wants an integer from 0, got {number!r}")
+    process = found["process"]
+    if process is not None and (len(process) != 3 or not all(type(n) is int and 0 <= n <= LARGEST for n in process)):
+        raise ValueError(f"record: training.process: wants three integers from 0, got {str(process)[:60]}")
+    slots, trained = found["slots"], found["trained"]
+    for name, list_ in (("slots", slots), ("trained", trained), ("undecayed", found["undecayed"])):
+        if not all(isinstance(entry, str) for entry in list_) or len(set(list_)) != len(list_):
+            raise ValueError(f"record: training.{name}: wants different names")
+    if found["iterations"] is None and (slots or trained):
+        raise ValueError("record: training.iterations: an optimizer with state has made steps")
+    if not set(found["undecayed"]) <= set(trained):
+        raise ValueError("record: training.undecayed: wants weights that are trained")
+    for weight in trained:
+        if weight not in entries or weight.startswith(PREFIX):
+            raise ValueError(f"record: training.trained: {weight!r} is no weight of the file")
+    return found
+
+
+def check_tensor(name: str, entry: Entry, place: Array) -> None:
+    """Check that a tensor of a file fits a place.
+
+    Raises
+    ------
+    ValueError
+        If shape or dtype are others.
+    """
+    if (entry.shape, entry.dtype) != (place.shape, place.dtype):
+        raise ValueError(
+            f"{name}: the file has shape {entry.shape} of {entry.dtype}, wanted is {place.shape} of {place.dtype}"
+        )
+
+
+def build(model: Model, optimizer: Optimizer, about: Mapping[str, Any], entries: Mapping[str, Entry]) -> None:
+    """Make room for the state of an optimizer.
+
+    Raises
+    ------
+    ValueError
+        If the optimizer needs other state than the file has.
+    """
+    known = names.weights(model)
+    missing = [name for name in about["trained"] if name not in known]
+    if missing:
+        raise ValueError(f"record: training.trained: the model has no weight {missing[0]!r}")
+    if optimizer.block is None and about["undecayed"]:
+        optimizer.exclude_from_weight_decay([known[name] for name in about["undecayed"]])
+    if about["trained"]:
+        optimizer.build([known[name] for name in about["trained"]])
+    if sorted(optimizer.state) != about["slots"]:
+        raise ValueError(
+            f"record: training.slots: {optimizer.name} wants {sorted(optimizer.state)}, there are {about['slots']}"
+        )
+    places = tensors(optimizer, about["trained"])
+    given = {name for name in entries if name.startswith(PREFIX)}
+    if given != places.keys():
+        name = min(given ^ places.keys())
+        raise ValueError(f"{name}: the tensor is {'unknown' if name in given else 'missing'}")
+    for name, place in places.items():
+        check_tensor(name, entries[name], place)
+
+
+def restore(model: Model, optimizer: Optimizer | None, about: Mapping[str, Any], file: Reader) -> None:
+    """Set the state; :func:`build` has made room for it."""
+    keys = _keys(model)
+    if keys.keys() != about["random"].keys():
+        raise ValueError(f"record: training.random: wants keys for {sorted(keys)}, got {sorted(about['random'])}")
+    for path, (_, layer) in keys.items():
+        layer.key = about["random"][path]
+    # Keys stand in the rows of programs.
+    outdate()
+    model._position.move(about["key"], about["epoch"], about["batch"])
+    if optimizer is None or about["iterations"] is None:
+        return
+    for name, place in _parts(optimizer, about["trained"]):
+        file.read(name, place)
+    optimizer.iterations = about["iterations"]
+    if about["learning_rate"] is not None:
+        optimizer.learning_rate = about["learning_rate"]
+
+
+def _trained(optimizer: Optimizer) -> list[Parameter]:
+    return [] if optimizer.block is None else optimizer.block.parameters
+
+
+def _keys(model: Model) -> dict[str, tuple[int, Any]]:
+    """Layers that draw random numbers, and the keys they draw from."""
+    found = ((path, getattr(layer, "key", None), layer) for path, layer in names.layers(model).items())
+    return {path: (key, layer) for path, key, layer in found if type(key) is int}
