@@ -13,6 +13,7 @@ from nbnet import (
     initializers,
     layers,
     losses,
+    masks,
     metrics,
     models,
     ops,
@@ -32,6 +33,7 @@ from nbnet.history import History
 from nbnet.initializers import Initializer
 from nbnet.layers import Input, Layer
 from nbnet.losses import Loss
+from nbnet.masks import load_masks, save_masks
 from nbnet.metrics import Metric
 from nbnet.models import Model, Sequential
 from nbnet.optimizers import Optimizer
@@ -70,8 +72,10 @@ __all__ = [
     "initializers",
     "kernel",
     "layers",
+    "load_masks",
     "load_model",
     "losses",
+    "masks",
     "metrics",
     "models",
     "ops",
@@ -79,6 +83,7 @@ __all__ = [
     "plot_model",
     "random",
     "regularizers",
+    "save_masks",
     "saving",
     "set_floatx",
     "set_random_seed",

@@ -26,7 +26,7 @@ _TABLE: dict[str, tuple[tuple[str, str], ...]] = {
         ("distribution", "threads work on slices of the batch on their own"),
         ("quantizers Quantizer distillation", "export a model with model.export and use the tools of ONNX Runtime"),
         ("preprocessing", "see nbnet.utils for what is left of it, such as pad_sequences"),
-        ("wrappers", "the scikit-learn classes are in nbnet.estimators where that is installed"),
+        ("wrappers", "there are no scikit-learn classes in this version"),
         ("Variable", "use nbnet.Parameter"),
         ("KerasTensor", "nbnet.Input returns what stands for a tensor"),
         ("Function Operation", "use nbnet.Model(inputs, outputs)"),
@@ -44,7 +44,7 @@ _TABLE: dict[str, tuple[tuple[str, str], ...]] = {
         (
             "Conv3D Convolution3D Conv3DTranspose Convolution3DTranspose MaxPooling3D MaxPool3D AveragePooling3D "
             "AvgPool3D GlobalAveragePooling3D GlobalAvgPool3D GlobalMaxPooling3D GlobalMaxPool3D Cropping3D "
-            "UpSampling3D ZeroPadding3D SpatialDropout3D AdaptiveAveragePooling3D AdaptiveMaxPooling3D",
+            "UpSampling3D ZeroPadding3D AdaptiveAveragePooling3D AdaptiveMaxPooling3D",
             _NO_VOLUMES,
         ),
         (
@@ -73,7 +73,6 @@ _TABLE: dict[str, tuple[tuple[str, str], ...]] = {
         ("InputSpec", "check the shape in build(self, input_shape) and raise ValueError"),
         ("Cropping1D Cropping2D UpSampling1D UpSampling2D ZeroPadding1D ZeroPadding2D", "do that to the arrays"),
         ("ReversibleEmbedding", "use Embedding, and its weights with nbnet.ops.matmul"),
-        ("AlphaDropout GaussianDropout GaussianNoise SpatialDropout1D SpatialDropout2D", "use Dropout"),
     ),
     "nbnet.losses": (
         ("CTC ctc", _NO_SEQUENCES),
@@ -107,7 +106,6 @@ _TABLE: dict[str, tuple[tuple[str, str], ...]] = {
         ("Progbar", "see nbnet.progress.Progress"),
         ("bounding_boxes legacy get_source_inputs Config is_keras_tensor", "nothing in nbnet needs it"),
         ("enable_interactive_logging disable_interactive_logging is_interactive_logging_enabled", _NO_SWITCH),
-        ("get_custom_objects", "see register_keras_serializable and custom_object_scope"),
     ),
     "nbnet.datasets": (
         (
@@ -149,24 +147,21 @@ _TABLE: dict[str, tuple[tuple[str, str], ...]] = {
             "arctan2 arctanh argpartition array array_split bartlett bincount bitwise_and bitwise_invert "
             "bitwise_left_shift bitwise_not bitwise_or bitwise_right_shift bitwise_xor blackman cbrt cdist "
             "cholesky_inverse conj conjugate copy corrcoef correlate cosh cross cumprod cumsum custom_gradient "
-            "deg2rad depth_to_space diag diagflat diagonal diff digitize divide_no_nan dsplit dstack dtype empty "
-            "empty_like erf erfc erfinv extract_sequences fliplr flipud fmax fmin fmod fold gcd geomspace hamming "
-            "hanning histogram hsplit hstack hypot i0 identity ifft2 imag in_top_k inner irfft isclose isin "
+            "deg2rad depth_to_space diag diagflat diagonal diff digitize dsplit dstack dtype empty "
+            "empty_like erfc erfinv extract_sequences fliplr flipud fmax fmin fmod fold gcd geomspace hamming "
+            "hanning histogram hsplit hypot i0 identity ifft2 imag in_top_k inner irfft isin "
             "isneginf isposinf isreal istft jvp kaiser kron lcm ldexp left_shift logaddexp2 logdet logspace "
-            "lu_factor matrix_rank median meshgrid multi_hot nan_to_num nanargmax nanargmin nancumprod nancumsum "
+            "lu_factor matrix_rank median meshgrid multi_hot nanargmax nanargmin nancumprod nancumsum "
             "nanmax nanmean nanmedian nanmin nanpercentile nanprod nanquantile nanstd nansum nanvar nextafter "
             "nonzero percentile pinv polar prod psnr ptp quantile rad2deg real rearrange right_shift "
             "rms_normalization rot90 saturate_cast scatter scatter_update searchsorted segment_max segment_min "
             "segment_prod segment_sum select signbit sinc sinh slice slice_update slogdet solve_triangular sort "
             "space_to_depth take_along_axis tan top_k trace trapezoid tri tril triu trunc unfold unique "
-            "unravel_index vander vdot vectorize vectorized_map view view_as_complex view_as_real vsplit vstack",
+            "unravel_index vander vdot vectorize vectorized_map view view_as_complex view_as_real vsplit",
             _NO_FUNCTION,
         ),
     ),
-    "nbnet.saving": (
-        ("KerasFileEditor", "files are safetensors, which the package of that name reads"),
-        ("get_custom_objects", "see register_keras_serializable and custom_object_scope"),
-    ),
+    "nbnet.saving": (("KerasFileEditor", "files are safetensors, which the package of that name reads"),),
     "nbnet.random": (
         ("gamma beta binomial", "use the generator nbnet.random.generator(key) returns"),
         ("dropout", "see nbnet.ops.dropout"),

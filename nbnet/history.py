@@ -23,6 +23,8 @@ class History:
         Number of each epoch that ended, from 0.
     history : dict of lists
         For each name (``"loss"``, ``"accuracy"``, ``"val_loss"`` ...) its value after each epoch.
+    masks : sequence of nbnet.masks.StepMasks
+        With ``fit(record_masks=k)`` the dropout masks of the last k steps, the oldest first.
 
     Examples
     --------
@@ -39,6 +41,7 @@ class History:
     params: dict[str, Any] = field(default_factory=dict)
     epoch: list[int] = field(default_factory=list)
     history: dict[str, list[Any]] = field(default_factory=dict)
+    masks: Sequence[Any] = ()
 
     def append(self, epoch: int, logs: Mapping[str, Any]) -> None:
         """Add what is known at the end of an epoch.

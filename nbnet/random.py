@@ -94,7 +94,7 @@ def get_state() -> tuple[int, int, int]:
 def set_state(seed: int, taken: int, drawn: int) -> None:
     """Go on from where :func:`get_state` was called, in this process or another."""
     with _keys.lock:
-        _keys.from_entropy, _keys.seed, _keys.taken, _keys.drawn = False, seed, taken, drawn
+        _keys.seed, _keys.taken, _keys.drawn = seed, taken, drawn
 
 
 def next_key() -> int:

@@ -13,11 +13,12 @@ from numpy.typing import NDArray
 
 from nbnet.core.abi import attribute, doublevec, first_row, intvec, kernel, mat, present, seed, typed_mat, vec
 from nbnet.core.arena import aligned
+from nbnet.core.executor import run_row
 from nbnet.core.graph import Call, Tensor
 from nbnet.core.jit import Kernel
 from nbnet.core.layout import SEED
 from nbnet.core.op import INT
-from nbnet.core.program import Linked, lower
+from nbnet.core.program import row_of
 
 
 def _gather(name: str) -> Kernel:
@@ -163,13 +164,12 @@ class Shuffler:
     def __init__(self, n: int) -> None:
         self.order: NDArray[np.int64] = aligned(n, np.int64)
         call = Call(shuffle, (Tensor((n,), INT, self.order),), (0,), 0, 0, (), "shuffle", np.dtype(np.float32))
-        self._linked = Linked(lower([[[call]]], [0], call.dtype))
-        self._run, self._row = self._linked.run, self._linked.rows[0]
+        self._row, self._dtype = row_of(call), call.dtype
 
     def __call__(self, key: int) -> NDArray[np.int64]:
         """An order that is a pure function of n and the 64-bit key."""
         self._row[SEED] = key - (1 << 64) if key >= 1 << 63 else key
-        self._run(1, 0)
+        run_row(self._dtype, self._row, 0)
         return self.order
 
 

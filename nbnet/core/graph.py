@@ -196,16 +196,21 @@ class Node:
     @property
     def mask(self) -> Array | None:
         """The recorded dropout mask as booleans, True = kept; None for a node that drops nothing."""
-        return None if self.op.mask is None else self._operand(self.op.mask).astype(bool)
+        return None if self.mask_tensor is None else self.mask_tensor.numpy().astype(bool)
+
+    @property
+    def mask_tensor(self) -> Tensor | None:
+        """Where the mask is: bytes, 1 = kept; None for a node that drops nothing."""
+        return None if self.op.mask is None else self._operand(self.op.mask)
 
     @property
     def noise(self) -> Array | None:
         """The recorded random numbers; None for a node that draws none, or a mask."""
-        return None if self.op.noise is None else self._operand(self.op.noise)
+        return None if self.op.noise is None else self._operand(self.op.noise).numpy()
 
-    def _operand(self, name: str) -> Array:
+    def _operand(self, name: str) -> Tensor:
         names = (*self.op.inputs, *self.op.outputs, *self.op.saves)
-        return (*self.inputs, *self.outputs, *self.saved)[names.index(name)].numpy()
+        return (*self.inputs, *self.outputs, *self.saved)[names.index(name)]
 
     @property
     def scale(self) -> float | None:

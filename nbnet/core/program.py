@@ -217,12 +217,17 @@ class Linked:
         return memory.reshape(tensor.shape)
 
 
-def run_call(call: Call, step: int) -> None:
-    """Run one call whose operands all have data: the eager way."""
+def row_of(call: Call) -> Rows:
+    """The linked row of a call whose operands all have data, which have to be kept alive."""
     row = np.zeros(WIDTH, np.int64)
     encode(row, call, [None if t is None else address(t.numpy()) for t in call.operands], 0)
     row[KERNEL] = link_kernels([call.kernel], call.dtype)[0]
-    executor.run_row(call.dtype, row, step)
+    return row
+
+
+def run_call(call: Call, step: int) -> None:
+    """Run one call whose operands all have data: the eager way."""
+    executor.run_row(call.dtype, row_of(call), step)
 
 
 def listing(program: Program) -> str:

@@ -67,6 +67,8 @@ def _check_container(value: Any, name: str) -> None:
     """Refuse what NumPy would accept and misread."""
     if hasattr(value, "toarray") and hasattr(value, "nnz"):
         raise TypeError(f"{name} must be a dense array, got a sparse matrix: pass {name}.toarray()")
+    if hasattr(value, "collect") and not hasattr(value, "to_numpy"):
+        raise TypeError(f"{name} must hold its values, got a {type(value).__name__}: pass {name}.collect()")
     # numpy.ma takes a while to import; without it there is no masked array.
     masked = sys.modules.get("numpy.ma")
     if masked is not None and masked.is_masked(value):

@@ -16,7 +16,8 @@ Array = NDArray[Any]
 
 def is_frame(value: Any) -> bool:
     """Whether it has columns and converts to an array."""
-    return hasattr(value, "columns") and hasattr(value, "to_numpy")
+    # In this order: the columns of a lazy frame are expensive.
+    return hasattr(value, "to_numpy") and hasattr(value, "columns")
 
 
 def is_series(value: Any) -> bool:
@@ -84,7 +85,9 @@ def _column_array(column: Any, name: str, label: Any) -> Array:
     if not isinstance(dtype, np.dtype):
         _check_none_missing(int(column.isna().sum()) if _pandas(column) else column.null_count(), name, label)
     plain = getattr(dtype, "numpy_dtype", None)
-    return np.asarray(column.to_numpy() if plain is None else column.to_numpy(plain))
+    array = np.asarray(column.to_numpy() if plain is None else column.to_numpy(plain))
+    # Decimals come as objects.
+    return array.astype(np.float64) if array.dtype.kind == "O" else array
 
 
 def _pandas(column: Any) -> bool:

@@ -13,10 +13,12 @@ Shape = tuple[int | None, ...]
 
 
 class _Calls(threading.local):
-    """Whether the layer call this thread is in was made for training; None outside."""
+    """Whether the layer call this thread is in was made for training, None outside; and how stochastic layers draw
+    that are at work whatever the mode: one mask for each row (``"per_sample"``) or for all of them (``"shared"``)."""
 
     def __init__(self) -> None:
         self.training: bool | None = None
+        self.sampling: str | None = None
 
 
 #: State of the thread.
@@ -31,6 +33,22 @@ def training_mode(training: bool) -> Iterator[None]:
         yield
     finally:
         calls.training = before
+
+
+@contextmanager
+def sampling_mode(masks: str = "per_sample") -> Iterator[None]:
+    """Stochastic layers called inside draw as they do in training, whatever mode they are told; others obey it.
+
+    Parameters
+    ----------
+    masks
+        ``"per_sample"``, or ``"shared"``: layers that can let all rows of the batch share a mask.
+    """
+    before, calls.sampling = calls.sampling, masks
+    try:
+        yield
+    finally:
+        calls.sampling = before
 
 
 @functools.cache

@@ -18,13 +18,17 @@ from nbnet.core.op import INT
 from nbnet.core.symbol import Producer, Symbol, flatten, has_symbols, map_structure, record
 from nbnet.core.tape import Trace, scope, tensor
 from nbnet.layers.calling import calls, map_shapes, open_shape, training_argument
-from nbnet.layers.penalties import Penalties
+from nbnet.layers.penalties import Penalties, inside
 from nbnet.registry import snake_case
 
 Shape = tuple[int | None, ...]
 
 _lock, _building = threading.Lock(), threading.RLock()
 _used: Counter[str] = Counter()
+
+
+#: Kinds of attributes that are and hold no layers.
+_PLAIN = frozenset((type(None), bool, int, float, str, Parameter, Tensor))
 
 
 def unique_name(base: str) -> str:
@@ -75,6 +79,8 @@ class Layer(Penalties):
     _names_nodes: ClassVar[bool] = True
     #: Whether inputs are whole numbers, which need not be made floats.
     integer_input: ClassVar[bool] = False
+    #: Whether it draws random numbers in training: ``predict_mc`` calls it as in training, and all other layers not.
+    stochastic: ClassVar[bool] = False
 
     def __init__(
         self,
@@ -187,6 +193,8 @@ class Layer(Penalties):
             self._forget_losses()
         if training is None:
             training = outside if outside is not None else self._training_default
+        if self.stochastic and calls.sampling is not None:
+            training = True
         if at is not None:
             kwargs["training"] = training
         calls.training = training
@@ -267,13 +275,15 @@ class Layer(Penalties):
     def layers(self) -> list[Layer]:
         """Layers inside this one."""
         found: dict[int, Layer] = {}
-        for value in vars(self).values():
+        for name, value in vars(self).items():
+            if type(value) in _PLAIN or name == "_weights":
+                continue
             if isinstance(value, Layer):
                 found.setdefault(id(value), value)
             elif isinstance(value, (list, tuple, dict)) and value:
-                found |= {
-                    id(part): part for part in flatten(value) if isinstance(part, Layer) and id(part) not in found
-                }
+                for part in flatten(value):
+                    if isinstance(part, Layer):
+                        found.setdefault(id(part), part)
         return list(found.values())
 
     @property
@@ -282,19 +292,15 @@ class Layer(Penalties):
 
     @trainable.setter
     def trainable(self, value: bool) -> None:
-        self._trainable = bool(value)
-        for layer in self.layers:
-            layer.trainable = value
-        for parameter in self._weights:
-            parameter.requires_grad = parameter.trainable and self._trainable
+        for layer in inside(self):
+            layer._trainable = bool(value)
+            for parameter in layer._weights:
+                parameter.requires_grad = parameter.trainable and layer._trainable
 
     @property
     def weights(self) -> list[Parameter]:
         """All parameters, in the order they were made."""
-        own = list(self._weights)
-        for layer in self.layers:
-            own.extend(w for w in layer.weights if not any(w is o for o in own))
-        return own
+        return list({id(w): w for layer in inside(self) for w in layer._weights}.values())
 
     @property
     def trainable_weights(self) -> list[Parameter]:

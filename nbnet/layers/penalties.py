@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Iterator, Mapping
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, TypeVar
 from weakref import WeakSet
 
 from nbnet import regularizers
@@ -11,6 +11,8 @@ from nbnet.core.graph import Parameter, Tensor
 from nbnet.core.tape import recorder, scope
 from nbnet.ops.multiply import multiply
 from nbnet.ops.sum import sum as total
+
+L = TypeVar("L", bound="Penalties")
 
 #: Their penalties of two parts of a batch add up to that of the whole.
 _ADDITIVE = (regularizers.L1, regularizers.L2, regularizers.L1L2)
@@ -55,7 +57,7 @@ class Penalties:
         if active is not None and active.deferred:
             found = [value for value, _ in active.losses]
         else:
-            found = [value for layer in _inside(self) for value in layer._losses]
+            found = [value for layer in inside(self) for value in layer._losses]
         return found + weight_penalties(self.trainable_weights)
 
     def add_loss(self, loss: Any) -> None:
@@ -99,7 +101,7 @@ class Penalties:
         """Forget the losses of the last call, here and in the layers inside: another begins."""
         active = recorder()
         if _holders and (active is None or not active.deferred):
-            for layer in _inside(self):
+            for layer in inside(self):
                 layer._losses = []
                 _holders.discard(layer)
 
@@ -123,9 +125,9 @@ def weight_penalties(weights: Iterable[Parameter]) -> list[Tensor]:
     return found
 
 
-def _inside(layer: Penalties) -> list[Penalties]:
+def inside(layer: L) -> list[L]:
     """A layer and all layers inside it, each once."""
-    found: dict[int, Penalties] = {}
+    found: dict[int, L] = {}
     waiting = [layer]
     while waiting:
         one = waiting.pop()

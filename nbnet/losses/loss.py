@@ -111,6 +111,7 @@ class Loss:
             As for a call. A vector of predictions is one sample, as in Keras.
         """
         y_pred = tensor(y_pred)
+        y_true = as_given(y_true, self.sparse, y_pred)
         if not isinstance(y_true, Tensor):
             if y_pred.ndim == 1 and not self.sparse:
                 row = np.asarray(y_true)[None]
@@ -197,6 +198,16 @@ def _spread(sample_weight: Any, shape: tuple[int, ...], dtype: np.dtype[Any]) ->
     return np.ascontiguousarray(np.broadcast_to(column.reshape(n, *[1] * (len(shape) - 1)), (n, *shape[1:]))).reshape(
         shape
     )
+
+
+def as_given(y_true: Any, sparse: bool, y_pred: Tensor) -> Any:
+    """Targets; of a tensor with a value that is not what a loss or metric reads, the array: it is to be made that."""
+    if not isinstance(y_true, Tensor) or y_true.data is None or y_true.requires_grad:
+        return y_true
+    flat = y_true.ndim == y_pred.ndim - 1
+    # One column of predictions: a vector of targets is one, too.
+    reads = flat if sparse else not (flat and y_pred.shape[-1] == 1)
+    return y_true if reads and (y_true.dtype == INT) == sparse else y_true.numpy()
 
 
 def mask_losses(per_sample: Tensor, mask: Tensor) -> Tensor:

@@ -12,6 +12,7 @@ from nbnet import data, initializers
 from nbnet.config import floatx
 from nbnet.core.graph import Parameter, Tensor
 from nbnet.core.tape import paused, tensor
+from nbnet.losses.loss import as_given
 from nbnet.registry import snake_case
 
 Array = NDArray[Any]
@@ -159,6 +160,7 @@ class Metric:
         return f"{type(self).__name__}(name={self.name!r})"
 
     def _target(self, y_true: Any, y_pred: Tensor) -> Tensor:
+        y_true = as_given(y_true, self.sparse, y_pred)
         if isinstance(y_true, Tensor):
             return y_true
         n, shape = y_pred.shape[0], y_pred.shape[1:]

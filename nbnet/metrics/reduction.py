@@ -10,7 +10,7 @@ import numpy as np
 from nbnet import losses
 from nbnet.core.graph import Tensor
 from nbnet.core.tape import tensor
-from nbnet.losses.loss import Loss
+from nbnet.losses.loss import Loss, as_given
 from nbnet.metrics.metric import Metric, weighted
 from nbnet.registry import function_name, named_function
 
@@ -114,6 +114,7 @@ class MeanLoss(Metric):
         return cls(**{**config, **given})
 
     def _target(self, y_true: Any, y_pred: Tensor) -> Tensor:
+        y_true = as_given(y_true, self.sparse, y_pred)
         if isinstance(y_true, Tensor):
             return y_true
         array = self.loss.targets(y_true, "y_true", y_pred.shape[0], y_pred.shape[1:], y_pred.dtype)

@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any
 from nbnet import optimizers
 from nbnet.models import loop, prediction, stepping
 from nbnet.models.intake import Rows, with_any_targets, with_targets
+from nbnet.models.masking import Masking
 from nbnet.models.objective import Objective, Scores
 from nbnet.models.orders import Orders
 from nbnet.models.persistence import Persistence
@@ -21,7 +22,7 @@ if TYPE_CHECKING:
     from nbnet.progress import Progress
 
 
-class Learner(Steps, Persistence):
+class Learner(Steps, Masking, Persistence):
     """A network that is compiled; see :class:`nbnet.Model`."""
 
     def __init__(self, inputs: Any, outputs: Any, **kwargs: Any) -> None:
@@ -134,6 +135,8 @@ class Learner(Steps, Persistence):
     def _intake(self, x: Any, y: Any, sample_weight: Any) -> Rows:
         """Check and prepare arrays for training or evaluation."""
         rows = self._input_rows(x)
+        if not self._says_what_it_computes and self._overrides("train_step"):
+            return with_any_targets(rows, y, sample_weight, self.compute_dtype)
         found, goals = self.outline(rows.row_shapes()), self.scores(rows.row_shapes()).goals
         if self._overrides("train_step") and not any(goal.wanted for goal in goals):
             return with_any_targets(rows, y, sample_weight, self.compute_dtype)
@@ -149,7 +152,7 @@ class Learner(Steps, Persistence):
             raise type(error)(f"validation_data: {error}") from None
 
     def _check_compiled(self) -> None:
-        if self.optimizer is None or (self.loss is None and self._inputs is None and not self._overrides("train_step")):
+        if self.optimizer is None:
             raise ValueError(f"{self.name} is not compiled: call compile(optimizer, loss) first")
 
     def _check_loss(self, rows: Rows) -> None:

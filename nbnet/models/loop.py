@@ -212,4 +212,4 @@ def _trained(model: Learner, optimizer: Optimizer) -> tuple[Any, ...]:
     if not weights:
         raise ValueError(f"{model.name} has no trainable weights")
     optimizer.build(weights)
-    return id(optimizer), optimizer.kernel, optimizer.used_slots(), tuple(map(id, weights))
+    return id(optimizer), optimizer.kernel, optimizer.used_slots(), tuple(map(id, weights)), model.recording

@@ -98,6 +98,7 @@ class Model(Learner):
         validation_steps: int | None = None,
         validation_batch_size: int | None = None,
         validation_freq: Any = 1,
+        record_masks: int = 0,
     ) -> History:
         """Train for a number of epochs.
 
@@ -137,6 +138,8 @@ class Model(Learner):
             By default ``batch_size``.
         validation_freq : int or list of int
             Validate after every so many epochs, or after those of these numbers, from 1.
+        record_masks : int
+            Keep the dropout masks of the last so many steps: they are what ``masks`` of the history holds.
 
         Returns
         -------
@@ -160,7 +163,7 @@ class Model(Learner):
         bar = Progress(verbose, epochs, train.length)
         history = History({"verbose": bar.verbose, "epochs": epochs, "steps": bar.steps})
         calls = CallbackList(callbacks, self, **history.params)
-        with self._alone(), single_thread, bar:
+        with self._alone(), single_thread, bar, self._recording_masks(record_masks, history):
             train_epoch = train.trainer(bool(shuffle), self._position, calls, bar)
             validate = None if held is None else held.evaluator()
             self.stop_training, logs = False, None

@@ -16,6 +16,7 @@ from nbnet.data import SparseRows
 from nbnet.layers.calling import training_mode
 from nbnet.layers.input import InputLayer
 from nbnet.layers.layer import Layer
+from nbnet.layers.penalties import inside
 from nbnet.models.functional import Graph
 from nbnet.models.intake import Inputs, Rows, guess, input_arrays, looked_up, packed, sort
 from nbnet.models.outline import Outline, outline
@@ -154,8 +155,8 @@ class Network(Layer):
 
     # ---- calls ----
 
-    def call(self, inputs: Any) -> Any:
-        """The outputs for tensors; for subclasses to define."""
+    def call(self, inputs: Any, training: bool | None = None) -> Any:
+        """The outputs for tensors; for subclasses to define. Layers inside know the training mode of the call."""
         if self.graph is None:
             raise TypeError(f"{type(self).__name__} does not say what it computes: define call(self, inputs)")
         template = self.inputs_known.template
@@ -183,6 +184,11 @@ class Network(Layer):
         with training_mode(training):
             return super().__call__(inputs)
 
+    @property
+    def _says_what_it_computes(self) -> bool:
+        """Not so for a class that trains other models in a step of its own."""
+        return self.graph is not None or type(self).call is not Network.call
+
     def _input_tensors(self, x: Any) -> Any:
         rows = self._input_rows(x)
         arrays = [x.dense() if isinstance(x, SparseRows) else x for x in rows.x]
@@ -199,6 +205,8 @@ class Network(Layer):
         arrays = input_arrays(x, self._inputs, self.compute_dtype)
         if not self.built or self._inputs is None:
             self._meet(x, arrays)
+        if not self._says_what_it_computes:
+            return Rows(arrays)
         found = self.outline(tuple(array.shape[1:] for array in arrays))
         if found.plain:
             return Rows(arrays)
@@ -207,7 +215,8 @@ class Network(Layer):
     def _meet(self, x: Any, arrays: Sequence[Array]) -> None:
         """Build the model for data like these."""
         inputs = self._inputs or guess(x)._replace(shapes=tuple(array.shape[1:] for array in arrays))
-        self.build_for(packed(inputs.template, [(None, *shape) for shape in inputs.shapes]))
+        if self._says_what_it_computes:
+            self.build_for(packed(inputs.template, [(None, *shape) for shape in inputs.shapes]))
         if self._inputs is None:
             self._inputs = inputs
             self._changed()
@@ -226,7 +235,7 @@ class Network(Layer):
     def structure(self) -> tuple[Any, ...]:
         """Changes when layers are added or removed, here or in a model inside, and with every compile."""
         if self._inner is None:
-            self._inner = frozenset(_models(self))
+            self._inner = frozenset(part for part in inside(self) if isinstance(part, Network)) - {self}
         return (self._version, *(model._version for model in self._inner)) if self._inner else (self._version,)
 
     def _changed(self) -> None:
@@ -234,13 +243,3 @@ class Network(Layer):
         self._version += 1
         self._outlines = {}
         self._inner = None
-
-
-def _models(layer: Layer) -> list[Network]:
-    """All models inside a layer."""
-    found: list[Network] = []
-    for inner in layer.layers:
-        if isinstance(inner, Network):
-            found.append(inner)
-        found += _models(inner)
-    return found

@@ -14,6 +14,7 @@ from nbnet.models.position import Position
 from nbnet.registry import custom_object_scope
 
 FilePath = str | os.PathLike[str]
+_BUILD = {"names": (str, list, type(None)), "pairs": (list, type(None)), "shapes": list, "whole": list}
 
 
 class Persistence(Network):
@@ -114,6 +115,9 @@ class Persistence(Network):
 
     def build_from_config(self, config: Mapping[str, Any]) -> None:
         """Build the model for the inputs that :meth:`get_build_config` described."""
+        from nbnet.saving.record import fields
+
+        fields(config, _BUILD, "build")
         template = config["names"] if config["pairs"] is None else {key: name for key, name in config["pairs"]}
         shapes = tuple(tuple(shape) for shape in config["shapes"])
         if self._inputs is None:

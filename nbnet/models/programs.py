@@ -111,6 +111,7 @@ class Builder:
             feeds = Feeds(self.dtype, rows, slices, sources, True)
             gradients = block.gradients(slices)
             sums = np.zeros((slices, scores.cells, 2))
+            ring = self.model.new_ring()
             work = []
             for t in range(slices):
                 made = self._forward(feeds, t, scores, training=True)
@@ -118,7 +119,10 @@ class Builder:
                     return None
                 given: dict[Tensor, Tensor] = {p: block.part(gradients, t, i) for i, p in enumerate(block.parameters)}
                 backward, _ = differentiate(made.nodes, {made.value: one}, block.parameters, given)
-                work.append([*feeds.gathers(t), *made.calls(feeds, t, sums[t]), *made.effects, *backward])
+                forward = made.calls(feeds, t, sums[t])
+                if ring is not None:
+                    forward = ring.recorded(forward, made.nodes, t)
+                work.append([*feeds.gathers(t), *forward, *made.effects, *backward])
             work[0][:0] = optimizer.prelude()
             update = optimizer.phases(gradients, slices)
             update[-1][0].append(feeds.advance())

@@ -50,6 +50,13 @@ def program(model: Learner, key: tuple[Any, ...], build: Callable[[Builder], Bat
     return batch
 
 
+def forget(model: Learner, part: object) -> None:
+    """Drop the programs of this thread that have something in their key."""
+    kept = getattr(model._local, "programs", {})
+    for key in [key for key in kept if part in key]:
+        del kept[key]
+
+
 def batches(n: int, size: int, single: bool = False) -> list[tuple[int, int, int]]:
     """(first row, rows of a batch, number of batches): the full ones, then the short one; or each of them alone."""
     if single:

@@ -154,7 +154,7 @@ class Sequential(Model):
         made = [layers[id(layer)] for layer in self.layers]
         return type(self)([*first, *made], name=self.name, trainable=self.trainable)
 
-    def call(self, x: Any) -> Any:
+    def call(self, x: Any, training: bool | None = None) -> Any:
         for layer in self.layers:
             x = layer(x)
         return x

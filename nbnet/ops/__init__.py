@@ -7,28 +7,14 @@ from nbnet.core.graph import operators
 from nbnet.core.symbol import symbolic
 from nbnet.ops.abs import abs
 from nbnet.ops.add import add
-from nbnet.ops.arrange import (
-    broadcast_to,
-    expand_dims,
-    flip,
-    moveaxis,
-    pad,
-    ravel,
-    repeat,
-    roll,
-    split,
-    squeeze,
-    stack,
-    swapaxes,
-    tile,
-    unstack,
-)
+from nbnet.ops.arrange import flip, hstack, pad, repeat, roll, split, stack, tile, unstack, vstack
+from nbnet.ops.axes import broadcast_to, expand_dims, moveaxis, ravel, squeeze, swapaxes
 from nbnet.ops.batch_norm import batch_norm, batch_normalization
 from nbnet.ops.ceil import ceil
 from nbnet.ops.celu import celu
 from nbnet.ops.combine import (
-    average,
     clip,
+    divide_no_nan,
     dot,
     exp2,
     floor_divide,
@@ -36,48 +22,23 @@ from nbnet.ops.combine import (
     log2,
     log10,
     logaddexp,
-    logsumexp,
     mod,
-    moments,
-    norm,
-    normalize,
     outer,
     reciprocal,
     rsqrt,
-    std,
-    var,
 )
 from nbnet.ops.compare import equal, greater, greater_equal, less, less_equal, not_equal
 from nbnet.ops.concatenate import concatenate
 from nbnet.ops.conv import conv
+from nbnet.ops.convert import cast, convert_to_numpy, convert_to_tensor, is_tensor, ndim, shape, size
 from nbnet.ops.cos import cos
-from nbnet.ops.create import (
-    arange,
-    argmax,
-    argmin,
-    argsort,
-    cast,
-    convert_to_numpy,
-    convert_to_tensor,
-    eye,
-    full,
-    full_like,
-    is_tensor,
-    linspace,
-    ndim,
-    one_hot,
-    ones,
-    ones_like,
-    shape,
-    size,
-    zeros,
-    zeros_like,
-)
+from nbnet.ops.create import arange, eye, full, full_like, linspace, one_hot, ones, ones_like, zeros, zeros_like
 from nbnet.ops.dense import dense
 from nbnet.ops.divide import divide
 from nbnet.ops.dropout import dropout
 from nbnet.ops.elu import elu
 from nbnet.ops.embedding import embedding
+from nbnet.ops.erf import erf
 from nbnet.ops.exp import exp
 from nbnet.ops.expm1 import expm1
 from nbnet.ops.floor import floor
@@ -97,6 +58,7 @@ from nbnet.ops.logical import (
     all,
     any,
     count_nonzero,
+    isclose,
     isfinite,
     isinf,
     isnan,
@@ -104,6 +66,7 @@ from nbnet.ops.logical import (
     logical_not,
     logical_or,
     logical_xor,
+    nan_to_num,
 )
 from nbnet.ops.matmul import matmul
 from nbnet.ops.max import max, min
@@ -121,6 +84,7 @@ from nbnet.ops.relu import relu
 from nbnet.ops.relu6 import relu6
 from nbnet.ops.reshape import reshape
 from nbnet.ops.round import round
+from nbnet.ops.search import argmax, argmin, argsort
 from nbnet.ops.selu import selu
 from nbnet.ops.sigmoid import sigmoid
 from nbnet.ops.sign import sign
@@ -136,6 +100,7 @@ from nbnet.ops.sparsemax import sparsemax
 from nbnet.ops.sqrt import sqrt
 from nbnet.ops.square import square
 from nbnet.ops.squareplus import squareplus
+from nbnet.ops.statistics import average, logsumexp, moments, norm, normalize, std, var
 from nbnet.ops.stop_gradient import stop_gradient
 from nbnet.ops.subtract import subtract
 from nbnet.ops.sum import sum
@@ -181,11 +146,13 @@ __all__ = [
     "count_nonzero",
     "dense",
     "divide",
+    "divide_no_nan",
     "dot",
     "dropout",
     "elu",
     "embedding",
     "equal",
+    "erf",
     "exp",
     "exp2",
     "expand_dims",
@@ -208,7 +175,9 @@ __all__ = [
     "hard_swish",
     "hard_tanh",
     "heaviside",
+    "hstack",
     "is_tensor",
+    "isclose",
     "isfinite",
     "isinf",
     "isnan",
@@ -241,6 +210,7 @@ __all__ = [
     "moments",
     "moveaxis",
     "multiply",
+    "nan_to_num",
     "ndim",
     "negative",
     "norm",
@@ -298,6 +268,7 @@ __all__ = [
     "true_divide",
     "unstack",
     "var",
+    "vstack",
     "weighted_mean",
     "weighted_sum",
     "where",

@@ -1,4 +1,4 @@
-"""Other arrangements of the same elements, made of reshape, transpose, concatenate and take."""
+"""Elements joined, cut apart, repeated and moved along axes."""
 
 from __future__ import annotations
 
@@ -13,144 +13,11 @@ import numpy as np
 from nbnet.core.graph import Tensor
 from nbnet.core.op import Shape
 from nbnet.core.tape import tensor, tensors
-from nbnet.ops.add import add
+from nbnet.ops.axes import checked_axis, expand_dims, ravel, squeeze
 from nbnet.ops.concatenate import concatenate
 from nbnet.ops.cut import cut
 from nbnet.ops.index import take
 from nbnet.ops.reshape import reshape
-from nbnet.ops.transpose import transpose
-
-
-def checked_axis(axis: int, ndim: int) -> int:
-    """An axis as a number from 0."""
-    if not -ndim <= _index(axis) < ndim:
-        raise ValueError(f"axis: {axis} is out of range for {ndim} axes")
-    return axis % ndim
-
-
-def expand_dims(x: Any, axis: int | Sequence[int]) -> Tensor:
-    """x with new axes of length 1.
-
-    Parameters
-    ----------
-    x
-        Tensor or array.
-    axis
-        Where the new axis, or each of several, is in the result.
-
-    Raises
-    ------
-    ValueError
-        If an axis is out of range.
-
-    Examples
-    --------
-    >>> import nbnet as nb
-    >>> nb.ops.expand_dims([1.0, 2.0], -1).shape
-    (2, 1)
-    """
-    x = tensor(x)
-    wanted = list(axis) if isinstance(axis, Sequence) else [axis]
-    ndim = x.ndim + len(wanted)
-    new = {checked_axis(k, ndim) for k in wanted}
-    lengths = iter(x.shape)
-    return reshape(x, tuple(1 if k in new else next(lengths) for k in range(ndim)))
-
-
-def squeeze(x: Any, axis: int | Sequence[int] | None = None) -> Tensor:
-    """x without axes of length 1.
-
-    Parameters
-    ----------
-    x
-        Tensor or array.
-    axis
-        Which to drop; all by default.
-
-    Raises
-    ------
-    ValueError
-        If an axis is longer, or out of range.
-
-    Examples
-    --------
-    >>> import nbnet as nb
-    >>> nb.ops.squeeze([[1.0], [2.0]]).shape
-    (2,)
-    """
-    x = tensor(x)
-    if axis is None:
-        return reshape(x, tuple(n for n in x.shape if n != 1))
-    dropped = {checked_axis(k, x.ndim) for k in (axis if isinstance(axis, Sequence) else (axis,))}
-    if builtins.any(x.shape[k] != 1 for k in dropped):
-        raise ValueError(f"axis: only axes of length 1 can be dropped, got {axis} for shape {x.shape}")
-    return reshape(x, tuple(n for k, n in enumerate(x.shape) if k not in dropped))
-
-
-def ravel(x: Any) -> Tensor:
-    """All elements in one axis.
-
-    Examples
-    --------
-    >>> import nbnet as nb
-    >>> nb.ops.ravel([[1.0, 2.0], [3.0, 4.0]]).numpy()
-    array([1., 2., 3., 4.], dtype=float32)
-    """
-    return reshape(x, (-1,))
-
-
-def swapaxes(x: Any, axis1: int, axis2: int) -> Tensor:
-    """x with two axes exchanged.
-
-    Examples
-    --------
-    >>> import nbnet as nb
-    >>> nb.ops.swapaxes([[1.0, 2.0]], 0, 1).shape
-    (2, 1)
-    """
-    x = tensor(x)
-    axes = list(range(x.ndim))
-    one, other = checked_axis(axis1, x.ndim), checked_axis(axis2, x.ndim)
-    axes[one], axes[other] = other, one
-    return x if one == other else transpose(x, axes)
-
-
-def moveaxis(x: Any, source: int, destination: int) -> Tensor:
-    """x with one axis moved to another place; the others keep their order.
-
-    Examples
-    --------
-    >>> import nbnet as nb
-    >>> nb.ops.moveaxis(nb.ops.zeros((2, 3, 4)), 0, -1).shape
-    (3, 4, 2)
-    """
-    x = tensor(x)
-    axes = list(range(x.ndim))
-    axes.insert(checked_axis(destination, x.ndim), axes.pop(checked_axis(source, x.ndim)))
-    return x if axes == sorted(axes) else transpose(x, axes)
-
-
-def broadcast_to(x: Any, shape: Sequence[int]) -> Tensor:
-    """x repeated along axes of length 1 and along new first axes.
-
-    Raises
-    ------
-    ValueError
-        If the shapes do not fit.
-
-    Examples
-    --------
-    >>> import nbnet as nb
-    >>> nb.ops.broadcast_to([1.0, 2.0], (2, 2)).numpy()
-    array([[1., 2.],
-           [1., 2.]], dtype=float32)
-    """
-    made, wanted = tensor(x), tuple(shape)
-    if made.shape != wanted:
-        made = add(made, np.zeros(wanted, made.dtype))
-    if made.shape != wanted:
-        raise ValueError(f"shape: {np.shape(x)} does not broadcast to {wanted}")
-    return made
 
 
 def stack(x: Sequence[Any], axis: int = 0) -> Tensor:
@@ -169,6 +36,33 @@ def stack(x: Sequence[Any], axis: int = 0) -> Tensor:
            [2., 4.]], dtype=float32)
     """
     return concatenate([expand_dims(part, axis) for part in tensors(*x)], axis)
+
+
+def hstack(xs: Sequence[Any]) -> Tensor:
+    """Tensors joined along the second axis, vectors along the first.
+
+    Examples
+    --------
+    >>> import nbnet as nb
+    >>> nb.ops.hstack([[[1.0], [2.0]], [[3.0], [4.0]]]).numpy()
+    array([[1., 3.],
+           [2., 4.]], dtype=float32)
+    """
+    parts = tensors(*xs)
+    return concatenate(parts, 0 if parts and parts[0].ndim == 1 else 1)
+
+
+def vstack(xs: Sequence[Any]) -> Tensor:
+    """Tensors joined along the first axis, vectors as rows.
+
+    Examples
+    --------
+    >>> import nbnet as nb
+    >>> nb.ops.vstack([[1.0, 2.0], [3.0, 4.0]]).numpy()
+    array([[1., 2.],
+           [3., 4.]], dtype=float32)
+    """
+    return concatenate([expand_dims(part, 0) if part.ndim == 1 else part for part in tensors(*xs)], 0)
 
 
 def split(x: Any, indices_or_sections: int | Sequence[int], axis: int = 0) -> list[Tensor]:

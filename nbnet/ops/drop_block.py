@@ -18,10 +18,10 @@ from nbnet.ranges import count
 
 @device
 def _gamma(rate: Any, height: Any, width: Any, block: Any) -> Any:
-    """The probability of a seed, equation 1 of the paper. At rate 1 everything is to be dropped."""
+    """The probability of a seed, equation 1 of the paper; at rate 1, where everything is to be dropped, 1."""
     places = (height - block + 1) * (width - block + 1)
     gamma = rate * (height * width) / (block * block * places)
-    return gamma if rate < 1 and gamma < 1 else (rate if rate < 1 else rate / rate)
+    return min(gamma, 1.0) if rate < 1 else rate
 
 
 @device
@@ -40,7 +40,7 @@ def _drop_blocks(seeds: Any, mask: Any, height: Any, width: Any, block: Any) -> 
 @device
 def _scale(x: Any, mask: Any, scale: Any, y: Any, points: Any) -> None:
     """Multiply each sample by its mask and by elements / kept."""
-    real, shared = x.dtype.type, mask.shape[1] == 1
+    real = x.dtype.type
     for n in range(scale.size):
         kept = 0
         for p in range(n * points, (n + 1) * points):

@@ -7,13 +7,18 @@ from typing import Any
 import numpy as np
 
 from nbnet.core.graph import Tensor
-from nbnet.core.tape import tensor
-from nbnet.ops.combine import Axis
-from nbnet.ops.compare import equal, not_equal
+from nbnet.core.tape import tensor, tensors
+from nbnet.ops.abs import abs
+from nbnet.ops.add import add
+from nbnet.ops.compare import equal, less_equal, not_equal
 from nbnet.ops.max import max, min
 from nbnet.ops.maximum import maximum
 from nbnet.ops.minimum import minimum
+from nbnet.ops.multiply import multiply
+from nbnet.ops.statistics import Axis
+from nbnet.ops.subtract import subtract
 from nbnet.ops.sum import sum
+from nbnet.ops.where import where
 
 
 def logical_not(x: Any) -> Tensor:
@@ -137,3 +142,40 @@ def count_nonzero(x: Any, axis: Axis = None) -> Tensor:
     array([2., 1.], dtype=float32)
     """
     return sum(not_equal(x, 0.0), axis)
+
+
+def nan_to_num(x: Any, nan: float = 0.0, posinf: float | None = None, neginf: float | None = None) -> Tensor:
+    """x with numbers in place of NaN and infinities; where they were, no gradient flows.
+
+    Parameters
+    ----------
+    x
+        Tensor or array.
+    nan, posinf, neginf
+        What takes the place of NaN and of the infinities; None for the largest and the smallest number of the dtype.
+
+    Examples
+    --------
+    >>> import nbnet as nb
+    >>> nb.ops.nan_to_num([1.0, float("nan"), float("inf")], posinf=9.0).numpy()
+    array([1., 0., 9.], dtype=float32)
+    """
+    y = tensor(x)
+    limits = np.finfo(y.dtype)
+    y = where(isnan(y), nan, y)
+    y = where(equal(y, np.inf), limits.max if posinf is None else posinf, y)
+    return where(equal(y, -np.inf), limits.min if neginf is None else neginf, y)
+
+
+def isclose(x1: Any, x2: Any, rtol: float = 1e-5, atol: float = 1e-8) -> Tensor:
+    """1.0 where two numbers differ by no more than ``atol + rtol * abs(x2)``, else 0.0.
+
+    Examples
+    --------
+    >>> import nbnet as nb
+    >>> nb.ops.isclose([1.0, 2.0], [1.000001, 2.1]).numpy()
+    array([1., 0.], dtype=float32)
+    """
+    x1, x2 = tensors(x1, x2)
+    near = less_equal(abs(subtract(x1, x2)), add(atol, multiply(rtol, abs(x2))))
+    return maximum(near, equal(x1, x2))

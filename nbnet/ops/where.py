@@ -10,7 +10,7 @@ from nbnet.core.abi import accumulates, kernel, present, vec
 from nbnet.core.graph import Tensor
 from nbnet.core.op import Op, register
 from nbnet.core.tape import apply, tensors
-from nbnet.ops.arrange import broadcast_to
+from nbnet.ops.axes import broadcast_to
 from nbnet.ops.stop_gradient import stop_gradient
 
 

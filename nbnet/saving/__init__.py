@@ -3,8 +3,9 @@
 from typing import TYPE_CHECKING
 
 from nbnet.absences import absent
-from nbnet.registry import (
+from nbnet.custom_objects import (
     custom_object_scope,
+    get_custom_objects,
     get_registered_name,
     get_registered_object,
     register,
@@ -23,6 +24,7 @@ __all__ = [
     "clone_model",
     "custom_object_scope",
     "deserialize_keras_object",
+    "get_custom_objects",
     "get_registered_name",
     "get_registered_object",
     "load_model",

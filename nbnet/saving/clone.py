@@ -6,9 +6,9 @@ from collections.abc import Callable, Mapping
 from typing import TYPE_CHECKING, Any, cast
 
 from nbnet import layers
+from nbnet.custom_objects import custom_object_scope, kept_objects
 from nbnet.layers.input import InputLayer
 from nbnet.layers.layer import Layer
-from nbnet.registry import custom_object_scope, kept_objects
 from nbnet.saving import record
 
 if TYPE_CHECKING:

@@ -46,7 +46,7 @@ def describe(graph: Graph, with_layers: bool = True) -> dict[str, Any]:
     numbers = {id(symbol): k for k, symbol in enumerate(graph.input_list)}
     inner = inner_layers(graph)
     at = {id(layer): k for k, layer in enumerate(inner)}
-    calls = []
+    calls, count = [], len(graph.input_list)
     for producer in graph.calls:
         layer = at.get(id(producer.function))
         calls.append(
@@ -58,11 +58,12 @@ def describe(graph: Graph, with_layers: bool = True) -> dict[str, Any]:
             }
         )
         for symbol in flatten(producer.outputs):
-            numbers[id(symbol)] = len(numbers)
+            numbers.setdefault(id(symbol), count)
+            count += 1
     return {
         "layers": [serialize(layer) for layer in inner] if with_layers else [],
         "calls": calls,
-        "inputs": [_input_config(symbol) for symbol in graph.input_list],
+        "inputs": [_input_config(symbol, {layer.name for layer in inner}) for symbol in graph.input_list],
         "input_structure": _encode(graph.inputs, numbers, "inputs"),
         "outputs": _encode(graph.outputs, numbers, "outputs"),
     }
@@ -127,12 +128,13 @@ def _function(call: Mapping[str, Any], inner: Sequence[Layer], path: str) -> Any
     return getattr(ops, call["op"])
 
 
-def _input_config(symbol: Symbol) -> dict[str, Any]:
+def _input_config(symbol: Symbol, taken: set[str]) -> dict[str, Any]:
     """An input like the one that a symbol comes from; of a symbol inside another model, one that has its shape."""
     layer = None if symbol.producer is None else symbol.producer.function
     if isinstance(layer, InputLayer):
         return layer.get_config()
-    return {"shape": list(symbol.shape[1:]), "batch_size": None, "dtype": symbol.dtype.name, "name": symbol.name}
+    name = f"{symbol.name}_input" if symbol.name in taken else symbol.name
+    return {"shape": list(symbol.shape[1:]), "batch_size": None, "dtype": symbol.dtype.name, "name": name}
 
 
 def _encode(value: Any, numbers: Mapping[int, int], path: str) -> Any:

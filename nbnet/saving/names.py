@@ -11,6 +11,7 @@ from collections.abc import Container, Iterable, Iterator, Mapping
 from typing import Any
 
 from nbnet.core.graph import Parameter
+from nbnet.layers.input import InputLayer
 from nbnet.layers.layer import Layer
 from nbnet.models.network import Network
 from nbnet.models.sequential import Sequential
@@ -60,7 +61,7 @@ def layers(layer: Layer) -> dict[str, Layer]:
 
 def _inside(layer: Layer) -> Iterator[tuple[str, Layer]]:
     if isinstance(layer, Sequential) or (isinstance(layer, Network) and layer.graph is not None):
-        yield from _counted(layer.layers)
+        yield from _counted(inner for inner in layer.layers if not isinstance(inner, InputLayer))
         return
     # What the user calls by a public name goes by that, whatever else holds it.
     for name in sorted(vars(layer), key=lambda name: name.startswith("_")):

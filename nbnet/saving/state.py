@@ -52,10 +52,12 @@ def describe(model: Model, optimizer: Optimizer | None) -> dict[str, Any]:
     }
     if optimizer is None:
         return found
+    known = {id(weight): name for name, weight in names.weights(model).items()}
     if optimizer.block is None and optimizer.get_state().keys() - {"iterations", "learning_rate"}:
         optimizer.build(model.trainable_weights)  # it was given a state, and no parameters yet
+    elif any(id(weight) not in known for weight in _trained(optimizer)):
+        raise ValueError(f"{model.name}: its optimizer has trained weights that are not the model's (any more)")
     rate = optimizer.get_config()["learning_rate"]
-    known = {id(weight): name for name, weight in names.weights(model).items()}
     return found | {
         "iterations": optimizer.iterations,
         "learning_rate": rate if isinstance(rate, float) else None,

@@ -4,14 +4,15 @@ from typing import TYPE_CHECKING
 
 from nbnet.absences import absent
 from nbnet.config import standardize_dtype
-from nbnet.data.py_dataset import PyDataset
-from nbnet.random import set_random_seed
-from nbnet.registry import (
+from nbnet.custom_objects import (
     custom_object_scope,
+    get_custom_objects,
     get_registered_name,
     get_registered_object,
     register_keras_serializable,
 )
+from nbnet.data.py_dataset import PyDataset
+from nbnet.random import set_random_seed
 from nbnet.saving.objects import deserialize_keras_object, serialize_keras_object
 from nbnet.utils.arrays import normalize, pad_sequences, split_dataset
 from nbnet.utils.batches import pack_x_y_sample_weight, unpack_x_y_sample_weight
@@ -29,6 +30,7 @@ __all__ = [
     "clear_session",
     "custom_object_scope",
     "deserialize_keras_object",
+    "get_custom_objects",
     "get_registered_name",
     "get_registered_object",
     "model_to_dot",

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import shutil
-import subprocess
 from collections.abc import Iterator
 
 from nbnet.utils.diagram import Diagram
@@ -75,6 +74,8 @@ def run_dot(program: str, source: str, kind: str, dpi: float | None) -> bytes:
     RuntimeError
         If Graphviz does not make it.
     """
+    import subprocess  # not before a picture is drawn: importing nbnet stays quick
+
     resolution = [] if dpi is None or kind == "svg" else [f"-Gdpi={dpi:g}"]
     try:
         done = subprocess.run(

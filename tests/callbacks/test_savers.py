@@ -122,7 +122,12 @@ def test_every_so_many_batches(tmp_path: Path, capsys: pytest.CaptureFixture[str
 
 
 def test_arguments_of_checkpoints(tmp_path: Path) -> None:
-    for path, more in (("m.keras", {}), ("m.h5", {}), ("m.safetensors", {}), ("m.weights.h5", {"save_weights_only": 1})):
+    for path, more in (
+        ("m.keras", {}),
+        ("m.h5", {}),
+        ("m.safetensors", {}),
+        ("m.weights.h5", {"save_weights_only": 1}),
+    ):
         with pytest.raises(ValueError, match="path: wants a name that ends in"):
             ModelCheckpoint(tmp_path / path, **more)  # type: ignore[arg-type]
     for frequency in (0, -1, 1.5, True, "batch"):
@@ -130,7 +135,7 @@ def test_arguments_of_checkpoints(tmp_path: Path) -> None:
             ModelCheckpoint(tmp_path / "m.nbnet", save_freq=frequency)
     with pytest.raises(ValueError, match="mode"):
         ModelCheckpoint(tmp_path / "m.nbnet", mode="best")
-    with pytest.raises(ValueError, match="filepath: .*'accuracy'"):
+    with pytest.raises(ValueError, match=r"filepath: .*'accuracy'"):
         fit(model(), ModelCheckpoint(tmp_path / "{accuracy}.nbnet"))
 
 

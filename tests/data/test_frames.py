@@ -116,6 +116,14 @@ def test_missing_values_of_polars():
         as_dense_targets(frame["income"], "y", 2, (1,))
 
 
+def test_decimals_and_lazy_frames_of_polars():
+    pl = polars()
+    price = pl.Series([1.25, 2.5]).cast(pl.Decimal(10, 2))
+    assert as_input(pl.DataFrame({"price": price})).tolist() == [[1.25], [2.5]]
+    with pytest.raises(TypeError, match=r"^x must hold its values, got a LazyFrame: pass x\.collect\(\)$"):
+        as_input(pl.LazyFrame({"price": [1.0]}))
+
+
 def test_nan_in_polars_is_missing():
     frame = polars().DataFrame({"age": [1, 2], "income": [float("nan"), 0.5]})
     with pytest.raises(ValueError, match=r"^x must have no missing values, column 'income' has 1"):

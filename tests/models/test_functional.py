@@ -273,8 +273,8 @@ def test_names_that_collide():
     x = nb.Input((4,))
     with pytest.raises(ValueError, match="two layers named 'same'; names in a model differ"):
         nb.Model(x, Dense(2, name="same")(Dense(2, name="same")(x)))
+    a, b = nb.Input((1,), name="n"), nb.Input((1,), name="n")
     with pytest.raises(ValueError, match="inputs: wants different names"):
-        a, b = nb.Input((1,), name="n"), nb.Input((1,), name="n")
         nb.Model([a, b], Add()([a, b]))
 
 
@@ -299,13 +299,13 @@ def test_symbols_have_no_values(use):
 def test_shapes_that_do_not_fit_are_refused_where_the_model_is_described():
     with pytest.raises(ValueError, match="differ elsewhere"):
         Concatenate(axis=1)([nb.Input((3, 2)), nb.Input((3, 4))])
-    with pytest.raises(ValueError, match="divisible|target_shape|size"):
+    with pytest.raises(ValueError, match=r"target_shape: \(3,\) does not fit"):
         nb.layers.Reshape((3,))(nb.Input((4,)))
 
 
 def test_one_dtype_a_model():
     x = nb.Input((4,))
-    with pytest.raises((TypeError, ValueError), match="float32|float64"):
+    with pytest.raises((TypeError, ValueError), match=r"float32|float64"):
         nb.Model(x, Dense(2)(Dense(2, dtype="float64")(x)))
     y = nb.Input((4,))
     model = nb.Model(y, Flatten(dtype="float64")(Dense(2, dtype="float64")(y)))

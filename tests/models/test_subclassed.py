@@ -218,9 +218,7 @@ def test_a_step_of_ones_own_is_the_compiled_one(kind, weights):
     compiled, logs = custom(nb.Model), []
     for one in (model, compiled):
         nb.set_random_seed(8)
-        logs.append(
-            one.fit(X, LABELS, 16, 3, validation_data=(X, LABELS), sample_weight=weights, verbose=0).history
-        )
+        logs.append(one.fit(X, LABELS, 16, 3, validation_data=(X, LABELS), sample_weight=weights, verbose=0).history)
     assert list(logs[0]) == list(logs[1]) == ["loss", "accuracy", "val_loss", "val_accuracy"]
     for name, values in logs[1].items():
         np.testing.assert_allclose(logs[0][name], values, rtol=1e-4, atol=1e-6)
@@ -310,7 +308,10 @@ def test_test_step_and_predict_step():
     exact = plain.evaluate(X, LABELS, verbose=0, return_dict=True)
     assert found == {"accuracy": pytest.approx(exact["accuracy"]), "rows": 10.0}
     np.testing.assert_allclose(model.predict(X, 25), 2 * plain.predict(X), rtol=1e-5)
-    assert list(model.fit(X, LABELS, validation_data=(X, LABELS), verbose=0).history)[-2:] == ["val_accuracy", "val_rows"]
+    assert list(model.fit(X, LABELS, validation_data=(X, LABELS), verbose=0).history)[-2:] == [
+        "val_accuracy",
+        "val_rows",
+    ]
 
 
 def test_a_custom_step_of_several_outputs():
@@ -343,3 +344,98 @@ def test_steps_that_return_no_dict():
 
     with pytest.raises(TypeError, match="return a dict of numbers, got float"):
         custom(Wrong).fit(X, LABELS, verbose=0)
+
+
+def test_a_model_that_only_trains_others():
+    """Keras's adversarial nets: no call, two optimizers."""
+
+    class Pair(nb.Model):
+        def __init__(self, judge, maker):
+            super().__init__()
+            self.judge, self.maker, self.tracker = judge, maker, nb.metrics.Mean("judge_loss")
+
+        def compile(self, judge_optimizer, maker_optimizer, loss):
+            super().compile()
+            self.optimizers, self.loss_of = (judge_optimizer, maker_optimizer), loss
+
+        @property
+        def metrics(self):
+            return [self.tracker]
+
+        def train_step(self, data):
+            noise = np.ones((len(data), 2), "float32")
+            with nb.Tape() as tape:
+                both = nb.ops.concatenate([self.maker(noise), data], axis=0)
+                loss = self.loss_of(np.repeat([[1.0], [0.0]], len(data), axis=0), self.judge(both))
+            weights = self.judge.trainable_weights
+            self.optimizers[0].apply_gradients(zip(tape.gradient(loss, weights), weights, strict=True))
+            with nb.Tape() as tape:
+                fooled = self.loss_of(np.zeros((len(data), 1)), self.judge(self.maker(noise)))
+            weights = self.maker.trainable_weights
+            self.optimizers[1].apply(tape.gradient(fooled, weights), weights)
+            self.tracker.update_state(loss)
+            return {"judge_loss": self.tracker.result()}
+
+    judge, maker = nb.Sequential([Dense(8, "relu"), Dense(1, "sigmoid")]), nb.Sequential([nb.Input((2,)), Dense(4)])
+    model = Pair(judge, maker)
+    model.compile(nb.optimizers.Adam(0.01), nb.optimizers.Adam(0.01), nb.losses.BinaryCrossentropy())
+    before = maker.get_weights()
+    logs = model.fit(X, epochs=10, batch_size=20, verbose=0).history
+    assert logs["judge_loss"][-1] < logs["judge_loss"][0]
+    assert not equal(before, maker.get_weights())
+    assert len(model.weights) == 6
+
+
+def test_losses_that_layers_add():
+    class Coder(nb.Model):
+        def __init__(self):
+            super().__init__()
+            self.coder, self.decoder = Dense(2, name="coder"), Dense(4, name="decoder")
+
+        def call(self, x):
+            code = self.coder(x)
+            self.add_loss(nb.ops.mean(nb.ops.square(code)))
+            return self.decoder(code)
+
+    logs, weights = [], None
+    for arguments in ({"loss": "mse"}, {"loss": "mse", "run_eagerly": True}):
+        model = Coder()
+        model(X)
+        weights = model.get_weights() if weights is None else weights
+        model.set_weights(weights)
+        model.compile(nb.optimizers.SGD(0.1), **arguments)
+        logs.append(model.fit(X, X, 20, 2, shuffle=False, verbose=0).history["loss"])
+    np.testing.assert_allclose(logs[0], logs[1], rtol=1e-5)
+    alone = Coder()
+    alone.compile(nb.optimizers.SGD(0.1))
+    losses = alone.fit(X, epochs=5, verbose=0).history["loss"]
+    assert losses[-1] < losses[0]
+
+
+def test_attributes_that_refer_to_each_other():
+    layer, model = Dense(2, name="d"), Net()
+    layer.owner = model
+    model.extra = layer
+    assert [part.name for part in model.layers][-1] == "d"
+    model(X)
+    assert len(model.weights) == 8
+
+
+@pytest.mark.parametrize("labels", [LABELS, LABELS[:, None], LABELS * 1.0], ids=["flat", "column", "floats"])
+def test_targets_become_what_losses_of_ones_own_read(labels):
+    scce, mse = nb.losses.SparseCategoricalCrossentropy(), nb.losses.MeanSquaredError()
+
+    class Two(Net):
+        def train_step(self, data):
+            x, y = data
+            y_pred = self(x)
+            total, accuracy = nb.ops.sum(y_pred, axis=1, keepdims=True), nb.metrics.SparseCategoricalAccuracy()
+            return {"scce": scce(y, y_pred), "mse": mse(y, total), "accuracy": accuracy(y, y_pred)}
+
+    model = Two()
+    model.compile()
+    logs = model.fit(X, labels, 60, shuffle=False, verbose=0).history
+    p = model.predict(X)
+    assert logs["scce"][0] == pytest.approx(-np.log(p[np.arange(60), LABELS]).mean(), rel=1e-4)
+    assert logs["mse"][0] == pytest.approx(((1 - LABELS) ** 2).mean(), rel=1e-5)
+    assert logs["accuracy"][0] == pytest.approx((p.argmax(1) == LABELS).mean())

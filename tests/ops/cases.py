@@ -173,6 +173,7 @@ UNARY: dict[str, tuple[Callable[..., Draw], tuple[float, ...], Callable[..., Arr
     "celu": (apart, (1.0,), lambda x, a: np.where(x > 0, x, a * np.expm1(np.minimum(x, 0) / a))),
     "cos": (normal, (), np.cos),
     "elu": (apart, (0.7,), lambda x, a: np.where(x > 0, x, a * np.expm1(np.minimum(x, 0)))),
+    "erf": (normal, (), special.erf),
     "exp": (normal, (), np.exp),
     "expm1": (normal, (), np.expm1),
     "gelu": (normal, (), lambda x: x * special.ndtr(x)),

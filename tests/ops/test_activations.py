@@ -16,7 +16,7 @@ from tests.ops.cases import UNARY
 
 Array = NDArray[Any]
 DTYPES = [np.float32, np.float64]
-ACTIVATIONS = sorted(set(UNARY) - {"exp", "log", "sqrt", "square"})
+ACTIVATIONS = sorted(set(UNARY) - {"cos", "erf", "exp", "expm1", "log", "log1p", "sin", "sqrt", "square"})
 
 
 def function(name: str) -> Any:
@@ -130,7 +130,7 @@ def test_elu_alpha() -> None:
 def test_integers_are_refused_or_become_floats() -> None:
     assert nb.ops.relu([-1, 2]).dtype == np.float32
     numbers = nb.Tensor((2,), np.int64, np.array([1, 2]))
-    with pytest.raises(TypeError, match="float dtype"):
+    with pytest.raises(TypeError, match="wants floats"):
         nb.ops.relu(numbers)
-    with pytest.raises(ValueError, match="wants one alpha of int64"):
+    with pytest.raises(TypeError, match="elu: wants floats as x, got int64"):
         nb.ops.elu(numbers)

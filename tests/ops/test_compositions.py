@@ -42,11 +42,14 @@ SMOOTH: dict[str, tuple[Callable[..., Any], tuple[Array, ...], Callable[..., Arr
     "dot of a matrix and a vector": (nb.ops.dot, (X, Y[0]), np.dot),
     "dot of matrices": (nb.ops.dot, (X, Y.T), np.dot),
     "dot with a number": (nb.ops.dot, (X, np.array(3.0)), np.dot),
+    "divide_no_nan": (nb.ops.divide_no_nan, (X, Y), np.divide),
     "exp2": (nb.ops.exp2, (X,), np.exp2),
     "expand_dims": (lambda x: nb.ops.expand_dims(x, (0, -1)), (X,), lambda x: np.expand_dims(x, (0, -1))),
     "flip": (nb.ops.flip, (X,), np.flip),
     "flip one axis": (lambda x: nb.ops.flip(x, -1), (X,), lambda x: np.flip(x, -1)),
     "heaviside": (nb.ops.heaviside, (X, Y), np.heaviside),
+    "hstack": (lambda x, y: nb.ops.hstack([x, y]), (X, Y), lambda x, y: np.hstack([x, y])),
+    "hstack of vectors": (lambda x, y: nb.ops.hstack([x, y]), (X[0], Y[1]), lambda x, y: np.hstack([x, y])),
     "log10": (nb.ops.log10, (Y,), np.log10),
     "log2": (nb.ops.log2, (Y,), np.log2),
     "logaddexp": (nb.ops.logaddexp, (X, Y), np.logaddexp),
@@ -81,6 +84,7 @@ SMOOTH: dict[str, tuple[Callable[..., Any], tuple[Array, ...], Callable[..., Arr
     "swapaxes": (lambda x: nb.ops.swapaxes(x, 0, -1), (CUBE,), lambda x: np.swapaxes(x, 0, -1)),
     "tile": (lambda x: nb.ops.tile(x, (2, 1, 3)), (X,), lambda x: np.tile(x, (2, 1, 3))),
     "var": (lambda x: nb.ops.var(x, 0, keepdims=True), (X,), lambda x: x.var(0, keepdims=True)),
+    "vstack": (lambda x, y: nb.ops.vstack([x, y]), (X[0], Y), lambda x, y: np.vstack([x, y])),
     "where": (lambda x, y: nb.ops.where(X > 0, x, y), (X, Y), lambda x, y: np.where(X > 0, x, y)),
     "where with a row": (lambda x, y: nb.ops.where(X > 0, x, y), (X, Y[0]), lambda x, y: np.where(X > 0, x, y)),
     "split": (lambda x: nb.ops.stack(nb.ops.split(x, 3, -1)), (X,), lambda x: np.stack(np.split(x, 3, -1))),
@@ -134,6 +138,8 @@ A, B = np.array([0.0, 2.0, np.nan, -1.0]), np.array([0.0, 0.0, 1.0, np.inf])
         (nb.ops.isnan(A), np.isnan(A)),
         (nb.ops.isinf(B), np.isinf(B)),
         (nb.ops.isfinite(np.r_[A, B]), np.isfinite(np.r_[A, B])),
+        (nb.ops.nan_to_num(np.r_[A, B, -np.inf], 7.0), np.nan_to_num(np.r_[A, B, -np.inf], nan=7.0)),
+        (nb.ops.isclose(np.r_[A, B], np.r_[A, B] + 1e-9), np.isclose(np.r_[A, B], np.r_[A, B] + 1e-9)),
         (nb.ops.any(X > 1, 1), (X > 1).any(1)),
         (nb.ops.all(X > -1, 0, keepdims=True), (X > -1).all(0, keepdims=True)),
         (nb.ops.count_nonzero(X > 0, 0), np.count_nonzero(X > 0, 0)),
@@ -175,6 +181,15 @@ def test_a_gradient_that_was_not_taken_is_zero_and_no_nan() -> None:
     with nb.Tape() as tape:
         y = nb.ops.normalize(nb.Parameter([[0.0, 0.0]]) * x)
     assert np.isfinite(tape.gradient(y, x).numpy()).all()
+
+
+def test_division_by_zero_gives_zero_and_no_nan() -> None:
+    x, y = nb.Parameter([1.0, 2.0]), nb.Parameter([0.0, 4.0])
+    with nb.Tape() as tape:
+        z = nb.ops.divide_no_nan(x, y)
+    assert z.numpy().tolist() == [0.0, 0.5]
+    dx, dy = tape.gradient(z, [x, y])
+    assert (dx.numpy().tolist(), dy.numpy().tolist()) == ([0.0, 0.25], [0.0, -0.125])
 
 
 def test_equal_elements_share_the_gradient_of_max() -> None:

@@ -106,7 +106,8 @@ TABLE: dict[str, dict[str, dict[str, Any]]] = {
     "initializers": {
         "Constant": {"value": 0.5}, "Identity": {"gain": 2.0}, "Orthogonal": {"gain": 2.0, "seed": 3},
         "Ones": {}, "Zeros": {},
-        "RandomNormal": {"mean": 1.0, "stddev": 0.1, "seed": 3}, "TruncatedNormal": {"mean": 1.0, "stddev": 0.1, "seed": 3},
+        "RandomNormal": {"mean": 1.0, "stddev": 0.1, "seed": 3},
+        "TruncatedNormal": {"mean": 1.0, "stddev": 0.1, "seed": 3},
         "RandomUniform": {"minval": -1.0, "maxval": 2.0, "seed": 3},
         "VarianceScaling": {"scale": 2.0, "mode": "fan_avg", "distribution": "uniform", "seed": 3},
     } | {f"{name}{kind}": {"seed": 3} for name in ("Glorot", "He", "Lecun") for kind in ("Normal", "Uniform")},
@@ -155,8 +156,8 @@ EXTRA: dict[str, dict[str, Any]] = {
 }
 CASES = [(module, name) for module, classes in TABLE.items() for name in classes]
 #: What nbnet has one value of, and what another argument excludes.
-FIXED = {"data_format", "groups", "mask_zero", "axis", "clipvalue", "global_clipnorm", "loss_scale_factor", "thresholds",
-         "input_shape", "dilation_rate"}  # fmt: skip
+FIXED = {"data_format", "groups", "mask_zero", "axis", "clipvalue", "global_clipnorm", "loss_scale_factor",
+         "thresholds", "input_shape", "dilation_rate"}  # fmt: skip
 
 
 def made(module: str, name: str) -> tuple[Any, dict[str, Any]]:

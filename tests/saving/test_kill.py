@@ -50,13 +50,28 @@ def _kill_often(tmp_path: Path, times: int) -> None:
 
 @pytest.mark.skipif(not hasattr(signal, "SIGKILL"), reason="this system has no SIGKILL")
 def test_a_killed_process_loses_no_file(tmp_path: Path) -> None:
-    _kill_often(tmp_path, 5)
+    _kill_often(tmp_path, 3)
 
 
 @pytest.mark.slow
 @pytest.mark.skipif(not hasattr(signal, "SIGKILL"), reason="this system has no SIGKILL")
 def test_a_hundred_killed_processes_lose_no_file(tmp_path: Path) -> None:
     _kill_often(tmp_path, 100)
+
+
+@pytest.mark.skipif(not hasattr(signal, "SIGKILL"), reason="this system has no SIGKILL")
+def test_a_script_that_was_killed_is_run_again(tmp_path: Path) -> None:
+    def script(folder: str, result: str, *die: str) -> int:
+        arguments = [str(tmp_path / folder), str(tmp_path / result), *die]
+        environment = os.environ | {"PYTHONPATH": str(ROOT)}
+        command = [sys.executable, str(PROGRAM.with_name("train.py")), *arguments]
+        return subprocess.run(command, env=environment, check=False).returncode
+
+    assert script("a", "whole.nbnet") == 0
+    assert script("b", "parts.nbnet", "2", "1") == -signal.SIGKILL
+    assert not (tmp_path / "parts.nbnet").exists()
+    assert script("b", "parts.nbnet") == 0
+    assert (tmp_path / "parts.nbnet").read_bytes() == (tmp_path / "whole.nbnet").read_bytes()
 
 
 def test_an_error_while_writing_leaves_the_old_file(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

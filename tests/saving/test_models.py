@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import tracemalloc
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -72,6 +73,17 @@ def part_of_a_model() -> tuple[nb.Model, Any]:
     return nb.Model(model.inputs, model.get_layer("deep").output), X
 
 
+def rest_of_a_model() -> tuple[nb.Model, Any]:
+    model = nb.Sequential([nb.Input((6,)), Dense(4, "relu"), Dense(2)])
+    return nb.Model(model.layers[0].output, model.output), X
+
+
+def with_constants() -> tuple[nb.Model, Any]:
+    x = nb.Input((4,))
+    y = nb.ops.sum(x * np.array([1.0, 2.0, 3.0, 4.0], "float32") + 1, axis=(1,), keepdims=True)
+    return nb.Model(x, 1.0 / (nb.ops.square(y) + 1.0) + x), X
+
+
 def called_for_training() -> tuple[nb.Model, Any]:
     x = nb.Input((4,))
     return nb.Model(x, BatchNormalization()(Dense(3)(x), training=False)), X
@@ -87,13 +99,17 @@ def penalised() -> tuple[nb.Model, Any]:
 
 MODELS: list[Callable[[], tuple[nb.Model, Any]]] = [
     plain, without_input, adapted, embedded, residual, shared, models_in_models, tabular, part_of_a_model,
-    called_for_training, penalised,
+    rest_of_a_model, with_constants, called_for_training, penalised,
 ]  # fmt: skip
 
 
 def outputs(model: nb.Model, x: Any) -> list[Any]:
     found = model.predict(x)
     return list(found.values()) if isinstance(found, dict) else found if isinstance(found, list) else [found]
+
+
+def layer_names(model: nb.Model) -> list[str]:
+    return [layer.name for layer in model.layers if not isinstance(layer, nb.layers.InputLayer)]
 
 
 def equal(first: list[Any], second: list[Any]) -> bool:
@@ -108,7 +124,7 @@ def test_save_and_load(make: Callable[[], Any], tmp_path: Path) -> None:
     again = nb.load_model(path)
     assert type(again) is type(model)
     assert again.name == model.name
-    assert [layer.name for layer in again.layers] == [layer.name for layer in model.layers]
+    assert layer_names(again) == layer_names(model)
     assert equal(again.get_weights(), model.get_weights())
     assert equal(outputs(again, x), outputs(model, x))
     again.save(tmp_path / "again.nbnet")
@@ -241,6 +257,17 @@ class Tower(nb.Model):
         return super().get_config() | {"width": self.width}
 
 
+class Pair(nb.Model):
+    """Its inputs are in a dict; one of its attributes has a name that the training loop might want."""
+
+    def __init__(self, **kwargs: Any) -> None:
+        super().__init__(**kwargs)
+        self.position, self.optimizers = Dense(3), [Dense(2)]
+
+    def call(self, inputs: Any) -> Any:
+        return self.optimizers[0](self.position(inputs["b"]) - self.position(inputs["a"]))
+
+
 def double(x: Any) -> Any:
     return x + x
 
@@ -289,6 +316,31 @@ def test_subclassed_models(tmp_path: Path) -> None:
     assert equal(again.get_weights(), model.get_weights())
 
 
+def test_inputs_of_a_subclass_in_a_dict(tmp_path: Path) -> None:
+    model, x = Pair(), {"b": X, "a": X[:, :4] * 2}
+    model.compile("sgd", "mse")
+    model.fit(x, np.ones((12, 2)), verbose=0)
+    model.save(tmp_path / "m.nbnet")
+    again = nb.load_model(tmp_path / "m.nbnet", custom_objects={"Pair": Pair})
+    assert equal(outputs(again, x), outputs(model, x))
+    assert list(load_file(tmp_path / "m.nbnet")) == ["optimizers/0/bias", "optimizers/0/kernel", "position/bias",
+                                                     "position/kernel"]  # fmt: skip
+
+
+class Both(nb.layers.Layer):
+    def call(self, x: Any) -> Any:
+        return x * 2.0, x + 1.0
+
+
+def test_an_input_beside_what_it_was_computed_with(tmp_path: Path) -> None:
+    x = nb.Input((4,))
+    a, b = Both(name="both")(x)
+    model = nb.Model([x, a], Dense(3)(a) + Dense(3)(b))
+    model.save(tmp_path / "m.nbnet")
+    again = nb.load_model(tmp_path / "m.nbnet", custom_objects={"Both": Both})
+    assert equal(outputs(again, [X, X * 3]), outputs(model, [X, X * 3]))
+
+
 def test_registered_classes(tmp_path: Path) -> None:
     @nb.saving.register_keras_serializable("Tests")
     class Halve(nb.layers.Layer):
@@ -314,6 +366,12 @@ def test_a_class_with_the_name_of_ours_is_not_taken_for_it(tmp_path: Path) -> No
 
 def test_what_cannot_be_saved_says_so(tmp_path: Path) -> None:
     path = tmp_path / "m.nbnet"
+    model = nb.Sequential([nb.Input((4,)), Dense(3), Dense(2)])
+    model.compile("adam", "mse")
+    model.fit(X, np.ones((12, 2)), verbose=0)
+    model.pop()
+    with pytest.raises(ValueError, match="not the model's"):
+        model.save(path)
     with pytest.raises(ValueError, match=r"activation: .*lambda"):
         nb.Sequential([nb.Input((4,)), Dense(2, lambda x: x + x)]).save(path)
     with pytest.raises(ValueError, match="factor: inf"):
@@ -375,7 +433,7 @@ def test_weights_that_do_not_fit(tmp_path: Path) -> None:
     np.testing.assert_array_equal(other.get_weights()[6], before[6])
     wide = nb.Sequential([nb.Input((4,)), Dense(8, dtype="float64")])
     wide.save_weights(path)
-    with pytest.raises(ValueError, match="float64, wanted is .* of float32"):
+    with pytest.raises(ValueError, match=r"float64, wanted is .* of float32"):
         nb.Sequential([nb.Input((4,)), Dense(8)]).load_weights(path)
 
 
@@ -433,6 +491,21 @@ def test_files_that_are_there(tmp_path: Path) -> None:
         nb.load_model(tmp_path / "none.nbnet")
     assert path.read_bytes() == content
     assert sorted(os.listdir(tmp_path)) == ["folder.nbnet", "m.nbnet"]
+
+
+def test_loading_takes_no_more_memory_than_the_file_is_large(tmp_path: Path) -> None:
+    model = nb.Sequential([nb.Input((300,)), Dense(2000), Dense(1)])
+    model.compile("adam", "mse")
+    model.fit(np.ones((4, 300)), np.ones(4), verbose=0)
+    tracemalloc.start()
+    try:
+        model.save(tmp_path / "m.nbnet")
+        assert tracemalloc.get_traced_memory()[1] < 2 << 20
+        tracemalloc.reset_peak()
+        nb.load_model(tmp_path / "m.nbnet")
+        assert tracemalloc.get_traced_memory()[1] < (tmp_path / "m.nbnet").stat().st_size + (2 << 20)
+    finally:
+        tracemalloc.stop()
 
 
 def test_a_model_without_weights_yet(tmp_path: Path) -> None:

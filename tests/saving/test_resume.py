@@ -267,6 +267,32 @@ def test_a_loop_of_ones_own_goes_on(tmp_path: Path) -> None:
     assert same(whole, again)
 
 
+class Sequence(nb.utils.PyDataset):
+    """The rows in batches."""
+
+    def __len__(self) -> int:
+        return 5
+
+    def __getitem__(self, index: int) -> Any:
+        rows = slice(16 * index, 16 * index + 16)
+        return X[rows], Y[rows]
+
+
+@pytest.mark.parametrize(("save_freq", "kill"), [("epoch", (1, None)), (2, (2, 3))])
+def test_batches_as_they_come_go_on(save_freq: Any, kill: Any, tmp_path: Path) -> None:
+    def stream(model: nb.Model, *callbacks: Callback) -> None:
+        nb.set_random_seed(2)
+        model.fit(Sequence(), epochs=4, verbose=0, callbacks=list(callbacks))
+
+    whole = network()
+    stream(whole)
+    with pytest.raises(Killed):
+        stream(network(), BackupAndRestore(tmp_path, save_freq), Kill(*kill))
+    again = network()
+    stream(again, BackupAndRestore(tmp_path, save_freq))
+    assert same(whole, again)
+
+
 def test_the_record_says_where_training_stands(tmp_path: Path) -> None:
     from safetensors import safe_open
 

@@ -1,0 +1,120 @@
+"""What dropout layers have in common: a rate, a seed, a key."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from typing import Any, ClassVar
+
+import numpy as np
+
+from nbnet import dropout_schedules, random
+from nbnet.core.graph import Tensor
+from nbnet.core.regions import outdate
+from nbnet.dropout_schedules import DropoutSchedule
+from nbnet.layers.layer import Layer, Shape
+from nbnet.ops.dropout import check_rate, complete_noise_shape
+from nbnet.ops.scheduled_rate import scheduled_rate
+
+
+class Seeded(Layer):
+    """A layer that draws random numbers with a key of its own."""
+
+    def __init__(self, seed: int | None = None, **kwargs: Any) -> None:
+        super().__init__(**kwargs)
+        self.seed = None if seed is None else random.as_integer(seed, "seed")
+        self.key = random.next_key() if seed is None else random.derive(seed)
+
+    def get_config(self) -> dict[str, Any]:
+        return super().get_config() | {"seed": self.seed}
+
+
+class Rated(Seeded):
+    """A layer with a probability to DROP, which may be a schedule."""
+
+    #: Whether the rate has to be below 1.
+    below_one: ClassVar[bool] = False
+
+    def __init__(self, rate: Any, seed: int | None = None, **kwargs: Any) -> None:
+        if "keep_prob" in kwargs:
+            raise TypeError(
+                "keep_prob: nbnet, like Keras and PyTorch, wants the probability to DROP: rate = 1 - keep_prob"
+            )
+        super().__init__(seed, **kwargs)
+        self._cell = Tensor((), self.dtype, np.zeros((), self.dtype), name=f"{self.name}/rate")
+        self._schedule: DropoutSchedule | None = None
+        self._numbers = self._cell
+        self._set_rate(rate)
+
+    @property
+    def rate(self) -> Any:
+        """The probability to drop, or the schedule it follows. May be changed at any time; programs read a number in
+        each step."""
+        if self._schedule is not None:
+            return self._schedule
+        return round(float(self._cell.item()), 7 if self.dtype == np.float32 else 15)
+
+    @rate.setter
+    def rate(self, value: Any) -> None:
+        scheduled = self._schedule is not None
+        self._set_rate(value)
+        if scheduled or self._schedule is not None:
+            outdate()  # Programs compute the rate in another way now.
+
+    def _set_rate(self, value: Any) -> None:
+        if isinstance(value, Mapping):
+            value = dropout_schedules.deserialize(value)
+        if isinstance(value, DropoutSchedule):
+            value.function()
+            numbers = np.array(value.numbers(), self.dtype)
+            self._numbers = Tensor(numbers.shape, self.dtype, numbers, name=f"{self.name}/schedule")
+            self._schedule = value
+        else:
+            self._cell.numpy()[...] = check_rate(value, self.below_one)
+            self._schedule = None
+
+    @property
+    def _rate(self) -> Tensor:
+        """The rate of the step that is being computed."""
+        if self._schedule is None:
+            return self._cell
+        return scheduled_rate(self._schedule.function(), self._numbers)
+
+    def get_config(self) -> dict[str, Any]:
+        rate = self.rate
+        return super().get_config() | {
+            "rate": dropout_schedules.serialize(rate) if isinstance(rate, DropoutSchedule) else rate
+        }
+
+
+class NoiseShaped(Rated):
+    """A dropout layer whose mask may be shared along axes."""
+
+    def __init__(
+        self, rate: Any, noise_shape: Sequence[int | None] | None = None, seed: int | None = None, **kwargs: Any
+    ) -> None:
+        super().__init__(rate, seed, **kwargs)
+        self.noise_shape = None if noise_shape is None else _check_noise_shape(noise_shape)
+
+    def build(self, input_shape: Shape) -> None:
+        noise = self.noise_shape
+        if noise is not None and len(noise) == len(input_shape):
+            # Where a size is not known yet, any will do.
+            sizes = (1, *(n or m or 1 for n, m in zip(input_shape[1:], noise[1:], strict=True)))
+            complete_noise_shape((None, *noise[1:]), sizes)
+        elif noise is not None:
+            complete_noise_shape(noise, tuple(n or 1 for n in input_shape))
+
+    def _noise(self) -> Shape | None:
+        """The noise shape of any batch: on its axis, anything but 1 stands for its size."""
+        noise = self.noise_shape
+        return (None, *noise[1:]) if noise is not None and noise[0] != 1 else noise
+
+    def get_config(self) -> dict[str, Any]:
+        return super().get_config() | {"noise_shape": None if self.noise_shape is None else list(self.noise_shape)}
+
+
+def _check_noise_shape(noise_shape: Sequence[int | None]) -> Shape:
+    sizes = tuple(noise_shape) if isinstance(noise_shape, Sequence) and noise_shape else (0,)
+    if any(n is not None and (not isinstance(n, (int, np.integer)) or n < 1) for n in sizes):
+        raise ValueError(f"noise_shape: wants a size from 1 or None for each axis, got {noise_shape!r}")
+    return tuple(None if n is None else int(n) for n in sizes)

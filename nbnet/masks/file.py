@@ -1,0 +1,119 @@
+"""Masks in files: safetensors, one bit a unit."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Mapping
+from math import prod
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+Array = NDArray[Any]
+FilePath = str | os.PathLike[str]
+
+#: What the record of a file of masks says it is.
+KIND = "masks"
+
+
+def save_masks(path: FilePath, masks: Mapping[str, Any], overwrite: bool = True) -> None:
+    """Write masks to a file, in one bit a unit.
+
+    Parameters
+    ----------
+    path
+        Any name; the file is in the safetensors format.
+    masks
+        ``{name: array of bool}``: what ``tape.masks``, ``model.masks(step)`` or a step of ``history.masks`` give.
+    overwrite
+        Whether a file of this name may be there.
+
+    Raises
+    ------
+    TypeError
+        If something in masks is not made of booleans.
+    FileExistsError
+        If there is a file and it may not be replaced.
+
+    Examples
+    --------
+    >>> import tempfile
+    >>> import nbnet as nb
+    >>> with tempfile.TemporaryDirectory() as folder:
+    ...     nb.save_masks(f"{folder}/masks.safetensors", {"drop": [[True, False]]})
+    ...     nb.load_masks(f"{folder}/masks.safetensors")
+    {'drop': array([[ True, False]])}
+    """
+    from nbnet.saving import file
+
+    if not isinstance(masks, Mapping):
+        raise TypeError(f"masks: wants a dict of bool arrays by name of layer, got {type(masks).__name__}")
+    arrays = {name: np.asarray(mask) for name, mask in masks.items()}
+    for name, mask in arrays.items():
+        if not isinstance(name, str) or not name:
+            raise TypeError(f"masks: names are strings, got {name!r}")
+        if mask.dtype != np.bool_:
+            raise TypeError(f"masks[{name!r}]: wants booleans, got {mask.dtype}")
+    words = {name: _words(mask) for name, mask in arrays.items()}
+    shapes = {name: list(mask.shape) for name, mask in arrays.items()}
+    file.write(path, words, {"kind": KIND, "shapes": shapes}, overwrite)
+
+
+def load_masks(path: FilePath) -> dict[str, Array]:
+    """Read what :func:`save_masks` wrote: ``nb.Tape(masks=nb.load_masks(path))`` replays them.
+
+    Returns
+    -------
+    dict
+        Arrays of bool, True = kept, by name of layer.
+
+    Raises
+    ------
+    ValueError
+        If the file is damaged, or holds no masks.
+
+    Examples
+    --------
+    >>> import tempfile
+    >>> import nbnet as nb
+    >>> layer = nb.layers.Dropout(0.5, name="drop")
+    >>> with nb.Tape() as tape, tempfile.TemporaryDirectory() as folder:
+    ...     y = layer([[1.0, 2.0, 3.0]], training=True)
+    ...     nb.save_masks(f"{folder}/masks", tape.masks)
+    ...     masks = nb.load_masks(f"{folder}/masks")
+    >>> with nb.Tape(masks=masks):
+    ...     again = layer([[1.0, 2.0, 3.0]], training=True)
+    >>> (again.numpy() == y.numpy()).all()
+    True
+    """
+    from nbnet.saving import file, record
+
+    with file.Reader(path) as reader:
+        where = reader.path.name
+        if not isinstance(reader.about, dict) or reader.about.get("kind") != KIND:
+            raise ValueError(f"{where}: holds no masks")
+        shapes = record.fields(reader.about, {"kind": str, "shapes": dict}, f"{where}: record")["shapes"]
+        if sorted(shapes) != sorted(reader.entries):
+            raise ValueError(f"{where}: has shapes of {sorted(shapes)} and masks of {sorted(reader.entries)}")
+        return {name: _mask(reader.read(name), shape, f"{where}: {name}") for name, shape in shapes.items()}
+
+
+def _words(mask: Array) -> Array:
+    """Bits in int64, the first element in the lowest."""
+    packed = np.packbits(mask.reshape(-1), bitorder="little")
+    padded = np.zeros(-(-packed.size // 8) * 8, np.uint8)
+    padded[: packed.size] = packed
+    return padded.view("<i8")
+
+
+def _mask(words: Array, shape: Any, where: str) -> Array:
+    if not isinstance(shape, list) or len(shape) > 32 or not all(type(n) is int and n >= 0 for n in shape):
+        raise ValueError(f"{where}: {shape!r} is no shape")
+    size = prod(shape)
+    if words.dtype != np.dtype("<i8") or words.shape != (-(-size // 64),):
+        raise ValueError(f"{where}: a mask of shape {tuple(shape)} does not lie in {words.dtype} of {words.shape}")
+    bits = np.unpackbits(words.view(np.uint8), bitorder="little")
+    if bits[size:].any():
+        raise ValueError(f"{where}: has bits behind its end")
+    return bits[:size].astype(bool).reshape(shape)
