@@ -178,6 +178,14 @@ class Parameter(Tensor):
             raise ValueError(f"value: {self.name or 'the parameter'} has shape {self.shape}, got {value.shape}")
         self.numpy()[...] = value
 
+    def assign_add(self, value: Any) -> None:
+        """Add to the value in place; a number, or an array that fits the shape."""
+        self.assign(self.numpy() + np.asarray(value))
+
+    def assign_sub(self, value: Any) -> None:
+        """Subtract from the value in place; a number, or an array that fits the shape."""
+        self.assign(self.numpy() - np.asarray(value))
+
 
 @dataclass(eq=False, slots=True)
 class Node:

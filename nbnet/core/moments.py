@@ -31,7 +31,8 @@ def plogp(p: Any) -> Any:
 @kernel
 def add_moments(mem: Any, ins: Any, step: Any) -> None:
     """Bring means and sums of squared deviations up to date with one more sample."""
-    y, first, cursor, mean, squares = vec(mem, ins, 0), intvec(mem, ins, 1), intvec(mem, ins, 2), doublevec(mem, ins, 3), doublevec(mem, ins, 4)  # fmt: skip
+    y, first, cursor = vec(mem, ins, 0), intvec(mem, ins, 1), intvec(mem, ins, 2)
+    mean, squares = doublevec(mem, ins, 3), doublevec(mem, ins, 4)
     start, share = (cursor[0] + first_row(ins)) * attribute(ins, 0), np.float64(1.0) / np.float64(step - first[0] + 1)
     for i in range(y.size):
         d = np.float64(y[i]) - mean[start + i]

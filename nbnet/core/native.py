@@ -170,7 +170,7 @@ float64_bits, bits_float64 = _bitcast(types.float64, types.int64), _bitcast(type
 
 @intrinsic
 def root(typing_context, x):
-    """Flags that allow LLVM to estimate, where ``jit.py`` says so."""
+    """Flags that allow LLVM to estimate, where ``compiler.py`` says so."""
 
     def codegen(context, builder, signature, args):
         kind = context.get_value_type(x)

@@ -13,6 +13,7 @@ import numpy as np
 import pytest
 
 from nbnet.core import executor, jit
+from nbnet.core import fingerprint as hashes
 from nbnet.core.abi import vec
 from nbnet.core.jit import DISABLE_JIT, Function, Kernel, KernelError, device, fingerprint, kernel, link
 from tests.core.processes import python
@@ -194,17 +195,17 @@ def test_fingerprint_of_every_op_is_the_same_in_another_process() -> None:
 
 def test_fingerprint_covers_the_layout_of_rows(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
     before = key(executor.RUN)
-    for name in jit.NATIVE_SOURCES:
-        (tmp_path / name).write_bytes(Path(jit.__file__).with_name(name).read_bytes())
-    monkeypatch.setattr(jit, "__file__", str(tmp_path / "jit.py"))
-    for name in jit.NATIVE_SOURCES:
+    for name in hashes.NATIVE_SOURCES:
+        (tmp_path / name).write_bytes(Path(hashes.__file__).with_name(name).read_bytes())
+    monkeypatch.setattr(hashes, "__file__", str(tmp_path / "fingerprint.py"))
+    for name in hashes.NATIVE_SOURCES:
         (tmp_path / name).write_text((tmp_path / name).read_text() + "\n# edited\n")
-        jit._native_source.cache_clear()
+        hashes._native_source.cache_clear()
         after = key(executor.RUN)
         assert after != before
         before = after
     monkeypatch.undo()
-    jit._native_source.cache_clear()
+    hashes._native_source.cache_clear()
 
 
 # ---- what is refused ---------------------------------------------------------------------------------------------
