@@ -60,4 +60,5 @@ found = model.predict(x_test, verbose=0)[:, 0] > 0.5
 print(f"trained for {len(history.history['loss'])} epochs; best validation loss {min(history.history['val_loss']):.3f}")
 print(f"test accuracy  {scores['accuracy']:.1%} (always saying benign: {np.mean(y_test == 0):.1%})")
 print(f"test AUC       {scores['auc']:.4f}")
-print(f"found {np.sum(found & (y_test == 1))} of {np.sum(y_test)} malignant tumours, {np.sum(found & (y_test == 0))} false")
+print(f"found {np.sum(found & (y_test == 1))} of {np.sum(y_test)} malignant tumours")
+print(f"false alarms: {np.sum(found & (y_test == 0))}")

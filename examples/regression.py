@@ -54,6 +54,8 @@ print(f"test rmse  {scores['rmse']:.3f} (linear regression: {np.sqrt(np.mean((li
 print(f"test r2    {scores['r2']:.3f}")
 
 # A call with training=True drops units: as many answers as calls, and their spread says how sure the model is.
-samples = np.stack([np.asarray(model(x_test[:300], training=True))[:, 0] for _ in range(100)])
-far = np.stack([np.asarray(model(x_test[:300] + 2.0, training=True))[:, 0] for _ in range(100)])
-print(f"spread of 100 answers: {samples.std(0).mean():.2f} on test rows, {far.std(0).mean():.2f} far from all training rows")
+near, far = (
+    np.stack([np.asarray(model(rows, training=True)) for _ in range(100)]).std(axis=0).mean()
+    for rows in (x_test[:300], x_test[:300] + 2.0)
+)
+print(f"spread of 100 answers: {near:.2f} on test rows, {far:.2f} far from all training rows")

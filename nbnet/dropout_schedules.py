@@ -1,8 +1,8 @@
 """Dropout rates that change in the course of training, inside the compiled loop.
 
-A schedule stands wherever a dropout layer takes a rate: ``Dropout(rate=Late(0.5, start=1000))``. The program that trains
-computes the rate of each step from the step's number, so nothing is compiled again, and a training that is interrupted
-goes on with the rates it would have had.
+A schedule stands wherever a dropout layer takes a rate: ``Dropout(rate=Late(0.5, start=1000))``. The program that
+trains computes the rate of each step from the step's number, so nothing is compiled again, and a training that is
+interrupted goes on with the rates it would have had.
 """
 
 from __future__ import annotations
@@ -16,7 +16,6 @@ import numpy as np
 
 from nbnet import registry
 from nbnet.core.abi import Function, device
-from nbnet.core.math import exp
 from nbnet.ranges import ABOVE_ZERO, FRACTION, FROM_ZERO
 
 __all__ = ["Cosine", "Curriculum", "DropoutSchedule", "Early", "Late", "Linear", "deserialize", "serialize"]
@@ -30,7 +29,8 @@ class DropoutSchedule:
 
     Notes
     -----
-    Steps are the raw iterations of the optimizer. Where there is no training, and no tape with a step, the step is 0.
+    Steps are the raw iterations of the optimizer. Where there is no training, nor a tape with a step, a schedule is at
+    its end: steps have numbers there that no training reaches.
 
     Examples
     --------
@@ -47,7 +47,8 @@ class DropoutSchedule:
     0.1
     """
 
-    #: ``formula(step, numbers)``: a device function of the step (a float64) and of a vector of the model's dtype.
+    #: ``formula(step, numbers)``: a device function of the step (a float64) and of a vector of the model's dtype; of
+    #: elementary functions, it takes NumPy's.
     formula: ClassVar[Function | None] = None
 
     def numbers(self) -> list[float]:
@@ -244,7 +245,7 @@ class Cosine(Linear):
 
 @device
 def _curriculum(step: Any, p: Any) -> Any:
-    return p[0] * (1.0 - exp(-p[1] * step))
+    return p[0] * (1.0 - np.exp(-p[1] * step))
 
 
 @dataclass(frozen=True)

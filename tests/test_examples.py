@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
+import ast
+import functools
 import os
 import re
 import subprocess
 import sys
+from importlib.util import find_spec
 from pathlib import Path
 
 import numpy as np
@@ -124,8 +127,97 @@ def test_masks_on_the_tape() -> None:
     assert "dropped: by 0.0000\n" in text
 
 
+def test_dropout_lab(tiny_mnist: Path, tmp_path: Path) -> None:
+    pytest.importorskip("matplotlib", reason="the lab draws with matplotlib (the extra 'plot')")
+    text = output("dropout_lab.py", "--data", tiny_mnist, "--out", tmp_path / "lab", "--quick")
+    assert "drawn again from the seed: equal: True" in text
+    assert len(re.findall(r"^classifier +with(?:out)? dropout +test error [\d.]+%", text, re.M)) == 2
+    pictures = {path.name for path in (tmp_path / "lab").iterdir()}
+    assert pictures == {f"{name}.png" for name in ("activations", "correlations", "features", "keep_rates", "masks")}
+
+
 def test_custom_op() -> None:
     text = output("custom_op.py")
     assert number(r"relative error ([\d.e-]+)", text) < 1e-6
     errors = {name: number(rf"{name} .*outside.*: +([\d.]+)", text) for name in ("relu", "snake")}
     assert errors["snake"] < 0.1 < 1 < errors["relu"]
+
+
+#: Scripts as users of Keras write them: arguments for a short run, and what is printed with the least it must be.
+TWINS: dict[str, tuple[tuple[object, ...], dict[str, float]]] = {
+    "binary_classification.py": (
+        ("--epochs", 30),
+        {r"test accuracy +([\d.]+)%": 92, r"test AUC +([\d.]+)": 0.97, r"found (\d+) of 53": 46},
+    ),
+    "multiclass_classification.py": (
+        ("--epochs", 15),
+        {r"test accuracy +([\d.]+)%": 95.5, r"first two in ([\d.]+)%": 98, r"surest of: ([\d.]+)%": 99},
+    ),
+    "regression.py": (("--epochs", 40), {r"test r2 +([\d.]+)": 0.85, r"test rows, ([\d.]+) far": 1}),
+    "multi_input.py": (("--epochs", 8), {r"sum right +([\d.]+)%": 85, r"larger right +([\d.]+)%": 94}),
+    "embedding_tabular.py": (("--epochs", 8), {r"explains (\d+)%": 90}),
+    "residual.py": (("--epochs", 8), {r"residual .*accuracy ([\d.]+)%": 90}),
+    "convnet_fashion_mnist.py": (("--digits", "--epochs", 3), {r"test accuracy +([\d.]+)%": 70}),
+    "custom_loop.py": (
+        ("--epochs", 10),
+        {r"epoch +10: ([\d.]+)% of the chosen": 90, r"accuracy, duo +([\d.]+)%": 88},
+    ),
+}
+
+
+@functools.cache
+def twin(script: str) -> str:
+    """What a short run prints."""
+    return output(script, *TWINS[script][0])
+
+
+@pytest.mark.parametrize("script", TWINS)
+def test_twins_of_keras_learn(script: str) -> None:
+    text, least = twin(script), TWINS[script][1]
+    found = {pattern: number(pattern, text) for pattern in least}
+    assert all(found[pattern] >= least[pattern] for pattern in least), found
+
+
+def test_what_twins_are_compared_with() -> None:
+    text = twin("embedding_tabular.py")
+    assert number(r"of a rent +([\d.]+)%", text) < 0.9 * number(r"columns: ([\d.]+)%", text)
+    assert number(r"plain .*accuracy ([\d.]+)%", twin("residual.py")) < 40
+
+
+@pytest.mark.parametrize("script", TWINS)
+def test_twins_differ_from_keras_by_their_import_line(script: str) -> None:
+    tree = ast.parse((ROOT / "examples" / script).read_text(encoding="utf-8"))
+    modules = [alias for node in ast.walk(tree) if isinstance(node, ast.Import) for alias in node.names]
+    modules += [ast.alias(node.module) for node in ast.walk(tree) if isinstance(node, ast.ImportFrom) and node.module]
+    ours = [(alias.name, alias.asname) for alias in modules if alias.name.split(".")[0] == "nbnet"]
+    assert ours == [("nbnet", "keras")]
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("script", TWINS)
+def test_twins_run_under_keras(script: str, tmp_path: Path) -> None:
+    if any(find_spec(name) is None for name in ("keras", "jax")):
+        pytest.skip("Keras or JAX is missing (the extra 'keras')")
+    source = (ROOT / "examples" / script).read_text(encoding="utf-8")
+    (tmp_path / script).write_text(source.replace("import nbnet as keras\n", "import keras\n"), encoding="utf-8")
+    arguments, least = TWINS[script]
+    command = [sys.executable, script, *map(str, arguments)]
+    environment = os.environ | {"KERAS_BACKEND": "jax"}
+    done = subprocess.run(command, capture_output=True, text=True, cwd=tmp_path, env=environment, timeout=600)
+    assert done.returncode == 0, done.stderr
+    found = {pattern: number(pattern, done.stdout) for pattern in least}
+    assert all(found[pattern] >= least[pattern] for pattern in least), found
+
+
+def test_fashion_mnist_from_files(tiny_mnist: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("NBNET_DATA", str(tiny_mnist))
+    text = output("convnet_fashion_mnist.py", "--epochs", 8)
+    assert "(None, 28, 28, 16)" in text
+    assert number(r"test accuracy +([\d.]+)%", text) > 30
+
+
+def test_custom_train_step() -> None:
+    text = output("custom_train_step.py", "--epochs", 8)
+    plain, robust = (number(rf"{kind} .*mislead it ([\d.]+)%", text) for kind in ("Sequential", "Robust"))
+    assert robust > plain + 10
+    assert number(r"Robust +test accuracy ([\d.]+)%", text) > 90

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from collections.abc import Callable
 
+import numpy as np
+
 from nbnet.callbacks.callback import Callback, Logs
 
 
@@ -13,7 +15,7 @@ class LearningRateScheduler(Callback):
     Parameters
     ----------
     schedule
-        ``schedule(epoch, learning_rate)`` returns the new one.
+        ``schedule(epoch, learning_rate)`` returns the new one, which appears in logs as ``learning_rate``.
     verbose
         1 prints it.
 
@@ -31,8 +33,15 @@ class LearningRateScheduler(Callback):
         optimizer = self.model.optimizer
         assert optimizer is not None
         rate = self.schedule(epoch, float(optimizer.learning_rate))
-        if isinstance(rate, bool) or not isinstance(rate, (int, float)):
+        # One computed with nbnet.ops is a tensor, one computed with NumPy may be an array.
+        number = np.asarray(rate)
+        if number.dtype.kind not in "fiu" or number.size != 1:
             raise TypeError(f"schedule: wants a function that returns a number, it returned {rate!r}")
-        optimizer.learning_rate = rate
+        optimizer.learning_rate = number.item()
         if self.verbose:
-            print(f"Epoch {epoch + 1}: learning rate {rate:.4g}")
+            print(f"Epoch {epoch + 1}: learning rate {number.item():.4g}")
+
+    def on_epoch_end(self, epoch: int, logs: Logs = None) -> None:
+        if logs is not None:
+            assert self.model.optimizer is not None
+            logs["learning_rate"] = float(self.model.optimizer.learning_rate)

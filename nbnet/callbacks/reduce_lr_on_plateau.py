@@ -7,7 +7,8 @@ from nbnet.callbacks.monitor import Monitor
 
 
 class ReduceLROnPlateau(Monitor):
-    """Multiplies the learning rate when a monitored number has not improved for some epochs.
+    """Multiplies the learning rate when a monitored number has not improved for some epochs; logs get that of the epoch,
+    as ``learning_rate``.
 
     Parameters
     ----------
@@ -59,6 +60,9 @@ class ReduceLROnPlateau(Monitor):
         self.best = float("nan")
 
     def on_epoch_end(self, epoch: int, logs: Logs = None) -> None:
+        if logs is not None:
+            assert self.model.optimizer is not None
+            logs["learning_rate"] = float(self.model.optimizer.learning_rate)
         value = self.value(logs)
         if value is None:
             return

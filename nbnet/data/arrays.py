@@ -27,7 +27,8 @@ def as_input(x: Any, name: str = "x", *, shape: Shape | None = None, dtype: DTyp
     name : str
         What messages call it.
     shape : tuple of int or None
-        Shape of one row; a None inside it fits any size, None alone anything.
+        Shape of one row; a None inside it fits any size, None alone anything. As in Keras, a last axis of length 1
+        may be there or not: images (n, 28, 28) fit (28, 28, 1).
     dtype : None, float32 or float64
         What the model computes in: values must fit it. Other floats (float16, long double) are converted to it.
 
@@ -59,6 +60,8 @@ def as_input(x: Any, name: str = "x", *, shape: Shape | None = None, dtype: DTyp
     one_dimensional = array.ndim == 1
     if one_dimensional:
         array = array.reshape(-1, 1)
+    if shape is not None:
+        array = _with_last_axis(array, shape)
     if shape is not None and not fits(array.shape[1:], shape):
         message = mismatch(name, array.shape[1:], "the model wants", shape)
         if one_dimensional and len(shape) == 1:
@@ -68,6 +71,14 @@ def as_input(x: Any, name: str = "x", *, shape: Shape | None = None, dtype: DTyp
     array = readable(array, model)
     check_finite(array, name, model)
     return array
+
+
+def _with_last_axis(array: Array, shape: Shape) -> Array:
+    """The array with a last axis of length 1 more, or less, if so it fits."""
+    sizes = array.shape[1:]
+    if shape[-1:] == (1,) and fits(sizes, shape[:-1]):
+        return array[..., None]
+    return array[..., 0] if sizes[-1:] == (1,) and fits(sizes[:-1], shape) else array
 
 
 def as_features(

@@ -66,3 +66,8 @@ def _embedding(g: Graph, node: Node, w: Tensor, ids: Tensor) -> str:
 @writes("take", "take_batch")
 def _take(g: Graph, node: Node, x: Tensor, rows: Tensor) -> str:
     return g.add("Gather", x, rows, axis=0)
+
+
+@writes("take_columns")
+def _take_columns(g: Graph, node: Node, x: Tensor, columns: Tensor) -> str:
+    return g.add("Gather", x, columns, axis=x.ndim - 1)

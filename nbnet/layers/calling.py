@@ -51,6 +51,11 @@ def sampling_mode(masks: str = "per_sample") -> Iterator[None]:
         calls.sampling = before
 
 
+def mask_rows() -> int | None:
+    """Size of a mask's batch axis: 1 if all rows are to share it, else None, which stands for that of the batch."""
+    return 1 if calls.sampling == "shared" else None
+
+
 @functools.cache
 def training_argument(call: Any) -> tuple[int | None, bool]:
     """Where ``training`` stands among the arguments of a method behind self, None if it takes none, and its default."""
@@ -59,6 +64,19 @@ def training_argument(call: Any) -> tuple[int | None, bool]:
         return None, False
     default = parameters["training"].default
     return list(parameters).index("training") - 1, default if isinstance(default, bool) else False
+
+
+def noting(build: Any) -> Any:
+    """A ``build`` after which its layer is built, whoever calls it: a layer may build those inside it."""
+
+    @functools.wraps(build)
+    def noted(self: Any, *args: Any, **kwargs: Any) -> None:
+        build(self, *args, **kwargs)
+        # That of a base class, called by a subclass's own, is not the end of it.
+        if type(self).build is noted:
+            self.built = True
+
+    return noted
 
 
 def open_shape(x: Any) -> Shape:

@@ -52,4 +52,4 @@ class Dropout(NoiseShaped):
     """
 
     def call(self, x: Tensor, training: bool = False) -> Tensor:
-        return dropout(x, self._rate, self._noise(), key=self.key) if training else x
+        return dropout(x, self._rate, self._noise(x), key=self.key) if training else x

@@ -17,7 +17,7 @@ from nbnet.core.graph import Parameter, Tensor
 from nbnet.core.op import INT
 from nbnet.core.symbol import Producer, Symbol, flatten, has_symbols, map_structure, record
 from nbnet.core.tape import Trace, scope, tensor
-from nbnet.layers.calling import calls, map_shapes, open_shape, training_argument
+from nbnet.layers.calling import calls, map_shapes, noting, open_shape, training_argument
 from nbnet.layers.penalties import Penalties, inside
 from nbnet.registry import snake_case
 
@@ -59,6 +59,8 @@ class Layer(Penalties):
         Of its weights and outputs: ``"float32"``, ``"float64"`` or None for the framework's default.
     input_shape
         Shape of an input without the batch axis, if it is the first layer of a model.
+    input_dim
+        The same for inputs of one axis: its length.
     activity_regularizer
         Name, regularizer or function: penalty on the layer's output, divided by the rows of the batch.
 
@@ -89,6 +91,7 @@ class Layer(Penalties):
         trainable: bool = True,
         dtype: Any = None,
         input_shape: Sequence[int | None] | None = None,
+        input_dim: int | None = None,
         activity_regularizer: Any = None,
     ) -> None:
         super().__init__(activity_regularizer)
@@ -101,7 +104,16 @@ class Layer(Penalties):
         self._weights: list[Parameter] = []
         self._training_at, self._training_default = training_argument(type(self).call)
         self._producer: Producer | None = None
+        if input_dim is not None:
+            if input_shape is not None:
+                raise ValueError(f"input_dim: wants None beside input_shape {input_shape}, got {input_dim}")
+            input_shape = (input_dim,)
         self.batch_input_shape: Shape | None = None if input_shape is None else (None, *input_shape)
+
+    def __init_subclass__(cls, **kwargs: Any) -> None:
+        super().__init_subclass__(**kwargs)
+        if "build" in vars(cls):
+            cls.build = noting(cls.build)  # type: ignore[method-assign]
 
     # ---- for subclasses ----
 

@@ -11,6 +11,7 @@ from nbnet import dropout_schedules, random
 from nbnet.core.graph import Tensor
 from nbnet.core.regions import outdate
 from nbnet.dropout_schedules import DropoutSchedule
+from nbnet.layers.calling import mask_rows
 from nbnet.layers.layer import Layer, Shape
 from nbnet.ops.dropout import check_rate, complete_noise_shape
 from nbnet.ops.scheduled_rate import scheduled_rate
@@ -18,6 +19,8 @@ from nbnet.ops.scheduled_rate import scheduled_rate
 
 class Seeded(Layer):
     """A layer that draws random numbers with a key of its own."""
+
+    stochastic: ClassVar[bool] = True
 
     def __init__(self, seed: int | None = None, **kwargs: Any) -> None:
         super().__init__(**kwargs)
@@ -104,10 +107,12 @@ class NoiseShaped(Rated):
         elif noise is not None:
             complete_noise_shape(noise, tuple(n or 1 for n in input_shape))
 
-    def _noise(self) -> Shape | None:
+    def _noise(self, x: Tensor) -> Shape | None:
         """The noise shape of any batch: on its axis, anything but 1 stands for its size."""
-        noise = self.noise_shape
-        return (None, *noise[1:]) if noise is not None and noise[0] != 1 else noise
+        noise, rows = self.noise_shape, mask_rows()
+        if noise is None:
+            return None if rows is None else (rows, *x.shape[1:])
+        return (rows, *noise[1:]) if noise[0] != 1 else noise
 
     def get_config(self) -> dict[str, Any]:
         return super().get_config() | {"noise_shape": None if self.noise_shape is None else list(self.noise_shape)}

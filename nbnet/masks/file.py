@@ -84,7 +84,7 @@ def load_masks(path: FilePath) -> dict[str, Array]:
     ...     masks = nb.load_masks(f"{folder}/masks")
     >>> with nb.Tape(masks=masks):
     ...     again = layer([[1.0, 2.0, 3.0]], training=True)
-    >>> (again.numpy() == y.numpy()).all()
+    >>> again.numpy().tolist() == y.numpy().tolist()
     True
     """
     from nbnet.saving import file, record

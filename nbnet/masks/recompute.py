@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 from numpy.typing import NDArray
 
-from nbnet.core.graph import Node, Tensor
+from nbnet.core.graph import Node, Tensor, topological
 from nbnet.core.op import INT
 from nbnet.core.program import run_call
 from nbnet.core.tape import Trace
@@ -33,20 +33,32 @@ def step_masks(model: Network, step: int, x: Any = None, n: int | None = None) -
     (4, 3)
     """
     from nbnet.models.intake import packed
+    from nbnet.models.penalties import reached
 
     step = count(step, "step", least=0)
     xs = _inputs(model, x, n)
     with Trace() as trace:
         model.forward(packed(model.inputs_known.template, xs), training=True)
-    nodes = [node for node in trace.nodes if node.mask_tensor is not None]
-    for node in nodes:
-        # The first input is what is dropped: a mask does not depend on it.
-        if any(t.data is None for t in node.inputs[1:]):
+    computed = {id(node) for node in reached(trace.nodes, xs)}
+    found = {}
+    for node in trace.nodes:
+        if node.mask_tensor is None:
+            continue
+        # The first input is what is dropped. The others say how: a rate, or what gives the rate of a step.
+        before = topological(node.inputs[1:])
+        if any(id(other) in computed for other in before):
             raise ValueError(
                 f"step: the masks of {node.name} depend on what the model computes, not on the seed alone; record them "
                 "with fit(record_masks=k)"
             )
-    return {node.name: _drawn(node, step) for node in nodes}
+        for other in before:
+            _run(other, step)
+        if node.op.mask in node.op.saves:
+            _run(node, step)
+        mask = node.mask
+        assert mask is not None
+        found[node.name] = mask
+    return found
 
 
 def _inputs(model: Network, x: Any, n: int | None) -> list[Tensor]:
@@ -54,9 +66,12 @@ def _inputs(model: Network, x: Any, n: int | None) -> list[Tensor]:
     if (x is None) == (n is None):
         raise TypeError("n: wants x, the batch, or n, its number of rows; not both")
     if x is None:
-        shapes, rows = model.inputs_known.shapes, count(n, "n")
-        if any(size is None for shape in shapes for size in shape):
-            raise ValueError(f"n: {model.name} takes inputs of shape {model.input_shape}; pass x to say how long they are")
+        known, rows = model.inputs_known.shapes, count(n, "n")
+        if any(size is None for shape in known for size in shape):
+            raise ValueError(
+                f"n: {model.name} takes inputs of shape {model.input_shape}, of any length; pass x instead"
+            )
+        shapes = tuple(tuple(size or 1 for size in shape) for shape in known)
     else:
         given = model._input_rows(x)
         shapes, rows = given.row_shapes(), len(given)
@@ -67,13 +82,9 @@ def _inputs(model: Network, x: Any, n: int | None) -> list[Tensor]:
     ]
 
 
-def _drawn(node: Node, step: int) -> Array:
-    """Run the one call that draws a mask."""
-    if node.op.mask in node.op.saves:
-        for tensor in (*node.inputs, *node.outputs, *node.saved):
-            if tensor.data is None:
-                tensor.data = np.zeros(tensor.shape, tensor.dtype)
-        run_call(node.call(), step)
-    mask = node.mask
-    assert mask is not None
-    return mask
+def _run(node: Node, step: int) -> None:
+    """Run a node by itself; what it reads and has no value counts as zeros."""
+    for tensor in (*node.inputs, *node.outputs, *node.saved):
+        if tensor.data is None:
+            tensor.data = np.zeros(tensor.shape, tensor.dtype)
+    run_call(node.call(), step)

@@ -46,14 +46,14 @@ class Ring:
         self._dtype = dtype
         self._lines: dict[str, list[tuple[tuple[int, ...], Array]]] = {}
 
-    def recorded(self, calls: Iterable[Call], nodes: Sequence[Node], slice_: int) -> list[Call]:
-        """The calls of a slice, and behind each that draws a mask one that keeps it."""
+    def recorded(self, calls: Iterable[Call], nodes: Sequence[Node], slice_: int, rows: int) -> list[Call]:
+        """The calls of a slice of so many rows, and behind each that draws a mask one that keeps it."""
         masks = {tensor: node for node in nodes if (tensor := node.mask_tensor) is not None}
         found = [step_call(self.steps, self._dtype)] if slice_ == 0 else []
         for call in calls:
             found.append(call)
             for tensor in call.writes():
-                if tensor in masks and (slice_ == 0 or not shared_by_batch(masks[tensor])):
+                if tensor in masks and (slice_ == 0 or not _shared(masks[tensor], rows)):
                     found.append(record_call(tensor, self._line(masks[tensor].name, tensor), self._dtype))
         return found
 
@@ -75,9 +75,10 @@ class Ring:
         return sum(ring.nbytes for parts in self._lines.values() for _, ring in parts)
 
 
-def shared_by_batch(node: Node) -> bool:
-    """Whether all rows of the batch have the node's one mask, in every slice the same."""
-    return node.attributes[:1] == (0,)
+def _shared(node: Node, rows: int) -> bool:
+    """Whether the node draws one mask for the whole batch, in every slice the same."""
+    mask = node.mask_tensor
+    return mask is not None and mask.shape[0] == 1 and (rows > 1 or node.attributes[:1] == (0,))
 
 
 class Recording:

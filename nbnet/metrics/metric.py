@@ -133,11 +133,15 @@ class Metric:
 
         Parameters
         ----------
-        shape, dtype, name
+        shape, name
             Of the variable.
         initializer
             Name or initializer.
+        dtype
+            By default the framework's; a variable of whole numbers is float64, which counts to 2**53.
         """
+        if dtype is not None and np.dtype(dtype).kind in "iub":
+            dtype = "float64"
         value = initializers.get(initializer)(tuple(shape), dtype or floatx())
         variable = Parameter(value, trainable=False, name=name or "variable")
         self.variables.append(variable)

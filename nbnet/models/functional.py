@@ -40,7 +40,9 @@ class Graph:
         self.calls = producers(self.output_list, self.input_list)
         self.output_names = _unique(_names(outputs, self.output_list))
         heads = [s.producer for s in self.input_list if s.producer is not None and not s.producer.inputs()]
-        self.producers = _by_depth(heads, self.calls, self.output_list)
+        # Keras walks back from those of a dict in the order of their keys.
+        ends = [outputs[key] for key in sorted(outputs)] if isinstance(outputs, dict) else outputs
+        self.producers = _by_depth(heads, self.calls, list(flatten(ends)))
         self.layers = list(
             {id(p.function): p.function for p in self.producers if isinstance(p.function, Layer)}.values()
         )

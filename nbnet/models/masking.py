@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
-from typing import TYPE_CHECKING, Any, Self
+from typing import TYPE_CHECKING, Any
 
 from numpy.typing import NDArray
 
@@ -15,6 +15,7 @@ from nbnet.ranges import count
 
 if TYPE_CHECKING:
     from nbnet.history import History
+    from nbnet.models.model import Model
 
 Array = NDArray[Any]
 
@@ -28,6 +29,8 @@ class Masking:
 
         def _overrides(self, step: str) -> bool: ...
 
+    #: For a model that :meth:`thin` made: the masks.
+    thinned_by: Mapping[str, Any] | None = None
     #: What the programs of the training that is at work keep of their masks.
     recording: Recording | None = None
 
@@ -63,13 +66,97 @@ class Masking:
         >>> import nbnet as nb
         >>> nb.set_random_seed(1)
         >>> model = nb.Sequential([nb.Input((8,)), nb.layers.Dropout(0.5, name="drop"), nb.layers.Dense(1)])
-        >>> model.masks(step=1234, n=2)["drop"].astype(int)  # doctest: +SKIP
         >>> with nb.Tape(step=1234) as tape:
         ...     y = model([[1.0] * 8] * 2, training=True)
-        >>> (tape.masks["drop"] == model.masks(step=1234, n=2)["drop"]).all()
+        >>> tape.masks["drop"].tolist() == model.masks(step=1234, n=2)["drop"].tolist()
         True
         """
         return step_masks(self, step, x, n)  # type: ignore[arg-type]
+
+    def thin(self, masks: Mapping[str, Any]) -> Model:
+        """The smaller model that is left when masks drop units for good.
+
+        Rows and columns of weights that belong to dropped units are left out, and each dropout layer with a mask
+        becomes its factor ``1 / (1 - rate)``, a :class:`nbnet.layers.Rescaling` of its name. Called for training or
+        not, the result gives what this model gives for training on a tape with these masks, up to the order of sums
+        (with batch normalization: called for training). It takes the same inputs: where a mask drops units of the
+        input itself, a :class:`nbnet.layers.TakeUnits` picks the others out. Dropout layers without a mask stay.
+
+        The weights are copies. Train them like those of any model, and write them back with :meth:`merge`.
+
+        Parameters
+        ----------
+        masks
+            ``{name of a dropout layer: bool array}``, True = kept: one mask for all rows, (units,), or with axes of
+            length 1 before it. A layer's second call has the name ``name:1``, as on a tape.
+
+        Returns
+        -------
+        A model of the same class, not compiled.
+
+        Raises
+        ------
+        ValueError
+            If a mask keeps nothing, differs from row to row or fits no layer; if a dropped unit is read by something
+            that would make more of it than 0 (a normalisation, a merging layer, the output); or if the model's class
+            defines ``call``.
+        TypeError
+            If masks are no dict of boolean arrays.
+
+        Notes
+        -----
+        Smaller are ``Dense``, ``Conv1D``, ``Conv2D`` and ``BatchNormalization``, through activations, pooling and
+        ``Flatten``. Any other layer gets all units, and so does one that is called more than once or penalises its
+        output: what is dropped before it is a ValueError, what is dropped after it is picked out.
+
+        References
+        ----------
+        N. Srivastava et al.: Dropout: a simple way to prevent neural networks from overfitting. JMLR 15 (2014), section
+        1: training with dropout is training a thinned network for each case.
+
+        Examples
+        --------
+        >>> import nbnet as nb
+        >>> model = nb.Sequential(
+        ...     [
+        ...         nb.Input((4,)),
+        ...         nb.layers.Dense(100, "relu"),
+        ...         nb.layers.Dropout(0.5, name="drop"),
+        ...         nb.layers.Dense(1),
+        ...     ]
+        ... )
+        >>> small = model.thin({"drop": [True, False] * 50})
+        >>> model.count_params(), small.count_params()
+        (601, 301)
+        >>> small.compile("sgd", "mse")
+        >>> history = small.fit([[1.0, 2.0, 3.0, 4.0]], [1.0], verbose=0)
+        >>> model.merge(small)
+        """
+        from nbnet.thinning import thin
+
+        return thin(self, masks)  # type: ignore[arg-type]
+
+    def merge(self, thinned: Model, masks: Mapping[str, Any] | None = None) -> None:
+        """Write the weights of a model that :meth:`thin` made back to where they came from.
+
+        Weights that belong to dropped units stay as they are, bit for bit; so does the state of the optimizer. Nothing
+        is written if something does not fit.
+
+        Parameters
+        ----------
+        thinned
+            The smaller model.
+        masks
+            What it was made by; needed if it comes from a file.
+
+        Raises
+        ------
+        ValueError
+            If it is not a thinned version of this model by these masks.
+        """
+        from nbnet.thinning import merge
+
+        merge(self, thinned, masks)  # type: ignore[arg-type]
 
     def new_ring(self) -> Ring | None:
         """Where a new program keeps its masks, if it is to."""

@@ -15,9 +15,9 @@ from nbnet.core.blas import single_thread
 from nbnet.history import History
 from nbnet.layers.dense import positive_integer
 from nbnet.models import prediction, supply
-from nbnet.models.learner import Learner
 from nbnet.models.position import Position
 from nbnet.models.summary import summary, summary_html
+from nbnet.models.uncertain import Uncertain
 from nbnet.progress import Progress
 
 Array = NDArray[Any]
@@ -26,7 +26,7 @@ Array = NDArray[Any]
 _ONE_BATCH = 1 << 62
 
 
-class Model(Learner):
+class Model(Uncertain):
     """A network with a training loop.
 
     There are three ways to make one: :class:`nbnet.Sequential`; ``Model(inputs, outputs)`` of symbols, which layers
@@ -166,7 +166,7 @@ class Model(Learner):
         with self._alone(), single_thread, bar, self._recording_masks(record_masks, history):
             train_epoch = train.trainer(bool(shuffle), self._position, calls, bar)
             validate = None if held is None else held.evaluator()
-            self.stop_training, logs = False, None
+            self.stop_training, self.history, logs = False, history, None
             self._position.begin(first)
             calls.call("on_train_begin", None)
             for epoch in train.epochs(self._position.epoch, epochs):
@@ -180,8 +180,9 @@ class Model(Learner):
                     calls.call("on_test_end", found)
                     logs |= {f"val_{k}": v for k, v in found.items()}
                 bar.end_epoch(logs)
-                history.append(epoch, logs)
+                # Callbacks may write into the logs; what they write is remembered.
                 calls.call("on_epoch_end", epoch, logs)
+                history.append(epoch, logs)
                 if self.stop_training:
                     break
             assert self.optimizer is not None
@@ -238,6 +239,9 @@ class Model(Learner):
         verbose: int | str = 0,
         steps: int | None = None,
         callbacks: Any = None,
+        *,
+        mc_samples: int | None = None,
+        return_std: bool = False,
     ) -> Any:
         """Outputs in evaluation mode, an array (n, ...), or a list or dict of them as the model returns.
 
@@ -253,7 +257,14 @@ class Model(Learner):
             Batches to be predicted, by default all.
         callbacks : list of nbnet.callbacks.Callback
             Called at the beginning and the end.
+        mc_samples : int
+            Instead of evaluation mode: the mean of so many passes with dropout at work; see :meth:`predict_mc`.
+        return_std : bool
+            Whether to return ``(mean, std)`` of these passes.
         """
+        if mc_samples is not None or return_std:
+            rest = {"steps": steps, "callbacks": callbacks}
+            return self._predict_sampled(x, mc_samples, return_std, batch_size, verbose, **rest)
         plain = verbose == 0 and batch_size is None and steps is None and callbacks is None
         if plain and (out := prediction.predict_again(self, x)) is not None:
             return out

@@ -121,7 +121,7 @@ class Builder:
                 backward, _ = differentiate(made.nodes, {made.value: one}, block.parameters, given)
                 forward = made.calls(feeds, t, sums[t])
                 if ring is not None:
-                    forward = ring.recorded(forward, made.nodes, t)
+                    forward = ring.recorded(forward, made.nodes, t, feeds.count(t))
                 work.append([*feeds.gathers(t), *forward, *made.effects, *backward])
             work[0][:0] = optimizer.prelude()
             update = optimizer.phases(gradients, slices)
@@ -157,7 +157,7 @@ class Builder:
                 with Trace() as trace:
                     made = self._made(feeds, t, training=False)
                 outputs, template = list(flatten(made)), output_names(self.model, made)
-                nodes = fuse(_needed(trace, outputs), set(outputs))
+                nodes = fuse(needed(trace, outputs), set(outputs))
                 if slices > 1 and any(node.op.whole_batch for node in nodes):
                     return None
                 stores = [feed.store_call(y, feeds.cursor, feeds.out(k)) for k, y in enumerate(outputs)]
@@ -204,7 +204,7 @@ class Builder:
         kept = [(k, outputs[k]) for k in scores.kept]
         made = _Forward(total, values if scores.parts else [], watched, weights, kept, [], trace.effects)
         targets = made.targets()
-        nodes = fuse(_needed(trace, targets), set(targets))
+        nodes = fuse(needed(trace, targets), set(targets))
         whole = not parts or any(node.op.whole_batch for node in reached(nodes, fed))
         return made._replace(nodes=nodes, whole=whole)
 
@@ -217,7 +217,7 @@ class Builder:
         return made
 
 
-def _needed(trace: Trace, targets: Sequence[Tensor]) -> list[Node]:
+def needed(trace: Trace, targets: Sequence[Tensor]) -> list[Node]:
     """The recorded nodes that the targets depend on."""
     wanted = {id(node) for node in topological(targets)}
     return [node for node in trace.nodes if id(node) in wanted]

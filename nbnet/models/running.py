@@ -53,7 +53,7 @@ def program(model: Learner, key: tuple[Any, ...], build: Callable[[Builder], Bat
 def forget(model: Learner, part: object) -> None:
     """Drop the programs of this thread that have something in their key."""
     kept = getattr(model._local, "programs", {})
-    for key in [key for key in kept if part in key]:
+    for key in [key for key in kept if any(entry is part for entry in key)]:
         del kept[key]
 
 
@@ -66,9 +66,9 @@ def batches(n: int, size: int, single: bool = False) -> list[tuple[int, int, int
     return [(start, rows, steps) for start, rows, steps in parts if rows and steps]
 
 
-def run(batch: Batch, steps: int, optimizer: Optimizer | None, report: Report | None) -> None:
-    """Run so many steps of a program, in calls of bounded length."""
-    done, first = 0, 0 if optimizer is None else optimizer.iterations
+def run(batch: Batch, steps: int, optimizer: Optimizer | None, report: Report | None, first: int = 0) -> None:
+    """Run so many steps of a program, in calls of bounded length, from the optimizer's step on, or ``first``."""
+    done, first = 0, first if optimizer is None else optimizer.iterations
     while done < steps:
         n = steps - done
         if batch.seconds * n > CALL_SECONDS or batch.seconds == 0:

@@ -7,9 +7,11 @@ from nbnet.core.graph import operators
 from nbnet.core.symbol import symbolic
 from nbnet.ops.abs import abs
 from nbnet.ops.add import add
+from nbnet.ops.alpha_dropout import alpha_dropout
 from nbnet.ops.arrange import flip, hstack, pad, repeat, roll, split, stack, tile, unstack, vstack
 from nbnet.ops.axes import broadcast_to, expand_dims, moveaxis, ravel, squeeze, swapaxes
 from nbnet.ops.batch_norm import batch_norm, batch_normalization
+from nbnet.ops.bernoulli import bernoulli
 from nbnet.ops.ceil import ceil
 from nbnet.ops.celu import celu
 from nbnet.ops.combine import (
@@ -29,12 +31,16 @@ from nbnet.ops.combine import (
 )
 from nbnet.ops.compare import equal, greater, greater_equal, less, less_equal, not_equal
 from nbnet.ops.concatenate import concatenate
+from nbnet.ops.concrete_dropout import concrete_dropout
 from nbnet.ops.conv import conv
 from nbnet.ops.convert import cast, convert_to_numpy, convert_to_tensor, is_tensor, ndim, shape, size
 from nbnet.ops.cos import cos
 from nbnet.ops.create import arange, eye, full, full_like, linspace, one_hot, ones, ones_like, zeros, zeros_like
+from nbnet.ops.deal_masks import deal_masks
 from nbnet.ops.dense import dense
 from nbnet.ops.divide import divide
+from nbnet.ops.drop_block import drop_block
+from nbnet.ops.drop_connect import drop_connect
 from nbnet.ops.dropout import dropout
 from nbnet.ops.elu import elu
 from nbnet.ops.embedding import embedding
@@ -42,6 +48,8 @@ from nbnet.ops.erf import erf
 from nbnet.ops.exp import exp
 from nbnet.ops.expm1 import expm1
 from nbnet.ops.floor import floor
+from nbnet.ops.gaussian_dropout import gaussian_dropout
+from nbnet.ops.gaussian_noise import gaussian_noise
 from nbnet.ops.gelu import gelu
 from nbnet.ops.glu import glu
 from nbnet.ops.hard_shrink import hard_shrink
@@ -122,6 +130,7 @@ __all__ = [
     "absolute",
     "add",
     "all",
+    "alpha_dropout",
     "amax",
     "amin",
     "any",
@@ -133,21 +142,26 @@ __all__ = [
     "average_pool",
     "batch_norm",
     "batch_normalization",
+    "bernoulli",
     "broadcast_to",
     "cast",
     "ceil",
     "celu",
     "clip",
     "concatenate",
+    "concrete_dropout",
     "conv",
     "convert_to_numpy",
     "convert_to_tensor",
     "cos",
     "count_nonzero",
+    "deal_masks",
     "dense",
     "divide",
     "divide_no_nan",
     "dot",
+    "drop_block",
+    "drop_connect",
     "dropout",
     "elu",
     "embedding",
@@ -164,6 +178,8 @@ __all__ = [
     "floor_divide",
     "full",
     "full_like",
+    "gaussian_dropout",
+    "gaussian_noise",
     "gelu",
     "get_item",
     "glu",

@@ -9,10 +9,11 @@ import numpy as np
 
 from nbnet.core.abi import accumulates, attribute, bytevec, device, first_row, kernel, seed, vec
 from nbnet.core.graph import Tensor
+from nbnet.core.jit import precise
 from nbnet.core.op import BYTE, Op, Spec, register
 from nbnet.core.philox import fill_mask
 from nbnet.core.tape import apply, node_name, tensor
-from nbnet.ops.dropout import as_rate, complete_noise_shape, encode_shared, shared_start
+from nbnet.ops.dropout import as_rate, complete_noise_shape, encode_shared, shared_start, spread
 from nbnet.ops.given import given_mask
 
 #: What SELU tends to for large negative numbers, -scale * alpha.
@@ -21,8 +22,16 @@ ALPHA = -1.7580993408473766
 
 @device
 def _slope(rate: Any) -> Any:
-    """a = ((1 - rate) (1 + rate alpha'^2))^(-1/2); 0 if everything is dropped."""
-    return 1.0 / np.sqrt((1.0 - rate) * (1.0 + rate * ALPHA * ALPHA)) if rate < 1 else 0.0 * rate
+    """a = ((1 - rate) (1 + rate alpha'^2))^(-1/2); 1 if nothing is dropped, to the last bit; 0 if everything is."""
+    if rate >= 1:
+        return 0.0 * rate
+    return 1.0 / np.sqrt((1.0 - rate) * (1.0 + rate * ALPHA * ALPHA)) if rate > 0 else 1.0 + rate
+
+
+@precise
+def _value(x: Any, kept: Any, slope: Any, shift: Any, low: Any) -> Any:
+    """Exact where nothing is dropped: the sums are never regrouped."""
+    return kept * (slope * x + shift) + (1.0 - kept) * low
 
 
 # Attributes are those of dropout with a shared mask.
@@ -31,15 +40,19 @@ def _slope(rate: Any) -> Any:
 @device
 def _transform(x: Any, mask: Any, rate: Any, y: Any, ins: Any) -> None:
     """What is dropped becomes a alpha' + b, where b = -a alpha' rate."""
-    slope, real, width, last = _slope(rate), x.dtype.type, attribute(ins, 4), attribute(ins, 8)
+    slope, real, width = _slope(rate), x.dtype.type, attribute(ins, 4)
     low, shift, at = slope * ALPHA * (1.0 - rate), -slope * ALPHA * rate, 0
     for i in range(attribute(ins, 1)):
         for j in range(attribute(ins, 2)):
             for k in range(attribute(ins, 3)):
-                m = shared_start(ins, i, j, k)
-                for e in range(width):
-                    kept = real(mask[m + e * last])
-                    y[at + e] = kept * (slope * x[at + e] + shift) + (1.0 - kept) * low
+                m, xs, ys = mask[shared_start(ins, i, j, k) :], x[at : at + width], y[at : at + width]
+                if attribute(ins, 8):
+                    for e in range(ys.size):
+                        ys[e] = _value(xs[e], real(m[e]), slope, shift, low)
+                else:
+                    kept = real(m[0])
+                    for e in range(ys.size):
+                        ys[e] = _value(xs[e], kept, slope, shift, low)
                 at += width
 
 
@@ -58,15 +71,11 @@ def alpha_masked_forward(mem: Any, ins: Any, step: Any) -> None:
 @kernel
 def alpha_dropout_backward(mem: Any, ins: Any, step: Any) -> None:
     mask, rate, dy, dx = bytevec(mem, ins, 0), vec(mem, ins, 1)[0], vec(mem, ins, 2), vec(mem, ins, 3)
-    slope, real, width, last = _slope(rate), dx.dtype.type, attribute(ins, 4), attribute(ins, 8)
-    add, at = accumulates(ins, 3), 0
+    slope, width, last, add, at = _slope(rate), attribute(ins, 4), attribute(ins, 8), accumulates(ins, 3), 0
     for i in range(attribute(ins, 1)):
         for j in range(attribute(ins, 2)):
             for k in range(attribute(ins, 3)):
-                m = shared_start(ins, i, j, k)
-                for e in range(width):
-                    d = dy[at + e] * (slope * real(mask[m + e * last]))
-                    dx[at + e] = dx[at + e] + d if add else d
+                spread(dy[at : at + width], mask[shared_start(ins, i, j, k) :], slope, dx[at : at + width], last, add)
                 at += width
 
 

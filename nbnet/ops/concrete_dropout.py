@@ -16,26 +16,25 @@ from nbnet.ranges import ABOVE_ZERO
 
 
 @device
-def _multiply(x: Any, keep: Any, logit: Any, y: Any) -> None:
-    scale = 1.0 + exp(logit)  # 1 / (1 - rate)
+def _multiply(x: Any, noise: Any, logit: Any, temperature: Any, y: Any, keep: Any) -> None:
+    """noise: uniform numbers"""
+    scale, sharpness = 1.0 + exp(logit), 1.0 / temperature  # scale is 1 / (1 - rate)
     for i in range(y.size):
+        keep[i] = sigmoid(-(logit + (log(noise[i]) - log(1.0 - noise[i]))) * sharpness)
         y[i] = x[i] * (keep[i] * scale)
 
 
 @kernel
 def concrete_dropout_forward(mem: Any, ins: Any, step: Any) -> None:
-    x, logit, temperature = vec(mem, ins, 0), vec(mem, ins, 1)[0], vec(mem, ins, 2)[0]
-    y, keep = vec(mem, ins, 3), vec(mem, ins, 4)
-    fill_uniform(y, first_row(ins) * attribute(ins, 0), seed(ins), step)
-    sharpness = 1.0 / temperature
-    for i in range(y.size):
-        keep[i] = sigmoid(-(logit + (log(y[i]) - log(1.0 - y[i]))) * sharpness)
-    _multiply(x, keep, logit, y)
+    logit, temperature, noise = vec(mem, ins, 1)[0], vec(mem, ins, 2)[0], vec(mem, ins, 4)
+    fill_uniform(noise, first_row(ins) * attribute(ins, 0), seed(ins), step)
+    _multiply(vec(mem, ins, 0), noise, logit, temperature, vec(mem, ins, 3), vec(mem, ins, 5))
 
 
 @kernel
 def concrete_given_forward(mem: Any, ins: Any, step: Any) -> None:
-    _multiply(vec(mem, ins, 0), vec(mem, ins, 1), vec(mem, ins, 2)[0], vec(mem, ins, 4))
+    logit, temperature = vec(mem, ins, 2)[0], vec(mem, ins, 3)[0]
+    _multiply(vec(mem, ins, 0), vec(mem, ins, 1), logit, temperature, vec(mem, ins, 4), vec(mem, ins, 5))
 
 
 @kernel
@@ -60,7 +59,7 @@ def concrete_dropout_backward(mem: Any, ins: Any, step: Any) -> None:
 def _infer(x: Tensor, logit: Tensor, temperature: Tensor) -> tuple[Spec, ...]:
     if logit.size != 1 or temperature.size != 1:
         raise ValueError(f"concrete_dropout: wants one logit and one temperature, got {logit!r}, {temperature!r}")
-    return Spec(x.shape), Spec(x.shape)
+    return Spec(x.shape), Spec(x.shape), Spec(x.shape)
 
 
 _GRADIENT = ("x", "logit", "temperature", "keep", "dy", "dx", "dlogit")
@@ -69,12 +68,12 @@ CONCRETE_DROPOUT = register(
         "concrete_dropout",
         concrete_dropout_forward,
         ("x", "logit", "temperature"),
-        saves=("keep",),
+        saves=("noise", "keep"),
         infer=_infer,
         backward=concrete_dropout_backward,
         gradient=_GRADIENT,
         encode=per_sample,
-        noise="keep",
+        noise="noise",
         random=True,
     )
 )
@@ -82,11 +81,12 @@ CONCRETE_GIVEN = register(
     Op(
         "concrete_given",
         concrete_given_forward,
-        ("x", "keep", "logit", "temperature"),
-        infer=lambda x, keep, logit, temperature: _infer(x, logit, temperature)[:1],
+        ("x", "noise", "logit", "temperature"),
+        saves=("keep",),
+        infer=lambda x, noise, logit, temperature: _infer(x, logit, temperature)[:2],
         backward=concrete_dropout_backward,
         gradient=_GRADIENT,
-        noise="keep",
+        noise="noise",
     )
 )
 
@@ -111,8 +111,8 @@ def concrete_dropout(x: Any, logit: Any, temperature: Any = 0.1, *, key: int | N
     Raises
     ------
     ValueError
-        If the temperature is out of range, logit has more than one element, or a mask that the tape injects does not
-        fit.
+        If the temperature is out of range, logit has more than one element, or uniform numbers that the tape injects
+        have another shape.
 
     References
     ----------
@@ -121,7 +121,7 @@ def concrete_dropout(x: Any, logit: Any, temperature: Any = 0.1, *, key: int | N
     Examples
     --------
     >>> import nbnet as nb
-    >>> with nb.Tape(masks={"concrete_dropout": [[0.5, 1.0]]}):
+    >>> with nb.Tape(masks={"concrete_dropout": [[0.5, 0.1]]}):
     ...     y = nb.ops.concrete_dropout([[1.0, 1.0]], logit=0.0)
     >>> y.numpy()
     array([[1., 2.]], dtype=float32)

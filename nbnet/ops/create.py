@@ -10,6 +10,8 @@ import numpy as np
 from nbnet.config import standardize_dtype
 from nbnet.core.graph import Tensor
 from nbnet.core.op import INT
+from nbnet.ops.add import add
+from nbnet.ops.compare import greater
 from nbnet.ops.convert import convert_to_tensor
 from nbnet.ops.convert import shape as shape_of
 
@@ -59,7 +61,10 @@ def full_like(x: Any, fill_value: float, dtype: Any = None) -> Tensor:
     >>> nb.ops.full_like([[1.0, 2.0]], 7.0).numpy()
     array([[7., 7.]], dtype=float32)
     """
-    return full(shape_of(x), fill_value, x.dtype if dtype is None and isinstance(x, Tensor) else dtype)
+    if isinstance(x, Tensor) and x.dtype.kind == "f" and dtype in (None, x.dtype):
+        # x > x holds nowhere, not even for NaN: zeros for a batch of any size.
+        return add(greater(x, x), fill_value)
+    return full(shape_of(x), fill_value, dtype)
 
 
 def zeros_like(x: Any, dtype: Any = None) -> Tensor:

@@ -4,16 +4,19 @@ from __future__ import annotations
 
 from typing import Any
 
-from nbnet.core.abi import accumulates, attribute, bytemat, bytevec, device, first_row, kernel, mat, seed, vec
+import numpy as np
+
+from nbnet.core.abi import accumulates, attribute, bytemat, bytevec, device, first_row, kernel, seed, vec
 from nbnet.core.graph import Tensor
 from nbnet.core.op import BYTE, Op, Spec, register
 from nbnet.core.philox import fill_mask
 from nbnet.core.tape import apply, node_name, tensor
-from nbnet.ops.dropout import as_rate
+from nbnet.ops.dropout import as_rate, spread
 from nbnet.ops.given import given_mask
 from nbnet.ranges import count
 
-# Attributes: elements of a sample's mask, height, width, size of a block. The mask's last axis is 1 or that of x.
+# Attributes: elements of a sample's mask, height, width, size of a block, channels of x that share an element of the
+# mask: all or 1.
 
 
 @device
@@ -38,60 +41,54 @@ def _drop_blocks(seeds: Any, mask: Any, height: Any, width: Any, block: Any) -> 
 
 
 @device
-def _scale(x: Any, mask: Any, scale: Any, y: Any, points: Any) -> None:
-    """Multiply each sample by its mask and by elements / kept."""
-    real = x.dtype.type
+def _scale(x: Any, mask: Any, scale: Any, y: Any, channels: Any) -> None:
+    """Multiply each sample by its mask and by elements / kept. All are flat."""
+    real, size = x.dtype.type, mask.size // max(scale.size, 1)
     for n in range(scale.size):
-        kept = 0
-        for p in range(n * points, (n + 1) * points):
-            for c in range(mask.shape[1]):
-                kept += mask[p, c]
-        s = real(points * mask.shape[1]) / real(max(kept, 1))
-        scale[n] = s if kept > 0 else 0.0 * s
-    _multiply(x, mask, scale, y, points, False)
+        m, kept = mask[n * size : (n + 1) * size], np.int64(0)
+        for i in range(m.size):
+            kept += np.int64(m[i])
+        scale[n] = real(size) / real(kept) if kept > 0 else real(0)
+    _multiply(x, mask, scale, y, channels, False)
 
 
 @device
-def _multiply(x: Any, mask: Any, scale: Any, y: Any, points: Any, add: Any) -> None:
-    real = x.dtype.type
-    for r in range(x.shape[0]):
-        s = scale[r // points]
-        if mask.shape[1] == 1:
-            m = s * real(mask[r, 0])
-            for c in range(x.shape[1]):
-                y[r, c] = y[r, c] + x[r, c] * m if add else x[r, c] * m
+def _multiply(x: Any, mask: Any, scale: Any, y: Any, channels: Any, add: Any) -> None:
+    """channels: that share an element of the mask"""
+    size = mask.size // max(scale.size, 1)
+    for n in range(scale.size):
+        if channels == 1:
+            low, high = n * size, (n + 1) * size
+            spread(x[low:high], mask[low:high], scale[n], y[low:high], 1, add)
         else:
-            for c in range(x.shape[1]):
-                v = x[r, c] * (s * real(mask[r, c]))
-                y[r, c] = y[r, c] + v if add else v
+            for p in range(n * size, (n + 1) * size):
+                low, high = p * channels, (p + 1) * channels
+                spread(x[low:high], mask[p:], scale[n], y[low:high], 0, add)
 
 
 @kernel
 def drop_block_forward(mem: Any, ins: Any, step: Any) -> None:
-    x, rate, y, mask = mat(mem, ins, 0), vec(mem, ins, 1)[0], mat(mem, ins, 2), bytemat(mem, ins, 3)
-    seeds, scale = bytemat(mem, ins, 4), vec(mem, ins, 5)
-    height, width, block = attribute(ins, 1), attribute(ins, 2), attribute(ins, 3)
+    rate, mask, seeds, scale = vec(mem, ins, 1)[0], bytemat(mem, ins, 3), bytemat(mem, ins, 4), vec(mem, ins, 5)
+    height, width, block, flat = attribute(ins, 1), attribute(ins, 2), attribute(ins, 3), bytevec(mem, ins, 3)
     points, gamma = height * width, _gamma(rate, height, width, block)
     fill_mask(bytevec(mem, ins, 4), first_row(ins) * attribute(ins, 0), seed(ins), step, gamma)
-    whole = bytevec(mem, ins, 3)
-    for i in range(whole.size):
-        whole[i] = 1
+    for i in range(flat.size):
+        flat[i] = 1
     for n in range(scale.size):
         low, high = n * points, (n + 1) * points
         _drop_blocks(seeds[low:high], mask[low:high], height, width, block)
-    _scale(x, mask, scale, y, points)
+    _scale(vec(mem, ins, 0), flat, scale, vec(mem, ins, 2), attribute(ins, 4))
 
 
 @kernel
 def drop_block_given_forward(mem: Any, ins: Any, step: Any) -> None:
-    x, mask, y, scale = mat(mem, ins, 0), bytemat(mem, ins, 1), mat(mem, ins, 2), vec(mem, ins, 3)
-    _scale(x, mask, scale, y, attribute(ins, 1) * attribute(ins, 2))
+    _scale(vec(mem, ins, 0), bytevec(mem, ins, 1), vec(mem, ins, 3), vec(mem, ins, 2), attribute(ins, 4))
 
 
 @kernel
 def drop_block_backward(mem: Any, ins: Any, step: Any) -> None:
-    mask, scale, dy, dx = bytemat(mem, ins, 0), vec(mem, ins, 1), mat(mem, ins, 2), mat(mem, ins, 3)
-    _multiply(dy, mask, scale, dx, attribute(ins, 1) * attribute(ins, 2), accumulates(ins, 3))
+    mask, scale, add = bytevec(mem, ins, 0), vec(mem, ins, 1), accumulates(ins, 3)
+    _multiply(vec(mem, ins, 2), mask, scale, vec(mem, ins, 3), attribute(ins, 4), add)
 
 
 def _mask_shape(x: Tensor, shared: bool) -> tuple[int, ...]:
@@ -100,7 +97,7 @@ def _mask_shape(x: Tensor, shared: bool) -> tuple[int, ...]:
 
 def _encode(x: Tensor, channels: int, block_size: int) -> tuple[int, ...]:
     height, width = x.shape[1:3]
-    return height * width * channels, height, width, block_size
+    return height * width * channels, height, width, block_size, x.shape[3] // max(channels, 1)
 
 
 DROP_BLOCK = register(
@@ -137,7 +134,7 @@ DROP_BLOCK_GIVEN = register(
 )
 
 
-def drop_block(x: Any, rate: Any, block_size: int, shared: bool = True, *, key: int | None = None) -> Tensor:
+def drop_block(x: Any, rate: Any, block_size: int, shared: bool = False, *, key: int | None = None) -> Tensor:
     """Set squares of images to 0 and multiply what is left of each image by elements / elements kept.
 
     Parameters
@@ -170,7 +167,7 @@ def drop_block(x: Any, rate: Any, block_size: int, shared: bool = True, *, key: 
     >>> import nbnet as nb
     >>> with nb.Tape(step=1) as tape:
     ...     y = nb.ops.drop_block(np.ones((1, 4, 4, 1)), rate=0.5, block_size=2, key=1)
-    >>> round(y.numpy().mean(), 6)
+    >>> round(float(y.numpy().mean()), 6)
     1.0
     """
     x, size = tensor(x), count(block_size, "block_size")

@@ -46,7 +46,7 @@ from nbnet.ops.elementwise import Elementwise, product
 @device
 def count_kept(mask: Any) -> Any:
     """Number of units a mask keeps."""
-    kept = 0
+    kept: Any = 0
     for i in range(mask.size):
         kept += np.int64(mask[i])
     return kept

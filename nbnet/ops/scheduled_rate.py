@@ -1,4 +1,4 @@
-"""A dropout rate as a function of the step, computed where it is used: once a step and slice, from the step's number."""
+"""A dropout rate as a function of the step, computed where it is used, from the step's number."""
 
 from __future__ import annotations
 
@@ -12,20 +12,17 @@ from nbnet.core.graph import Tensor
 from nbnet.core.op import Op, Spec
 from nbnet.core.tape import apply
 
-#: Where no training gets: see :func:`nbnet.random.next_draw`. What is drawn there belongs to no step.
-OUTSIDE = 1 << 40
-
 
 @functools.cache
 def scheduled(formula: Function) -> Op:
-    """The op of one formula."""
+    """The op of one formula. It draws nothing, but as those that do it is given a number of a step in any call."""
 
     def forward(mem: Any, ins: Any, step: Any) -> None:
-        rate = formula(np.float64(step if step < OUTSIDE else 0), vec(mem, ins, 0))
+        rate = formula(np.float64(step), vec(mem, ins, 0))
         vec(mem, ins, 1)[0] = max(min(rate, 1.0), 0.0)
 
     name = f"scheduled_{formula.name}"
-    return Op(name, Kernel(forward, name), ("numbers",), infer=lambda numbers: (Spec(()),))
+    return Op(name, Kernel(forward, name), ("numbers",), infer=lambda numbers: (Spec(()),), random=True)
 
 
 def scheduled_rate(formula: Function, numbers: Tensor) -> Tensor:
@@ -36,6 +33,6 @@ def scheduled_rate(formula: Function, numbers: Tensor) -> Tensor:
     formula
         Device function of the step (a float64) and of a vector.
     numbers
-        The vector, in the model's dtype. Outside training, where steps have no numbers, the step is 0.
+        The vector, in the model's dtype.
     """
-    return apply(scheduled(formula), numbers, name=numbers.name or "rate")  # type: ignore[no-any-return]
+    return apply(scheduled(formula), numbers, name=numbers.name or "rate", key=0)  # type: ignore[no-any-return]

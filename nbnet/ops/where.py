@@ -10,7 +10,8 @@ from nbnet.core.abi import accumulates, kernel, present, vec
 from nbnet.core.graph import Tensor
 from nbnet.core.op import Op, register
 from nbnet.core.tape import apply, tensors
-from nbnet.ops.axes import broadcast_to
+from nbnet.ops.add import add
+from nbnet.ops.compare import greater
 from nbnet.ops.stop_gradient import stop_gradient
 
 
@@ -70,6 +71,10 @@ def where(condition: Any, a: Any, b: Any) -> Tensor:
     array([1., 0.], dtype=float32)
     """
     a, b, condition = tensors(a, b, condition)
-    shape = np.broadcast_shapes(condition.shape, a.shape, b.shape)
-    inputs = (broadcast_to(x, shape) for x in (stop_gradient(condition), a, b))
-    return apply(WHERE, *inputs)  # type: ignore[no-any-return]
+    operands = [stop_gradient(condition), a, b]
+    shape = np.broadcast_shapes(*(x.shape for x in operands))
+    if any(x.shape != shape for x in operands):
+        # x > x holds nowhere, not even for NaN: zeros of the common shape, for a batch of any size.
+        zeros = add(add(greater(condition, condition), greater(a, a)), greater(b, b))
+        operands = [x if x.shape == shape else add(x, zeros) for x in operands]
+    return apply(WHERE, *operands)  # type: ignore[no-any-return]

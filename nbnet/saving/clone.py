@@ -57,7 +57,7 @@ def clone_model(
 
 def _copied(model: Model, clone_function: Callable[[Layer], Layer] | None) -> Model:
     if clone_function is None:
-        return cast("Model", _copy(model))
+        return cast("Model", copy_layer(model))
     if not callable(clone_function):
         raise TypeError(f"clone_function: wants a function of a layer, got {clone_function!r}")
     made = {id(layer): clone_function(layer) for layer in model.layers if not isinstance(layer, InputLayer)}
@@ -67,9 +67,10 @@ def _copied(model: Model, clone_function: Callable[[Layer], Layer] | None) -> Mo
     return model._with_layers(made)
 
 
-def _copy(layer: Layer) -> Layer:
+def copy_layer(layer: Layer, **changes: Any) -> Layer:
+    """A layer or model with the same configuration, but for these changes, and new weights."""
     with kept_objects() as mine:
-        config = layer.get_config()
+        config = layer.get_config() | changes
     with custom_object_scope(mine):
         return type(layer).from_config(config)
 

@@ -5,7 +5,17 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping
 from typing import Any
 
-from nbnet import activations, constraints, initializers, losses, metrics, optimizers, registry, regularizers
+from nbnet import (
+    activations,
+    constraints,
+    dropout_schedules,
+    initializers,
+    losses,
+    metrics,
+    optimizers,
+    registry,
+    regularizers,
+)
 from nbnet.layers import deserialize as deserialize_layer
 from nbnet.layers import serialize as serialize_layer
 from nbnet.layers.layer import Layer
@@ -19,6 +29,9 @@ _KINDS: dict[str, tuple[type, Callable[..., Any], Callable[..., Any]]] = {
     "optimizer": (optimizers.Optimizer, optimizers.serialize, optimizers.deserialize),
     "schedule": (
         optimizers.schedules.LearningRateSchedule, optimizers.schedules.serialize, optimizers.schedules.deserialize,
+    ),
+    "dropout_schedule": (
+        dropout_schedules.DropoutSchedule, dropout_schedules.serialize, dropout_schedules.deserialize,
     ),
     "loss": (losses.Loss, losses.serialize, losses.deserialize),
     "metric": (metrics.Metric, metrics.serialize, metrics.deserialize),

@@ -43,7 +43,11 @@ def test_model_learns_and_leaves_other_rows_alone() -> None:
 
 @pytest.mark.parametrize(
     ("number", "message"),
-    [(4.0, "numbers from 0 to 3, those of the rows of a table; got 4"), (-1, "got -1"), (0.5, "whole numbers, got 0.5")],
+    [
+        (4.0, "numbers from 0 to 3, those of the rows of a table; got 4"),
+        (-1, "got -1"),
+        (0.5, "whole numbers, got 0.5"),
+    ],
 )
 def test_numbers_out_of_range_never_reach_a_program(number: float, message: str) -> None:
     x, bad = np.array([[0, 1], [3, 2]]), np.array([[0, 1], [number, 2]])

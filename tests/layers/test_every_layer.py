@@ -43,6 +43,7 @@ IMAGE, LINE = (7, 8, 3), (9, 3)
 CASES = [
     Case("Activation", (4,), (4,), arguments={"activation": "tanh"}),
     Case("ActivityRegularization", LINE, LINE, arguments={"l1": 0.1, "l2": 0.2}),
+    Case("AlphaDropout", LINE, LINE, arguments={"rate": 0.5, "noise_shape": [None, 1, 3]}),
     Case("AveragePooling1D", LINE, (5, 3), arguments={"pool_size": 3, "strides": 2, "padding": "same"}),
     Case("AveragePooling2D", IMAGE, (3, 4, 3)),
     Case("BatchNormalization", (4,), (4,), ((4,), (4,), (4,), (4,))),
@@ -52,10 +53,16 @@ CASES = [
     Case("Conv2D", IMAGE, (4, 3, 4), ((3, 2, 3, 4),), {
         "filters": 4, "kernel_size": (3, 2), "strides": (2, 3), "padding": "same", "use_bias": False}),
     Case("Dense", (4,), (3,), ((4, 3), (3,)), {"units": 3}),
+    Case("DropBlock2D", IMAGE, IMAGE, arguments={"rate": 0.5, "block_size": 3, "shared": True}),
+    Case("DropConnectDense", (4,), (3,), ((4, 3), (3,)), {
+        "units": 3, "rate": 0.5, "activation": "relu", "samples": 20, "seed": 1, "group_size": 2}),
+    Case("DropPath", LINE, LINE, arguments={"rate": 0.5}),
     Case("Dropout", (4,), (4,), arguments={"rate": 0.5}),
     Case("ELU", (4,), (4,), arguments={"alpha": 0.5}),
     Case("Embedding", (4,), (4, 3), ((10, 3),), {"input_dim": 10, "output_dim": 3}),
     Case("Flatten", IMAGE, (168,)),
+    Case("GaussianDropout", (4,), (4,), arguments={"rate": 0.5, "seed": 3}),
+    Case("GaussianNoise", (4,), (4,), arguments={"stddev": 0.5}),
     Case("GlobalAveragePooling1D", LINE, (3,)),
     Case("GlobalAveragePooling2D", IMAGE, (1, 1, 3), arguments={"keepdims": True}),
     Case("GlobalMaxPooling1D", LINE, (1, 3), arguments={"keepdims": True}),
@@ -75,11 +82,18 @@ CASES = [
     Case("Rescaling", (4,), (4,), arguments={"scale": 0.5, "offset": [0.0, 1.0, 2.0, 3.0]}),
     Case("Reshape", (4,), (2, 2), arguments={"target_shape": (2, -1)}),
     Case("Softmax", LINE, LINE, arguments={"axis": 1}),
+    Case("SpatialDropout1D", LINE, LINE, arguments={"rate": 0.5}),
+    Case("SpatialDropout2D", IMAGE, IMAGE, arguments={"rate": 0.5}),
+    Case("StandoutDense", (4,), (3,), ((4, 3), (3,)), {"units": 3, "activation": "tanh", "alpha": 0.5, "beta": 1.0}),
+    Case("TakeUnits", LINE, (9, 2), arguments={"units": [2, 0]}),
+    Case("VariationalDense", (4,), (3,), ((4, 3), (3,), (4, 3)), {"units": 3, "kl_weight": 0.1}),
+    Case("VariationalDropout", LINE, LINE, ((3,),), {"per_unit": True}),
 ]  # fmt: skip
 each = pytest.mark.parametrize("case", CASES, ids=[f"{case.name}-{k}" for k, case in enumerate(CASES)])
-#: Layers of several inputs (tested in test_merging.py), bases, and what is no part of a model by itself.
-OTHERS = {"Add", "Average", "Concatenate", "Dot", "Input", "InputLayer", "Layer", "Maximum", "Minimum", "Multiply",
-          "Subtract"}  # fmt: skip
+#: Layers of several inputs (tested in test_merging.py), a wrapper and one that looks at where a row stands (in
+#: test_dropout_family.py), bases, and what is no part of a model by itself.
+OTHERS = {"Add", "Average", "Concatenate", "ConcreteDropout", "Dot", "Input", "InputLayer", "Layer", "Masksembles",
+          "Maximum", "Minimum", "Multiply", "Subtract"}  # fmt: skip
 
 
 def test_every_layer_has_a_case() -> None:

@@ -35,6 +35,9 @@ def test_names_count_as_in_keras():
     clear_names()
     names = [layer.name for layer in (Dense(1), Dense(1), Dropout(0.1), Dense(1), nb.Sequential(), Scale())]
     assert names == ["dense", "dense_1", "dropout", "dense_2", "sequential", "scale"]
+    layers = nb.layers
+    names = [layer.name for layer in (layers.Conv2D(1, 1), layers.MaxPooling1D(), layers.PReLU(), layers.LeakyReLU())]
+    assert names == ["conv2d", "max_pooling1d", "p_re_lu", "leaky_re_lu"]
     assert Dense(1, name="mine").name == "mine"
 
 
@@ -49,6 +52,30 @@ def test_a_layer_is_built_by_its_first_input():
     kernel = layer.get_weights()[0]
     layer(X)
     np.testing.assert_array_equal(layer.get_weights()[0], kernel)
+
+
+def test_a_layer_may_build_those_inside_it():
+    class Inner(Dense):
+        def build(self, input_shape):
+            super().build(input_shape)
+            assert not self.built
+            self.extra = self.add_weight((1,), name="extra")
+
+    class Outer(nb.layers.Layer):
+        def __init__(self):
+            super().__init__()
+            self.inner = Inner(3)
+
+        def build(self, input_shape):
+            self.inner.build(input_shape)
+
+        def call(self, x):
+            return self.inner(x)
+
+    layer = Outer()
+    layer(X)
+    assert layer.inner.built
+    assert [w.shape for w in layer.weights] == [(4, 3), (3,), (1,)]
 
 
 def test_weights_are_variables():

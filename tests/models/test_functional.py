@@ -241,6 +241,13 @@ def test_weights_come_in_keras_order():
     assert [w.name for w in model.weights[::2]] == ["early/kernel", "side/kernel", "late/kernel"]
 
 
+def test_outputs_in_a_dict_are_met_by_the_order_of_their_keys():
+    x = nb.Input((4,))
+    model = nb.Model(x, {"sum": Dense(3, name="sum")(x), "larger": Dense(1, name="larger")(x)})
+    assert [w.name for w in model.weights[::2]] == ["larger/kernel", "sum/kernel"]
+    assert list(model(np.ones((2, 4)))) == ["sum", "larger"]
+
+
 # ---- summaries -----------------------------------------------------------------------------------------------
 
 

@@ -39,7 +39,8 @@ class Case:
         One function of a random generator for each input. Floats are cast to the dtype under test; they keep away from
         kinks, where finite differences are wrong.
     reference
-        The op in NumPy: ``reference(*inputs, **attributes)``, with the recorded ``mask=`` for ops that draw.
+        The op in NumPy: ``reference(*inputs, **attributes)``, with the recorded ``mask=`` or ``noise=`` for ops
+        that draw.
     rows
         Inputs whose first axis is the batch, where each row of the result depends on its own row alone; empty: none.
     attributes
@@ -162,6 +163,27 @@ def normalised(p: Array) -> Array:
 
 def dropped(x: Array, rate: Any, mask: Array) -> Array:
     return x * mask / (1 - rate)
+
+
+def alpha_dropped(x: Array, rate: Any, mask: Array) -> Array:
+    """Klambauer et al., with the limit of SELU."""
+    low = -SELU_SCALE * SELU_ALPHA
+    a = ((1 - rate) * (1 + rate * low**2)) ** -0.5
+    return a * (x * mask + low * (1 - mask)) - a * low * rate
+
+
+def block_dropped(x: Array, mask: Array) -> Array:
+    kept = mask.reshape(len(x), -1).mean(1)
+    return x * mask / kept[:, None, None, None]
+
+
+def connected(x: Array, w: Array, b: Array, rate: Any, mask: Array, group_size: int) -> Array:
+    rows = [x[i] @ (w * m[:-1]) + b * m[-1] for i, m in ((i, mask[i // (group_size or len(x))]) for i in range(len(x)))]
+    return np.array(rows) / (1 - rate)
+
+
+def concrete(x: Array, u: Array, logit: Any, temperature: Any) -> Array:
+    return x * special.expit(-(logit + special.logit(u)) / temperature) / special.expit(-logit)
 
 
 # ---- one tensor, element by element: these also follow a dense layer in fused ops --------------------------------
@@ -537,6 +559,12 @@ CASES: list[Case] = [
         rows=(1,),
         label="matrix",
     ),
+    Case(
+        registry["take_columns"],
+        (normal(N, 2, 5), lambda rng: np.array([3, 0, 4])),
+        lambda x, columns: x[..., columns],
+        rows=(0,),
+    ),
     Case(registry["take_batch"], (normal(N, 2, 3), lambda rng: np.array(2)), lambda x, rows: x[rows]),
     Case(registry["softmax"], (normal(N, 7),), softmax, rows=(0,)),
     Case(registry["log_softmax"], (normal(N, 7),), lambda x: np.log(softmax(x)), rows=(0,)),
@@ -573,6 +601,111 @@ CASES: list[Case] = [
         (normal(N, 9), rows_of_mask(N, 9), constant(0.4)),
         lambda x, mask, rate: dropped(x, rate, mask),
         rows=(0, 1),
+    ),
+    *(
+        Case(
+            registry["alpha_dropout"],
+            (normal(*shape), constant(0.4)),
+            lambda x, rate, mask, noise_shape: alpha_dropped(x, rate, mask),
+            rows,
+            lambda n, noise=noise: {"noise_shape": tuple(n if size is None else size for size in noise)},
+            label,
+        )
+        for shape, noise, rows, label in (
+            ((N, 9), (None, 9), (0,), "matrix"),
+            ((N, 3, 5), (None, 1, 5), (0,), "features"),
+            ((N, 7), (1, 7), (), "batch"),
+        )
+    ),
+    Case(
+        registry["alpha_masked"],
+        (normal(N, 9), rows_of_mask(N, 9), constant(0.4)),
+        lambda x, mask, rate: alpha_dropped(x, rate, mask),
+        (0, 1),
+    ),
+    Case(registry["bernoulli"], (normal(N, 9), probabilities(N, 9)), lambda x, keep, mask: x * mask, (0, 1)),
+    Case(registry["bernoulli_given"], (normal(N, 9), rows_of_mask(N, 9)), lambda x, mask: x * mask, (0, 1)),
+    Case(
+        registry["gaussian_dropout"],
+        (normal(N, 9), constant(0.4)),
+        lambda x, rate, noise: x * (1 + math.sqrt(rate / (1 - rate)) * noise),
+        (0,),
+    ),
+    Case(
+        registry["gaussian_dropout_given"],
+        (normal(N, 9), normal(N, 9), constant(0.4)),
+        lambda x, noise, rate: x * (1 + math.sqrt(rate / (1 - rate)) * noise),
+        (0, 1),
+    ),
+    Case(registry["gaussian_noise"], (normal(N, 9), constant(0.4)), lambda x, s, noise: x + s * noise, (0,)),
+    Case(
+        registry["gaussian_noise"],
+        (normal(N, 9), positive(N, 9)),
+        lambda x, s, noise: x + s * noise,
+        (0, 1),
+        label="each",
+    ),
+    Case(
+        registry["gaussian_noise_given"],
+        (normal(N, 9), normal(N, 9), constant(0.4)),
+        lambda x, noise, s: x + s * noise,
+        (0, 1),
+    ),
+    Case(
+        registry["concrete_dropout"],
+        (normal(N, 9), constant(-0.5), constant(0.3)),
+        lambda x, logit, temperature, noise: concrete(x, noise, logit, temperature),
+        (0,),
+    ),
+    Case(
+        registry["concrete_given"],
+        (normal(N, 9), probabilities(N, 9), constant(-0.5), constant(0.3)),
+        concrete,
+        (0, 1),
+    ),
+    *(
+        Case(
+            registry["drop_block"],
+            (normal(N, 6, 7, 3), constant(0.4)),
+            lambda x, rate, mask, **_: block_dropped(x, mask),
+            (0,),
+            lambda n, shared=shared: {"block_size": 3, "shared": shared},
+            "shared" if shared else "channels",
+        )
+        for shared in (False, True)
+    ),
+    Case(
+        registry["drop_block_given"],
+        (normal(N, 4, 5, 3), rows_of_mask(N, 4, 5, 1)),
+        lambda x, mask: block_dropped(x, mask),
+        (0, 1),
+    ),
+    Case(
+        registry["drop_connect"],
+        (normal(N, 4), normal(4, UNITS), normal(UNITS), constant(0.4)),
+        connected,
+        (0,),
+        lambda n: {"group_size": 0},
+    ),
+    Case(
+        registry["drop_connect_groups"],
+        (normal(N, 4), normal(4, UNITS), normal(UNITS), constant(0.4)),
+        connected,
+        (),
+        lambda n: {"group_size": 4},
+    ),
+    Case(
+        registry["drop_connect_given"],
+        (normal(N, 4), normal(4, UNITS), normal(UNITS), rows_of_mask(2, 5, UNITS), constant(0.4)),
+        lambda x, w, b, mask, rate, group_size: connected(x, w, b, rate, mask, group_size),
+        (),
+        lambda n: {"group_size": 3},
+    ),
+    Case(
+        registry["deal_masks"],
+        (normal(N, 2, 5), normal(4, 5)),
+        lambda x, masks: x * masks[np.arange(len(x)) % 4][:, None],
+        (0,),
     ),
     Case(registry["weighted_mean"], (normal(N), normal(N), positive(N)), lambda x, w, d: (x * w).sum() / d.sum()),
     Case(

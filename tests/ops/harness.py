@@ -96,6 +96,7 @@ class Result:
 
     y: Array
     mask: Array | None
+    noise: Array | None
     gradients: dict[str, Array]
 
 
@@ -132,4 +133,4 @@ def execute(
                     found[name[1:]] = t.numpy()
         run_call(call, 0, first_row, twin)
         memories.check()
-    return Result(node.outputs[0].numpy(), node.mask, found)
+    return Result(node.outputs[0].numpy(), node.mask, node.noise, found)

@@ -224,6 +224,14 @@ def test_errors(call: Callable[[], Any], error: type[Exception], text: str) -> N
         call()
 
 
+def test_zeros_like_what_is_not_finite() -> None:
+    x = nb.Parameter([np.nan, np.inf, 1.0])
+    assert nb.ops.zeros_like(x).numpy().tolist() == [0.0, 0.0, 0.0]
+    assert nb.ops.ones_like(x, "float64").dtype == np.float64
+    y = nb.ops.where([[True], [False]], nb.Parameter([np.nan, np.inf]), -np.inf)
+    np.testing.assert_array_equal(y.numpy(), [[np.nan, np.inf], [-np.inf, -np.inf]])
+
+
 def test_shapes_and_conversions() -> None:
     t = nb.tensor(X)
     assert (nb.ops.shape(t), nb.ops.ndim(t), nb.ops.size([[1, 2]])) == ((4, 3), 2, 2)

@@ -34,22 +34,32 @@ TABLE: dict[str, dict[str, dict[str, Any]]] = {
         "ActivityRegularization": {"l1": 0.1, "l2": 0.2},
         "Add": {}, "Average": {}, "Flatten": {}, "Identity": {}, "Maximum": {}, "Minimum": {}, "Multiply": {},
         "Subtract": {},
+        "AlphaDropout": {"rate": 0.3, "noise_shape": (None, 1), "seed": 4},
         "AveragePooling1D": POOL, "AveragePooling2D": POOL, "MaxPooling1D": POOL, "MaxPooling2D": POOL,
         "BatchNormalization": {"axis": 1, "momentum": 0.9, "epsilon": 0.1, "center": False, "scale": False,
                                "moving_mean_initializer": "ones", "moving_variance_initializer": "zeros"} | AFFINE,
         "Concatenate": {"axis": 1},
+        "ConcreteDropout": {"layer": nb.layers.Dense(3, name="inside"), "weight_regularizer": 0.1,
+                            "dropout_regularizer": 0.2, "init_min": 0.2, "init_max": 0.3, "temperature": 0.4,
+                            "seed": 4},
         "Conv1D": CONV | {"dilation_rate": 1}, "Conv2D": CONV | {"kernel_size": (2, 3)},
         "Dense": {"units": 3, "activation": "relu", "use_bias": False, "activity_regularizer": L2} | WEIGHTS,
         "Dot": {"axes": [1, 1], "normalize": True},
         "Dropout": {"rate": 0.3, "noise_shape": (None, 1), "seed": 4},
+        "DropBlock2D": {"rate": 0.3, "block_size": 3, "seed": 4, "shared": True},
+        "DropConnectDense": {"units": 3, "rate": 0.3, "activation": "relu", "use_bias": False, "group_size": 2,
+                             "inference": "mean", "samples": 50, "seed": 4} | WEIGHTS,
+        "DropPath": {"rate": 0.3, "seed": 4},
         "ELU": {"alpha": 0.5},
         "Embedding": {"input_dim": 5, "output_dim": 2, "embeddings_initializer": "ones", "embeddings_regularizer": L2,
                       "embeddings_constraint": "non_neg"},
+        "GaussianDropout": {"rate": 0.3, "seed": 4}, "GaussianNoise": {"stddev": 0.3, "seed": 4},
         "GlobalAveragePooling1D": {"keepdims": True}, "GlobalAveragePooling2D": {"keepdims": True},
         "GlobalMaxPooling1D": {"keepdims": True}, "GlobalMaxPooling2D": {"keepdims": True},
         "InputLayer": {"shape": (4, None), "batch_size": 3, "dtype": "int32"},
         "LayerNormalization": {"axis": (1, 2), "epsilon": 0.1, "center": False, "scale": False} | AFFINE,
         "LeakyReLU": {"negative_slope": 0.1},
+        "Masksembles": {"n": 3, "scale": 1.5, "seed": 4},
         "Normalization": {"axis": (1,), "mean": np.array([1.0, 2.0]), "variance": np.float32(0.5), "invert": True},
         "PReLU": {"alpha_initializer": "ones", "alpha_regularizer": L2, "alpha_constraint": "non_neg",
                   "shared_axes": (1,)},
@@ -59,6 +69,11 @@ TABLE: dict[str, dict[str, dict[str, Any]]] = {
         "Rescaling": {"scale": np.array([1.0, 2.0]), "offset": 1},
         "Reshape": {"target_shape": (-1, 2)},
         "Softmax": {"axis": 1},
+        "SpatialDropout1D": {"rate": 0.3, "seed": 4}, "SpatialDropout2D": {"rate": 0.3, "seed": 4},
+        "StandoutDense": {"units": 3, "activation": "relu", "alpha": 0.5, "beta": 0.2, "seed": 4} | WEIGHTS,
+        "VariationalDense": {"units": 3, "activation": "relu", "initial_log_sigma2": -5.0, "kl_weight": 0.1,
+                             "threshold": 2.0, "seed": 4} | WEIGHTS,
+        "VariationalDropout": {"initial_alpha": 0.5, "per_unit": True, "kl_weight": 0.1, "seed": 4},
     },
     "losses": {
         "BinaryCrossentropy": {"from_logits": True, "label_smoothing": 0.1},
@@ -145,6 +160,13 @@ TABLE: dict[str, dict[str, dict[str, Any]]] = {
         "PolynomialDecay": {"initial_learning_rate": 0.1, "decay_steps": 10, "end_learning_rate": 0.01, "power": 2.0,
                             "cycle": True},
     },
+    "dropout_schedules": {
+        "Cosine": {"rate": 0.5, "end_rate": 0.1, "steps": 10, "start": 2},
+        "Curriculum": {"rate": 0.5, "gamma": 0.1},
+        "Early": {"rate": 0.5, "steps": 10},
+        "Late": {"rate": 0.5, "start": 10},
+        "Linear": {"rate": 0.5, "end_rate": 0.1, "steps": 10, "start": 2},
+    },
 }  # fmt: skip
 MODULES = {name: getattr(nb, name) for name in TABLE if name != "schedules"} | {"schedules": schedules}
 #: Arguments beside those of the table: the constructor takes them, too.
@@ -201,7 +223,8 @@ def test_no_argument_is_forgotten(module: str, name: str) -> None:
 
 def test_every_class_is_here() -> None:
     bases = {"Layer", "Input", "Loss", "LossFunctionWrapper", "Metric", "EpochMetric", "MeanLoss", "MeanMetricWrapper",
-             "Initializer", "Regularizer", "Constraint", "Optimizer", "LearningRateSchedule"}  # fmt: skip
+             "Initializer", "Regularizer", "Constraint", "Optimizer", "LearningRateSchedule",
+             "DropoutSchedule"}  # fmt: skip
     for module, classes in TABLE.items():
         offered = {getattr(MODULES[module], name) for name in MODULES[module].__all__}
         names = {thing.__name__ for thing in offered if isinstance(thing, type)}

@@ -1,0 +1,169 @@
+"""Predictive intervals of a regression against the share of targets that lie inside."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+from numpy.typing import ArrayLike
+
+from nbnet.calibration.intake import Float64, axes, numbers
+
+
+@dataclass(frozen=True, eq=False)
+class CoverageCurve:
+    """What :func:`coverage_curve` found.
+
+    Attributes
+    ----------
+    levels : ndarray, (m,)
+        Probability that each interval claims.
+    coverage : ndarray, (m,)
+        Share of the targets inside.
+
+    References
+    ----------
+    V. Kuleshov, N. Fenner, S. Ermon: Accurate uncertainties for deep learning using calibrated regression. ICML 2018.
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> import nbnet as nb
+    >>> nb.calibration.CoverageCurve(np.array([0.5, 0.9]), np.array([0.25, 0.65])).expected_error
+    0.25
+    """
+
+    levels: Float64
+    coverage: Float64
+
+    @property
+    def expected_error(self) -> float:
+        """Mean distance between level and coverage."""
+        return float(np.abs(self.coverage - self.levels).mean())
+
+    @property
+    def maximum_error(self) -> float:
+        """The largest of these distances."""
+        return float(np.abs(self.coverage - self.levels).max())
+
+    def plot(self, ax: Any = None) -> Any:
+        """Draw the curve with matplotlib.
+
+        Parameters
+        ----------
+        ax : matplotlib axes, optional
+            Where to draw; by default a new figure.
+
+        Returns
+        -------
+        The axes.
+
+        Raises
+        ------
+        ImportError
+            If matplotlib is missing.
+        """
+        ax = axes(ax, "CoverageCurve.plot")
+        ax.plot([0, 1], [0, 1], color="gray", linestyle=":", label="perfect")
+        ax.plot(self.levels, self.coverage, marker="o", label="intervals")
+        ax.set(xlim=(-0.02, 1.02), ylim=(-0.02, 1.02), xlabel="level", ylabel="targets inside", aspect="equal")
+        ax.set_title(f"expected error {self.expected_error:.3f}")
+        ax.legend()
+        return ax
+
+
+def interval_coverage(y_true: ArrayLike, lower: ArrayLike, upper: ArrayLike) -> float:
+    """Share of the targets that lie in their intervals, ends included.
+
+    Parameters
+    ----------
+    y_true, lower, upper : array_like, (n, ...)
+        Of one shape.
+
+    Raises
+    ------
+    ValueError
+        If shapes differ, numbers are not finite, or an interval ends before it begins.
+
+    Examples
+    --------
+    >>> import nbnet as nb
+    >>> nb.calibration.interval_coverage([1.0, 2.0, 3.0, 4.0], [0.0] * 4, [2.0] * 4)
+    0.5
+    """
+    y, low, high = numbers(y_true, "y_true"), numbers(lower, "lower"), numbers(upper, "upper")
+    if low.shape != y.shape or high.shape != y.shape:
+        raise ValueError(f"lower, upper: want shape {y.shape}, that of y_true, got {low.shape} and {high.shape}")
+    if (low > high).any():
+        raise ValueError("upper: wants ends that are not below lower")
+    return float(((low <= y) & (y <= high)).mean())
+
+
+def coverage_curve(
+    y_true: ArrayLike,
+    mean: ArrayLike | None = None,
+    std: ArrayLike | None = None,
+    *,
+    samples: ArrayLike | None = None,
+    levels: ArrayLike | None = None,
+) -> CoverageCurve:
+    """Share of the targets inside central predictive intervals of several levels.
+
+    Parameters
+    ----------
+    y_true : array_like, (n, ...)
+        Targets.
+    mean, std : array_like, (n, ...)
+        Of normal distributions. What ``predict_mc`` calls std is the spread of the network's outputs alone; with noise
+        of precision tau on the targets, it is ``sqrt(std**2 + 1 / tau)``.
+    samples : array_like, (samples, n, ...)
+        Instead of mean and std: intervals are those between quantiles.
+    levels : array_like, (m,)
+        In (0, 1); by default 0.05, 0.1 ... 0.95.
+
+    Raises
+    ------
+    TypeError
+        Unless mean and std are given, or samples.
+    ValueError
+        If shapes do not fit, numbers are not finite, a std is negative, or a level lies outside.
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> import nbnet as nb
+    >>> y = np.random.default_rng(0).normal(size=10_000)
+    >>> curve = nb.calibration.coverage_curve(y, np.zeros(10_000), np.ones(10_000), levels=[0.5, 0.9])
+    >>> curve.coverage.round(1)
+    array([0.5, 0.9])
+    """
+    y = numbers(y_true, "y_true")
+    wanted = np.arange(1, 20) / 20 if levels is None else np.atleast_1d(numbers(levels, "levels"))
+    if wanted.ndim != 1 or wanted.min() <= 0 or wanted.max() >= 1:
+        raise ValueError(f"levels: wants numbers in (0, 1), got {wanted.tolist()}")
+    if samples is not None and mean is None and std is None:
+        drawn = numbers(samples, "samples")
+        if drawn.shape[1:] != y.shape:
+            raise ValueError(f"samples: wants shape (samples, {str(y.shape)[1:]}, got {drawn.shape}")
+        lower = np.quantile(drawn, (1 - wanted) / 2, axis=0)
+        upper = np.quantile(drawn, (1 + wanted) / 2, axis=0)
+    elif samples is None and mean is not None and std is not None:
+        lower, upper = _normal(y, numbers(mean, "mean"), numbers(std, "std"), wanted)
+    else:
+        raise TypeError("samples: wants mean and std, or samples; not both")
+    inside = (lower <= y) & (y <= upper)
+    return CoverageCurve(wanted, inside.reshape(len(wanted), -1).mean(1))
+
+
+def _normal(y: Float64, mean: Float64, std: Float64, levels: Float64) -> tuple[Float64, Float64]:
+    """Ends of central intervals of normal distributions, (levels, n, ...)."""
+    from scipy.special import ndtri
+
+    for name, array in (("mean", mean), ("std", std)):
+        if array.shape != y.shape:
+            raise ValueError(f"{name}: wants shape {y.shape}, that of y_true, got {array.shape}")
+    if std.min() < 0:
+        raise ValueError(f"std: wants numbers from 0, got {std.min():g}")
+    half = ndtri((1 + levels) / 2).reshape(-1, *[1] * y.ndim) * std
+    return mean - half, mean + half

@@ -1,0 +1,103 @@
+"""One number that makes a classifier less, or more, sure of itself."""
+
+from __future__ import annotations
+
+import math
+from typing import Any, Self
+
+import numpy as np
+from numpy.typing import ArrayLike
+
+from nbnet.calibration.intake import Float64, columns, labels, numbers
+
+#: Temperatures are looked for between one over this, and this.
+LIMIT = 1e3
+
+
+class TemperatureScaling:
+    """Divides logits by the temperature under which held-out classes are likeliest.
+
+    The order of the classes stays, and so does accuracy.
+
+    Attributes
+    ----------
+    temperature_ : float
+        Found by :meth:`fit`; above 1 if the network is too sure of itself. Between 0.001 and 1000.
+
+    References
+    ----------
+    C. Guo, G. Pleiss, Y. Sun, K. Q. Weinberger: On calibration of modern neural networks. ICML 2017, section 4.2.
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> import nbnet as nb
+    >>> rng = np.random.default_rng(0)
+    >>> logits = rng.normal(size=(2000, 3))
+    >>> p = np.exp(logits) / np.exp(logits).sum(1, keepdims=True)
+    >>> y = [rng.choice(3, p=row) for row in p]
+    >>> scaling = nb.calibration.TemperatureScaling().fit(4 * logits, y)
+    >>> round(scaling.temperature_, 1)
+    4.0
+    >>> scaling.predict_proba(4 * logits).shape
+    (2000, 3)
+    """
+
+    temperature_: float
+
+    def fit(self, logits: ArrayLike, y_true: ArrayLike) -> Self:
+        """Find the temperature.
+
+        Parameters
+        ----------
+        logits : array_like, (n, classes) or (n,)
+            What goes into the softmax, or the sigmoid of two classes; of rows that the network was not trained on.
+            Logarithms of a softmax's probabilities serve as well.
+        y_true : array_like, (n,)
+            Classes from 0; or one-hot, (n, classes).
+
+        Raises
+        ------
+        ValueError
+            If shapes do not fit, or numbers are not finite or no classes.
+        """
+        from scipy.optimize import minimize_scalar
+
+        z = _logits(logits)
+        y = labels(y_true, z)
+        # In the inverse temperature the mean loss is convex, so in its logarithm it has no second minimum.
+        limit = math.log(LIMIT)
+        found = minimize_scalar(
+            lambda t: _loss(z * math.exp(-t), y), bounds=(-limit, limit), method="bounded", options={"xatol": 1e-8}
+        )
+        self.temperature_ = math.exp(found.x)
+        return self
+
+    def transform(self, logits: ArrayLike) -> Float64:
+        """The logits divided by the temperature."""
+        if not hasattr(self, "temperature_"):
+            raise ValueError("temperature_: is not known yet: call fit(logits, y_true) first")
+        return numbers(logits, "logits") / self.temperature_
+
+    def predict_proba(self, logits: ArrayLike) -> Float64:
+        """Probabilities, shaped like the logits."""
+        from scipy.special import expit, softmax
+
+        z = self.transform(logits)
+        found: Float64 = expit(z) if _logits(z).ndim == 1 else softmax(z, axis=1)
+        return found
+
+    def __repr__(self) -> str:
+        return f"TemperatureScaling(temperature_={getattr(self, 'temperature_', None)})"
+
+
+def _logits(value: Any) -> Float64:
+    return columns(numbers(value, "logits"), "logits")
+
+
+def _loss(z: Float64, y: Any) -> float:
+    """Mean of -log of the probability of the right class."""
+    if z.ndim == 1:
+        return float(np.logaddexp(0.0, np.where(y == 1, -z, z)).mean())
+    z = z - z.max(1, keepdims=True)
+    return float((np.log(np.exp(z).sum(1)) - z[np.arange(len(y)), y]).mean())

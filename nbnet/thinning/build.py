@@ -1,0 +1,171 @@
+"""From a plan to a smaller model, and its weights back."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from nbnet.core.symbol import Symbol, flatten, map_structure, record, restructure
+from nbnet.dropout_schedules import DropoutSchedule
+from nbnet.layers import Rescaling, TakeUnits
+from nbnet.layers.input import InputLayer
+from nbnet.layers.layer import Layer
+from nbnet.models.sequential import Sequential
+from nbnet.saving.clone import copy_layer
+from nbnet.thinning.kinds import LINEAR, Kind
+from nbnet.thinning.plan import Step, plan
+
+if TYPE_CHECKING:
+    from nbnet.models.model import Model
+
+
+def thin(model: Model, masks: Mapping[str, Any]) -> Model:
+    """The smaller model that masks leave: see :meth:`nbnet.Model.thin`.
+
+    Examples
+    --------
+    >>> import nbnet as nb
+    >>> from nbnet.thinning import thin
+    >>> hidden = [nb.layers.Dense(4, "relu"), nb.layers.Dropout(0.5, name="drop")]
+    >>> model = nb.Sequential([nb.Input((2,)), *hidden, nb.layers.Dense(1)])
+    >>> [w.shape for w in thin(model, {"drop": [True, False, True, False]}).weights]
+    [(2, 2), (2,), (2, 1), (1,)]
+    """
+    steps = plan(model, masks)
+    taken = {step.producer.name for step in steps if step.kind is not Kind.MASK}
+    made = {id(step): _layers(step, taken) for step in steps}
+    if isinstance(model, Sequential):
+        stack = [layer for step in steps for layer in made[id(step)]]
+        thinned: Model = type(model)([_input(model.inputs[0]), *stack], name=f"{model.name}_thinned")
+    else:
+        thinned = _connected(model, steps, made)
+    thinned.thinned_by = {name: np.asarray(mask).reshape(-1) != 0 for name, mask in masks.items()}
+    for big, small, places in _pairs(steps, thinned):
+        for weight, part, place in zip(big.weights, small.weights, places, strict=True):
+            part.assign(weight.numpy()[place])
+    return thinned
+
+
+def merge(model: Model, thinned: Model, masks: Mapping[str, Any] | None = None) -> None:
+    """Write the weights of a smaller model to their places in the larger: see :meth:`nbnet.Model.merge`.
+
+    Examples
+    --------
+    >>> import nbnet as nb
+    >>> from nbnet.thinning import merge, thin
+    >>> hidden = [nb.layers.Dense(3), nb.layers.Dropout(0.5, name="drop")]
+    >>> model = nb.Sequential([nb.Input((1,)), *hidden, nb.layers.Dense(1)])
+    >>> small = thin(model, {"drop": [True, False, True]})
+    >>> small.layers[0].bias.assign([5.0, 7.0])
+    >>> merge(model, small)
+    >>> model.layers[0].bias.numpy()
+    array([5., 0., 7.], dtype=float32)
+    """
+    masks = thinned.thinned_by if masks is None else masks
+    if masks is None:
+        raise ValueError(f"thinned: {thinned.name} was not made by thin in this process; pass the masks it was made by")
+    pairs = _pairs(plan(model, masks), thinned)
+    for big, small, places in pairs:
+        shapes = [weight.numpy()[place].shape for weight, place in zip(big.weights, places, strict=True)]
+        if [part.shape for part in small.weights] != shapes:
+            got = [part.shape for part in small.weights]
+            raise ValueError(f"thinned: {small.name} has weights of shapes {got}, the masks leave {shapes}")
+    for big, small, places in pairs:
+        for weight, part, place in zip(big.weights, small.weights, places, strict=True):
+            weight.numpy()[place] = part.numpy()
+
+
+def _layers(step: Step, taken: set[str]) -> list[Layer]:
+    """The layers that take a layer's place."""
+    layer = step.layer
+    if step.kind is Kind.MASK:
+        return _kept(step, taken)
+    if not isinstance(layer, Layer):
+        return []
+    changes = {LINEAR[type(layer)]: int(np.count_nonzero(step.outputs))} if step.kind is Kind.LINEAR else {}
+    return [copy_layer(layer, **changes)]
+
+
+def _kept(step: Step, taken: set[str]) -> list[Layer]:
+    """What is left of dropout: the units it keeps, if others come in, and its factor."""
+    layer = step.layer
+    found: list[Layer] = []
+    if isinstance(layer.rate, DropoutSchedule):
+        raise ValueError(f"masks[{layer.name!r}]: the layer's rate is a schedule; set layer.rate to that of a step")
+    if not np.array_equal(step.inputs, step.outputs):
+        columns = np.flatnonzero(step.outputs[step.inputs]).tolist()
+        found.append(TakeUnits(columns, name=_unused(f"{layer.name}_kept", taken), dtype=layer.dtype))
+    rate = layer.dtype.type(layer._rate.item())
+    scale = 1 / (1 - rate) if rate < 1 else 0 * rate
+    return [*found, Rescaling(float(scale), name=_unused(layer.name, taken), dtype=layer.dtype)]
+
+
+def _unused(name: str, taken: set[str]) -> str:
+    number, made = 0, name
+    while made in taken:
+        number += 1
+        made = f"{name}_{number}"
+    taken.add(made)
+    return made
+
+
+def _input(symbol: Symbol) -> InputLayer:
+    """An input like that of the model."""
+    layer = symbol.producer.function if symbol.producer is not None else None
+    if isinstance(layer, InputLayer):
+        return InputLayer.from_config(layer.get_config())
+    return InputLayer(symbol.shape[1:], dtype=symbol.dtype, name=f"{symbol.name}_input")
+
+
+def _connected(model: Model, steps: list[Step], made: Mapping[int, list[Layer]]) -> Model:
+    """The calls of a model of symbols, made again with other layers."""
+    assert model.graph is not None
+    values: dict[int, Any] = {id(symbol): _input(symbol).output for symbol in model.graph.input_list}
+    called: dict[int, list[Layer]] = {}
+
+    def resolve(leaf: Any) -> Any:
+        return values[id(leaf)] if isinstance(leaf, Symbol) else leaf
+
+    for step in steps:
+        producer, chain = step.producer, made[id(step)]
+        args, kwargs = map_structure(resolve, producer.args), map_structure(resolve, producer.kwargs)
+        if step.kind is Kind.MASK:
+            (result,) = map(resolve, producer.inputs())
+            for layer in chain:
+                result = layer(result)
+        else:
+            # A layer that is called again is still one.
+            layers = called.setdefault(id(producer.function), chain)
+            result = layers[0](*args, **kwargs) if layers else record(producer.function, args, kwargs, producer.name)
+        for symbol, value in zip(flatten(producer.outputs), flatten(result), strict=True):
+            values[id(symbol)] = value
+    inputs = restructure(model.graph.inputs, [values[id(symbol)] for symbol in model.graph.input_list])
+    outputs = map_structure(resolve, model.graph.outputs)
+    return type(model)(inputs=inputs, outputs=outputs, name=f"{model.name}_thinned")
+
+
+def _pairs(steps: list[Step], thinned: Model) -> list[tuple[Layer, Layer, list[Any]]]:
+    """Each layer with weights, the one of its name in the smaller model, and where its weights are in the larger."""
+    small = {layer.name: layer for layer in thinned.layers}
+    found: dict[int, tuple[Layer, Layer, list[Any]]] = {}
+    for step in steps:
+        layer = step.layer
+        if isinstance(layer, Layer) and layer.weights:
+            if layer.name not in small:
+                raise ValueError(f"thinned: {thinned.name} has no layer {layer.name!r}; is it a part of another model?")
+            found[id(layer)] = layer, small[layer.name], _places(step)
+    return list(found.values())
+
+
+def _places(step: Step) -> list[Any]:
+    """Where the weights of what is left of a layer are among those of the layer."""
+    rows, columns = np.flatnonzero(step.inputs), np.flatnonzero(step.outputs)
+    if step.kind in (Kind.LINEAR, Kind.MIXING):
+        kernel = step.layer.kernel
+        spatial = [np.arange(n) for n in kernel.shape[:-2]]
+        return [np.ix_(*spatial, rows, columns), columns][: len(step.layer.weights)]
+    if step.kind is Kind.NORMALISING:
+        return [columns] * len(step.layer.weights)
+    return [...] * len(step.layer.weights)

@@ -1,0 +1,172 @@
+"""Which units of a model are left when masks drop others.
+
+Units that a mask drops are 0 for whatever comes after it, so weights that multiply them may go. What computes a dropped
+unit may go as well, if nothing else reads it. Three walks over the calls find out: forward, which units are 0;
+backward, which are needed; forward again, which are there in the smaller model.
+"""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from nbnet.core.symbol import Producer, Symbol, flatten
+from nbnet.models.calls import call_names, model_calls
+from nbnet.thinning.kinds import DROPPING, Kind, keeps_zero, kind_of, units
+
+if TYPE_CHECKING:
+    from nbnet.models.model import Model
+
+Units = NDArray[np.bool]
+
+
+@dataclass(frozen=True)
+class Step:
+    """A call and what is left of it.
+
+    Attributes
+    ----------
+    inputs, outputs
+        Which units of its (first) input and output are there: bool arrays.
+    """
+
+    producer: Producer
+    kind: Kind
+    inputs: Units
+    outputs: Units
+
+    @property
+    def layer(self) -> Any:
+        """The layer, or function, that is called."""
+        return self.producer.function
+
+
+def plan(model: Model, masks: Mapping[str, Any]) -> list[Step]:
+    """What is left of each call of a model.
+
+    Raises
+    ------
+    TypeError, ValueError
+        If the model cannot be taken apart, a mask fits no layer, or what is dropped cannot be left out.
+    """
+    calls, inputs, outputs = model_calls(model)
+    kept = _masks(model, masks, calls)
+    times = Counter(id(p.function) for p in calls)
+    kinds = [kind_of(p, id(p) in kept, times[id(p.function)] > 1) for p in calls]
+    zero = _zero(calls, kinds, kept)
+    needed = _needed(calls, kinds, kept, zero, outputs)
+    present: dict[int, Units] = {id(symbol): np.ones(units(symbol), bool) for symbol in inputs}
+    steps = []
+    for producer, kind in zip(calls, kinds, strict=True):
+        read = producer.inputs()
+        there = present[id(read[0])] if read else np.ones(1, bool)
+        for y in flatten(producer.outputs):
+            present[id(y)] = _present(kind, there, needed[id(y)], y)
+            if not present[id(y)].any():
+                raise ValueError(f"masks: nothing is kept of {producer.name}")
+        steps.append(Step(producer, kind, there, present[id(next(flatten(producer.outputs)))]))
+    return steps
+
+
+def _masks(model: Model, masks: Mapping[str, Any], calls: Sequence[Producer]) -> dict[int, Units]:
+    """The units that masks keep, by the ``id`` of the call; names are those of the tape."""
+    if not isinstance(masks, Mapping):
+        raise TypeError(f"masks: wants a dict of bool arrays by name of layer, got {type(masks).__name__}")
+    named = {n: p for n, p in zip(call_names(calls), calls, strict=True) if isinstance(p.function, DROPPING)}
+    found = {}
+    for name, mask in masks.items():
+        if name not in named:
+            raise ValueError(
+                f"masks: {name!r} is no dropout layer of {model.name} that can be thinned; those are {list(named)}"
+            )
+        found[id(named[name])] = _vector(name, mask, units(named[name].inputs()[0]))
+    return found
+
+
+def _vector(name: str, mask: Any, size: int) -> Units:
+    """A mask that all rows (and places) share, as a vector."""
+    array = np.asarray(mask)
+    if array.dtype.kind not in "bui":
+        raise TypeError(f"masks[{name!r}]: wants booleans, got {array.dtype}")
+    if array.ndim == 0 or array.shape[-1] != size or array.size != size:
+        raise ValueError(f"masks[{name!r}]: wants one mask of shape ({size},) for all rows, got shape {array.shape}")
+    vector: Units = array.reshape(-1) != 0
+    if not vector.any():
+        raise ValueError(f"masks[{name!r}]: keeps nothing")
+    return vector
+
+
+def _zero(calls: Sequence[Producer], kinds: Sequence[Kind], kept: Mapping[int, Units]) -> dict[int, Units]:
+    """Which units of each symbol are 0 whatever the input: what was dropped."""
+    zero: dict[int, Units] = {}
+    for producer, kind in zip(calls, kinds, strict=True):
+        y = next(flatten(producer.outputs))
+        found = np.zeros(units(y), bool)
+        if kind in (Kind.MASK, Kind.UNITWISE, Kind.FLATTEN):
+            x = producer.inputs()[0]
+            before = zero.get(id(x), np.zeros(units(x), bool))
+            if kind is Kind.MASK:
+                found = before | ~kept[id(producer)]
+            elif keeps_zero(producer.function):  # type: ignore[arg-type]
+                found = np.tile(before, len(found) // len(before))
+        zero[id(y)] = found
+    return zero
+
+
+def _needed(
+    calls: Sequence[Producer],
+    kinds: Sequence[Kind],
+    kept: Mapping[int, Units],
+    zero: Mapping[int, Units],
+    outputs: Sequence[Symbol],
+) -> dict[int, Units]:
+    """Which units of each symbol something reads that is not left out itself; never what is 0."""
+    needed: dict[int, Units] = {}
+
+    def dropped(symbol: Symbol) -> Units:
+        return zero.get(id(symbol), np.zeros(units(symbol), bool))
+
+    def need(symbol: Symbol, wanted: Units, reader: str) -> None:
+        missing = wanted & dropped(symbol)
+        if missing.any():
+            where = symbol.producer.name if symbol.producer is not None else symbol.name
+            raise ValueError(
+                f"masks: {reader} cannot do without the {np.count_nonzero(missing)} units that are dropped before it "
+                f"(in what {where} returns): they would not stay 0, or are not summed up"
+            )
+        needed[id(symbol)] = needed.get(id(symbol), np.zeros(units(symbol), bool)) | wanted
+
+    for symbol in outputs:
+        need(symbol, np.ones(units(symbol), bool), "the output")
+    for producer, kind in zip(reversed(calls), reversed(kinds), strict=True):
+        found = list(flatten(producer.outputs))
+        for y in found:
+            needed.setdefault(id(y), np.zeros(units(y), bool))
+        wanted = needed[id(found[0])]
+        for x in producer.inputs():
+            everything: Units = np.ones(units(x), bool)
+            if kind is Kind.WHOLE:
+                need(x, everything, producer.name)
+            elif kind in (Kind.LINEAR, Kind.MIXING):
+                need(x, ~dropped(x), producer.name)
+            elif kind is Kind.FLATTEN:
+                need(x, np.logical_or.reduce(wanted.reshape(-1, len(everything))), producer.name)
+            else:
+                need(x, wanted, producer.name)
+    return needed
+
+
+def _present(kind: Kind, inputs: Units, needed: Units, y: Symbol) -> Units:
+    """Which units of what a call returns are there."""
+    if kind in (Kind.MASK, Kind.LINEAR):
+        return needed
+    if kind in (Kind.UNITWISE, Kind.NORMALISING):
+        return inputs
+    if kind is Kind.FLATTEN:
+        return np.tile(inputs, units(y) // len(inputs))
+    return np.ones(units(y), bool)

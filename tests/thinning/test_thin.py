@@ -1,0 +1,418 @@
+"""``model.thin(masks)``: a smaller model that computes what the masked one computes, and ``model.merge``."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any
+
+import numpy as np
+import pytest
+from numpy.typing import NDArray
+
+import nbnet as nb
+from nbnet.layers import (
+    Activation,
+    ActivityRegularization,
+    Add,
+    AlphaDropout,
+    AveragePooling2D,
+    BatchNormalization,
+    Concatenate,
+    Conv2D,
+    Dense,
+    Dropout,
+    Embedding,
+    Flatten,
+    GlobalAveragePooling2D,
+    LayerNormalization,
+    LeakyReLU,
+    MaxPooling2D,
+    Rescaling,
+    SpatialDropout2D,
+    TakeUnits,
+)
+
+Array = NDArray[Any]
+rng = np.random.default_rng(1)
+TOLERANCE = {"float32": {"rtol": 1e-6, "atol": 2e-6}, "float64": {"rtol": 1e-12, "atol": 1e-13}}
+
+
+def half(n: int, seed: int = 0) -> Array:
+    """A mask that keeps about half of n units, the first among them."""
+    mask = np.random.default_rng(seed).random(n) < 0.5
+    mask[0] = True
+    mask[-1] = False
+    return mask
+
+
+def masked(model: nb.Model, masks: dict[str, Array], x: Any, dtype: str) -> list[Array]:
+    """The outputs in training with these masks, each broadcast to its layer's input."""
+    with nb.Tape(step=0) as tape:
+        model(x, training=True)
+    shapes = {name: mask.shape for name, mask in tape.masks.items()}
+    whole = {name: np.broadcast_to(mask, shapes[name]) for name, mask in masks.items()}
+    with nb.Tape(masks=whole, step=0):
+        out = model(x, training=True)
+    return [np.asarray(y) for y in (out if isinstance(out, list) else [out])]
+
+
+def plain() -> nb.Model:
+    return nb.Sequential([
+        nb.Input((12,)),
+        Dropout(0.2, name="pixels"),
+        Dense(40, "relu", name="hidden_1"),
+        Dropout(0.5, name="drop_1"),
+        Dense(30, "gelu", use_bias=False, name="hidden_2"),
+        Dropout(0.25, name="drop_2"),
+        Dense(4, "softmax", name="out"),
+    ])  # fmt: skip
+
+
+def normalised() -> nb.Model:
+    return nb.Sequential([
+        nb.Input((12,)),
+        Dense(20, use_bias=False, name="a"),
+        BatchNormalization(name="norm"),
+        Activation("tanh"),
+        Dropout(0.5, name="drop"),
+        LeakyReLU(),
+        Dense(16, name="b"),
+        LayerNormalization(name="layer_norm"),
+        Dropout(0.5, name="late"),
+        Rescaling(2.0),
+        Dense(3, name="c"),
+    ])  # fmt: skip
+
+
+def images() -> nb.Model:
+    return nb.Sequential([
+        nb.Input((8, 8, 3)),
+        Conv2D(6, 3, padding="same", name="conv_1"),
+        BatchNormalization(),
+        Activation("relu"),
+        SpatialDropout2D(0.5, name="maps"),
+        MaxPooling2D(),
+        Conv2D(5, 2, activation="relu", name="conv_2"),
+        Dropout(0.3, noise_shape=(None, 1, 1, None), name="more"),
+        Flatten(),
+        Dropout(0.0, name="nothing"),
+        Dense(2, name="out"),
+    ])  # fmt: skip
+
+
+def pooled() -> nb.Model:
+    layers = [Conv2D(6, 3), AveragePooling2D(), GlobalAveragePooling2D(), Dropout(0.4, name="drop"), Dense(2)]
+    return nb.Sequential([nb.Input((8, 8, 3)), *layers])
+
+
+def branches() -> nb.Model:
+    x = nb.Input((12,), name="x")
+    trunk = Dense(20, "relu", name="trunk")(x)
+    left = Dense(8, "relu", name="left")(Dropout(0.5, name="drop_left")(trunk))
+    right = Dropout(0.5, name="drop_right")(trunk)
+    joined = Concatenate()([left, Dense(8, name="right")(right)])
+    again = Dropout(0.5, name="again")(Dense(9, name="merged")(joined))
+    return nb.Model(x, [Dense(2, name="one")(again), nb.ops.tanh(Dense(3, name="two")(again))])
+
+
+def called_twice() -> nb.Model:
+    x, drop, shared = nb.Input((12,)), Dropout(0.5, name="drop"), Dense(12, "tanh", name="shared")
+    return nb.Model(x, Dense(2)(drop(Dense(12, name="between")(drop(shared(shared(x)))))))
+
+
+MODELS: dict[str, tuple[Callable[[], nb.Model], dict[str, Array]]] = {
+    "plain": (plain, {"pixels": half(12), "drop_1": half(40), "drop_2": half(30)[None]}),
+    "one": (plain, {"drop_1": half(40)}),
+    "pixels": (plain, {"pixels": half(12)}),
+    "full": (plain, {"drop_1": np.ones(40, bool), "drop_2": half(30)}),
+    "normalised": (normalised, {"drop": half(20), "late": half(16)}),
+    "images": (images, {"maps": half(6), "more": half(5)[None, None, None], "nothing": np.ones(45, bool)}),
+    "flat": (images, {"maps": half(6), "more": np.ones(5, bool), "nothing": half(45)}),
+    "pooled": (pooled, {"drop": half(6)}),
+    "branches": (branches, {"drop_left": half(20, 1), "drop_right": half(20, 2), "again": half(9)}),
+    "one branch": (branches, {"drop_left": half(20, 1), "again": half(9)}),
+    "called twice": (called_twice, {"drop": half(12), "drop:1": half(12, 5)}),
+}
+
+
+def make(name: str, dtype: str = "float32") -> tuple[nb.Model, dict[str, Array], Array]:
+    """A model, masks, and inputs; dropout layers without a mask drop nothing."""
+    build, masks = MODELS[name]
+    nb.set_random_seed(3)
+    nb.set_floatx(dtype)
+    try:
+        model = build()
+    finally:
+        nb.set_floatx("float32")
+    for layer in model.layers:
+        if isinstance(layer, Dropout) and layer.name not in masks:
+            layer.rate = 0.0
+        for weight in layer.weights:
+            weight.assign(weight.numpy() + 0.1 * rng.random(weight.shape))
+    return model, masks, rng.normal(size=(7, *model.input_shape[1:])).astype(dtype)
+
+
+@pytest.mark.parametrize("dtype", ["float32", "float64"])
+@pytest.mark.parametrize("name", MODELS)
+def test_it_computes_what_the_masked_model_computes(name: str, dtype: str) -> None:
+    model, masks, x = make(name, dtype)
+    thinned = model.thin(masks)
+    assert type(thinned) is type(model)
+    assert thinned.count_params() <= model.count_params()
+    found = thinned(x, training=True)
+    # Batch normalization counts what it has seen: the masked model is run afterwards.
+    for y, wanted in zip(found if isinstance(found, list) else [found], masked(model, masks, x, dtype), strict=True):
+        np.testing.assert_allclose(y, wanted, **TOLERANCE[dtype])
+
+
+@pytest.mark.parametrize("name", sorted(MODELS.keys() - {"normalised", "images", "flat"}))
+def test_predictions_are_those_of_training(name: str) -> None:
+    """But with batch normalization, which has other statistics in training."""
+    model, masks, x = make(name)
+    predicted = model.thin(masks).predict(x)
+    for y, wanted in zip(
+        predicted if isinstance(predicted, list) else [predicted], masked(model, masks, x, "float32"), strict=True
+    ):
+        np.testing.assert_allclose(y, wanted, **TOLERANCE["float32"])
+
+
+def test_it_is_smaller() -> None:
+    model, masks, _ = make("plain")
+    a, b, c = (int(mask.sum()) for mask in masks.values())
+    thinned = model.thin(masks)
+    assert [w.shape for w in thinned.weights] == [(a, b), (b,), (b, c), (c, 4), (4,)]
+    assert [type(layer).__name__ for layer in thinned.layers] == [
+        "TakeUnits", "Rescaling", "Dense", "Rescaling", "Dense", "Rescaling", "Dense",
+    ]  # fmt: skip
+    assert [layer.name for layer in thinned.layers][:4] == ["pixels_kept", "pixels", "hidden_1", "drop_1"]
+    assert thinned.input_shape == model.input_shape == (None, 12)
+    lines: list[str] = []
+    thinned.summary(print_fn=lines.append)
+    assert f"Total params: {a * b + b + b * c + c * 4 + 4:,} " in lines[0]
+
+
+def test_channels_are_left_out() -> None:
+    model, masks, _ = make("flat")
+    a, flat = int(masks["maps"].sum()), int(masks["nothing"].sum())
+    shapes = [w.shape for w in model.thin(masks).weights]
+    assert shapes == [(3, 3, 3, a), (a,), (a,), (a,), (a,), (a,), (2, 2, a, 5), (5,), (flat, 2), (2,)]
+
+
+def test_what_two_branches_keep() -> None:
+    """A unit stays that either branch keeps."""
+    model, masks, _ = make("branches")
+    thinned = model.thin(masks)
+    kept = masks["drop_left"] | masks["drop_right"]
+    assert thinned.get_layer("trunk").kernel.shape == (12, kept.sum())
+    assert thinned.get_layer("left").kernel.shape == (masks["drop_left"].sum(), 8)
+    assert thinned.get_layer("merged").kernel.shape == (16, masks["again"].sum())
+
+
+def test_dropout_without_a_mask_stays() -> None:
+    nb.set_random_seed(0)
+    model = plain()
+    thinned = model.thin({"drop_1": half(40)})
+    assert [layer.name for layer in thinned.layers if isinstance(layer, Dropout)] == ["pixels", "drop_2"]
+    assert thinned.get_layer("drop_2").rate == 0.25
+
+
+def test_the_models_are_independent() -> None:
+    model, masks, _ = make("plain")
+    before = [w.copy() for w in model.get_weights()]
+    thinned = model.thin(masks)
+    for w in thinned.weights:
+        w.assign(np.zeros(w.shape))
+    for w, old in zip(model.get_weights(), before, strict=True):
+        np.testing.assert_array_equal(w, old)
+
+
+# ---- trained, and written back -----------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("name", MODELS)
+def test_merging_what_was_not_trained_changes_nothing(name: str) -> None:
+    model, masks, _ = make(name)
+    before = [w.copy() for w in model.get_weights()]
+    model.merge(model.thin(masks))
+    for w, old in zip(model.get_weights(), before, strict=True):
+        np.testing.assert_array_equal(w, old)
+
+
+@pytest.mark.parametrize("name", MODELS)
+def test_trained_weights_come_back(name: str) -> None:
+    model, masks, x = make(name)
+    thinned = model.thin(masks)
+    thinned.compile("sgd", "mse")
+    y = thinned.predict(x)
+    target = [rng.random(part.shape) for part in y] if isinstance(y, list) else rng.random(y.shape)
+    thinned.fit(x, target, epochs=3, verbose=0)
+    before = [w.copy() for w in model.get_weights()]
+    model.merge(thinned)
+    changed = sum(int(np.sum(w != old)) for w, old in zip(model.get_weights(), before, strict=True))
+    assert 0 < changed <= thinned.count_params()
+    # What was merged is what is thinned next.
+    for a, b in zip(model.thin(masks).get_weights(), thinned.get_weights(), strict=True):
+        np.testing.assert_array_equal(a, b)
+
+
+def test_the_rest_stays_bit_for_bit() -> None:
+    model, masks, _ = make("plain")
+    kernel, before = model.get_layer("hidden_2").kernel.numpy(), model.get_layer("hidden_2").kernel.numpy().copy()
+    thinned = model.thin(masks)
+    thinned.get_layer("hidden_2").kernel.assign(np.full(thinned.get_layer("hidden_2").kernel.shape, 7.0))
+    model.merge(thinned)
+    rows, columns = masks["drop_1"], masks["drop_2"][0]
+    assert np.all(kernel[np.ix_(rows, columns)] == 7)
+    kept = np.outer(rows, columns)
+    np.testing.assert_array_equal(kernel[~kept], before[~kept])
+
+
+def test_a_training_step_of_either_is_the_same() -> None:
+    """With SGD, a step of the thinned model and one of the model with the masks injected change the same weights."""
+    model, masks, x = make("plain", "float64")
+    y = rng.integers(0, 4, len(x))
+    thinned = model.thin(masks)
+    thinned.compile(nb.optimizers.SGD(0.1), "sparse_categorical_crossentropy")
+    thinned.fit(x, y, batch_size=len(x), verbose=0)
+    loss = nb.losses.SparseCategoricalCrossentropy()
+    whole = {name: np.broadcast_to(mask, (len(x), mask.shape[-1])) for name, mask in masks.items()}
+    with nb.Tape(masks=whole) as tape:
+        value = loss(y, model(x, training=True))
+    gradients = tape.gradient(value, model.trainable_weights)
+    stepped = [w.numpy() - 0.1 * g.numpy() for w, g in zip(model.trainable_weights, gradients, strict=True)]
+    model.merge(thinned)
+    for w, wanted in zip(model.get_weights(), stepped, strict=True):
+        np.testing.assert_allclose(w, wanted, rtol=1e-12, atol=1e-14)
+
+
+def test_masks_of_a_step_that_a_batch_shares() -> None:
+    nb.set_random_seed(0)
+    layers = [Dense(30, "relu"), Dropout(0.5, noise_shape=(1, None), name="drop"), Dense(1)]
+    model = nb.Sequential([nb.Input((12,)), *layers])
+    x = rng.normal(size=(5, 12))
+    with nb.Tape(step=17):
+        wanted = model(x, training=True)
+    np.testing.assert_allclose(model.thin(model.masks(17, x)).predict(x), wanted, **TOLERANCE["float32"])
+
+
+def test_from_a_file(tmp_path: Any) -> None:
+    model, masks, x = make("plain")
+    thinned = model.thin(masks)
+    thinned.save(tmp_path / "thinned.nbnet")
+    again = nb.load_model(tmp_path / "thinned.nbnet")
+    np.testing.assert_array_equal(again.predict(x), thinned.predict(x))
+    with pytest.raises(ValueError, match=r"^thinned: .* pass the masks it was made by"):
+        model.merge(again)
+    again.get_layer("out").bias.assign([1.0, 2.0, 3.0, 4.0])
+    model.merge(again, masks)
+    assert model.get_layer("out").bias.numpy().tolist() == [1, 2, 3, 4]
+
+
+# ---- what cannot be thinned --------------------------------------------------------------------------------------
+
+
+def stack(*layers: Any) -> nb.Model:
+    return nb.Sequential([nb.Input((12,)), *layers])
+
+
+def residual() -> nb.Model:
+    x = nb.Input((12,))
+    return nb.Model(x, Dense(1)(Add(name="sum")([x, Dropout(0.5, name="drop")(Dense(12)(x))])))
+
+
+class Written(nb.Model):
+    def __init__(self) -> None:
+        super().__init__(name="written")
+        self.drop = Dropout(0.5, name="drop")
+
+    def call(self, x: Any) -> Any:
+        return self.drop(x)
+
+
+DROP = Dropout(0.5, name="drop")
+
+
+def scheduled() -> nb.Model:
+    return stack(Dense(12), Dropout(nb.dropout_schedules.Late(0.5, start=1), name="drop"), Dense(1))
+
+
+REFUSED: dict[str, tuple[Callable[[], nb.Model], Any, str]] = {
+    "nothing kept": (plain, {"pixels": np.zeros(12, bool)}, r"^masks\['pixels'\]: keeps nothing"),
+    "size": (plain, {"pixels": half(11)}, r"^masks\['pixels'\]: wants one mask of shape \(12,\).*\(11,\)"),
+    "rows": (plain, {"pixels": np.ones((2, 12), bool)}, r"^masks\['pixels'\]: .*for all rows, got shape \(2, 12\)"),
+    "places": (images, {"maps": np.ones((8, 8, 6), bool)}, r"^masks\['maps'\]: wants one mask of shape \(6,\)"),
+    "name": (plain, {"hidden_1": half(40)}, r"^masks: 'hidden_1' is no dropout layer of .*'pixels', 'drop_1'"),
+    "turn": (called_twice, {"drop:2": half(12)}, r"^masks: 'drop:2' is no dropout layer.*'drop', 'drop:1'"),
+    "output": (lambda: stack(Dense(12), DROP), {"drop": half(12)}, r"^masks: the output cannot do without"),
+    "layer norm": (
+        lambda: stack(Dense(12), DROP, LayerNormalization(name="norm"), Dense(1)),
+        {"drop": half(12)},
+        r"^masks: norm cannot do without the \d+ units that are dropped before it \(in what drop returns\)",
+    ),
+    "batch norm": (
+        lambda: stack(Dense(12), DROP, BatchNormalization(name="norm"), Dense(1)),
+        {"drop": half(12)},
+        r"^masks: norm cannot do without",
+    ),
+    "sigmoid": (
+        lambda: stack(Dense(12), DROP, Activation("sigmoid", name="act"), Dense(1)),
+        {"drop": half(12)},
+        r"^masks: act cannot do without",
+    ),
+    "penalty": (
+        lambda: stack(Dense(12), DROP, ActivityRegularization(0.1, name="penalty"), Dense(1)),
+        {"drop": half(12)},
+        r"^masks: penalty cannot do without",
+    ),
+    "alpha": (
+        lambda: stack(AlphaDropout(0.5, name="drop"), Dense(1)),
+        {"drop": half(12)},
+        r"^masks: 'drop' is no dropout layer of .* that can be thinned",
+    ),
+    "residual": (residual, {"drop": half(12)}, r"^masks: sum cannot do without"),
+    "subclass": (Written, {"drop": half(12)}, r"^model: written is of a class that defines call"),
+    "schedule": (scheduled, {"drop": half(12)}, r"^masks\['drop'\]: the layer's rate is a schedule"),
+}
+
+
+@pytest.mark.parametrize("name", REFUSED)
+def test_what_cannot_be_thinned(name: str) -> None:
+    build, masks, match = REFUSED[name]
+    with pytest.raises(ValueError, match=match):
+        build().thin(masks)
+
+
+@pytest.mark.parametrize("masks", [[half(12)], None, {"pixels": np.ones(12)}])
+def test_masks_are_a_dict_of_booleans(masks: Any) -> None:
+    with pytest.raises(TypeError, match=r"^masks"):
+        plain().thin(masks)
+
+
+def test_layers_that_give_all_their_units() -> None:
+    """What is dropped behind a layer that cannot be smaller is picked out of what it gives."""
+    nb.set_random_seed(0)
+    ids = nb.Input((4,), dtype="int64")
+    model = nb.Model(ids, Dense(2)(Dropout(0.5, name="drop")(Flatten()(Embedding(9, 3)(ids)))))
+    thinned = model.thin({"drop": half(12)})
+    assert thinned.layers[1].get_weights()[0].shape == (9, 3)
+    x = rng.integers(0, 9, (5, 4))
+    np.testing.assert_allclose(thinned.predict(x), masked(model, {"drop": half(12)}, x, "float32")[0], rtol=1e-5)
+    mixing = stack(Dense(12, "softmax", name="mixing"), Dropout(0.5, name="drop"), Dense(2))
+    thinned = mixing.thin({"drop": half(12)})
+    assert thinned.get_layer("mixing").kernel.shape == (12, 12)
+    assert isinstance(thinned.layers[1], TakeUnits)
+
+
+def test_merge_refuses_other_models() -> None:
+    model, masks, _ = make("plain")
+    thinned = model.thin(masks)
+    before = [w.copy() for w in model.get_weights()]
+    with pytest.raises(ValueError, match=r"^thinned: .* was not made by thin"):
+        model.merge(plain())
+    with pytest.raises(ValueError, match=r"^thinned: hidden_1 has weights of shapes .* the masks leave"):
+        model.merge(thinned, {**masks, "drop_1": np.arange(40) < 3})
+    other, others, _ = make("normalised")
+    with pytest.raises(ValueError, match=r"^thinned: .* has no layer 'hidden_1'"):
+        model.merge(other.thin(others), masks)
+    for w, old in zip(model.get_weights(), before, strict=True):
+        np.testing.assert_array_equal(w, old)
