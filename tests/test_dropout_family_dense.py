@@ -263,3 +263,23 @@ def test_members_are_the_masked_networks() -> None:
     w, b = model.layers[-1].get_weights()
     for k in range(3):
         np.testing.assert_allclose(found[k], (X * layer.masks.numpy()[k]) @ w + b, rtol=1e-4, atol=1e-5)
+
+
+# ---- all of them in one model --------------------------------------------------------------------------------------
+
+
+def test_a_model_of_them_is_saved_and_exported(tmp_path: Any) -> None:
+    layers = [DropConnectDense(6, 0.3, "relu"), VariationalDropout(0.1), StandoutDense(6, "relu")]
+    layers += [VariationalDense(6, "tanh"), ConcreteDropout(Dense(2))]
+    model = nb.Sequential([nb.Input((8,)), *layers])
+    model.compile("adam", "mse")
+    model.fit(X, X[:, :2], epochs=2, verbose=0)
+    model.save(tmp_path / "model.nbnet")
+    wanted = model.predict(X)
+    np.testing.assert_array_equal(nb.load_model(tmp_path / "model.nbnet").predict(X), wanted)
+    runtime = pytest.importorskip("onnxruntime", reason="needs onnxruntime")
+    pytest.importorskip("onnx", reason="needs onnx")
+    model.export(tmp_path / "model.onnx")
+    session = runtime.InferenceSession(tmp_path / "model.onnx")
+    (found,) = session.run(None, {session.get_inputs()[0].name: X.astype("float32")})
+    np.testing.assert_allclose(found, wanted, rtol=1e-4, atol=1e-5)

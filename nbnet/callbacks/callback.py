@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, MutableMapping
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
     from nbnet.models.model import Model
 
-Logs = Mapping[str, float] | None
+Logs = MutableMapping[str, float] | None
 
 
 class Callback:

@@ -7,8 +7,9 @@ from nbnet.callbacks.monitor import Monitor
 
 
 class ReduceLROnPlateau(Monitor):
-    """Multiplies the learning rate when a monitored number has not improved for some epochs; logs get that of the epoch,
-    as ``learning_rate``.
+    """Multiplies the learning rate when a monitored number has not improved for some epochs.
+
+    Each epoch's learning rate appears in logs as ``learning_rate``.
 
     Parameters
     ----------

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import os
-import secrets
 from pathlib import Path
 from types import ModuleType
 from typing import Any
@@ -12,6 +10,7 @@ import numpy as np
 
 from nbnet.core.graph import Tensor
 from nbnet.export.graph import Graph
+from nbnet.saving.replacing import replacing
 
 #: The version of the operators that entries are written for, and of the file's format.
 OPSET, IR_VERSION = 17, 8
@@ -91,14 +90,6 @@ def _described(onnx: ModuleType, graph: Graph, name: str, x: Tensor) -> Any:
 
 
 def write(made: Any, path: Path) -> None:
-    """Write the file beside its place, then move it there: nobody sees half of it."""
-    aside = path.with_name(f".{path.name}.{secrets.token_hex(8)}")
-    try:
-        with aside.open("xb") as file:
-            file.write(made.SerializeToString())
-            file.flush()
-            os.fsync(file.fileno())
-        aside.replace(path)
-    except BaseException:
-        aside.unlink(missing_ok=True)
-        raise
+    """Write the file; nobody sees half of it."""
+    with replacing(path) as aside:
+        aside.write_bytes(made.SerializeToString())

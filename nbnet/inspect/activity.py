@@ -36,6 +36,13 @@ class ActivityStatistics(NamedTuple):
         Share of the activations that are 0, or not farther from it than the threshold.
     dead
         Share of the units that are so in all rows.
+
+    Examples
+    --------
+    >>> import nbnet as nb
+    >>> model = nb.Sequential([nb.Input((1,)), nb.layers.Dense(3, "sigmoid", name="hidden")])
+    >>> nb.inspect.activity(model, [[1.0], [2.0]])["hidden"].dead
+    0.0
     """
 
     values: Array

@@ -101,7 +101,9 @@ class DropConnectDense(Rated, Dense):
 
     def build(self, input_shape: Shape) -> None:
         super().build(input_shape)
-        half = random.generator(random.derive(self.key, 1)).normal(size=(-(-self.samples // 2), self.units))
+        # Not from the key, which differs from run to run: a model that is loaded predicts what it did.
+        key = random.derive(self.seed or 0, self.units)
+        half = random.generator(key).normal(size=(-(-self.samples // 2), self.units))
         numbers = np.concatenate([half, -half])
         self._normals = Tensor(numbers.shape, self.dtype, numbers.astype(self.dtype), name=f"{self.name}/normals")
 

@@ -24,6 +24,14 @@ class StepMasks(NamedTuple):
         Its number, from 0: ``optimizer.iterations`` before it.
     masks
         By name of layer: bool arrays, True = kept; rows are those of the batch, in its order.
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> from nbnet.masks import StepMasks
+    >>> step, masks = StepMasks(7, {"drop": np.array([[True, False]])})
+    >>> step, float(masks["drop"].mean())
+    (7, 0.5)
     """
 
     step: int

@@ -44,14 +44,7 @@ from nbnet.metrics.best import (
     SensitivityAtSpecificity,
     SpecificityAtSensitivity,
 )
-from nbnet.metrics.confusion import (
-    FalseNegatives,
-    FalsePositives,
-    Precision,
-    Recall,
-    TrueNegatives,
-    TruePositives,
-)
+from nbnet.metrics.confusion import FalseNegatives, FalsePositives, TrueNegatives, TruePositives
 from nbnet.metrics.correlation import (
     ConcordanceCorrelation,
     PearsonCorrelation,
@@ -75,6 +68,7 @@ from nbnet.metrics.iou import (
     OneHotMeanIoU,
 )
 from nbnet.metrics.metric import Metric
+from nbnet.metrics.precision_recall import Precision, Recall
 from nbnet.metrics.probabilistic import (
     BinaryCrossentropy,
     CategoricalCrossentropy,

@@ -90,12 +90,8 @@ class SpecificityAtSensitivity(_Best):
     ----------
     sensitivity
         In [0, 1]: what sensitivity has to be at least.
-    num_thresholds
-        Number of thresholds to try, evenly spaced in [0, 1].
-    class_id
-        Number of the only column to look at.
-    name
-        See :class:`Metric`.
+    num_thresholds, class_id, name
+        See :class:`SensitivityAtSpecificity`.
 
     Raises
     ------
@@ -128,12 +124,8 @@ class PrecisionAtRecall(_Best):
     ----------
     recall
         In [0, 1]: what recall has to be at least.
-    num_thresholds
-        Number of thresholds to try, evenly spaced in [0, 1].
-    class_id
-        Number of the only column to look at.
-    name
-        See :class:`Metric`.
+    num_thresholds, class_id, name
+        See :class:`SensitivityAtSpecificity`.
 
     Raises
     ------
@@ -166,12 +158,8 @@ class RecallAtPrecision(_Best):
     ----------
     precision
         In [0, 1]: what precision has to be at least.
-    num_thresholds
-        Number of thresholds to try, evenly spaced in [0, 1].
-    class_id
-        Number of the only column to look at.
-    name
-        See :class:`Metric`.
+    num_thresholds, class_id, name
+        See :class:`SensitivityAtSpecificity`.
 
     Raises
     ------

@@ -1,4 +1,4 @@
-"""Counts of right and wrong decisions, and their ratios: precision and recall."""
+"""Counts of right and wrong decisions."""
 
 from __future__ import annotations
 
@@ -12,7 +12,6 @@ import numpy as np
 from nbnet import data
 from nbnet.metrics.epoch_metric import EpochMetric, pairs
 from nbnet.metrics.metric import Array
-from nbnet.metrics.top_k import check_k
 
 #: Below any prediction.
 NO_THRESHOLD = -1e10
@@ -117,10 +116,8 @@ class TrueNegatives(_Count):
 
     Parameters
     ----------
-    thresholds
-        Predictions above it are positive, by default 0.5; of a list, the metric is an array.
-    name
-        See :class:`Metric`.
+    thresholds, name
+        See :class:`TruePositives`.
 
     Examples
     --------
@@ -140,10 +137,8 @@ class FalsePositives(_Count):
 
     Parameters
     ----------
-    thresholds
-        Predictions above it are positive, by default 0.5; of a list, the metric is an array.
-    name
-        See :class:`Metric`.
+    thresholds, name
+        See :class:`TruePositives`.
 
     Examples
     --------
@@ -163,10 +158,8 @@ class FalseNegatives(_Count):
 
     Parameters
     ----------
-    thresholds
-        Predictions above it are positive, by default 0.5; of a list, the metric is an array.
-    name
-        See :class:`Metric`.
+    thresholds, name
+        See :class:`TruePositives`.
 
     Examples
     --------
@@ -179,115 +172,3 @@ class FalseNegatives(_Count):
 
     def _weigh(self, positive: Array, predicted: Array, w: Array) -> float:
         return float(w[positive & ~predicted].sum())
-
-
-class Precision(EpochMetric):
-    """Share of predicted positives that are positive: ``tp / (tp + fp)``, 0 if there are none.
-
-    Parameters
-    ----------
-    thresholds
-        Predictions above it are positive, by default 0.5; of a list, the metric is an array.
-    top_k
-        Only the k largest predictions of a row can be positive; without thresholds, all of them are.
-    class_id
-        Number of the only column to look at.
-    name
-        See :class:`Metric`.
-
-    Raises
-    ------
-    ValueError
-        If an argument is out of range.
-
-    Examples
-    --------
-    >>> import nbnet as nb
-    >>> round(nb.metrics.Precision()([0, 1, 1, 1], [1, 0, 1, 1]), 4)
-    0.6667
-    """
-
-    name = "precision"
-
-    def __init__(
-        self,
-        thresholds: float | Sequence[float] | None = None,
-        top_k: int | None = None,
-        class_id: int | None = None,
-        name: str | None = None,
-    ) -> None:
-        super().__init__(name)
-        self.thresholds = check_thresholds(thresholds)
-        self.top_k = None if top_k is None else check_k(top_k, "top_k")
-        self.class_id = check_class(class_id)
-
-    def compute(self, y_true: Any, y_pred: Any, sample_weight: Any = None) -> Any:
-        from sklearn.metrics import precision_score
-
-        def score(positive: Array, predicted: Array, w: Array) -> float:
-            return float(precision_score(positive, predicted, sample_weight=w, zero_division=0.0))
-
-        return at_thresholds(score, y_true, y_pred, sample_weight, self.thresholds, self.top_k, self.class_id)
-
-    def get_config(self) -> dict[str, Any]:
-        return super().get_config() | {
-            "thresholds": self.thresholds,
-            "top_k": self.top_k,
-            "class_id": self.class_id,
-        }
-
-
-class Recall(EpochMetric):
-    """Share of positives that are predicted as such: ``tp / (tp + fn)``, 0 if there are none.
-
-    Parameters
-    ----------
-    thresholds
-        Predictions above it are positive, by default 0.5; of a list, the metric is an array.
-    top_k
-        Only the k largest predictions of a row can be positive; without thresholds, all of them are.
-    class_id
-        Number of the only column to look at.
-    name
-        See :class:`Metric`.
-
-    Raises
-    ------
-    ValueError
-        If an argument is out of range.
-
-    Examples
-    --------
-    >>> import nbnet as nb
-    >>> round(nb.metrics.Recall()([0, 1, 1, 1], [1, 0, 1, 1]), 4)
-    0.6667
-    """
-
-    name = "recall"
-
-    def __init__(
-        self,
-        thresholds: float | Sequence[float] | None = None,
-        top_k: int | None = None,
-        class_id: int | None = None,
-        name: str | None = None,
-    ) -> None:
-        super().__init__(name)
-        self.thresholds = check_thresholds(thresholds)
-        self.top_k = None if top_k is None else check_k(top_k, "top_k")
-        self.class_id = check_class(class_id)
-
-    def compute(self, y_true: Any, y_pred: Any, sample_weight: Any = None) -> Any:
-        from sklearn.metrics import recall_score
-
-        def score(positive: Array, predicted: Array, w: Array) -> float:
-            return float(recall_score(positive, predicted, sample_weight=w, zero_division=0.0))
-
-        return at_thresholds(score, y_true, y_pred, sample_weight, self.thresholds, self.top_k, self.class_id)
-
-    def get_config(self) -> dict[str, Any]:
-        return super().get_config() | {
-            "thresholds": self.thresholds,
-            "top_k": self.top_k,
-            "class_id": self.class_id,
-        }

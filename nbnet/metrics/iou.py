@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import Any
+from typing import Any, ClassVar
 
 import numpy as np
 
@@ -15,22 +15,28 @@ from nbnet.metrics.top_k import check_k
 
 
 class _IoU(EpochMetric):
-    """The mean over some classes; classes that neither are nor are predicted do not count."""
+    """The mean over some classes, by default all; classes that neither are nor are predicted do not count."""
+
+    #: What the constructor of a subclass takes, beside the name.
+    _arguments: ClassVar[tuple[str, ...]]
 
     def __init__(
         self,
         num_classes: int,
-        target_class_ids: Sequence[int],
+        target_class_ids: Sequence[int] | None,
         name: str | None = None,
         ignore_class: int | None = None,
         sparse_y_true: bool = True,
         sparse_y_pred: bool = True,
+        axis: int = -1,
     ) -> None:
+        check_axis(axis)
         super().__init__(name)
         self.num_classes = check_k(num_classes, "num_classes")
-        self.target_class_ids = [int(k) for k in target_class_ids]
+        wanted = range(self.num_classes) if target_class_ids is None else target_class_ids
+        self.target_class_ids = [int(k) for k in wanted]
         if not all(0 <= k < self.num_classes for k in self.target_class_ids):
-            raise ValueError(f"target_class_ids: wants classes below {num_classes}, got {list(target_class_ids)}")
+            raise ValueError(f"target_class_ids: wants classes below {num_classes}, got {list(wanted)}")
         self.ignore_class, self.sparse_y_true, self.sparse_y_pred = ignore_class, sparse_y_true, sparse_y_pred
         self.sparse = sparse_y_true  # type: ignore[misc]
 
@@ -56,6 +62,9 @@ class _IoU(EpochMetric):
         y = np.asarray(y)
         labels: Array = (y if sparse else y.argmax(-1)).reshape(-1).astype(np.int64)
         return labels
+
+    def get_config(self) -> dict[str, Any]:
+        return super().get_config() | {name: getattr(self, name) for name in self._arguments}
 
 
 class IoU(_IoU):
@@ -89,6 +98,7 @@ class IoU(_IoU):
     """
 
     name = "io_u"
+    _arguments = ("num_classes", "target_class_ids", "ignore_class", "sparse_y_true", "sparse_y_pred")
 
     def __init__(
         self,
@@ -100,11 +110,7 @@ class IoU(_IoU):
         sparse_y_pred: bool = True,
         axis: int = -1,
     ) -> None:
-        check_axis(axis)
-        super().__init__(num_classes, target_class_ids, name, ignore_class, sparse_y_true, sparse_y_pred)
-
-    def get_config(self) -> dict[str, Any]:
-        return _config(self, "num_classes", "target_class_ids", "ignore_class", "sparse_y_true", "sparse_y_pred")
+        super().__init__(num_classes, target_class_ids, name, ignore_class, sparse_y_true, sparse_y_pred, axis)
 
 
 class MeanIoU(_IoU):
@@ -123,6 +129,7 @@ class MeanIoU(_IoU):
     """
 
     name = "mean_io_u"
+    _arguments = ("num_classes", "ignore_class", "sparse_y_true", "sparse_y_pred")
 
     def __init__(
         self,
@@ -133,12 +140,7 @@ class MeanIoU(_IoU):
         sparse_y_pred: bool = True,
         axis: int = -1,
     ) -> None:
-        check_axis(axis)
-        classes = range(check_k(num_classes, "num_classes"))
-        super().__init__(num_classes, classes, name, ignore_class, sparse_y_true, sparse_y_pred)
-
-    def get_config(self) -> dict[str, Any]:
-        return _config(self, "num_classes", "ignore_class", "sparse_y_true", "sparse_y_pred")
+        super().__init__(num_classes, None, name, ignore_class, sparse_y_true, sparse_y_pred, axis)
 
 
 class BinaryIoU(_IoU):
@@ -161,6 +163,7 @@ class BinaryIoU(_IoU):
     """
 
     name = "binary_io_u"
+    _arguments = ("target_class_ids", "threshold")
 
     def __init__(
         self, target_class_ids: Sequence[int] = (0, 1), threshold: float = 0.5, name: str | None = None
@@ -171,9 +174,6 @@ class BinaryIoU(_IoU):
 
     def compute(self, y_true: Any, y_pred: Any, sample_weight: Any = None) -> float:
         return super().compute(y_true, np.asarray(y_pred) >= self.threshold, sample_weight)
-
-    def get_config(self) -> dict[str, Any]:
-        return _config(self, "target_class_ids", "threshold")
 
 
 class OneHotIoU(_IoU):
@@ -193,6 +193,7 @@ class OneHotIoU(_IoU):
     """
 
     name = "one_hot_io_u"
+    _arguments = ("num_classes", "target_class_ids", "ignore_class", "sparse_y_pred")
 
     def __init__(
         self,
@@ -203,11 +204,7 @@ class OneHotIoU(_IoU):
         sparse_y_pred: bool = False,
         axis: int = -1,
     ) -> None:
-        check_axis(axis)
-        super().__init__(num_classes, target_class_ids, name, ignore_class, False, sparse_y_pred)
-
-    def get_config(self) -> dict[str, Any]:
-        return _config(self, "num_classes", "target_class_ids", "ignore_class", "sparse_y_pred")
+        super().__init__(num_classes, target_class_ids, name, ignore_class, False, sparse_y_pred, axis)
 
 
 class OneHotMeanIoU(_IoU):
@@ -227,6 +224,7 @@ class OneHotMeanIoU(_IoU):
     """
 
     name = "one_hot_mean_io_u"
+    _arguments = ("num_classes", "ignore_class", "sparse_y_pred")
 
     def __init__(
         self,
@@ -236,13 +234,4 @@ class OneHotMeanIoU(_IoU):
         sparse_y_pred: bool = False,
         axis: int = -1,
     ) -> None:
-        check_axis(axis)
-        classes = range(check_k(num_classes, "num_classes"))
-        super().__init__(num_classes, classes, name, ignore_class, False, sparse_y_pred)
-
-    def get_config(self) -> dict[str, Any]:
-        return _config(self, "num_classes", "ignore_class", "sparse_y_pred")
-
-
-def _config(metric: _IoU, *names: str) -> dict[str, Any]:
-    return {"name": metric.name} | {name: getattr(metric, name) for name in names}
+        super().__init__(num_classes, None, name, ignore_class, False, sparse_y_pred, axis)

@@ -138,10 +138,11 @@ class Metric:
         initializer
             Name or initializer.
         dtype
-            By default the framework's; a variable of whole numbers is float64, which counts to 2**53.
+            float32, float64, or the framework's default, which stands for dtypes of whole numbers, too: what is
+            divided by one another is of one dtype. In float32 whole numbers are exact up to 2**24.
         """
         if dtype is not None and np.dtype(dtype).kind in "iub":
-            dtype = "float64"
+            dtype = None
         value = initializers.get(initializer)(tuple(shape), dtype or floatx())
         variable = Parameter(value, trainable=False, name=name or "variable")
         self.variables.append(variable)

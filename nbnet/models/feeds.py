@@ -75,6 +75,11 @@ class Feeds:
             self._made[name, t] = Tensor((self.count(t), *shape), INT if whole else self.dtype, name=name)
         return self._made[name, t]
 
+    def input(self, name: str, t: int) -> Tensor:
+        """The same as the model reads it: one number a sample is no column."""
+        x = self.tensor(name, t)
+        return x if self.sources[name].shape or x.ndim == 1 else reshape(x, x.shape[:1])
+
     def out(self, k: int) -> Tensor:
         """Where output k is stored, for all batches."""
         name = f"out{k}"

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any, NamedTuple
 
@@ -80,6 +80,11 @@ class Rows:
     def head(self, n: int) -> Rows:
         """The first rows."""
         return self.like([None if array is None else array[:n] for array in self.arrays()])
+
+    def batches(self, size: int) -> Iterator[Rows]:
+        """The rows in batches; the last may be shorter."""
+        for start in range(0, len(self), size):
+            yield self.like([None if array is None else array[start : start + size] for array in self.arrays()])
 
     def like(self, arrays: Sequence[Any]) -> Rows:
         """Other rows of the same kind, in the order of :meth:`arrays`."""

@@ -165,7 +165,7 @@ class Model(Uncertain):
         calls = CallbackList(callbacks, self, **history.params)
         with self._alone(), single_thread, bar, self._recording_masks(record_masks, history):
             train_epoch = train.trainer(bool(shuffle), self._position, calls, bar)
-            validate = None if held is None else held.evaluator()
+            validate = None if held is None else held.evaluator(calls)
             self.stop_training, self.history, logs = False, history, None
             self._position.begin(first)
             calls.call("on_train_begin", None)
@@ -214,7 +214,7 @@ class Model(Uncertain):
         steps : int
             Batches to be evaluated, by default all.
         callbacks : list of nbnet.callbacks.Callback
-            Called at the beginning and the end.
+            Called at the beginning and the end; those that define a batch hook, around each batch.
 
         Returns
         -------
@@ -227,7 +227,7 @@ class Model(Uncertain):
         with single_thread, Progress(verbose, None, given.length) as bar:
             bar.begin_epoch(0)
             calls.call("on_test_begin", None)
-            logs = given.evaluator(bar)()
+            logs = given.evaluator(calls, bar)()
             calls.call("on_test_end", logs)
             bar.end_epoch(logs)
         return _returned(logs, return_dict)
@@ -256,7 +256,7 @@ class Model(Uncertain):
         steps : int
             Batches to be predicted, by default all.
         callbacks : list of nbnet.callbacks.Callback
-            Called at the beginning and the end.
+            Called at the beginning and the end; those that define a batch hook, around each batch.
         mc_samples : int
             Instead of evaluation mode: the mean of so many passes with dropout at work; see :meth:`predict_mc`.
         return_std : bool
@@ -271,12 +271,12 @@ class Model(Uncertain):
         given = supply.for_prediction(self, x, batch_size, steps)
         if verbose == 0 and callbacks is None:
             with single_thread:
-                return given.predictions(None)
+                return given.predictions()
         calls = CallbackList(callbacks, self)
         with single_thread, Progress(verbose, None, given.length) as bar:
             bar.begin_epoch(0)
             calls.call("on_predict_begin", None)
-            out = given.predictions(bar)
+            out = given.predictions(bar, calls)
             calls.call("on_predict_end", None)
             bar.end_epoch({})
         return out

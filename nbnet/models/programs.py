@@ -171,7 +171,7 @@ class Builder:
 
     def _made(self, feeds: Feeds, t: int, training: bool) -> Any:
         """What the model returns for slice t."""
-        xs = [feeds.tensor(name, t) for name in feeds.sources if name.startswith("x")]
+        xs = [feeds.input(name, t) for name in feeds.sources if name.startswith("x")]
         return self.model.forward(packed(self.model.inputs_known.template, xs), training=training)
 
     def _scores(self, sources: Mapping[str, Source]) -> Scores:

@@ -103,18 +103,19 @@ def _sample(
         # A program that is kept for later does not keep what it has found.
         batch.bound.clear()
         for one, buffer in zip(found, buffers, strict=True):
-            if one.samples is not None:
-                one.samples[:, start : start + count] = buffer
-            if one.quantiles is not None:
-                part = (
-                    one.quantiles[:, start : start + count]
-                    if np.ndim(wish.quantiles)
-                    else one.quantiles[start:][:count]
-                )
-                part[...] = np.quantile(buffer, wish.quantiles, 0)
+            _take(one, slice(start, start + count), buffer, wish.quantiles)
         if bar is not None:
             bar.update(-(-(row + start + count) // size), {})
     return batch.template, found
+
+
+def _take(found: Found, rows: slice, samples: Array, quantiles: Any) -> None:
+    """Keep what is wanted of the samples of some rows."""
+    if found.samples is not None:
+        found.samples[:, rows] = samples
+    if found.quantiles is not None:
+        part = found.quantiles[:, rows] if np.ndim(quantiles) else found.quantiles[rows]
+        part[...] = np.quantile(samples, quantiles, 0)
 
 
 def _make(builder: Builder, rows: int, sources: Mapping[str, Source], wish: Wish) -> Sampling:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from typing import TYPE_CHECKING, Any, Protocol
 
 import numpy as np
@@ -160,12 +160,34 @@ class StreamEpochs:
         return self._work.logs()
 
 
-def evaluate_stream(doing: Work, stream: Stream, intake: Intake, bar: Progress | None) -> Logs:
-    """Losses and metrics of all batches; none if there are no batches."""
+def evaluate_batches(
+    doing: Work, given: Iterable[Rows], bar: Progress | None = None, calls: CallbackList | None = None
+) -> Logs:
+    """Losses and metrics of all batches, none if there are no batches; hooks are called around each."""
     doing.begin()
     with paused():
-        for number, rows in enumerate(checked(stream, 0, intake)):
+        for number, rows in enumerate(given):
+            if calls is not None:
+                calls.call("on_test_batch_begin", number, None)
             doing.step(rows)
             if bar is not None:
                 bar.update(number + 1, doing.means())
+            if calls is not None:
+                calls.call("on_test_batch_end", number, doing.means())
     return doing.logs()
+
+
+def predict_batches(
+    model: Model, given: Iterable[Rows], bar: Progress | None = None, calls: CallbackList | None = None
+) -> list[Any]:
+    """The outputs of each batch; hooks are called around each."""
+    parts: list[Any] = []
+    for number, rows in enumerate(given):
+        if calls is not None:
+            calls.call("on_predict_batch_begin", number, None)
+        parts.append(model._predictions(rows, len(rows), None))
+        if bar is not None:
+            bar.update(number + 1, {})
+        if calls is not None:
+            calls.call("on_predict_batch_end", number, {"outputs": parts[-1]})
+    return parts

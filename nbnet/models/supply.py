@@ -14,7 +14,7 @@ from nbnet.layers.dense import positive_integer
 from nbnet.models.intake import Rows
 from nbnet.models.position import Position
 from nbnet.models.prediction import USUAL_ROWS, joined
-from nbnet.models.streaming import StreamEpochs, checked, evaluate_stream, work
+from nbnet.models.streaming import StreamEpochs, checked, evaluate_batches, predict_batches, work
 
 if TYPE_CHECKING:
     from nbnet.callbacks.callback import CallbackList
@@ -48,13 +48,21 @@ class Arrays:
         """A function that trains for the epoch of a number, and returns losses and metrics."""
         return self._model._epochs(self._rows, self._size, shuffle, position, calls, bar, self._steps)
 
-    def evaluator(self, bar: Progress | None = None) -> Callable[[], Logs]:
+    def evaluator(self, calls: CallbackList, bar: Progress | None = None) -> Callable[[], Logs]:
         """A function that evaluates, again and again."""
-        return self._model._evaluation(self._first(), self._size)
+        rows = self._first()
+        evaluate = self._model._evaluation(rows, self._size)
+        if not calls.wants_batches("test"):
+            return evaluate
+        doing = work(self._model, "evaluate")
+        return lambda: evaluate_batches(doing, rows.batches(self._size), bar, calls)
 
-    def predictions(self, bar: Progress | None) -> Any:
+    def predictions(self, bar: Progress | None = None, calls: CallbackList | None = None) -> Any:
         """The outputs of the model."""
-        return self._model._predictions(self._first(), self._size, bar)
+        rows = self._first()
+        if calls is None or not calls.wants_batches("predict"):
+            return self._model._predictions(rows, self._size, bar)
+        return joined(predict_batches(self._model, rows.batches(self._size), bar, calls))
 
     def _first(self) -> Rows:
         """The rows of the first ``steps`` batches."""
@@ -128,26 +136,25 @@ class Streamed:
         self._stream.order = order if shuffle else None
         return StreamEpochs(self._model, self._stream, self._train_intake, position, calls, bar).run
 
-    def evaluator(self, bar: Progress | None = None) -> Callable[[], Logs]:
+    def evaluator(self, calls: CallbackList, bar: Progress | None = None) -> Callable[[], Logs]:
         doing, done = work(self._model, "evaluate"), 0
+        heard = calls if calls.wants_batches("test") else None
 
         def evaluate() -> Logs:
             nonlocal done
             if not self._stream.ready():
                 self._empty(done, done + 1)
-            found = evaluate_stream(doing, self._stream, self._model._intake, bar)
+            found = evaluate_batches(doing, checked(self._stream, 0, self._model._intake), bar, heard)
             # Each evaluation begins anew, as far as the source can.
             self._stream, done = self._make(), done + 1
             return found
 
         return evaluate
 
-    def predictions(self, bar: Progress | None) -> Any:
-        parts = []
-        for rows in checked(self._stream, 0, lambda x, y, w: self._model._input_rows(x)):
-            parts.append(self._model._predictions(rows, len(rows), None))
-            if bar is not None:
-                bar.update(len(parts), {})
+    def predictions(self, bar: Progress | None = None, calls: CallbackList | None = None) -> Any:
+        heard = calls if calls is not None and calls.wants_batches("predict") else None
+        given = checked(self._stream, 0, lambda x, y, w: self._model._input_rows(x))
+        parts = predict_batches(self._model, given, bar, heard)
         if not parts:
             self._empty(0, 1)
         return joined(parts)

@@ -7,7 +7,6 @@ and the tensors one after the other. The record is text under one key of the hea
 from __future__ import annotations
 
 import os
-import secrets
 from collections.abc import Iterable, Mapping
 from io import BufferedReader
 from math import prod
@@ -21,6 +20,7 @@ from safetensors import SafetensorError
 from safetensors.numpy import save_file
 
 from nbnet.saving import record
+from nbnet.saving.replacing import replacing
 
 Array = NDArray[Any]
 FilePath = str | os.PathLike[str]
@@ -67,33 +67,14 @@ def write(path: FilePath, tensors: Mapping[str, Array], about: Any, overwrite: b
         if array.dtype not in _NAMES:
             raise TypeError(f"{name}: tensors of {array.dtype} cannot be saved, only of {', '.join(map(str, _NAMES))}")
     text = record.dumps(about, "model")
-    # The temporary file lies beside the other: a rename is atomic within one file system only.
-    temporary = path.with_name(f".{path.name}.{os.getpid()}.{secrets.token_hex(4)}.tmp")
+    arrays = {name: np.ascontiguousarray(array).reshape(array.shape) for name, array in tensors.items()}
     try:
-        arrays = {name: np.ascontiguousarray(array).reshape(array.shape) for name, array in tensors.items()}
-        temporary.touch(exist_ok=False)
-        mode = temporary.stat().st_mode
-        save_file(arrays, temporary, {KEY: text})
-        temporary.chmod(mode)  # the package lets nobody but the owner read what it writes
-        with temporary.open("rb+") as file:
-            os.fsync(file.fileno())
-        os.replace(temporary, path)
+        with replacing(path) as aside:
+            mode = aside.stat().st_mode
+            save_file(arrays, aside, {KEY: text})
+            aside.chmod(mode)  # the package lets nobody but the owner read what it writes
     except SafetensorError as error:
         raise OSError(f"path: {path} cannot be written: {error}") from error
-    finally:
-        temporary.unlink(missing_ok=True)
-    _sync_folder(path.parent)
-
-
-def _sync_folder(folder: Path) -> None:
-    """Have the rename on the disk, too; not every system can open folders."""
-    if not hasattr(os, "O_DIRECTORY"):
-        return
-    opened = os.open(folder, os.O_RDONLY | os.O_DIRECTORY)
-    try:
-        os.fsync(opened)
-    finally:
-        os.close(opened)
 
 
 class Reader:

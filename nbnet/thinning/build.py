@@ -38,7 +38,9 @@ def thin(model: Model, masks: Mapping[str, Any]) -> Model:
     made = {id(step): _layers(step, taken) for step in steps}
     if isinstance(model, Sequential):
         stack = [layer for step in steps for layer in made[id(step)]]
-        thinned: Model = type(model)([_input(model.inputs[0]), *stack], name=f"{model.name}_thinned")
+        thinned: Model = type(model)(
+            [_input(model.inputs[0]), *stack], name=f"{model.name}_thinned", trainable=model.trainable
+        )
     else:
         thinned = _connected(model, steps, made)
     thinned.thinned_by = {name: np.asarray(mask).reshape(-1) != 0 for name, mask in masks.items()}
@@ -143,7 +145,7 @@ def _connected(model: Model, steps: list[Step], made: Mapping[int, list[Layer]])
             values[id(symbol)] = value
     inputs = restructure(model.graph.inputs, [values[id(symbol)] for symbol in model.graph.input_list])
     outputs = map_structure(resolve, model.graph.outputs)
-    return type(model)(inputs=inputs, outputs=outputs, name=f"{model.name}_thinned")
+    return type(model)(inputs=inputs, outputs=outputs, name=f"{model.name}_thinned", trainable=model.trainable)
 
 
 def _pairs(steps: list[Step], thinned: Model) -> list[tuple[Layer, Layer, list[Any]]]:

@@ -100,11 +100,30 @@ def test_learning_rate_callbacks():
     net, rates = model(), []
     halve = nb.callbacks.LearningRateScheduler(lambda epoch, rate: rate / 2)
     note = nb.callbacks.LambdaCallback(on_epoch_end=lambda epoch, logs: rates.append(net.optimizer.learning_rate))
-    net.fit(x, y, epochs=3, callbacks=[halve, note])
-    assert rates == pytest.approx([0.005, 0.0025, 0.00125])
+    history = net.fit(x, y, epochs=3, callbacks=[halve, note]).history
+    assert rates == history["learning_rate"] == pytest.approx([0.005, 0.0025, 0.00125])
+    assert net.history.history is history
     plateau = nb.callbacks.ReduceLROnPlateau(monitor="loss", factor=0.1, patience=1, min_delta=1e9, min_lr=1e-4)
-    net.fit(x, y, epochs=4, callbacks=[plateau])
+    # That of each epoch, as it was before it was reduced at the end of the second.
+    rates = net.fit(x, y, epochs=4, initial_epoch=1, callbacks=[plateau]).history["learning_rate"]
+    assert rates == pytest.approx([0.00125, 0.00125, 0.000125])
+    net.fit(x, y, epochs=8, initial_epoch=4, callbacks=[plateau])
     assert net.optimizer.learning_rate == pytest.approx(1e-4)
+
+
+@pytest.mark.parametrize("rate", [np.float32(0.5), np.array([0.5]), nb.ops.exp(np.log(0.5)), 0.5])
+def test_a_schedule_may_return_any_number(rate):
+    x, y = data()
+    net = model()
+    net.fit(x, y, callbacks=[nb.callbacks.LearningRateScheduler(lambda epoch, before: rate)])
+    assert net.optimizer.learning_rate == pytest.approx(0.5)
+
+
+@pytest.mark.parametrize("rate", [None, "0.5", True, [0.1, 0.2]])
+def test_a_schedule_must_return_a_number(rate):
+    x, y = data()
+    with pytest.raises(TypeError, match="schedule: wants a function that returns a number"):
+        model().fit(x, y, callbacks=[nb.callbacks.LearningRateScheduler(lambda epoch, before: rate)])
 
 
 def test_csv_logger_appends(tmp_path):

@@ -320,6 +320,11 @@ def test_assign() -> None:
         with pytest.raises(TypeError, match="value: dense/kernel"):
             p.assign(wrong)
     assert memory.tolist() == [3, 4]
+    p.assign_add([1, 2])
+    p.assign_sub(3)
+    assert memory.tolist() == [1, 3]
+    with pytest.raises(ValueError, match="has shape"):
+        p.assign_add([[1, 2]])
 
 
 def test_calls_know_what_they_read_and_write() -> None:

@@ -78,6 +78,13 @@ def test_a_layer_may_build_those_inside_it():
     assert [w.shape for w in layer.weights] == [(4, 3), (3,), (1,)]
 
 
+def test_the_first_layer_may_say_how_many_features_there_are():
+    assert nb.Sequential([Dense(3, input_dim=8), Dense(1)]).input_shape == (None, 8)
+    assert nb.Sequential([Dense(3, input_shape=(8,)), Dense(1)]).input_shape == (None, 8)
+    with pytest.raises(ValueError, match=r"input_dim: wants None beside input_shape \(8,\), got 8"):
+        Dense(3, input_shape=(8,), input_dim=8)
+
+
 def test_weights_are_variables():
     layer = Dense(3)
     layer(X)

@@ -100,11 +100,11 @@ class KerasBias(M.Metric):
     def __init__(self, name: str = "keras_bias", **kwargs: Any) -> None:
         super().__init__(name=name, **kwargs)
         self.total = self.add_weight(name="total", initializer="zeros")
-        self.count = self.add_variable(shape=(), initializer="zeros", name="count")
+        self.count = self.add_variable(shape=(), initializer="zeros", dtype="int32", name="count")
 
     def update_state(self, y_true: Any, y_pred: Any, sample_weight: Any = None) -> None:
         self.total.assign(self.total + nb.ops.sum(nb.ops.subtract(y_pred, y_true)))
-        self.count.assign(self.count + float(len(y_pred)))
+        self.count.assign_add(len(y_pred))
 
     def result(self) -> Any:
         return self.total / self.count

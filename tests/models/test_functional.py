@@ -113,6 +113,31 @@ def test_structures_of_one_input_and_output(wrap):
         np.testing.assert_array_equal(model.predict([X]), made)
 
 
+def test_inputs_of_one_number():
+    """Rows of shape (): data (n,) or (n, 1) fit, in eager calls, training and prediction alike."""
+    age, job = nb.Input((), name="age"), nb.Input((), dtype="int32", name="job")
+    embedded = nb.layers.Embedding(3, 2)(job)
+    assert embedded.shape == (None, 2)
+    model = nb.Model([age, job], Dense(1)(Concatenate()([nb.ops.expand_dims(age, -1), embedded])))
+    x = {"age": np.linspace(0, 1, 20), "job": np.arange(20) % 3}
+    model.compile("sgd", "mse")
+    loss = model.evaluate(x, x["age"], verbose=0)
+    assert model.fit(x, x["age"], epochs=5, verbose=0).history["loss"][-1] < loss
+    columns = {name: column[:, None] for name, column in x.items()}
+    expected = model.predict(x)
+    np.testing.assert_array_equal(model.predict(columns), expected)
+    np.testing.assert_allclose(model({k: v.astype("f4") if k == "age" else v for k, v in x.items()}), expected, 1e-5)
+
+
+@pytest.mark.parametrize(("sizes", "wanted"), [((4, 5), (4, 5, 1)), ((4, 5, 1), (4, 5)), ((1,), ()), ((), (1,))])
+def test_a_last_axis_of_length_1_may_be_there_or_not(sizes, wanted):
+    """As in Keras."""
+    x = nb.Input(wanted)
+    model = nb.Model(x, nb.ops.reshape(x, (-1, int(np.prod(wanted)))) * 2.0)
+    data = np.random.default_rng(0).random((6, *sizes), np.float32)
+    np.testing.assert_array_equal(model.predict(data), 2 * data.reshape(6, -1))
+
+
 def test_an_open_axis():
     x = nb.Input((None, 4))
     y = nb.layers.GlobalAveragePooling1D()(Dense(3)(x))

@@ -71,6 +71,7 @@ TABLE: dict[str, dict[str, dict[str, Any]]] = {
         "Softmax": {"axis": 1},
         "SpatialDropout1D": {"rate": 0.3, "seed": 4}, "SpatialDropout2D": {"rate": 0.3, "seed": 4},
         "StandoutDense": {"units": 3, "activation": "relu", "alpha": 0.5, "beta": 0.2, "seed": 4} | WEIGHTS,
+        "TakeUnits": {"units": (1, 0)},
         "VariationalDense": {"units": 3, "activation": "relu", "initial_log_sigma2": -5.0, "kl_weight": 0.1,
                              "threshold": 2.0, "seed": 4} | WEIGHTS,
         "VariationalDropout": {"initial_alpha": 0.5, "per_unit": True, "kl_weight": 0.1, "seed": 4},
@@ -214,7 +215,7 @@ def test_no_argument_is_forgotten(module: str, name: str) -> None:
         if parameter.kind not in (parameter.VAR_KEYWORD, parameter.VAR_POSITIONAL)
     }
     if "__init__" not in vars(type(thing)) and module == "layers":
-        arguments.discard("activity_regularizer")  # it is kept if it is given
+        arguments -= {"activity_regularizer", "input_dim"}  # kept if it is given; another way to say input_shape
     config = thing.get_config()
     assert arguments - FIXED <= config.keys()
     # The table has a value of its own for each.

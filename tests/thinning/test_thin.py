@@ -216,6 +216,17 @@ def test_dropout_without_a_mask_stays() -> None:
     assert thinned.get_layer("drop_2").rate == 0.25
 
 
+@pytest.mark.parametrize("name", ["plain", "branches"])
+def test_what_is_not_trained_stays_so(name: str) -> None:
+    model, masks, _ = make(name)
+    layer = next(layer for layer in model.layers if isinstance(layer, Dense))
+    layer.trainable = False
+    thinned = model.thin(masks)
+    assert len(thinned.trainable_weights) == len(model.trainable_weights) == len(model.weights) - 2
+    model.trainable = False
+    assert not model.thin(masks).trainable_weights
+
+
 def test_the_models_are_independent() -> None:
     model, masks, _ = make("plain")
     before = [w.copy() for w in model.get_weights()]

@@ -14,6 +14,7 @@ from sklearn.calibration import calibration_curve
 from sklearn.metrics import log_loss
 
 import nbnet as nb
+from nbnet.core import jit
 
 cal = nb.calibration
 rng = np.random.default_rng(0)
@@ -141,6 +142,7 @@ def test_coverage_of_intervals_between_quantiles():
     assert cal.interval_coverage(y, low, high) == curve.coverage[1]
 
 
+@pytest.mark.skipif(jit.DISABLE_JIT, reason="too many steps for plain Python")
 def test_sampled_predictions_of_a_trained_network_can_be_calibrated():
     nb.set_random_seed(0)
     x = np.linspace(-1, 1, 400)[:, None]

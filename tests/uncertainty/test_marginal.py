@@ -9,7 +9,11 @@ import pytest
 from sklearn.datasets import load_digits
 
 import nbnet as nb
+from nbnet.core import jit
 from nbnet.layers import Dense, Dropout
+
+#: Thousands of steps, which take half a minute in plain Python.
+compiled = pytest.mark.skipif(jit.DISABLE_JIT, reason="too many steps for plain Python")
 
 rng = np.random.default_rng(0)
 X = rng.normal(size=(40, 5)) @ np.diag([1.0, 2.0, 0.5, 1.0, 3.0])
@@ -53,6 +57,7 @@ def test_the_mean_over_all_masks_is_the_penalised_error(rate):
     assert expected == pytest.approx(float(paper), rel=1e-12)
 
 
+@compiled
 @pytest.mark.parametrize("rate", [0.2, 0.5])
 def test_training_with_dropout_finds_ridge_regression(rate):
     model, x, y = linear(rate), np.tile(X, (200, 1)), np.tile(Y, (200, 1))
@@ -77,6 +82,7 @@ def test_sampled_passes_have_the_moments_of_the_linear_model(masks):
     np.testing.assert_allclose(found.std, std, rtol=0.08)
 
 
+@compiled
 def test_averages_of_sub_networks_approach_weight_scaling():
     """Srivastava et al. (2014), figure 11: the error of k averaged sub-networks falls towards that of weight
     scaling."""

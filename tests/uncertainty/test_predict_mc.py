@@ -9,6 +9,7 @@ from itertools import product
 
 import numpy as np
 import pytest
+from scipy.sparse import csr_array
 from scipy.special import logsumexp
 
 import nbnet as nb
@@ -229,6 +230,7 @@ def test_subclasses_that_pass_the_mode_on():
 @pytest.mark.parametrize(
     "layer",
     [
+        nb.layers.Dropout(nb.dropout_schedules.Late(0.5, 10)),
         nb.layers.AlphaDropout(0.3),
         nb.layers.GaussianDropout(0.3),
         nb.layers.GaussianNoise(0.5),
@@ -246,6 +248,46 @@ def test_the_whole_family_is_at_work(layer):
     wanted = np.array([y.numpy() for y in passes(model, X, 10, "per_sample", 3)])
     np.testing.assert_allclose(found.samples, wanted, rtol=0, atol=2e-6)
     assert (found.std.max(1) > 1e-4).mean() > 0.9
+
+
+@pytest.mark.parametrize("masks", MASKS)
+def test_layers_of_images_and_of_words(masks):
+    images = np.random.default_rng(0).normal(size=(9, 6, 6, 2))
+    layers = [nb.layers.Conv2D(3, 3, activation="relu"), nb.layers.SpatialDropout2D(0.5), nb.layers.Flatten(), Dense(2)]
+    words = np.random.default_rng(0).integers(0, 5, (9, 3))
+    table = [nb.layers.Embedding(5, 4), Dropout(0.5), nb.layers.Flatten(), Dense(2)]
+    for x, model in ((images, nb.Sequential(layers)), (words, nb.Sequential(table))):
+        found = model.predict_mc(x, 6, masks, return_samples=True, seed=2)
+        wanted = np.array([y.numpy() for y in passes(model, x, 6, masks, 2)])
+        np.testing.assert_allclose(found.samples, wanted, rtol=0, atol=1e-6)
+
+
+def test_sparse_rows_are_sampled_as_they_are():
+    x, model = np.where(X > 0, X, 0), network(first=0.2)
+    found, wanted = (model.predict_mc(given, 5, seed=1, batch_size=32) for given in (csr_array(x), x))
+    np.testing.assert_allclose(found.mean, wanted.mean, rtol=0, atol=1e-6)
+
+
+def test_a_layer_of_ones_own_says_that_it_draws():
+    class Jitter(nb.Layer):
+        stochastic = True
+
+        def call(self, x, training=False):
+            return nb.ops.gaussian_noise(x, 0.5, key=7) if training else x
+
+    found = nb.Sequential([nb.Input((6,)), Jitter()]).predict_mc(X, 500)
+    np.testing.assert_allclose(found.std, 0.5, rtol=0.2)
+    np.testing.assert_allclose(found.mean, X, atol=0.15)
+
+
+@pytest.mark.parametrize("output", ["softmax", "sigmoid"])
+def test_probabilities_of_nothing_have_no_entropy(output):
+    model = nb.Sequential([nb.Input((6,)), Dropout(0.5), Dense(2, output)])
+    model.set_weights([np.zeros((6, 2)), np.array([500.0, -500.0])])
+    found = model.predict_mc(X, 4)
+    assert np.array_equal(found.mean, np.tile([1.0, 0.0], (70, 1)))
+    for entropy in (found.predictive_entropy, found.expected_entropy, found.mutual_information):
+        assert np.array_equal(entropy, np.zeros_like(entropy))
 
 
 def test_spatial_dropout_shares_masks():
