@@ -156,8 +156,14 @@ def _probe(producer: Producer, batch: int, other: int) -> Any:
         )
 
 
-def symbolic(function: F) -> F:
-    """Let a function of tensors be called with symbols, too."""
+def symbolic(function: F, module: str) -> F:
+    """Let a function of tensors be called with symbols, too.
+
+    Parameters
+    ----------
+    module
+        Where the result is found under the function's name: it is pickled by that.
+    """
 
     @functools.wraps(function)
     def call(*args: Any, **kwargs: Any) -> Any:
@@ -165,6 +171,7 @@ def symbolic(function: F) -> F:
             return record(function, args, kwargs, function.__name__)
         return function(*args, **kwargs)
 
+    call.__module__ = module
     return cast(F, call)
 
 

@@ -7,7 +7,12 @@ from nbnet.layers.pooling import Pooling
 from nbnet.ops.pool import average_pool
 
 
-class AveragePooling1D(Pooling):
+class _AveragePooling(Pooling):
+    def call(self, x: Tensor) -> Tensor:
+        return average_pool(x, self.pool_size, self.strides, self.padding)
+
+
+class AveragePooling1D(_AveragePooling):
     """The mean of each window of a sequence, channel by channel, over the elements that lie inside the sequence.
 
     Parameters
@@ -35,11 +40,8 @@ class AveragePooling1D(Pooling):
 
     rank = 1
 
-    def call(self, x: Tensor) -> Tensor:
-        return average_pool(x, self.pool_size, self.strides, self.padding)
 
-
-class AveragePooling2D(Pooling):
+class AveragePooling2D(_AveragePooling):
     """The mean of each window of an image, channel by channel, over the elements that lie inside the image.
 
     Parameters
@@ -67,6 +69,3 @@ class AveragePooling2D(Pooling):
     """
 
     rank = 2
-
-    def call(self, x: Tensor) -> Tensor:
-        return average_pool(x, self.pool_size, self.strides, self.padding)

@@ -7,7 +7,8 @@ from typing import Any
 from nbnet import constraints, initializers, regularizers
 from nbnet.core.graph import Parameter, Tensor
 from nbnet.layers.layer import Layer, Shape
-from nbnet.ops.batch_norm import batch_norm, batch_normalization, move_average
+from nbnet.ops.batch_norm import batch_norm, move_average
+from nbnet.ops.batch_normalization import batch_normalization
 
 
 class BatchNormalization(Layer):

@@ -7,7 +7,12 @@ from nbnet.layers.pooling import Pooling
 from nbnet.ops.pool import max_pool
 
 
-class MaxPooling1D(Pooling):
+class _MaxPooling(Pooling):
+    def call(self, x: Tensor) -> Tensor:
+        return max_pool(x, self.pool_size, self.strides, self.padding)
+
+
+class MaxPooling1D(_MaxPooling):
     """The largest element of each window of a sequence, channel by channel.
 
     Parameters
@@ -35,11 +40,8 @@ class MaxPooling1D(Pooling):
 
     rank = 1
 
-    def call(self, x: Tensor) -> Tensor:
-        return max_pool(x, self.pool_size, self.strides, self.padding)
 
-
-class MaxPooling2D(Pooling):
+class MaxPooling2D(_MaxPooling):
     """The largest element of each window of an image, channel by channel.
 
     Parameters
@@ -67,6 +69,3 @@ class MaxPooling2D(Pooling):
     """
 
     rank = 2
-
-    def call(self, x: Tensor) -> Tensor:
-        return max_pool(x, self.pool_size, self.strides, self.padding)

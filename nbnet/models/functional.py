@@ -51,6 +51,10 @@ class Graph:
             if taken.setdefault(layer.name, layer) is not layer:
                 raise ValueError(f"name: the model has two layers named {layer.name!r}; names in a model differ")
 
+    def __getstate__(self) -> dict[str, Any]:
+        """Calls come first, each after those whose results it reads."""
+        return {"calls": self.calls} | vars(self)
+
     def __call__(self, inputs: Sequence[Tensor]) -> Any:
         """The outputs for tensors in the order of ``input_list``."""
         values = {id(symbol): x for symbol, x in zip(self.input_list, inputs, strict=True)}

@@ -35,6 +35,10 @@ class Learner(Steps, Masking, Persistence):
         #: Set by a callback to end training after the epoch, or the batch, it is called in.
         self.stop_training = False
 
+    def __setstate__(self, state: dict[str, Any]) -> None:
+        super().__setstate__(state)
+        self._training = threading.Lock()
+
     @property
     def loss(self) -> Any:
         """What :meth:`compile` was given, names made losses."""

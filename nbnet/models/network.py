@@ -23,6 +23,10 @@ from nbnet.models.outline import Outline, outline
 
 Array = NDArray[Any]
 
+#: Attributes that copies have of their own, and those that hold symbols.
+_OWN = frozenset(("_inner", "_outlines", "_local", "_training"))
+_SYMBOLS = frozenset(("graph", "_symbols"))
+
 
 class Network(Layer):
     """A layer made of layers, with named inputs and outputs; see :class:`nbnet.Model`."""
@@ -39,11 +43,25 @@ class Network(Layer):
         self.graph: Graph | None = None
         self._inputs: Inputs | None = None
         self._version = 0
+        self._forget()
+        if inputs is not None:
+            self._describe_by(Graph(inputs, outputs), given)
+
+    def _forget(self) -> None:
+        """Drop what was found for the model as it was: programs of all threads, and what is known of data."""
         self._inner: frozenset[Network] | None = None
         self._outlines: dict[Any, Outline] = {}
         self._local = threading.local()
-        if inputs is not None:
-            self._describe_by(Graph(inputs, outputs), given)
+
+    def __getstate__(self) -> dict[str, Any]:
+        """What a copy or a pickle holds. Symbols come first, each after those it comes from: whoever follows them from
+        the outputs goes as deep as the model."""
+        state = {name: value for name, value in vars(self).items() if name not in _OWN}
+        return {name: state[name] for name in sorted(state, key=lambda name: name not in _SYMBOLS)}
+
+    def __setstate__(self, state: dict[str, Any]) -> None:
+        vars(self).update(state)
+        self._forget()
 
     def _describe_by(self, graph: Graph, given: bool) -> None:
         inner = [layer for layer in graph.layers if not isinstance(layer, InputLayer)]
@@ -241,5 +259,4 @@ class Network(Layer):
     def _changed(self) -> None:
         """Programs written before do not fit any more."""
         self._version += 1
-        self._outlines = {}
-        self._inner = None
+        self._forget()

@@ -40,6 +40,22 @@ def _bounds(at: Any, window: Any, size: Any) -> Any:
 
 
 @device
+def _rows(ins: Any, i: Any) -> Any:
+    """Where a row of windows begins, and their rows inside the input: from, up to."""
+    h = i * attribute(ins, STEP_DOWN) - attribute(ins, TOP)
+    top, bottom = _bounds(h, attribute(ins, ROWS), attribute(ins, HEIGHT))
+    return h, top, bottom
+
+
+@device
+def _columns(ins: Any, j: Any) -> Any:
+    """The same of a column of windows."""
+    w = j * attribute(ins, STEP_RIGHT) - attribute(ins, LEFT)
+    left, right = _bounds(w, attribute(ins, COLUMNS), attribute(ins, WIDTH))
+    return w, left, right
+
+
+@device
 def _largest(x: Any, ins: Any, corner: Any, y: Any, winner: Any, top: Any, bottom: Any, left: Any, right: Any) -> None:
     """The largest of a window for each channel, and its number in the window; the first of equal ones; NaN wins.
 
@@ -70,11 +86,9 @@ def max_pool_forward(mem: Any, ins: Any, step: Any) -> None:
     for sample in range(attribute(ins, SAMPLES)):
         image = x[sample * height * width * n :]
         for i in range(attribute(ins, OUT_HEIGHT)):
-            h = i * attribute(ins, STEP_DOWN) - attribute(ins, TOP)
-            top, bottom = _bounds(h, attribute(ins, ROWS), height)
+            h, top, bottom = _rows(ins, i)
             for j in range(attribute(ins, OUT_WIDTH)):
-                w = j * attribute(ins, STEP_RIGHT) - attribute(ins, LEFT)
-                left, right = _bounds(w, attribute(ins, COLUMNS), width)
+                w, left, right = _columns(ins, j)
                 _largest(image, ins, h * width + w, y[at : at + n], winner[at : at + n], top, bottom, left, right)
                 at += n
 
@@ -88,11 +102,9 @@ def max_pool_backward(mem: Any, ins: Any, step: Any) -> None:
         dx[:] = 0.0
     for sample in range(attribute(ins, SAMPLES)):
         for i in range(attribute(ins, OUT_HEIGHT)):
-            h = i * attribute(ins, STEP_DOWN) - attribute(ins, TOP)
-            top, bottom = _bounds(h, attribute(ins, ROWS), height)
+            h, top, bottom = _rows(ins, i)
             for j in range(attribute(ins, OUT_WIDTH)):
-                w = j * attribute(ins, STEP_RIGHT) - attribute(ins, LEFT)
-                left, right = _bounds(w, columns, width)
+                w, left, right = _columns(ins, j)
                 d, won = dy[at : at + n], winner[at : at + n]
                 at += n
                 for r in range(top, bottom):
@@ -110,11 +122,9 @@ def average_pool_forward(mem: Any, ins: Any, step: Any) -> None:
     at, real = 0, y.dtype.type
     for sample in range(attribute(ins, SAMPLES)):
         for i in range(attribute(ins, OUT_HEIGHT)):
-            h = i * attribute(ins, STEP_DOWN) - attribute(ins, TOP)
-            top, bottom = _bounds(h, attribute(ins, ROWS), height)
+            h, top, bottom = _rows(ins, i)
             for j in range(attribute(ins, OUT_WIDTH)):
-                w = j * attribute(ins, STEP_RIGHT) - attribute(ins, LEFT)
-                left, right = _bounds(w, attribute(ins, COLUMNS), width)
+                w, left, right = _columns(ins, j)
                 mean, share = y[at : at + n], 1.0 / real((bottom - top) * (right - left))
                 at += n
                 mean[:] = 0.0
@@ -137,11 +147,9 @@ def average_pool_backward(mem: Any, ins: Any, step: Any) -> None:
         dx[:] = 0.0
     for sample in range(attribute(ins, SAMPLES)):
         for i in range(attribute(ins, OUT_HEIGHT)):
-            h = i * attribute(ins, STEP_DOWN) - attribute(ins, TOP)
-            top, bottom = _bounds(h, attribute(ins, ROWS), height)
+            h, top, bottom = _rows(ins, i)
             for j in range(attribute(ins, OUT_WIDTH)):
-                w = j * attribute(ins, STEP_RIGHT) - attribute(ins, LEFT)
-                left, right = _bounds(w, attribute(ins, COLUMNS), width)
+                w, left, right = _columns(ins, j)
                 d, share = dy[at : at + n], 1.0 / real((bottom - top) * (right - left))
                 at += n
                 for r in range(top, bottom):

@@ -33,6 +33,14 @@ class Memory(Settings):
         self._pending: dict[str, Array] | None = None
         super().__init__(learning_rate, hyper, **common)
 
+    def __getstate__(self) -> dict[str, Any]:
+        """What a copy or a pickle holds: the state waits for parameters, as after :meth:`set_state`."""
+        kept = vars(self).copy()
+        if self._block is not None:
+            pending = {name: array.copy() for name, array in self.state.items()}
+            kept |= {"_block": None, "_structure": (), "_state": {}, "_pending": pending}
+        return kept
+
     # ---- what subclasses say ----
 
     def used_slots(self) -> tuple[str, ...]:
