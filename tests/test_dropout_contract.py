@@ -641,7 +641,7 @@ def test_fused_programs_compute_the_same(name, dtype, dropped, monkeypatch):
     """Fusion: dense + bias + activation + dropout run as one epilogue over the GEMM's output; not a bit differs."""
     if name != "linear":
         op = fusible[name].op
-    positive = name in ("log", "sqrt")
+    positive = name in ("log", "log1p", "sqrt")
 
     def activation(x):
         if name == "linear":

@@ -156,13 +156,13 @@ def _probe(producer: Producer, batch: int, other: int) -> Any:
         )
 
 
-def symbolic(function: F, module: str) -> F:
+def symbolic(function: F, module: str | None = None) -> F:
     """Let a function of tensors be called with symbols, too.
 
     Parameters
     ----------
     module
-        Where the result is found under the function's name: it is pickled by that.
+        Where the result is found under the function's name, and by which it is pickled; None: where the function is.
     """
 
     @functools.wraps(function)
@@ -171,7 +171,8 @@ def symbolic(function: F, module: str) -> F:
             return record(function, args, kwargs, function.__name__)
         return function(*args, **kwargs)
 
-    call.__module__ = module
+    if module is not None:
+        call.__module__ = module
     return cast(F, call)
 
 

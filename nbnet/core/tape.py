@@ -12,7 +12,8 @@ from numpy.typing import NDArray
 
 from nbnet import random
 from nbnet.config import floatx, standardize_dtype
-from nbnet.core.graph import Call, Node, Tensor, differentiate, operators, topological
+from nbnet.core.differentiation import differentiate
+from nbnet.core.graph import Call, Node, Tensor, operators, topological
 from nbnet.core.jit import Kernel
 from nbnet.core.op import INT, Op
 from nbnet.core.program import run_call

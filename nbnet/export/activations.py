@@ -20,9 +20,9 @@ def _same(op: str) -> Entry:
 
 
 for _name, _op in {
-    "abs": "Abs", "ceil": "Ceil", "cos": "Cos", "exp": "Exp", "floor": "Floor", "log": "Log", "negative": "Neg",
-    "relu": "Relu", "round": "Round", "sigmoid": "Sigmoid", "sign": "Sign", "sin": "Sin", "sqrt": "Sqrt",
-    "stop_gradient": "Identity", "tanh": "Tanh",
+    "abs": "Abs", "ceil": "Ceil", "cos": "Cos", "erf": "Erf", "exp": "Exp", "floor": "Floor", "log": "Log",
+    "negative": "Neg", "relu": "Relu", "round": "Round", "sigmoid": "Sigmoid", "sign": "Sign", "sin": "Sin",
+    "sqrt": "Sqrt", "stop_gradient": "Identity", "tanh": "Tanh",
 }.items():  # fmt: skip
     writes(_name)(_same(_op))
 

@@ -2,7 +2,11 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+from typing import Any
+
 from nbnet.core.graph import Tensor
+from nbnet.layers.layer import Shape
 from nbnet.layers.rated import NoiseShaped
 from nbnet.ops.dropout import dropout
 
@@ -22,6 +26,11 @@ class Dropout(NoiseShaped):
     seed
         Integer; by default the layer draws its own from the global seed.
 
+    batchwise
+        Whether all rows of a batch drop the same units: ``noise_shape=(1, ...)``. Between dense layers, training then
+        multiplies the kept rows and columns of the weights and nothing else; on large layers a step takes about half
+        the time. The gradient is noisier.
+
     Attributes
     ----------
     rate
@@ -39,6 +48,9 @@ class Dropout(NoiseShaped):
     N. Srivastava, G. Hinton, A. Krizhevsky, I. Sutskever, R. Salakhutdinov: Dropout: a simple way to prevent neural
     networks from overfitting. JMLR 15 (2014), section 4 (its p is the probability to keep).
 
+    B. Graham, J. Reizenstein, L. Robinson: Efficient batchwise dropout training using submatrices. arXiv:1502.02478
+    (2015).
+
     Examples
     --------
     >>> import numpy as np
@@ -50,6 +62,27 @@ class Dropout(NoiseShaped):
     >>> sorted(set(layer(np.ones((100, 8)), training=True).numpy().ravel().tolist()))
     [0.0, 2.0]
     """
+
+    def __init__(
+        self,
+        rate: Any,
+        noise_shape: Sequence[int | None] | None = None,
+        seed: int | None = None,
+        batchwise: bool = False,
+        **kwargs: Any,
+    ) -> None:
+        super().__init__(rate, noise_shape, seed, **kwargs)
+        if not isinstance(batchwise, bool):
+            raise TypeError(f"batchwise: wants True or False, got {batchwise!r}")
+        if batchwise and noise_shape is not None:
+            raise ValueError("batchwise: says that the mask is shared along the batch; give it or noise_shape")
+        self.batchwise = batchwise
+
+    def _noise(self, x: Tensor) -> Shape | None:
+        return (1, *x.shape[1:]) if self.batchwise else super()._noise(x)
+
+    def get_config(self) -> dict[str, Any]:
+        return super().get_config() | {"batchwise": self.batchwise}
 
     def call(self, x: Tensor, training: bool = False) -> Tensor:
         return dropout(x, self._rate, self._noise(x), key=self.key) if training else x

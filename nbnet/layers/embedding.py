@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import warnings
 from typing import Any
 
 from nbnet import constraints, initializers, regularizers
@@ -29,7 +30,8 @@ class Embedding(Layer):
     mask_zero
         Only False: nbnet has no masks of time steps.
     **kwargs
-        ``name``, ``trainable``, ``dtype``, ``input_shape`` (see :class:`Layer`).
+        ``name``, ``trainable``, ``dtype``, ``input_shape`` (see :class:`Layer`). ``input_length``, which Keras had
+        once, is ignored with a warning.
 
     Raises
     ------
@@ -62,6 +64,8 @@ class Embedding(Layer):
             raise ValueError(
                 "mask_zero: nbnet has no masks of time steps; leave it out, and let 0 be a row like any other"
             )
+        if kwargs.pop("input_length", None) is not None:
+            warnings.warn("input_length: inputs may be of any length; leave it out", DeprecationWarning, stacklevel=2)
         super().__init__(**kwargs)
         self.input_dim = positive_integer(input_dim, "input_dim")
         self.output_dim = positive_integer(output_dim, "output_dim")

@@ -24,12 +24,19 @@ class InputLayer(Layer):
     ----------
     shape
         Of one sample, without the batch axis; None for an axis of any length.
-    batch_size
-        Accepted as in Keras; models take batches of any size.
+    batch_size, sparse
+        Accepted as in Keras; models take batches of any size, and sparse matrices wherever they take dense ones.
     dtype
         int32, int64 and their like: whole numbers, as an Embedding wants them; all else becomes floats.
+    batch_shape
+        The shape with the batch axis, instead of ``shape``.
     name
         By default ``input_layer``, numbered.
+
+    Raises
+    ------
+    ValueError
+        If a size is no integer above 0, or not exactly one of ``shape`` and ``batch_shape`` is given.
 
     Examples
     --------
@@ -40,11 +47,17 @@ class InputLayer(Layer):
 
     def __init__(
         self,
-        shape: Sequence[int | None],
+        shape: Sequence[int | None] | None = None,
         batch_size: int | None = None,
         dtype: Any = None,
+        sparse: bool | None = None,
+        batch_shape: Sequence[int | None] | None = None,
         name: str | None = None,
     ) -> None:
+        if (shape is None) == (batch_shape is None):
+            raise ValueError(f"shape: wants either shape or batch_shape, got {shape!r} and {batch_shape!r}")
+        if batch_shape is not None:
+            batch_size, *shape = batch_shape
         sizes = tuple(shape) if isinstance(shape, Sequence) and not isinstance(shape, str) else (0,)
         if any(n is not None and (isinstance(n, bool) or not isinstance(n, (int, np.integer)) or n < 1) for n in sizes):
             raise ValueError(
@@ -85,13 +98,18 @@ class InputLayer(Layer):
 
 
 def Input(
-    shape: Sequence[int | None], batch_size: int | None = None, dtype: Any = None, name: str | None = None
+    shape: Sequence[int | None] | None = None,
+    batch_size: int | None = None,
+    dtype: Any = None,
+    sparse: bool | None = None,
+    batch_shape: Sequence[int | None] | None = None,
+    name: str | None = None,
 ) -> Symbol:
     """The input of a model: a symbol to call layers with, or the first entry of a :class:`nbnet.Sequential`.
 
     Parameters
     ----------
-    shape, batch_size, dtype, name
+    shape, batch_size, dtype, sparse, batch_shape, name
         See :class:`nbnet.layers.InputLayer`.
 
     Examples
@@ -104,4 +122,4 @@ def Input(
     >>> nb.Model(x, nb.layers.Dense(2)(x)).output_shape
     (None, 2)
     """
-    return InputLayer(shape, batch_size, dtype, name).output
+    return InputLayer(shape, batch_size, dtype, sparse, batch_shape, name).output

@@ -9,16 +9,15 @@ from contextlib import nullcontext
 from typing import Any, ClassVar, Self
 
 import numpy as np
-from numpy.typing import NDArray
 
-from nbnet import constraints, initializers, regularizers, room
+from nbnet import regularizers
 from nbnet.config import standardize_dtype
 from nbnet.core.graph import Parameter, Tensor
 from nbnet.core.op import INT
 from nbnet.core.symbol import Producer, Symbol, flatten, has_symbols, map_structure, record
 from nbnet.core.tape import Trace, scope, tensor
 from nbnet.layers.calling import calls, map_shapes, noting, open_shape, training_argument
-from nbnet.layers.penalties import Penalties, inside
+from nbnet.layers.penalties import Penalties
 from nbnet.registry import snake_case
 
 Shape = tuple[int | None, ...]
@@ -94,14 +93,12 @@ class Layer(Penalties):
         input_dim: int | None = None,
         activity_regularizer: Any = None,
     ) -> None:
-        super().__init__(activity_regularizer)
+        super().__init__(trainable, activity_regularizer)
         if name is not None and (not isinstance(name, str) or not name or "/" in name or ":" in name):
             raise ValueError(f"name: wants a string without '/' and ':', got {name!r}")
         self.name = name or unique_name(snake_case(type(self).__name__))
         self.dtype = standardize_dtype(dtype)
         self.built = False
-        self._trainable = bool(trainable)
-        self._weights: list[Parameter] = []
         self._training_at, self._training_default = training_argument(type(self).call)
         self._producer: Producer | None = None
         if input_dim is not None:
@@ -123,57 +120,6 @@ class Layer(Penalties):
     def call(self, x: Tensor) -> Tensor:
         """Compute the output; may take ``training`` as well."""
         raise TypeError(f"{type(self).__name__} does not say what it computes: define call(self, x)")
-
-    def add_weight(
-        self,
-        shape: Sequence[int] = (),
-        initializer: Any = "glorot_uniform",
-        dtype: Any = None,
-        trainable: bool = True,
-        *,
-        regularizer: Any = None,
-        constraint: Any = None,
-        name: str = "weight",
-    ) -> Parameter:
-        """Make a parameter that belongs to this layer.
-
-        Parameters
-        ----------
-        shape, initializer
-            What it is, and what it starts as.
-        dtype
-            None or the layer's.
-        trainable
-            Whether optimizers change it.
-        regularizer
-            Name, regularizer or function: its penalty, which is added to the loss.
-        constraint
-            Name, constraint or function: what it is held to after each update.
-        name
-            The layer's name comes before it.
-
-        Raises
-        ------
-        ValueError
-            If the dtype is another than the layer's, or a name is not known.
-        """
-        if dtype is not None and standardize_dtype(dtype) != self.dtype:
-            raise ValueError(f"dtype: {self.name} computes in {self.dtype}, got {dtype!r}")
-        sizes = tuple(shape)
-        value = room.weight(sizes, self.dtype, f"{self.name}/{name}")
-        if value is None:
-            value = initializers.get("glorot_uniform" if initializer is None else initializer)(sizes, self.dtype)
-        parameter = Parameter(
-            value,
-            trainable=trainable,
-            name=f"{self.name}/{name}",
-            dtype=self.dtype,
-            regularizer=regularizers.get(regularizer),
-            constraint=constraints.get(constraint),
-        )
-        parameter.requires_grad = trainable and self._trainable
-        self._weights.append(parameter)
-        return parameter
 
     # ---- use ----
 
@@ -281,8 +227,6 @@ class Layer(Penalties):
             raise ValueError(f"{self.name} has no symbolic input and output: it was not called with an Input yet")
         return self._producer
 
-    # ---- weights ----
-
     @property
     def layers(self) -> list[Layer]:
         """Layers inside this one."""
@@ -297,55 +241,6 @@ class Layer(Penalties):
                     if isinstance(part, Layer):
                         found.setdefault(id(part), part)
         return list(found.values())
-
-    @property
-    def trainable(self) -> bool:
-        return self._trainable
-
-    @trainable.setter
-    def trainable(self, value: bool) -> None:
-        for layer in inside(self):
-            layer._trainable = bool(value)
-            for parameter in layer._weights:
-                parameter.requires_grad = parameter.trainable and layer._trainable
-
-    @property
-    def weights(self) -> list[Parameter]:
-        """All parameters, in the order they were made."""
-        return list({id(w): w for layer in inside(self) for w in layer._weights}.values())
-
-    @property
-    def trainable_weights(self) -> list[Parameter]:
-        return [w for w in self.weights if w.requires_grad]
-
-    @property
-    def non_trainable_weights(self) -> list[Parameter]:
-        return [w for w in self.weights if not w.requires_grad]
-
-    trainable_variables = trainable_weights
-    variables = weights
-
-    def count_params(self) -> int:
-        """Number of values in all parameters."""
-        return sum(w.size for w in self.weights)
-
-    def get_weights(self) -> list[NDArray[Any]]:
-        """Copies of all parameters, in Keras's order and layout: a Dense gives kernel (in, units), then bias
-        (units,)."""
-        return [w.numpy().copy() for w in self.weights]
-
-    def set_weights(self, weights: Sequence[Any]) -> None:
-        """Overwrite all parameters; shapes must be those of :meth:`get_weights`."""
-        own, arrays = self.weights, [np.asarray(w) for w in weights]
-        if len(arrays) != len(own):
-            raise ValueError(f"weights: {self.name} has {len(own)} arrays, got {len(arrays)}")
-        for parameter, array in zip(own, arrays, strict=True):
-            if array.shape != parameter.shape:
-                raise ValueError(f"weights: {parameter.name} has shape {parameter.shape}, got {array.shape}")
-            if array.dtype.kind not in "fiub":
-                raise TypeError(f"weights: {parameter.name} wants real numbers, got {array.dtype}")
-        for parameter, array in zip(own, arrays, strict=True):
-            parameter.assign(array)
 
     def get_config(self) -> dict[str, Any]:
         """What the constructor was given."""

@@ -3,16 +3,15 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Iterator, Mapping
-from typing import TYPE_CHECKING, Any, TypeVar
+from typing import Any
 from weakref import WeakSet
 
 from nbnet import regularizers
 from nbnet.core.graph import Parameter, Tensor
 from nbnet.core.tape import recorder, scope
+from nbnet.layers.weights import Weights, inside
 from nbnet.ops.multiply import multiply
 from nbnet.ops.sum import sum as total
-
-L = TypeVar("L", bound="Penalties")
 
 #: Their penalties of two parts of a batch add up to that of the whole.
 _ADDITIVE = (regularizers.L1, regularizers.L2, regularizers.L1L2)
@@ -22,17 +21,11 @@ _ADDITIVE = (regularizers.L1, regularizers.L2, regularizers.L1L2)
 _holders: WeakSet[Penalties] = WeakSet()
 
 
-class Penalties:
+class Penalties(Weights):
     """The part of a :class:`Layer` that is about what it adds to the loss."""
 
-    if TYPE_CHECKING:
-
-        @property
-        def layers(self) -> list[Any]: ...
-        @property
-        def trainable_weights(self) -> list[Parameter]: ...
-
-    def __init__(self, activity_regularizer: Any) -> None:
+    def __init__(self, trainable: bool, activity_regularizer: Any) -> None:
+        super().__init__(trainable)
         self.activity_regularizer: Callable[[Any], Tensor] | None = regularizers.get(
             activity_regularizer, "activity_regularizer"
         )
@@ -123,18 +116,6 @@ def weight_penalties(weights: Iterable[Parameter]) -> list[Tensor]:
             with scope(weight.name or "penalty"):
                 found.append(_scalar(weight.regularizer(weight), "regularizer"))
     return found
-
-
-def inside(layer: L) -> list[L]:
-    """A layer and all layers inside it, each once."""
-    found: dict[int, L] = {}
-    waiting = [layer]
-    while waiting:
-        one = waiting.pop()
-        if id(one) not in found:
-            found[id(one)] = one
-            waiting.extend(reversed(one.layers))
-    return list(found.values())
 
 
 def _scalar(value: Any, name: str) -> Tensor:

@@ -10,6 +10,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from nbnet import data
+from nbnet.config import standardize_dtype
 from nbnet.core.graph import Tensor
 from nbnet.core.op import INT, Op
 from nbnet.core.tape import recorder, tensor, tensors
@@ -39,6 +40,8 @@ class Loss:
         What becomes of the weighted losses of samples. The first two, which are the same, divide their sum by the
         number of losses, not by the sum of weights, as in Keras 3; "mean_with_sample_weight" divides by the sum of
         weights; "none" and None leave one loss a sample, which is not something to train with.
+    dtype
+        float32, float64 or None, as in Keras; losses are computed in the dtype of predictions.
 
     Raises
     ------
@@ -61,7 +64,11 @@ class Loss:
     sparse: ClassVar[bool] = False
     reduction: str | None = "sum_over_batch_size"
 
-    def __init__(self, name: str | None = None, reduction: str | None = "sum_over_batch_size") -> None:
+    def __init__(
+        self, name: str | None = None, reduction: str | None = "sum_over_batch_size", dtype: Any = None
+    ) -> None:
+        if dtype is not None:
+            standardize_dtype(dtype)
         if reduction not in REDUCTIONS:
             raise ValueError(f"reduction: wants one of {', '.join(map(repr, REDUCTIONS))}, got {reduction!r}")
         self.reduction = reduction

@@ -9,7 +9,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from nbnet import data, initializers
-from nbnet.config import floatx
+from nbnet.config import floatx, standardize_dtype
 from nbnet.core.graph import Parameter, Tensor
 from nbnet.core.tape import paused, tensor
 from nbnet.losses.loss import as_given
@@ -28,6 +28,8 @@ class Metric:
     ----------
     name
         Its name in :class:`nbnet.History`; by default that of the class, in snake case.
+    dtype
+        float32, float64 or None, as in Keras; values are computed in the dtype of predictions, and added up in float64.
 
     Examples
     --------
@@ -48,7 +50,9 @@ class Metric:
     #: Whether it takes the targets and predictions of a whole epoch: :meth:`compute`, and not :meth:`values`.
     epoch_end: ClassVar[bool] = False
 
-    def __init__(self, name: str | None = None) -> None:
+    def __init__(self, name: str | None = None, dtype: Any = None) -> None:
+        if dtype is not None:
+            standardize_dtype(dtype)
         if name is not None or not hasattr(self, "name"):
             self.name = name or snake_case(type(self).__name__)
         self.variables: list[Parameter] = []

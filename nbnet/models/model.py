@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
 import numpy as np
@@ -304,10 +304,32 @@ class Model(Uncertain):
         """Outputs of one batch in evaluation mode."""
         return self.predict(x, _ONE_BATCH)
 
-    def summary(self, print_fn: Callable[[str], Any] | None = None) -> None:
+    def summary(
+        self,
+        line_length: int | None = None,
+        positions: Any = None,
+        print_fn: Callable[[str], Any] | None = None,
+        expand_nested: bool = False,
+        show_trainable: bool = False,
+        layer_range: Sequence[str] | None = None,
+    ) -> None:
         """Print the layers, their output shapes and numbers of parameters, as Keras does; for a model of symbols, what
-        each layer reads, too."""
-        (print_fn or print)(summary(self))
+        each layer reads, too.
+
+        Parameters
+        ----------
+        line_length, positions
+            Accepted as in Keras; here a table is as wide as what is in it.
+        print_fn
+            Called once with the whole text, in place of ``print``.
+        expand_nested
+            Whether the layers of models in the model are shown.
+        show_trainable
+            Whether to say for each layer with weights if it is trained: ``Y`` or ``N``.
+        layer_range
+            Two names or regular expressions: the first and the last layer to be shown.
+        """
+        (print_fn or print)(summary(self, expand_nested, show_trainable, layer_range))
 
     def _repr_html_(self) -> str:
         return summary_html(self)

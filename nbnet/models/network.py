@@ -16,7 +16,7 @@ from nbnet.data import SparseRows
 from nbnet.layers.calling import training_mode
 from nbnet.layers.input import InputLayer
 from nbnet.layers.layer import Layer
-from nbnet.layers.penalties import inside
+from nbnet.layers.weights import inside
 from nbnet.models.functional import Graph
 from nbnet.models.intake import Inputs, Rows, guess, input_arrays, looked_up, packed, sort
 from nbnet.models.outline import Outline, outline

@@ -13,7 +13,8 @@ from numpy.typing import NDArray
 
 from nbnet.core import feed, layout, regions
 from nbnet.core.arena import address
-from nbnet.core.graph import Call, Node, Tensor, differentiate, topological
+from nbnet.core.differentiation import differentiate
+from nbnet.core.graph import Call, Node, Tensor, topological
 from nbnet.core.program import Linked, Program, lower
 from nbnet.core.symbol import flatten
 from nbnet.core.tape import Trace

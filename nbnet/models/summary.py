@@ -2,22 +2,29 @@
 
 from __future__ import annotations
 
+import re
+from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any
 
 from nbnet.core.symbol import Symbol, flatten
 from nbnet.layers.layer import Layer
 from nbnet.markup import element, table
+from nbnet.models.network import Network
 
 if TYPE_CHECKING:
     from nbnet.models.functional import Graph
     from nbnet.models.model import Model
 
 Row = tuple[str, ...]
+#: A row, and the layer that it is about; None for a function.
+Line = tuple[Row, Layer | None]
 
 
-def summary(model: Model) -> str:
-    """Layers, output shapes and numbers of parameters, as Keras lays them out."""
-    rows = _rows(model)
+def summary(
+    model: Model, expand_nested: bool = False, show_trainable: bool = False, layer_range: Sequence[str] | None = None
+) -> str:
+    """Layers, output shapes and numbers of parameters, as Keras lays them out; see :meth:`nbnet.Model.summary`."""
+    rows = _rows(model, expand_nested, show_trainable, layer_range)
     widths = [max(len(row[i]) for row in rows) for i in range(len(rows[0]))]
     rule = "─" * (sum(widths) + 3 * (len(widths) - 1))
     lines = [f'Model: "{model.name}"', rule]
@@ -26,7 +33,7 @@ def summary(model: Model) -> str:
             cell.rjust(width) if k == 2 else cell.ljust(width)
             for k, (cell, width) in enumerate(zip(row, widths, strict=True))
         ]
-        lines.append("   ".join(cells).rstrip() if model.graph else "   ".join(cells))
+        lines.append("   ".join(cells).rstrip())
         if number == 0:
             lines.append(rule)
     return "\n".join([*lines, rule, *_totals(model)])
@@ -38,12 +45,52 @@ def summary_html(model: Model) -> str:
     return element("div", *parts, *(element("div", line) for line in _totals(model)))
 
 
-def _rows(model: Model) -> list[Row]:
+def _rows(
+    model: Model, expand_nested: bool = False, show_trainable: bool = False, layer_range: Sequence[str] | None = None
+) -> list[Row]:
     """The head of the table and a row for each layer."""
     head: Row = ("Layer (type)", "Output Shape", "Param #")
-    if model.graph is None:
-        return [head, *_stacked(model)]
-    return [(*head, "Connected to"), *_connected(model.graph)]
+    if model.graph is not None:
+        head = (*head, "Connected to")
+    lines = _chosen(_lines(model), layer_range)
+    if expand_nested:
+        lines = [inner for line in lines for inner in (line, *_inside(line, len(head)))]
+    if not show_trainable:
+        return [head, *(row for row, _ in lines)]
+    return [(*head, "Trainable"), *((*row, _trainable(layer)) for row, layer in lines)]
+
+
+def _lines(model: Network) -> list[Line]:
+    return _stacked(model) if model.graph is None else _connected(model.graph)
+
+
+def _inside(line: Line, width: int) -> list[Line]:
+    """The lines of the layers of a model within a model, at all depths."""
+    _, layer = line
+    if not isinstance(layer, Network):
+        return []
+    found: list[Line] = []
+    for row, part in _lines(layer):
+        found.append(((f"   └ {row[0]}", *row[1:], "")[:width], part))
+        found += [((f"   {cells[0]}", *cells[1:]), inner) for cells, inner in _inside((row, part), width)]
+    return found
+
+
+def _chosen(lines: list[Line], layer_range: Sequence[str] | None) -> list[Line]:
+    """The lines from the first layer that matches one pattern to the last that matches another."""
+    if layer_range is None:
+        return lines
+    if len(layer_range) != 2 or not all(isinstance(pattern, str) for pattern in layer_range):
+        raise ValueError(f"layer_range: wants two names of layers, or patterns of names; got {layer_range!r}")
+    names = ["" if layer is None else layer.name for _, layer in lines]
+    first, last = ([k for k, name in enumerate(names) if re.match(pattern, name)] for pattern in layer_range)
+    if not first or not last:
+        raise ValueError(f"layer_range: no layer is called {layer_range[0] if not first else layer_range[1]!r}")
+    return lines[first[0] : last[-1] + 1]
+
+
+def _trainable(layer: Layer | None) -> str:
+    return "-" if layer is None or not layer.weights else ("Y" if layer.trainable else "N")
 
 
 def _totals(model: Model) -> list[str]:
@@ -53,20 +100,20 @@ def _totals(model: Model) -> list[str]:
     return [f"{name} params: {count:,} ({_size(count * model.dtype.itemsize)})" for name, count in counts]
 
 
-def _stacked(model: Model) -> list[Row]:
-    """A row for each layer; shapes where layers follow one another."""
-    rows: list[Row] = []
+def _stacked(model: Network) -> list[Line]:
+    """A line for each layer; shapes where layers follow one another."""
+    lines: list[Line] = []
     symbols = getattr(model, "_symbols", [])[1:]
     for number, layer in enumerate(model.layers):
         shown = _shapes(symbols[number]) if symbols else "?"
-        rows.append((f"{layer.name} ({type(layer).__name__})", shown, _count(layer)))
-    return rows
+        lines.append(((f"{layer.name} ({type(layer).__name__})", shown, _count(layer)), layer))
+    return lines
 
 
-def _connected(graph: Graph) -> list[Row]:
-    """A row for each layer or function, and what it reads."""
+def _connected(graph: Graph) -> list[Line]:
+    """A line for each layer or function, and what it reads."""
     names, seen = graph.names(), set()
-    rows: list[Row] = []
+    lines: list[Line] = []
     for producer in graph.producers:
         part = producer.function
         if id(part) in seen and isinstance(part, Layer):
@@ -77,8 +124,9 @@ def _connected(graph: Graph) -> list[Row]:
         # A shared layer is one row, connected to all that it reads.
         read = [_label(symbol, names) for call in calls for symbol in call.inputs()]
         count = _count(part) if isinstance(part, Layer) else "0"
-        rows.append((f"{names[id(producer)]} ({kind})", _shapes(producer.outputs), count, ", ".join(read) or "-"))
-    return rows
+        row = (f"{names[id(producer)]} ({kind})", _shapes(producer.outputs), count, ", ".join(read) or "-")
+        lines.append((row, part if isinstance(part, Layer) else None))
+    return lines
 
 
 def _label(symbol: Symbol, names: dict[int, str]) -> str:

@@ -12,7 +12,7 @@ from nbnet.core.abi import accumulates, doublevec, kernel, present, vec
 from nbnet.core.graph import Tensor
 from nbnet.core.op import DOUBLE, Op, Spec, register
 from nbnet.core.tape import apply, tensor, tensors
-from nbnet.ops.channels import channels_of, channel_axis, correlate, encode, normalise, scale_and_shift, spread, store
+from nbnet.ops.channels import channel_axis, channels_of, correlate, encode, normalise, scale_and_shift, spread, store
 
 
 @kernel

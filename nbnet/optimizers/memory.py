@@ -75,7 +75,8 @@ class Memory(Settings):
             return self._block
         if self._block is not None and [id(p) for p in self._block.parameters] != [id(p) for p in parameters]:
             raise ValueError(
-                f"{type(self).__name__}: this optimizer has trained other parameters; make a new one for this model"
+                f"{type(self).__name__}: this optimizer has trained other parameters; make a new one for this model "
+                "(compile it again after a change of trainable)"
             )
         return self._occupy(Block(parameters))
 

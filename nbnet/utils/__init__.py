@@ -12,13 +12,12 @@ from nbnet.custom_objects import (
     register_keras_serializable,
 )
 from nbnet.data.py_dataset import PyDataset
-from nbnet.random import set_random_seed
 from nbnet.saving.objects import deserialize_keras_object, serialize_keras_object
 from nbnet.utils.arrays import normalize, pad_sequences, split_dataset
 from nbnet.utils.batches import pack_x_y_sample_weight, unpack_x_y_sample_weight
 from nbnet.utils.categorical import to_categorical
 from nbnet.utils.picture import model_to_dot, plot_model
-from nbnet.utils.session import clear_session
+from nbnet.utils.session import clear_session, set_random_seed
 
 # Keras's other names.
 CustomObjectScope, Sequence = custom_object_scope, PyDataset

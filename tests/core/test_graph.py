@@ -10,7 +10,8 @@ import pytest
 
 import nbnet as nb
 from nbnet.core.abi import kernel, present, vec
-from nbnet.core.graph import Call, Parameter, Tensor, differentiate, topological
+from nbnet.core.differentiation import differentiate
+from nbnet.core.graph import Call, Parameter, Tensor, topological
 from nbnet.core.op import Op
 from nbnet.core.program import Linked, lower
 from nbnet.core.tape import Tape, Trace, apply

@@ -12,7 +12,8 @@ from numpy.typing import NDArray
 
 from nbnet.core import executor
 from nbnet.core.abi import Memory
-from nbnet.core.graph import Call, Node, Tensor, differentiate
+from nbnet.core.differentiation import differentiate
+from nbnet.core.graph import Call, Node, Tensor
 from nbnet.core.jit import link
 from nbnet.core.layout import KERNEL, WIDTH
 from nbnet.core.program import address, encode

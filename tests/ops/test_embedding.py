@@ -8,7 +8,8 @@ import numpy as np
 import pytest
 
 import nbnet as nb
-from nbnet.core.graph import Tensor, differentiate
+from nbnet.core.differentiation import differentiate
+from nbnet.core.graph import Tensor
 from nbnet.core.op import INT
 from nbnet.core.program import Linked, lower
 from nbnet.core.tape import Trace, apply

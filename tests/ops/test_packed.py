@@ -50,7 +50,7 @@ def network(activation: str | None, rates: tuple[float, float]) -> nb.Sequential
         made.append(nb.layers.Dropout(rates[0], noise_shape=(1, None), dtype="float64", seed=5))
     for i, units in enumerate((33, 20)):
         made.append(nb.layers.Dense(units, activation, dtype="float64"))
-        made.append(nb.layers.Dropout(rates[1], noise_shape=(1, None), dtype="float64", seed=7 + i))
+        made.append(nb.layers.Dropout(rates[1], batchwise=True, dtype="float64", seed=7 + i))
     model = nb.Sequential([*made, nb.layers.Dense(3, dtype="float64")])
     model.compile(nb.optimizers.SGD(0.01, momentum=0.9), "mse")
     return model
@@ -117,3 +117,16 @@ def test_what_others_read_as_well_is_not_packed() -> None:
     kept = [str(b.linked.program) for k, b in model._local.programs.items() if k[0] == "train"]
     assert kept
     assert all("packed" not in listing for listing in kept)
+
+
+def test_batchwise_is_a_mask_of_one_row() -> None:
+    x = np.ones((5, 40), F32)
+    with nb.Tape() as tape:
+        nb.layers.Dropout(0.5, batchwise=True, name="drop")(x, training=True)
+    assert tape.masks["drop"].shape == (1, 40)
+    layer = nb.layers.Dropout.from_config(nb.layers.Dropout(0.5, batchwise=True).get_config())
+    assert layer.batchwise
+    with pytest.raises(ValueError, match="batchwise"):
+        nb.layers.Dropout(0.5, noise_shape=(1, None), batchwise=True)
+    with pytest.raises(TypeError, match="batchwise"):
+        nb.layers.Dropout(0.5, batchwise=1)  # type: ignore[arg-type]

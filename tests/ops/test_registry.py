@@ -8,7 +8,8 @@ import numpy as np
 import pytest
 from numpy.typing import NDArray
 
-from nbnet.core.graph import Tensor, differentiate
+from nbnet.core.differentiation import differentiate
+from nbnet.core.graph import Tensor
 from nbnet.core.program import Linked, lower
 from nbnet.core.tape import Tape, apply
 from nbnet.ops.elementwise import fusible
