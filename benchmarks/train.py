@@ -33,6 +33,7 @@ def main(arguments: Sequence[str] | None = None) -> None:
     parser.add_argument("--seconds", type=float, default=1.0, help="length of a round, at least one epoch (1)")
     parser.add_argument("--quick", action="store_true", help="three short rounds on a few rows: no measurement")
     parser.add_argument("--json", type=Path, metavar="FILE", help="write every number there, too")
+    parser.add_argument("--readme", type=Path, metavar="FILE", help="write the table of steps between its markers")
     options = parser.parse_args(arguments)
     if options.rounds < 1 or not options.seconds > 0:
         parser.error("--rounds and --seconds: want numbers above 0")
@@ -53,6 +54,25 @@ def main(arguments: Sequence[str] | None = None) -> None:
     if options.json:
         found = {"machine": described, "results": [asdict(r) for r in results]}
         options.json.write_text(json.dumps(found, indent=1) + "\n")
+    if options.readme:
+        block = "\n".join(
+            [*machine.lines(described), "", *(f"{r.workload}: {network(r)}" for r in results), "", step_table(results)]
+        )
+        options.readme.write_text(between_markers(options.readme.read_text(), f"```text\n{block}\n```"))
+
+
+BEGIN, END = "<!-- benchmark:begin -->", "<!-- benchmark:end -->"
+
+
+def between_markers(text: str, block: str) -> str:
+    """The text with another block between its markers."""
+    before, rest = text.split(BEGIN)
+    return f"{before}{BEGIN}\n{block}\n{END}{rest.split(END)[1]}"
+
+
+def network(result: Result) -> str:
+    """Widths, and the batch."""
+    return f"{'-'.join(map(str, result.sizes))}, batches of {result.batch_size}"
 
 
 def same(result: Result) -> str:
@@ -81,9 +101,9 @@ def speed_table(results: Sequence[Result]) -> str:
     heads = ["workload", "network", "batch", "slices", "first epoch", "compiled", "nbnet GFLOP/s"]
     rows = [[*heads, *(f"BLAS alone, {t} thread{'s' * (t > 1)}" for t in threads)]]
     for r in results:
-        network, first = "-".join(map(str, r.sizes)), f"{r.first_epoch * 1e3:.0f} ms"
+        widths, first = "-".join(map(str, r.sizes)), f"{r.first_epoch * 1e3:.0f} ms"
         made = [str(r.batch_size), str(r.slices), first, f"{r.kernels_compiled} kernels"]
-        rows.append([r.workload, network, *made, spread(r.gflops()), *(spread(r.blas_gflops(t)) for t in threads)])
+        rows.append([r.workload, widths, *made, spread(r.gflops()), *(spread(r.blas_gflops(t)) for t in threads)])
     return aligned(rows)
 
 

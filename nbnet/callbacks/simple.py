@@ -37,7 +37,10 @@ class LambdaCallback(Callback):
         self._names = set(hooks)
 
     def wants_batches(self, kind: str) -> bool:
-        return any("batch" in name and (kind in name or name.startswith("on_batch")) for name in self._names)
+        return any(
+            "batch" in name and (kind in name or (kind == "train" and name.startswith("on_batch")))
+            for name in self._names
+        )
 
 
 class TerminateOnNaN(Callback):

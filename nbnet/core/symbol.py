@@ -7,7 +7,7 @@ again for a batch of any size: at once, on a tape, or while a program is written
 from __future__ import annotations
 
 import functools
-from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any, TypeVar, cast
 
@@ -15,6 +15,7 @@ import numpy as np
 
 from nbnet.core.arithmetic import Arithmetic
 from nbnet.core.graph import Tensor
+from nbnet.core.structure import flatten, map_structure, restructure
 from nbnet.core.tape import Trace
 
 OpenShape = tuple[int | None, ...]
@@ -83,32 +84,6 @@ class Symbol(Arithmetic[Any]):
 
     def __repr__(self) -> str:
         return f"<Symbol {self.name!r} shape={self.shape} dtype={self.dtype}>"
-
-
-def map_structure(function: Callable[[Any], Any], structure: Any) -> Any:
-    """Apply a function to the leaves of nested lists, tuples and dicts."""
-    if isinstance(structure, Mapping):
-        return {k: map_structure(function, v) for k, v in structure.items()}
-    if isinstance(structure, (list, tuple)):
-        return type(structure)(map_structure(function, v) for v in structure)
-    return function(structure)
-
-
-def restructure(structure: Any, leaves: Iterable[Any]) -> Any:
-    """The same lists, tuples and dicts with other leaves, in the order of :func:`flatten`."""
-    remaining = iter(leaves)
-    return map_structure(lambda _: next(remaining), structure)
-
-
-def flatten(structure: Any) -> Iterator[Any]:
-    """The leaves of nested lists, tuples and dicts."""
-    if isinstance(structure, Mapping):
-        structure = list(structure.values())
-    if isinstance(structure, (list, tuple)):
-        for part in structure:
-            yield from flatten(part)
-    else:
-        yield structure
 
 
 def has_symbols(structure: Any) -> bool:

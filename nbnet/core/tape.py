@@ -17,6 +17,7 @@ from nbnet.core.graph import Call, Node, Tensor, operators, topological
 from nbnet.core.jit import Kernel
 from nbnet.core.op import INT, Op
 from nbnet.core.program import run_call
+from nbnet.core.structure import flatten, restructure
 
 Array = NDArray[Any]
 
@@ -137,9 +138,11 @@ class Tape(Recorder):
         -------
         The same structure; None in place of a source that the target does not depend on.
         """
-        wanted = list(_flatten(sources))
-        found = _gradients(topological([target]), target, wanted, None)
-        return _restructure(sources, found)
+        wanted = list(flatten(sources))
+        for source in wanted:
+            if not isinstance(source, Tensor):
+                raise TypeError(f"sources: wants tensors, got {type(source).__name__}")
+        return restructure(sources, _gradients(topological([target]), target, wanted, None))
 
 
 def recorder() -> Recorder | None:
@@ -313,28 +316,3 @@ def backward(target: Tensor, seed: Any = None) -> None:
 
 
 operators["backward"] = backward
-
-
-def _flatten(structure: Any) -> Iterator[Tensor]:
-    if isinstance(structure, Mapping):
-        structure = list(structure.values())
-    if isinstance(structure, (list, tuple)):
-        for item in structure:
-            yield from _flatten(item)
-    elif isinstance(structure, Tensor):
-        yield structure
-    else:
-        raise TypeError(f"sources: wants tensors, got {type(structure).__name__}")
-
-
-def _restructure(structure: Any, found: list[Tensor | None]) -> Any:
-    remaining = iter(found)
-
-    def build(part: Any) -> Any:
-        if isinstance(part, Mapping):
-            return {k: build(v) for k, v in part.items()}
-        if isinstance(part, (list, tuple)):
-            return type(part)(build(v) for v in part)
-        return next(remaining)
-
-    return build(structure)

@@ -11,7 +11,7 @@ import numpy as np
 
 from nbnet.core.graph import Tensor
 from nbnet.core.op import INT
-from nbnet.core.symbol import flatten
+from nbnet.core.structure import flatten
 from nbnet.export.document import OPSET, document, write
 from nbnet.export.graph import Graph
 from nbnet.export.probe import LENGTHS, Forward, Input, OpenShape, outline

@@ -8,7 +8,8 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
-from nbnet.core.symbol import Symbol, flatten, map_structure
+from nbnet.core.structure import flatten, map_structure
+from nbnet.core.symbol import Symbol
 from nbnet.core.tape import Tape, paused
 from nbnet.layers.calling import training_mode
 from nbnet.layers.layer import Layer

@@ -4,14 +4,15 @@ from __future__ import annotations
 
 from typing import Any
 
-from nbnet import constraints, initializers, regularizers
-from nbnet.core.graph import Parameter, Tensor
-from nbnet.layers.layer import Layer, Shape
+from nbnet import initializers
+from nbnet.core.graph import Tensor
+from nbnet.layers.affine import Affine
+from nbnet.layers.layer import Shape
 from nbnet.ops.batch_norm import batch_norm, move_average
 from nbnet.ops.batch_normalization import batch_normalization
 
 
-class BatchNormalization(Layer):
+class BatchNormalization(Affine):
     """Normalises each channel, in training by the batch's statistics, otherwise by moving averages of them.
 
     In each step of training ``moving = moving * momentum + batch * (1 - momentum)``, for the mean and for the variance
@@ -83,47 +84,24 @@ class BatchNormalization(Layer):
         gamma_constraint: Any = None,
         **kwargs: Any,
     ) -> None:
-        super().__init__(**kwargs)
+        super().__init__(
+            epsilon, center, scale, beta_initializer, gamma_initializer, beta_regularizer, gamma_regularizer,
+            beta_constraint, gamma_constraint, **kwargs,
+        )  # fmt: skip
         if isinstance(axis, bool) or not isinstance(axis, int):
             raise ValueError(f"axis: wants an integer, got {axis!r}")
         if not 0 <= momentum <= 1:
             raise ValueError(f"momentum: wants a number in [0, 1], got {momentum!r}")
-        if not 0 <= epsilon < float("inf"):
-            raise ValueError(f"epsilon: wants a number from 0, got {epsilon!r}")
-        self.axis, self.momentum, self.epsilon = axis, float(momentum), float(epsilon)
-        self.center, self.scale = bool(center), bool(scale)
-        self.beta_initializer = initializers.get(beta_initializer, "beta_initializer")
-        self.gamma_initializer = initializers.get(gamma_initializer, "gamma_initializer")
+        self.axis, self.momentum = axis, float(momentum)
         self.moving_mean_initializer = initializers.get(moving_mean_initializer, "moving_mean_initializer")
         self.moving_variance_initializer = initializers.get(moving_variance_initializer, "moving_variance_initializer")
-        self.beta_regularizer = regularizers.get(beta_regularizer, "beta_regularizer")
-        self.gamma_regularizer = regularizers.get(gamma_regularizer, "gamma_regularizer")
-        self.beta_constraint = constraints.get(beta_constraint, "beta_constraint")
-        self.gamma_constraint = constraints.get(gamma_constraint, "gamma_constraint")
-        self.gamma: Parameter | None = None
-        self.beta: Parameter | None = None
 
     def build(self, input_shape: Shape) -> None:
         axes = len(input_shape)
         if not -axes <= self.axis < axes or self.axis % axes == 0:
             raise ValueError(f"{self.name}: axis {self.axis} is no axis of channels in inputs of shape {input_shape}")
         channels = (input_shape[self.axis] or 0,)
-        if self.scale:
-            self.gamma = self.add_weight(
-                channels,
-                self.gamma_initializer,
-                name="gamma",
-                regularizer=self.gamma_regularizer,
-                constraint=self.gamma_constraint,
-            )
-        if self.center:
-            self.beta = self.add_weight(
-                channels,
-                self.beta_initializer,
-                name="beta",
-                regularizer=self.beta_regularizer,
-                constraint=self.beta_constraint,
-            )
+        self._add_affine(channels)
         self.moving_mean = self.add_weight(channels, self.moving_mean_initializer, trainable=False, name="moving_mean")
         self.moving_variance = self.add_weight(
             channels, self.moving_variance_initializer, trainable=False, name="moving_variance"
@@ -143,15 +121,6 @@ class BatchNormalization(Layer):
         return super().get_config() | {
             "axis": self.axis,
             "momentum": self.momentum,
-            "epsilon": self.epsilon,
-            "center": self.center,
-            "scale": self.scale,
-            "beta_initializer": initializers.serialize(self.beta_initializer),
-            "gamma_initializer": initializers.serialize(self.gamma_initializer),
             "moving_mean_initializer": initializers.serialize(self.moving_mean_initializer),
             "moving_variance_initializer": initializers.serialize(self.moving_variance_initializer),
-            "beta_regularizer": regularizers.serialize(self.beta_regularizer),
-            "gamma_regularizer": regularizers.serialize(self.gamma_regularizer),
-            "beta_constraint": constraints.serialize(self.beta_constraint),
-            "gamma_constraint": constraints.serialize(self.gamma_constraint),
         }

@@ -14,7 +14,8 @@ from nbnet import regularizers
 from nbnet.config import standardize_dtype
 from nbnet.core.graph import Parameter, Tensor
 from nbnet.core.op import INT
-from nbnet.core.symbol import Producer, Symbol, flatten, has_symbols, map_structure, record
+from nbnet.core.structure import flatten, map_structure
+from nbnet.core.symbol import Producer, Symbol, has_symbols, record
 from nbnet.core.tape import Trace, scope, tensor
 from nbnet.layers.calling import calls, map_shapes, noting, open_shape, training_argument
 from nbnet.layers.penalties import Penalties

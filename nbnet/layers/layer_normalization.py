@@ -8,13 +8,14 @@ from typing import Any
 
 import numpy as np
 
-from nbnet import constraints, initializers, ops, regularizers, room
-from nbnet.core.graph import Parameter, Tensor
-from nbnet.layers.layer import Layer, Shape
+from nbnet import ops, room
+from nbnet.core.graph import Tensor
+from nbnet.layers.affine import Affine
+from nbnet.layers.layer import Shape
 from nbnet.ops.reduction import checked_axes
 
 
-class LayerNormalization(Layer):
+class LayerNormalization(Affine):
     """Normalises over an axis, or several together, each sample for itself; the same in training and afterwards.
 
     Parameters
@@ -70,19 +71,11 @@ class LayerNormalization(Layer):
         gamma_constraint: Any = None,
         **kwargs: Any,
     ) -> None:
-        super().__init__(**kwargs)
-        if not 0 <= epsilon < float("inf"):
-            raise ValueError(f"epsilon: wants a number from 0, got {epsilon!r}")
+        super().__init__(
+            epsilon, center, scale, beta_initializer, gamma_initializer, beta_regularizer, gamma_regularizer,
+            beta_constraint, gamma_constraint, **kwargs,
+        )  # fmt: skip
         self.axis: int | list[int] = list(axis) if isinstance(axis, Sequence) else axis
-        self.epsilon, self.center, self.scale = float(epsilon), bool(center), bool(scale)
-        self.beta_initializer = initializers.get(beta_initializer, "beta_initializer")
-        self.gamma_initializer = initializers.get(gamma_initializer, "gamma_initializer")
-        self.beta_regularizer = regularizers.get(beta_regularizer, "beta_regularizer")
-        self.gamma_regularizer = regularizers.get(gamma_regularizer, "gamma_regularizer")
-        self.beta_constraint = constraints.get(beta_constraint, "beta_constraint")
-        self.gamma_constraint = constraints.get(gamma_constraint, "gamma_constraint")
-        self.gamma: Parameter | None = None
-        self.beta: Parameter | None = None
 
     def build(self, input_shape: Shape) -> None:
         axes = checked_axes(self.axis, len(input_shape))
@@ -91,22 +84,7 @@ class LayerNormalization(Layer):
         self._axes, shape = axes, tuple(input_shape[k] or 0 for k in axes)
         self._last = axes == tuple(range(axes[0], len(input_shape)))
         self._shape = tuple((input_shape[k] or 0) if k in axes else 1 for k in range(len(input_shape)))
-        if self.scale:
-            self.gamma = self.add_weight(
-                shape,
-                self.gamma_initializer,
-                name="gamma",
-                regularizer=self.gamma_regularizer,
-                constraint=self.gamma_constraint,
-            )
-        if self.center:
-            self.beta = self.add_weight(
-                shape,
-                self.beta_initializer,
-                name="beta",
-                regularizer=self.beta_regularizer,
-                constraint=self.beta_constraint,
-            )
+        self._add_affine(shape)
 
     def call(self, x: Tensor) -> Tensor:
         if self._last:
@@ -123,15 +101,4 @@ class LayerNormalization(Layer):
         return y if self.beta is None else y + ops.reshape(self.beta, self._shape)
 
     def get_config(self) -> dict[str, Any]:
-        return super().get_config() | {
-            "axis": self.axis,
-            "epsilon": self.epsilon,
-            "center": self.center,
-            "scale": self.scale,
-            "beta_initializer": initializers.serialize(self.beta_initializer),
-            "gamma_initializer": initializers.serialize(self.gamma_initializer),
-            "beta_regularizer": regularizers.serialize(self.beta_regularizer),
-            "gamma_regularizer": regularizers.serialize(self.gamma_regularizer),
-            "beta_constraint": constraints.serialize(self.beta_constraint),
-            "gamma_constraint": constraints.serialize(self.gamma_constraint),
-        }
+        return super().get_config() | {"axis": self.axis}

@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Iterator, Mapping
+from collections.abc import Callable, Iterable
 from typing import Any
 from weakref import WeakSet
 
 from nbnet import regularizers
 from nbnet.core.graph import Parameter, Tensor
+from nbnet.core.structure import flatten
 from nbnet.core.tape import recorder, scope
 from nbnet.layers.weights import Weights, inside
 from nbnet.ops.multiply import multiply
@@ -103,7 +104,9 @@ class Penalties(Weights):
         regularizer = self.activity_regularizer
         if regularizer is None:
             return
-        for y in _tensors(outputs):
+        for y in flatten(outputs):
+            if not isinstance(y, Tensor):
+                continue
             value = _scalar(regularizer(y), "activity_regularizer")
             self._record(multiply(value, 1.0 / max(len(y), 1)) if y.shape else value, type(regularizer) in _ADDITIVE)
 
@@ -122,13 +125,3 @@ def _scalar(value: Any, name: str) -> Tensor:
     if not isinstance(value, Tensor) or value.dtype.kind != "f":
         raise TypeError(f"{name}: wants a tensor computed with nbnet.ops, got {value!r}")
     return total(value) if value.shape else value
-
-
-def _tensors(outputs: Any) -> Iterator[Tensor]:
-    if isinstance(outputs, Mapping):
-        outputs = list(outputs.values())
-    if isinstance(outputs, (list, tuple)):
-        for part in outputs:
-            yield from _tensors(part)
-    elif isinstance(outputs, Tensor):
-        yield outputs

@@ -129,5 +129,6 @@ def deserialize(config: Any, custom_objects: Mapping[str, type[Loss]] | None = N
     with custom_object_scope(custom_objects):
         return get(config)
 
+
 if not TYPE_CHECKING:
     __getattr__ = absent(__name__)

@@ -12,15 +12,11 @@ from nbnet import data
 from nbnet.core.abi import device
 from nbnet.core.graph import Tensor
 from nbnet.core.math import exp, log, log1p, sigmoid
-from nbnet.core.tape import apply, tensors
-from nbnet.losses.loss import Loss, before, check_axis
+from nbnet.losses.crossentropy import EPSILON, Crossentropy
 from nbnet.losses.pairwise import pairwise
 from nbnet.ops.sigmoid import SIGMOID
 
 Array = NDArray[Any]
-
-# As in Keras, probabilities are clipped to [EPSILON, 1 - EPSILON] before the logarithm.
-EPSILON = 1e-7
 
 
 @device
@@ -55,7 +51,7 @@ BINARY_CROSSENTROPY = pairwise("binary_crossentropy", _f, _df)
 BINARY_CROSSENTROPY_LOGITS = pairwise("binary_crossentropy_logits", _f_logits, _df_logits)
 
 
-class BinaryCrossentropy(Loss):
+class BinaryCrossentropy(Crossentropy):
     """Cross-entropy of independent yes-or-no targets.
 
     Parameters
@@ -82,30 +78,11 @@ class BinaryCrossentropy(Loss):
     """
 
     name = "binary_crossentropy"
-
-    def __init__(
-        self,
-        from_logits: bool = False,
-        label_smoothing: float = 0.0,
-        axis: int = -1,
-        reduction: str | None = "sum_over_batch_size",
-        name: str | None = None,
-    ) -> None:
-        super().__init__(name, reduction)
-        self.axis = check_axis(axis)
-        self.from_logits = bool(from_logits)
-        self.label_smoothing = check_smoothing(label_smoothing)
+    activation = SIGMOID.op
+    of_probabilities, of_logits = BINARY_CROSSENTROPY, BINARY_CROSSENTROPY_LOGITS
 
     def targets(self, y: Any, name: str, n: int, shape: tuple[int, ...], dtype: np.dtype[Any]) -> Array:
         return data.check_probabilities(super().targets(y, name, n, shape, dtype), name)
-
-    def losses(self, y_true: Tensor, y_pred: Tensor) -> Tensor:
-        logits = y_pred if self.from_logits else before(y_pred, SIGMOID.op)
-        op = BINARY_CROSSENTROPY if logits is None else BINARY_CROSSENTROPY_LOGITS
-        return apply(op, *tensors(y_pred if logits is None else logits, y_true, self.label_smoothing))  # type: ignore[no-any-return]
-
-    def get_config(self) -> dict[str, Any]:
-        return super().get_config() | {"from_logits": self.from_logits, "label_smoothing": self.label_smoothing}
 
 
 def binary_crossentropy(
@@ -120,11 +97,3 @@ def binary_crossentropy(
     array([0.6931, 1.3863], dtype=float32)
     """
     return BinaryCrossentropy(from_logits, label_smoothing, axis).each(y_true, y_pred)
-
-
-def check_smoothing(value: Any) -> float:
-    """Label smoothing as a float in [0, 1]."""
-    share = data.as_number(value, "label_smoothing")
-    if not 0 <= share <= 1:
-        raise ValueError(f"label_smoothing: wants a number in [0, 1], got {value!r}")
-    return share

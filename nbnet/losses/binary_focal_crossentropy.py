@@ -12,9 +12,8 @@ from nbnet.core.abi import Function, device
 from nbnet.core.graph import Tensor
 from nbnet.core.math import exp, log, log1p, sigmoid
 from nbnet.core.op import Op
-from nbnet.core.tape import apply, tensors
-from nbnet.losses.binary_crossentropy import EPSILON, check_smoothing
-from nbnet.losses.loss import Array, Loss, before, check_axis
+from nbnet.losses.crossentropy import EPSILON, Crossentropy
+from nbnet.losses.loss import Array
 from nbnet.losses.pairwise import pairwise
 from nbnet.ops.sigmoid import SIGMOID
 
@@ -73,7 +72,7 @@ BINARY_FOCAL_CROSSENTROPY = _focal("binary_focal_crossentropy", _probabilities)
 BINARY_FOCAL_CROSSENTROPY_LOGITS = _focal("binary_focal_crossentropy_logits", _logits)
 
 
-class BinaryFocalCrossentropy(Loss):
+class BinaryFocalCrossentropy(Crossentropy):
     """Binary cross-entropy in which easy samples count less.
 
     Parameters
@@ -110,6 +109,8 @@ class BinaryFocalCrossentropy(Loss):
     """
 
     name = "binary_focal_crossentropy"
+    activation = SIGMOID.op
+    of_probabilities, of_logits = BINARY_FOCAL_CROSSENTROPY, BINARY_FOCAL_CROSSENTROPY_LOGITS
 
     def __init__(
         self,
@@ -122,32 +123,24 @@ class BinaryFocalCrossentropy(Loss):
         reduction: str | None = "sum_over_batch_size",
         name: str | None = None,
     ) -> None:
-        super().__init__(name, reduction)
+        super().__init__(from_logits, label_smoothing, axis, reduction, name)
         self.apply_class_balancing = bool(apply_class_balancing)
         self.alpha, self.gamma = data.as_number(alpha, "alpha"), check_gamma(gamma)
         if not 0 <= self.alpha <= 1:
             raise ValueError(f"alpha: wants a number in [0, 1], got {alpha!r}")
-        self.from_logits = bool(from_logits)
-        self.label_smoothing = check_smoothing(label_smoothing)
-        self.axis = check_axis(axis)
 
     def targets(self, y: Any, name: str, n: int, shape: tuple[int, ...], dtype: np.dtype[Any]) -> Array:
         return data.check_probabilities(super().targets(y, name, n, shape, dtype), name)
 
-    def losses(self, y_true: Tensor, y_pred: Tensor) -> Tensor:
-        logits = y_pred if self.from_logits else before(y_pred, SIGMOID.op)
-        op = BINARY_FOCAL_CROSSENTROPY if logits is None else BINARY_FOCAL_CROSSENTROPY_LOGITS
+    def _parameters(self, width: int) -> list[float]:
         weights = [self.alpha, 1.0 - self.alpha] if self.apply_class_balancing else [1.0, 1.0]
-        parameters = [self.label_smoothing, self.gamma, *weights]
-        return apply(op, *tensors(y_pred if logits is None else logits, y_true, parameters))  # type: ignore[no-any-return]
+        return [self.label_smoothing, self.gamma, *weights]
 
     def get_config(self) -> dict[str, Any]:
         return super().get_config() | {
             "apply_class_balancing": self.apply_class_balancing,
             "alpha": self.alpha,
             "gamma": self.gamma,
-            "from_logits": self.from_logits,
-            "label_smoothing": self.label_smoothing,
         }
 
 

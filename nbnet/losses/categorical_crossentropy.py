@@ -8,9 +8,7 @@ from nbnet.core.abi import accumulates, device, kernel, mat, vec
 from nbnet.core.graph import Tensor
 from nbnet.core.math import log
 from nbnet.core.op import Op, Spec, register
-from nbnet.core.tape import apply, tensors
-from nbnet.losses.binary_crossentropy import EPSILON, check_smoothing
-from nbnet.losses.loss import Loss, before, check_axis
+from nbnet.losses.crossentropy import EPSILON, Crossentropy
 from nbnet.losses.pairwise import infer_rows
 from nbnet.ops.softmax import SOFTMAX, log_norms, softmax_rows
 
@@ -101,7 +99,7 @@ CATEGORICAL_CROSSENTROPY = register(
 )
 
 
-class CategoricalCrossentropy(Loss):
+class CategoricalCrossentropy(Crossentropy):
     """Cross-entropy of one-hot targets (or of any distribution over classes).
 
     Parameters
@@ -128,27 +126,8 @@ class CategoricalCrossentropy(Loss):
     """
 
     name = "categorical_crossentropy"
-
-    def __init__(
-        self,
-        from_logits: bool = False,
-        label_smoothing: float = 0.0,
-        axis: int = -1,
-        reduction: str | None = "sum_over_batch_size",
-        name: str | None = None,
-    ) -> None:
-        super().__init__(name, reduction)
-        self.axis = check_axis(axis)
-        self.from_logits = bool(from_logits)
-        self.label_smoothing = check_smoothing(label_smoothing)
-
-    def losses(self, y_true: Tensor, y_pred: Tensor) -> Tensor:
-        logits = y_pred if self.from_logits else before(y_pred, SOFTMAX)
-        op = CATEGORICAL_CROSSENTROPY if logits is None else CATEGORICAL_CROSSENTROPY_LOGITS
-        return apply(op, *tensors(y_pred if logits is None else logits, y_true, self.label_smoothing))  # type: ignore[no-any-return]
-
-    def get_config(self) -> dict[str, Any]:
-        return super().get_config() | {"from_logits": self.from_logits, "label_smoothing": self.label_smoothing}
+    activation = SOFTMAX
+    of_probabilities, of_logits = CATEGORICAL_CROSSENTROPY, CATEGORICAL_CROSSENTROPY_LOGITS
 
 
 def categorical_crossentropy(

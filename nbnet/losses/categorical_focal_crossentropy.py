@@ -13,10 +13,8 @@ from nbnet.core.abi import accumulates, kernel, mat, vec
 from nbnet.core.graph import Tensor
 from nbnet.core.math import exp, expm1, log
 from nbnet.core.op import Op, Spec, register
-from nbnet.core.tape import apply, tensors
-from nbnet.losses.binary_crossentropy import EPSILON, check_smoothing
 from nbnet.losses.binary_focal_crossentropy import TINY, check_gamma, power
-from nbnet.losses.loss import Loss, before, check_axis
+from nbnet.losses.crossentropy import EPSILON, Crossentropy
 from nbnet.losses.pairwise import infer_rows
 from nbnet.ops.softmax import SOFTMAX, largest
 
@@ -128,7 +126,7 @@ CATEGORICAL_FOCAL_CROSSENTROPY = register(
 )
 
 
-class CategoricalFocalCrossentropy(Loss):
+class CategoricalFocalCrossentropy(Crossentropy):
     """Cross-entropy of one-hot targets in which easy samples count less.
 
     Parameters
@@ -163,6 +161,11 @@ class CategoricalFocalCrossentropy(Loss):
     """
 
     name = "categorical_focal_crossentropy"
+    activation, of_probabilities, of_logits = (
+        SOFTMAX,
+        CATEGORICAL_FOCAL_CROSSENTROPY,
+        CATEGORICAL_FOCAL_CROSSENTROPY_LOGITS,
+    )
 
     def __init__(
         self,
@@ -174,29 +177,21 @@ class CategoricalFocalCrossentropy(Loss):
         reduction: str | None = "sum_over_batch_size",
         name: str | None = None,
     ) -> None:
-        super().__init__(name, reduction)
+        super().__init__(from_logits, label_smoothing, axis, reduction, name)
         many = isinstance(alpha, (Sequence, np.ndarray)) and not isinstance(alpha, str)
         weights = [data.as_number(value, "alpha") for value in (alpha if many else [alpha])]  # type: ignore[union-attr]
         if not weights or not all(0 <= value < np.inf for value in weights):
             raise ValueError(f"alpha: wants numbers from 0, got {alpha!r}")
         self.alpha, self.gamma = weights if many else weights[0], check_gamma(gamma)
-        self.from_logits = bool(from_logits)
-        self.label_smoothing = check_smoothing(label_smoothing)
-        self.axis = check_axis(axis)
 
-    def losses(self, y_true: Tensor, y_pred: Tensor) -> Tensor:
-        logits = y_pred if self.from_logits else before(y_pred, SOFTMAX)
-        op = CATEGORICAL_FOCAL_CROSSENTROPY if logits is None else CATEGORICAL_FOCAL_CROSSENTROPY_LOGITS
-        weights = self.alpha if isinstance(self.alpha, list) else [self.alpha] * y_pred.shape[-1]
-        parameters = [self.label_smoothing, self.gamma, *weights]
-        return apply(op, *tensors(y_pred if logits is None else logits, y_true, parameters))  # type: ignore[no-any-return]
+    def _parameters(self, width: int) -> list[float]:
+        weights = self.alpha if isinstance(self.alpha, list) else [self.alpha] * width
+        return [self.label_smoothing, self.gamma, *weights]
 
     def get_config(self) -> dict[str, Any]:
         return super().get_config() | {
             "alpha": self.alpha,
             "gamma": self.gamma,
-            "from_logits": self.from_logits,
-            "label_smoothing": self.label_smoothing,
         }
 
 

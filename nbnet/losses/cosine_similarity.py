@@ -10,7 +10,7 @@ from nbnet.core.abi import accumulates, device, kernel, mat, vec
 from nbnet.core.graph import Tensor
 from nbnet.core.op import Op, register
 from nbnet.core.tape import apply, tensors
-from nbnet.losses.binary_crossentropy import EPSILON
+from nbnet.losses.crossentropy import EPSILON
 from nbnet.losses.loss import Loss, check_axis
 from nbnet.losses.pairwise import infer_rows
 

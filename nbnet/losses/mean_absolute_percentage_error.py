@@ -7,7 +7,7 @@ from typing import Any
 from nbnet.core.abi import device
 from nbnet.core.graph import Tensor
 from nbnet.core.tape import apply, tensors
-from nbnet.losses.binary_crossentropy import EPSILON
+from nbnet.losses.crossentropy import EPSILON
 from nbnet.losses.loss import Loss
 from nbnet.losses.pairwise import pairwise
 

@@ -8,7 +8,7 @@ from nbnet.core.abi import device
 from nbnet.core.graph import Tensor
 from nbnet.core.math import log
 from nbnet.core.tape import apply, tensors
-from nbnet.losses.binary_crossentropy import EPSILON
+from nbnet.losses.crossentropy import EPSILON
 from nbnet.losses.loss import Loss
 from nbnet.losses.pairwise import pairwise
 

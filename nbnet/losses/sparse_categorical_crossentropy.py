@@ -12,7 +12,7 @@ from nbnet.core.graph import Tensor
 from nbnet.core.math import log
 from nbnet.core.op import Op, Spec, register
 from nbnet.core.tape import apply
-from nbnet.losses.binary_crossentropy import EPSILON
+from nbnet.losses.crossentropy import EPSILON
 from nbnet.losses.loss import Array, Loss, before, check_axis, labels, mask_losses
 from nbnet.ops.softmax import SOFTMAX, log_norms, softmax_rows
 

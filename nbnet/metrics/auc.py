@@ -8,7 +8,7 @@ from typing import Any
 import numpy as np
 
 from nbnet import data
-from nbnet.losses.binary_crossentropy import EPSILON
+from nbnet.losses.crossentropy import EPSILON
 from nbnet.metrics.confusion import check_thresholds
 from nbnet.metrics.counts import Counts
 from nbnet.metrics.epoch_metric import EpochMetric, pairs
@@ -110,6 +110,8 @@ class AUC(EpochMetric):
         return float(np.average(areas, weights=by_label)) if by_label.any() else 0.0
 
     def _area(self, positive: Array, predictions: Array, w: Array) -> float:
+        if not np.isfinite(predictions).all():  # a training that diverges
+            return float("nan")
         exact = self.num_thresholds is None and self.thresholds is None
         if exact and self.curve == "ROC" and self.summation_method == "interpolation":
             if not (w[positive].any() and w[~positive].any()):

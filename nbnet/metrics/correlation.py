@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from nbnet.core.graph import Tensor
-from nbnet.losses.binary_crossentropy import EPSILON
+from nbnet.losses.crossentropy import EPSILON
 from nbnet.losses.loss import check_axis
 from nbnet.metrics.metric import Metric
 from nbnet.ops.mean import mean

@@ -237,6 +237,8 @@ class R2Score(EpochMetric):
         from sklearn.metrics import r2_score
 
         y_true, y_pred, w = pairs(y_true, y_pred, sample_weight)
+        if not np.isfinite(y_pred).all():  # a training that diverges
+            return np.full(y_pred.shape[1:], np.nan) if self.class_aggregation is None else float("nan")
         n = len(y_true)
         rows = w.reshape(n, -1)[:, 0]
         score = r2_score(y_true, y_pred, sample_weight=rows, multioutput=_AGGREGATIONS[self.class_aggregation])

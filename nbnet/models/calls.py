@@ -6,7 +6,8 @@ from collections import Counter
 from collections.abc import Iterable
 from typing import TYPE_CHECKING
 
-from nbnet.core.symbol import Producer, Symbol, flatten, producers
+from nbnet.core.structure import flatten
+from nbnet.core.symbol import Producer, Symbol, producers
 from nbnet.models.sequential import Sequential
 
 if TYPE_CHECKING:

@@ -6,7 +6,8 @@ from collections.abc import Sequence
 from typing import Any
 
 from nbnet.core.graph import Tensor
-from nbnet.core.symbol import Producer, Symbol, evaluate, flatten, producers
+from nbnet.core.structure import flatten
+from nbnet.core.symbol import Producer, Symbol, evaluate, producers
 from nbnet.layers.layer import Layer
 
 

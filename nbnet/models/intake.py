@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 
 from nbnet import data
 from nbnet.core.op import INT
-from nbnet.core.symbol import flatten, map_structure, restructure
+from nbnet.core.structure import flatten, map_structure, restructure
 from nbnet.models.objective import Goal
 
 if TYPE_CHECKING:

@@ -10,7 +10,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from nbnet.core.graph import Tensor
-from nbnet.core.symbol import Symbol, flatten, map_structure, restructure
+from nbnet.core.structure import flatten, map_structure, restructure
+from nbnet.core.symbol import Symbol
 from nbnet.core.tape import tensor
 from nbnet.data import SparseRows
 from nbnet.layers.calling import training_mode

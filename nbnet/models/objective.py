@@ -10,7 +10,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from nbnet import data, losses, metrics
-from nbnet.core.symbol import map_structure
+from nbnet.core.structure import map_structure
 
 Array = NDArray[Any]
 _ACCURACY = ("accuracy", "acc", "crossentropy", "ce")

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 
 from nbnet.core.graph import Node, Tensor
 from nbnet.core.op import INT
-from nbnet.core.symbol import flatten
+from nbnet.core.structure import flatten
 from nbnet.core.tape import Trace
 from nbnet.models.intake import packed
 from nbnet.ops.embedding import EMBEDDING, EMBEDDING_FLOAT

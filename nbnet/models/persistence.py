@@ -6,7 +6,7 @@ import os
 from collections.abc import Mapping
 from typing import Any, Self
 
-from nbnet.core.symbol import map_structure
+from nbnet.core.structure import map_structure
 from nbnet.layers.layer import Layer
 from nbnet.models.intake import Inputs, packed
 from nbnet.models.network import Network

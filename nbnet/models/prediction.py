@@ -12,7 +12,7 @@ from numpy.typing import NDArray
 from nbnet import data
 from nbnet.core import regions
 from nbnet.core.blas import single_thread
-from nbnet.core.symbol import flatten, restructure
+from nbnet.core.structure import flatten, restructure
 from nbnet.data.checks import check_finite
 from nbnet.models.intake import Rows, packed
 from nbnet.models.programs import Batch, Builder

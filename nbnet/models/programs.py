@@ -16,7 +16,7 @@ from nbnet.core.arena import address
 from nbnet.core.differentiation import differentiate
 from nbnet.core.graph import Call, Node, Tensor, topological
 from nbnet.core.program import Linked, Program, lower
-from nbnet.core.symbol import flatten
+from nbnet.core.structure import flatten
 from nbnet.core.tape import Trace
 from nbnet.data import SparseRows
 from nbnet.models.feeds import Feeds, Source

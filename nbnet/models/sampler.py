@@ -19,7 +19,7 @@ from nbnet.core.graph import Call, Node, Tensor
 from nbnet.core.moments import entropy_call, moments_call, sample_call
 from nbnet.core.op import DOUBLE, INT
 from nbnet.core.program import Linked, lower
-from nbnet.core.symbol import flatten
+from nbnet.core.structure import flatten
 from nbnet.core.tape import Trace
 from nbnet.layers.calling import sampling_mode
 from nbnet.models.feeds import Feeds

@@ -10,7 +10,7 @@ from numpy.typing import NDArray
 
 from nbnet.core.graph import Tensor
 from nbnet.core.op import INT
-from nbnet.core.symbol import flatten, map_structure
+from nbnet.core.structure import flatten, map_structure
 from nbnet.core.tape import paused, tensor
 from nbnet.data import SparseRows
 from nbnet.models.intake import Rows, packed

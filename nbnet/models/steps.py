@@ -9,7 +9,7 @@ from numpy.typing import NDArray
 
 from nbnet import metrics
 from nbnet.core.graph import Tensor
-from nbnet.core.symbol import flatten
+from nbnet.core.structure import flatten
 from nbnet.core.tape import Tape
 from nbnet.models.objective import Goal, Objective, Scores
 from nbnet.models.outline import output_names

@@ -6,7 +6,8 @@ import re
 from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any
 
-from nbnet.core.symbol import Symbol, flatten
+from nbnet.core.structure import flatten
+from nbnet.core.symbol import Symbol
 from nbnet.layers.layer import Layer
 from nbnet.markup import element, table
 from nbnet.models.network import Network

@@ -8,7 +8,7 @@ import numpy as np
 
 from nbnet import data
 from nbnet.core.blas import single_thread
-from nbnet.core.symbol import map_structure
+from nbnet.core.structure import map_structure
 from nbnet.layers.dense import positive_integer
 from nbnet.models.intake import packed
 from nbnet.models.learner import Learner

@@ -13,7 +13,8 @@ import numpy as np
 
 from nbnet import ops, registry
 from nbnet.core.graph import Tensor
-from nbnet.core.symbol import Producer, Symbol, flatten
+from nbnet.core.structure import flatten
+from nbnet.core.symbol import Producer, Symbol
 from nbnet.layers.input import InputLayer
 from nbnet.layers.layer import Layer
 from nbnet.layers.serialization import deserialize, serialize

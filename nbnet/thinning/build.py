@@ -7,7 +7,8 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from nbnet.core.symbol import Symbol, flatten, map_structure, record, restructure
+from nbnet.core.structure import flatten, map_structure, restructure
+from nbnet.core.symbol import Symbol, record
 from nbnet.dropout_schedules import DropoutSchedule
 from nbnet.layers import Rescaling, TakeUnits
 from nbnet.layers.input import InputLayer

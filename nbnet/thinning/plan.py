@@ -15,7 +15,8 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 from numpy.typing import NDArray
 
-from nbnet.core.symbol import Producer, Symbol, flatten
+from nbnet.core.structure import flatten
+from nbnet.core.symbol import Producer, Symbol
 from nbnet.models.calls import call_names, model_calls
 from nbnet.thinning.kinds import DROPPING, Kind, keeps_zero, kind_of, units
 

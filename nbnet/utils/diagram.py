@@ -7,7 +7,8 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from nbnet import activations
-from nbnet.core.symbol import Producer, Symbol, flatten
+from nbnet.core.structure import flatten
+from nbnet.core.symbol import Producer, Symbol
 from nbnet.layers.input import InputLayer
 from nbnet.layers.layer import Layer
 from nbnet.models.model import Model

@@ -115,3 +115,8 @@ def test_spread_and_alignment() -> None:
     assert spread([1234.5, 1000.0, 2000.0]) == "1234 [1000 - 2000]"
     assert spread([1.0, 2.0, 3.0]) == "2.00 [1.00 - 3.00]"
     assert aligned([["name", "n"], ["a", "10"]]) == "name   n\na     10"
+
+
+def test_a_block_between_markers_is_replaced() -> None:
+    text = f"before\n{train.BEGIN}\nold\n{train.END}\nafter\n"
+    assert train.between_markers(text, "new") == f"before\n{train.BEGIN}\nnew\n{train.END}\nafter\n"

@@ -82,6 +82,51 @@ def test_batch_hooks_get_every_batch_and_change_nothing():
         np.testing.assert_array_equal(v, w)
 
 
+class Evaluations(nb.callbacks.Callback):
+    """Wants every batch of evaluations and predictions."""
+
+    def __init__(self):
+        super().__init__()
+        self.seen = []
+
+    def on_test_batch_begin(self, batch, logs=None):
+        self.seen.append(("begin", batch))
+
+    def on_test_batch_end(self, batch, logs=None):
+        self.seen.append(("end", batch, logs["loss"]))
+
+    def on_predict_batch_begin(self, batch, logs=None):
+        self.seen.append(("begin", batch))
+
+    def on_predict_batch_end(self, batch, logs=None):
+        self.seen.append(("end", batch, logs["outputs"].shape))
+
+
+@pytest.mark.parametrize("streamed", [False, True])
+def test_batch_hooks_of_evaluation_and_prediction(streamed):
+    x, y = data()
+    net, seen = model(metrics=["mae", nb.metrics.R2Score()]), Evaluations()
+    parts = [slice(k, k + 16) for k in range(0, len(x), 16)]
+    given = {"x": ((x[part], y[part]) for part in parts)} if streamed else {"x": x, "y": y, "batch_size": 16}
+    watched = net.evaluate(**given, callbacks=[seen], return_dict=True)
+    plain = net.evaluate(x, y, return_dict=True)
+    assert watched == pytest.approx(plain, rel=1e-5)
+    assert [entry[:2] for entry in seen.seen] == [(when, k) for k in range(3) for when in ("begin", "end")]
+    assert seen.seen[-1][2] == pytest.approx(plain["loss"], rel=1e-5)
+    seen.seen.clear()
+    given = {"x": (x[part] for part in parts)} if streamed else {"x": x, "batch_size": 16}
+    np.testing.assert_allclose(net.predict(**given, callbacks=[seen]), net.predict(x), rtol=1e-5)
+    assert [entry[2] for entry in seen.seen if entry[0] == "end"] == [(16, 1), (16, 1), (8, 1)]
+
+
+def test_batch_hooks_of_validation():
+    x, y = data()
+    seen = Evaluations()
+    history = model().fit(x, y, epochs=2, validation_split=0.5, validation_batch_size=15, callbacks=[seen])
+    assert [entry[1] for entry in seen.seen if entry[0] == "end"] == [0, 1] * 2
+    assert seen.seen[-1][2] == pytest.approx(history.history["val_loss"][-1])
+
+
 def test_early_stopping_restores_the_best_weights():
     x, y = data()
     net = model(nb.optimizers.SGD(learning_rate=5.0))  # diverges: the first epoch is the best
@@ -142,6 +187,9 @@ def test_terminate_on_nan_stops_within_the_epoch():
     history = net.fit(x, y, batch_size=4, epochs=5, callbacks=[nb.callbacks.TerminateOnNaN()])
     assert len(history.epoch) == 1
     assert net.optimizer.iterations < 10
+    net = model(nb.optimizers.SGD(learning_rate=1e30))
+    with pytest.raises(RuntimeError, match=r"Batch \d: the loss is"):
+        net.fit(x, y, batch_size=4, callbacks=[nb.callbacks.TerminateOnNaN(raise_error=True)])
 
 
 def test_metrics_of_a_whole_epoch_and_finished_means():

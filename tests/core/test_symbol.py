@@ -10,17 +10,8 @@ import pytest
 
 import nbnet as nb
 from nbnet.core.graph import Tensor
-from nbnet.core.symbol import (
-    Symbol,
-    evaluate,
-    flatten,
-    has_symbols,
-    map_structure,
-    producers,
-    record,
-    restructure,
-    symbolic,
-)
+from nbnet.core.structure import flatten, map_structure, restructure
+from nbnet.core.symbol import Symbol, evaluate, has_symbols, producers, record, symbolic
 
 F32 = np.dtype("float32")
 

@@ -21,7 +21,7 @@ from nbnet.export.document import document
 WRITTEN = [case for case in CASES if case.op.name in ENTRIES]
 F32, F64 = np.dtype(np.float32), np.dtype(np.float64)
 #: Ops that onnxruntime computes in float32 only.
-SINGLE = {"average_pool", "conv", "gelu"}
+SINGLE = {"average_pool", "conv", "erf", "gelu"}
 
 
 def exported(case: Case, arrays, dtype):

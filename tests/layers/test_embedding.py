@@ -83,3 +83,9 @@ def test_errors(arguments: Any, inputs: Any, message: str) -> None:
 def test_masks_are_refused() -> None:
     with pytest.raises(ValueError, match="mask_zero: nbnet has no masks"):
         nb.layers.Embedding(3, 2, mask_zero=True)
+
+
+def test_the_length_of_inputs_need_not_be_said():
+    with pytest.warns(DeprecationWarning, match="input_length"):
+        layer = nb.layers.Embedding(5, 2, input_length=3)
+    assert layer([[0, 1]]).shape == (1, 2, 2)

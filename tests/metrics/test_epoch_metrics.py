@@ -252,3 +252,12 @@ def test_intersection_over_union() -> None:
 def test_refusals(make: Any, error: type[Exception], message: str) -> None:
     with pytest.raises(error, match=message):
         make()
+
+
+@pytest.mark.parametrize("value", [np.nan, np.inf])
+def test_a_training_that_diverges_is_no_error(value):
+    y = np.array([[0.0], [1.0], [1.0]])
+    p = np.array([[0.2], [value], [0.4]])
+    for metric in (M.AUC(), M.AUC(curve="PR"), M.R2Score(), M.R2Score(num_regressors=1)):
+        assert np.isnan(metric.compute(y, p))
+    assert np.isnan(M.R2Score(class_aggregation=None).compute(y, p)).tolist() == [True]
