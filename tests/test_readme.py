@@ -28,7 +28,8 @@ def nothing_random_left() -> Any:
 
 
 @pytest.mark.usefixtures("nothing_random_left")
-def test_python_blocks_run_in_order() -> None:
+def test_python_blocks_run_in_order(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.chdir(tmp_path)  # they write files
     namespace: dict[str, Any] = {"__name__": "readme"}
     assert len(blocks("python")) >= 4
     for line, code in blocks("python"):

@@ -94,8 +94,10 @@ class Weights:
 
     @property
     def weights(self) -> list[Parameter]:
-        """All parameters, in the order they were made."""
-        return list({id(w): w for layer in inside(self) for w in layer._weights}.values())
+        """All parameters: the layer's own, then those of layers inside; those that were made to be trained first."""
+        # As in Keras, those that were made to be trained come first in each layer.
+        ordered = (sorted(layer._weights, key=lambda w: not w.trainable) for layer in inside(self))
+        return list({id(w): w for weights in ordered for w in weights}.values())
 
     @property
     def trainable_weights(self) -> list[Parameter]:

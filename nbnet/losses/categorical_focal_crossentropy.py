@@ -161,11 +161,8 @@ class CategoricalFocalCrossentropy(Crossentropy):
     """
 
     name = "categorical_focal_crossentropy"
-    activation, of_probabilities, of_logits = (
-        SOFTMAX,
-        CATEGORICAL_FOCAL_CROSSENTROPY,
-        CATEGORICAL_FOCAL_CROSSENTROPY_LOGITS,
-    )
+    activation = SOFTMAX
+    of_probabilities, of_logits = CATEGORICAL_FOCAL_CROSSENTROPY, CATEGORICAL_FOCAL_CROSSENTROPY_LOGITS
 
     def __init__(
         self,

@@ -7,6 +7,7 @@ from collections.abc import Mapping
 from typing import Any, ClassVar, Self, TypedDict, Unpack
 
 import numpy as np
+from numpy.typing import NDArray
 
 from nbnet.core.graph import Tensor
 from nbnet.optimizers import rows, schedules
@@ -45,6 +46,37 @@ _DEFAULTS: dict[str, Any] = {
     "ema_overwrite_frequency": None,
     "gradient_accumulation_steps": None,
 }
+
+
+class Rate(float):
+    """A learning rate as it was when it was read: a number with the methods of Keras's variable.
+
+    Examples
+    --------
+    >>> import nbnet as nb
+    >>> optimizer = nb.optimizers.SGD(0.1)
+    >>> optimizer.learning_rate.assign(0.5)
+    >>> optimizer.learning_rate.numpy(), optimizer.learning_rate * 2
+    (array(0.5), 1.0)
+    """
+
+    def __new__(cls, value: Any, optimizer: Settings) -> Self:
+        made = super().__new__(cls, value)
+        made._optimizer = optimizer
+        return made
+
+    _optimizer: Settings
+
+    def assign(self, value: Any) -> None:
+        """Set that of the optimizer; the same as ``optimizer.learning_rate = value``."""
+        self._optimizer.learning_rate = value
+
+    def numpy(self) -> NDArray[np.float64]:
+        """The number as an array without axes."""
+        return np.array(float(self))
+
+    def __reduce__(self) -> tuple[Any, ...]:
+        return float, (float(self),)
 
 
 class Settings(ABC):
@@ -117,11 +149,11 @@ class Settings(ABC):
         return self._accumulation_steps
 
     @property
-    def learning_rate(self) -> float:
+    def learning_rate(self) -> Rate:
         """That of the next step. A number may be assigned at any time, but none in place of a schedule, as in Keras."""
         if self._schedule is not None:
-            return float(self._schedule(self.iterations))
-        return float(self.cells[rows.LEARNING_RATE])
+            return Rate(self._schedule(self.iterations), self)
+        return Rate(self.cells[rows.LEARNING_RATE], self)
 
     @learning_rate.setter
     def learning_rate(self, value: Any) -> None:
@@ -147,7 +179,9 @@ class Settings(ABC):
     def get_config(self) -> dict[str, Any]:
         """What the constructor would be given to make this optimizer, without its state."""
         return {
-            "learning_rate": self.learning_rate if self._schedule is None else schedules.serialize(self._schedule),
+            "learning_rate": float(self.learning_rate)
+            if self._schedule is None
+            else schedules.serialize(self._schedule),
             **{name: getattr(self, name) for name in (*self.hyper, *_DEFAULTS)},
             "name": self.name,
         }

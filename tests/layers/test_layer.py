@@ -85,6 +85,27 @@ def test_the_first_layer_may_say_how_many_features_there_are():
         Dense(3, input_shape=(8,), input_dim=8)
 
 
+def test_weights_that_are_trained_come_first_in_each_layer():
+    class Mixed(Layer):
+        def __init__(self):
+            super().__init__()
+            self.inner = Dense(2, name="inner")
+
+        def build(self, input_shape):
+            self.fixed = self.add_weight((1,), trainable=False, name="fixed")
+            self.moved = self.add_weight((2,), name="moved")
+
+        def call(self, x):
+            return self.inner(x)
+
+    layer = Mixed()
+    layer(np.ones((1, 3)))
+    wanted = ["moved", "fixed", "kernel", "bias"]
+    assert [weight.name.rpartition("/")[2] for weight in layer.weights] == wanted
+    layer.trainable = False
+    assert [weight.name.rpartition("/")[2] for weight in layer.weights] == wanted
+
+
 def test_weights_are_variables():
     layer = Dense(3)
     layer(X)

@@ -2,6 +2,10 @@
 
 from __future__ import annotations
 
+import copy
+import json
+import pickle
+
 import numpy as np
 import pytest
 
@@ -244,3 +248,16 @@ def test_state_follows_the_parameters():
     assert model.optimizer.iterations == 2
     for name, vector in model.optimizer.state.items():
         assert not np.array_equal(vector, state[name])
+
+
+def test_the_learning_rate_is_a_number_with_the_methods_of_a_variable():
+    optimizer = nb.optimizers.SGD(0.1)
+    rate = optimizer.learning_rate
+    rate.assign(0.25)
+    assert (rate, optimizer.learning_rate, float(optimizer.learning_rate.numpy())) == (0.1, 0.25, 0.25)
+    assert type(pickle.loads(pickle.dumps(rate))) is type(copy.deepcopy(rate)) is float
+    assert json.dumps(rate) == "0.1"
+    assert type(optimizer.get_config()["learning_rate"]) is float
+    scheduled = nb.optimizers.SGD(nb.optimizers.schedules.ExponentialDecay(0.1, 10, 0.5))
+    with pytest.raises(TypeError, match="learning_rate"):
+        scheduled.learning_rate.assign(0.2)
