@@ -5,7 +5,10 @@ from __future__ import annotations
 import atexit
 import os
 import shutil
+import subprocess
+import sys
 import tempfile
+from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
@@ -20,6 +23,18 @@ if not os.environ.get("NBNET_CACHE_DIR"):
 settings.register_profile("dev", deadline=None, max_examples=25)
 settings.register_profile("ci", deadline=None, max_examples=100, derandomize=True, print_blob=True)
 settings.load_profile("ci" if os.environ.get("CI") else "dev")
+
+
+@pytest.fixture(scope="session", autouse=True)
+def compiling_beside() -> Iterator[None]:
+    """A second process that compiles what later tests need."""
+    if os.environ.get("NUMBA_DISABLE_JIT", "0") not in ("", "0") or (os.cpu_count() or 1) < 2:
+        yield
+        return
+    command = [sys.executable, "-m", "tests.warm"]
+    with subprocess.Popen(command, cwd=Path(__file__).resolve().parents[1], stderr=subprocess.DEVNULL) as process:
+        yield
+        process.kill()
 
 
 @pytest.fixture(scope="session")
