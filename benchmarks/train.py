@@ -24,6 +24,9 @@ first epoch: nbnet's, with all that had to be compiled or loaded for it; us/step
 GFLOP/s count 6 * inputs * outputs * rows a step for nbnet and BLAS alike, though the input's gradient is not computed.
 BLAS alone: the matrix products of a step in np.dot and nothing else; where they are small, the calls count."""
 
+#: What frames the table in a README.
+BEGIN, END = "<!-- benchmark:begin -->", "<!-- benchmark:end -->"
+
 
 def main(arguments: Sequence[str] | None = None) -> None:
     """Print the tables; see ``--help``."""
@@ -59,9 +62,6 @@ def main(arguments: Sequence[str] | None = None) -> None:
             [*machine.lines(described), "", *(f"{r.workload}: {network(r)}" for r in results), "", step_table(results)]
         )
         options.readme.write_text(between_markers(options.readme.read_text(), f"```text\n{block}\n```"))
-
-
-BEGIN, END = "<!-- benchmark:begin -->", "<!-- benchmark:end -->"
 
 
 def between_markers(text: str, block: str) -> str:

@@ -48,7 +48,7 @@ def test_values() -> None:
 
 @each
 def test_training_is_that_with_the_rates_written_by_hand(schedule: Any) -> None:
-    """Not a bit differs, and nothing is compiled or written anew between steps."""
+    """The weights are the same but for rounding of the rate, and nothing is compiled or written anew between steps."""
     followed, written = network(schedule), network(0.0)
     for step in range(7):
         written.get_layer("drop").rate = schedule(step)
