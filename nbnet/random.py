@@ -9,6 +9,9 @@ import operator
 import os
 import secrets
 import threading
+from collections.abc import Iterator
+from contextlib import contextmanager
+from contextvars import ContextVar
 from typing import TYPE_CHECKING, SupportsIndex
 
 import numpy as np
@@ -37,8 +40,47 @@ class _Keys:
 
 
 _keys = _Keys()
+#: Those of the seed scope that a thread is in.
+_scoped: ContextVar[_Keys | None] = ContextVar("keys", default=None)
 if hasattr(os, "register_at_fork"):
     os.register_at_fork(after_in_child=_keys.after_fork)
+
+
+def _source() -> _Keys:
+    return _scoped.get() or _keys
+
+
+@contextmanager
+def seed_scope(seed: SupportsIndex) -> Iterator[None]:
+    """Inside, everything random that this thread makes depends on a seed of its own; outside nothing changes.
+
+    Threads that train models side by side thus repeat what they do whatever the others do.
+
+    Parameters
+    ----------
+    seed : int
+        0 to 2**64 - 1.
+
+    Raises
+    ------
+    TypeError, ValueError
+        As :func:`set_random_seed`.
+
+    Examples
+    --------
+    >>> from nbnet.random import next_key, seed_scope
+    >>> with seed_scope(1):
+    ...     first = next_key()
+    >>> with seed_scope(1):
+    ...     next_key() == first
+    True
+    """
+    before = _scoped.set(_Keys())
+    try:
+        set_random_seed(seed)
+        yield
+    finally:
+        _scoped.reset(before)
 
 
 def set_random_seed(seed: SupportsIndex) -> None:
@@ -71,8 +113,9 @@ def set_random_seed(seed: SupportsIndex) -> None:
     number = as_integer(seed, "seed")
     if not 0 <= number <= _MASK:
         raise ValueError(f"seed must be in the range 0 to 2**64 - 1, got {number}")
-    with _keys.lock:
-        _keys.from_entropy, _keys.seed, _keys.taken, _keys.drawn = False, number, 0, 0
+    keys = _source()
+    with keys.lock:
+        keys.from_entropy, keys.seed, keys.taken, keys.drawn = False, number, 0, 0
 
 
 def get_state() -> tuple[int, int, int]:
@@ -87,14 +130,16 @@ def get_state() -> tuple[int, int, int]:
     >>> next_key() == first
     True
     """
-    with _keys.lock:
-        return _keys.seed, _keys.taken, _keys.drawn
+    keys = _source()
+    with keys.lock:
+        return keys.seed, keys.taken, keys.drawn
 
 
 def set_state(seed: int, taken: int, drawn: int) -> None:
     """Go on from where :func:`get_state` was called, in this process or another."""
-    with _keys.lock:
-        _keys.seed, _keys.taken, _keys.drawn = seed, taken, drawn
+    keys = _source()
+    with keys.lock:
+        keys.seed, keys.taken, keys.drawn = seed, taken, drawn
 
 
 def next_key() -> int:
@@ -106,9 +151,10 @@ def next_key() -> int:
     >>> next_key() != next_key()
     True
     """
-    with _keys.lock:
-        _keys.taken += 1
-        return derive(_keys.seed, _keys.taken)
+    keys = _source()
+    with keys.lock:
+        keys.taken += 1
+        return derive(keys.seed, keys.taken)
 
 
 def next_draw() -> int:
@@ -120,9 +166,10 @@ def next_draw() -> int:
     >>> next_draw() >= 2**40
     True
     """
-    with _keys.lock:
-        _keys.drawn += 1
-        return (1 << 40) + _keys.drawn
+    keys = _source()
+    with keys.lock:
+        keys.drawn += 1
+        return (1 << 40) + keys.drawn
 
 
 def derive(*integers: SupportsIndex) -> int:
@@ -219,6 +266,7 @@ __all__ = [
     "next_key",
     "normal",
     "randint",
+    "seed_scope",
     "set_random_seed",
     "shuffle",
     "truncated_normal",

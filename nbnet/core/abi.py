@@ -39,6 +39,7 @@ __all__ = [
     "mat",
     "matmul",
     "present",
+    "put_back",
     "root",
     "scratch_bytes",
     "seed",
@@ -198,6 +199,13 @@ def expand(packed: Array, mask: Array, row: Array, accumulate: bool) -> None:
     spread = np.zeros_like(row)
     spread[mask != 0] = packed[: np.count_nonzero(mask)]
     row[...] = row + spread if accumulate else spread
+
+
+@intrinsic
+def put_back(before: Array, mask: Array, row: Array) -> None:
+    """Let a row be what it was before where the mask (bytes) is 0."""
+    dropped = mask[: row.size] == 0
+    row[dropped] = before[: row.size][dropped]
 
 
 @intrinsic

@@ -5,6 +5,7 @@ from __future__ import annotations
 import ctypes
 import functools
 import threading
+from collections.abc import Sequence
 from typing import Any
 
 import numpy as np
@@ -13,8 +14,9 @@ from numpy.typing import NDArray
 from nbnet.core import jit
 from nbnet.core.abi import Memory
 from nbnet.core.arena import address, aligned
-from nbnet.core.jit import Function, intrinsic, link
+from nbnet.core.jit import Function, device, intrinsic, link
 from nbnet.core.layout import EVERY, WIDTH
+from nbnet.core.processors import go_on
 
 Rows = NDArray[np.int64]
 
@@ -48,17 +50,28 @@ def restore_denormals(before: int) -> None:
     """Treat denormal numbers as before."""
 
 
-def _run(
-    mem: Any, rows: Any, spans: Any, phases: int, slices: int, number: int, sync: Any, steps: int, step: int
-) -> None:
+@device
+def _take_steps(
+    mem: Any,
+    rows: Any,
+    spans: Any,
+    first: int,
+    phases: int,
+    slices: int,
+    number: int,
+    sync: Any,
+    steps: int,
+    step: int,
+    arrivals: int,
+) -> int:
     """Slice ``number``'s part of ``steps`` steps: in each, phase after phase, with all slices meeting between them.
 
-    ``spans[(p * slices + number) * 2]`` and the cell after it bound the rows of phase p.
+    ``spans[first + (p * slices + number) * 2]`` and the cell after it bound the rows of phase p. Returns how often
+    slices have arrived at meetings.
     """
-    arrivals, before = 0, flush_denormals()
     for _ in range(steps):
         for p in range(phases):
-            at = (p * slices + number) * 2
+            at = first + (p * slices + number) * 2
             for i in range(spans[at], spans[at + 1]):
                 every = turns(rows, i)
                 if every == 1:
@@ -69,17 +82,41 @@ def _run(
                 arrivals += slices
                 barrier(sync, arrivals)
         step += 1
+    return arrivals
+
+
+def _run(
+    mem: Any, rows: Any, spans: Any, phases: int, slices: int, number: int, sync: Any, steps: int, step: int
+) -> None:
+    """Steps of one program."""
+    before = flush_denormals()
+    _take_steps(mem, rows, spans, 0, phases, slices, number, sync, steps, step, 0)
     restore_denormals(before)
 
 
-RUN = Function(_run, "run")
+def _run_legs(
+    mem: Any, rows: Any, plan: Any, count: int, slices: int, number: int, sync: Any, legs: int, end: int
+) -> None:
+    """Steps of several programs, in turn.
+
+    Each leg is four numbers of ``plan[legs:end]``: where in the plan its spans begin, phases, steps, number of the
+    first step.
+    """
+    arrivals, before = 0, flush_denormals()
+    for k in range(legs, end, count):
+        first, phases, steps, step = plan[k], plan[k + 1], plan[k + 2], plan[k + 3]
+        arrivals = _take_steps(mem, rows, plan, first, phases, slices, number, sync, steps, step, arrivals)
+    restore_denormals(before)
+
+
+RUN, RUN_LEGS = Function(_run, "run"), Function(_run_legs, "run_legs")
 
 
 @functools.cache
-def _compiled() -> Any:
+def _compiled(function: Function = RUN) -> Any:
     i64, pointer = ctypes.c_int64, ctypes.c_void_p
     prototype = ctypes.CFUNCTYPE(None, pointer, pointer, pointer, i64, i64, i64, pointer, i64, i64)
-    return prototype(link([RUN], np.dtype(np.float64))[0])
+    return prototype(link([function], np.dtype(np.float64))[0])
 
 
 class Runner:
@@ -108,42 +145,81 @@ class Runner:
     def __call__(self, steps: int, step: int) -> None:
         """Run ``steps`` steps, the first of which has number ``step``. The interpreter is free meanwhile; a thread
         serves each slice."""
+        go_on()
         if jit.DISABLE_JIT:
-            self._run_in_python(steps, step)
+            _run_in_python(Memory(self.mem, self.dtype), self.rows, self.spans, steps, step)
             return
-        call, rest = _compiled(), (self._meeting, steps, step)
         self._sync[0] = 0
-        if self.slices == 1:
-            call(*self._args, 0, *rest)
+        _serve(_compiled(), self._args, self.slices, (self._meeting, steps, step))
+
+
+class Legs:
+    """Programs of one model whose steps are taken in one call, in legs of so many steps of one of them.
+
+    Parameters
+    ----------
+    mem, dtype, rows
+        As of a :class:`Runner`: the rows of all programs, which may lie anywhere seen from one address.
+    spans
+        Of each program, for as many slices.
+    """
+
+    def __init__(self, mem: int, dtype: np.dtype[Any], rows: Rows, spans: Sequence[NDArray[np.int64]]) -> None:
+        self.mem, self.dtype, self.rows, self.spans = mem, dtype, rows, spans
+        self._flat = np.concatenate([part.reshape(-1) for part in spans])
+        sizes = np.array([part.size for part in spans], np.int64)
+        self._begin, self._phases = sizes.cumsum() - sizes, np.array([len(part) for part in spans], np.int64)
+        self._sync = aligned(16, np.int64)
+
+    def __call__(self, legs: NDArray[np.int64]) -> None:
+        """Take the steps of legs (n, 3): the program's index, the number of steps, that of the first."""
+        go_on()
+        if jit.DISABLE_JIT:
+            for which, steps, step in legs.tolist():
+                _run_in_python(Memory(self.mem, self.dtype), self.rows, self.spans[which], steps, step)
             return
-        # Slices wait for each other, so none starts before all threads are there.
-        gate = threading.Event()
-        complete: list[bool] = []
+        which, (start, slices) = legs[:, 0], (len(self._flat), self.spans[0].shape[1])
+        made = np.column_stack([self._begin[which], self._phases[which], legs[:, 1:]])
+        plan = np.concatenate([self._flat, made.reshape(-1)])
+        self._sync[0] = 0
+        args = self.mem, address(self.rows), address(plan), made.shape[1], slices
+        _serve(_compiled(RUN_LEGS), args, slices, (address(self._sync), start, len(plan)))
 
-        def serve(number: int) -> None:
-            gate.wait()
-            if complete:
-                call(*self._args, number, *rest)
 
-        others = [threading.Thread(target=serve, args=(t,), daemon=True) for t in range(1, self.slices)]
-        try:
-            for thread in others:
-                thread.start()
-            complete.append(True)
-        finally:
-            gate.set()
-            if complete:
-                call(*self._args, 0, *rest)
+def _serve(call: Any, args: tuple[int, ...], slices: int, rest: tuple[int, ...]) -> None:
+    """Let a thread serve each slice."""
+    if slices == 1:
+        call(*args, 0, *rest)
+        return
+    # Slices wait for each other, so none starts before all threads are there.
+    gate = threading.Event()
+    complete: list[bool] = []
+
+    def serve(number: int) -> None:
+        gate.wait()
+        if complete:
+            call(*args, number, *rest)
+
+    others = [threading.Thread(target=serve, args=(t,), daemon=True) for t in range(1, slices)]
+    try:
         for thread in others:
-            thread.join()
+            thread.start()
+        complete.append(True)
+    finally:
+        gate.set()
+        if complete:
+            call(*args, 0, *rest)
+    for thread in others:
+        thread.join()
 
-    def _run_in_python(self, steps: int, step: int) -> None:
-        memory, flat = Memory(self.mem, self.dtype), self.spans.reshape(-1)
-        with np.errstate(all="ignore"):
-            for s in range(steps):
-                for p in range(len(self.spans)):
-                    for t in range(self.slices):
-                        _run(memory, self.rows, flat[2 * p * self.slices :], 1, self.slices, t, None, 1, step + s)
+
+def _run_in_python(memory: Memory, rows: Rows, spans: NDArray[np.int64], steps: int, step: int) -> None:
+    flat, slices = spans.reshape(-1), spans.shape[1]
+    with np.errstate(all="ignore"):
+        for s in range(steps):
+            for p in range(len(spans)):
+                for t in range(slices):
+                    _run(memory, rows, flat[2 * p * slices :], 1, slices, t, None, 1, step + s)
 
 
 _ONE, _UNUSED = np.array([[[0, 1]]], np.int64), np.zeros(16, np.int64)

@@ -6,12 +6,13 @@ The cursor is one int64 cell: the number of the batch's first row, moved on by t
 from __future__ import annotations
 
 import functools
+from collections.abc import Sequence
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
-from nbnet.core.abi import attribute, doublevec, first_row, intvec, kernel, mat, present, seed, typed_mat, vec
+from nbnet.core.abi import attribute, device, doublevec, first_row, intvec, kernel, mat, present, seed, typed_mat, vec
 from nbnet.core.arena import aligned
 from nbnet.core.executor import run_row
 from nbnet.core.graph import Call, Tensor
@@ -135,10 +136,9 @@ _GAMMA, _A, _B = np.uint64(0x9E3779B97F4A7C15), np.uint64(0xBF58476D1CE4E5B9), n
 _LOW, _32 = np.uint64(0xFFFFFFFF), np.uint64(32)
 
 
-@kernel
-def shuffle(mem: Any, ins: Any, step: Any) -> None:
-    """Fisher and Yates's shuffle of 0 ... n - 1, n below 2**32; numbers from SplitMix64, started at the row's key."""
-    order, state = intvec(mem, ins, 0), seed(ins)
+@device
+def _shuffle(order: Any, state: Any) -> None:
+    """Fisher and Yates's shuffle of 0 ... n - 1, n below 2**32; numbers from SplitMix64, started at a key."""
     for i in range(order.size):
         order[i] = i
     for i in range(order.size - 1, 0, -1):
@@ -150,6 +150,36 @@ def shuffle(mem: Any, ins: Any, step: Any) -> None:
         n = np.uint64(i + 1)
         j = np.int64(((z >> _32) * n + (((z & _LOW) * n) >> _32)) >> _32)
         order[i], order[j] = order[j], order[i]
+
+
+@kernel
+def shuffle(mem: Any, ins: Any, step: Any) -> None:
+    _shuffle(intvec(mem, ins, 0), seed(ins))
+
+
+@kernel
+def shuffle_each(mem: Any, ins: Any, step: Any) -> None:
+    """The key of step k is in line k, in two halves."""
+    order, keys = intvec(mem, ins, 0), intvec(mem, ins, 1)
+    _shuffle(order, (np.uint64(keys[2 * step]) << _32) | np.uint64(keys[2 * step + 1]))
+
+
+@kernel
+def take_line(mem: Any, ins: Any, step: Any) -> None:
+    """Copy the order of step k from line k."""
+    order, lines = intvec(mem, ins, 0), intvec(mem, ins, 1)
+    for i in range(order.size):
+        order[i] = lines[step * order.size + i]
+
+
+@kernel
+def close(mem: Any, ins: Any, step: Any) -> None:
+    """Write sums to line ``step`` of a log, and begin anew at row ``attribute 0``."""
+    sums, log, cursor = doublevec(mem, ins, 0), doublevec(mem, ins, 1), intvec(mem, ins, 2)
+    for i in range(sums.size):
+        log[step * sums.size + i] = sums[i]
+        sums[i] = np.float64(0.0)
+    cursor[0] = attribute(ins, 0)
 
 
 class Shuffler:
@@ -171,6 +201,13 @@ class Shuffler:
         self._row[SEED] = key - (1 << 64) if key >= 1 << 63 else key
         run_row(self._dtype, self._row, 0)
         return self.order
+
+
+    def calls(self, keys: Sequence[int]) -> list[Call]:
+        """What makes the order of key k in step k."""
+        halves = np.array([(key >> 32, key & 0xFFFFFFFF) for key in keys], np.int64)
+        operands = Tensor(self.order.shape, INT, self.order), Tensor(halves.shape, INT, halves)
+        return [Call(shuffle_each, operands, (0,), 0, 0, (), "shuffle", self._dtype)]
 
 
 def shuffled(n: int, key: int) -> NDArray[np.int64]:
@@ -203,6 +240,17 @@ def gather_sparse_call(
 def store_call(y: Tensor, cursor: Tensor, out: Tensor) -> Call:
     """Copy a batch of predictions to rows ``cursor ...`` of ``out``."""
     return Call(store, (y, cursor, out), (2,), 1 << 2, 0, (y.size // y.shape[0],), "store", y.dtype)
+
+
+def line_call(order: NDArray[np.int64], lines: NDArray[np.int64]) -> Call:
+    """Copy line k of ``lines`` to ``order`` in step k."""
+    operands = Tensor(order.shape, INT, order), Tensor(lines.shape, INT, lines)
+    return Call(take_line, operands, (0,), 0, 0, (), "order", np.dtype(np.float32))
+
+
+def close_call(sums: Tensor, log: Tensor, cursor: Tensor, start: int, dtype: Any) -> Call:
+    """Write sums to line k of a log in step k, set them to 0 and the cursor to ``start``."""
+    return Call(close, (sums, log, cursor), (0, 1, 2), 1, 0, (start,), "sums", np.dtype(dtype))
 
 
 def advance_call(cursor: Tensor, rows: int, dtype: Any) -> Call:

@@ -129,7 +129,7 @@ class Parameter(Tensor):
     array([2., 4.], dtype=float32)
     """
 
-    __slots__ = ("_constraint", "_regularizer", "trainable")
+    __slots__ = ("_constraint", "_regularizer", "linked", "trainable")
 
     def __init__(
         self,
@@ -149,6 +149,8 @@ class Parameter(Tensor):
         data = np.array(array, dtype=standardize_dtype(dtype), order="C", copy=True)
         super().__init__(data.shape, data.dtype, data, name=name, requires_grad=trainable)
         self.trainable = trainable
+        #: Whether there were programs that know where it lies.
+        self.linked = False
         self._regularizer, self._constraint = regularizer, constraint
 
     @property

@@ -1,4 +1,4 @@
-"""The compiled bodies of ``block``, ``compress`` and ``expand`` in ``nbnet/core/abi.py``."""
+"""The compiled bodies of ``block``, ``compress``, ``expand`` and ``put_back`` in ``nbnet/core/abi.py``."""
 
 # mypy: ignore-errors
 from numba import carray, njit, types
@@ -48,6 +48,19 @@ def compress(typing_context, row, mask, out):
         return context.get_dummy_value()
 
     return types.void(row, mask, out), codegen
+
+
+@intrinsic
+def put_back(typing_context, before, mask, row):
+    def codegen(context, builder, signature, args):
+        v = Vectors(builder, row)
+        source, kept_bytes, target = (_data(context, builder, k, a) for k, a in zip(signature.args, args, strict=True))
+        for at, lanes, kept in _walk(builder, v, args[2], row, context, kept_bytes):
+            dropped = builder.and_(lanes, builder.not_(kept))
+            v.store(v.load(v.at(source, at), lanes), v.at(target, at), dropped)
+        return context.get_dummy_value()
+
+    return types.void(before, mask, row), codegen
 
 
 @intrinsic

@@ -87,3 +87,12 @@ def fill_mask(mask: Any, start: Any, key: Any, step: Any, rate: Any) -> None:
             part, source = mask[low:high], spare[low - first : high - first]
             for i in range(part.size):
                 part[i] = source[i]
+
+
+@device
+def count_kept(mask: Any) -> Any:
+    """Number of units that a mask of bytes keeps."""
+    kept: Any = 0
+    for i in range(mask.size):
+        kept += np.int64(mask[i])
+    return kept

@@ -16,7 +16,7 @@ from numpy.typing import NDArray
 
 from nbnet.core import executor
 from nbnet.core.arena import Buffer, address, aligned, plan, round_up
-from nbnet.core.graph import Call, Tensor
+from nbnet.core.graph import Call, Parameter, Tensor
 from nbnet.core.jit import link as link_kernels
 from nbnet.core.layout import (
     ACCUMULATE,
@@ -194,6 +194,11 @@ class Linked:
 
     def __init__(self, program: Program) -> None:
         self.program = program
+        # Before their addresses are read: who moves them afterwards sees it.
+        for call in program.calls:
+            for tensor in call.operands:
+                if isinstance(tensor, Parameter):
+                    tensor.linked = True
         self.arena = aligned(max(program.nbytes, 64), np.uint8)
         self.mem = address(self.arena)
         self.rows = np.zeros((len(program.calls), WIDTH), np.int64)

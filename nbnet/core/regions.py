@@ -51,7 +51,8 @@ class Block:
             place[...] = p.numpy()
             p.data = place
         self._gradients: Tensor | None = None
-        outdate()
+        if any(p.linked for p in self.parameters):
+            outdate()
 
     def holds(self, parameters: Sequence[Parameter]) -> bool:
         """Whether these are the block's parameters, and still lie in it."""
@@ -70,6 +71,10 @@ class Block:
     def like(self, rows: int, name: str) -> Tensor:
         """Zeros for ``rows`` values a parameter: shape (rows, size)."""
         return Tensor((rows, self.size), self.dtype, aligned(rows * self.size, self.dtype).reshape(rows, -1), name=name)
+
+    def index(self, parameter: Tensor) -> int:
+        """The number of a parameter."""
+        return next(i for i, p in enumerate(self.parameters) if p is parameter)
 
     def part(self, whole: Tensor, row: int, index: int) -> Tensor:
         """Where parameter ``index`` lies in row ``row`` of something made by :meth:`like`."""

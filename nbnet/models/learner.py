@@ -5,7 +5,7 @@ from __future__ import annotations
 import threading
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Protocol
 
 from nbnet import optimizers
 from nbnet.models import loop, prediction, stepping
@@ -20,6 +20,13 @@ from nbnet.models.steps import CompiledMetrics, Steps
 if TYPE_CHECKING:
     from nbnet.callbacks.callback import CallbackList
     from nbnet.progress import Progress
+
+
+class Trainer(Protocol):
+    """What trains for one epoch after the other."""
+
+    def run(self, epoch: int) -> dict[str, Any]:
+        """Train for the epoch of a number; returns losses and metrics."""
 
 
 class Learner(Steps, Masking, Persistence):
@@ -111,19 +118,19 @@ class Learner(Steps, Masking, Persistence):
         calls: CallbackList,
         bar: Progress | None,
         wanted: int | None = None,
-    ) -> Callable[[int], dict[str, Any]]:
-        """A function that trains for the epoch of a number, of ``wanted`` steps, and returns losses and metrics."""
+    ) -> Trainer:
+        """What trains for the epoch of a number, of ``wanted`` steps, and returns losses and metrics."""
         orders = Orders(len(rows), size, shuffle, position, wanted)
         if self._overrides("train_step"):
-            return stepping.StepEpochs(self, stepping.batches_of(self, rows), size, orders, calls, bar).run
-        return loop.Epochs(self, rows, size, orders, calls, bar).run
+            return stepping.StepEpochs(self, stepping.batches_of(self, rows), size, orders, calls, bar)
+        return loop.Epochs(self, rows, size, orders, calls, bar)
 
     def _evaluation(self, rows: Rows, size: int) -> Callable[[], dict[str, Any]]:
         """A function that evaluates on rows."""
         if self._overrides("test_step"):
             return stepping.step_evaluation(self, stepping.batches_of(self, rows), size)
         self._check_loss(rows)
-        return loop.evaluation(self, rows, size)
+        return loop.Evaluation(self, rows, size)
 
     def _predictions(self, rows: Rows, size: int, bar: Progress | None) -> Any:
         if self._overrides("predict_step"):

@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections import deque
+from collections.abc import Iterable
 from functools import partial
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
@@ -26,6 +27,14 @@ if TYPE_CHECKING:
     from nbnet.progress import Progress
 
 Array = NDArray[Any]
+
+
+class Part(NamedTuple):
+    """A program, the number of the row it begins with, and how many batches there are for it."""
+
+    batch: Batch
+    start: int
+    steps: int
 
 
 class Pass:
@@ -121,6 +130,15 @@ class Pass:
             assert y is not None
             totals.keep(k, y[taken], out[span], None if w is None else w[taken])
 
+    @property
+    def plain(self) -> bool:
+        """Whether it keeps nothing but sums."""
+        return self.blocks is None and not self.outs
+
+    def parts(self) -> list[Part]:
+        """The programs that run all batches, in turn."""
+        return [Part(self._batch(rows), start, steps) for start, rows, steps in batches(len(self.rows), self.size)]
+
     def take(self, rows: Rows) -> None:
         """Read other rows from now on: as many, of the same shapes and dtypes."""
         self.rows = rows
@@ -165,22 +183,44 @@ class Pass:
 
 
 class Epochs:
-    """Epochs of compiled training on the same arrays."""
+    """Epochs of compiled training on the same arrays.
+
+    Attributes
+    ----------
+    known
+        Logs of epochs that were run before they are asked for; see :class:`nbnet.models.bursts.Bursts`.
+    """
 
     def __init__(
         self, model: Learner, rows: Rows, size: int, orders: Orders, calls: CallbackList, bar: Progress | None
     ) -> None:
-        self._orders, single = orders, calls.wants_batches("train")
+        self.model, self.orders, single = model, orders, calls.wants_batches("train")
         scores = model.scores(rows.row_shapes())
         self._pass = Pass(model, "train", rows, size, scores, orders.order, single)
         self._totals, self._calls = Totals(scores), calls if single else None
         self._bar = bar if bar is not None and bar.verbose == 1 else None
+        self.known: dict[int, dict[str, Any]] = {}
+
+    @property
+    def plain(self) -> bool:
+        """Whether nobody has to see what happens in an epoch."""
+        return self._pass.plain and self._calls is None and self._bar is None and self.orders.whole
+
+    def parts(self) -> list[Part]:
+        """The programs of an epoch."""
+        return self._pass.parts()
+
+    def logs(self, sums: Iterable[Array]) -> dict[str, Any]:
+        """Losses and metrics of an epoch from what its programs have summed up."""
+        return self._totals.of(sums)
 
     def run(self, epoch: int) -> dict[str, Any]:
         """Train for an epoch; returns losses and metrics."""
+        if epoch in self.known:
+            return self.known.pop(epoch)
         totals, bar = self._totals, self._bar
         totals.reset()
-        span, position = self._orders.epoch(epoch), self._orders.position
+        span, position = self.orders.epoch(epoch), self.orders.position
         report, done = None, position.batch
         if bar is not None:
 
@@ -193,17 +233,39 @@ class Epochs:
         return totals.logs()
 
 
-def evaluation(model: Learner, rows: Rows, size: int) -> Callable[[], dict[str, Any]]:
-    """A function that evaluates a model on arrays, again and again."""
-    scores = model.scores(rows.row_shapes())
-    reading, totals = Pass(model, "evaluate", rows, size, scores), Totals(scores)
+class Evaluation:
+    """Evaluates a model on arrays, again and again.
 
-    def evaluate() -> dict[str, Any]:
-        totals.reset()
-        reading.run(totals)
-        return totals.logs()
+    Attributes
+    ----------
+    known
+        Logs of evaluations that were made before they are asked for.
+    """
 
-    return evaluate
+    def __init__(self, model: Learner, rows: Rows, size: int) -> None:
+        scores = model.scores(rows.row_shapes())
+        self._pass, self._totals = Pass(model, "evaluate", rows, size, scores), Totals(scores)
+        self.known: deque[dict[str, Any]] = deque()
+
+    @property
+    def plain(self) -> bool:
+        """Whether its sums are all there is to it."""
+        return self._pass.plain
+
+    def parts(self) -> list[Part]:
+        """The programs of an evaluation."""
+        return self._pass.parts()
+
+    def logs(self, sums: Iterable[Array]) -> dict[str, Any]:
+        """Losses and metrics from what the programs have summed up."""
+        return self._totals.of(sums)
+
+    def __call__(self) -> dict[str, Any]:
+        if self.known:
+            return self.known.popleft()
+        self._totals.reset()
+        self._pass.run(self._totals)
+        return self._totals.logs()
 
 
 def _trained(model: Learner, optimizer: Optimizer) -> tuple[Any, ...]:

@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+
 import numpy as np
 from numpy.typing import NDArray
 
 from nbnet import random
 from nbnet.core.feed import Shuffler
+from nbnet.core.graph import Call
 from nbnet.data import part_of_pass, warn_short
 from nbnet.models.position import Position
 
@@ -45,6 +48,19 @@ class Orders:
         self._shuffler, self.position = Shuffler(n) if shuffle else None, position
         self.order: NDArray[np.int64] = np.arange(n) if self._shuffler is None else self._shuffler.order
         self._n, self._size, self._steps = n, size, steps
+
+    @property
+    def whole(self) -> bool:
+        """Whether each epoch is a pass over all rows."""
+        return self._steps is None
+
+    def calls(self, epochs: Sequence[int]) -> list[Call]:
+        """What puts the rows in the order of epoch ``epochs[k]`` in step k; for epochs that are passes."""
+        if self._shuffler is None:
+            return []
+        key = self.position.key
+        assert key is not None
+        return self._shuffler.calls([random.derive(key, number) for number in epochs])
 
     def epoch(self, number: int) -> slice:
         """Put the rows in the order of an epoch; returns which of them it sees. Warns if they are too few."""

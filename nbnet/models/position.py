@@ -43,6 +43,6 @@ class Position:
         """Be somewhere else."""
         self.key, self.epoch, self.batch = key, epoch, batch
 
-    def next_epoch(self) -> None:
-        """An epoch is done."""
-        self.epoch, self.batch = self.epoch + 1, 0
+    def reach(self, epoch: int) -> None:
+        """So many epochs are done, or more."""
+        self.epoch, self.batch = max(self.epoch, epoch), 0

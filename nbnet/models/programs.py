@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from functools import reduce
@@ -15,6 +14,7 @@ from nbnet.core import feed, layout, regions
 from nbnet.core.arena import address
 from nbnet.core.differentiation import differentiate
 from nbnet.core.graph import Call, Node, Tensor, topological
+from nbnet.core.processors import processors
 from nbnet.core.program import Linked, Program, lower
 from nbnet.core.structure import flatten
 from nbnet.core.tape import Trace
@@ -25,7 +25,7 @@ from nbnet.models.objective import Scores
 from nbnet.models.outline import output_names
 from nbnet.models.penalties import penalised, reached
 from nbnet.ops.add import add
-from nbnet.ops.fusion import fuse
+from nbnet.ops.fusion import fuse, pack_gradients
 from nbnet.ops.multiply import multiply
 
 if TYPE_CHECKING:
@@ -39,13 +39,6 @@ __all__ = ["Batch", "Builder", "Source", "processors"]
 #: step, a
 #: gradient of its own to fill and add, less efficient products).
 SLICE_WORK, SLICE_ROWS = 1_500_000, 32
-
-
-def processors() -> int:
-    """Processors this process may use; ``NBNET_NUM_THREADS`` lowers it."""
-    available = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
-    wanted = os.environ.get("NBNET_NUM_THREADS", "")
-    return max(1, min(available, int(wanted))) if wanted.isdigit() else available
 
 
 @dataclass(eq=False)
@@ -113,11 +106,15 @@ class Builder:
             gradients = block.gradients(slices)
             sums = np.zeros((slices, scores.cells, 2))
             ring = self.model.new_ring()
-            work = []
+            work, kept = [], []
             for t in range(slices):
                 made = self._forward(feeds, t, scores, training=True)
                 if slices > 1 and made.whole:
                     return None
+                packs = block.parameters if optimizer.reads_packed else ()
+                nodes, masks = pack_gradients(made.nodes, packs)
+                made = made._replace(nodes=nodes)
+                kept.append(masks)
                 given: dict[Tensor, Tensor] = {p: block.part(gradients, t, i) for i, p in enumerate(block.parameters)}
                 backward, _ = differentiate(made.nodes, {made.value: one}, block.parameters, given)
                 forward = made.calls(feeds, t, sums[t])
@@ -125,7 +122,7 @@ class Builder:
                     forward = ring.recorded(forward, made.nodes, t, feeds.count(t))
                 work.append([*feeds.gathers(t), *forward, *made.effects, *backward])
             work[0][:0] = optimizer.prelude()
-            update = optimizer.phases(gradients, slices)
+            update = optimizer.phases(gradients, slices, kept)
             update[-1][0].append(feeds.advance())
             return _batch(feeds, [work, *update], sums)
 

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 
 from numpy.typing import NDArray
 
-from nbnet.core import regions
+from nbnet.core import processors, regions
 from nbnet.models.intake import Rows
 from nbnet.models.programs import Batch, Builder, Source
 
@@ -39,6 +39,7 @@ def program(model: Learner, key: tuple[Any, ...], build: Callable[[Builder], Bat
     kept: OrderedDict[tuple[Any, ...], Batch] | None = getattr(local, "programs", None)
     if kept is None:
         kept = local.programs = OrderedDict()
+    key = *key, processors.limit()
     batch, moves = kept.get(key), regions.moves()
     if batch is None or batch.moves != moves:
         batch = kept[key] = build(Builder(model))

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from typing import Any
 
 import numpy as np
@@ -28,6 +28,13 @@ class Totals:
     def add(self, sums: Array) -> None:
         """Add what a program has summed up: (slices, cells, 2)."""
         self.sums = self._with(sums)
+
+    def of(self, sums: Iterable[Array]) -> dict[str, Any]:
+        """Losses and metrics of what programs have summed up in an epoch, each as for :meth:`add`."""
+        self.reset()
+        for part in sums:
+            self.add(part)
+        return self.logs()
 
     def keep(self, k: int, y: Array, out: Array, w: Array | None) -> None:
         """Keep copies of targets, outputs and weights of output k for metrics that want the whole epoch."""

@@ -5,15 +5,20 @@ Dropout that a batch shares goes further: see ``packed.py``.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections import Counter
+from collections.abc import Iterable, Sequence
 from collections.abc import Set as AbstractSet
+from dataclasses import replace
 
 from nbnet.core.graph import Node, Tensor
 from nbnet.core.op import Op
 from nbnet.ops.dense import DENSE, fused_dense
 from nbnet.ops.dropout import DROPOUT, DROPOUT_SHARED
 from nbnet.ops.elementwise import Elementwise, fusible
-from nbnet.ops.packed import PACK, packed_dense
+from nbnet.ops.packed import PACK, PackedDense, packed_dense
+
+#: Masks of the rows and of the columns of a parameter; None: all are kept.
+Masks = tuple[Tensor | None, Tensor | None]
 
 
 def fuse(nodes: Sequence[Node], keep: AbstractSet[Tensor] = frozenset()) -> list[Node]:
@@ -80,6 +85,28 @@ def fuse(nodes: Sequence[Node], keep: AbstractSet[Tensor] = frozenset()) -> list
             replaced |= {id(n): None for n in chain}
             replaced[id(chain[-1])] = _like(fused_dense(activation, drops), chain, inputs)
     return [n for node in nodes if (n := replaced.get(id(node), node)) is not None]
+
+
+def pack_gradients(nodes: Sequence[Node], parameters: Iterable[Tensor]) -> tuple[list[Node], dict[Tensor, Masks]]:
+    """Leave the gradients of parameters packed that one packed layer reads, and nothing else.
+
+    Returns
+    -------
+    The nodes, with such layers replaced, and for each of their parameters the masks of its rows and of its columns.
+    """
+    times = Counter(id(x) for node in nodes for x in node.inputs)
+    trained = {id(p) for p in parameters}
+    found: dict[Tensor, Masks] = {}
+    made = []
+    for node in nodes:
+        own = [p for p in node.inputs[1:3] if id(p) in trained]
+        if isinstance(node.op, PackedDense) and all(times[id(p)] == 1 for p in own):
+            rows = node.inputs[node.op.inputs.index("kept")] if node.op.reads else None
+            for p in own:
+                found[p] = (rows if p.ndim == 2 else None), node.mask_tensor
+            node = replace(node, op=node.op.leaving_packed(), work=node.work[:1])
+        made.append(node)
+    return made, found
 
 
 def _known(node: Node | None) -> Node:

@@ -14,6 +14,7 @@ section 2.
 from __future__ import annotations
 
 import functools
+from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
@@ -37,19 +38,10 @@ from nbnet.core.abi import (
 from nbnet.core.graph import Tensor
 from nbnet.core.jit import Kernel
 from nbnet.core.op import BYTE, Op, Spec
-from nbnet.core.philox import fill_mask
+from nbnet.core.philox import count_kept, fill_mask
 from nbnet.ops.dense import infer_dense
 from nbnet.ops.dropout import keep_scale
 from nbnet.ops.elementwise import Elementwise, product
-
-
-@device
-def count_kept(mask: Any) -> Any:
-    """Number of units a mask keeps."""
-    kept: Any = 0
-    for i in range(mask.size):
-        kept += np.int64(mask[i])
-    return kept
 
 
 # ---- dropout alone -------------------------------------------------------------------------------------------
@@ -128,10 +120,23 @@ def spread_row(packed: Any, mask: Any, row: Any, add: Any) -> None:
             row[j] = row[j] + packed[j] if add else packed[j]
 
 
-@functools.cache
-def packed_dense(activation: Elementwise | None, reads: bool, drops: bool) -> Op:
+@dataclass(frozen=True, eq=False)
+class PackedDense(Op):
     """The op ``activation(x @ w + b)``, of an x that is packed (``reads``), and with a packed result of dropout
     (``drops``)."""
+
+    activation: Elementwise | None = None
+    reads: bool = False
+    drops: bool = False
+
+    def leaving_packed(self) -> PackedDense:
+        """The same op, whose gradients of w and b are packed, at the beginning of where they belong."""
+        return packed_dense(self.activation, self.reads, self.drops, False)
+
+
+@functools.cache
+def packed_dense(activation: Elementwise | None, reads: bool, drops: bool, spreads: bool = True) -> PackedDense:
+    """The op for these facts; ``spreads``: whether gradients of w and b are spread over their places."""
     keeps_x = activation is not None and activation.keeps == "x"
     separate = activation is not None and (keeps_x or (drops and not activation.sign_only))
     parameters = activation.op.inputs[1:] if activation is not None else ()
@@ -139,6 +144,7 @@ def packed_dense(activation: Elementwise | None, reads: bool, drops: bool) -> Op
         ["packed", *(["dense"]), *([activation.name] if activation else []), *(["dropout"] if drops else [])]
     )
     name += "" if reads else "_first"
+    backward = f"{name}_backward" if spreads else f"{name}_backward_packed"
     inputs = ("x", "w", "b", *parameters, *(["kept"] if reads else []), *(["rate"] if drops else []))
     saves = (*(["s"] if separate else []), *(["mask"] if drops else []), "wp")
 
@@ -146,23 +152,27 @@ def packed_dense(activation: Elementwise | None, reads: bool, drops: bool) -> Op
         y = infer_dense(x, w, b)
         n, units = w.shape
         weights = Spec((n + 1, units))
-        return (y, *([y] if separate else []), *([Spec((1, units), BYTE)] if drops else []), weights, y, weights)
+        saved = (*([y] if separate else []), *([Spec((1, units), BYTE)] if drops else []), weights)
+        return (y, *saved, y, *([weights] if spreads else []))
 
     masks = (*(["kept"] if reads else []), *(["mask"] if drops else []), *(["rate"] if drops else []))
     state = "s" if separate else "y"
-    return Op(
+    return PackedDense(
         name,
         Kernel(_forward(activation, len(parameters), reads, drops, separate), f"{name}_forward"),
         inputs,
         saves=saves,
         infer=infer,
         encode=lambda x, *rest: (0,),
-        backward=Kernel(_backward(activation, len(parameters), reads, drops), f"{name}_backward"),
-        gradient=("x", "wp", state, "dy", "dz", "dx", "dw", "db", "dwp", *parameters, *masks),
-        work=("dz", "dwp"),
+        backward=Kernel(_backward(activation, len(parameters), reads, drops, spreads), backward),
+        gradient=("x", "wp", state, "dy", "dz", "dx", "dw", "db", *(["dwp"] if spreads else []), *parameters, *masks),
+        work=("dz", "dwp") if spreads else ("dz",),
         reuse={"dz": "dy"},
         mask="mask" if drops else None,
         random=drops,
+        activation=activation,
+        reads=reads,
+        drops=drops,
     )
 
 
@@ -212,20 +222,21 @@ def _forward(activation: Elementwise | None, parameters: int, reads: bool, drops
     return forward
 
 
-def _backward(activation: Elementwise | None, parameters: int, reads: bool, drops: bool) -> Any:
+def _backward(activation: Elementwise | None, parameters: int, reads: bool, drops: bool, spreads: bool) -> Any:
     df: Any = activation.df if activation is not None else None
-    at_kept = 9 + parameters
+    at_parameters = 8 + spreads
+    at_kept = at_parameters + parameters
     at_mask, at_rate = at_kept + reads, at_kept + reads + 1
 
     def backward(mem: Any, ins: Any, step: Any) -> None:
         x, packed, s, dy, dz = mat(mem, ins, 0), mat(mem, ins, 1), vec(mem, ins, 2), vec(mem, ins, 3), vec(mem, ins, 4)
-        dx, dw, db, dwp = mat(mem, ins, 5), mat(mem, ins, 6), vec(mem, ins, 7), vec(mem, ins, 8)
+        dx, dw, db = mat(mem, ins, 5), mat(mem, ins, 6), vec(mem, ins, 7)
         rows, kept_in, kept_out = x.shape[0], packed.shape[0] - 1, packed.shape[1]
         none = bytevec(mem, ins, 1)[:0]
         of_rows, of_columns = none, none
         a, scale = 0.0, 1.0
         if parameters > 0:
-            a = vec(mem, ins, 9)[0]
+            a = vec(mem, ins, at_parameters)[0]
         if reads:
             of_rows = bytevec(mem, ins, at_kept)
             kept_in = count_kept(of_rows)
@@ -244,17 +255,20 @@ def _backward(activation: Elementwise | None, parameters: int, reads: bool, drop
                 d = product(d, df(s[i], a))
             dz[i] = d
         if present(ins, 7):
-            total = dwp[:kept_out]
+            total = (vec(mem, ins, 8) if spreads else db)[:kept_out]
             for j in range(kept_out):
                 total[j] = 0.0
             for i in range(rows):
                 line = dz[i * kept_out : (i + 1) * kept_out]
                 for j in range(kept_out):
                     total[j] += line[j]
-            spread_row(total, of_columns, db, accumulates(ins, 7))
+            if spreads:
+                spread_row(total, of_columns, db, accumulates(ins, 7))
         small = block(dz, rows, kept_out)
-        if present(ins, 6):
-            add, at = accumulates(ins, 6), 0
+        if present(ins, 6) and not spreads:
+            matmul(block(x, rows, kept_in), True, small, False, block(dw, kept_in, kept_out), False)
+        if present(ins, 6) and spreads:
+            add, at, dwp = accumulates(ins, 6), 0, vec(mem, ins, 8)
             matmul(block(x, rows, kept_in), True, small, False, block(dwp, kept_in, kept_out), False)
             for i in range(dw.shape[0]):
                 if of_rows.size == 0 or of_rows[i] > 0:

@@ -46,8 +46,8 @@ class Hyper:
 class Flag(Hyper):
     """A choice of True or False."""
 
-    def __init__(self) -> None:
-        super().__init__(FRACTION)
+    def __init__(self, index: int = -1) -> None:
+        super().__init__(FRACTION, index)
 
     @overload
     def __get__(self, optimizer: None, owner: type) -> Self: ...

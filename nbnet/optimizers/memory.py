@@ -78,6 +78,8 @@ class Memory(Settings):
                 f"{type(self).__name__}: this optimizer has trained other parameters; make a new one for this model "
                 "(compile it again after a change of trainable)"
             )
+        if self._block is not None:
+            outdate()  # What was written for the block that is left.
         return self._occupy(Block(parameters))
 
     def _occupy(self, block: Block) -> Block:

@@ -15,7 +15,7 @@ from nbnet.core.regions import Block, moves
 from nbnet.optimizers import rows
 from nbnet.optimizers.memory import ACCUMULATOR, AVERAGE, Memory
 from nbnet.optimizers.settings import Common
-from nbnet.optimizers.update import Phases, Update
+from nbnet.optimizers.update import Kept, Phases, Update
 
 Array = NDArray[Any]
 
@@ -44,6 +44,10 @@ class Optimizer(Memory):
         Every so many updates, parameters are set to their averages.
     gradient_accumulation_steps : int, optional
         Update once in so many steps, with the mean of their gradients. Schedules count steps, everything else updates.
+    lazy : bool
+        Whether weights stay as they are, with all that is remembered of them, where ``Dropout(batchwise=True)`` between
+        dense layers has cut them off: the step is that of the thinned network. By default they follow
+        their moments and decay, as they do where masks are multiplied. Not with gradient_accumulation_steps.
     name : str, optional
         By default the class's name in lower case.
 
@@ -135,13 +139,20 @@ class Optimizer(Memory):
         operands = (source, self.cells_tensor())
         return [rows.in_place(self._schedule.kernel(), operands, (1,), (), self._built().dtype)]
 
-    def phases(self, gradients: Tensor, slices: int) -> Phases:
+    @property
+    def reads_packed(self) -> bool:
+        """Whether gradients may be packed: see :mod:`nbnet.optimizers.packed`."""
+        return isinstance(self.kernel, rows.Rule) and self.gradient_accumulation_steps is None
+
+    def phases(self, gradients: Tensor, slices: int, kept: Sequence[Kept] = ()) -> Phases:
         """The calls that turn gradients into an update, by phase and slice; slices meet between phases.
 
         Parameters
         ----------
         gradients
             (slices, P), of the block; they are overwritten.
+        kept
+            For each slice, the parameters whose gradients are packed, with the masks of their rows and columns.
         """
         block = self._built()
         return Update(
@@ -155,7 +166,7 @@ class Optimizer(Memory):
             accumulator=self._state.get(ACCUMULATOR),
             average=self._state[AVERAGE] if self.use_ema else None,
             overwrite=self.ema_overwrite_frequency or 0,
-        ).phases(gradients, slices)
+        ).phases(gradients, slices, kept or [{}] * slices)
 
     def is_excluded(self, parameter: Parameter) -> bool:
         """Whether a parameter keeps its weight: see :meth:`exclude_from_weight_decay`."""

@@ -17,8 +17,8 @@ from nbnet.core.graph import Call, Tensor
 #: Elements of a block.
 BLOCK = 2048
 #: An optimizer's numbers are one vector of float64 cells. These come first, then its own.
-LEARNING_RATE, WEIGHT_DECAY, CLIP, EMA_MOMENTUM, OWN = range(5)
-#: Flags in attribute 2 of an update: limit each gradient to the clip cell; shrink parameters first.
+LEARNING_RATE, WEIGHT_DECAY, CLIP, EMA_MOMENTUM, LAZY, OWN = range(6)
+#: Flags of an update: limit each gradient to the clip cell; shrink parameters first.
 LIMIT, SHRINK = 1, 2
 
 
@@ -45,7 +45,34 @@ def clip_scale(squares: Any, limit: Any) -> Any:
     return np.float64(1) if norm <= limit else limit / norm
 
 
-def update_rule(name: str, prepare: Function, update: Function) -> Kernel:
+@device
+def scale_and_limit(g: Any, scale: Any, limit: Any, flags: Any) -> None:
+    """Clip a block of gradients, in place: by the norm's scale, or each of them."""
+    if scale != 1.0:
+        for i in range(g.size):
+            g[i] *= scale
+    if flags & LIMIT:
+        for i in range(g.size):
+            x = -limit if g[i] < -limit else g[i]
+            g[i] = limit if x > limit else x
+
+
+@device
+def shrink_by(p: Any, share: Any) -> None:
+    """Weight decay."""
+    for i in range(p.size):
+        p[i] -= p[i] * share
+
+
+class Rule(Kernel):
+    """The kernel of an optimizer, and what it was made from."""
+
+    def __init__(self, kernel: Any, name: str, prepare: Function, update: Function) -> None:
+        super().__init__(kernel, name)
+        self.prepare, self.update = prepare, update
+
+
+def update_rule(name: str, prepare: Function, update: Function) -> Rule:
     """The kernel of an optimizer, from two device functions.
 
     Parameters
@@ -69,25 +96,18 @@ def update_rule(name: str, prepare: Function, update: Function) -> Kernel:
         real, flags = p.dtype.type, attribute(ins, 2)
         k = prepare(cells[LEARNING_RATE], cells[OWN:], step)
         limit, shrink = real(cells[CLIP]), real(cells[WEIGHT_DECAY] * cells[LEARNING_RATE])
-        scaled, scale = present(ins, 3), real(1)
-        if scaled:
+        scale = real(1)
+        if present(ins, 3):
             scale = real(clip_scale(doublevec(mem, ins, 3), cells[CLIP]))
         for low in range(attribute(ins, 0), attribute(ins, 1), BLOCK):
             high = min(low + BLOCK, attribute(ins, 1))
             pb, gb = p[low:high], sum_slices(g, low, high)
-            if scaled:
-                for i in range(gb.size):
-                    gb[i] *= scale
-            if flags & LIMIT:
-                for i in range(gb.size):
-                    x = -limit if gb[i] < -limit else gb[i]
-                    gb[i] = limit if x > limit else x
+            scale_and_limit(gb, scale, limit, flags)
             if flags & SHRINK:
-                for i in range(pb.size):
-                    pb[i] -= pb[i] * shrink
+                shrink_by(pb, shrink)
             update(pb, gb, a[low:high], b[low:high], c[low:high], k)
 
-    return Kernel(rule, name)
+    return Rule(rule, name, prepare, update)
 
 
 @kernel

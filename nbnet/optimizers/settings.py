@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 
 from nbnet.core.graph import Tensor
 from nbnet.optimizers import rows, schedules
-from nbnet.optimizers.hyper import Extra, Hyper
+from nbnet.optimizers.hyper import Extra, Flag, Hyper
 from nbnet.ranges import ABOVE_ZERO, FRACTION, FROM_ZERO, count
 from nbnet.registry import custom_object_scope
 
@@ -26,6 +26,7 @@ class Extras(TypedDict, total=False):
     ema_momentum: float
     ema_overwrite_frequency: int | None
     gradient_accumulation_steps: int | None
+    lazy: bool
     loss_scale_factor: None
     name: str | None
 
@@ -45,6 +46,7 @@ _DEFAULTS: dict[str, Any] = {
     "ema_momentum": 0.99,
     "ema_overwrite_frequency": None,
     "gradient_accumulation_steps": None,
+    "lazy": False,
 }
 
 
@@ -99,6 +101,7 @@ class Settings(ABC):
     clipvalue = Extra(ABOVE_ZERO, rows.CLIP)
     global_clipnorm = Extra(ABOVE_ZERO, rows.CLIP)
     ema_momentum = Hyper(FRACTION, rows.EMA_MOMENTUM)
+    lazy = Flag(rows.LAZY)
 
     def __init_subclass__(cls) -> None:
         super().__init_subclass__()
@@ -128,6 +131,8 @@ class Settings(ABC):
             raise TypeError(f"{type(self).__name__} takes no argument {', '.join(sorted(unknown))}")
         for name, value in {"learning_rate": learning_rate, **hyper, **given}.items():
             setattr(self, name, value)
+        if self.lazy and steps is not None:
+            raise ValueError("lazy: gradients accumulated over steps cover weights that single steps cut off")
 
     @abstractmethod
     def restructure(self) -> None:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from itertools import pairwise
 from typing import Any, NamedTuple
@@ -12,21 +12,28 @@ from numpy.typing import NDArray
 
 from nbnet.constraints import calls
 from nbnet.core.arena import ALIGNMENT
-from nbnet.core.graph import Call, Tensor
+from nbnet.core.graph import Call, Parameter, Tensor
 from nbnet.core.jit import Kernel
 from nbnet.core.regions import Block
 from nbnet.optimizers import rows
+from nbnet.optimizers.packed import packed_rule, packed_squares
 
 #: Calls by phase and slice.
 Phases = list[list[list[Call]]]
 
 
+#: By parameter, where a slice finds which of its rows and columns are kept; the masks of all slices are equal.
+Masks = tuple[Tensor | None, Tensor | None]
+Kept = Mapping[Tensor, Masks]
+
+
 class Run(NamedTuple):
-    """A range of parameters that rows treat alike."""
+    """A range of parameters that rows treat alike; whose gradient is packed, if it is."""
 
     low: int
     high: int
     decays: bool
+    packed: Parameter | None = None
 
 
 @dataclass(frozen=True, eq=False)
@@ -64,24 +71,25 @@ class Update:
     average: Tensor | None
     overwrite: int
 
-    def phases(self, gradients: Tensor, slices: int) -> Phases:
-        """The calls, given the gradients (slices, P) that each slice has found."""
-        runs = self._runs()
+    def phases(self, gradients: Tensor, slices: int, kept: Sequence[Kept]) -> Phases:
+        """The calls, given the gradients (slices, P) that each slice has found, and which of them are packed."""
+        runs = self._runs(kept[0])
         squares = np.zeros((len(runs), slices)) if self.clip in ("clipnorm", "global_clipnorm") else None
         reduce: list[list[Call]] = []
         update: list[list[Call]] = []
         for t, (low, high) in enumerate(pairwise(self._bounds(slices))):
             parts = [
-                (r, Run(max(low, run.low), min(high, run.high), run.decays))
+                (r, run._replace(low=max(low, run.low), high=min(high, run.high)))
                 for r, run in enumerate(runs)
                 if low < run.high and run.low < high
             ]
             first, found = self._accumulate(gradients, low, high)
             if squares is not None:
-                first += [self._squares(found, run, squares[r, t : t + 1]) for r, run in parts]
+                first += [self._squares(found, run, kept[t], squares[r, t : t + 1]) for r, run in parts]
                 # Added up over slices by now.
                 found = Tensor((1, self.block.size), self.block.dtype, found.numpy()[:1], name=found.name)
-            last = [self._update(found, run, None if squares is None else self._norm(squares, r)) for r, run in parts]
+            norms = [None if squares is None else self._norm(squares, r) for r, _ in parts]
+            last = [self._update(found, run, kept[t], norm) for (_, run), norm in zip(parts, norms, strict=True)]
             reduce.append(first)
             update.append(last + self._average(low, high))
         if squares is None:
@@ -93,14 +101,16 @@ class Update:
         unit = ALIGNMENT // self.block.dtype.itemsize
         return [self.block.size // unit * t // slices * unit for t in range(slices + 1)]
 
-    def _runs(self) -> list[Run]:
+    def _runs(self, kept: Kept) -> list[Run]:
         found: list[Run] = []
         starts = self.block.starts
-        for low, high, decays in zip(starts, [*starts[1:], self.block.size], self.decays, strict=True):
-            if found and found[-1].decays == decays and self.clip != "clipnorm":
+        ends = [*starts[1:], self.block.size]
+        for p, low, high, decays in zip(self.block.parameters, starts, ends, self.decays, strict=True):
+            run = Run(low, high, decays, p if p in kept else None)
+            if found and found[-1][2:] == run[2:] and run.packed is None and self.clip != "clipnorm":
                 found[-1] = found[-1]._replace(high=high)
             else:
-                found.append(Run(low, high, decays))
+                found.append(run)
         return found
 
     def _norm(self, squares: NDArray[np.float64], r: int) -> NDArray[np.float64]:
@@ -113,15 +123,40 @@ class Update:
         operands = (gradients, self.accumulator)
         return [self._call(rows.accumulate_gradients, operands, (0, 1), (low, high, self.every), 1)], self.accumulator
 
-    def _squares(self, gradients: Tensor, run: Run, cell: NDArray[np.float64]) -> Call:
+    def _packed_rows(self, run: Run, p: Parameter) -> tuple[int, int, int]:
+        """Where a parameter begins in the block, and which of its rows lie in a range."""
+        start = self.block.starts[self.block.index(p)]
+        n, m = p.matrix
+        first, last = (min(n, -(-(at - start) // m)) for at in (run.low, run.high))
+        return start, first, last
+
+    def _squares(self, gradients: Tensor, run: Run, kept: Kept, cell: NDArray[np.float64]) -> Call:
+        if (p := run.packed) is not None:
+            operands, attributes = (gradients, *kept[p], _double(cell)), (*self._packed_rows(run, p), p.matrix[1])
+            return self._call(packed_squares, operands, (0, 3), attributes, self.every)
         return self._call(rows.gradient_squares, (gradients, _double(cell)), (0, 1), run[:2], self.every)
 
-    def _update(self, gradients: Tensor, run: Run, norm: NDArray[np.float64] | None) -> Call:
+    def _update(self, gradients: Tensor, run: Run, kept: Kept, norm: NDArray[np.float64] | None) -> Call:
         flags = (rows.LIMIT if self.clip == "clipvalue" else 0) | (rows.SHRINK if run.decays else 0)
         squares = None if norm is None else _double(norm)
         operands = (self.block.flat, gradients, self.cells, squares, *self.slots)
         written = (0, 1, *range(4, len(operands)))
+        if run.packed is not None:
+            return self._update_packed(gradients, run, run.packed, kept[run.packed], flags, squares)
         return self._call(self.kernel, operands, written, (run.low, run.high, flags), self.every)
+
+    def _update_packed(
+        self, gradients: Tensor, run: Run, p: Parameter, masks: Masks, flags: int, squares: Tensor | None
+    ) -> Call:
+        assert isinstance(self.kernel, rows.Rule)
+        start, first, last = self._packed_rows(run, p)
+        slots = [self.block.part(slot, 0, self.block.index(p)) for slot in self.slots]
+        absent = [None] * (3 - len(slots))
+        scratch = Tensor((5, p.matrix[1]), p.dtype, name="scratch")
+        operands = (p, gradients, self.cells, squares, *slots, *absent, *masks, scratch)
+        written = (0, 1, *range(4, 4 + len(slots)), 9)
+        call = self._call(packed_rule(self.kernel), operands, written, (start, first, last, flags), 1)
+        return replace(call, accumulate=call.accumulate & ~(1 << 9))
 
     def _average(self, low: int, high: int) -> list[Call]:
         if self.average is None:

@@ -8,8 +8,9 @@ import pytest
 from nbnet.core import regions
 from nbnet.core.arena import address
 from nbnet.core.graph import Parameter, Tensor
+from nbnet.core.program import Linked, lower
 from nbnet.core.regions import Block
-from tests.core.toys import F32, F64
+from tests.core.toys import F32, F64, affine_call, blank
 
 
 def parameters(dtype: str = "float32") -> list[Parameter]:
@@ -60,10 +61,13 @@ def test_holds() -> None:
 
 def test_moves_are_counted() -> None:
     before = regions.moves()
-    block = Block(parameters())
-    assert regions.moves() == before + 1
+    made = parameters()
+    block = Block(made)
     block.gradients(2)
     assert block.holds(block.parameters)
+    assert regions.moves() == before  # no program knows them yet
+    Linked(lower([[[affine_call(made[1], blank(5))]]], [0], F32))
+    Block(made)
     assert regions.moves() == before + 1
 
 

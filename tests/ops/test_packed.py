@@ -130,3 +130,91 @@ def test_batchwise_is_a_mask_of_one_row() -> None:
         nb.layers.Dropout(0.5, noise_shape=(1, None), batchwise=True)
     with pytest.raises(TypeError, match="batchwise"):
         nb.layers.Dropout(0.5, batchwise=1)  # type: ignore[arg-type]
+
+
+OPTIMIZERS: dict[str, dict[str, Any]] = {
+    "plain": {},
+    "clipnorm": {"clipnorm": 0.05},
+    "clipvalue": {"clipvalue": 0.01},
+    "global_clipnorm": {"global_clipnorm": 0.1},
+    "decay": {"weight_decay": 0.1},
+    "ema": {"use_ema": True, "ema_momentum": 0.9},
+    "accumulation": {"gradient_accumulation_steps": 2},
+}
+
+
+def fitted(optimizer: nb.optimizers.Optimizer, penalised: bool = False) -> tuple[list[Array], dict[str, Array], str]:
+    """Weights, the optimizer's state and the programs after two steps."""
+    rng = np.random.default_rng(0)
+    x, y = rng.normal(size=(128, 7)), rng.normal(size=(128, 3))
+    model = network("relu", (0.2, 0.5))
+    if penalised:
+        model.layers[1].kernel.regularizer = nb.regularizers.L2(0.1)  # type: ignore[attr-defined]
+    model.compile(optimizer, "mse")
+    model.fit(x, y, batch_size=64, epochs=1, verbose=0)
+    listing = "\n".join(str(b.linked.program) for k, b in model._local.programs.items() if k[0] == "train")
+    return model.get_weights(), optimizer.state, listing
+
+
+@pytest.mark.parametrize("slices", [1, 2])
+@pytest.mark.parametrize("case", OPTIMIZERS)
+def test_updates_by_packed_gradients_are_those_by_whole_ones(
+    case: str, slices: int, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    if slices > 1:
+        monkeypatch.setattr(programs, "SLICE_WORK", 1)
+    monkeypatch.setattr(programs, "processors", lambda: slices)
+    weights, state, listing = fitted(nb.optimizers.Adam(0.01, **OPTIMIZERS[case]))
+    assert ("adam_packed" in listing) == (case != "accumulation")
+    assert ("slice 1" in listing) == (slices > 1)
+    monkeypatch.setattr(programs, "pack_gradients", lambda nodes, parameters: (nodes, {}))
+    plain, plain_state, listing = fitted(nb.optimizers.Adam(0.01, **OPTIMIZERS[case]))
+    assert "adam_packed" not in listing
+    for a, b in zip([*weights, *state.values()], [*plain, *plain_state.values()], strict=True):
+        np.testing.assert_allclose(a, b, rtol=1e-9, atol=1e-14)
+
+
+def test_a_weight_that_something_else_reads_has_a_whole_gradient() -> None:
+    weights, _, listing = fitted(nb.optimizers.Adam(0.01), penalised=True)
+    assert "packed_dense_relu_dropout_backward " in listing  # the penalised layer's
+    assert "packed_dense_relu_dropout_backward_packed " in listing  # the next one's
+    assert np.isfinite(weights[0]).all()
+
+
+@pytest.mark.parametrize("slices", [1, 2])
+def test_a_lazy_update_leaves_alone_what_is_cut_off(slices: int, monkeypatch: pytest.MonkeyPatch) -> None:
+    if slices > 1:
+        monkeypatch.setattr(programs, "SLICE_WORK", 1)
+    monkeypatch.setattr(programs, "processors", lambda: slices)
+    rng = np.random.default_rng(0)
+    x, y = rng.normal(size=(64, 7)), rng.normal(size=(64, 3))
+    found = {}
+    for lazy in (False, True):
+        model = network("relu", (0.2, 0.5))
+        optimizer = nb.optimizers.Adam(0.01, weight_decay=0.1)
+        model.compile(optimizer, "mse")
+        model.fit(x, y, batch_size=64, epochs=1, verbose=0)
+        optimizer.lazy = lazy  # from the second step on
+        before, moments = model.get_weights(), optimizer.state["momentum"].copy()
+        kept = [np.ones(7, bool), *(m[0] for m in model.masks(1, n=64).values()), np.ones(3, bool)]
+        if len(kept) == 5:
+            kept.pop(0)  # the inputs' own mask
+        model.fit(x, y, batch_size=64, epochs=1, verbose=0)
+        found[lazy] = model.get_weights()
+        moved = optimizer.state["momentum"] != moments
+        for i, (w, w0) in enumerate(zip(found[lazy], before, strict=True)):
+            cut = ~np.outer(kept[i // 2], kept[i // 2 + 1]) if w.ndim == 2 else ~kept[i // 2 + 1]
+            assert (w != w0)[~cut].any()
+            start = optimizer.block.starts[i]  # type: ignore[union-attr]
+            if lazy:
+                assert (w == w0)[cut].all()
+                assert not moved[start : start + w.size].reshape(w.shape)[cut].any()
+            elif cut.any():
+                assert (w != w0)[cut].any()
+            np.testing.assert_array_equal(w[~cut], found[False][i][~cut])
+
+
+def test_lazy_updates_do_not_go_with_accumulated_gradients() -> None:
+    with pytest.raises(ValueError, match="lazy"):
+        nb.optimizers.SGD(lazy=True, gradient_accumulation_steps=2)
+    assert nb.optimizers.SGD.from_config(nb.optimizers.SGD(lazy=True).get_config()).lazy

@@ -1,0 +1,99 @@
+"""One mask a batch: what it costs in accuracy, at equal epochs and at equal time.
+
+B. Graham, J. Reizenstein, L. Robinson: Efficient batchwise dropout training using submatrices. arXiv:1502.02478 (2015).
+
+When all images of a batch drop the same units, a step multiplies smaller matrices. Networks 784-1024-1024-1024-10 that
+drop a fifth of the pixels and half of the hidden units: a mask for each image, one for each batch, and four for each
+batch; on MNIST and on Fashion-MNIST. At equal time, networks with fewer masks are trained for more epochs: as many more
+as their steps are faster, which is measured apart, on a machine with nothing else to do, and given by ``--ratio``.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+import nbnet as nb
+from benchmarks.papers import images, script, tables
+from benchmarks.papers.networks import dense_network
+from benchmarks.papers.record import Record
+from benchmarks.papers.training import Recipe, train
+
+DATA = ("mnist", "fashion_mnist")
+HIDDEN, INPUT_RATE, HIDDEN_RATE = (1024, 1024, 1024), 0.2, 0.5
+MASKS: dict[str, dict[str, Any]] = {
+    "no dropout": {},
+    "a mask an image": {},
+    "one mask a batch": {"batchwise": True},
+    "four masks a batch": {"batchwise": True, "groups": 4},
+}
+NONE, _, ONE, FOUR = MASKS
+EPOCHS, RATE, RATIOS = 12, 0.001, (0.5, 0.6)
+NAME, TITLE, SEEDS = "batchwise", "Batchwise dropout", 5
+
+
+def main(arguments: Sequence[str] | None = None) -> None:
+    """Do the runs that are missing; see ``--help``."""
+    parser = script.parser(NAME, __doc__, SEEDS)
+    parser.add_argument("--sets", nargs="+", choices=DATA, default=list(DATA))
+    parser.add_argument("--masks", nargs="+", choices=MASKS, default=list(MASKS))
+    parser.add_argument("--epochs", type=int, default=EPOCHS)
+    parser.add_argument(
+        "--ratio",
+        nargs=2,
+        type=float,
+        default=RATIOS,
+        metavar=("ONE", "FOUR"),
+        help=f"time of a step with one mask, and with four, over one with ordinary masks {RATIOS}",
+    )
+    options = parser.parse_args(arguments)
+    if not all(0 < ratio <= 1 for ratio in options.ratio):
+        parser.error(f"--ratio: wants numbers above 0 and up to 1, got {options.ratio}")
+    longer = {masks: round(options.epochs / ratio) for masks, ratio in zip((ONE, FOUR), options.ratio, strict=True)}
+    data = {name: images.load(options.data, name) for name in options.sets}
+
+    def perform(run: script.Run, place: Path) -> dict[str, Any]:
+        return train(lambda: build(run["masks"]), Recipe(run["epochs"], RATE), data[run["set"]], run["seed"], place)
+
+    runs = [
+        {"set": name, "masks": masks, "seed": seed, "epochs": epochs}
+        for seed in range(options.seeds)
+        for name in options.sets
+        for masks in options.masks
+        for epochs in sorted({options.epochs, longer.get(masks, options.epochs)})
+    ]
+    script.work(options, runs, perform)
+
+
+def build(masks: str) -> nb.Sequential:
+    """The network with dropout of a kind."""
+    if masks == NONE:
+        return dense_network(HIDDEN)
+    return dense_network(HIDDEN, INPUT_RATE, HIDDEN_RATE, **MASKS[masks])
+
+
+def table(record: Record) -> str:
+    """Test errors at equal epochs, and of networks that were trained for as long."""
+    key = ("set", "masks", "epochs")
+    groups = tables.grouped(record.runs(), lambda found: tuple(found["run"][name] for name in key))
+    shortest = min((epochs for _, _, epochs in groups), default=0)
+    lines = [
+        [
+            name,
+            masks,
+            f"{epochs}" + (" (equal time)" if epochs > shortest else ""),
+            tables.errors(group),
+            str(len(group)),
+            tables.minutes(group),
+        ]
+        for name in DATA
+        for masks in MASKS
+        for (*mine, epochs), group in sorted(groups.items())
+        if mine == [name, masks]
+    ]
+    return tables.markdown(["set", "masks", "epochs", "test error, %", "seeds", "minutes"], lines)
+
+
+if __name__ == "__main__":
+    main()

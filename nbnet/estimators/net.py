@@ -1,0 +1,196 @@
+"""What the wrappers of a network share: building, training, going on, computing outputs."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Mapping
+from typing import Any, ClassVar
+
+import numpy as np
+from numpy.typing import NDArray
+from sklearn.utils.validation import check_is_fitted
+
+from nbnet.estimators import building
+from nbnet.estimators.base import NeuralEstimator, generator, next_seed
+from nbnet.estimators.compiling import compile_for, own_callbacks
+from nbnet.estimators.networks import small_network
+from nbnet.estimators.routing import PREFIXES, Routed, without_routed
+from nbnet.estimators.tasks import Classification, Task
+from nbnet.history import History
+from nbnet.models.model import Model
+from nbnet.random import seed_scope
+
+Array = NDArray[Any]
+#: Passes with dropout at work where a spread is asked for, and not how many.
+USUAL_SAMPLES = 100
+
+
+class Net(Routed, NeuralEstimator):
+    """Base of :class:`NetClassifier`, :class:`NetRegressor` and :class:`NetTransformer`."""
+
+    _prefixes: ClassVar[Mapping[str, Callable[[Any], Iterable[str] | None]]] = PREFIXES
+    #: What makes a model if there is none.
+    _usual: ClassVar[Callable[..., Model]] = staticmethod(small_network)
+
+    @without_routed
+    def __init__(
+        self,
+        model: Any = None,
+        *,
+        optimizer: Any = "auto",
+        loss: Any = "auto",
+        metrics: Any = None,
+        batch_size: int | None = 32,
+        epochs: int = 10,
+        validation_split: float = 0.0,
+        callbacks: Any = None,
+        random_state: Any = None,
+        warm_start: bool = False,
+        verbose: int | str = 0,
+        dtype: Any = None,
+        **routed: Any,
+    ) -> None:
+        self.model, self.optimizer, self.loss, self.metrics = model, optimizer, loss, metrics
+        self.batch_size, self.epochs, self.validation_split = batch_size, epochs, validation_split
+        self.callbacks, self.random_state, self.warm_start = callbacks, random_state, warm_start
+        self.verbose, self.dtype = verbose, dtype
+        self._take(routed)
+
+    def __sklearn_is_fitted__(self) -> bool:
+        # A routed parameter may end with an underscore, too.
+        return "model_" in vars(self)
+
+    # ---- a new model ----
+
+    def _begin(self, X: Any, y: Any, task: Task) -> None:
+        """Build and compile a model for data like these."""
+        self.check_routed()
+        self._rng = generator(self.random_state)
+        with seed_scope(next_seed(self._rng)):
+            model, source = self._make(X, y, task)
+            width = self._width(model, X)
+            loss = compile_for(self, model, source, task, width)
+        self._ready(model, loss)
+        self.model_, self.history_, self._task, self._units = model, History(), task, width
+        #: Masks of predictions that sample are the same each time.
+        self._mask_seed = next_seed(self._rng)
+
+    def _make(self, X: Any, y: Any, task: Task) -> tuple[Model, Model]:
+        """A model, and the one that says how to compile it."""
+        changes = self.routed("model")
+        if isinstance(self.model, Model):
+            copy = building.taken if self.warm_start else building.renewed
+            return copy(self.model, changes, self.dtype), self.model
+        facts = building.facts_about(X, y, task.facts, self.dtype)
+        function = type(self)._usual if self.model is None else self.model
+        made = building.built(function, changes, facts, self.dtype)
+        return made, made
+
+    def _width(self, model: Model, X: Any) -> int:
+        """Units of the output."""
+        return building.output_width(model, building.feed(model, X[:1]))
+
+    def _ready(self, model: Model, loss: Any) -> None:
+        """Take note of a model that was compiled."""
+
+    # ---- training ----
+
+    def _train(
+        self, X: Any, y: Array | None, weights: Array | None, validation: Any = None, epochs: int | None = None
+    ) -> None:
+        """Train the model, from where it stands, for a number of epochs.
+
+        Parameters
+        ----------
+        y
+            As it was validated.
+        weights
+            Of rows.
+        validation
+            ``(X, y)`` or ``(X, y, sample_weight)``, as the user gave them.
+        epochs
+            By default those of the constructor.
+        """
+        x, target = building.feed(self.model_, X), self._target(X, y)
+        held = None
+        if validation is not None:
+            held = self._validation(validation)
+        elif epochs is None and self.validation_split:
+            rows, others = self._split(len(target), y)
+            held = (_rows(x, others), target[others], *(() if weights is None else (weights[others],)))
+            x, target, weights = _rows(x, rows), target[rows], None if weights is None else weights[rows]
+        first = self.n_iter_
+        self.callbacks_ = own_callbacks(self.callbacks, self.routed("callbacks"))
+        with seed_scope(next_seed(self._rng)):
+            history = self.model_.fit(
+                x,
+                target,
+                batch_size=self.batch_size,
+                epochs=first + (self.epochs if epochs is None else epochs),
+                initial_epoch=first,
+                verbose=self.verbose,
+                callbacks=self.callbacks_,
+                validation_data=held,
+                sample_weight=weights,
+                **self.routed("fit"),
+            )
+        for epoch, values in zip(history.epoch, zip(*history.history.values(), strict=True), strict=True):
+            self.history_.append(epoch, dict(zip(history.history, values, strict=True)))
+        self.history_.params, self.history_.masks = history.params, history.masks
+
+    @property
+    def n_iter_(self) -> int:
+        """Epochs that the model was trained for."""
+        return len(self.history_.epoch)
+
+    def _target(self, X: Any, y: Any) -> Array:
+        """What the loss reads."""
+        return self._task.encode(y, self.model_.loss, self._units)
+
+    def _split(self, n: int, y: Any) -> tuple[Array, Array]:
+        """Numbers of rows to train on, and of those to validate on: drawn, and of classifiers with each class's share
+        if the classes are large enough."""
+        from sklearn.model_selection import train_test_split
+
+        seed = next_seed(self._rng)
+        if isinstance(self._task, Classification) and self._task.labels.kind != "multilabel-indicator":
+            try:
+                return train_test_split(np.arange(n), test_size=self.validation_split, random_state=seed, stratify=y)
+            except ValueError:
+                pass
+        return train_test_split(np.arange(n), test_size=self.validation_split, random_state=seed)
+
+    def _validation(self, given: Any) -> tuple[Any, ...]:
+        """Data of validation as the model reads them."""
+        if not isinstance(given, (tuple, list)) or len(given) not in (2, 3):
+            raise ValueError(f"validation_data: wants (X, y) or (X, y, sample_weight), got {type(given).__name__}")
+        X = self._features(given[0])
+        return (building.feed(self.model_, X), self._target(X, self._held_target(given[1])), *given[2:])
+
+    def _held_target(self, y: Any) -> Any:
+        return np.asarray(y)
+
+    # ---- outputs ----
+
+    def _features(self, X: Any) -> Any:
+        """Features to predict from, or to validate on."""
+        return self._checked(X, reset=False, **self._intake)
+
+    #: How features are checked: bytes stay bytes, and rows may be images.
+    _intake: ClassVar[dict[str, Any]] = {"dtype": "numeric", "allow_nd": True}
+
+    def _outputs(self, X: Any) -> Array:
+        """What the model makes of features, dropout not at work."""
+        check_is_fitted(self)
+        X = self._features(X)
+        outputs: Array = self.model_.predict(building.feed(self.model_, X), **self.routed("predict"))
+        return outputs.astype(np.result_type(X.dtype, outputs.dtype), copy=False)
+
+    def _sampled(self, X: Any, samples: int, **wishes: Any) -> Any:
+        """What it makes of them in so many passes with dropout at work; see :meth:`nbnet.Model.predict_mc`."""
+        check_is_fitted(self)
+        x = building.feed(self.model_, self._features(X))
+        return self.model_.predict_mc(x, samples, seed=self._mask_seed, **self.routed("predict"), **wishes)
+
+
+def _rows(x: Any, which: Array) -> Any:
+    return [part[which] for part in x] if isinstance(x, list) else x[which]

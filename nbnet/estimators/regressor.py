@@ -1,0 +1,265 @@
+"""A multi-layer perceptron for numbers."""
+
+from __future__ import annotations
+
+from typing import Any, ClassVar, Literal
+
+import numpy as np
+from numpy.typing import NDArray
+from sklearn.base import RegressorMixin, _fit_context
+from sklearn.utils.metaestimators import available_if
+
+from nbnet.estimators import penalised, settings, uncertainty
+from nbnet.estimators.base import Array
+from nbnet.estimators.mlp import MLP
+from nbnet.estimators.scores import r2
+from nbnet.estimators.solvers import has_partial_fit
+from nbnet.losses import GaussianNegativeLogLikelihood
+from nbnet.models.intake import Rows
+
+Float = NDArray[np.floating[Any]]
+
+
+class MLPRegressor(RegressorMixin, MLP):  # type: ignore[misc]
+    """A neural network for regression: scikit-learn's ``MLPRegressor``, and more.
+
+    Everything that scikit-learn's class has means the same here; see :class:`MLPClassifier` for what they share.
+
+    Parameters
+    ----------
+    loss : str, nbnet.losses.Loss or callable
+        "squared_error", "poisson", or another of :mod:`nbnet.losses`, such as "huber" or
+        "gaussian_negative_log_likelihood", with which the network predicts variances, too.
+    hidden_layer_sizes, activation, solver, alpha, batch_size, learning_rate, learning_rate_init, power_t, max_iter
+        As those of :class:`MLPClassifier`, like all that follow.
+    shuffle, random_state, tol, verbose, warm_start, momentum, nesterovs_momentum, early_stopping, validation_fraction
+        The score of validation is R2.
+    beta_1, beta_2, epsilon, n_iter_no_change, max_fun
+        As in scikit-learn.
+    dropout, input_dropout, batch_norm, max_norm, optimizer, dtype, callbacks, n_jobs, categorical_features
+        Beyond scikit-learn's.
+
+    Attributes
+    ----------
+    coefs_, intercepts_, model_, loss_, best_loss_, loss_curve_, validation_scores_, validation_loss_curve_
+        As those of :class:`MLPClassifier`, like all that follow.
+    best_validation_score_, n_iter_, t_, n_layers_, n_outputs_, out_activation_, n_features_in_, feature_names_in_
+        As in scikit-learn.
+
+    Raises
+    ------
+    ValueError, TypeError
+        If parameters or data do not fit, mostly in scikit-learn's words.
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> from nbnet.estimators import MLPRegressor
+    >>> X = np.linspace(-1, 1, 200)[:, None]
+    >>> net = MLPRegressor(hidden_layer_sizes=[32], solver="lbfgs", random_state=0).fit(X, np.sin(3 * X[:, 0]))
+    >>> net.predict([[0.5]]).round(2)
+    array([1.])
+    """
+
+    _parameter_constraints: ClassVar[dict[str, list[Any]]] = settings.CONSTRAINTS | settings.OF_REGRESSORS
+    _sparse = False
+
+    def __init__(
+        self,
+        loss: Any = "squared_error",
+        hidden_layer_sizes: Any = (100,),
+        activation: Any = "relu",
+        *,
+        solver: Literal["adam", "sgd", "lbfgs"] = "adam",
+        alpha: float = 0.0001,
+        batch_size: int | Literal["auto"] = "auto",
+        learning_rate: Any = "constant",
+        learning_rate_init: float = 0.001,
+        power_t: float = 0.5,
+        max_iter: int = 200,
+        shuffle: bool = True,
+        random_state: Any = None,
+        tol: float = 1e-4,
+        verbose: bool = False,
+        warm_start: bool = False,
+        momentum: float = 0.9,
+        nesterovs_momentum: bool = True,
+        early_stopping: bool = False,
+        validation_fraction: float = 0.1,
+        beta_1: float = 0.9,
+        beta_2: float = 0.999,
+        epsilon: float = 1e-8,
+        n_iter_no_change: float = 10,
+        max_fun: int = 15000,
+        dropout: Any = 0.0,
+        input_dropout: Any = 0.0,
+        batch_norm: bool = False,
+        max_norm: float | None = None,
+        optimizer: Any = None,
+        dtype: Any = "auto",
+        callbacks: Any = None,
+        n_jobs: int | None = None,
+        categorical_features: Any = None,
+    ) -> None:
+        self.loss, self.hidden_layer_sizes, self.activation = loss, hidden_layer_sizes, activation
+        self.solver, self.alpha, self.batch_size, self.learning_rate = solver, alpha, batch_size, learning_rate
+        self.learning_rate_init, self.power_t, self.max_iter = learning_rate_init, power_t, max_iter
+        self.shuffle, self.random_state, self.tol, self.verbose = shuffle, random_state, tol, verbose
+        self.warm_start, self.momentum, self.nesterovs_momentum = warm_start, momentum, nesterovs_momentum
+        self.early_stopping, self.validation_fraction = early_stopping, validation_fraction
+        self.beta_1, self.beta_2, self.epsilon = beta_1, beta_2, epsilon
+        self.n_iter_no_change, self.max_fun = n_iter_no_change, max_fun
+        self.dropout, self.input_dropout, self.batch_norm, self.max_norm = dropout, input_dropout, batch_norm, max_norm
+        self.optimizer, self.dtype, self.callbacks, self.n_jobs = optimizer, dtype, callbacks, n_jobs
+        self.categorical_features = categorical_features
+
+    @_fit_context(prefer_skip_nested_validation=True)  # type: ignore[untyped-decorator]
+    def fit(self, X: Any, y: Any, sample_weight: Any = None, *, validation_data: Any = None) -> MLPRegressor:
+        """Train.
+
+        Parameters
+        ----------
+        X : array_like or sparse matrix, (n, features)
+        y : array_like, (n,) or (n, targets)
+        sample_weight : array_like, (n,)
+        validation_data : tuple
+            ``(X, y)`` or ``(X, y, sample_weight)`` to validate on after each epoch; with ``early_stopping``, in place
+            of rows that are held out.
+
+        Returns
+        -------
+        The estimator itself.
+        """
+        return self._fit(X, y, sample_weight, validation_data, incremental=False)  # type: ignore[no-any-return]
+
+    @available_if(has_partial_fit)  # type: ignore[untyped-decorator]
+    @_fit_context(prefer_skip_nested_validation=True)  # type: ignore[untyped-decorator]
+    def partial_fit(self, X: Any, y: Any, sample_weight: Any = None) -> MLPRegressor:
+        """Train for an epoch on these rows.
+
+        Parameters
+        ----------
+        X, y, sample_weight
+            As for :meth:`fit`.
+        """
+        return self._fit(X, y, sample_weight, None, incremental=True)  # type: ignore[no-any-return]
+
+    def _validated(self, X: Any, y: Any, incremental: bool, first: bool) -> tuple[Any, Array]:
+        X, y = self._checked(X, y, reset=first, dtype=self._accepted, multi_output=True, y_numeric=True)
+        self.n_outputs_ = 1 if y.ndim == 1 else y.shape[1]
+        self.out_activation_ = "exp" if self.loss == "poisson" else "identity"
+        return X, y
+
+    @property
+    def _width(self) -> int:
+        objective = penalised.of_numbers(self.loss, np.zeros((1, self.n_outputs_)), None)
+        return self.n_outputs_ * (2 if isinstance(objective.base, GaussianNegativeLogLikelihood) else 1)
+
+    def _encoded(self, y: Array) -> Array:
+        return np.ascontiguousarray(y.reshape(len(y), -1))
+
+    def _objective_for(self, targets: Array, weights: Array | None) -> penalised.Penalised:
+        return penalised.of_numbers(self.loss, targets, weights)
+
+    def _score_of(self, y: Array, outputs: Array, weights: Array | None) -> float:
+        return r2(y, uncertainty.moments(outputs, self.n_outputs_)[0], weights)
+
+    def predict(self, X: Any, return_std: bool = False, *, mc_samples: int | None = None) -> Any:
+        """Numbers for rows.
+
+        Parameters
+        ----------
+        X : array_like or sparse matrix, (n, features)
+        return_std : bool
+            Whether to say how far off they may be: the square root of the variance that the network predicts (with
+            the loss "gaussian_negative_log_likelihood"), plus that of passes with dropout at work.
+        mc_samples : int
+            Passes with dropout at work whose mean it is; None: a single one without dropout, but 100 if only they
+            tell a standard deviation.
+
+        Returns
+        -------
+        ndarray (n,) or (n, targets), or two of them.
+
+        Raises
+        ------
+        ValueError
+            If there is nothing to tell a standard deviation from.
+        """
+        if return_std and mc_samples is None and not self._predicts_variance:
+            mc_samples = uncertainty.SAMPLES
+        mean, std = self._distribution(X, mc_samples)
+        return (self._shaped(mean), self._shaped(std)) if return_std else self._shaped(mean)
+
+    @property
+    def _predicts_variance(self) -> bool:
+        return self._width == 2 * self.n_outputs_
+
+    def _distribution(self, X: Any, samples: int | None) -> tuple[Array, Array]:
+        """Means and standard deviations (n, targets)."""
+        if samples is None:
+            mean, std = uncertainty.moments(self._outputs(X), self.n_outputs_)
+            return mean, np.zeros_like(mean) if std is None else std
+        found = uncertainty.sampled(self, X, samples)
+        mean, std = uncertainty.moments(found.mean, self.n_outputs_)
+        spread = found.std[:, : self.n_outputs_]
+        return mean, spread if std is None else np.sqrt(spread**2 + std**2)
+
+    def predict_interval(
+        self, X: Any, coverage: float = 0.9, *, mc_samples: int | None = None
+    ) -> tuple[Float, Float]:
+        """Where the target of a row lies with some probability.
+
+        If rows were held out (``early_stopping`` or ``validation_data``), their residuals say how wide intervals have
+        to be to cover the share that is wanted of rows like them (split conformal prediction); where standard
+        deviations are predicted, in proportion to these. Otherwise targets are taken to be normally distributed, with
+        the standard deviation of :meth:`predict`.
+
+        Parameters
+        ----------
+        X : array_like or sparse matrix, (n, features)
+        coverage : float
+            Between 0 and 1.
+        mc_samples : int
+            See :meth:`predict`.
+
+        Returns
+        -------
+        Lower and upper ends, each (n,) or (n, targets).
+
+        Raises
+        ------
+        ValueError
+            If coverage is out of range, or there is nothing to tell a width from.
+
+        Examples
+        --------
+        >>> import numpy as np
+        >>> import nbnet as nb
+        >>> from nbnet.estimators import MLPRegressor
+        >>> rng = np.random.default_rng(0)
+        >>> X = rng.uniform(-1, 1, (1000, 1))
+        >>> y = X[:, 0] + rng.normal(0, 0.1, 1000)
+        >>> net = MLPRegressor(early_stopping=True, learning_rate_init=0.01, random_state=0).fit(X[:800], y[:800])
+        >>> lower, upper = net.predict_interval(X[800:], 0.9)
+        >>> 0.8 < nb.calibration.interval_coverage(y[800:], lower, upper) < 1.0
+        True
+        """
+        share = uncertainty.check_coverage(coverage)
+        held = getattr(self, "_residuals", None)
+        if held is None:
+            mean, std = self.predict(X, return_std=True, mc_samples=mc_samples)
+            half = uncertainty.normal(share) * std
+            return mean - half, mean + half
+        mean, std = self._distribution(X, None)
+        width = uncertainty.half_width(held, share)
+        half = np.where(self._predicts_variance, std, 1.0) * width
+        return self._shaped(mean - half), self._shaped(mean + half)
+
+    def _keep_residuals(self, rows: Rows, targets: Array) -> None:
+        """Remember how far off predictions are, in standard deviations if these are predicted."""
+        mean, std = uncertainty.moments(self._run(rows), self.n_outputs_)
+        self._residuals = np.abs(targets - mean).astype(np.float64) / (1.0 if std is None else std)
+
+    def _shaped(self, found: Array) -> Array:
+        return found.ravel() if found.shape[1] == 1 else found
