@@ -38,7 +38,7 @@ from nbnet.layers import Input, Layer
 from nbnet.losses import Loss
 from nbnet.masks import load_masks, save_masks
 from nbnet.metrics import Metric
-from nbnet.models import Model, Sequential
+from nbnet.models import Model, Sequential, fit_many
 from nbnet.optimizers import Optimizer
 from nbnet.random import set_random_seed
 from nbnet.regularizers import Regularizer
@@ -73,6 +73,7 @@ __all__ = [
     "datasets",
     "device",
     "dropout_schedules",
+    "fit_many",
     "floatx",
     "initializers",
     "inspect",

@@ -43,13 +43,12 @@ class Range:
         Raises
         ------
         TypeError
-            If it is no real number.
+            If it is no real number; True and False are none.
         ValueError
             If it lies outside.
         """
-        if not isinstance(value, Real) and not (
-            isinstance(value, np.ndarray) and value.shape == () and value.dtype.kind in "fiu"
-        ):
+        scalar = isinstance(value, np.ndarray) and value.shape == () and value.dtype.kind in "fiu"
+        if isinstance(value, bool) or not (isinstance(value, Real) or scalar):
             raise TypeError(f"{name}: wants a number, got {value!r}")
         number = float(value)
         inside = math.isfinite(number) and self.low <= number <= self.high

@@ -17,7 +17,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from benchmarks.papers import images, script, tables
+from benchmarks.papers import images, pictures, script, tables
 from benchmarks.papers.networks import dense_network
 from benchmarks.papers.record import Record
 from benchmarks.papers.training import Recipe, train
@@ -71,7 +71,7 @@ def main(arguments: Sequence[str] | None = None) -> None:
 
 def table(record: Record) -> str:
     """Test errors with dropout and without."""
-    groups = tables.grouped(record.runs(), lambda found: (found["run"]["images"], found["run"]["row"]))
+    groups = _groups(record)
     lines = []
     for size in SIZES:
         if all((size, row) in groups for row in RATES):
@@ -86,6 +86,17 @@ def table(record: Record) -> str:
             lines.append([f"{size:,}", *cells, f"{shown:,}", tables.minutes([*without, *dropout])])
     head = ["images", "error without dropout, %", "with dropout, %", "gain", "seeds", "each shown", "minutes"]
     return tables.markdown(head, lines)
+
+
+def plot(record: Record) -> Any:
+    """The same as a figure."""
+    groups = _groups(record)
+    lines = {row: {size: group for (size, mine), group in groups.items() if mine == row} for row in RATES}
+    return pictures.curves(lines, "images", logarithmic=True)
+
+
+def _groups(record: Record) -> dict[Any, list[tables.Found]]:
+    return tables.grouped(record.runs(), lambda found: (found["run"]["images"], found["run"]["row"]))
 
 
 if __name__ == "__main__":

@@ -17,7 +17,7 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
-from benchmarks.papers import images, script, tables
+from benchmarks.papers import images, pictures, script, tables
 from benchmarks.papers.networks import dense_network
 from benchmarks.papers.record import Record
 from benchmarks.papers.training import Recipe, train
@@ -59,7 +59,7 @@ def units(row: str, keep: float) -> int:
 
 def table(record: Record) -> str:
     """Test errors for each probability to keep a unit."""
-    groups = tables.grouped(record.runs(), lambda found: (found["run"]["row"], found["run"]["keep"]))
+    groups = _groups(record)
     lines = []
     for keep in KEEPS:
         cells = [f"{keep:g}"]
@@ -71,6 +71,17 @@ def table(record: Record) -> str:
     for row in KINDS:
         head += [f"units, {row}", "test error, %", "seeds"]
     return tables.markdown(head, lines)
+
+
+def plot(record: Record) -> Any:
+    """The same as a figure."""
+    groups = _groups(record)
+    lines = {row: {keep: group for (mine, keep), group in groups.items() if mine == row} for row in KINDS}
+    return pictures.curves(lines, "probability to keep a unit")
+
+
+def _groups(record: Record) -> dict[Any, list[tables.Found]]:
+    return tables.grouped(record.runs(), lambda found: (found["run"]["row"], found["run"]["keep"]))
 
 
 if __name__ == "__main__":

@@ -37,7 +37,8 @@ class Record:
         """All findings: what was run, under ``"run"``, and what was found."""
         if not self.path.exists():
             return []
-        return [json.loads(line) for line in self.path.read_text().splitlines() if line]
+        # A line without an end is one that is being written, or that a process died over.
+        return [json.loads(line) for line in self.path.read_text().split("\n")[:-1]]
 
     def has(self, run: Mapping[str, Any]) -> bool:
         """Whether this run is finished."""
@@ -47,9 +48,11 @@ class Record:
         """Append what a run found."""
         line = json.dumps({"run": dict(run), **found}) + "\n"
         self.path.parent.mkdir(parents=True, exist_ok=True)
-        with self.path.open("a") as file:
+        with self.path.open("ab+") as file:
             fcntl.flock(file, fcntl.LOCK_EX)
-            file.write(line)
+            file.seek(0)
+            file.truncate(file.read().rfind(b"\n") + 1)
+            file.write(line.encode())
             file.flush()
             os.fsync(file.fileno())
 

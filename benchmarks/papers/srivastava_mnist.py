@@ -23,7 +23,7 @@ ROWS = {
     "none": Row("2 x 800", partial(dense_network, (800, 800)), Recipe(20, 0.001), "1.60 (logistic units)"),
     "dropout": Row("3 x 1024", partial(dense_network, WIDE, 0.2, 0.5), Recipe(50, 0.001), "1.25"),
     "dropout+max-norm": Row(
-        "3 x 1024, norms up to 3", partial(dense_network, WIDE, 0.2, 0.5, 3.0), Recipe(50, 0.001), "1.06"
+        "3 x 1024, norms up to 1", partial(dense_network, WIDE, 0.2, 0.5, 1.0), Recipe(50, 0.002), "1.06"
     ),
 }
 NAME, TITLE, SEEDS = "srivastava_mnist", "Dropout and max-norm on MNIST", 3

@@ -10,6 +10,10 @@ if TYPE_CHECKING:
 
 Logs = MutableMapping[str, float] | None
 
+#: Epochs to spare of who does not care.
+NO_LIMIT = 1 << 62
+_EPOCH_HOOKS = ("on_epoch_begin", "on_epoch_end", "on_test_begin", "on_test_end")
+
 
 class Callback:
     """Subclass it and define the hooks you need.
@@ -99,6 +103,15 @@ class Callback:
     def on_predict_batch_end(self, batch: int, logs: Logs = None) -> None:
         """Called after each batch of a prediction."""
 
+    def spare_epochs(self) -> int:
+        """How many more epochs may be trained before the callback sees the end of this one.
+
+        They are trained in one compiled call if nobody wants to see more of them. The hooks are called for each
+        epoch all the same; the model is ahead then. One that defines hooks of epochs, or tests, sees every epoch
+        at once, unless it overwrites this.
+        """
+        return NO_LIMIT if all(getattr(type(self), name) is getattr(Callback, name) for name in _EPOCH_HOOKS) else 0
+
     def wants_batches(self, kind: str) -> bool:
         """Whether a batch hook of ``"train"``, ``"test"`` or ``"predict"`` is defined."""
         names = [f"on_{kind}_batch_begin", f"on_{kind}_batch_end"]
@@ -129,6 +142,10 @@ class CallbackList:
         for callback in self.callbacks:
             callback.set_params(params)
             callback.set_model(model)
+
+    def spare_epochs(self) -> int:
+        """The fewest that any of them has to spare."""
+        return min((callback.spare_epochs() for callback in self.callbacks), default=NO_LIMIT)
 
     def wants_batches(self, kind: str) -> bool:
         """Whether any of them has a batch hook."""

@@ -65,6 +65,11 @@ class EarlyStopping(Monitor):
         self.wait = self.stopped_epoch = self.best_epoch = 0
         self.best, self._weights = float("nan"), None
 
+    def spare_epochs(self) -> int:
+        """As many as must pass before it could stop; none where it has to remember the weights of the best."""
+        own = type(self).on_epoch_end is not EarlyStopping.on_epoch_end
+        return super().spare_epochs() if own or self.restore_best_weights else max(self.patience - self.wait - 1, 0)
+
     def on_epoch_end(self, epoch: int, logs: Logs = None) -> None:
         value = self.value(logs)
         if value is None or epoch < self.start_from_epoch:

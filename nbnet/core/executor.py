@@ -95,15 +95,16 @@ def _run(
 
 
 def _run_legs(
-    mem: Any, rows: Any, plan: Any, count: int, slices: int, number: int, sync: Any, legs: int, end: int
+    mem: Any, rows: Any, plan: Any, count: int, slices: int, number: int, sync: Any, legs: int, unused: int
 ) -> None:
     """Steps of several programs, in turn.
 
-    Each leg is four numbers of ``plan[legs:end]``: where in the plan its spans begin, phases, steps, number of the
-    first step.
+    Each of ``count`` legs is four numbers from ``plan[legs]`` on: where in the plan its spans begin, phases, steps,
+    number of the first step.
     """
     arrivals, before = 0, flush_denormals()
-    for k in range(legs, end, count):
+    for leg in range(count):
+        k = legs + 4 * leg
         first, phases, steps, step = plan[k], plan[k + 1], plan[k + 2], plan[k + 3]
         arrivals = _take_steps(mem, rows, plan, first, phases, slices, number, sync, steps, step, arrivals)
     restore_denormals(before)
@@ -182,8 +183,8 @@ class Legs:
         made = np.column_stack([self._begin[which], self._phases[which], legs[:, 1:]])
         plan = np.concatenate([self._flat, made.reshape(-1)])
         self._sync[0] = 0
-        args = self.mem, address(self.rows), address(plan), made.shape[1], slices
-        _serve(_compiled(RUN_LEGS), args, slices, (address(self._sync), start, len(plan)))
+        args = self.mem, address(self.rows), address(plan), len(made), slices
+        _serve(_compiled(RUN_LEGS), args, slices, (address(self._sync), start, 0))
 
 
 def _serve(call: Any, args: tuple[int, ...], slices: int, rest: tuple[int, ...]) -> None:

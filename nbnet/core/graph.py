@@ -248,7 +248,8 @@ class Call:
     """One instruction before it has a place: a kernel and its operands.
 
     ``accumulate`` is a bit field over operands; ``reuse`` lists pairs (written operand, read operand) that may share
-    memory. With ``every`` = n the call is made in the last of every n steps.
+    memory. With ``every`` = n the call is made in the last of every n steps. ``first_row`` is the number in the slice of
+    the first row it sees.
     """
 
     kernel: Kernel
@@ -261,6 +262,7 @@ class Call:
     dtype: np.dtype[Any]
     reuse: tuple[tuple[int, int], ...] = ()
     every: int = 1
+    first_row: int = 0
 
     def reads(self) -> Iterable[Tensor]:
         """Operands whose value matters to the kernel."""

@@ -84,7 +84,7 @@ def limit() -> int | None:
 
 @contextmanager
 def limited(count: int, stop: threading.Event | None = None) -> Iterator[None]:
-    """Let the calling thread use so many processors at most.
+    """Let the calling thread use so many processors at most; inside another such limit the lower one holds.
 
     Parameters
     ----------
@@ -94,11 +94,17 @@ def limited(count: int, stop: threading.Event | None = None) -> Iterator[None]:
         When it is set, what the thread computes ends within a tenth of a second by :class:`Stopped`.
     """
     before = _share.limit, _share.stop
-    _share.limit, _share.stop = count, stop
+    _share.limit = count if before[0] is None else min(count, before[0])
+    _share.stop = before[1] if stop is None else stop
     try:
         yield
     finally:
         _share.limit, _share.stop = before
+
+
+def restrict(count: int, stop: threading.Event) -> None:
+    """Hold the calling thread to what :func:`limited` says for as long as it lives."""
+    _share.limit, _share.stop = count, stop
 
 
 def go_on() -> None:

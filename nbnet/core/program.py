@@ -90,7 +90,7 @@ def lower(
         for t, part in enumerate(phase):
             spans[p, t] = len(calls), len(calls) + len(part)
             calls.extend(part)
-            rows_of.extend([first_rows[t]] * len(part))
+            rows_of.extend(first_rows[t] + call.first_row for call in part)
     places: dict[Tensor, int] = {}
     top = 0
     for t in range(slices):

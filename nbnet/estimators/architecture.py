@@ -10,11 +10,14 @@ from numpy.typing import NDArray
 
 from nbnet import activations, constraints, layers
 from nbnet.estimators.base import next_seed
+from nbnet.estimators.categories import UNKNOWN, dimension
 from nbnet.layers import Input
 from nbnet.models import Model, Sequential
 
 Array = NDArray[Any]
 
+#: Numbers in the vectors of categories are drawn from a uniform distribution up to this, as in Keras.
+_SPREAD = 0.05
 #: scikit-learn's names of activations that have another one here.
 NAMES = {"identity": "linear", "logistic": "sigmoid", "exp": "exponential"}
 
@@ -25,7 +28,9 @@ class Architecture(NamedTuple):
     Attributes
     ----------
     features
-        Of a row.
+        Numbers in a row.
+    tables
+        For each column of categories, rows of its table of vectors.
     hidden
         Units of each hidden layer.
     outputs, out_activation
@@ -45,6 +50,7 @@ class Architecture(NamedTuple):
     """
 
     features: int
+    tables: tuple[int, ...]
     hidden: tuple[int, ...]
     outputs: int
     out_activation: str
@@ -60,12 +66,31 @@ class Architecture(NamedTuple):
         # Draws of weights come first, in scikit-learn's order: equal seeds mean equal weights.
         drawn = [self._draw(rng, *size) for size in self._sizes()]
         made = list(self._layers(rng))
-        model = Sequential([Input((self.features,), dtype=self.dtype), *made], name="network", dtype=self.dtype)
+        model = self._with_tables(made, rng) if self.tables else self._stack(made)
         dense = [layer for layer in made if isinstance(layer, layers.Dense)]
         for layer, (kernel, bias) in zip(dense, drawn, strict=True):
             layer.kernel.assign(kernel)
             layer.bias.assign(bias)
         return model, dense
+
+    def _stack(self, made: Sequence[layers.Layer]) -> Model:
+        return Sequential([Input((self.features,), dtype=self.dtype), *made], name="network", dtype=self.dtype)
+
+    def _with_tables(self, made: Sequence[layers.Layer], rng: np.random.RandomState) -> Model:
+        """The layers on top of numbers and vectors of categories side by side."""
+        inputs = [Input((self.features,), dtype=self.dtype, name="numbers")] if self.features else []
+        parts = list(inputs)
+        for k, size in enumerate(self.tables):
+            inputs.append(Input((1,), dtype="int64", name=f"category_{k}"))
+            table = layers.Embedding(size, dimension(size - 1), name=f"table_{k}", dtype=self.dtype)
+            parts.append(layers.Flatten(name=f"vector_{k}", dtype=self.dtype)(table(inputs[-1])))
+            vectors = rng.uniform(-_SPREAD, _SPREAD, table.embeddings.shape)
+            vectors[UNKNOWN] = 0.0
+            table.embeddings.assign(vectors)
+        joined = layers.Concatenate(name="row", dtype=self.dtype)(parts) if len(parts) > 1 else parts[0]
+        for layer in made:
+            joined = layer(joined)
+        return Model(inputs, joined, name="network")
 
     def _layers(self, rng: np.random.RandomState) -> Iterator[layers.Layer]:
         """The layers, weights not drawn."""
@@ -91,7 +116,8 @@ class Architecture(NamedTuple):
 
     def _sizes(self) -> list[tuple[int, int, Any]]:
         """Inputs, units and activation of each dense layer; the last one is drawn like the one before it."""
-        units = [self.features, *self.hidden, self.outputs]
+        features = self.features + sum(dimension(size - 1) for size in self.tables)
+        units = [features, *self.hidden, self.outputs]
         functions = [*self.activations, self.activations[-1] if self.activations else activations.linear]
         return list(zip(units[:-1], units[1:], functions, strict=True))
 

@@ -29,7 +29,6 @@ class NeuralEstimator(BaseEstimator):  # type: ignore[misc]
     def __sklearn_tags__(self) -> Any:
         tags = super().__sklearn_tags__()
         tags.input_tags.sparse = True
-        tags.non_deterministic = getattr(self, "random_state", 0) is None
         return tags
 
     def _checked(self, X: Any, y: Any = None, *, reset: bool, dtype: Any = FLOATS, **how: Any) -> Any:

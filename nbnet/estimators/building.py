@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import copy
+import math
 from collections.abc import Callable, Mapping
 from typing import Any, cast
 
@@ -10,7 +11,6 @@ import numpy as np
 from numpy.typing import NDArray
 
 from nbnet.config import standardize_dtype
-from nbnet.core.structure import flatten
 from nbnet.custom_objects import custom_object_scope, kept_objects
 from nbnet.data.sparse import is_sparse
 from nbnet.estimators.routing import SEPARATOR, argument_names
@@ -173,21 +173,27 @@ def feed(model: Model, X: Any) -> Any:
     if model._inputs is None:
         return X
     shapes = model.inputs_known.shapes
-    sizes = [None if None in shape else int(np.prod(shape, dtype=int)) for shape in shapes]  # type: ignore[arg-type]
+    sizes = [_size(shape) for shape in shapes]
     row = tuple(X.shape[1:])
     if len(shapes) > 1:
-        if len(row) != 1 or None in sizes or sum(sizes) != row[0]:  # type: ignore[arg-type]
+        if len(row) != 1 or min(sizes) < 0 or sum(sizes) != row[0]:
             raise ValueError(f"X: has rows of shape {row}, and the inputs of {model.name} take {list(shapes)}")
         parts = np.split(_dense(X), np.cumsum(sizes)[:-1], axis=1)
         return [part.reshape(len(part), *shape) for part, shape in zip(parts, shapes, strict=True)]
     (shape,), (size,) = shapes, sizes
-    if row == shape or row + (1,) == shape or row == shape + (1,):
+    if row == shape or (*row, 1) == shape or row == (*shape, 1):
         return X
     if len(row) == 1 and size == row[0]:
         return _dense(X).reshape(-1, *shape)
-    if size is not None or len(row) != len(shape):
+    if size >= 0 or len(row) != len(shape):
         raise ValueError(f"X: has rows of shape {row}, and the model {model.name} takes {shape}")
     return X
+
+
+def _size(shape: tuple[int | None, ...]) -> int:
+    """How many numbers a row has; -1 if that is left open."""
+    sizes = [n for n in shape if n is not None]
+    return math.prod(sizes) if len(sizes) == len(shape) else -1
 
 
 def _dense(X: Any) -> Array:
@@ -209,11 +215,12 @@ def output_width(model: Model, X: Any, flat: bool = False) -> int:
     """
     if not model.built or model._inputs is None:
         model(_dense(X[:1]))
-    outputs = list(flatten(model.output_shape)) if isinstance(model.output_shape, (list, dict)) else [model.output_shape]
-    if len(outputs) != 1:
-        raise ValueError(f"model: wants one output, {model.name} has {len(outputs)}")
-    shape = outputs[0][1:]
+    if len(names := model.output_names) != 1:
+        raise ValueError(f"model: wants one output, {model.name} has {len(names)}: {names}")
+    shape = model.output_shape
+    while not isinstance(shape, tuple):  # alone in a list or dict
+        shape = next(iter(shape.values() if isinstance(shape, dict) else shape))
+    shape = shape[1:]
     if len(shape) != 1 and not flat:
         raise ValueError(f"model: wants an output of shape (units,), that of {model.name} has shape {shape}")
-    return int(np.prod(shape, dtype=int))
-
+    return math.prod(shape)

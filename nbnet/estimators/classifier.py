@@ -90,7 +90,7 @@ class MLPClassifier(ClassifierMixin, MLP):  # type: ignore[misc]
         Takes the place of ``solver``. A name: with ``learning_rate_init``; an optimizer is copied for each fit.
     dtype : {"auto", "float32", "float64"}
         What to compute in. "auto" is float32, which is twice as fast; but for "lbfgs", whose line search wants to see
-        small differences, the dtype of X. Predictions come in X's dtype then.
+        small differences, the dtype of X. Weights and predictions are of this dtype.
     callbacks : list of nbnet.callbacks.Callback
         Called after each epoch; logs hold "loss", and "val_loss" and "val_score" of validation.
     n_jobs : int or None
@@ -137,10 +137,9 @@ class MLPClassifier(ClassifierMixin, MLP):  # type: ignore[misc]
     >>> from sklearn.preprocessing import StandardScaler
     >>> from nbnet.estimators import MLPClassifier
     >>> X, y = load_iris(return_X_y=True)
-    >>> net = MLPClassifier([32, 32], dropout=0.2, learning_rate_init=0.01, tol=0.0, max_iter=60, random_state=0)
-    >>> pipe = make_pipeline(StandardScaler(), net.set_params(n_iter_no_change=60)).fit(X, y)  # doctest: +SKIP
-    >>> net = make_pipeline(StandardScaler(), MLPClassifier(dropout=0.2, solver="adam", max_iter=500, random_state=0))
-    >>> net.fit(X, y).score(X, y) > 0.95
+    >>> net = MLPClassifier([32, 32], dropout=0.1, learning_rate_init=0.01, random_state=0)
+    >>> pipeline = make_pipeline(StandardScaler(), net).fit(X, y)
+    >>> pipeline.score(X, y) > 0.95
     True
     """
 
@@ -284,7 +283,8 @@ class MLPClassifier(ClassifierMixin, MLP):  # type: ignore[misc]
         -------
         ndarray (n,), or indicators (n, labels).
         """
-        return self._coding.decode(self._probabilities(X, mc_samples))
+        found = self._probabilities(X, mc_samples)
+        return self._coding.decode(found)
 
     def predict_proba(self, X: Any, *, mc_samples: int | None = None) -> Float:
         """Probabilities of classes, or of labels.

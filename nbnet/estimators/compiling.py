@@ -9,8 +9,9 @@ from typing import Any
 from nbnet import losses, optimizers
 from nbnet.callbacks.callback import Callback
 from nbnet.custom_objects import custom_object_scope, kept_objects
+from nbnet.estimators.outputs import last_activation
 from nbnet.estimators.routing import SEPARATOR, is_automatic, named_callbacks, refuse_unknown
-from nbnet.estimators.tasks import Task, last_activation
+from nbnet.estimators.tasks import Task
 from nbnet.models.model import Model
 
 

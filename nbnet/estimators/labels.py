@@ -52,8 +52,11 @@ class Labels:
         ValueError
             If the target is not one of a classification, or has several columns that are no indicators.
         """
-        check_classification_targets(y)
         kind = type_of_target(y, input_name="y")
+        if kind in (BINARY, MULTICLASS) and isinstance(y, np.ndarray) and y.dtype.kind != "O":
+            # The usual case: unique_labels would look for the type once more, and again for each column.
+            return cls._of_sorted(np.unique(y))
+        check_classification_targets(y)
         if kind.startswith("multioutput") or kind.endswith("multioutput"):
             raise ValueError(
                 f"y: wants labels (n,) or indicators of labels (n, labels), got a target of type {kind!r}; fit a "
@@ -66,8 +69,11 @@ class Labels:
     @classmethod
     def of_classes(cls, classes: ArrayLike) -> Self:
         """The labels of a target with these classes."""
-        found = unique_labels(classes)
-        return cls(MULTICLASS if len(found) > 2 else BINARY, found)
+        return cls._of_sorted(unique_labels(classes))
+
+    @classmethod
+    def _of_sorted(cls, classes: Array) -> Self:
+        return cls(MULTICLASS if len(classes) > 2 else BINARY, classes)
 
     @property
     def outputs(self) -> int:

@@ -77,7 +77,8 @@ class Objective:
     @property
     def parameters(self) -> Float64:
         """A copy of the flat parameters."""
-        return self._flat.astype(np.float64)
+        found: Float64 = self._flat.astype(np.float64)
+        return found
 
     def set(self, x: Float64) -> None:
         """Overwrite the flat parameters."""

@@ -12,6 +12,7 @@ from sklearn.utils.validation import check_is_fitted
 from nbnet.estimators import building
 from nbnet.estimators.base import NeuralEstimator, generator, next_seed
 from nbnet.estimators.compiling import compile_for, own_callbacks
+from nbnet.estimators.labels import MULTILABEL
 from nbnet.estimators.networks import small_network
 from nbnet.estimators.routing import PREFIXES, Routed, without_routed
 from nbnet.estimators.tasks import Classification, Task
@@ -20,8 +21,8 @@ from nbnet.models.model import Model
 from nbnet.random import seed_scope
 
 Array = NDArray[Any]
-#: Passes with dropout at work where a spread is asked for, and not how many.
-USUAL_SAMPLES = 100
+#: Smaller batches are computed by other kernels than larger ones, and may differ from them in the last bits.
+FEWEST_ROWS = 4
 
 
 class Net(Routed, NeuralEstimator):
@@ -40,7 +41,7 @@ class Net(Routed, NeuralEstimator):
         loss: Any = "auto",
         metrics: Any = None,
         batch_size: int | None = 32,
-        epochs: int = 10,
+        epochs: int = 50,
         validation_split: float = 0.0,
         callbacks: Any = None,
         random_state: Any = None,
@@ -69,8 +70,10 @@ class Net(Routed, NeuralEstimator):
             model, source = self._make(X, y, task)
             width = self._width(model, X)
             loss = compile_for(self, model, source, task, width)
-        self._ready(model, loss)
+            self._ready(model, loss, task, width)
         self.model_, self.history_, self._task, self._units = model, History(), task, width
+        #: What predictions come in: bytes and the like do not make them more exact.
+        self._float = np.result_type(X.dtype, model.dtype)
         #: Masks of predictions that sample are the same each time.
         self._mask_seed = next_seed(self._rng)
 
@@ -89,8 +92,8 @@ class Net(Routed, NeuralEstimator):
         """Units of the output."""
         return building.output_width(model, building.feed(model, X[:1]))
 
-    def _ready(self, model: Model, loss: Any) -> None:
-        """Take note of a model that was compiled."""
+    def _ready(self, model: Model, loss: Any, task: Task, units: int) -> None:
+        """Take note of a model that was compiled for a task."""
 
     # ---- training ----
 
@@ -115,7 +118,7 @@ class Net(Routed, NeuralEstimator):
         if validation is not None:
             held = self._validation(validation)
         elif epochs is None and self.validation_split:
-            rows, others = self._split(len(target), y)
+            rows, others = self._split(y, weights, len(target))
             held = (_rows(x, others), target[others], *(() if weights is None else (weights[others],)))
             x, target, weights = _rows(x, rows), target[rows], None if weights is None else weights[rows]
         first = self.n_iter_
@@ -136,6 +139,7 @@ class Net(Routed, NeuralEstimator):
         for epoch, values in zip(history.epoch, zip(*history.history.values(), strict=True), strict=True):
             self.history_.append(epoch, dict(zip(history.history, values, strict=True)))
         self.history_.params, self.history_.masks = history.params, history.masks
+        self._trained(held)
 
     @property
     def n_iter_(self) -> int:
@@ -146,18 +150,26 @@ class Net(Routed, NeuralEstimator):
         """What the loss reads."""
         return self._task.encode(y, self.model_.loss, self._units)
 
-    def _split(self, n: int, y: Any) -> tuple[Array, Array]:
-        """Numbers of rows to train on, and of those to validate on: drawn, and of classifiers with each class's share
-        if the classes are large enough."""
+    def _trained(self, held: tuple[Any, ...] | None) -> None:
+        """Take note of the rows that were validated on."""
+
+    def _split(self, y: Any, weights: Array | None, n: int) -> tuple[Array, Array]:
+        """Numbers of rows to train on, and of those to validate on: drawn from rows that count, and for classifiers
+        with each class's share if the classes are large enough."""
         from sklearn.model_selection import train_test_split
 
-        seed = next_seed(self._rng)
-        if isinstance(self._task, Classification) and self._task.labels.kind != "multilabel-indicator":
-            try:
-                return train_test_split(np.arange(n), test_size=self.validation_split, random_state=seed, stratify=y)
-            except ValueError:
-                pass
-        return train_test_split(np.arange(n), test_size=self.validation_split, random_state=seed)
+        rows = np.arange(n) if weights is None else np.flatnonzero(weights)
+        how = {"test_size": self.validation_split, "random_state": next_seed(self._rng)}
+        try:
+            _, held = train_test_split(rows, **how, stratify=self._strata(y, rows))
+        except ValueError:
+            _, held = train_test_split(rows, **how)
+        return np.setdiff1d(np.arange(n), held), held
+
+    def _strata(self, y: Any, rows: Array) -> Any:
+        task = self._task
+        single = isinstance(task, Classification) and task.labels.kind != MULTILABEL
+        return y[rows] if single else None
 
     def _validation(self, given: Any) -> tuple[Any, ...]:
         """Data of validation as the model reads them."""
@@ -182,8 +194,15 @@ class Net(Routed, NeuralEstimator):
         """What the model makes of features, dropout not at work."""
         check_is_fitted(self)
         X = self._features(X)
-        outputs: Array = self.model_.predict(building.feed(self.model_, X), **self.routed("predict"))
-        return outputs.astype(np.result_type(X.dtype, outputs.dtype), copy=False)
+        return self._computed(self.model_, X).astype(self._float, copy=False)
+
+    def _computed(self, model: Model, X: Any) -> Array:
+        """The outputs of a model for features: for a row the same whichever rows are beside it."""
+        n = X.shape[0]
+        if n < FEWEST_ROWS:
+            X = X[np.arange(FEWEST_ROWS) % n]
+        outputs: Array = model.predict(building.feed(model, X), **self.routed("predict"))
+        return outputs[:n]
 
     def _sampled(self, X: Any, samples: int, **wishes: Any) -> Any:
         """What it makes of them in so many passes with dropout at work; see :meth:`nbnet.Model.predict_mc`."""

@@ -12,25 +12,24 @@ from sklearn.utils.validation import check_is_fitted
 
 from nbnet import losses
 from nbnet.estimators.base import sample_weights
-from nbnet.estimators.labels import BINARY, MULTICLASS, MULTILABEL, Labels
+from nbnet.estimators.labels import Labels
 from nbnet.estimators.net import Net
+from nbnet.estimators.outputs import LOGITS, MARGINS, PROBABILITIES, SIGNED, Reading
 from nbnet.estimators.routing import is_automatic, without_routed
-from nbnet.estimators.tasks import LOGITS, MARGINS, PROBABILITIES, Classification, last_activation, link_of
+from nbnet.estimators.tasks import Classification, Task
 from nbnet.models.model import Model
 
 Array = NDArray[Any]
-#: Losses whose targets are -1 and 1, so that the sign of an output decides.
-_SIGNED = (losses.Hinge, losses.SquaredHinge)
 
 
 def _link(net: Any) -> str:
     """What outputs are, or will probably be."""
     if hasattr(net, "model_"):
-        return str(net._outputs_are)
+        return str(net._reading.link)
     if is_automatic(net.loss) or net.loss is None:
         return PROBABILITIES
     loss = losses.get(net.loss)
-    if isinstance(loss, (*_SIGNED, losses.CategoricalHinge)):
+    if isinstance(loss, (*SIGNED, losses.CategoricalHinge)):
         return MARGINS
     return LOGITS if getattr(loss, "from_logits", False) else PROBABILITIES
 
@@ -134,7 +133,7 @@ class NetClassifier(ClassifierMixin, Net):  # type: ignore[misc]
         loss: Any = "auto",
         metrics: Any = None,
         batch_size: int | None = 32,
-        epochs: int = 10,
+        epochs: int = 50,
         validation_split: float = 0.0,
         callbacks: Any = None,
         class_weight: Any = None,
@@ -220,12 +219,13 @@ class NetClassifier(ClassifierMixin, Net):  # type: ignore[misc]
         self._train(X, y, weights, validation, epochs)
         return self
 
-    def _ready(self, model: Model, loss: Any) -> None:
-        self._outputs_are, self._ends = link_of(model, loss), last_activation(model)
+    def _ready(self, model: Model, loss: Any, task: Task, units: int) -> None:
+        assert isinstance(task, Classification)
+        self._reading = Reading.of(model, loss, task.labels, units)
 
     # ---- predictions ----
 
-    def predict(self, X: Any, mc_samples: int | None = None) -> Any:
+    def predict(self, X: Any, *, mc_samples: int | None = None) -> Any:
         """Labels.
 
         Parameters
@@ -239,15 +239,14 @@ class NetClassifier(ClassifierMixin, Net):  # type: ignore[misc]
         ndarray, (n,); of several labels a row indicators, (n, labels)
         """
         check_is_fitted(self)
-        labels: Labels = self._task.labels  # type: ignore[attr-defined]
-        if self._outputs_are != MARGINS:
-            scores = self.predict_proba(X, mc_samples)
-            return labels.decode(scores[:, 1:] if labels.kind == BINARY and scores.shape[1] == 2 else scores)
-        outputs = self._outputs(X) if mc_samples is None else self._sampled(X, mc_samples).mean
-        return labels.decode(self._scores(outputs) + 0.5)
+        if mc_samples is None:
+            return self._reading.decide(self._outputs(X))
+        if self._reading.link == MARGINS:
+            return self._reading.decide(self._sampled(X, mc_samples).mean)
+        return self._reading.choose(self.predict_proba(X, mc_samples=mc_samples))
 
-    @available_if(_has_probabilities)
-    def predict_proba(self, X: Any, mc_samples: int | None = None) -> Array:
+    @available_if(_has_probabilities)  # type: ignore[untyped-decorator]
+    def predict_proba(self, X: Any, *, mc_samples: int | None = None) -> Array:
         """Probabilities of classes, in the order of ``classes_``; or of labels.
 
         Parameters
@@ -268,20 +267,25 @@ class NetClassifier(ClassifierMixin, Net):  # type: ignore[misc]
             If passes are asked for, and no layer draws random numbers.
         """
         if mc_samples is None:
-            return self._probabilities(self._outputs(X))
-        if self._outputs_are == PROBABILITIES:
-            return self._probabilities(self._sampled(X, mc_samples).mean)
+            outputs = self._outputs(X)
+            return self._reading.probabilities(outputs)
+        check_is_fitted(self)
+        reading = self._reading
+        if reading.link == PROBABILITIES:
+            return reading.probabilities(self._sampled(X, mc_samples).mean)
         # The mean of probabilities is not what the mean of logits gives.
         samples = self._sampled(X, mc_samples, return_samples=True).samples
-        return np.mean([self._probabilities(logits) for logits in samples], axis=0)
+        mean: Array = np.mean([reading.probabilities(logits) for logits in samples], axis=0)
+        return mean
 
-    @available_if(_has_probabilities)
-    def predict_log_proba(self, X: Any, mc_samples: int | None = None) -> Array:
+    @available_if(_has_probabilities)  # type: ignore[untyped-decorator]
+    def predict_log_proba(self, X: Any, *, mc_samples: int | None = None) -> Array:
         """Logarithms of :meth:`predict_proba`."""
         with np.errstate(divide="ignore"):
-            return np.log(self.predict_proba(X, mc_samples))
+            logarithms: Array = np.log(self.predict_proba(X, mc_samples=mc_samples))
+        return logarithms
 
-    @available_if(_has_scores)
+    @available_if(_has_scores)  # type: ignore[untyped-decorator]
     def decision_function(self, X: Any) -> Array:
         """What decides before it is made a probability: logits, or margins; for models whose outputs are these.
 
@@ -293,38 +297,5 @@ class NetClassifier(ClassifierMixin, Net):  # type: ignore[misc]
         -------
         ndarray, (n,) for two classes, or (n, classes) or (n, labels)
         """
-        return self._scores(self._outputs(X))
-
-    def _scores(self, outputs: Array) -> Array:
-        """Outputs shifted so that zero decides."""
-        kind = self._task.labels.kind  # type: ignore[attr-defined]
-        if kind == BINARY and self._units == 2:
-            return outputs[:, 1] - outputs[:, 0]
-        outputs = outputs[:, 0] if kind == BINARY else outputs
-        signed = self._outputs_are == LOGITS or isinstance(self.model_.loss, _SIGNED)
-        return outputs if signed or kind == MULTICLASS else outputs - outputs.dtype.type(0.5)
-
-    def _probabilities(self, outputs: Array) -> Array:
-        labels: Labels = self._task.labels  # type: ignore[attr-defined]
-        several = labels.kind == MULTILABEL
-        if self._outputs_are == LOGITS:
-            loss = self.model_.loss
-            independent = several or self._units == 1 or isinstance(loss, losses.BinaryCrossentropy)
-            outputs = _sigmoid(outputs) if independent else _softmax(outputs)
-        if several:
-            return outputs
-        if len(labels.classes) == 1:
-            return np.ones((len(outputs), 1), outputs.dtype)
-        if self._units == 1:
-            return np.hstack([1 - outputs, outputs])
-        return outputs if self._ends == "softmax" else outputs / outputs.sum(1, keepdims=True)
-
-
-def _sigmoid(z: Array) -> Array:
-    small = np.exp(-np.abs(z))
-    return np.where(z >= 0, 1, small) / (1 + small)
-
-
-def _softmax(z: Array) -> Array:
-    e = np.exp(z - z.max(1, keepdims=True))
-    return e / e.sum(1, keepdims=True)
+        outputs = self._outputs(X)
+        return self._reading.scores(outputs)

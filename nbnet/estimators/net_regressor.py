@@ -7,12 +7,12 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 from sklearn.base import RegressorMixin
+from sklearn.utils.validation import check_is_fitted
 
+from nbnet.estimators import uncertainty
 from nbnet.estimators.base import sample_weights
-from nbnet.estimators.net import USUAL_SAMPLES, Net
+from nbnet.estimators.net import Net
 from nbnet.estimators.tasks import Regression
-from nbnet.losses import GaussianNegativeLogLikelihood
-from nbnet.ranges import Range
 
 Array = NDArray[Any]
 
@@ -27,7 +27,9 @@ class NetRegressor(RegressorMixin, Net):  # type: ignore[misc]
         :class:`nbnet.losses.GaussianNegativeLogLikelihood`.
     loss
         ``"auto"``: that of the compiled model, otherwise the mean squared error.
-    optimizer, metrics, batch_size, epochs, validation_split, callbacks, random_state, warm_start, verbose, dtype, routed
+    optimizer, metrics, batch_size, epochs, validation_split, callbacks, random_state, warm_start, verbose, dtype
+        As for :class:`NetClassifier`.
+    **routed
         As for :class:`NetClassifier`.
 
     Attributes
@@ -100,85 +102,103 @@ class NetRegressor(RegressorMixin, Net):  # type: ignore[misc]
         weights = sample_weights(X, y, sample_weight, None, np.float64)
         task = Regression(1 if y.ndim == 1 else y.shape[1], y.ndim == 1)
         if not warm:
-            self._begin(X, y, task)
             self.n_outputs_ = task.outputs
+            self._begin(X, y, task)
         elif task.outputs != self.n_outputs_:
             raise ValueError(f"y: wants {self.n_outputs_} columns, as in the last fit, got {task.outputs}")
         self._train(X, y, weights, validation, epochs)
         return self
 
-    def predict(self, X: Any, return_std: bool = False, mc_samples: int | None = None) -> Any:
+    def predict(self, X: Any, return_std: bool = False, *, mc_samples: int | None = None) -> Any:
         """Targets.
 
         Parameters
         ----------
         X : array_like, (n, features) or (n, ...)
         return_std
-            Whether to return ``(mean, std)``. The standard deviation is that of passes with dropout at work; with the
-            loss :class:`nbnet.losses.GaussianNegativeLogLikelihood`, that of the predicted distribution, to whose
-            variance that of passes is added if there are any.
+            Whether to return ``(mean, std)``: the square root of the variance that the model predicts (with the loss
+            :class:`nbnet.losses.GaussianNegativeLogLikelihood`), plus that of passes with dropout at work.
         mc_samples
-            How many passes with dropout at work, by default none, or 100 for a standard deviation.
+            How many such passes to average, by default none, but 100 if only they tell a standard deviation.
 
         Returns
         -------
-        ndarray, (n,) or (n, outputs)
+        ndarray, (n,) or (n, outputs), or two of them.
 
         Raises
         ------
         NotFittedError
             Before ``fit``.
         ValueError
-            If X does not fit, or a standard deviation is asked for and no layer draws random numbers.
+            If X does not fit, or passes are wanted and no layer draws random numbers.
         """
-        gaussian = self._is_gaussian() if hasattr(self, "model_") else False
-        if mc_samples is None and return_std and not gaussian:
-            mc_samples = USUAL_SAMPLES
-        if mc_samples is None:
-            outputs, spread = self._outputs(X), None
-        else:
-            found = self._sampled(X, mc_samples, return_samples=gaussian and return_std)
-            outputs, spread = found.mean, found.std
-            if gaussian and return_std:
-                return self._mixture(found.samples)
-        n = self.n_outputs_
-        if not return_std:
-            return self._shaped(outputs[:, :n])
-        if gaussian:
-            spread = np.exp(0.5 * outputs[:, n:])
-        assert spread is not None
-        return self._shaped(outputs[:, :n]), self._shaped(spread)
+        check_is_fitted(self)
+        if mc_samples is None and return_std and not self._predicts_variance:
+            mc_samples = uncertainty.SAMPLES
+        mean, std = self._distribution(X, mc_samples)
+        return (self._shaped(mean), self._shaped(std)) if return_std else self._shaped(mean)
 
-    def predict_interval(self, X: Any, coverage: float = 0.9, mc_samples: int = USUAL_SAMPLES) -> Array:
-        """Lower and upper bounds of central intervals, from quantiles of passes with dropout at work.
+    def predict_interval(self, X: Any, coverage: float = 0.9, *, mc_samples: int | None = None) -> tuple[Array, Array]:
+        """Where the target of a row lies with some probability; see :meth:`MLPRegressor.predict_interval`.
 
-        They say how sure the network is of its mean; the noise of the target is not in them.
+        If rows were held out (``validation_split`` or ``validation_data``), their residuals say how wide intervals are,
+        otherwise the standard deviation of :meth:`predict`.
 
         Parameters
         ----------
         X : array_like, (n, features) or (n, ...)
         coverage
-            Share of the passes that lies in between, in (0, 1).
+            Share of rows whose targets are to lie in between, in (0, 1).
         mc_samples
-            How many passes.
+            See :meth:`predict`.
 
         Returns
         -------
-        ndarray, (n, 2) or (n, outputs, 2)
+        Lower and upper ends, each (n,) or (n, outputs).
+
+        Examples
+        --------
+        >>> import numpy as np
+        >>> import nbnet as nb
+        >>> from nbnet.estimators import NetRegressor
+        >>> rng = np.random.default_rng(0)
+        >>> X = rng.uniform(-1, 1, (1000, 1))
+        >>> y = X[:, 0] + rng.normal(0, 0.1, 1000)
+        >>> net = NetRegressor(validation_split=0.25, epochs=30, random_state=0).fit(X[:800], y[:800])
+        >>> 0.85 < nb.calibration.interval_coverage(y[800:], *net.predict_interval(X[800:], 0.9)) < 0.95
+        True
         """
-        share = Range(0, 1, above=True, below=True).check(coverage, "coverage")
-        found = self._sampled(X, mc_samples, quantiles=[0.5 - share / 2, 0.5 + share / 2])
-        bounds = np.moveaxis(found.quantiles[:, :, : self.n_outputs_], 0, -1)
-        return bounds[:, 0] if self._task.single else bounds  # type: ignore[attr-defined]
+        check_is_fitted(self)
+        share = uncertainty.check_coverage(coverage)
+        if self._residuals is None:
+            mean, std = self.predict(X, return_std=True, mc_samples=mc_samples)
+            half = uncertainty.normal(share) * std
+            return mean - half, mean + half
+        mean, std = self._distribution(X, mc_samples)
+        half = np.where(self._predicts_variance, std, 1.0) * uncertainty.half_width(self._residuals, share)
+        return self._shaped(mean - half), self._shaped(mean + half)
 
-    def _is_gaussian(self) -> bool:
-        return isinstance(self.model_.loss, GaussianNegativeLogLikelihood)
+    @property
+    def _predicts_variance(self) -> bool:
+        return self._units == 2 * self.n_outputs_
 
-    def _mixture(self, samples: Array) -> tuple[Array, Array]:
-        """Mean and standard deviation of a mixture of normal distributions."""
-        means, logarithms = np.split(samples, 2, axis=-1)
-        variance = np.exp(logarithms).mean(0) + means.var(0)
-        return self._shaped(means.mean(0)), self._shaped(np.sqrt(variance))
+    def _distribution(self, X: Any, samples: int | None) -> tuple[Array, Array]:
+        """Means and standard deviations, (n, outputs)."""
+        if samples is None:
+            mean, std = uncertainty.moments(self._outputs(X), self.n_outputs_)
+            return mean, np.zeros_like(mean) if std is None else std
+        found = self._sampled(X, samples)
+        mean, std = uncertainty.moments(found.mean, self.n_outputs_)
+        spread = found.std[:, : self.n_outputs_]
+        return mean, spread if std is None else np.sqrt(spread**2 + std**2)
+
+    def _trained(self, held: tuple[Any, ...] | None) -> None:
+        """Remember how far off predictions of rows held out are, in standard deviations if these are predicted."""
+        self._residuals = None
+        if held is not None:
+            mean, std = uncertainty.moments(self.model_.predict(held[0]), self.n_outputs_)
+            self._residuals = np.abs(held[1] - mean).astype(np.float64) / (1.0 if std is None else std)
 
     def _shaped(self, array: Array) -> Array:
+        array = array.astype(self._float, copy=False)
         return array[:, 0] if self._task.single else array  # type: ignore[attr-defined]

@@ -40,7 +40,9 @@ class NetTransformer(TransformerMixin, Net):  # type: ignore[misc]
     prefit
         Whether ``model`` is trained already: ``fit`` only looks at the number of features, and ``model`` is used as it
         is.
-    optimizer, loss, metrics, batch_size, epochs, validation_split, callbacks, random_state, warm_start, verbose, dtype, routed
+    optimizer, loss, metrics, batch_size, epochs, validation_split, callbacks, random_state, warm_start, verbose, dtype
+        As for :class:`NetClassifier`.
+    **routed
         As for :class:`NetClassifier`.
 
     Attributes
@@ -84,7 +86,7 @@ class NetTransformer(TransformerMixin, Net):  # type: ignore[misc]
         loss: Any = "auto",
         metrics: Any = None,
         batch_size: int | None = 32,
-        epochs: int = 10,
+        epochs: int = 50,
         validation_split: float = 0.0,
         callbacks: Any = None,
         random_state: Any = None,
@@ -215,8 +217,7 @@ class NetTransformer(TransformerMixin, Net):  # type: ignore[misc]
             An output of several axes becomes one row.
         """
         check_is_fitted(self)
-        X = building.feed(self.model_, self._features(X))
-        outputs: Array = self._network.predict(X, **self.routed("predict"))
+        outputs = self._computed(self._network, self._features(X))
         return outputs.reshape(len(outputs), -1)
 
 

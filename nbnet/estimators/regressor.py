@@ -11,11 +11,11 @@ from sklearn.utils.metaestimators import available_if
 
 from nbnet.estimators import penalised, settings, uncertainty
 from nbnet.estimators.base import Array
+from nbnet.estimators.holdout import Part
 from nbnet.estimators.mlp import MLP
 from nbnet.estimators.scores import r2
 from nbnet.estimators.solvers import has_partial_fit
 from nbnet.losses import GaussianNegativeLogLikelihood
-from nbnet.models.intake import Rows
 
 Float = NDArray[np.floating[Any]]
 
@@ -62,7 +62,7 @@ class MLPRegressor(RegressorMixin, MLP):  # type: ignore[misc]
     """
 
     _parameter_constraints: ClassVar[dict[str, list[Any]]] = settings.CONSTRAINTS | settings.OF_REGRESSORS
-    _sparse = False
+    _sparse: ClassVar[bool] = False
 
     def __init__(
         self,
@@ -205,9 +205,7 @@ class MLPRegressor(RegressorMixin, MLP):  # type: ignore[misc]
         spread = found.std[:, : self.n_outputs_]
         return mean, spread if std is None else np.sqrt(spread**2 + std**2)
 
-    def predict_interval(
-        self, X: Any, coverage: float = 0.9, *, mc_samples: int | None = None
-    ) -> tuple[Float, Float]:
+    def predict_interval(self, X: Any, coverage: float = 0.9, *, mc_samples: int | None = None) -> tuple[Float, Float]:
         """Where the target of a row lies with some probability.
 
         If rows were held out (``early_stopping`` or ``validation_data``), their residuals say how wide intervals have
@@ -256,10 +254,10 @@ class MLPRegressor(RegressorMixin, MLP):  # type: ignore[misc]
         half = np.where(self._predicts_variance, std, 1.0) * width
         return self._shaped(mean - half), self._shaped(mean + half)
 
-    def _keep_residuals(self, rows: Rows, targets: Array) -> None:
+    def _keep_residuals(self, held: Part) -> None:
         """Remember how far off predictions are, in standard deviations if these are predicted."""
-        mean, std = uncertainty.moments(self._run(rows), self.n_outputs_)
-        self._residuals = np.abs(targets - mean).astype(np.float64) / (1.0 if std is None else std)
+        mean, std = uncertainty.moments(self._run(held.x), self.n_outputs_)
+        self._residuals = np.abs(held.targets - mean).astype(np.float64) / (1.0 if std is None else std)
 
     def _shaped(self, found: Array) -> Array:
         return found.ravel() if found.shape[1] == 1 else found

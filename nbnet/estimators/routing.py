@@ -16,9 +16,10 @@ from nbnet.registry import snake_case
 F = TypeVar("F", bound=Callable[..., Any])
 #: What stands between a prefix and the name of a parameter.
 SEPARATOR = "__"
-_OF_FIT = "shuffle steps_per_epoch validation_steps validation_batch_size validation_freq record_masks".split()
-_OF_COMPILE = "loss_weights weighted_metrics run_eagerly steps_per_execution jit_compile auto_scale_loss".split()
-_OF_PREDICT = "batch_size verbose".split()
+#: Arguments of a model's methods that are no parameters of estimators.
+_OF_FIT = ("shuffle", "steps_per_epoch", "validation_steps", "validation_batch_size", "validation_freq", "record_masks")
+_OF_COMPILE = ("loss_weights", "weighted_metrics", "run_eagerly", "steps_per_execution", "jit_compile")
+_OF_PREDICT = ("batch_size", "verbose")
 
 
 class Routed:
@@ -30,8 +31,10 @@ class Routed:
     Examples
     --------
     >>> from sklearn.base import BaseEstimator
-    >>> from nbnet.estimators.routing import Routed, without_routed
+    >>> from nbnet.estimators.routing import PREFIXES, Routed, without_routed
     >>> class Net(Routed, BaseEstimator):
+    ...     _prefixes = PREFIXES
+    ...
     ...     @without_routed
     ...     def __init__(self, optimizer="adam", **routed):
     ...         self.optimizer = optimizer
@@ -39,10 +42,10 @@ class Routed:
     >>> net = Net(optimizer__learning_rate=0.1)
     >>> net.set_params(optimizer__beta_1=0.5).routed("optimizer")
     {'learning_rate': 0.1, 'beta_1': 0.5}
-    >>> net.set_params(optimizer__beta=0.5)
+    >>> net.set_params(optimizer__learn_rate=0.5)
     Traceback (most recent call last):
         ...
-    ValueError: optimizer__beta: Adam has no 'beta' (did you mean 'beta_1'?); it has amsgrad, beta_1, ...
+    ValueError: optimizer__learn_rate: Adam has no 'learn_rate' (did you mean 'learning_rate'?); it has amsgrad, ...
     """
 
     #: Prefixes, each with the names that may follow it (None: any), as far as they are known before ``fit``.
@@ -205,7 +208,7 @@ def argument_names(function: Callable[..., Any], named_only: bool = False) -> li
 def callback_names(estimator: Any) -> Iterable[str]:
     """Settings of each callback, with the callback's name before them if there are several."""
     given = estimator.callbacks
-    single = isinstance(given, Callback) or isinstance(given, type)
+    single = isinstance(given, (Callback, type))
     return [
         setting if single else f"{name}{SEPARATOR}{setting}"
         for name, callback in named_callbacks(given).items()

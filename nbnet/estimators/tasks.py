@@ -9,18 +9,10 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from nbnet import activations, losses
-from nbnet.core.symbol import Symbol
+from nbnet import losses
 from nbnet.estimators.labels import MULTILABEL, Labels
-from nbnet.layers.softmax import Softmax
-from nbnet.models.model import Model
-from nbnet.models.sequential import Sequential
 
 Array = NDArray[Any]
-
-#: What outputs of a classifier are: see :func:`link_of`.
-PROBABILITIES, LOGITS, MARGINS = "probabilities", "logits", "margins"
-_NAMES = {activations.softmax: "softmax", activations.sigmoid: "sigmoid", activations.linear: "linear"}
 
 
 class Task(ABC):
@@ -54,8 +46,8 @@ class Classification(Task):
     >>> from nbnet.estimators.labels import Labels
     >>> from nbnet.estimators.tasks import Classification
     >>> task = Classification(Labels.of(["a", "b", "c", "a"]))
-    >>> task.loss(3, "softmax")
-    SparseCategoricalCrossentropy()
+    >>> task.loss(3, "softmax").name
+    'sparse_categorical_crossentropy'
     >>> task.encode(["c"], nb.losses.CategoricalCrossentropy(), 3)
     array([[0., 0., 1.]], dtype=float32)
     >>> task.check(2, None)
@@ -171,57 +163,3 @@ class Regression(Task):
 
 def _count(n: int, what: str) -> str:
     return f"{n} {what}" if n == 1 else f"{n} {what}{'es' if what.endswith('s') else 's'}"
-
-
-def last_activation(model: Model) -> str | None:
-    """What the outputs of a model went through: ``"softmax"``, ``"sigmoid"``, ``"linear"`` or another activation's
-    name; None if its last layer has none.
-
-    Examples
-    --------
-    >>> import nbnet as nb
-    >>> from nbnet.estimators.tasks import last_activation
-    >>> last_activation(nb.Sequential([nb.Input((2,)), nb.layers.Dense(1), nb.layers.Activation("sigmoid")]))
-    'sigmoid'
-    """
-    layer = _last_layer(model)
-    if isinstance(layer, Softmax):
-        return "softmax"
-    activation = getattr(layer, "activation", None)
-    if activation is None:
-        return None
-    return _NAMES.get(activation) or getattr(activation, "__name__", "custom")
-
-
-def _last_layer(model: Model) -> Any:
-    layer: Any = None
-    if isinstance(model, Sequential):
-        layer = model.layers[-1] if model.layers else None
-    elif model.graph is not None and isinstance(symbol := model.graph.outputs, Symbol) and symbol.producer is not None:
-        layer = symbol.producer.function
-    return _last_layer(layer) if isinstance(layer, Model) else layer
-
-
-def link_of(model: Model, loss: losses.Loss | None) -> str:
-    """Whether outputs are ``"probabilities"``, ``"logits"`` that a sigmoid or softmax makes probabilities, or
-    ``"margins"``, the largest or positive of which win.
-
-    Raises
-    ------
-    ValueError
-        If the loss wants one of the first two, and the last layer gives the other.
-    """
-    ends, from_logits = last_activation(model), getattr(loss, "from_logits", None)
-    if from_logits is False and ends == "linear":
-        raise ValueError(
-            f"loss: {getattr(loss, 'name', loss)} wants probabilities, and the last layer of {model.name} has no "
-            "activation: give it 'softmax' or 'sigmoid', or take loss='auto', or the loss with from_logits=True"
-        )
-    if from_logits and ends in ("softmax", "sigmoid"):
-        raise ValueError(
-            f"loss: {getattr(loss, 'name', loss)} with from_logits=True wants logits, and the last layer of "
-            f"{model.name} has activation {ends!r}: leave that away, or take loss='auto'"
-        )
-    if from_logits:
-        return LOGITS
-    return PROBABILITIES if from_logits is False or ends in ("softmax", "sigmoid") else MARGINS

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import warnings
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -13,22 +13,26 @@ from sklearn.exceptions import ConvergenceWarning
 
 from nbnet.callbacks import CallbackList
 from nbnet.core.blas import single_thread
+from nbnet.core.feed import line_call
+from nbnet.core.graph import Call
 from nbnet.estimators.stopping import Progress, Rates
 from nbnet.models import Model
+from nbnet.models.bursts import Bursts
 from nbnet.models.intake import Rows
 from nbnet.models.loop import Epochs
+from nbnet.models.orders import Orders
 from nbnet.models.position import Position
 
 Array = NDArray[Any]
 
 
-class Orders:
+class Drawn(Orders):
     """The order of rows in each epoch, drawn as ``sklearn.utils.shuffle`` draws it.
 
     Parameters
     ----------
-    n
-        Number of rows.
+    n, size
+        Numbers of rows, of all and of a batch.
     rng
         None: rows stay in their order.
 
@@ -37,19 +41,31 @@ class Orders:
     order : ndarray of int64, (n,)
     """
 
-    def __init__(self, n: int, rng: np.random.RandomState | None) -> None:
-        self.order = np.arange(n)
-        self.position = Position()
+    def __init__(self, n: int, size: int, rng: np.random.RandomState | None) -> None:
+        super().__init__(n, size, False, Position())
         self._rng = rng
 
     def epoch(self, number: int) -> slice:
         """Put the rows in the order of the next epoch; it sees them all."""
         if self._rng is not None:
-            drawn = np.arange(len(self.order))
-            self._rng.shuffle(drawn)
-            self.order[:] = self.order[drawn]
+            self.order[:] = self._next(self.order)
         self.position.batch = 0
-        return slice(0, len(self.order))
+        return super().epoch(number)
+
+    def calls(self, epochs: Sequence[int]) -> list[Call]:
+        """What puts the rows in the order of each of the next epochs."""
+        if self._rng is None:
+            return []
+        lines, order = np.empty((len(epochs), len(self.order)), np.int64), self.order
+        for line in lines:
+            line[:] = order = self._next(order)
+        return [line_call(self.order, lines)]
+
+    def _next(self, order: Array) -> Array:
+        drawn = np.arange(len(order))
+        assert self._rng is not None
+        self._rng.shuffle(drawn)
+        return order[drawn]
 
 
 @dataclass
@@ -109,12 +125,15 @@ class Training:
         calls = CallbackList(self.callbacks, model, verbose=int(self.verbose), epochs=self.max_iter, steps=steps)
         with model._alone(), single_thread:
             epochs = Epochs(model, self.rows, self.batch_size, self.orders, calls, None)
+            bursts = Bursts.of(epochs) if self.validate is None and not self.once else None
             model.stop_training = False
             calls.call("on_train_begin", None)
             logs: dict[str, Any] | None = None
             try:
                 while done < self.max_iter:
                     calls.call("on_epoch_begin", done, None)
+                    if bursts is not None:
+                        bursts.run(done, min(self.max_iter, done + 1 + min(self._spare(), calls.spare_epochs())))
                     logs = epochs.run(done)
                     done, seen = done + 1, seen + n
                     stop = self._end_epoch(done, seen, logs, calls)
@@ -130,6 +149,12 @@ class Training:
         if self.progress.early and self.progress.weights is not None:
             model.set_weights(self.progress.weights)
         return done, seen
+
+    def _spare(self) -> int:
+        """Epochs that may be trained before anything depends on how this one ends."""
+        if self.rates is not None and self.rates.policy == "invscaling":
+            return 0
+        return int(min(self.patience - self.progress.unchanged, self.max_iter))
 
     def _end_epoch(self, done: int, seen: int, logs: dict[str, Any], calls: CallbackList) -> bool:
         """Take note of an epoch; returns whether it was the last."""

@@ -22,10 +22,10 @@ SAMPLES = 100
 
 def sampled(estimator: MLP, X: Any, samples: int) -> MCPrediction:
     """What many passes give; repeatable if ``random_state`` is an integer."""
-    X = estimator._features(X)
+    x = estimator._features(X)
     seed = None if estimator.random_state is None else next_seed(generator(estimator.random_state))
     with estimator._threads():
-        found: MCPrediction = estimator.model_.predict_mc(X, samples, seed=seed)
+        found: MCPrediction = estimator.model_.predict_mc(list(x) if len(x) > 1 else x[0], samples, seed=seed)
     return found
 
 

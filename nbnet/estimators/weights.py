@@ -36,11 +36,12 @@ class Shown:
             self._show()
 
     def __getstate__(self) -> dict[str, Any]:
-        if "model_" not in vars(self):
-            return dict(super().__getstate__())  # type: ignore[misc]
-        self._push()
+        made = "model_" in vars(self)
+        if made:
+            self._push()
+        state: Any = super().__getstate__()
         # The network has them.
-        return {name: value for name, value in super().__getstate__().items() if name not in _NAMES}  # type: ignore[misc]
+        return {name: value for name, value in state.items() if not (made and name in _NAMES)}
 
     def __setstate__(self, state: dict[str, Any]) -> None:
         super().__setstate__(state)  # type: ignore[misc]

@@ -13,8 +13,8 @@ ENTRIES: Mapping[str, Entry] = entries
 
 _RANDOM = (
     "alpha_dropout", "alpha_masked", "bernoulli", "bernoulli_given", "concrete_dropout", "concrete_given", "drop_block",
-    "drop_block_given", "drop_connect", "drop_connect_given", "drop_connect_groups", "dropout", "dropout_shared",
-    "gaussian_dropout", "gaussian_dropout_given", "gaussian_noise", "gaussian_noise_given", "masked",
+    "drop_block_given", "drop_connect", "drop_connect_given", "drop_connect_groups", "dropout", "dropout_grouped",
+    "dropout_shared", "gaussian_dropout", "gaussian_dropout_given", "gaussian_noise", "gaussian_noise_given", "masked",
 )  # fmt: skip
 _LOSSES = (
     "binary_crossentropy", "binary_crossentropy_logits", "binary_focal_crossentropy",
@@ -35,6 +35,7 @@ _PENALTIES = ("l1_l2",)
 REFUSED: Mapping[str, str] = (
     dict.fromkeys(_RANDOM, "it draws random numbers, which an exported model does not; apply it in training only")
     | {"deal_masks": "it depends on where in its batch a row stands, which an exported model does not know"}
+    | {"take_turn": "it depends on the number of a step, which an exported model does not know"}
     | dict.fromkeys(_LOSSES, "it is a loss, which is not exported")
     | dict.fromkeys(_METRICS, "it is a metric, which is not exported")
     | dict.fromkeys(_PENALTIES, "it is a penalty on weights, which is not exported")

@@ -4,21 +4,41 @@ from __future__ import annotations
 
 import functools
 import inspect
+import math
 import threading
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
+from dataclasses import dataclass
 from typing import Any
 
 Shape = tuple[int | None, ...]
 
 
+@dataclass
+class Cut:
+    """Which part of a batch a call sees, out of how many even parts of how many rows together; and in how many groups
+    of rows the layers called want to see it, each with masks of its own."""
+
+    part: int = 0
+    parts: int = 1
+    rows: int = 0
+    groups: int = 1
+
+    def group(self, groups: int) -> int | None:
+        """Which of so many groups of rows this part belongs to; None if it is not of one group alone."""
+        self.groups = math.lcm(self.groups, groups)
+        return None if self.parts % groups else self.part * groups // self.parts
+
+
 class _Calls(threading.local):
-    """Whether the layer call this thread is in was made for training, None outside; and how stochastic layers draw
-    that are at work whatever the mode: one mask for each row (``"per_sample"``) or for all of them (``"shared"``)."""
+    """Whether the layer call this thread is in was made for training, None outside; how stochastic layers draw that are
+    at work whatever the mode: one mask for each row (``"per_sample"``) or for all of them (``"shared"``); and how the
+    batch is cut."""
 
     def __init__(self) -> None:
         self.training: bool | None = None
         self.sampling: str | None = None
+        self.cut = Cut()
 
 
 #: State of the thread.
@@ -49,6 +69,16 @@ def sampling_mode(masks: str = "per_sample") -> Iterator[None]:
         yield
     finally:
         calls.sampling = before
+
+
+@contextmanager
+def cutting(part: int, parts: int, rows: int) -> Iterator[Cut]:
+    """Layers called inside see this part of a batch."""
+    before, calls.cut = calls.cut, Cut(part, parts, rows)
+    try:
+        yield calls.cut
+    finally:
+        calls.cut = before
 
 
 def mask_rows() -> int | None:

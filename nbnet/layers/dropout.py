@@ -6,9 +6,11 @@ from collections.abc import Sequence
 from typing import Any
 
 from nbnet.core.graph import Tensor
+from nbnet.layers.calling import calls
 from nbnet.layers.layer import Shape
 from nbnet.layers.rated import NoiseShaped
-from nbnet.ops.dropout import dropout
+from nbnet.ops.dropout import dropout, group_key
+from nbnet.ranges import count
 
 
 class Dropout(NoiseShaped):
@@ -25,11 +27,14 @@ class Dropout(NoiseShaped):
         None: every element has its own. On the batch axis, anything but 1 stands for None.
     seed
         Integer; by default the layer draws its own from the global seed.
-
     batchwise
         Whether all rows of a batch drop the same units: ``noise_shape=(1, ...)``. Between dense layers, training then
-        multiplies the kept rows and columns of the weights and nothing else; on large layers a step takes about half
-        the time. The gradient is noisier.
+        multiplies the kept rows and columns of the weights and nothing else; on large layers a step takes less than
+        half the time. The gradient is noisier. Whether weights that a mask cuts off move all the same, by their
+        moments, is the optimizer's ``lazy``.
+    groups
+        With ``batchwise``, the number of masks a batch has: its rows are cut into so many even groups of neighbours
+        (of a row each, where there are fewer rows).
 
     Attributes
     ----------
@@ -69,6 +74,7 @@ class Dropout(NoiseShaped):
         noise_shape: Sequence[int | None] | None = None,
         seed: int | None = None,
         batchwise: bool = False,
+        groups: int = 1,
         **kwargs: Any,
     ) -> None:
         super().__init__(rate, noise_shape, seed, **kwargs)
@@ -76,13 +82,23 @@ class Dropout(NoiseShaped):
             raise TypeError(f"batchwise: wants True or False, got {batchwise!r}")
         if batchwise and noise_shape is not None:
             raise ValueError("batchwise: says that the mask is shared along the batch; give it or noise_shape")
-        self.batchwise = batchwise
+        self.batchwise, self.groups = batchwise, count(groups, "groups")
+        if self.groups > 1 and not batchwise:
+            raise ValueError("groups: says how many masks a batch shares; it goes with batchwise=True")
 
     def _noise(self, x: Tensor) -> Shape | None:
         return (1, *x.shape[1:]) if self.batchwise else super()._noise(x)
 
     def get_config(self) -> dict[str, Any]:
-        return super().get_config() | {"batchwise": self.batchwise}
+        return super().get_config() | {"batchwise": self.batchwise, "groups": self.groups}
 
     def call(self, x: Tensor, training: bool = False) -> Tensor:
-        return dropout(x, self._rate, self._noise(x), key=self.key) if training else x
+        if not training:
+            return x
+        groups = min(self.groups, calls.cut.rows or x.shape[0])
+        if groups < 2 or calls.sampling is not None:
+            return dropout(x, self._rate, self._noise(x), key=self.key)
+        group = calls.cut.group(groups)
+        if group is None or x.shape[0] == 1:
+            return dropout(x, self._rate, key=group_key(self.key, group or 0), groups=min(groups, x.shape[0]))
+        return dropout(x, self._rate, self._noise(x), key=group_key(self.key, group))

@@ -9,9 +9,12 @@ from numpy.typing import NDArray
 
 from nbnet import random
 from nbnet.core.graph import Tensor
+from nbnet.layers.calling import calls
 from nbnet.layers.layer import Shape
 from nbnet.layers.rated import Seeded
 from nbnet.ops.deal_masks import deal_masks
+from nbnet.ops.multiply import multiply
+from nbnet.ops.take_turn import take_turn
 from nbnet.ranges import Range, count
 
 if TYPE_CHECKING:
@@ -26,7 +29,10 @@ class Masksembles(Seeded):
     """Multiplies row r of a batch by mask ``r % n`` of n fixed masks, in training and in inference.
 
     So n sub-networks are trained, which overlap the less the larger the scale is, and each row of a batch is seen by
-    one of them. :meth:`members` lets all of them predict.
+    one of them. To predict, let every row be seen by all of them: in pass t of ``model.predict_mc(x, samples=n)`` all
+    rows have mask t, so that its mean is that of the n sub-networks, and its standard deviation says how far they
+    differ; ``model.predict(x, mc_samples=n)`` is the mean alone. :meth:`members` returns what each of them predicts.
+    Other calls, a plain ``predict`` too, deal rows to masks as in training: what a row gets depends on its place.
 
     Parameters
     ----------
@@ -51,6 +57,8 @@ class Masksembles(Seeded):
     ----------
     N. Durasov, T. Bagautdinov, P. Baque, P. Fua: Masksembles for uncertainty estimation. CVPR (2021), section 3. There
     a batch is cut into n parts; here rows are dealt in turn, so that a mask does not depend on the size of the batch.
+    Where code for the authors' layer repeats whole batches, ``np.tile(x, (n, 1))``, here each row is to be repeated,
+    ``np.repeat(x, n, axis=0)``.
 
     Examples
     --------
@@ -60,6 +68,10 @@ class Masksembles(Seeded):
     >>> y = layer(np.ones((8, 16))).numpy()
     >>> np.array_equal(y[:4], y[4:]), np.array_equal(y[:4], layer.masks.numpy())
     (True, True)
+    >>> model = nb.Sequential([nb.Input((16,)), layer])
+    >>> found = model.predict_mc(np.ones((5, 16)), samples=4)
+    >>> np.allclose(found.mean, layer.masks.numpy().mean(0))
+    True
     """
 
     def __init__(self, n: int, scale: float, seed: int | None = None, **kwargs: Any) -> None:
@@ -78,6 +90,8 @@ class Masksembles(Seeded):
         )
 
     def call(self, x: Tensor) -> Tensor:
+        if calls.sampling is not None:
+            return multiply(x, take_turn(self.masks))
         return deal_masks(x, self.masks)
 
     def members(self, model: Model, x: Array, batch_size: int = 32) -> Array:

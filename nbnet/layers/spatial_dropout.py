@@ -19,11 +19,15 @@ class SpatialDropout(Rated):
     rank: ClassVar[int]
 
     def build(self, input_shape: Shape) -> None:
-        if len(input_shape) != self.rank + 2:
+        self._check(input_shape)
+
+    def _check(self, shape: Shape) -> None:
+        if len(shape) != self.rank + 2:
             axes = "length" if self.rank == 1 else "height, width"
-            raise ValueError(f"{self.name}: wants inputs (batch, {axes}, channels), got shape {input_shape}")
+            raise ValueError(f"{self.name}: wants inputs (batch, {axes}, channels), got shape {shape}")
 
     def call(self, x: Tensor, training: bool = False) -> Tensor:
+        self._check(x.shape)
         return dropout(x, self._rate, (mask_rows(), *[1] * self.rank, None), key=self.key) if training else x
 
 

@@ -61,7 +61,7 @@ class VariationalDropout(Seeded):
     Raises
     ------
     ValueError
-        If a number is out of range.
+        If a number is out of range, or inputs have no features.
 
     References
     ----------
@@ -96,7 +96,11 @@ class VariationalDropout(Seeded):
         return np.exp(self.log_alpha.numpy())
 
     def build(self, input_shape: Shape) -> None:
-        self._features = int(input_shape[-1] or 0)
+        if len(input_shape) < 2 or input_shape[-1] is None:
+            raise ValueError(
+                f"{self.name}: wants inputs (batch, ..., features) with a known last axis, got {input_shape}"
+            )
+        self._features = int(input_shape[-1])
         shape, start = (self._features,) if self.per_unit else (), math.log(self.initial_alpha)
         self.log_alpha = self.add_weight(shape, lambda shape, dtype: np.full(shape, start, dtype), name="log_alpha")
 

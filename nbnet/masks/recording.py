@@ -52,6 +52,7 @@ class Ring:
     def __init__(self, steps: int, dtype: np.dtype[Any]) -> None:
         self.steps = np.full(steps, -1, np.int64)
         self._dtype = dtype
+        self._drawn: set[tuple[str, int]] = set()
         self._lines: dict[str, list[tuple[tuple[int, ...], Array]]] = {}
 
     def recorded(self, calls: Iterable[Call], nodes: Sequence[Node], slice_: int, rows: int) -> list[Call]:
@@ -61,9 +62,18 @@ class Ring:
         for call in calls:
             found.append(call)
             for tensor in call.writes():
-                if tensor in masks and (slice_ == 0 or not _shared(masks[tensor], rows)):
+                if tensor in masks and not self._has(masks[tensor], rows):
                     found.append(record_call(tensor, self._line(masks[tensor].name, tensor), self._dtype))
         return found
+
+    def _has(self, node: Node, rows: int) -> bool:
+        """Whether an earlier part of the batch draws the same mask, and keeps it."""
+        drawn = node.name, node.key
+        if not _shared(node, rows):
+            return False
+        known = drawn in self._drawn
+        self._drawn.add(drawn)
+        return known
 
     def _line(self, name: str, mask: Tensor) -> Array:
         ring = np.zeros((len(self.steps), packed_size(mask.size)), np.uint8)
@@ -84,7 +94,7 @@ class Ring:
 
 
 def _shared(node: Node, rows: int) -> bool:
-    """Whether the node draws one mask for the whole batch, in every slice the same."""
+    """Whether the node draws one mask for the whole batch or a group of its rows, in every slice of it the same."""
     mask = node.mask_tensor
     return mask is not None and mask.shape[0] == 1 and (rows > 1 or node.attributes[:1] == (0,))
 

@@ -2,11 +2,21 @@
 
 from typing import TYPE_CHECKING, Any
 
+from nbnet.models.many import fit_many
 from nbnet.models.model import Model
 from nbnet.models.monte_carlo import MCPrediction
 from nbnet.models.sequential import Sequential
 
-__all__ = ["MCPrediction", "Model", "Sequential", "clone_model", "load_model", "model_from_json", "save_model"]
+__all__ = [
+    "MCPrediction",
+    "Model",
+    "Sequential",
+    "clone_model",
+    "fit_many",
+    "load_model",
+    "model_from_json",
+    "save_model",
+]
 
 if TYPE_CHECKING:
     from nbnet.saving import clone_model, load_model, model_from_json, save_model

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 from numpy.typing import NDArray
 
+from nbnet import data
 from nbnet.core import feed
 from nbnet.core.graph import Call, Tensor
 from nbnet.core.relay import Relay
@@ -33,6 +34,8 @@ class Bursts:
     ----------
     epochs, evaluation
         Those of one model; without evaluation None.
+    frequency
+        After which epochs to evaluate: ``validation_freq``.
 
     Examples
     --------
@@ -44,27 +47,21 @@ class Bursts:
     100
     """
 
-    def __init__(self, epochs: Epochs, evaluation: Evaluation | None) -> None:
-        self._epochs, self._evaluation = epochs, evaluation
+    def __init__(self, epochs: Epochs, evaluation: Evaluation | None, frequency: Any) -> None:
+        self._epochs, self._evaluation, self._frequency = epochs, evaluation, frequency
         self._timed: tuple[list[Part], float] = [], 0.0
 
     @classmethod
-    def of(cls, epochs: Any, evaluation: Any = None) -> Bursts | None:
+    def of(cls, epochs: Any, evaluation: Any = None, frequency: Any = 1) -> Bursts | None:
         """None if Python has to see every epoch, or batch."""
         if not isinstance(epochs, Epochs) or not epochs.plain:
             return None
         if evaluation is not None and not (isinstance(evaluation, Evaluation) and evaluation.plain):
             return None
-        return cls(epochs, evaluation)
+        return cls(epochs, evaluation, frequency)
 
-    def run(self, first: int, last: int, validated: Sequence[bool]) -> None:
-        """Train for epochs from ``first`` on, for as many as fit into a call, and not for epoch ``last``.
-
-        Parameters
-        ----------
-        validated
-            For each of these epochs, whether it is evaluated.
-        """
+    def run(self, first: int, last: int) -> None:
+        """Train for epochs from ``first`` on, for as many as fit into a call, and not for epoch ``last``."""
         epochs, evaluation = self._epochs, self._evaluation
         position = epochs.orders.position
         if last - first < FEWEST or first in epochs.known or position.batch:
@@ -80,7 +77,7 @@ class Bursts:
             count = min(count, optimizer.look_ahead(optimizer.iterations, count * steps) // steps)
         if count < FEWEST:
             return
-        wanted = np.array(validated[:count], bool)
+        wanted = np.array([data.validates(epoch, self._frequency) for epoch in range(first, first + count)])
         began = time.perf_counter()
         logs = _run(train, evaluate, epochs.orders, range(first, first + count), wanted, optimizer.iterations)
         self._timed = [*train, *evaluate], (time.perf_counter() - began) / count
@@ -105,7 +102,7 @@ def _run(
 ) -> list[Array]:
     """Train and evaluate; returns for each part what its program summed up in each epoch.
 
-    In a turn come the order of the rows, the parts of the training, their sums, the parts of the evaluation, their sums.
+    In turn come the order of the rows, the parts of the training, their sums, those of the evaluation, their sums.
     """
     n, m, parts = len(epochs), len(train), [*train, *evaluate]
     logs = [np.zeros((n, *part.batch.sums.shape)) for part in parts]

@@ -8,6 +8,7 @@ from contextlib import contextmanager
 from typing import TYPE_CHECKING, Any, Protocol
 
 from nbnet import optimizers
+from nbnet.history import History
 from nbnet.models import loop, prediction, stepping
 from nbnet.models.intake import Rows, with_any_targets, with_targets
 from nbnet.models.masking import Masking
@@ -31,6 +32,9 @@ class Trainer(Protocol):
 
 class Learner(Steps, Masking, Persistence):
     """A network that is compiled; see :class:`nbnet.Model`."""
+
+    #: What the last ``fit`` returned.
+    history: History
 
     def __init__(self, inputs: Any, outputs: Any, **kwargs: Any) -> None:
         Persistence.__init__(self, inputs, outputs, **kwargs)

@@ -249,8 +249,8 @@ class Evaluation:
 
     @property
     def plain(self) -> bool:
-        """Whether its sums are all there is to it."""
-        return self._pass.plain
+        """Whether its sums are all there is to it, and the same each time."""
+        return self._pass.plain and not any(part.batch.draws for part in self.parts())
 
     def parts(self) -> list[Part]:
         """The programs of an evaluation."""

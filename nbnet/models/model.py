@@ -6,15 +6,13 @@ import os
 from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
-import numpy as np
 from numpy.typing import NDArray
 
-from nbnet import data
 from nbnet.callbacks.callback import CallbackList
 from nbnet.core.blas import single_thread
 from nbnet.history import History
-from nbnet.layers.dense import positive_integer
 from nbnet.models import prediction, supply
+from nbnet.models.fitting import Fitting
 from nbnet.models.position import Position
 from nbnet.models.summary import summary, summary_html
 from nbnet.models.uncertain import Uncertain
@@ -150,45 +148,13 @@ class Model(Uncertain):
         ValueError, TypeError
             If an argument does not fit the model; before anything is trained, unless it comes in batches.
         """
-        self._check_compiled()
-        epochs = positive_integer(epochs, "epochs")
-        first = positive_integer(initial_epoch, "initial_epoch", least=0)
-        if not isinstance(shuffle, (bool, np.bool)):
-            raise TypeError(f"shuffle: wants True or False, got {shuffle!r}")
-        data.check_frequency(validation_freq)
-        # As in Keras, validation_data takes precedence, and class weights are for training alone.
-        share = validation_split if validation_data is None else 0.0
-        train, rest = supply.for_training(self, (x, y, sample_weight), batch_size, steps_per_epoch, share, class_weight)
-        held = supply.for_validation(self, validation_data, rest, validation_batch_size or batch_size, validation_steps)
-        bar = Progress(verbose, epochs, train.length)
-        history = History({"verbose": bar.verbose, "epochs": epochs, "steps": bar.steps})
-        calls = CallbackList(callbacks, self, **history.params)
-        with self._alone(), single_thread, bar, self._recording_masks(record_masks, history):
-            train_epoch = train.trainer(bool(shuffle), self._position, calls, bar)
-            validate = None if held is None else held.evaluator(calls)
-            self.stop_training, self.history, logs = False, history, None
-            self._position.begin(first)
-            calls.call("on_train_begin", None)
-            for epoch in train.epochs(self._position.epoch, epochs):
-                calls.call("on_epoch_begin", epoch, None)
-                bar.begin_epoch(epoch)
-                logs = train_epoch(epoch)
-                self._position.next_epoch()
-                if validate is not None and data.validates(epoch, validation_freq):
-                    calls.call("on_test_begin", None)
-                    found = validate()
-                    calls.call("on_test_end", found)
-                    logs |= {f"val_{k}": v for k, v in found.items()}
-                bar.end_epoch(logs)
-                # Callbacks may write into the logs; what they write is remembered.
-                calls.call("on_epoch_end", epoch, logs)
-                history.append(epoch, logs)
-                if self.stop_training:
-                    break
-            assert self.optimizer is not None
-            self.optimizer.finalize_variable_values()
-            calls.call("on_train_end", logs)
-        return history
+        fitting = Fitting(
+            self, x, y, batch_size, epochs, verbose, callbacks, validation_split, validation_data, shuffle,
+            class_weight, sample_weight, initial_epoch, steps_per_epoch, validation_steps, validation_batch_size,
+            validation_freq, record_masks,
+        )  # fmt: skip
+        with self._alone():
+            return fitting.run()
 
     def evaluate(
         self,
@@ -293,7 +259,7 @@ class Model(Uncertain):
         self._check_compiled()
         rows = self._intake(x, y, sample_weight).weighted(class_weight, self.compute_dtype)
         with self._alone(), single_thread:
-            logs = self._epochs(rows, len(rows), False, Position(), CallbackList(None, self), None)(0)
+            logs = self._epochs(rows, len(rows), False, Position(), CallbackList(None, self), None).run(0)
         return _returned(logs, return_dict)
 
     def test_on_batch(self, x: Any, y: Any = None, sample_weight: Any = None, return_dict: bool = False) -> Any:

@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass, field
-from functools import reduce
+from dataclasses import dataclass, field, replace
+from functools import cached_property, reduce
+from math import lcm
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 import numpy as np
@@ -19,6 +20,7 @@ from nbnet.core.program import Linked, Program, lower
 from nbnet.core.structure import flatten
 from nbnet.core.tape import Trace
 from nbnet.data import SparseRows
+from nbnet.layers.calling import cutting
 from nbnet.models.feeds import Feeds, Source
 from nbnet.models.intake import packed
 from nbnet.models.objective import Scores
@@ -83,6 +85,11 @@ class Batch:
             for name, slot in self.slots.items()
         }
 
+    @cached_property
+    def draws(self) -> bool:
+        """Whether layers are at work that draw random numbers."""
+        return any(call.key for call in self.linked.program.calls)
+
 
 class Builder:
     """Writes programs for a model.
@@ -100,31 +107,43 @@ class Builder:
         assert optimizer is not None
         block = optimizer.build(self.model.trainable_weights)
         one = Tensor((), self.dtype, np.ones((), self.dtype), name="one")
+        packing = block.parameters if optimizer.reads_packed else ()
 
-        def build(slices: int) -> Batch | None:
-            feeds = Feeds(self.dtype, rows, slices, sources, True)
+        def build(slices: int, parts: int = 0) -> Batch | None:
+            """``parts``: above ``slices`` where groups of rows have masks of their own: slices compute them in turn."""
+            parts = max(parts, slices)
+            feeds = Feeds(self.dtype, rows, parts, sources, True)
             gradients = block.gradients(slices)
-            sums = np.zeros((slices, scores.cells, 2))
+            sums = np.zeros((parts, scores.cells, 2))
             ring = self.model.new_ring()
-            work, kept = [], []
-            for t in range(slices):
-                made = self._forward(feeds, t, scores, training=True)
-                if slices > 1 and made.whole:
+            work: list[list[Call]] = [[] for _ in range(slices)]
+            kept = []
+            for part in range(parts):
+                t = part * slices // parts
+                made = self._forward(feeds, part, scores, training=True)
+                wanted = lcm(slices, made.groups)
+                if parts % wanted and parts == slices and wanted <= rows:
+                    found = build(slices, wanted)
+                    if found is not None or slices > 1:
+                        return found
+                if parts > 1 and made.whole:
                     return None
-                packs = block.parameters if optimizer.reads_packed else ()
-                nodes, masks = pack_gradients(made.nodes, packs)
-                made = made._replace(nodes=nodes)
+                nodes, masks = pack_gradients(made.nodes, packing if made.groups == 1 else ())
                 kept.append(masks)
                 given: dict[Tensor, Tensor] = {p: block.part(gradients, t, i) for i, p in enumerate(block.parameters)}
-                backward, _ = differentiate(made.nodes, {made.value: one}, block.parameters, given)
-                forward = made.calls(feeds, t, sums[t])
+                # What a slice has found before is added to.
+                found_before = given if work[t] else {}
+                backward, _ = differentiate(nodes, {made.value: one} | found_before, block.parameters, given)
+                forward = made._replace(nodes=nodes).calls(feeds, part, sums[part])
                 if ring is not None:
-                    forward = ring.recorded(forward, made.nodes, t, feeds.count(t))
-                work.append([*feeds.gathers(t), *forward, *made.effects, *backward])
+                    forward = ring.recorded(forward, nodes, part, feeds.count(part))
+                first = feeds.bounds[part] - feeds.bounds[t * parts // slices]
+                calls = [*feeds.gathers(part), *forward, *made.effects, *backward]
+                work[t] += [replace(call, first_row=first) for call in calls] if first else calls
             work[0][:0] = optimizer.prelude()
             update = optimizer.phases(gradients, slices, kept)
             update[-1][0].append(feeds.advance())
-            return _batch(feeds, [work, *update], sums)
+            return _batch(feeds, [work, *update], sums, slices)
 
         return self._sliced(rows, 3, build)
 
@@ -176,8 +195,8 @@ class Builder:
         return self.model.scores(tuple(source.shape for name, source in sources.items() if name.startswith("x")))
 
     def _forward(self, feeds: Feeds, t: int, scores: Scores, training: bool) -> _Forward:
-        """What a slice computes before gradients."""
-        with Trace() as trace:
+        """What a part of the batch computes before gradients."""
+        with Trace() as trace, cutting(t, len(feeds.bounds) - 1, feeds.rows) as part:
             outputs = list(flatten(self._made(feeds, t, training)))
             values: list[Tensor] = []
             shares: list[Tensor] = []
@@ -204,7 +223,7 @@ class Builder:
         targets = made.targets()
         nodes = fuse(needed(trace, targets), set(targets))
         whole = not parts or any(node.op.whole_batch for node in reached(nodes, fed))
-        return made._replace(nodes=nodes, whole=whole)
+        return made._replace(nodes=nodes, whole=whole, groups=part.groups)
 
     def _sliced(self, rows: int, passes: int, build: Callable[[int], Batch | None]) -> Batch:
         """Cut the batch into as many slices as pay."""
@@ -222,10 +241,10 @@ def needed(trace: Trace, targets: Sequence[Tensor]) -> list[Node]:
 
 
 class _Forward(NamedTuple):
-    """What a slice computes: its share of the loss; the loss of each output, if there are several; each metric's values
-    (None: it wants the whole epoch) and weights (None: it has none); the outputs that are kept for metrics of the whole
-    epoch; the nodes that compute all this; what changes on the side; and whether rows of the batch depend on each
-    other."""
+    """What a part of a batch computes: its share of the loss; the loss of each output, if there are several; each
+    metric's values (None: it wants the whole epoch) and weights (None: it has none); the outputs that are kept for
+    metrics of the whole epoch; the nodes that compute all this; what changes on the side; whether rows of the batch
+    depend on each other; and in how many groups of rows layers want to see it."""
 
     value: Tensor
     parts: list[Tensor]
@@ -235,6 +254,7 @@ class _Forward(NamedTuple):
     nodes: list[Node]
     effects: list[Call]
     whole: bool = False
+    groups: int = 1
 
     def targets(self) -> list[Tensor]:
         """What has to be computed."""
@@ -255,6 +275,7 @@ class _Forward(NamedTuple):
         return made
 
 
-def _batch(feeds: Feeds, phases: list[list[list[Call]]], sums: Array) -> Batch:
-    program: Program = lower(phases, feeds.bounds[:-1], feeds.dtype)
+def _batch(feeds: Feeds, phases: list[list[list[Call]]], sums: Array, slices: int | None = None) -> Batch:
+    parts = len(feeds.bounds) - 1
+    program: Program = lower(phases, feeds.bounds[: -1 : parts // (slices or parts)], feeds.dtype)
     return Batch(Linked(program), feeds.rows, feeds.slots, feeds.cursor.numpy(), sums)

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any
 
 from numpy.typing import NDArray
 
+from nbnet import random
 from nbnet.core import processors, regions
 from nbnet.models.intake import Rows
 from nbnet.models.programs import Batch, Builder, Source
@@ -23,6 +24,8 @@ Array = NDArray[Any]
 CALL_SECONDS = 0.08
 #: Programs kept for one model and thread; the least recently used goes first.
 KEPT_PROGRAMS = 32
+#: Steps outside training begin at one of so many numbers, beyond those of training and of tapes.
+FIRST_STEP, STEPS = 1 << 61, 1 << 60
 #: ``report(steps, sums)``, called after each nopython call.
 Report = Callable[[int, Array], None]
 
@@ -67,9 +70,20 @@ def batches(n: int, size: int, single: bool = False) -> list[tuple[int, int, int
     return [(start, rows, steps) for start, rows, steps in parts if rows and steps]
 
 
+def new_steps() -> int:
+    """The number of a step from which nobody else takes any: a pure function of the seed and of how often numbers were
+    drawn since it was set."""
+    return FIRST_STEP + random.derive(random.next_draw()) % STEPS
+
+
 def run(batch: Batch, steps: int, optimizer: Optimizer | None, report: Report | None, first: int = 0) -> None:
-    """Run so many steps of a program, in calls of bounded length, from the optimizer's step on, or ``first``."""
-    done, first = 0, first if optimizer is None else optimizer.iterations
+    """Run so many steps of a program, in calls of bounded length, from the optimizer's step on, or ``first``; a
+    prediction that draws random numbers has steps of its own."""
+    if optimizer is not None:
+        first = optimizer.iterations
+    elif first == 0 and batch.draws:
+        first = new_steps()
+    done = 0
     while done < steps:
         n = steps - done
         if batch.seconds * n > CALL_SECONDS or batch.seconds == 0:

@@ -151,10 +151,10 @@ def split(nodes: Sequence[Node], outputs: Sequence[Tensor]) -> tuple[list[Node],
 def check_shared(nodes: Sequence[Node], rows: int) -> None:
     """ValueError for a node that draws for each row of the batch."""
     for node in nodes:
-        drawn = {*node.outputs, *node.saved} if node.op.random else set()
         named = dict(zip((*node.op.outputs, *node.op.saves), (*node.outputs, *node.saved), strict=True))
-        numbers = named.get(node.op.mask or node.op.noise or "")
-        if drawn and rows > 1 and (numbers is None or numbers.shape[:1] != (1,)):
+        # What draws names its numbers; others are random in that they depend on the step.
+        drawn = node.op.random and named.get(node.op.mask or node.op.noise or "")
+        if drawn and rows > 1 and drawn.shape[:1] != (1,):
             raise ValueError(
                 f"masks: {node.name} ({node.op.name}) draws for each row, which 'shared' does not offer; take "
                 "'per_sample'"

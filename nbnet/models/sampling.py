@@ -12,7 +12,7 @@ from numpy.typing import NDArray
 from nbnet import data, random
 from nbnet.models.intake import Rows
 from nbnet.models.programs import Builder, Source
-from nbnet.models.running import program, run, sources_of
+from nbnet.models.running import FIRST_STEP, STEPS, program, run, sources_of
 from nbnet.models.sampler import Sampler, Sampling
 
 if TYPE_CHECKING:
@@ -21,8 +21,8 @@ if TYPE_CHECKING:
 
 Array = NDArray[Any]
 
-#: Steps of samples begin at one of so many numbers, beyond those of training and of tapes.
-FIRST_STEP, STEPS = 1 << 61, 1 << 60
+#: The least number that 1 to 16 divide.
+TURNS = 720_720
 
 
 class Wish(NamedTuple):
@@ -46,9 +46,10 @@ class Found(NamedTuple):
 
 
 def first_step(seed: int | None) -> int:
-    """The number of the first sample: a pure function of the seed; None: one that no other call gets."""
+    """The number of the first sample: a pure function of the seed; None: one that no other call gets. What takes turns
+    by it (up to 16 things) begins with the first."""
     key = random.next_key() if seed is None else random.derive(random.as_integer(seed, "seed"))
-    return FIRST_STEP + key % STEPS
+    return (FIRST_STEP + key % STEPS) // TURNS * TURNS
 
 
 def sample(model: Learner, rows: Rows, size: int, wish: Wish, step: int, bar: Progress | None) -> tuple[Any, list[Any]]:

@@ -18,6 +18,7 @@ from nbnet.models.streaming import StreamEpochs, checked, evaluate_batches, pred
 
 if TYPE_CHECKING:
     from nbnet.callbacks.callback import CallbackList
+    from nbnet.models.learner import Trainer
     from nbnet.models.model import Model
     from nbnet.progress import Progress
 
@@ -42,10 +43,8 @@ class Arrays:
         """The numbers of the epochs for which there are data."""
         return range(first, last)
 
-    def trainer(
-        self, shuffle: bool, position: Position, calls: CallbackList, bar: Progress | None
-    ) -> Callable[[int], Logs]:
-        """A function that trains for the epoch of a number, and returns losses and metrics."""
+    def trainer(self, shuffle: bool, position: Position, calls: CallbackList, bar: Progress | None) -> Trainer:
+        """What trains for the epoch of a number, and returns losses and metrics."""
         return self._model._epochs(self._rows, self._size, shuffle, position, calls, bar, self._steps)
 
     def evaluator(self, calls: CallbackList, bar: Progress | None = None) -> Callable[[], Logs]:
@@ -126,15 +125,13 @@ class Streamed:
                 return
             yield epoch
 
-    def trainer(
-        self, shuffle: bool, position: Position, calls: CallbackList, bar: Progress | None
-    ) -> Callable[[int], Logs]:
+    def trainer(self, shuffle: bool, position: Position, calls: CallbackList, bar: Progress | None) -> Trainer:
         def order(number: int, n: int) -> NDArray[np.int64]:
             assert position.key is not None
             return shuffled(n, random.derive(position.key, number))
 
         self._stream.order = order if shuffle else None
-        return StreamEpochs(self._model, self._stream, self._train_intake, position, calls, bar).run
+        return StreamEpochs(self._model, self._stream, self._train_intake, position, calls, bar)
 
     def evaluator(self, calls: CallbackList, bar: Progress | None = None) -> Callable[[], Logs]:
         doing, done = work(self._model, "evaluate"), 0

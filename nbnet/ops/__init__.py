@@ -114,6 +114,7 @@ from nbnet.ops.statistics import average, logsumexp, moments, norm, normalize, s
 from nbnet.ops.stop_gradient import stop_gradient
 from nbnet.ops.subtract import subtract
 from nbnet.ops.sum import sum
+from nbnet.ops.take_turn import take_turn
 from nbnet.ops.tanh import tanh
 from nbnet.ops.tanh_shrink import tanh_shrink
 from nbnet.ops.threshold import threshold
@@ -142,9 +143,9 @@ __all__ = [
     "ones", "ones_like", "outer", "pad", "power", "prelu", "ravel", "reciprocal", "rectify", "relu", "relu6", "repeat",
     "reshape", "roll", "round", "rsqrt", "selu", "shape", "sigmoid", "sign", "silu", "sin", "size", "soft_shrink",
     "softmax", "softplus", "softsign", "sparse_plus", "sparse_sigmoid", "sparsemax", "split", "sqrt", "square",
-    "squareplus", "squeeze", "stack", "std", "stop_gradient", "subtract", "sum", "swapaxes", "swish", "take", "tanh",
-    "tanh_shrink", "threshold", "tile", "transpose", "true_divide", "unstack", "var", "vstack", "weighted_mean",
-    "weighted_sum", "where", "zeros", "zeros_like",
+    "squareplus", "squeeze", "stack", "std", "stop_gradient", "subtract", "sum", "swapaxes", "swish", "take",
+    "take_turn", "tanh", "tanh_shrink", "threshold", "tile", "transpose", "true_divide", "unstack", "var", "vstack",
+    "weighted_mean", "weighted_sum", "where", "zeros", "zeros_like",
 ]  # fmt: skip
 
 if not TYPE_CHECKING:

@@ -5,7 +5,7 @@ from __future__ import annotations
 from math import prod
 from typing import Any
 
-from nbnet.core.abi import accumulates, attribute, bytevec, device, kernel, mat, matmul, present, seed, vec
+from nbnet.core.abi import accumulates, attribute, bytevec, device, first_row, kernel, mat, matmul, present, seed, vec
 from nbnet.core.graph import Tensor
 from nbnet.core.op import BYTE, Op, Spec, register
 from nbnet.core.philox import fill_mask
@@ -15,7 +15,8 @@ from nbnet.ops.dropout import as_rate, keep_scale
 from nbnet.ops.given import given_mask
 from nbnet.ranges import count
 
-# Attribute 0: rows of x that share a mask. A mask is (n + 1, units): that of the weights, then that of the bias.
+# Attributes: rows of x that share a mask; samples that do, 0 for all. A mask is (n + 1, units): that of the weights,
+# then that of the bias.
 
 
 @device
@@ -44,7 +45,10 @@ def _forward(x: Any, w: Any, b: Any, mask: Any, rate: Any, y: Any, masked: Any, 
 @kernel
 def drop_connect_forward(mem: Any, ins: Any, step: Any) -> None:
     rate, mask = vec(mem, ins, 3)[0], bytevec(mem, ins, 5)
-    fill_mask(mask, 0, seed(ins), step, rate)
+    group, size = attribute(ins, 1), (mat(mem, ins, 1).shape[0] + 1) * mat(mem, ins, 1).shape[1]
+    # Groups are numbered from the first row of all; where a batch begins within one, it begins the next.
+    start = (first_row(ins) + group - 1) // group * size if group > 0 else 0
+    fill_mask(mask, start, seed(ins), step, rate)
     _forward(mat(mem, ins, 0), mat(mem, ins, 1), vec(mem, ins, 2), mask, rate, mat(mem, ins, 4), mat(mem, ins, 6),
     attribute(ins, 0))  # fmt: skip
 
@@ -101,7 +105,7 @@ def _infer_given(x: Tensor, w: Tensor, b: Tensor, mask: Tensor, rate: Tensor, gr
 
 
 def _encode(x: Tensor, group_size: int) -> tuple[int, ...]:
-    return ((group_size or max(x.shape[0], 1)) * prod(x.shape[1:-1]),)
+    return (group_size or max(x.shape[0], 1)) * prod(x.shape[1:-1]), group_size
 
 
 def _op(name: str, groups: bool) -> Op:

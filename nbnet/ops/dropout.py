@@ -7,6 +7,8 @@ from math import prod
 from numbers import Real
 from typing import Any
 
+import numpy as np
+
 from nbnet.core.abi import accumulates, attribute, bytevec, device, first_row, kernel, seed, vec
 from nbnet.core.graph import Tensor
 from nbnet.core.op import BYTE, Op, Spec, register
@@ -156,6 +158,58 @@ DROPOUT_SHARED = register(
 )
 
 
+# ---- a mask for each group of rows ---------------------------------------------------------------------------
+# Each group draws with a key of its own, so that a program may compute the groups one by one.
+
+
+def group_key(key: int, group: int) -> int:
+    """The key that a group of rows draws with."""
+    return (key + group) % (1 << 64)
+
+
+@device
+def grouped(x: Any, mask: Any, rows: Any, groups: Any, scale: Any, y: Any, add: Any) -> None:
+    """``y = x * mask * scale``, or added to it; each row has the mask of its group."""
+    width = x.size // rows
+    for q in range(groups):
+        for i in range(rows * q // groups, rows * (q + 1) // groups):
+            low, high = i * width, (i + 1) * width
+            spread(x[low:high], mask[q * width : (q + 1) * width], scale, y[low:high], 1, add)
+
+
+@kernel
+def grouped_forward(mem: Any, ins: Any, step: Any) -> None:
+    x, rate, y, mask = vec(mem, ins, 0), vec(mem, ins, 1)[0], vec(mem, ins, 2), bytevec(mem, ins, 3)
+    rows, groups = attribute(ins, 0), attribute(ins, 1)
+    width = mask.size // groups
+    for q in range(groups):
+        fill_mask(mask[q * width : (q + 1) * width], 0, seed(ins) + np.uint64(q), step, rate)
+    grouped(x, mask, rows, groups, keep_scale(rate), y, False)
+
+
+@kernel
+def grouped_backward(mem: Any, ins: Any, step: Any) -> None:
+    mask, rate, dy, dx = bytevec(mem, ins, 0), vec(mem, ins, 1)[0], vec(mem, ins, 2), vec(mem, ins, 3)
+    grouped(dy, mask, attribute(ins, 0), attribute(ins, 1), keep_scale(rate), dx, accumulates(ins, 3))
+
+
+DROPOUT_GROUPED = register(
+    Op(
+        "dropout_grouped",
+        grouped_forward,
+        ("x", "rate"),
+        saves=("mask",),
+        infer=_infer_shared,
+        backward=grouped_backward,
+        gradient=("mask", "rate", "dy", "dx"),
+        encode=lambda x, rate, noise_shape: (x.shape[0], noise_shape[0]),
+        mask="mask",
+        random=True,
+        whole_batch=True,
+    )
+)
+
+
 def complete_noise_shape(noise_shape: Sequence[int | None], shape: Sequence[int]) -> tuple[int, ...]:
     """A noise shape with its None entries filled in; ValueError if it does not fit a tensor of ``shape``."""
     sizes = tuple(noise_shape)
@@ -181,7 +235,9 @@ def as_rate(x: Tensor, rate: Any, below: bool = False) -> Tensor:
     return rate if isinstance(rate, Tensor) else tensors(x, check_rate(rate, below))[1]
 
 
-def dropout(x: Any, rate: Any, noise_shape: Sequence[int | None] | None = None, *, key: int | None = None) -> Tensor:
+def dropout(
+    x: Any, rate: Any, noise_shape: Sequence[int | None] | None = None, *, key: int | None = None, groups: int | None = None
+) -> Tensor:
     """Set elements to 0 with probability ``rate`` and multiply the others by ``1 / (1 - rate)``.
 
     Parameters
@@ -195,11 +251,14 @@ def dropout(x: Any, rate: Any, noise_shape: Sequence[int | None] | None = None, 
         Shape of the mask: 1 where all units along an axis share their fate, None for the size of x.
     key
         64-bit key of the random numbers; by default a new one for each call.
+    groups
+        Rows are cut into so many even groups of neighbours, each of which shares a mask; instead of noise_shape.
 
     Raises
     ------
     ValueError
-        If the rate lies outside [0, 1], or a mask that the tape injects has another shape.
+        If the rate lies outside [0, 1], there are more groups than rows, or a mask that the tape injects has another
+        shape.
 
     References
     ----------
@@ -216,10 +275,18 @@ def dropout(x: Any, rate: Any, noise_shape: Sequence[int | None] | None = None, 
     x = tensor(x)
     rate = as_rate(x, rate)
     name = node_name("dropout")
-    noise = x.shape if noise_shape is None else complete_noise_shape(noise_shape, x.shape)
+    if groups is not None:
+        if noise_shape is not None or groups > x.shape[0]:
+            raise ValueError(
+                f"groups: wants at most {x.shape[0]}, the number of rows, and no noise_shape; got {groups}"
+            )
+        noise = (groups, *x.shape[1:])
+    else:
+        noise = x.shape if noise_shape is None else complete_noise_shape(noise_shape, x.shape)
     given = given_mask(name, x.shape, noise)
     if given is not None:
         return apply(MASKED, x, given, rate, name=name)  # type: ignore[no-any-return]
-    if noise == x.shape:
+    if groups is None and noise == x.shape:
         return apply(DROPOUT, x, rate, key=key, name=name)  # type: ignore[no-any-return]
-    return apply(DROPOUT_SHARED, x, rate, key=key, name=name, noise_shape=noise)  # type: ignore[no-any-return]
+    shared = DROPOUT_SHARED if groups is None else DROPOUT_GROUPED
+    return apply(shared, x, rate, key=key, name=name, noise_shape=noise)  # type: ignore[no-any-return]

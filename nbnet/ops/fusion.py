@@ -100,7 +100,7 @@ def pack_gradients(nodes: Sequence[Node], parameters: Iterable[Tensor]) -> tuple
     made = []
     for node in nodes:
         own = [p for p in node.inputs[1:3] if id(p) in trained]
-        if isinstance(node.op, PackedDense) and all(times[id(p)] == 1 for p in own):
+        if own and isinstance(node.op, PackedDense) and all(times[id(p)] == 1 for p in own):
             rows = node.inputs[node.op.inputs.index("kept")] if node.op.reads else None
             for p in own:
                 found[p] = (rows if p.ndim == 2 else None), node.mask_tensor

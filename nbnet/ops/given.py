@@ -22,7 +22,8 @@ def given_mask(name: str, shape: Shape, *others: Shape) -> Tensor | None:
     shape
         Of the result, bytes.
     others
-        Shapes, broadcast to the first, that it may have as well; an error asks for the last.
+        Shapes, broadcast to the first, that it may have as well; an error asks for the last. With fewer rows than the
+        first, each stands for a group of neighbours.
 
     Raises
     ------
@@ -35,6 +36,8 @@ def given_mask(name: str, shape: Shape, *others: Shape) -> Tensor | None:
     if given.shape not in (shape, *others) or given.dtype.kind not in "bui":
         wanted = (shape, *others)[-1]
         raise ValueError(f"masks[{name!r}]: wants bool of shape {wanted}, got {given.dtype} of shape {given.shape}")
+    if given.shape != shape and given.shape[:1] not in ((), (1,)):
+        given = np.repeat(given, np.diff(np.arange(len(given) + 1) * shape[0] // len(given)), axis=0)
     kept = np.ascontiguousarray(np.broadcast_to(given != 0, shape).astype(BYTE))
     return Tensor(shape, BYTE, kept, name=f"{name}.mask")
 

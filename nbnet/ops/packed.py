@@ -17,8 +17,6 @@ import functools
 from dataclasses import dataclass
 from typing import Any
 
-import numpy as np
-
 from nbnet.core.abi import (
     accumulates,
     attribute,
@@ -42,7 +40,6 @@ from nbnet.core.philox import count_kept, fill_mask
 from nbnet.ops.dense import infer_dense
 from nbnet.ops.dropout import keep_scale
 from nbnet.ops.elementwise import Elementwise, product
-
 
 # ---- dropout alone -------------------------------------------------------------------------------------------
 # Attribute 0 is 0: the mask's elements are counted from 0 in every slice of the batch.

@@ -131,7 +131,7 @@ class Settings(ABC):
             raise TypeError(f"{type(self).__name__} takes no argument {', '.join(sorted(unknown))}")
         for name, value in {"learning_rate": learning_rate, **hyper, **given}.items():
             setattr(self, name, value)
-        if self.lazy and steps is not None:
+        if given["lazy"] and steps is not None:
             raise ValueError("lazy: gradients accumulated over steps cover weights that single steps cut off")
 
     @abstractmethod

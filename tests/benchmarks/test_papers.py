@@ -8,6 +8,7 @@ import subprocess
 import sys
 from importlib import import_module
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
@@ -18,7 +19,9 @@ from benchmarks.papers import batchwise, data_size, dropconnect, networks, rate_
 from benchmarks.papers.images import Images, load
 from benchmarks.papers.record import Record
 from benchmarks.papers.training import Recipe, train
+from nbnet.core import jit
 
+compiled = pytest.mark.skipif(jit.DISABLE_JIT, reason="trains too much for plain Python")
 ROOT = Path(__file__).resolve().parents[2]
 PARTS = {"train": slice(0, 120), "t10k": slice(120, 160)}
 
@@ -57,6 +60,16 @@ def test_a_record_keeps_what_was_found(tmp_path: Path) -> None:
     assert again.has(run)
     assert again.runs()[0] == {"run": run, "wrong": [3, 2]}
     assert not again.has({"row": "a/b"})
+
+
+def test_half_a_line_does_no_harm(tmp_path: Path) -> None:
+    record = Record(tmp_path / "found.jsonl")
+    record.add({"seed": 0}, wrong=[1])
+    with record.path.open("a") as file:
+        file.write('{"run": {"se')
+    assert len(record.runs()) == 1
+    record.add({"seed": 1}, wrong=[2])
+    assert [found["run"]["seed"] for found in record.runs()] == [0, 1]
 
 
 def test_a_run_is_done_once(tmp_path: Path) -> None:
@@ -98,6 +111,7 @@ def test_the_readme_is_what_the_results_say() -> None:
     assert report.README.read_text() == report.readme(), "run python -m benchmarks.papers"
 
 
+@compiled
 def test_the_readme(folder: Path, tmp_path: Path) -> None:
     results = tmp_path / "rate_sweep.jsonl"
     sweep = ["--data", str(folder), "--results", str(results), "--epochs", "1", "--seeds", "1", "--keeps", "0.5"]
@@ -109,6 +123,20 @@ def test_the_readme(folder: Path, tmp_path: Path) -> None:
     assert text.count("\n## ") == 1
     assert rate_sweep.table(Record(results)) in text
     assert "`rate_sweep`: 2 runs on " in text
+
+
+def test_pictures(tmp_path: Path) -> None:
+    pytest.importorskip("matplotlib", reason="needs matplotlib, the extra plot")
+    found: dict[str, Any] = {"wrong": [3], "tested": 40}
+    sweep, sizes = Record(tmp_path / "rate_sweep.jsonl"), Record(tmp_path / "data_size.jsonl")
+    for seed in (0, 1):
+        sweep.add({"row": "fixed width", "keep": 0.5, "seed": seed}, **found)
+        sizes.add({"row": "none", "images": 500, "seed": seed}, **found)
+    axes = data_size.plot(sizes).axes[0]
+    assert axes.lines[0].get_ydata().tolist() == [7.5]
+    assert axes.get_yscale() == "log"
+    report.main(["--results", str(tmp_path), "--output", str(tmp_path / "x.md"), "--plot", str(tmp_path / "drawn")])
+    assert {path.name for path in (tmp_path / "drawn").iterdir()} == {"rate_sweep.png", "data_size.png"}
 
 
 @pytest.mark.parametrize("name", report.SCRIPTS)
@@ -133,6 +161,7 @@ def test_images(digits: Images) -> None:
     assert not np.array_equal(few.x, digits.sample(10, 4).x)
 
 
+@compiled
 @pytest.mark.parametrize("momentum", [None, 0.9])
 def test_what_a_training_finds(digits: Images, momentum: float | None) -> None:
     recipe = Recipe(6, 0.01, momentum, warmup=1, batch_size=16)
@@ -151,6 +180,7 @@ def test_recipes() -> None:
     assert [round(rate(step), 6) for step in (0, 20, 40)] == [0.1, 0.05, 0]
 
 
+@compiled
 @pytest.mark.parametrize("hook", ["on_epoch_begin", "on_epoch_end"])
 def test_a_training_that_was_killed_goes_on(
     digits: Images, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, hook: str
@@ -175,6 +205,7 @@ def test_a_training_that_was_killed_goes_on(
     assert train(small, recipe, digits, 1, tmp_path) == again
 
 
+@compiled
 def test_drop_connect(folder: Path, tmp_path: Path) -> None:
     results = tmp_path / "found.jsonl"
     dropconnect.main(["--data", str(folder), "--results", str(results), "--epochs", "1", "--seeds", "1"])
@@ -182,6 +213,7 @@ def test_drop_connect(folder: Path, tmp_path: Path) -> None:
     assert [line.split(" | ")[0] for line in lines[2:]] == ["| none", "| dropout", "| DropConnect"]
 
 
+@compiled
 def test_data_size(folder: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     results = tmp_path / "found.jsonl"
     monkeypatch.setattr(data_size, "EPOCH", 250)
@@ -194,6 +226,7 @@ def test_data_size(folder: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
     assert [line.split(" | ")[-3:-1] for line in lines[1:]] == [["4", "2"], ["3", "1"]]
 
 
+@compiled
 def test_rate_sweep(folder: Path, tmp_path: Path) -> None:
     results = tmp_path / "found.jsonl"
     options = ["--data", str(folder), "--results", str(results), "--epochs", "1", "--seeds", "1"]
@@ -205,6 +238,7 @@ def test_rate_sweep(folder: Path, tmp_path: Path) -> None:
     assert lines[0].split(" | ")[2:4] == ["-", "0"]
 
 
+@compiled
 def test_batchwise(folder: Path, tmp_path: Path) -> None:
     results = tmp_path / "found.jsonl"
     options = ["--data", str(folder), "--results", str(results), "--epochs", "1", "--seeds", "1"]
@@ -222,6 +256,7 @@ def test_batchwise(folder: Path, tmp_path: Path) -> None:
         batchwise.main(["--ratio", "0", "1"])
 
 
+@compiled
 def test_srivastava(folder: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     results = tmp_path / "found.jsonl"
     options = ["--data", str(folder), "--results", str(results), "--epochs", "1", "--seeds", "2"]

@@ -188,7 +188,7 @@ def test_keras_defaults():
     assert layer.get_config()["use_bias"] is True
     assert Dropout(0.5).get_config() | {"name": ""} == {
         "name": "", "trainable": True, "dtype": "float32", "rate": 0.5, "noise_shape": None, "seed": None,
-        "batchwise": False,
+        "batchwise": False, "groups": 1,
     }  # fmt: skip
 
 

@@ -597,6 +597,15 @@ CASES: list[Case] = [
         "batch",
     ),
     Case(
+        registry["dropout_grouped"],
+        (normal(N, 7), constant(0.4)),
+        lambda x, rate, mask, noise_shape: dropped(
+            x, rate, np.repeat(mask, np.diff(np.arange(len(mask) + 1) * len(x) // len(mask)), 0)
+        ),
+        (),
+        lambda n: {"noise_shape": (min(n, 3), 7)},
+    ),
+    Case(
         registry["masked"],
         (normal(N, 9), rows_of_mask(N, 9), constant(0.4)),
         lambda x, mask, rate: dropped(x, rate, mask),
@@ -707,6 +716,7 @@ CASES: list[Case] = [
         lambda x, masks: x * masks[np.arange(len(x)) % 4][:, None],
         (0,),
     ),
+    Case(registry["take_turn"], (normal(4, 5),), lambda table: table[3]),  # the step of the harness is 3
     Case(registry["weighted_mean"], (normal(N), normal(N), positive(N)), lambda x, w, d: (x * w).sum() / d.sum()),
     Case(
         registry["weighted_mean"],

@@ -9,6 +9,7 @@ import pytest
 
 import nbnet as nb
 from nbnet.core.abi import bytevec, compress, expand, kernel, mat, vec
+from nbnet.layers import calling
 from nbnet.models import programs
 from tests.core.toys import F32, F64, Array, run
 
@@ -218,3 +219,97 @@ def test_lazy_updates_do_not_go_with_accumulated_gradients() -> None:
     with pytest.raises(ValueError, match="lazy"):
         nb.optimizers.SGD(lazy=True, gradient_accumulation_steps=2)
     assert nb.optimizers.SGD.from_config(nb.optimizers.SGD(lazy=True).get_config()).lazy
+
+
+# ---- a mask for each group of rows ---------------------------------------------------------------------------
+
+
+def grouped_network(groups: int, normalized: bool = False) -> nb.Sequential:
+    nb.set_random_seed(1)
+    made: list[nb.layers.Layer] = [nb.Input((7,), dtype="float64"), nb.layers.Dropout(0.3, dtype="float64", seed=3)]
+    for i, units in enumerate((33, 20)):
+        made.append(nb.layers.Dense(units, "relu", dtype="float64"))
+        if normalized:
+            made.append(nb.layers.BatchNormalization(dtype="float64"))
+        made.append(
+            nb.layers.Dropout(0.5, batchwise=True, groups=groups, dtype="float64", seed=7 + i, name=f"drop_{i}")
+        )
+    model = nb.Sequential([*made, nb.layers.Dense(3, dtype="float64")])
+    model.compile(nb.optimizers.Adam(0.01), "mse")
+    return model
+
+
+def grouped_training(groups: int, batch_size: int = 50) -> tuple[nb.History, list[Array], str]:
+    rng = np.random.default_rng(0)
+    x, y = rng.normal(size=(107, 7)), rng.normal(size=(107, 3))
+    model = grouped_network(groups)
+    history = model.fit(x, y, batch_size=batch_size, epochs=2, record_masks=5, verbose=0)
+    for step, masks in history.masks:
+        rows = 107 - 2 * 50 if step % 3 == 2 else 50
+        again = model.masks(step, n=rows)
+        assert again["drop_0"].shape == (min(groups, rows), 33)
+        for name, mask in masks.items():
+            np.testing.assert_array_equal(mask, again[name])
+    model.fit(x, y, batch_size=batch_size, verbose=0)  # Programs that record are not kept.
+    listing = "\n".join(str(b.linked.program) for k, b in model._local.programs.items() if k[0] == "train")
+    return history, model.get_weights(), listing
+
+
+@pytest.mark.parametrize("slices", [1, 2, 3])
+@pytest.mark.parametrize("groups", [2, 3, 4])
+def test_groups_computed_in_turn_are_those_of_masks_multiplied(
+    groups: int, slices: int, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(programs, "processors", lambda: 1)
+    with monkeypatch.context() as patch:
+        patch.setattr(calling.Cut, "group", lambda self, groups: None)
+        plain, plain_weights, listing = grouped_training(groups)
+        assert "grouped_forward" in listing
+    monkeypatch.setattr(programs, "SLICE_WORK", 1)
+    monkeypatch.setattr(programs, "SLICE_ROWS", 1)
+    monkeypatch.setattr(programs, "processors", lambda: slices)
+    history, weights, listing = grouped_training(groups)
+    assert "grouped_forward" not in listing
+    assert "packed_dense" in listing
+    assert [f"slice {t}" in listing for t in (1, 2)] == [slices > 1, slices > 2]
+    np.testing.assert_allclose(history.history["loss"], plain.history["loss"], rtol=1e-10)
+    for a, b in zip(weights, plain_weights, strict=True):
+        np.testing.assert_allclose(a, b, rtol=1e-9, atol=1e-12)
+
+
+def test_each_group_of_rows_shares_a_mask() -> None:
+    layer = nb.layers.Dropout(0.5, batchwise=True, groups=3, name="drop", seed=2)
+    x = np.ones((8, 200), F32)
+    with nb.Tape() as tape:
+        y = layer(x, training=True).numpy()
+    mask = tape.masks["drop"]
+    assert mask.shape == (3, 200)
+    assert 0.4 < mask.mean() < 0.6
+    assert len({row.tobytes() for row in mask}) == 3
+    of_rows = np.repeat([0, 1, 2], [2, 3, 3])
+    np.testing.assert_array_equal(y, 2 * mask[of_rows])
+    with nb.Tape(masks=tape.masks):
+        np.testing.assert_array_equal(layer(x, training=True).numpy(), y)
+    assert layer(x[:1], training=True).numpy().any()
+    image = nb.ops.dropout(np.ones((6, 2, 2, 5), F32), 0.5, groups=2, key=1).numpy()
+    assert all((image[i] == image[0]).all() for i in (1, 2))
+    assert (image[3] != image[0]).any()
+
+
+def test_where_rows_depend_on_each_other_groups_stay_in_one_part() -> None:
+    model = grouped_network(4, normalized=True)
+    rng = np.random.default_rng(0)
+    model.fit(rng.normal(size=(64, 7)), rng.normal(size=(64, 3)), verbose=0)
+    listing = "\n".join(str(b.linked.program) for k, b in model._local.programs.items() if k[0] == "train")
+    assert "grouped_forward" in listing
+
+
+def test_groups_are_refused_where_they_mean_nothing() -> None:
+    with pytest.raises(ValueError, match="groups"):
+        nb.layers.Dropout(0.5, groups=2)
+    for wrong in (0, -1, 2.5, True, "2"):
+        with pytest.raises((TypeError, ValueError), match="groups"):
+            nb.layers.Dropout(0.5, batchwise=True, groups=wrong)  # type: ignore[arg-type]
+    with pytest.raises(ValueError, match="groups"):
+        nb.ops.dropout(np.ones((2, 3)), 0.5, groups=3)
+    assert nb.layers.Dropout.from_config(nb.layers.Dropout(0.5, batchwise=True, groups=4).get_config()).groups == 4

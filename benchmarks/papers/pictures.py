@@ -1,0 +1,44 @@
+"""Curves of test errors, with matplotlib (the extra ``plot``)."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+import numpy as np
+
+from benchmarks.papers.tables import Found, error
+
+
+def curves(lines: Mapping[str, Mapping[float, Sequence[Found]]], label: str, logarithmic: bool = False) -> Any:
+    """A figure with a line, mean and standard error of test errors, for each name.
+
+    Parameters
+    ----------
+    lines
+        What was found, by name and place on the axis.
+    label
+        Of the axis.
+    logarithmic
+        Whether both axes are.
+
+    Raises
+    ------
+    ImportError
+        If matplotlib is missing.
+    """
+    try:
+        from matplotlib.figure import Figure
+    except ImportError as reason:
+        raise ImportError("pictures want matplotlib: pip install 'nbnet[plot]'") from reason
+    figure = Figure(figsize=(6, 4), layout="constrained")
+    axes = figure.add_subplot(xlabel=label, ylabel="test error, %")
+    for name, places in lines.items():
+        errors = [[error(one) for one in places[x]] for x in sorted(places)]
+        means, spreads = [np.mean(e) for e in errors], [np.std(e) / math.sqrt(max(1, len(e) - 1)) for e in errors]
+        axes.errorbar(sorted(places), means, spreads, marker="o", capsize=3, label=name)
+    if logarithmic:
+        axes.set(xscale="log", yscale="log")
+    axes.legend(frameon=False)
+    return figure

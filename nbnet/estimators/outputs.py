@@ -1,0 +1,176 @@
+"""What the outputs of a classifier's model mean: probabilities, logits or margins."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Any, Self
+
+import numpy as np
+from numpy.typing import NDArray
+
+from nbnet import activations, losses
+from nbnet.core.symbol import Symbol
+from nbnet.estimators.labels import BINARY, MULTICLASS, MULTILABEL, Labels
+from nbnet.layers.softmax import Softmax
+from nbnet.models.model import Model
+from nbnet.models.sequential import Sequential
+
+Array = NDArray[Any]
+
+#: What outputs may be: see :func:`link_of`.
+PROBABILITIES, LOGITS, MARGINS = "probabilities", "logits", "margins"
+#: Losses whose targets are -1 and 1, so that the sign of an output decides.
+SIGNED = (losses.Hinge, losses.SquaredHinge)
+_NAMES = {activations.softmax: "softmax", activations.sigmoid: "sigmoid", activations.linear: "linear"}
+
+
+@dataclass(frozen=True, eq=False)
+class Reading:
+    """How outputs are read.
+
+    Attributes
+    ----------
+    labels
+        What they stand for.
+    link
+        What they are.
+    units
+        How many there are in a row.
+    softmax
+        Whether they add up to 1, or would if logits were made probabilities.
+    signed
+        Whether margins are compared with zero, not with a half.
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> import nbnet as nb
+    >>> from nbnet.estimators.labels import Labels
+    >>> from nbnet.estimators.outputs import Reading
+    >>> model = nb.Sequential([nb.Input((2,)), nb.layers.Dense(1)])
+    >>> reading = Reading.of(model, nb.losses.BinaryCrossentropy(from_logits=True), Labels.of(["no", "yes"]), 1)
+    >>> reading.probabilities(np.array([[0.0], [100.0]])).round(2)
+    array([[0.5, 0.5],
+           [0. , 1. ]])
+    """
+
+    labels: Labels
+    link: str
+    units: int
+    softmax: bool
+    signed: bool
+
+    @classmethod
+    def of(cls, model: Model, loss: Any, labels: Labels, units: int) -> Self:
+        """For a model that is trained by a loss.
+
+        Raises
+        ------
+        ValueError
+            See :func:`link_of`.
+        """
+        link = link_of(model, loss)
+        softmax = last_activation(model) == "softmax"
+        if link == LOGITS:
+            softmax = labels.kind != MULTILABEL and units > 1 and not isinstance(loss, losses.BinaryCrossentropy)
+        return cls(labels, link, units, softmax, link == LOGITS or isinstance(loss, SIGNED))
+
+    def probabilities(self, outputs: Array) -> Array:
+        """Of classes, (n, classes); or of labels, (n, labels)."""
+        if self.link == LOGITS:
+            outputs = _softmax(outputs) if self.softmax else _sigmoid(outputs)
+        if self.labels.kind == MULTILABEL:
+            return outputs
+        if len(self.labels.classes) == 1:
+            return np.ones((len(outputs), 1), outputs.dtype)
+        if self.units == 1:
+            return np.hstack([1 - outputs, outputs])
+        # Sigmoids, one for each class, need not add up to 1.
+        return outputs if self.softmax else outputs / outputs.sum(1, keepdims=True)
+
+    def scores(self, outputs: Array) -> Array:
+        """What decides: the largest of (n, classes), or what is above zero in (n,) or (n, labels)."""
+        kind = self.labels.kind
+        if kind == BINARY and self.units == 2:
+            difference: Array = outputs[:, 1] - outputs[:, 0]
+            return difference
+        outputs = outputs[:, 0] if kind == BINARY else outputs
+        return outputs if self.signed or kind == MULTICLASS else outputs - outputs.dtype.type(0.5)
+
+    def decide(self, outputs: Array) -> Any:
+        """Labels."""
+        labels = self.labels
+        if self.link == MARGINS:
+            return labels.decode(self.scores(outputs) + 0.5)
+        return self.choose(self.probabilities(outputs))
+
+    def choose(self, probabilities: Array) -> Any:
+        """Labels that are most probable."""
+        two = self.labels.kind == BINARY and probabilities.shape[1] == 2
+        return self.labels.decode(probabilities[:, 1:] if two else probabilities)
+
+
+def _sigmoid(z: Array) -> Array:
+    small = np.exp(-np.abs(z))
+    p: Array = np.where(z >= 0, 1, small) / (1 + small)
+    return p
+
+
+def _softmax(z: Array) -> Array:
+    e = np.exp(z - z.max(1, keepdims=True))
+    p: Array = e / e.sum(1, keepdims=True)
+    return p
+
+
+def last_activation(model: Model) -> str | None:
+    """What the outputs of a model went through: ``"softmax"``, ``"sigmoid"``, ``"linear"`` or another activation's
+    name; None if its last layer has none.
+
+    Examples
+    --------
+    >>> import nbnet as nb
+    >>> from nbnet.estimators.outputs import last_activation
+    >>> last_activation(nb.Sequential([nb.Input((2,)), nb.layers.Dense(1), nb.layers.Activation("sigmoid")]))
+    'sigmoid'
+    """
+    layer = _last_layer(model)
+    if isinstance(layer, Softmax):
+        return "softmax"
+    activation = getattr(layer, "activation", None)
+    if activation is None:
+        return None
+    return _NAMES.get(activation) or getattr(activation, "__name__", "custom")
+
+
+def _last_layer(model: Model) -> Any:
+    layer: Any = None
+    if isinstance(model, Sequential):
+        layer = model.layers[-1] if model.layers else None
+    elif model.graph is not None and isinstance(symbol := model.graph.outputs, Symbol) and symbol.producer is not None:
+        layer = symbol.producer.function
+    return _last_layer(layer) if isinstance(layer, Model) else layer
+
+
+def link_of(model: Model, loss: losses.Loss | None) -> str:
+    """Whether outputs are ``"probabilities"``, ``"logits"`` that a sigmoid or softmax makes probabilities, or
+    ``"margins"``, the largest or positive of which win.
+
+    Raises
+    ------
+    ValueError
+        If the loss wants one of the first two, and the last layer gives the other.
+    """
+    ends, from_logits = last_activation(model), getattr(loss, "from_logits", None)
+    if from_logits is False and ends == "linear":
+        raise ValueError(
+            f"loss: {getattr(loss, 'name', loss)} wants probabilities, and the last layer of {model.name} has no "
+            "activation: give it 'softmax' or 'sigmoid', or take loss='auto', or the loss with from_logits=True"
+        )
+    if from_logits and ends in ("softmax", "sigmoid"):
+        raise ValueError(
+            f"loss: {getattr(loss, 'name', loss)} with from_logits=True wants logits, and the last layer of "
+            f"{model.name} has activation {ends!r}: leave that away, or take loss='auto'"
+        )
+    if from_logits:
+        return LOGITS
+    return PROBABILITIES if from_logits is False or ends in ("softmax", "sigmoid") else MARGINS

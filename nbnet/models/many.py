@@ -1,0 +1,181 @@
+"""Many models trained at once."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from contextlib import ExitStack, closing
+from typing import Any
+
+from nbnet.core.blas import single_thread
+from nbnet.core.crew import share_out, workers
+from nbnet.history import History
+from nbnet.models.fitting import Fitting
+from nbnet.models.model import Model
+from nbnet.progress import Progress
+
+
+def fit_many(
+    jobs: Iterable[Model | Mapping[str, Any]],
+    x: Any = None,
+    y: Any = None,
+    *,
+    n_jobs: int | None = None,
+    verbose: int | str = "auto",
+    return_exceptions: bool = False,
+    **shared: Any,
+) -> list[Any]:
+    """Train many compiled models at once, on all processors, in this process.
+
+    Each is trained by one thread at a time and becomes, bit for bit, what ``fit`` makes of it in a process with
+    ``NBNET_NUM_THREADS=1`` if they are trained one after the other in this order. Where there are fewer models than
+    processors, each gets several. Arrays are read where they are; they are not copied for each model.
+
+    Parameters
+    ----------
+    jobs
+        Models; or dicts with a ``"model"`` and arguments of :meth:`nbnet.Model.fit` for it alone.
+    x, y, **shared
+        Arguments of ``fit`` for the jobs that have none of their own.
+    n_jobs
+        Models that are trained at the same time: by default, or -1, as many as there are processors.
+    verbose : {"auto", 0, 1, 2}
+        See :class:`nbnet.progress.Progress`; 1 draws a bar for all jobs, 2 prints a line for each.
+    return_exceptions
+        Whether the error of a job takes the place of its history. Otherwise it is raised when all jobs are done, with a
+        note that names the job.
+
+    Returns
+    -------
+    list of History
+        In the order of the jobs; each is the model's ``history``, too.
+
+    Raises
+    ------
+    ValueError, TypeError
+        Before anything is trained: if arguments of a job do not fit its model, or two jobs share what training changes
+        (a model, weights, an optimizer, a callback).
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> import nbnet as nb
+    >>> nb.set_random_seed(0)
+    >>> x = np.linspace(-1, 1, 64)[:, None]
+    >>> models = []
+    >>> for units in (2, 4, 8):
+    ...     models.append(nb.Sequential([nb.Input((1,)), nb.layers.Dense(units, "tanh"), nb.layers.Dense(1)]))
+    ...     models[-1].compile("adam", "mse")
+    >>> histories = nb.fit_many(models, x, x**2, epochs=20)
+    >>> [len(history.epoch) for history in histories]
+    [20, 20, 20]
+    >>> halves = [{"model": model, "x": x[k::2], "y": x[k::2]} for k, model in enumerate(models[:2])]
+    >>> [history.params["epochs"] for history in nb.fit_many(halves, epochs=5)]
+    [5, 5]
+    """
+    made = [_Job(number, job, {"x": x, "y": y, **shared}) for number, job in enumerate(jobs)]
+    _check_apart(made)
+    threads, each = workers(n_jobs, len(made))
+    results: dict[int, Any] = {}
+    with ExitStack() as held, Progress(verbose, None, len(made)) as bar, single_thread:
+        ready = []
+        for job in made:
+            try:
+                ready.append((job, job.prepare(held)))
+            except Exception as error:
+                if not return_exceptions:
+                    raise
+                results[job.number] = error
+        bar.begin_epoch(0)
+        tasks = [task for _, task in ready]
+        for k, history, failure in held.enter_context(closing(share_out(tasks, threads, each))):
+            if failure is not None and not isinstance(failure, Exception):
+                raise failure
+            job = ready[k][0]
+            results[job.number] = history if failure is None else job.named(failure)
+            _show(bar, job, results)
+        bar.end_epoch({})
+    found = [results[job.number] for job in made]
+    failures = {number: result for number, result in enumerate(found) if isinstance(result, Exception)}
+    if failures and not return_exceptions:
+        first = next(iter(failures.values()))
+        first.add_note(f"fit_many: {len(failures)} of {len(made)} jobs have failed: {', '.join(map(str, failures))}")
+        raise first
+    return found
+
+
+class _Job:
+    """A model, and what to train it with."""
+
+    def __init__(self, number: int, given: Any, shared: Mapping[str, Any]) -> None:
+        own = dict(given) if isinstance(given, Mapping) else {"model": given}
+        model = own.pop("model", None)
+        if not isinstance(model, Model):
+            raise TypeError(f"jobs[{number}]: wants a model, or a dict with a 'model', got {given!r}")
+        self.number, self.model = number, model
+        self.name = f"jobs[{number}], model {model.name}"
+        if "verbose" in own:
+            raise TypeError(f"{self.name}: verbose is for fit_many, not for a job")
+        self.arguments = {**shared, **own, "verbose": 0}
+        self._fitting: Fitting | None = None
+
+    def prepare(self, held: ExitStack) -> Callable[[], History]:
+        """Check the arguments and draw what is random; returns what trains."""
+        model = self.model
+        if type(model).fit is not Model.fit:
+            return lambda: model.fit(**self.arguments)
+        try:
+            self._fitting = Fitting(model, **self.arguments)
+            held.enter_context(model._alone())
+        except Exception as error:
+            raise self.named(error) from error.__cause__
+        self._fitting.begin()
+        return self._run
+
+    def named(self, error: Exception) -> Exception:
+        """The error with a note that names the job."""
+        error.add_note(f"fit_many: in {self.name}")
+        return error
+
+    def _run(self) -> History:
+        fitting, self._fitting = self._fitting, None
+        assert fitting is not None
+        try:
+            return fitting.run()
+        finally:
+            # Programs are of this thread, which ends; their memory goes now.
+            vars(self.model._local).clear()
+
+
+def _check_apart(jobs: Sequence[_Job]) -> None:
+    """No two jobs change the same thing."""
+    known: dict[int, tuple[_Job, str]] = {}
+    for job in jobs:
+        for part, what in _changed(job):
+            other, _ = known.setdefault(id(part), (job, what))
+            if other is not job:
+                raise ValueError(
+                    f"jobs: {other.number} and {job.number} share {what}; what training changes must be each job's own"
+                )
+
+
+def _changed(job: _Job) -> Iterable[tuple[Any, str]]:
+    """What a job changes, and how to call it."""
+    model = job.model
+    yield model, f"the model {model.name}"
+    yield from ((w, f"the weight {w.name}") for w in model.weights)
+    if model.optimizer is not None:
+        yield model.optimizer, f"the optimizer {model.optimizer.name}"
+    callbacks = job.arguments.get("callbacks")
+    for callback in callbacks if isinstance(callbacks, (list, tuple)) else [callbacks]:
+        if callback is not None:
+            yield callback, f"the callback {type(callback).__name__}"
+    if hasattr(job.arguments["x"], "__next__"):
+        yield job.arguments["x"], "the generator x"
+
+
+def _show(bar: Progress, job: _Job, results: Mapping[int, Any]) -> None:
+    """A job is done."""
+    result = results[job.number]
+    bar.update(len(results), {k: v[-1] for k, v in result.history.items()} if isinstance(result, History) else {})
+    if bar.verbose == 2:
+        print(f"{len(results)}/{bar.steps} - {job.name}: {result!r}", file=bar.stream, flush=True)
