@@ -83,3 +83,19 @@ def count(value: Any, name: str, least: int = 1) -> int:
     if isinstance(value, bool) or not isinstance(value, (int, np.integer)) or value < least:
         raise ValueError(f"{name}: wants an integer from {least}, got {value!r}")
     return int(value)
+
+
+def flag(value: Any, name: str) -> bool:
+    """True or False, and nothing that merely counts as such.
+
+    Examples
+    --------
+    >>> from nbnet.ranges import flag
+    >>> flag("no", "shared")
+    Traceback (most recent call last):
+        ...
+    TypeError: shared: wants True or False, got 'no'
+    """
+    if not isinstance(value, (bool, np.bool)):
+        raise TypeError(f"{name}: wants True or False, got {value!r}")
+    return bool(value)

@@ -8,12 +8,14 @@ from typing import Any, Self
 import numpy as np
 from numpy.typing import NDArray
 
-from nbnet import activations, losses
-from nbnet.core.symbol import Symbol
+from nbnet import losses
+from nbnet.core.graph import Tensor
+from nbnet.core.op import INT
+from nbnet.core.structure import flatten
+from nbnet.core.tape import Trace
 from nbnet.estimators.labels import BINARY, MULTICLASS, MULTILABEL, Labels
-from nbnet.layers.softmax import Softmax
+from nbnet.models.intake import packed
 from nbnet.models.model import Model
-from nbnet.models.sequential import Sequential
 
 Array = NDArray[Any]
 
@@ -21,7 +23,11 @@ Array = NDArray[Any]
 PROBABILITIES, LOGITS, MARGINS = "probabilities", "logits", "margins"
 #: Losses whose targets are -1 and 1, so that the sign of an output decides.
 SIGNED = (losses.Hinge, losses.SquaredHinge)
-_NAMES = {activations.softmax: "softmax", activations.sigmoid: "sigmoid", activations.linear: "linear"}
+#: Ops that no activation is in (the logarithm of a softmax is as good as what it was taken of), and those that leave
+#: open what was before them.
+_LINEAR = frozenset(("dense", "matmul", "conv", "batch_norm", "batch_norm_fixed", "log_softmax"))
+_KEEPING = frozenset(("reshape", "mean", "average_pool"))
+_PASSING = _KEEPING | {"add", "subtract", "multiply", "divide", "sum", "transpose", "weighted_sum"}
 
 
 @dataclass(frozen=True, eq=False)
@@ -123,8 +129,8 @@ def _softmax(z: Array) -> Array:
 
 
 def last_activation(model: Model) -> str | None:
-    """What the outputs of a model went through: ``"softmax"``, ``"sigmoid"``, ``"linear"`` or another activation's
-    name; None if its last layer has none.
+    """What the outputs of a model went through last: ``"softmax"``, ``"sigmoid"`` or the name of another op;
+    ``"linear"`` if that is no activation, None if it cannot be told.
 
     Examples
     --------
@@ -132,23 +138,31 @@ def last_activation(model: Model) -> str | None:
     >>> from nbnet.estimators.outputs import last_activation
     >>> last_activation(nb.Sequential([nb.Input((2,)), nb.layers.Dense(1), nb.layers.Activation("sigmoid")]))
     'sigmoid'
+    >>> last_activation(nb.Sequential([nb.Input((2,)), nb.layers.Dense(1)]))
+    'linear'
     """
-    layer = _last_layer(model)
-    if isinstance(layer, Softmax):
-        return "softmax"
-    activation = getattr(layer, "activation", None)
-    if activation is None:
+    inputs = model.inputs_known
+    rows = [
+        Tensor((1, *(n or 1 for n in shape)), INT if whole else model.compute_dtype)
+        for shape, whole in zip(inputs.shapes, inputs.whole, strict=True)
+    ]
+    with Trace():
+        return _last(next(flatten(model.forward(packed(inputs.template, rows), training=False))))
+
+
+def _last(y: Tensor) -> str | None:
+    if y.node is None:
         return None
-    return _NAMES.get(activation) or getattr(activation, "__name__", "custom")
-
-
-def _last_layer(model: Model) -> Any:
-    layer: Any = None
-    if isinstance(model, Sequential):
-        layer = model.layers[-1] if model.layers else None
-    elif model.graph is not None and isinstance(symbol := model.graph.outputs, Symbol) and symbol.producer is not None:
-        layer = symbol.producer.function
-    return _last_layer(layer) if isinstance(layer, Model) else layer
+    name = y.node.op.name
+    if name in _LINEAR:
+        return "linear"
+    if name not in _PASSING:
+        return name
+    found = {_last(x) for x in y.node.inputs if x.node is not None}
+    if len(found) != 1:
+        return None
+    (inner,) = found
+    return inner if inner == "linear" or name in _KEEPING else None
 
 
 def link_of(model: Model, loss: losses.Loss | None) -> str:

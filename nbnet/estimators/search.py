@@ -40,10 +40,10 @@ class MultiFitSearchCV(GridSearchCV):  # type: ignore[misc]
     >>> from sklearn.datasets import make_moons
     >>> from nbnet.estimators import MLPClassifier, MultiFitSearchCV
     >>> X, y = make_moons(200, noise=0.1, random_state=0)
-    >>> net = MLPClassifier((16,), max_iter=40, tol=0.0, n_iter_no_change=40, random_state=0)
-    >>> search = MultiFitSearchCV(net, {"learning_rate_init": [1e-4, 0.03]}, cv=3).fit(X, y)
+    >>> net = MLPClassifier((16,), learning_rate_init=0.1, tol=0.01, random_state=0)
+    >>> search = MultiFitSearchCV(net, {"activation": ["identity", "relu"]}, cv=3).fit(X, y)
     >>> search.best_params_, search.n_splits_
-    ({'learning_rate_init': 0.03}, 3)
+    ({'activation': 'relu'}, 3)
     """
 
     def fit(self, X: Any, y: Any = None, **params: Any) -> Any:
@@ -60,6 +60,7 @@ class MultiFitSearchCV(GridSearchCV):  # type: ignore[misc]
 class _Threads(ThreadingBackend):  # type: ignore[misc]
     """joblib's threads, which share the processors out and stop when they are told to."""
 
+    _pool: ThreadPool | None
     _stop: threading.Event
 
     def _get_pool(self) -> ThreadPool:

@@ -136,6 +136,7 @@ class Training:
                         bursts.run(done, min(self.max_iter, done + 1 + min(self._spare(), calls.spare_epochs())))
                     logs = epochs.run(done)
                     done, seen = done + 1, seen + n
+                    self.orders.position.reach(done)
                     stop = self._end_epoch(done, seen, logs, calls)
                     if stop or self.once:
                         break

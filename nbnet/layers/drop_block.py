@@ -8,7 +8,7 @@ from nbnet.core.graph import Tensor
 from nbnet.layers.layer import Shape
 from nbnet.layers.rated import Rated
 from nbnet.ops.drop_block import drop_block
-from nbnet.ranges import count
+from nbnet.ranges import count, flag
 
 
 class DropBlock2D(Rated):
@@ -56,7 +56,7 @@ class DropBlock2D(Rated):
         self, rate: Any, block_size: int, seed: int | None = None, shared: bool = False, **kwargs: Any
     ) -> None:
         super().__init__(rate, seed, **kwargs)
-        self.block_size, self.shared = count(block_size, "block_size"), bool(shared)
+        self.block_size, self.shared = count(block_size, "block_size"), flag(shared, "shared")
 
     def build(self, input_shape: Shape) -> None:
         if len(input_shape) != 4 or any(n is not None and n < self.block_size for n in input_shape[1:3]):

@@ -22,7 +22,7 @@ from nbnet.ops.softplus import softplus
 from nbnet.ops.sqrt import sqrt
 from nbnet.ops.square import square
 from nbnet.ops.sum import sum as total
-from nbnet.ranges import ABOVE_ZERO, FINITE, FROM_ZERO
+from nbnet.ranges import ABOVE_ZERO, FINITE, FROM_ZERO, flag
 
 #: Of the approximation below: Molchanov et al., equation 14.
 K1, K2, K3 = 0.63576, 1.87320, 1.48695
@@ -88,7 +88,7 @@ class VariationalDropout(Seeded):
         **kwargs: Any,
     ) -> None:
         super().__init__(seed, **kwargs)
-        self.initial_alpha, self.per_unit = ABOVE_ZERO.check(initial_alpha, "initial_alpha"), bool(per_unit)
+        self.initial_alpha, self.per_unit = ABOVE_ZERO.check(initial_alpha, "initial_alpha"), flag(per_unit, "per_unit")
         self.kl_weight = FROM_ZERO.check(kl_weight, "kl_weight")
 
     @property

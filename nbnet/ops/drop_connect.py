@@ -45,11 +45,12 @@ def _forward(x: Any, w: Any, b: Any, mask: Any, rate: Any, y: Any, masked: Any, 
 @kernel
 def drop_connect_forward(mem: Any, ins: Any, step: Any) -> None:
     rate, mask = vec(mem, ins, 3)[0], bytevec(mem, ins, 5)
-    group, size = attribute(ins, 1), (mat(mem, ins, 1).shape[0] + 1) * mat(mem, ins, 1).shape[1]
-    # Groups are numbered from the first row of all; where a batch begins within one, it begins the next.
-    start = (first_row(ins) + group - 1) // group * size if group > 0 else 0
-    fill_mask(mask, start, seed(ins), step, rate)
-    _forward(mat(mem, ins, 0), mat(mem, ins, 1), vec(mem, ins, 2), mask, rate, mat(mem, ins, 4), mat(mem, ins, 6),
+    w, group, before = mat(mem, ins, 1), attribute(ins, 1), 0
+    if group > 0:
+        # Groups are numbered from the first row of all; a batch that begins within one begins the next.
+        before = (first_row(ins) + group - 1) // group
+    fill_mask(mask, before * (w.shape[0] + 1) * w.shape[1], seed(ins), step, rate)
+    _forward(mat(mem, ins, 0), w, vec(mem, ins, 2), mask, rate, mat(mem, ins, 4), mat(mem, ins, 6),
     attribute(ins, 0))  # fmt: skip
 
 
