@@ -217,6 +217,7 @@ def test_drop_connect(folder: Path, tmp_path: Path) -> None:
 def test_data_size(folder: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     results = tmp_path / "found.jsonl"
     monkeypatch.setattr(data_size, "EPOCH", 250)
+    monkeypatch.setattr(data_size, "HIDDEN", (64, 64))
     options = ["--data", str(folder), "--results", str(results), "--epochs", "1", "--seeds", "4"]
     data_size.main([*options, "--sizes", "100", "10000"])
     head, *lines = data_size.table(Record(results)).splitlines()
@@ -239,10 +240,11 @@ def test_rate_sweep(folder: Path, tmp_path: Path) -> None:
 
 
 @compiled
-def test_batchwise(folder: Path, tmp_path: Path) -> None:
+def test_batchwise(folder: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     results = tmp_path / "found.jsonl"
+    monkeypatch.setattr(batchwise, "HIDDEN", (64, 64, 64))
     options = ["--data", str(folder), "--results", str(results), "--epochs", "1", "--seeds", "1"]
-    batchwise.main([*options, "--masks", *list(batchwise.MASKS)[:3]])
+    batchwise.main(options)
     lines = batchwise.table(Record(results)).splitlines()[2:]
     shown = [line.split(" | ")[:3] for line in lines]
     assert [cells for cells in shown if cells[0] == "| mnist"] == [
@@ -250,8 +252,10 @@ def test_batchwise(folder: Path, tmp_path: Path) -> None:
         ["| mnist", "a mask an image", "1"],
         ["| mnist", "one mask a batch", "1"],
         ["| mnist", "one mask a batch", "2 (equal time)"],
+        ["| mnist", "four masks a batch", "1"],
+        ["| mnist", "four masks a batch", "2 (equal time)"],
     ]
-    assert len(lines) == 8
+    assert len(lines) == 12
     with pytest.raises(SystemExit):
         batchwise.main(["--ratio", "0", "1"])
 

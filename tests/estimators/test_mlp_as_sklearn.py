@@ -35,7 +35,7 @@ BOTH: dict[str, dict[str, Any]] = {
     "sgd, no momentum": {"solver": "sgd", "learning_rate_init": 0.1, "momentum": 0.0},
     "invscaling": {"solver": "sgd", "learning_rate_init": 0.1, "learning_rate": "invscaling", "power_t": 0.2},
     "adaptive": {
-        "solver": "sgd", "learning_rate_init": 0.5, "learning_rate": "adaptive", "tol": 0.1, "n_iter_no_change": 2,
+        "solver": "sgd", "learning_rate_init": 0.1, "learning_rate": "adaptive", "tol": 0.1, "n_iter_no_change": 2,
     },
     "converges": {"tol": 0.05, "n_iter_no_change": 2, "learning_rate_init": 0.01},
     "lbfgs": {"solver": "lbfgs", "max_iter": 10},
