@@ -73,6 +73,7 @@ __all__ = [
     "datasets",
     "device",
     "dropout_schedules",
+    "estimators",
     "fit_many",
     "floatx",
     "initializers",
@@ -98,5 +99,8 @@ __all__ = [
     "utils",
 ]
 
-if not TYPE_CHECKING:
-    __getattr__ = absent(__name__)
+if TYPE_CHECKING:
+    from nbnet import estimators
+else:
+    # scikit-learn takes its time to import.
+    __getattr__ = absent(__name__, parts=("estimators",))

@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+import importlib
 import sys
-from collections.abc import Callable
+from collections.abc import Callable, Collection
 from typing import Any
 
 _NO_SEQUENCES = "there are no recurrent layers; for sequences use Embedding, Conv1D and pooling"
@@ -26,7 +27,7 @@ _TABLE: dict[str, tuple[tuple[str, str], ...]] = {
         ("distribution", "threads work on slices of the batch on their own"),
         ("quantizers Quantizer distillation", "export a model with model.export and use the tools of ONNX Runtime"),
         ("preprocessing", "see nbnet.utils for what is left of it, such as pad_sequences"),
-        ("wrappers", "there are no scikit-learn classes in this version"),
+        ("wrappers", "see nbnet.estimators"),
         ("Variable", "use nbnet.Parameter"),
         ("KerasTensor", "nbnet.Input returns what stands for a tensor"),
         ("Function Operation", "use nbnet.Model(inputs, outputs)"),
@@ -181,8 +182,15 @@ def absent_names(module: str) -> dict[str, str]:
     return {name: instead for names, instead in _TABLE.get(module, ()) for name in names.split()}
 
 
-def absent(module: str) -> Callable[[str], Any]:
+def absent(module: str, parts: Collection[str] = ()) -> Callable[[str], Any]:
     """The ``__getattr__`` of a module: an AttributeError that knows the names of Keras.
+
+    Parameters
+    ----------
+    module
+        Its name.
+    parts
+        Modules in it that are imported when somebody asks for them.
 
     Examples
     --------
@@ -194,6 +202,8 @@ def absent(module: str) -> Callable[[str], Any]:
     """
 
     def refuse(name: str) -> Any:
+        if name in parts:
+            return importlib.import_module(f"{module}.{name}")
         instead = absent_names(module).get(name)
         if instead is None:
             text = f"module {module!r} has no attribute {name!r}"

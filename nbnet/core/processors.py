@@ -11,6 +11,9 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
+#: Where Linux says what a container may take.
+CONTROL_GROUPS = Path("/sys/fs/cgroup")
+
 
 class _Share(threading.local):
     """What the calling thread may take: so many processors (None: all there are), until it is told to stop."""
@@ -59,12 +62,12 @@ def available_processors() -> int:
 @functools.cache
 def _quota() -> int:
     """Processors whose time a container may take, rounded up."""
-    root = Path("/sys/fs/cgroup")
     try:
         try:
-            quota, period = (root / "cpu.max").read_text().split()
+            quota, period = (CONTROL_GROUPS / "cpu.max").read_text().split()
         except OSError:
-            quota, period = ((root / "cpu" / f"cpu.cfs_{name}_us").read_text() for name in ("quota", "period"))
+            folder = CONTROL_GROUPS / "cpu"
+            quota, period = ((folder / f"cpu.cfs_{name}_us").read_text() for name in ("quota", "period"))
         wanted = math.ceil(int(quota) / int(period))
     except (OSError, ValueError, ZeroDivisionError):  # no such thing, or no limit: "max"
         return sys.maxsize

@@ -46,7 +46,7 @@ class NeuralEstimator(BaseEstimator):  # type: ignore[misc]
         if y is None and not reset:
             return validate_data(self, X, reset=False, **how)
         X, y = validate_data(self, X, y, reset=reset, **how)
-        return X, (column_or_1d(y, warn=True) if y.ndim == 2 and y.shape[1] == 1 else y)
+        return X, flat(y)
 
     def _labels(self, y: Any, labels: Labels | None, known: bool, exactly: bool) -> Labels:
         """The labels of a target.
@@ -113,6 +113,12 @@ def sample_weights(X: Any, y: Any, sample_weight: Any, class_weight: Any, dtype:
         weights = by_class if weights is None else weights * by_class
     assert weights is not None
     return np.ascontiguousarray(weights, dtype)
+
+
+def flat(y: Array) -> Array:
+    """Targets of a single column as a vector; scikit-learn's warning says that they should be one."""
+    found: Array = column_or_1d(y, warn=True) if y.ndim == 2 and y.shape[1] == 1 else y
+    return found
 
 
 def generator(random_state: Any) -> np.random.RandomState:

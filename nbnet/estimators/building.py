@@ -106,6 +106,11 @@ def renewed(model: Model, changes: Mapping[str, Any], dtype: Any) -> Model:
     dtype
         What it is to compute in; None: the same.
 
+    Raises
+    ------
+    TypeError
+        If its configuration does not say what its constructor wants.
+
     Examples
     --------
     >>> import nbnet as nb
@@ -121,8 +126,14 @@ def renewed(model: Model, changes: Mapping[str, Any], dtype: Any) -> Model:
         name, _, setting = path.partition(SEPARATOR)
         wanted.setdefault(name, {})[setting] = value
     described = _edited(described, wanted, None if dtype is None else standardize_dtype(dtype).name)
-    with custom_object_scope(mine):
-        made = cast(Model, deserialize(described))
+    try:
+        with custom_object_scope(mine):
+            made = cast(Model, deserialize(described))
+    except TypeError as error:
+        raise TypeError(
+            f"model: {model.name} cannot be made anew from its configuration ({error}); define its get_config, or give "
+            "the class, or a function that makes the model"
+        ) from error
     if not made.built and (shapes := model.get_build_config()) is not None:
         made.build_from_config(shapes)
     return made

@@ -227,6 +227,11 @@ class MLPClassifier(ClassifierMixin, MLP):  # type: ignore[misc]
         classes : array_like
             All there are; needed in the first call, may be left out later.
         """
+        if isinstance(self.class_weight, str):
+            raise ValueError(
+                "class_weight 'balanced' is not supported for partial_fit, which does not see all rows: give a dict, "
+                "such as sklearn.utils.class_weight.compute_class_weight makes."
+            )
         if _check_partial_fit_first_call(self, classes):
             multilabel = type_of_target(y).startswith("multilabel")
             self._coding = Labels.of(y) if multilabel else Labels.of_classes(classes)

@@ -10,6 +10,7 @@ from typing import Any, ClassVar
 import numpy as np
 from numpy.typing import NDArray
 from sklearn.base import is_classifier
+from sklearn.utils import check_array, check_X_y
 from sklearn.utils.validation import check_is_fitted, validate_data
 
 from nbnet.core.blas import single_thread
@@ -17,7 +18,7 @@ from nbnet.core.processors import limited
 from nbnet.core.tape import paused
 from nbnet.estimators import lbfgs, settings
 from nbnet.estimators.architecture import Architecture, activation_of, each, sizes
-from nbnet.estimators.base import NeuralEstimator, generator, sample_weights
+from nbnet.estimators.base import NeuralEstimator, flat, generator, sample_weights
 from nbnet.estimators.categories import Categories
 from nbnet.estimators.holdout import Part, inputs, validator
 from nbnet.estimators.penalised import Penalised
@@ -113,13 +114,11 @@ class MLP(Shown, NeuralEstimator):
         if reset:
             self._categories = Categories.of(X, self.categorical_features)
         assert self._categories is not None
-        encoded, n = self._categories.encode(X), self.n_features_in_
-        names = vars(self).get("feature_names_in_")
-        found = super()._checked(encoded, y, reset=reset, **how)
-        assert self.n_features_in_ == n
-        if names is not None:
-            self.feature_names_in_ = names
-        return found
+        encoded = self._categories.encode(X)
+        if y is None:
+            return check_array(encoded, **how)
+        encoded, y = check_X_y(encoded, y, **how)
+        return encoded, flat(y)
 
     def _inputs(self, X: Any) -> tuple[Any, ...]:
         """What goes into each input of the network."""

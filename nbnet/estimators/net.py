@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import copy
 from collections.abc import Callable, Iterable, Mapping
 from typing import Any, ClassVar
 
@@ -14,6 +15,7 @@ from nbnet.estimators.base import NeuralEstimator, generator, next_seed
 from nbnet.estimators.compiling import compile_for, own_callbacks
 from nbnet.estimators.labels import MULTILABEL
 from nbnet.estimators.networks import small_network
+from nbnet.estimators.reporting import CallbackSupportMixin, reported
 from nbnet.estimators.routing import PREFIXES, Routed, without_routed
 from nbnet.estimators.tasks import Classification, Task
 from nbnet.history import History
@@ -25,7 +27,7 @@ Array = NDArray[Any]
 FEWEST_ROWS = 4
 
 
-class Net(Routed, NeuralEstimator):
+class Net(Routed, CallbackSupportMixin, NeuralEstimator):  # type: ignore[misc]
     """Base of :class:`NetClassifier`, :class:`NetRegressor` and :class:`NetTransformer`."""
 
     _prefixes: ClassVar[Mapping[str, Callable[[Any], Iterable[str] | None]]] = PREFIXES
@@ -68,21 +70,39 @@ class Net(Routed, NeuralEstimator):
         self._rng = generator(self.random_state)
         with seed_scope(next_seed(self._rng)):
             model, source = self._make(X, y, task)
-            width = self._width(model, X)
-            loss = compile_for(self, model, source, task, width)
-            self._ready(model, loss, task, width)
-        self.model_, self.history_, self._task, self._units = model, History(), task, width
+            self._compile(model, source, task, self._width(model, X))
+        self.model_, self.history_ = model, History()
         #: What predictions come in: bytes and the like do not make them more exact.
         self._float = np.result_type(X.dtype, model.dtype)
         #: Masks of predictions that sample are the same each time.
         self._mask_seed = next_seed(self._rng)
 
+    def _compile(self, model: Model, source: Model, task: Task, width: int) -> None:
+        self._ready(model, compile_for(self, model, source, task, width), task, width)
+        self._task, self._units = task, width
+        self._built_by, self._compiled_by = self._settings("model"), self._settings("optimizer", "loss", "metrics")
+
+    def _settings(self, *names: str) -> list[Any]:
+        """Parameters of these names, and those with them as prefixes."""
+        return [(getattr(self, name), self.routed(name)) for name in names]
+
+    def _go_on(self) -> None:
+        """See to it that the model of the last fit is what parameters say now."""
+        self.check_routed()
+        if self._built_by != self._settings("model"):
+            raise ValueError(
+                "model: with warm_start=True a fit goes on with the model of the last one, and parameters of the model "
+                "were changed since; clone the estimator to begin anew"
+            )
+        if self._compiled_by != self._settings("optimizer", "loss", "metrics"):
+            self._compile(self.model_, self.model_, self._task, self._units)
+
     def _make(self, X: Any, y: Any, task: Task) -> tuple[Model, Model]:
         """A model, and the one that says how to compile it."""
         changes = self.routed("model")
         if isinstance(self.model, Model):
-            copy = building.taken if self.warm_start else building.renewed
-            return copy(self.model, changes, self.dtype), self.model
+            make = building.taken if self.warm_start else building.renewed
+            return make(self.model, changes, self.dtype), self.model
         facts = building.facts_about(X, y, task.facts, self.dtype)
         function = type(self)._usual if self.model is None else self.model
         made = building.built(function, changes, facts, self.dtype)
@@ -113,7 +133,7 @@ class Net(Routed, NeuralEstimator):
         epochs
             By default those of the constructor.
         """
-        x, target = building.feed(self.model_, X), self._target(X, y)
+        x, target, given = building.feed(self.model_, X), self._target(X, y), weights
         held = None
         if validation is not None:
             held = self._validation(validation)
@@ -121,23 +141,24 @@ class Net(Routed, NeuralEstimator):
             rows, others = self._split(y, weights, len(target))
             held = (_rows(x, others), target[others], *(() if weights is None else (weights[others],)))
             x, target, weights = _rows(x, rows), target[rows], None if weights is None else weights[rows]
-        first = self.n_iter_
+        first, more = self.n_iter_, self.epochs if epochs is None else epochs
         self.callbacks_ = own_callbacks(self.callbacks, self.routed("callbacks"))
-        with seed_scope(next_seed(self._rng)):
+        with seed_scope(next_seed(self._rng)), reported(self, more, X, y, given, self._snapshot) as told:
             history = self.model_.fit(
                 x,
                 target,
                 batch_size=self.batch_size,
-                epochs=first + (self.epochs if epochs is None else epochs),
+                epochs=first + more,
                 initial_epoch=first,
                 verbose=self.verbose,
-                callbacks=self.callbacks_,
+                callbacks=[*self.callbacks_, *told],
                 validation_data=held,
                 sample_weight=weights,
                 **self.routed("fit"),
             )
-        for epoch, values in zip(history.epoch, zip(*history.history.values(), strict=True), strict=True):
-            self.history_.append(epoch, dict(zip(history.history, values, strict=True)))
+        for name, values in history.history.items():
+            self.history_.history.setdefault(name, []).extend(values)
+        self.history_.epoch += history.epoch
         self.history_.params, self.history_.masks = history.params, history.masks
         self._trained(held)
 
@@ -149,6 +170,10 @@ class Net(Routed, NeuralEstimator):
     def _target(self, X: Any, y: Any) -> Array:
         """What the loss reads."""
         return self._task.encode(y, self.model_.loss, self._units)
+
+    def _snapshot(self) -> dict[str, Any]:
+        """Attributes of an estimator like this one whose training is over."""
+        return {"model_": copy.deepcopy(self.model_)}
 
     def _trained(self, held: tuple[Any, ...] | None) -> None:
         """Take note of the rows that were validated on."""

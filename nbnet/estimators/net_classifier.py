@@ -15,6 +15,7 @@ from nbnet.estimators.base import sample_weights
 from nbnet.estimators.labels import Labels
 from nbnet.estimators.net import Net
 from nbnet.estimators.outputs import LOGITS, MARGINS, PROBABILITIES, SIGNED, Reading
+from nbnet.estimators.reporting import with_callbacks
 from nbnet.estimators.routing import is_automatic, without_routed
 from nbnet.estimators.tasks import Classification, Task
 from nbnet.models.model import Model
@@ -165,6 +166,7 @@ class NetClassifier(ClassifierMixin, Net):  # type: ignore[misc]
         tags.classifier_tags.multi_label = True
         return tags
 
+    @with_callbacks  # type: ignore[untyped-decorator]
     def fit(self, X: Any, y: Any, sample_weight: Any = None, validation_data: Any = None) -> NetClassifier:
         """Train a new model; with ``warm_start`` go on with that of the last fit.
 
@@ -188,6 +190,7 @@ class NetClassifier(ClassifierMixin, Net):  # type: ignore[misc]
         known = self._task.labels if warm else None  # type: ignore[attr-defined]
         return self._fit(X, y, sample_weight, validation_data, self._labels(y, known, warm, True), not warm, None)
 
+    @with_callbacks  # type: ignore[untyped-decorator]
     def partial_fit(self, X: Any, y: Any, classes: Any = None, sample_weight: Any = None) -> NetClassifier:
         """Train the model, a new one only if there is none, for an epoch.
 
@@ -216,6 +219,8 @@ class NetClassifier(ClassifierMixin, Net):  # type: ignore[misc]
         if fresh:
             self._begin(X, y, Classification(labels))
             self.classes_ = labels.classes
+        else:
+            self._go_on()
         self._train(X, y, weights, validation, epochs)
         return self
 

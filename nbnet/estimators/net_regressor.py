@@ -12,6 +12,7 @@ from sklearn.utils.validation import check_is_fitted
 from nbnet.estimators import uncertainty
 from nbnet.estimators.base import sample_weights
 from nbnet.estimators.net import Net
+from nbnet.estimators.reporting import with_callbacks
 from nbnet.estimators.tasks import Regression
 
 Array = NDArray[Any]
@@ -67,6 +68,7 @@ class NetRegressor(RegressorMixin, Net):  # type: ignore[misc]
         tags.target_tags.multi_output = True
         return tags
 
+    @with_callbacks  # type: ignore[untyped-decorator]
     def fit(self, X: Any, y: Any, sample_weight: Any = None, validation_data: Any = None) -> NetRegressor:
         """Train a new model; with ``warm_start`` go on with that of the last fit.
 
@@ -87,6 +89,7 @@ class NetRegressor(RegressorMixin, Net):  # type: ignore[misc]
         warm = self.warm_start and hasattr(self, "model_")
         return self._fit(X, y, sample_weight, validation_data, warm, None)
 
+    @with_callbacks  # type: ignore[untyped-decorator]
     def partial_fit(self, X: Any, y: Any, sample_weight: Any = None) -> NetRegressor:
         """Train the model, a new one only if there is none, for an epoch.
 
@@ -106,6 +109,8 @@ class NetRegressor(RegressorMixin, Net):  # type: ignore[misc]
             self._begin(X, y, task)
         elif task.outputs != self.n_outputs_:
             raise ValueError(f"y: wants {self.n_outputs_} columns, as in the last fit, got {task.outputs}")
+        else:
+            self._go_on()
         self._train(X, y, weights, validation, epochs)
         return self
 

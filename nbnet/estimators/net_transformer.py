@@ -16,6 +16,7 @@ from nbnet.estimators.base import sample_weights
 from nbnet.estimators.labels import Labels
 from nbnet.estimators.net import Net
 from nbnet.estimators.networks import autoencoder
+from nbnet.estimators.reporting import with_callbacks
 from nbnet.estimators.routing import without_routed
 from nbnet.estimators.tasks import Classification, Regression, Task
 from nbnet.layers.input import InputLayer
@@ -118,6 +119,7 @@ class NetTransformer(TransformerMixin, Net):  # type: ignore[misc]
         tags.transformer_tags.preserves_dtype = []
         return tags
 
+    @with_callbacks  # type: ignore[untyped-decorator]
     def fit(self, X: Any, y: Any = None, sample_weight: Any = None) -> NetTransformer:
         """Train a new model; with ``warm_start`` go on with that of the last fit. A ``prefit`` model stays as it is.
 
@@ -144,11 +146,18 @@ class NetTransformer(TransformerMixin, Net):  # type: ignore[misc]
             X, y = validate_data(self, X, reset=not warm, **how), None
         task = _task(X, y)
         weights = sample_weights(X, y, sample_weight, None, np.float64)
-        if not warm:
+        if warm:
+            self._go_on()
+        else:
             self._begin(X, y, task)
         self._train(X, y, weights)
-        self._cut()
+        self.layer_, self._network = self._cut(self.model_)
         return self
+
+    def _snapshot(self) -> dict[str, Any]:
+        found = super()._snapshot()
+        layer, network = self._cut(found["model_"])
+        return found | {"layer_": layer, "_network": network}
 
     def _adopt(self, X: Any) -> NetTransformer:
         """Use the model as it is."""
@@ -157,7 +166,7 @@ class NetTransformer(TransformerMixin, Net):  # type: ignore[misc]
         X = validate_data(self, X, reset=True, accept_sparse="csr", **self._intake)
         building.output_width(self.model, building.feed(self.model, X[:1]), flat=True)
         self.model_ = self.model
-        self._cut()
+        self.layer_, self._network = self._cut(self.model)
         return self
 
     def _width(self, model: Model, X: Any) -> int:
@@ -170,24 +179,24 @@ class NetTransformer(TransformerMixin, Net):  # type: ignore[misc]
         shape = self.model_.output_shape
         return dense.reshape(len(dense), *shape[1:])
 
-    def _cut(self) -> None:
-        """Make the model that ends with the layer."""
-        layers = [layer for layer in self.model_.layers if not isinstance(layer, InputLayer)]
+    def _cut(self, model: Model) -> tuple[str, Model]:
+        """The layer's name, and a model that ends with it."""
+        layers = [layer for layer in model.layers if not isinstance(layer, InputLayer)]
         if isinstance(self.layer, str):
-            found = self.model_.get_layer(self.layer)
+            found = model.get_layer(self.layer)
         else:
             number = -2 if self.layer is None and len(layers) > 1 else -1 if self.layer is None else self.layer
             if not -len(layers) <= number < len(layers):
-                raise ValueError(f"layer: {self.model_.name} has {len(layers)} layers, got {self.layer}")
+                raise ValueError(f"layer: {model.name} has {len(layers)} layers, got {self.layer}")
             found = layers[number]
         try:
-            source, output = self.model_.input, found.output
+            source, output = model.input, found.output
         except ValueError as error:
             raise ValueError(
-                f"layer: the output of {found.name!r} cannot be taken out of {self.model_.name}; wants a Sequential or "
+                f"layer: the output of {found.name!r} cannot be taken out of {model.name}; wants a Sequential or "
                 f"a Model(inputs, outputs): {error}"
             ) from None
-        self.layer_, self._network = found.name, Model(source, output)
+        return found.name, Model(source, output)
 
     @property
     def _n_features_out(self) -> int:

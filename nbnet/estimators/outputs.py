@@ -43,7 +43,7 @@ class Reading:
     units
         How many there are in a row.
     softmax
-        Whether they add up to 1, or would if logits were made probabilities.
+        Whether logits are made probabilities by a softmax, not by sigmoids.
     signed
         Whether margins are compared with zero, not with a half.
 
@@ -76,9 +76,7 @@ class Reading:
             See :func:`link_of`.
         """
         link = link_of(model, loss)
-        softmax = last_activation(model) == "softmax"
-        if link == LOGITS:
-            softmax = labels.kind != MULTILABEL and units > 1 and not isinstance(loss, losses.BinaryCrossentropy)
+        softmax = labels.kind != MULTILABEL and units > 1 and not isinstance(loss, losses.BinaryCrossentropy)
         return cls(labels, link, units, softmax, link == LOGITS or isinstance(loss, SIGNED))
 
     def probabilities(self, outputs: Array) -> Array:
@@ -91,8 +89,9 @@ class Reading:
             return np.ones((len(outputs), 1), outputs.dtype)
         if self.units == 1:
             return np.hstack([1 - outputs, outputs])
-        # Sigmoids, one for each class, need not add up to 1.
-        return outputs if self.softmax else outputs / outputs.sum(1, keepdims=True)
+        # Sigmoids, one for each class, need not add up to 1; a softmax of float32 does not to the last bits of float64.
+        probabilities: Array = outputs / outputs.sum(1, keepdims=True)
+        return probabilities
 
     def scores(self, outputs: Array) -> Array:
         """What decides: the largest of (n, classes), or what is above zero in (n,) or (n, labels)."""

@@ -215,6 +215,49 @@ def test_warm_start() -> None:
         net.fit(X, y > 0)
 
 
+def test_parameters_that_change_while_it_goes_on() -> None:
+    net = NetClassifier(plain, epochs=2, random_state=0, warm_start=True).fit(X, y)
+    optimizer = net.model_.optimizer
+    net.fit(X, y)
+    assert net.model_.optimizer is optimizer
+    net.set_params(optimizer="sgd", optimizer__learning_rate=0.0)
+    weights = net.model_.get_weights()
+    net.fit(X, y)
+    assert isinstance(net.model_.optimizer, nb.optimizers.SGD)
+    for ours, theirs in zip(net.model_.get_weights(), weights, strict=True):
+        np.testing.assert_array_equal(ours, theirs)
+    with pytest.raises(ValueError, match="model: with warm_start=True .* were changed"):
+        net.set_params(model__units=3).fit(X, y)
+
+
+class Needy(nb.Model):
+    """A model whose configuration says too little."""
+
+    def __init__(self, units: int, **kwargs: Any) -> None:
+        super().__init__(**kwargs)
+        self.out = Dense(units, "softmax")
+
+    def call(self, x: Any) -> Any:
+        return self.out(x)
+
+
+def test_models_that_cannot_be_made_anew() -> None:
+    with pytest.raises(TypeError, match=r"needy.* cannot be made anew .*'units'.*; define its get_config, or give"):
+        NetClassifier(Needy(3)).fit(X, y)
+    assert NetClassifier(Needy, model__units=3, epochs=1).fit(X, y).model_.out.units == 3
+
+
+def test_a_step_of_your_own() -> None:
+    class Doubled(Net):
+        """Trains twice on each batch."""
+
+        def train_step(self, data: Any) -> Any:
+            super().train_step(data)
+            return super().train_step(data)
+
+    assert NetClassifier(Doubled, epochs=1).fit(X, y).model_.optimizer.iterations == 10
+
+
 def test_warm_start_from_weights_of_the_model() -> None:
     model = nb.Sequential([nb.Input((4,)), Dense(3, "softmax", name="out")])
     weights = model.get_weights()

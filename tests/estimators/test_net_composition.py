@@ -18,13 +18,14 @@ from sklearn.linear_model import LogisticRegression
 from sklearn.model_selection import GridSearchCV, cross_val_predict, cross_validate
 from sklearn.multiclass import OneVsRestClassifier
 from sklearn.pipeline import make_pipeline
-from sklearn.preprocessing import StandardScaler
+from sklearn.preprocessing import Normalizer, StandardScaler
 
 import nbnet as nb
-from nbnet.estimators import NetClassifier, NetRegressor
+from nbnet.estimators import NetClassifier, NetRegressor, NetTransformer
 from tests.estimators.builders import plain
 
 X, y = load_iris(return_X_y=True)
+X = (X - X.mean(0)) / X.std(0)
 NAMES = np.array(["setosa", "versicolor", "virginica"])[y]
 
 
@@ -33,7 +34,7 @@ def net(**settings: Any) -> NetClassifier:
     return NetClassifier(**given)
 
 
-@pytest.mark.parametrize("backend", ["threading", "loky"])
+@pytest.mark.parametrize("backend", ["threading", pytest.param("loky", marks=pytest.mark.slow)])
 def test_searches_repeat_themselves_whatever_runs_them(backend: str) -> None:
     import joblib
 
@@ -90,8 +91,8 @@ def test_inspection() -> None:
 
 
 def test_a_target_that_is_scaled() -> None:
-    target = 1e4 * X[:, 0]
-    scaled = TransformedTargetRegressor(NetRegressor(epochs=40, random_state=0), transformer=StandardScaler())
+    target = 1e4 * X[:, 0] + 5e4
+    scaled = TransformedTargetRegressor(NetRegressor(random_state=0), transformer=StandardScaler())
     assert scaled.fit(X, target).score(X, target) > 0.8
 
 
@@ -103,14 +104,58 @@ def routing() -> Iterator[None]:
 
 @pytest.mark.usefixtures("routing")
 def test_metadata_are_routed() -> None:
-    weights = np.where(y == 2, 0.0, 1.0)
-    asked = (
-        net(epochs=5).set_fit_request(sample_weight=True, validation_data=True).set_score_request(sample_weight=True)
-    )
-    pipe = make_pipeline(StandardScaler(), asked).fit(
-        X, NAMES, sample_weight=weights, validation_data=(X[:9], NAMES[:9])
-    )
+    weights, held = np.where(y == 2, 0.0, 1.0), (X[:9], NAMES[:9])
+    asked = net(epochs=5).set_fit_request(sample_weight=True, validation_data=True)
+    pipe = make_pipeline(Normalizer(), asked).fit(X, NAMES, sample_weight=weights, validation_data=held)
     assert "val_loss" in pipe[-1].history_.history
     assert "virginica" not in pipe.predict(X[:100])
+    asked = asked.set_fit_request(validation_data=False).set_score_request(sample_weight=True)
     search = GridSearchCV(asked, {"epochs": [5]}, cv=2).fit(X, NAMES, sample_weight=weights)
     assert search.score(X, NAMES, sample_weight=weights) > 0.6
+
+
+class Counting:
+    """A callback of scikit-learn's kind that counts tasks, and stops a fit after some epochs."""
+
+    def __init__(self, stop: int = 99) -> None:
+        self.begun, self.ended, self.scores, self.stop = 0, 0, list[float](), stop
+
+    def setup(self, estimator: Any, context: Any) -> None:
+        self.begun = self.ended = 0
+
+    def teardown(self, estimator: Any, context: Any) -> None:
+        assert self.begun == self.ended
+
+    def on_fit_task_begin(self, estimator: Any, context: Any) -> None:
+        self.begun += 1
+
+    def on_fit_task_end(
+        self, estimator: Any, context: Any, *, X: Any = None, y: Any = None, fitted_estimator: Any = None
+    ) -> bool:
+        self.ended += 1
+        if y is not None:
+            self.scores.append(fitted_estimator.score(X, y))
+        return self.ended == self.stop
+
+
+@pytest.mark.skipif(not hasattr(NetClassifier, "set_callbacks"), reason="callbacks came with scikit-learn 1.9")
+def test_callbacks_of_scikit_learn() -> None:
+    told = Counting()
+    fitted = net(epochs=6).set_callbacks(told).fit(X, NAMES)
+    assert told.ended == 7, "six epochs and the fit"
+    assert told.scores[0] < told.scores[-1] == fitted.score(X, NAMES)
+    assert net(epochs=6).set_callbacks(Counting(stop=2)).fit(X, NAMES).n_iter_ == 2
+    numbers = NetRegressor(epochs=3).set_callbacks(told).fit(X, X[:, :2], sample_weight=np.ones(150))
+    assert numbers.n_iter_ == 3
+    features = NetTransformer(epochs=3).set_callbacks(told).fit(X)
+    assert features.n_iter_ == 3
+
+
+@pytest.mark.skipif(not hasattr(NetClassifier, "set_callbacks"), reason="callbacks came with scikit-learn 1.9")
+def test_callbacks_of_scikit_learn_in_a_search() -> None:
+    from sklearn.callback import ScoringMonitor
+
+    monitor = ScoringMonitor(scoring="accuracy")
+    GridSearchCV(net(epochs=3).set_callbacks(monitor), {"batch_size": [16, 32]}, cv=2).fit(X, NAMES)
+    found = monitor.get_logs(select="all")
+    assert len(found) >= 1

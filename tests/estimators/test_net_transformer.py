@@ -62,7 +62,7 @@ def test_numbers_are_learnt_too() -> None:
 
 
 def test_a_model_that_is_trained() -> None:
-    trained = NetClassifier(classifier(), epochs=20, random_state=0).fit(X, NAMES).model_
+    trained = NetClassifier(classifier(), epochs=60, random_state=0).fit(X, NAMES).model_
     before = [w.copy() for w in trained.get_weights()]
     net = NetTransformer(trained, "first", prefit=True).fit(X)
     assert net.model_ is trained
