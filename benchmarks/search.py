@@ -1,8 +1,8 @@
 """Time many small trainings: ``python -m benchmarks.search``.
 
-First ``nbnet.fit_many`` against the same fits one by one, for nets of several sizes. Then a grid search with five folds
-over 24 settings of a classifier of digits: ``MultiFitSearchCV`` against ``GridSearchCV(n_jobs=2)`` around scikit-learn's
-own MLP, at equal settings and equal numbers of epochs, and ``GridSearchCV`` around nbnet's. All take turns.
+First ``nbnet.fit_many`` against the same fits one by one, for nets of several sizes. Then a grid search with five
+folds over 24 settings of a classifier of digits: ``MultiFitSearchCV`` against ``GridSearchCV(n_jobs=2)`` around
+scikit-learn's own MLP, at equal settings and equal numbers of epochs, and around nbnet's. All take turns.
 """
 
 from __future__ import annotations
@@ -67,8 +67,8 @@ SETTINGS: Mapping[str, Sequence[Any]] = {
 def main(arguments: Sequence[str] | None = None) -> None:
     """Print the tables; see ``--help``."""
     parser = argparse.ArgumentParser(prog="python -m benchmarks.search", description="Time many small trainings.")
-    parser.add_argument("--rounds", type=int, default=7, help="how often each is timed (7)")
-    parser.add_argument("--epochs", type=int, default=20, help="of each fit in the search (20)")
+    parser.add_argument("--rounds", type=int, default=5, help="how often each is timed (5)")
+    parser.add_argument("--epochs", type=int, default=100, help="of each fit in the search (100)")
     parser.add_argument("--quick", action="store_true", help="one round of little work: no measurement")
     options = parser.parse_args(arguments)
     if min(options.rounds, options.epochs) < 1:

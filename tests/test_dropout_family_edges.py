@@ -165,6 +165,32 @@ def test_samples_do_not_depend_on_the_batch(name: str, monkeypatch: pytest.Monke
     assert not np.allclose(whole[0], whole[1])
 
 
+@pytest.mark.parametrize(
+    "make",
+    [
+        lambda: Dropout(0.5, batchwise=True, seed=1, name="it"),
+        lambda: Dropout(0.5, (1, 6), seed=1, name="it"),
+        lambda: AlphaDropout(0.5, (1, 6), seed=1, name="it"),
+        lambda: AlphaDropout(0.5, (1, None), seed=1, name="it"),
+    ],
+)
+def test_slices_of_one_row_have_the_mask_of_the_batch(make: Callable[[], Any], monkeypatch: pytest.MonkeyPatch) -> None:
+    model = nb.Sequential([nb.Input((6,)), make()])
+    whole = model.predict_mc(np.ones((5, 6)), 20, seed=3, return_samples=True).samples
+    assert (whole == whole[:, :1]).all()
+    cut = model.predict_mc(np.ones((5, 6)), 20, seed=3, return_samples=True, batch_size=2).samples
+    np.testing.assert_array_equal(cut, whole)
+    monkeypatch.setattr(programs, "SLICE_WORK", 1)
+    monkeypatch.setattr(programs, "SLICE_ROWS", 1)
+    monkeypatch.setattr(programs, "processors", lambda: 5)
+    nb.set_random_seed(0)
+    model = nb.Sequential([nb.Input((6,)), make(), Dense(2)])
+    model.compile("sgd", "mse")
+    history = model.fit(X[:5], X[:5, :2], batch_size=5, verbose=0, record_masks=1)
+    found, wanted = history.masks[0].masks["it"], model.masks(0, n=5)["it"]
+    np.testing.assert_array_equal(np.broadcast_to(found, (5, 6)), np.broadcast_to(wanted, (5, 6)))
+
+
 def test_drop_connect_groups_go_on_where_batches_are_cut_between_them() -> None:
     layer = DropConnectDense(3, 0.5, group_size=4, seed=1)
     model = nb.Sequential([nb.Input((6,)), layer])

@@ -178,6 +178,16 @@ def test_twins_of_keras_learn(script: str) -> None:
     assert all(found[pattern] >= least[pattern] for pattern in least), found
 
 
+def test_sklearn_pipeline() -> None:
+    text = output("sklearn_pipeline.py")
+    assert number(r"accuracy of the network: ([\d.]+)%", text) >= 93
+    assert number(r"accuracy of the stack: ([\d.]+)%", text) >= 93
+    assert number(r"by cross-validation: ([\d.]+)", text) < 0.2
+    assert number(r"calibrated: ([\d.]+)", text) < 0.25
+    assert number(r"R2 of the regressor: ([\d.]+)", text) > 0.2
+    assert 60 <= number(r"intervals of 80%: ([\d.]+)%", text) <= 95
+
+
 def test_what_twins_are_compared_with() -> None:
     text = twin("embedding_tabular.py")
     assert number(r"of a rent +([\d.]+)%", text) < 0.9 * number(r"columns: ([\d.]+)%", text)

@@ -14,7 +14,7 @@ def dense_network(
     hidden: Sequence[int],
     input_rate: float = 0.0,
     hidden_rate: float = 0.0,
-    max_norm: float | None = None,
+    max_norm: Sequence[float] = (),
     inputs: int = 784,
     **dropout: Any,
 ) -> nb.Sequential:
@@ -27,18 +27,19 @@ def dense_network(
     input_rate, hidden_rate
         Probability to DROP a pixel, and a hidden unit; 0 for no dropout layer.
     max_norm
-        What the norm of the weights into a unit is held to.
+        What the norm of the weights into a unit is held to, for each layer, the last one included; nothing: no bound.
     **dropout
         For the dropout layers.
     """
-    constraint = None if max_norm is None else nb.constraints.MaxNorm(max_norm)
+    bounds: list[nb.constraints.MaxNorm | None] = [nb.constraints.MaxNorm(norm) for norm in max_norm]
+    bounds = bounds or [None] * (len(hidden) + 1)
     layers: list[nb.Layer] = []
     if input_rate:
         layers.append(nb.layers.Dropout(input_rate, **dropout))
-    for units in hidden:
-        layers.append(nb.layers.Dense(units, "relu", kernel_initializer="he_normal", kernel_constraint=constraint))
+    for units, bound in zip(hidden, bounds, strict=False):
+        layers.append(nb.layers.Dense(units, "relu", kernel_initializer="he_normal", kernel_constraint=bound))
         if hidden_rate:
             layers.append(nb.layers.Dropout(hidden_rate, **dropout))
     return nb.Sequential(
-        [nb.Input((inputs,)), *layers, nb.layers.Dense(CLASSES, "softmax", kernel_constraint=constraint)]
+        [nb.Input((inputs,)), *layers, nb.layers.Dense(CLASSES, "softmax", kernel_constraint=bounds[-1])]
     )

@@ -22,6 +22,7 @@ from numpy.typing import NDArray
 import nbnet as nb
 from benchmarks.papers import images, networks, script
 from benchmarks.papers.record import Record
+from benchmarks.papers.tables import grouped, markdown, mean
 
 Array = NDArray[Any]
 
@@ -83,30 +84,26 @@ def table(record: Record) -> str:
     """Moments of some layers, as means over seeds, in Markdown."""
     runs = record.runs()
     shown = [number for number in SHOWN if runs and number <= len(runs[0]["start"])]
-    lines = [
-        f"| network | seeds | after | test error % | {' | '.join(f'layer {number}' for number in shown)} |",
-        "|---" * (len(shown) + 4) + "|",
-    ]
-    for kind in KINDS:
-        for epochs in sorted({found["run"]["epochs"] for found in runs}):
-            of = [one for one in runs if one["run"]["network"] == kind and one["run"]["epochs"] == epochs]
-            if of:
-                lines += [_line(kind, of, "start", "0", shown), _line(kind, of, "trained", str(epochs), shown)]
-    return "\n".join(["Mean / variance of the activations; after: epochs.", "", *lines])
+    rows = []
+    for (kind, epochs), of in grouped(runs, lambda one: (one["run"]["network"], one["run"]["epochs"])).items():
+        error = mean([one["error"] for one in of], 1)
+        rows.append([kind, "0", str(len(of)), "", *_moments(of, "start", shown)])
+        rows.append([kind, str(epochs), str(len(of)), error, *_moments(of, "trained", shown)])
+    head = ["", "epochs", "seeds", "test error, %", *(f"layer {number}" for number in shown)]
+    return "Mean; variance of the activations.\n\n" + markdown(head, rows)
 
 
-def _line(kind: str, runs: Sequence[dict[str, Any]], when: str, epochs: str, shown: Sequence[int]) -> str:
-    mean = np.mean([found[when] for found in runs], 0)
-    error = f"{np.mean([found['error'] for found in runs]):.2f}" if when == "trained" else ""
-    cells = [f"{mean[number - 1, 0]:.2f} / {mean[number - 1, 1]:.2f}" for number in shown]
-    return f"| {' | '.join([kind, str(len(runs)), epochs, error, *cells])} |"
+def _moments(runs: Sequence[dict[str, Any]], when: str, shown: Sequence[int]) -> list[str]:
+    means = np.mean([found[when] for found in runs], 0)
+    return [f"{means[number - 1, 0]:.2f}; {means[number - 1, 1]:.2f}" for number in shown]
 
 
 def plot(record: Record) -> Any:
     """A matplotlib figure (the extra ``plot``) of the moments of all layers."""
-    import matplotlib.pyplot as plt
+    from matplotlib.figure import Figure
 
-    figure, axes = plt.subplots(1, 2, figsize=(10, 4), layout="constrained")
+    figure = Figure(figsize=(10, 4), layout="constrained")
+    axes = figure.subplots(1, 2)
     for found in record.runs():
         colour = f"C{list(KINDS).index(found['run']['network'])}"
         for when, style in (("start", "-"), ("trained", ":")):

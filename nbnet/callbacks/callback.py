@@ -110,7 +110,8 @@ class Callback:
         epoch all the same; the model is ahead then. One that defines hooks of epochs, or tests, sees every epoch
         at once, unless it overwrites this.
         """
-        return NO_LIMIT if all(getattr(type(self), name) is getattr(Callback, name) for name in _EPOCH_HOOKS) else 0
+        silent = all(getattr(getattr(self, name), "__func__", None) is getattr(Callback, name) for name in _EPOCH_HOOKS)
+        return NO_LIMIT if silent else 0
 
     def wants_batches(self, kind: str) -> bool:
         """Whether a batch hook of ``"train"``, ``"test"`` or ``"predict"`` is defined."""

@@ -144,15 +144,15 @@ def _place(calls: Sequence[Call], kept: set[Tensor]) -> tuple[dict[Tensor, int],
 
 def verify(program: Program) -> None:
     """Check what kernels rely on. Raises ValueError with the row at fault."""
-    # The bytes of the arena, cut at every boundary, with the tensor that was written there last.
+    # Where something lies in the arena: the tensor that was written there last, and its end.
     for slice_ in range(program.spans.shape[1]):
-        holder: dict[int, Tensor] = {}
+        holder: dict[int, tuple[Tensor, int]] = {}
         for first, last in program.spans[:, slice_]:
             for i in range(first, last):
                 _verify_call(program, i, holder)
 
 
-def _verify_call(program: Program, i: int, holder: dict[int, Tensor]) -> None:
+def _verify_call(program: Program, i: int, holder: dict[int, tuple[Tensor, int]]) -> None:
     call = program.calls[i]
 
     def refuse(why: str) -> ValueError:
@@ -168,7 +168,7 @@ def _verify_call(program: Program, i: int, holder: dict[int, Tensor]) -> None:
             if data.dtype != tensor.dtype or data.shape != tensor.shape or not data.flags.c_contiguous:
                 raise refuse(f"operand {tensor.name or tensor.shape!r} does not lie in memory as its tensor says")
     for tensor in call.reads():
-        if tensor.data is None and holder.get(program.places[tensor]) is not tensor:
+        if tensor.data is None and holder.get(program.places[tensor], (None, 0))[0] is not tensor:
             raise refuse(f"operand {tensor.name or tensor.shape!r} is read before it is written, or was overwritten")
     for tensor in call.writes():
         if tensor.data is not None:
@@ -176,11 +176,12 @@ def _verify_call(program: Program, i: int, holder: dict[int, Tensor]) -> None:
                 raise refuse(f"operand {tensor.name or tensor.shape!r} is read-only")
             continue
         start = program.places[tensor]
-        if start < 0 or start + tensor.nbytes > program.nbytes:
+        end = start + tensor.nbytes
+        if start < 0 or end > program.nbytes:
             raise refuse(f"operand {tensor.name or tensor.shape!r} lies outside the arena")
-        for other in [o for o, t in holder.items() if o < start + tensor.nbytes and start < o + t.nbytes]:
+        for other in [o for o, (_, stop) in holder.items() if o < end and start < stop]:
             del holder[other]
-        holder[start] = tensor
+        holder[start] = tensor, end
 
 
 class Linked:

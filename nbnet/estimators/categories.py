@@ -96,7 +96,7 @@ def dimension(size: int) -> int:
     >>> [dimension(n) for n in (2, 10, 1000)]
     [2, 6, 50]
     """
-    return min(50, round(1.6 * size**0.56))
+    return min(50, round(float(1.6 * size**0.56)))
 
 
 def _is_frame(X: Any) -> bool:
@@ -104,7 +104,8 @@ def _is_frame(X: Any) -> bool:
 
 
 def _width(X: Any) -> int:
-    return len(X.columns) if _is_frame(X) else np.shape(X)[1]
+    width: int = len(X.columns) if _is_frame(X) else np.shape(X)[1]
+    return width
 
 
 def _column(X: Any, k: int) -> Array:

@@ -44,10 +44,8 @@ class MLPClassifier(ClassifierMixin, MLP):  # type: ignore[misc]
     learning_rate : {"constant", "invscaling", "adaptive"} or nbnet.optimizers.schedules.LearningRateSchedule
         The first three are policies of "sgd": constant; divided by ``t_ ** power_t``, rows seen so far, after each
         epoch; divided by 5 instead of stopping. A schedule is one of any solver but "lbfgs", by step.
-    learning_rate_init : float
-        The learning rate, or the first one.
-    power_t : float
-        Exponent of "invscaling".
+    learning_rate_init, power_t : float
+        The learning rate, or the first one; the exponent of "invscaling".
     max_iter : int
         Most epochs, or iterations of "lbfgs".
     shuffle : bool
@@ -60,10 +58,8 @@ class MLPClassifier(ClassifierMixin, MLP):  # type: ignore[misc]
         Whether to print a line for each epoch.
     warm_start : bool
         Whether ``fit`` goes on from the last fit.
-    momentum : float
-        Of "sgd".
-    nesterovs_momentum : bool
-        Whether it is Nesterov's.
+    momentum, nesterovs_momentum : float, bool
+        Of "sgd"; whether it is Nesterov's.
     early_stopping : bool
         Whether to hold out rows, to stop when their score no longer improves, and to keep the best weights.
     validation_fraction : float
@@ -85,7 +81,7 @@ class MLPClassifier(ClassifierMixin, MLP):  # type: ignore[misc]
     batch_norm : bool
         Whether to normalise what goes into the activations of hidden layers.
     max_norm : float or None
-        Largest norm of the weights that lead to a unit of a hidden layer.
+        Largest norm of the weights that lead to a hidden unit.
     optimizer : str, nbnet.optimizers.Optimizer or None
         Takes the place of ``solver``. A name: with ``learning_rate_init``; an optimizer is copied for each fit.
     dtype : {"auto", "float32", "float64"}
@@ -115,10 +111,8 @@ class MLPClassifier(ClassifierMixin, MLP):  # type: ignore[misc]
     best_validation_score_ : float or None
     n_iter_, t_ : int
         Epochs of the last fit; rows seen in all.
-    n_layers_, n_outputs_, out_activation_
-        Of the network, the input counted as a layer.
-    n_features_in_, feature_names_in_
-        Of X.
+    n_layers_, n_outputs_, out_activation_, n_features_in_, feature_names_in_
+        Of the network, the input counted as a layer; of X.
 
     Raises
     ------
@@ -183,18 +177,7 @@ class MLPClassifier(ClassifierMixin, MLP):  # type: ignore[misc]
         n_jobs: int | None = None,
         categorical_features: Any = None,
     ) -> None:
-        self.hidden_layer_sizes, self.activation, self.solver = hidden_layer_sizes, activation, solver
-        self.alpha, self.batch_size, self.learning_rate = alpha, batch_size, learning_rate
-        self.learning_rate_init, self.power_t, self.max_iter = learning_rate_init, power_t, max_iter
-        self.shuffle, self.random_state, self.tol, self.verbose = shuffle, random_state, tol, verbose
-        self.warm_start, self.momentum, self.nesterovs_momentum = warm_start, momentum, nesterovs_momentum
-        self.early_stopping, self.validation_fraction = early_stopping, validation_fraction
-        self.beta_1, self.beta_2, self.epsilon = beta_1, beta_2, epsilon
-        self.n_iter_no_change, self.max_fun = n_iter_no_change, max_fun
-        self.loss, self.class_weight = loss, class_weight
-        self.dropout, self.input_dropout, self.batch_norm, self.max_norm = dropout, input_dropout, batch_norm, max_norm
-        self.optimizer, self.dtype, self.callbacks, self.n_jobs = optimizer, dtype, callbacks, n_jobs
-        self.categorical_features = categorical_features
+        self._keep(locals())
 
     @_fit_context(prefer_skip_nested_validation=True)  # type: ignore[untyped-decorator]
     def fit(self, X: Any, y: Any, sample_weight: Any = None, *, validation_data: Any = None) -> MLPClassifier:
@@ -299,10 +282,6 @@ class MLPClassifier(ClassifierMixin, MLP):  # type: ignore[misc]
         X : array_like or sparse matrix, (n, features)
         mc_samples : int
             Passes with dropout at work whose mean it is; None: a single one without dropout.
-
-        Returns
-        -------
-        ndarray, (n, classes) or (n, labels)
         """
         found = self._probabilities(X, mc_samples)
         if self._coding.kind != BINARY:
@@ -313,7 +292,7 @@ class MLPClassifier(ClassifierMixin, MLP):  # type: ignore[misc]
     def predict_log_proba(self, X: Any, *, mc_samples: int | None = None) -> Float:
         """Logarithms of what :meth:`predict_proba` returns."""
         with np.errstate(divide="ignore"):
-            return np.log(self.predict_proba(X, mc_samples=mc_samples))  # type: ignore[no-any-return]
+            return np.log(self.predict_proba(X, mc_samples=mc_samples))
 
     def _probabilities(self, X: Any, samples: int | None) -> Float:
         return self._outputs(X) if samples is None else sampled(self, X, samples).mean

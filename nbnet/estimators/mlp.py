@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import warnings
 from abc import abstractmethod
+from collections.abc import Mapping
 from contextlib import AbstractContextManager, nullcontext
 from typing import Any, ClassVar
 
@@ -43,13 +44,23 @@ class MLP(Shown, NeuralEstimator):
     """A multi-layer perceptron; see :class:`MLPClassifier` and :class:`MLPRegressor`."""
 
     _parameter_constraints: ClassVar[dict[str, list[Any]]] = settings.CONSTRAINTS
-    #: Whether targets are numbers of classes, and not arrays shaped like the outputs.
-    _sparse: bool
-    #: Units of the last layer.
-    _width: int
     _categories: Categories | None
 
+    def _keep(self, parameters: Mapping[str, Any]) -> None:
+        """Keep what the constructor was given: its local variables."""
+        self.__dict__.update({name: value for name, value in parameters.items() if name != "self"})
+
     # ---- what subclasses say ----
+
+    @property
+    @abstractmethod
+    def _sparse(self) -> bool:
+        """Whether targets are numbers of classes, and not arrays shaped like the outputs."""
+
+    @property
+    @abstractmethod
+    def _width(self) -> int:
+        """Units of the last layer."""
 
     @abstractmethod
     def _validated(self, X: Any, y: Any, incremental: bool, first: bool) -> tuple[Any, Array]:

@@ -80,21 +80,22 @@ class Net(Routed, CallbackSupportMixin, NeuralEstimator):  # type: ignore[misc]
     def _compile(self, model: Model, source: Model, task: Task, width: int) -> None:
         self._ready(model, compile_for(self, model, source, task, width), task, width)
         self._task, self._units = task, width
-        self._built_by, self._compiled_by = self._settings("model"), self._settings("optimizer", "loss", "metrics")
+        self._built_by = self._settings("model")
+        self._compiled_by = self._settings("optimizer", "loss", "metrics", "compile")
 
     def _settings(self, *names: str) -> list[Any]:
         """Parameters of these names, and those with them as prefixes."""
-        return [(getattr(self, name), self.routed(name)) for name in names]
+        return [(getattr(self, name, None), self.routed(name)) for name in names]
 
     def _go_on(self) -> None:
         """See to it that the model of the last fit is what parameters say now."""
         self.check_routed()
-        if self._built_by != self._settings("model"):
+        if _differ(self._built_by, self._settings("model")):
             raise ValueError(
-                "model: with warm_start=True a fit goes on with the model of the last one, and parameters of the model "
-                "were changed since; clone the estimator to begin anew"
+                "model: this training goes on with the model of the last one, and parameters of the model were changed "
+                "since; clone the estimator to begin anew"
             )
-        if self._compiled_by != self._settings("optimizer", "loss", "metrics"):
+        if _differ(self._compiled_by, self._settings("optimizer", "loss", "metrics", "compile")):
             self._compile(self.model_, self.model_, self._task, self._units)
 
     def _make(self, X: Any, y: Any, task: Task) -> tuple[Model, Model]:
@@ -200,11 +201,11 @@ class Net(Routed, CallbackSupportMixin, NeuralEstimator):  # type: ignore[misc]
         """Data of validation as the model reads them."""
         if not isinstance(given, (tuple, list)) or len(given) not in (2, 3):
             raise ValueError(f"validation_data: wants (X, y) or (X, y, sample_weight), got {type(given).__name__}")
-        X = self._features(given[0])
-        return (building.feed(self.model_, X), self._target(X, self._held_target(given[1])), *given[2:])
-
-    def _held_target(self, y: Any) -> Any:
-        return np.asarray(y)
+        try:
+            X, y = self._checked(given[0], given[1], reset=False, multi_output=True, **self._intake)
+            return (building.feed(self.model_, X), self._target(X, y), *given[2:])
+        except ValueError as error:
+            raise ValueError(f"validation_data: {error}") from None
 
     # ---- outputs ----
 
@@ -238,3 +239,27 @@ class Net(Routed, CallbackSupportMixin, NeuralEstimator):  # type: ignore[misc]
 
 def _rows(x: Any, which: Array) -> Any:
     return [part[which] for part in x] if isinstance(x, list) else x[which]
+
+
+def held_out(validation_data: Any, X_val: Any, y_val: Any) -> Any:
+    """Data of validation, however they are given.
+
+    Raises
+    ------
+    ValueError
+        If they are given twice, or half of them.
+    """
+    if X_val is None and y_val is None:
+        return validation_data
+    if X_val is None or y_val is None:
+        raise ValueError(f"{'X_val' if X_val is None else 'y_val'}: wants data, as there are of the other; got None")
+    if validation_data is not None:
+        raise ValueError("validation_data: wants None beside X_val and y_val")
+    return X_val, y_val
+
+
+def _differ(before: list[Any], now: list[Any]) -> bool:
+    try:
+        return before != now
+    except ValueError:  # other arrays than before
+        return True

@@ -10,13 +10,12 @@ from sklearn.base import ClassifierMixin
 from sklearn.utils.metaestimators import available_if
 from sklearn.utils.validation import check_is_fitted
 
-from nbnet import losses
 from nbnet.estimators.base import sample_weights
 from nbnet.estimators.labels import Labels
-from nbnet.estimators.net import Net
-from nbnet.estimators.outputs import LOGITS, MARGINS, PROBABILITIES, SIGNED, Reading
+from nbnet.estimators.net import Net, held_out
+from nbnet.estimators.outputs import MARGINS, PROBABILITIES, Reading, probable_link
 from nbnet.estimators.reporting import with_callbacks
-from nbnet.estimators.routing import is_automatic, without_routed
+from nbnet.estimators.routing import without_routed
 from nbnet.estimators.tasks import Classification, Task
 from nbnet.models.model import Model
 
@@ -25,14 +24,7 @@ Array = NDArray[Any]
 
 def _link(net: Any) -> str:
     """What outputs are, or will probably be."""
-    if hasattr(net, "model_"):
-        return str(net._reading.link)
-    if is_automatic(net.loss) or net.loss is None:
-        return PROBABILITIES
-    loss = losses.get(net.loss)
-    if isinstance(loss, (*SIGNED, losses.CategoricalHinge)):
-        return MARGINS
-    return LOGITS if getattr(loss, "from_logits", False) else PROBABILITIES
+    return str(net._reading.link) if hasattr(net, "model_") else probable_link(net.loss)
 
 
 def _has_probabilities(net: Any) -> bool:
@@ -167,7 +159,16 @@ class NetClassifier(ClassifierMixin, Net):  # type: ignore[misc]
         return tags
 
     @with_callbacks  # type: ignore[untyped-decorator]
-    def fit(self, X: Any, y: Any, sample_weight: Any = None, validation_data: Any = None) -> NetClassifier:
+    def fit(
+        self,
+        X: Any,
+        y: Any,
+        sample_weight: Any = None,
+        validation_data: Any = None,
+        *,
+        X_val: Any = None,
+        y_val: Any = None,
+    ) -> NetClassifier:
         """Train a new model; with ``warm_start`` go on with that of the last fit.
 
         Parameters
@@ -179,16 +180,18 @@ class NetClassifier(ClassifierMixin, Net):  # type: ignore[misc]
         sample_weight : array_like, (n,)
         validation_data : tuple
             ``(X, y)`` or ``(X, y, sample_weight)``, instead of a ``validation_split``.
+        X_val, y_val : array_like
+            The same, one by one, so that ``Pipeline(transform_input=["X_val"])`` transforms what it has to.
 
         Raises
         ------
         ValueError, TypeError
             If data or parameters do not fit, or with ``warm_start`` there are other classes than before.
         """
-        warm = self.warm_start and hasattr(self, "model_")
+        warm, held = self.warm_start and hasattr(self, "model_"), held_out(validation_data, X_val, y_val)
         X, y = self._checked(X, y, reset=not warm, multi_output=True, **self._intake)
         known = self._task.labels if warm else None  # type: ignore[attr-defined]
-        return self._fit(X, y, sample_weight, validation_data, self._labels(y, known, warm, True), not warm, None)
+        return self._fit(X, y, sample_weight, held, self._labels(y, known, warm, True), not warm, None)
 
     @with_callbacks  # type: ignore[untyped-decorator]
     def partial_fit(self, X: Any, y: Any, classes: Any = None, sample_weight: Any = None) -> NetClassifier:

@@ -11,7 +11,7 @@ from sklearn.utils.validation import check_is_fitted
 
 from nbnet.estimators import uncertainty
 from nbnet.estimators.base import sample_weights
-from nbnet.estimators.net import Net
+from nbnet.estimators.net import Net, held_out
 from nbnet.estimators.reporting import with_callbacks
 from nbnet.estimators.tasks import Regression
 
@@ -69,7 +69,16 @@ class NetRegressor(RegressorMixin, Net):  # type: ignore[misc]
         return tags
 
     @with_callbacks  # type: ignore[untyped-decorator]
-    def fit(self, X: Any, y: Any, sample_weight: Any = None, validation_data: Any = None) -> NetRegressor:
+    def fit(
+        self,
+        X: Any,
+        y: Any,
+        sample_weight: Any = None,
+        validation_data: Any = None,
+        *,
+        X_val: Any = None,
+        y_val: Any = None,
+    ) -> NetRegressor:
         """Train a new model; with ``warm_start`` go on with that of the last fit.
 
         Parameters
@@ -80,14 +89,16 @@ class NetRegressor(RegressorMixin, Net):  # type: ignore[misc]
         sample_weight : array_like, (n,)
         validation_data : tuple
             ``(X, y)`` or ``(X, y, sample_weight)``, instead of a ``validation_split``.
+        X_val, y_val : array_like
+            The same, one by one, so that ``Pipeline(transform_input=["X_val"])`` transforms what it has to.
 
         Raises
         ------
         ValueError, TypeError
             If data or parameters do not fit.
         """
-        warm = self.warm_start and hasattr(self, "model_")
-        return self._fit(X, y, sample_weight, validation_data, warm, None)
+        warm, held = self.warm_start and hasattr(self, "model_"), held_out(validation_data, X_val, y_val)
+        return self._fit(X, y, sample_weight, held, warm, None)
 
     @with_callbacks  # type: ignore[untyped-decorator]
     def partial_fit(self, X: Any, y: Any, sample_weight: Any = None) -> NetRegressor:

@@ -14,6 +14,7 @@ from nbnet.core.op import INT
 from nbnet.core.structure import flatten
 from nbnet.core.tape import Trace
 from nbnet.estimators.labels import BINARY, MULTICLASS, MULTILABEL, Labels
+from nbnet.estimators.routing import is_automatic
 from nbnet.models.intake import packed
 from nbnet.models.model import Model
 
@@ -187,3 +188,20 @@ def link_of(model: Model, loss: losses.Loss | None) -> str:
     if from_logits:
         return LOGITS
     return PROBABILITIES if from_logits is False or ends in ("softmax", "sigmoid") else MARGINS
+
+
+def probable_link(loss: Any) -> str:
+    """What outputs will be, as far as the parameter ``loss`` of an estimator tells.
+
+    Examples
+    --------
+    >>> from nbnet.estimators.outputs import probable_link
+    >>> probable_link("auto"), probable_link("hinge")
+    ('probabilities', 'margins')
+    """
+    if loss is None or is_automatic(loss):
+        return PROBABILITIES
+    made = losses.get(loss)
+    if isinstance(made, (*SIGNED, losses.CategoricalHinge)):
+        return MARGINS
+    return LOGITS if getattr(made, "from_logits", False) else PROBABILITIES

@@ -62,7 +62,6 @@ class MLPRegressor(RegressorMixin, MLP):  # type: ignore[misc]
     """
 
     _parameter_constraints: ClassVar[dict[str, list[Any]]] = settings.CONSTRAINTS | settings.OF_REGRESSORS
-    _sparse: ClassVar[bool] = False
 
     def __init__(
         self,
@@ -101,17 +100,7 @@ class MLPRegressor(RegressorMixin, MLP):  # type: ignore[misc]
         n_jobs: int | None = None,
         categorical_features: Any = None,
     ) -> None:
-        self.loss, self.hidden_layer_sizes, self.activation = loss, hidden_layer_sizes, activation
-        self.solver, self.alpha, self.batch_size, self.learning_rate = solver, alpha, batch_size, learning_rate
-        self.learning_rate_init, self.power_t, self.max_iter = learning_rate_init, power_t, max_iter
-        self.shuffle, self.random_state, self.tol, self.verbose = shuffle, random_state, tol, verbose
-        self.warm_start, self.momentum, self.nesterovs_momentum = warm_start, momentum, nesterovs_momentum
-        self.early_stopping, self.validation_fraction = early_stopping, validation_fraction
-        self.beta_1, self.beta_2, self.epsilon = beta_1, beta_2, epsilon
-        self.n_iter_no_change, self.max_fun = n_iter_no_change, max_fun
-        self.dropout, self.input_dropout, self.batch_norm, self.max_norm = dropout, input_dropout, batch_norm, max_norm
-        self.optimizer, self.dtype, self.callbacks, self.n_jobs = optimizer, dtype, callbacks, n_jobs
-        self.categorical_features = categorical_features
+        self._keep(locals())
 
     @_fit_context(prefer_skip_nested_validation=True)  # type: ignore[untyped-decorator]
     def fit(self, X: Any, y: Any, sample_weight: Any = None, *, validation_data: Any = None) -> MLPRegressor:
@@ -149,6 +138,10 @@ class MLPRegressor(RegressorMixin, MLP):  # type: ignore[misc]
         self.n_outputs_ = 1 if y.ndim == 1 else y.shape[1]
         self.out_activation_ = "exp" if self.loss == "poisson" else "identity"
         return X, y
+
+    @property
+    def _sparse(self) -> bool:
+        return False
 
     @property
     def _width(self) -> int:

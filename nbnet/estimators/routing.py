@@ -9,6 +9,7 @@ from typing import Any, ClassVar, TypeVar
 
 from nbnet import losses, optimizers
 from nbnet.callbacks.callback import Callback
+from nbnet.custom_objects import kept_objects
 from nbnet.layers.layer import Layer
 from nbnet.models.model import Model
 from nbnet.registry import snake_case
@@ -166,13 +167,19 @@ def owner(estimator: Any, prefix: str) -> str:
 def optimizer_names(estimator: Any) -> Iterable[str] | None:
     """Those of the optimizer; None if it is not known yet."""
     given = estimator.optimizer
-    return None if is_automatic(given) else optimizers.get(given).get_config()
+    return None if is_automatic(given) else config_of(optimizers.get(given))
 
 
 def loss_names(estimator: Any) -> Iterable[str] | None:
     """Those of the loss; None if it is not known yet."""
     given = estimator.loss
-    return None if given is None or is_automatic(given) else losses.get(given).get_config()
+    return None if given is None or is_automatic(given) else config_of(losses.get(given))
+
+
+def config_of(thing: Any) -> dict[str, Any]:
+    """Its configuration, even if functions in it have no name."""
+    with kept_objects():
+        return dict(thing.get_config())
 
 
 def model_names(estimator: Any) -> Iterable[str] | None:
@@ -181,7 +188,7 @@ def model_names(estimator: Any) -> Iterable[str] | None:
         return [
             f"{name}{SEPARATOR}{setting}"
             for name, layer in named_layers(estimator.model).items()
-            for setting in layer.get_config()
+            for setting in config_of(layer)
             if setting not in ("name", "dtype", "layers", "calls")
         ]
     return None if estimator.model is None else argument_names(estimator.model)

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import numpy as np
+
 from nbnet.core.graph import Node, Tensor
 from nbnet.export.activations import where_positive
 from nbnet.export.graph import INT64, Entry, Graph, Operand, writes
@@ -71,3 +73,12 @@ def _take(g: Graph, node: Node, x: Tensor, rows: Tensor) -> str:
 @writes("take_columns")
 def _take_columns(g: Graph, node: Node, x: Tensor, columns: Tensor) -> str:
     return g.add("Gather", x, columns, axis=x.ndim - 1)
+
+
+@writes("put_columns")
+def _put_columns(g: Graph, node: Node, x: Tensor, columns: Tensor) -> str:
+    places = np.full(node.outputs[0].shape[-1], columns.size)
+    places[g.value(columns)] = np.arange(columns.size)
+    # What has no place takes the zero that is put behind the units.
+    padded = g.add("Pad", x, g.integers(*[0] * (2 * x.ndim - 1), 1))
+    return g.add("Gather", padded, g.integers(*places.tolist()), axis=x.ndim - 1)

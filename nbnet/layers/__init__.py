@@ -43,6 +43,7 @@ from nbnet.layers.multiply import Multiply, multiply
 from nbnet.layers.normalization import Normalization
 from nbnet.layers.permute import Permute
 from nbnet.layers.prelu import PReLU
+from nbnet.layers.put_units import PutUnits
 from nbnet.layers.relu import ReLU
 from nbnet.layers.repeat_vector import RepeatVector
 from nbnet.layers.rescaling import Rescaling
@@ -69,8 +70,8 @@ __all__ = [
     "GlobalAveragePooling2D", "GlobalAvgPool1D", "GlobalAvgPool2D", "GlobalMaxPool1D", "GlobalMaxPool2D",
     "GlobalMaxPooling1D", "GlobalMaxPooling2D", "Identity", "Input", "InputLayer", "Layer", "LayerNormalization",
     "LeakyReLU", "Masksembles", "MaxPool1D", "MaxPool2D", "MaxPooling1D", "MaxPooling2D", "Maximum", "Minimum",
-    "Multiply", "Normalization", "PReLU", "Permute", "ReLU", "RepeatVector", "Rescaling", "Reshape", "Softmax",
-    "SpatialDropout1D", "SpatialDropout2D", "StandoutDense", "Subtract", "TakeUnits", "VariationalDense",
+    "Multiply", "Normalization", "PReLU", "Permute", "PutUnits", "ReLU", "RepeatVector", "Rescaling", "Reshape",
+    "Softmax", "SpatialDropout1D", "SpatialDropout2D", "StandoutDense", "Subtract", "TakeUnits", "VariationalDense",
     "VariationalDropout", "add", "average", "concatenate", "deserialize", "dot", "maximum", "minimum", "multiply",
     "serialize", "subtract",
 ]  # fmt: skip

@@ -80,7 +80,9 @@ class Masking:
         becomes its factor ``1 / (1 - rate)``, a :class:`nbnet.layers.Rescaling` of its name. Called for training or
         not, the result gives what this model gives for training on a tape with these masks, up to the order of sums
         (with batch normalization: called for training). It takes the same inputs: where a mask drops units of the
-        input itself, a :class:`nbnet.layers.TakeUnits` picks the others out. Dropout layers without a mask stay.
+        input itself, a :class:`nbnet.layers.TakeUnits` picks the others out; where something reads dropped units that
+        makes more of them than 0, or the model returns them, a :class:`nbnet.layers.PutUnits` puts zeros in their
+        place. Dropout layers without a mask stay.
 
         The weights are copies. Train them like those of any model, and write them back with :meth:`merge`.
 
@@ -97,17 +99,17 @@ class Masking:
         Raises
         ------
         ValueError
-            If a mask keeps nothing, differs from row to row or fits no layer; if a dropped unit is read by something
-            that would make more of it than 0 (a normalisation, a merging layer, the output); or if the model's class
-            defines ``call``.
+            If a mask keeps nothing, differs from row to row or fits no layer; if masks together keep nothing of a
+            layer; or if the model's class defines ``call``.
         TypeError
             If masks are no dict of boolean arrays.
 
         Notes
         -----
-        Smaller are ``Dense``, ``Conv1D``, ``Conv2D`` and ``BatchNormalization``, through activations, pooling and
-        ``Flatten``. Any other layer gets all units, and so does one that is called more than once or penalises its
-        output: what is dropped before it is a ValueError, what is dropped after it is picked out.
+        Smaller are ``Dense``, ``Conv1D``, ``Conv2D`` and ``BatchNormalization``, through activations, pooling,
+        ``Flatten``, ``Concatenate``, and sums (or products, maxima ...) of branches: of those, units that all branches
+        drop. Any other layer computes all its units, and so does one that is called more than once or penalises its
+        output: for what is dropped before it, it gets zeros; what is dropped after it is picked out.
 
         References
         ----------

@@ -13,7 +13,7 @@ from nbnet.core.jit import precise
 from nbnet.core.op import BYTE, Op, Spec, register
 from nbnet.core.philox import fill_mask
 from nbnet.core.tape import apply, node_name, tensor
-from nbnet.ops.dropout import as_rate, complete_noise_shape, encode_shared, shared_start, spread
+from nbnet.ops.dropout import as_rate, complete_noise_shape, encode_shared, shared_start, spans_batch, spread
 from nbnet.ops.given import given_mask
 
 #: What SELU tends to for large negative numbers, -scale * alpha.
@@ -79,11 +79,11 @@ def alpha_dropout_backward(mem: Any, ins: Any, step: Any) -> None:
                 at += width
 
 
-def _encode(x: Tensor, noise_shape: tuple[int, ...]) -> tuple[int, ...]:
+def _encode(x: Tensor, noise_shape: tuple[int, ...], whole: bool = False) -> tuple[int, ...]:
     """A mask that nothing shares is flat, however many axes there are."""
-    if noise_shape == x.shape:
+    if noise_shape == x.shape and not whole:
         return (x.size // max(x.shape[0], 1) if x.shape else 1, 1, 1, 1, x.size, 0, 0, 0, 1)
-    return encode_shared(x, noise_shape)
+    return encode_shared(x, noise_shape, whole)
 
 
 ALPHA_DROPOUT = register(
@@ -92,10 +92,10 @@ ALPHA_DROPOUT = register(
         alpha_dropout_forward,
         ("x", "rate"),
         saves=("mask",),
-        infer=lambda x, rate, noise_shape: (Spec(x.shape), Spec(noise_shape, BYTE)),
+        infer=lambda x, rate, noise_shape, whole=False: (Spec(x.shape), Spec(noise_shape, BYTE)),
         backward=alpha_dropout_backward,
         gradient=("mask", "rate", "dy", "dx"),
-        encode=lambda x, rate, noise_shape: _encode(x, noise_shape),
+        encode=lambda x, rate, noise_shape, whole=False: _encode(x, noise_shape, whole),
         mask="mask",
         random=True,
     )
@@ -153,4 +153,5 @@ def alpha_dropout(
     given = given_mask(name, x.shape, noise)
     if given is not None:
         return apply(ALPHA_MASKED, x, given, rate, name=name)  # type: ignore[no-any-return]
-    return apply(ALPHA_DROPOUT, x, rate, key=key, name=name, noise_shape=noise)  # type: ignore[no-any-return]
+    whole = spans_batch(noise_shape)
+    return apply(ALPHA_DROPOUT, x, rate, key=key, name=name, noise_shape=noise, whole=whole)  # type: ignore[no-any-return]

@@ -129,17 +129,27 @@ def shared_backward(mem: Any, ins: Any, step: Any) -> None:
                 at += width
 
 
-def _infer_shared(x: Tensor, rate: Tensor, noise_shape: tuple[int, ...]) -> tuple[Spec, ...]:
+def _infer_shared(x: Tensor, rate: Tensor, noise_shape: tuple[int, ...], whole: bool = False) -> tuple[Spec, ...]:
     return Spec(x.shape), Spec(noise_shape, BYTE)
 
 
-def encode_shared(x: Tensor, noise_shape: tuple[int, ...]) -> tuple[int, ...]:
-    """The attributes of an op whose mask has this shape."""
+def spans_batch(noise_shape: Sequence[int | None] | None) -> bool:
+    """Whether all rows of a batch share a mask. A batch of one row, or a slice of one, does not tell by its shape."""
+    return bool(noise_shape) and noise_shape[0] == 1  # type: ignore[index]
+
+
+def encode_shared(x: Tensor, noise_shape: tuple[int, ...], whole: bool) -> tuple[int, ...]:
+    """The attributes of an op whose mask has this shape.
+
+    Parameters
+    ----------
+    whole
+        Whether all rows of the batch share it.
+    """
     sizes = [*[1] * (4 - x.ndim), *x.shape]
     noise = [*[1] * (4 - x.ndim), *noise_shape]
     strides = [prod(noise[a + 1 :]) if noise[a] > 1 else 0 for a in range(4)]
-    shared = x.shape[0] != 1 and noise_shape[0] == 1
-    return (0 if shared else prod(noise_shape[1:]), *sizes, *strides)
+    return (0 if whole else prod(noise_shape[1:]), *sizes, *strides)
 
 
 DROPOUT_SHARED = register(
@@ -151,7 +161,7 @@ DROPOUT_SHARED = register(
         infer=_infer_shared,
         backward=shared_backward,
         gradient=("mask", "rate", "dy", "dx"),
-        encode=lambda x, rate, noise_shape: encode_shared(x, noise_shape),
+        encode=lambda x, rate, noise_shape, whole=False: encode_shared(x, noise_shape, whole),
         mask="mask",
         random=True,
     )
@@ -224,8 +234,9 @@ def complete_noise_shape(noise_shape: Sequence[int | None], shape: Sequence[int]
 
 def check_rate(rate: Any, below: bool = False) -> float:
     """A dropout rate as a float in [0, 1], or ``below`` 1; anything else is a ValueError."""
-    if isinstance(rate, Real) and not isinstance(rate, bool) and 0 <= float(rate) <= 1 and not (below and rate == 1):
-        return float(rate)
+    number = rate.item() if isinstance(rate, np.ndarray) and rate.shape == () else rate
+    if isinstance(number, Real) and not isinstance(number, bool) and 0 <= number <= 1 and not (below and number == 1):
+        return float(number)
     bounds = "[0, 1)" if below else "[0, 1]"
     raise ValueError(f"rate: the probability to drop a unit lies in {bounds}, got {rate!r}")
 
@@ -236,7 +247,12 @@ def as_rate(x: Tensor, rate: Any, below: bool = False) -> Tensor:
 
 
 def dropout(
-    x: Any, rate: Any, noise_shape: Sequence[int | None] | None = None, *, key: int | None = None, groups: int | None = None
+    x: Any,
+    rate: Any,
+    noise_shape: Sequence[int | None] | None = None,
+    *,
+    key: int | None = None,
+    groups: int | None = None,
 ) -> Tensor:
     """Set elements to 0 with probability ``rate`` and multiply the others by ``1 / (1 - rate)``.
 
@@ -286,7 +302,9 @@ def dropout(
     given = given_mask(name, x.shape, noise)
     if given is not None:
         return apply(MASKED, x, given, rate, name=name)  # type: ignore[no-any-return]
-    if groups is None and noise == x.shape:
+    if groups is not None:
+        return apply(DROPOUT_GROUPED, x, rate, key=key, name=name, noise_shape=noise)  # type: ignore[no-any-return]
+    whole = spans_batch(noise_shape)
+    if noise == x.shape and not whole:
         return apply(DROPOUT, x, rate, key=key, name=name)  # type: ignore[no-any-return]
-    shared = DROPOUT_SHARED if groups is None else DROPOUT_GROUPED
-    return apply(shared, x, rate, key=key, name=name, noise_shape=noise)  # type: ignore[no-any-return]
+    return apply(DROPOUT_SHARED, x, rate, key=key, name=name, noise_shape=noise, whole=whole)  # type: ignore[no-any-return]

@@ -10,13 +10,13 @@ import numpy as np
 from nbnet.core.structure import flatten, map_structure, restructure
 from nbnet.core.symbol import Symbol, record
 from nbnet.dropout_schedules import DropoutSchedule
-from nbnet.layers import Rescaling, TakeUnits
+from nbnet.layers import PutUnits, Rescaling, TakeUnits
 from nbnet.layers.input import InputLayer
 from nbnet.layers.layer import Layer
 from nbnet.models.sequential import Sequential
 from nbnet.saving.clone import copy_layer
 from nbnet.thinning.kinds import LINEAR, Kind
-from nbnet.thinning.plan import Step, plan
+from nbnet.thinning.plan import Step, Units, plan
 
 if TYPE_CHECKING:
     from nbnet.models.model import Model
@@ -34,16 +34,20 @@ def thin(model: Model, masks: Mapping[str, Any]) -> Model:
     >>> [w.shape for w in thin(model, {"drop": [True, False, True, False]}).weights]
     [(2, 2), (2,), (2, 1), (1,)]
     """
-    steps = plan(model, masks)
+    steps, present = plan(model, masks)
     taken = {step.producer.name for step in steps if step.kind is not Kind.MASK}
     made = {id(step): _layers(step, taken) for step in steps}
     if isinstance(model, Sequential):
-        stack = [layer for step in steps for layer in made[id(step)]]
+        stack: list[Layer] = []
+        for step in steps:
+            stack += [*_put(step.producer.inputs()[0], step.given[0], step.read[0], taken), *made[id(step)]]
+        end = present[id(model.outputs[0])]
+        stack += _put(model.outputs[0], end, np.ones_like(end), taken)
         thinned: Model = type(model)(
             [_input(model.inputs[0]), *stack], name=f"{model.name}_thinned", trainable=model.trainable
         )
     else:
-        thinned = _connected(model, steps, made)
+        thinned = _connected(model, steps, made, present, taken)
     thinned.thinned_by = {name: np.asarray(mask).reshape(-1) != 0 for name, mask in masks.items()}
     for big, small, places in _pairs(steps, thinned):
         for weight, part, place in zip(big.weights, small.weights, places, strict=True):
@@ -69,7 +73,7 @@ def merge(model: Model, thinned: Model, masks: Mapping[str, Any] | None = None) 
     masks = thinned.thinned_by if masks is None else masks
     if masks is None:
         raise ValueError(f"thinned: {thinned.name} was not made by thin in this process; pass the masks it was made by")
-    pairs = _pairs(plan(model, masks), thinned)
+    pairs = _pairs(plan(model, masks)[0], thinned)
     for big, small, places in pairs:
         shapes = [weight.numpy()[place].shape for weight, place in zip(big.weights, places, strict=True)]
         if [part.shape for part in small.weights] != shapes:
@@ -105,6 +109,15 @@ def _kept(step: Step, taken: set[str]) -> list[Layer]:
     return [*found, Rescaling(float(scale), name=_unused(layer.name, taken), dtype=layer.dtype)]
 
 
+def _put(x: Symbol, given: Units, wanted: Units, taken: set[str]) -> list[Layer]:
+    """What puts zeros among the units of x that are given; nothing if they are those that are wanted."""
+    if np.array_equal(given, wanted):
+        return []
+    units = np.flatnonzero(given[wanted]).tolist()
+    name = _unused(f"{x.producer.name if x.producer is not None else x.name}_put", taken)
+    return [PutUnits(units, int(np.count_nonzero(wanted)), name=name, dtype=x.dtype)]
+
+
 def _unused(name: str, taken: set[str]) -> str:
     number, made = 0, name
     while made in taken:
@@ -122,17 +135,31 @@ def _input(symbol: Symbol) -> InputLayer:
     return InputLayer(symbol.shape[1:], dtype=symbol.dtype, name=f"{symbol.name}_input")
 
 
-def _connected(model: Model, steps: list[Step], made: Mapping[int, list[Layer]]) -> Model:
+def _connected(
+    model: Model, steps: list[Step], made: Mapping[int, list[Layer]], present: Mapping[int, Units], taken: set[str]
+) -> Model:
     """The calls of a model of symbols, made again with other layers."""
     assert model.graph is not None
     values: dict[int, Any] = {id(symbol): _input(symbol).output for symbol in model.graph.input_list}
     called: dict[int, list[Layer]] = {}
+    filled: dict[tuple[int, bytes], Any] = {}
 
-    def resolve(leaf: Any) -> Any:
-        return values[id(leaf)] if isinstance(leaf, Symbol) else leaf
+    def with_zeros(x: Symbol, wanted: Units) -> Any:
+        """What stands for x, with the units that are wanted."""
+        key = id(x), wanted.tobytes()
+        if key not in filled:
+            filled[key] = values[id(x)]
+            for layer in _put(x, present[id(x)], wanted, taken):
+                filled[key] = layer(filled[key])
+        return filled[key]
 
     for step in steps:
         producer, chain = step.producer, made[id(step)]
+        found = {id(x): with_zeros(x, read) for x, read in zip(producer.inputs(), step.read, strict=True)}
+
+        def resolve(leaf: Any, found: Mapping[int, Any] = found) -> Any:
+            return found[id(leaf)] if isinstance(leaf, Symbol) else leaf
+
         args, kwargs = map_structure(resolve, producer.args), map_structure(resolve, producer.kwargs)
         if step.kind is Kind.MASK:
             (result,) = map(resolve, producer.inputs())
@@ -145,7 +172,7 @@ def _connected(model: Model, steps: list[Step], made: Mapping[int, list[Layer]])
         for symbol, value in zip(flatten(producer.outputs), flatten(result), strict=True):
             values[id(symbol)] = value
     inputs = restructure(model.graph.inputs, [values[id(symbol)] for symbol in model.graph.input_list])
-    outputs = map_structure(resolve, model.graph.outputs)
+    outputs = map_structure(lambda x: with_zeros(x, np.ones_like(present[id(x)])), model.graph.outputs)
     return type(model)(inputs=inputs, outputs=outputs, name=f"{model.name}_thinned", trainable=model.trainable)
 
 

@@ -2,7 +2,8 @@
 
 Units that a mask drops are 0 for whatever comes after it, so weights that multiply them may go. What computes a dropped
 unit may go as well, if nothing else reads it. Three walks over the calls find out: forward, which units are 0;
-backward, which are needed; forward again, which are there in the smaller model.
+backward, which are needed; forward again, which are there in the smaller model, and where zeros have to be put in
+again, for something that makes more of them.
 """
 
 from __future__ import annotations
@@ -32,14 +33,24 @@ class Step:
 
     Attributes
     ----------
-    inputs, outputs
-        Which units of its (first) input and output are there: bool arrays.
+    given
+        Which units of each input are there: bool arrays.
+    read
+        Which units it wants: those, or zeros besides.
+    outputs
+        Which units of its (first) output are there.
     """
 
     producer: Producer
     kind: Kind
-    inputs: Units
+    given: tuple[Units, ...]
+    read: tuple[Units, ...]
     outputs: Units
+
+    @property
+    def inputs(self) -> Units:
+        """Which units of its first input it works on."""
+        return self.read[0] if self.read else np.ones(1, bool)
 
     @property
     def layer(self) -> Any:
@@ -47,13 +58,13 @@ class Step:
         return self.producer.function
 
 
-def plan(model: Model, masks: Mapping[str, Any]) -> list[Step]:
-    """What is left of each call of a model.
+def plan(model: Model, masks: Mapping[str, Any]) -> tuple[list[Step], dict[int, Units]]:
+    """What is left of each call of a model, and which units are there of each symbol, by its ``id``.
 
     Raises
     ------
     TypeError, ValueError
-        If the model cannot be taken apart, a mask fits no layer, or what is dropped cannot be left out.
+        If the model cannot be taken apart, a mask fits no layer, or nothing is kept of something.
     """
     calls, inputs, outputs = model_calls(model)
     kept = _masks(model, masks, calls)
@@ -64,14 +75,15 @@ def plan(model: Model, masks: Mapping[str, Any]) -> list[Step]:
     present: dict[int, Units] = {id(symbol): np.ones(units(symbol), bool) for symbol in inputs}
     steps = []
     for producer, kind in zip(calls, kinds, strict=True):
-        read = producer.inputs()
-        there = present[id(read[0])] if read else np.ones(1, bool)
+        given = tuple(present[id(x)] for x in producer.inputs())
+        first = next(flatten(producer.outputs))
+        read = _read(kind, given, needed[id(first)])
         for y in flatten(producer.outputs):
-            present[id(y)] = _present(kind, there, needed[id(y)], y)
+            present[id(y)] = _present(kind, read, needed[id(y)], y)
             if not present[id(y)].any():
                 raise ValueError(f"masks: nothing is kept of {producer.name}")
-        steps.append(Step(producer, kind, there, present[id(next(flatten(producer.outputs)))]))
-    return steps
+        steps.append(Step(producer, kind, given, read, present[id(first)]))
+    return steps, present
 
 
 def _masks(model: Model, masks: Mapping[str, Any], calls: Sequence[Producer]) -> dict[int, Units]:
@@ -107,14 +119,16 @@ def _zero(calls: Sequence[Producer], kinds: Sequence[Kind], kept: Mapping[int, U
     zero: dict[int, Units] = {}
     for producer, kind in zip(calls, kinds, strict=True):
         y = next(flatten(producer.outputs))
+        before = [zero.get(id(x), np.zeros(units(x), bool)) for x in producer.inputs()]
         found = np.zeros(units(y), bool)
-        if kind in (Kind.MASK, Kind.UNITWISE, Kind.FLATTEN):
-            x = producer.inputs()[0]
-            before = zero.get(id(x), np.zeros(units(x), bool))
-            if kind is Kind.MASK:
-                found = before | ~kept[id(producer)]
-            elif keeps_zero(producer.function):  # type: ignore[arg-type]
-                found = np.tile(before, len(found) // len(before))
+        if kind is Kind.MASK:
+            found = before[0] | ~kept[id(producer)]
+        elif kind is Kind.MERGING:
+            found = np.logical_and.reduce(before)
+        elif kind is Kind.JOINING:
+            found = np.concatenate(before)
+        elif kind in (Kind.UNITWISE, Kind.FLATTEN) and keeps_zero(producer.function, y.dtype):
+            found = np.tile(before[0], len(found) // len(before[0]))
         zero[id(y)] = found
     return zero
 
@@ -129,45 +143,50 @@ def _needed(
     """Which units of each symbol something reads that is not left out itself; never what is 0."""
     needed: dict[int, Units] = {}
 
-    def dropped(symbol: Symbol) -> Units:
-        return zero.get(id(symbol), np.zeros(units(symbol), bool))
-
-    def need(symbol: Symbol, wanted: Units, reader: str) -> None:
-        missing = wanted & dropped(symbol)
-        if missing.any():
-            where = symbol.producer.name if symbol.producer is not None else symbol.name
-            raise ValueError(
-                f"masks: {reader} cannot do without the {np.count_nonzero(missing)} units that are dropped before it "
-                f"(in what {where} returns): they would not stay 0, or are not summed up"
-            )
-        needed[id(symbol)] = needed.get(id(symbol), np.zeros(units(symbol), bool)) | wanted
+    def need(symbol: Symbol, wanted: Units) -> None:
+        none = np.zeros(units(symbol), bool)
+        needed[id(symbol)] = needed.get(id(symbol), none) | (wanted & ~zero.get(id(symbol), none))
 
     for symbol in outputs:
-        need(symbol, np.ones(units(symbol), bool), "the output")
+        need(symbol, np.ones(units(symbol), bool))
     for producer, kind in zip(reversed(calls), reversed(kinds), strict=True):
         found = list(flatten(producer.outputs))
         for y in found:
             needed.setdefault(id(y), np.zeros(units(y), bool))
-        wanted = needed[id(found[0])]
+        wanted, begin = needed[id(found[0])], 0
         for x in producer.inputs():
-            everything: Units = np.ones(units(x), bool)
-            if kind is Kind.WHOLE:
-                need(x, everything, producer.name)
-            elif kind in (Kind.LINEAR, Kind.MIXING):
-                need(x, ~dropped(x), producer.name)
+            n = units(x)
+            if kind in (Kind.WHOLE, Kind.LINEAR, Kind.MIXING):
+                need(x, np.ones(n, bool))
             elif kind is Kind.FLATTEN:
-                need(x, np.logical_or.reduce(wanted.reshape(-1, len(everything))), producer.name)
+                need(x, np.logical_or.reduce(wanted.reshape(-1, n)))
+            elif kind is Kind.JOINING:
+                need(x, wanted[begin : begin + n])
+                begin += n
             else:
-                need(x, wanted, producer.name)
+                need(x, wanted)
     return needed
 
 
-def _present(kind: Kind, inputs: Units, needed: Units, y: Symbol) -> Units:
+def _read(kind: Kind, given: tuple[Units, ...], wanted: Units) -> tuple[Units, ...]:
+    """Which units of each input a call works on."""
+    if kind is Kind.WHOLE:
+        return tuple(np.ones_like(there) for there in given)
+    if kind is Kind.MERGING:
+        return (np.logical_or.reduce(given),) * len(given)
+    if kind in (Kind.UNITWISE, Kind.NORMALISING) and (wanted & ~given[0]).any():
+        return (np.ones_like(given[0]),)
+    return given
+
+
+def _present(kind: Kind, read: tuple[Units, ...], needed: Units, y: Symbol) -> Units:
     """Which units of what a call returns are there."""
     if kind in (Kind.MASK, Kind.LINEAR):
         return needed
-    if kind in (Kind.UNITWISE, Kind.NORMALISING):
-        return inputs
+    if kind in (Kind.UNITWISE, Kind.NORMALISING, Kind.MERGING):
+        return read[0]
     if kind is Kind.FLATTEN:
-        return np.tile(inputs, units(y) // len(inputs))
+        return np.tile(read[0], units(y) // len(read[0]))
+    if kind is Kind.JOINING:
+        return np.concatenate(read)
     return np.ones(units(y), bool)

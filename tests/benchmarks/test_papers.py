@@ -46,7 +46,7 @@ def digits(folder: Path) -> Images:
 
 
 def small() -> nb.Sequential:
-    return networks.dense_network((32, 32), 0.2, 0.5, 2.0)
+    return networks.dense_network((32, 32), 0.2, 0.5, (2.0, 1.5, 1.0))
 
 
 def test_a_record_keeps_what_was_found(tmp_path: Path) -> None:
@@ -161,6 +161,15 @@ def test_images(digits: Images) -> None:
     assert not np.array_equal(few.x, digits.sample(10, 4).x)
 
 
+def test_norms_are_bounded_layer_by_layer() -> None:
+    def bounds(model: nb.Sequential) -> list[float | None]:
+        constraints = [layer.kernel_constraint for layer in model.layers if isinstance(layer, nb.layers.Dense)]
+        return [constraint and constraint.max_value for constraint in constraints]
+
+    assert bounds(small()) == [2.0, 1.5, 1.0]
+    assert bounds(networks.dense_network((4, 4))) == [None] * 3
+
+
 @compiled
 @pytest.mark.parametrize("momentum", [None, 0.9])
 def test_what_a_training_finds(digits: Images, momentum: float | None) -> None:
@@ -269,10 +278,11 @@ def test_srivastava(folder: Path, tmp_path: Path, capsys: pytest.CaptureFixture[
     assert [found["run"]["seed"] for found in record.runs()] == [0, 1]
     srivastava_mnist.main(options)
     srivastava_mnist.main(options)
+    rows = list(srivastava_mnist.ROWS)[1:]
     done = [(found["run"]["seed"], found["run"]["row"]) for found in record.runs()]
-    assert done[2:] == [(seed, row) for seed in (0, 1) for row in ("dropout", "dropout+max-norm")]
+    assert done[2:] == [(seed, row) for seed in (0, 1) for row in rows]
     lines = srivastava_mnist.table(record).splitlines()
-    assert [line.split(" | ")[0] for line in lines[2:]] == ["| none", "| dropout", "| dropout+max-norm"]
+    assert [line.split(" | ")[0] for line in lines[2:]] == ["| none", *(f"| {row}" for row in rows)]
     assert not list(results.with_suffix(".state").iterdir())
     with pytest.raises(SystemExit):
         srivastava_mnist.main(["--held-out"])

@@ -9,6 +9,7 @@ from typing import Any
 import numpy as np
 import pytest
 import sklearn
+from joblib import parallel_config
 from sklearn.base import clone
 from sklearn.datasets import load_digits, load_iris
 from sklearn.metrics import accuracy_score, log_loss, r2_score
@@ -248,15 +249,17 @@ def test_clone() -> None:
     assert "MLPClassifier" in net._repr_html_()
 
 
-def test_searches_in_threads_and_processes() -> None:
-    digits, labels = load_digits(return_X_y=True)
+def search(backend: str, jobs: int) -> Any:
+    digits, labels = (part[:300] for part in load_digits(return_X_y=True))
     pipeline = make_pipeline(StandardScaler(), MLPClassifier(**QUICK | {"max_iter": 5}))
-    grid = {"mlpclassifier__dropout": [0.0, 0.3]}
-    scores = []
-    for jobs in (None, 2):
-        found = GridSearchCV(pipeline, grid, cv=2, n_jobs=jobs).fit(digits[:300], labels[:300])
-        scores.append(found.cv_results_["mean_test_score"])
-    np.testing.assert_array_equal(scores[0], scores[1])
+    with parallel_config(backend, n_jobs=jobs):
+        found = GridSearchCV(pipeline, {"mlpclassifier__dropout": [0.0, 0.3]}, cv=2).fit(digits, labels)
+    return found.cv_results_["mean_test_score"]
+
+
+@pytest.mark.parametrize("backend", ["threading", pytest.param("loky", marks=pytest.mark.slow)])
+def test_searches_side_by_side(backend: str) -> None:
+    np.testing.assert_array_equal(search(backend, 2), search("sequential", 1))
 
 
 def test_metadata_routing() -> None:

@@ -15,6 +15,8 @@ from sklearn.preprocessing import scale
 
 from nbnet import estimators
 
+# Older networks of scikit-learn lack some of these parameters, and word errors differently.
+pytest.importorskip("sklearn", minversion="1.9")
 pytestmark = pytest.mark.filterwarnings("ignore::sklearn.exceptions.ConvergenceWarning")
 
 X_IRIS, Y_IRIS = load_iris(return_X_y=True)

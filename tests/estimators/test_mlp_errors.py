@@ -16,6 +16,8 @@ from sklearn.exceptions import NotFittedError
 from nbnet import estimators
 from nbnet.estimators import MLPClassifier, MLPRegressor
 
+# Older networks of scikit-learn lack some of these parameters, and word errors differently.
+pytest.importorskip("sklearn", minversion="1.9")
 pytestmark = pytest.mark.filterwarnings("ignore::sklearn.exceptions.ConvergenceWarning")
 
 X, Y = load_iris(return_X_y=True)

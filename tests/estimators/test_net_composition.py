@@ -17,7 +17,7 @@ from sklearn.inspection import partial_dependence, permutation_importance
 from sklearn.linear_model import LogisticRegression
 from sklearn.model_selection import GridSearchCV, cross_val_predict, cross_validate
 from sklearn.multiclass import OneVsRestClassifier
-from sklearn.pipeline import make_pipeline
+from sklearn.pipeline import Pipeline, make_pipeline
 from sklearn.preprocessing import Normalizer, StandardScaler
 
 import nbnet as nb
@@ -112,6 +112,19 @@ def test_metadata_are_routed() -> None:
     asked = asked.set_fit_request(validation_data=False).set_score_request(sample_weight=True)
     search = GridSearchCV(asked, {"epochs": [5]}, cv=2).fit(X, NAMES, sample_weight=weights)
     assert search.score(X, NAMES, sample_weight=weights) > 0.6
+
+
+@pytest.mark.usefixtures("routing")
+def test_data_of_validation_go_through_a_pipeline() -> None:
+    asked = net(epochs=2).set_fit_request(X_val=True, y_val=True)
+    pipe = Pipeline([("scale", StandardScaler()), ("net", asked)], transform_input=["X_val"])
+    pipe.fit(100 * X, NAMES, X_val=100 * X[:60], y_val=NAMES[:60])
+    expected = -np.log(pipe.predict_proba(100 * X[:60])[np.arange(60), y[:60]]).mean()
+    assert pipe[-1].history_.history["val_loss"][-1] == pytest.approx(expected, rel=1e-4)
+    with pytest.raises(ValueError, match="y_val: wants data"):
+        asked.fit(X, NAMES, X_val=X)
+    with pytest.raises(ValueError, match="validation_data: wants None"):
+        asked.fit(X, NAMES, validation_data=(X, NAMES), X_val=X, y_val=NAMES)
 
 
 class Counting:

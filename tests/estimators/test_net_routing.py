@@ -96,6 +96,16 @@ def test_wrong_names(given: dict[str, Any], message: str) -> None:
         NetClassifier(**given).fit(X, y)
 
 
+def test_functions_without_a_name() -> None:
+    def build() -> nb.Model:
+        return nb.Sequential([nb.layers.Dense(3, lambda x: nb.ops.softmax(x), name="out")])
+
+    net = NetClassifier(build(), loss=lambda t, p: nb.ops.mean(nb.ops.square(t - p), axis=-1), epochs=1)
+    assert net.set_params(model__out__use_bias=False).fit(X, y).model_.count_params() == 12
+    with pytest.raises(ValueError, match="loss__delta: <lambda> has no 'delta'"):
+        net.set_params(loss__delta=1)
+
+
 def test_wrong_prefixes() -> None:
     with pytest.raises(TypeError, match=r"has no parameter 'batchsize' \(did you mean 'batch_size'\?\)"):
         NetClassifier(batchsize=3)

@@ -85,6 +85,7 @@ CASES = [
     Case("SpatialDropout1D", LINE, LINE, arguments={"rate": 0.5}),
     Case("SpatialDropout2D", IMAGE, IMAGE, arguments={"rate": 0.5}),
     Case("StandoutDense", (4,), (3,), ((4, 3), (3,)), {"units": 3, "activation": "tanh", "alpha": 0.5, "beta": 1.0}),
+    Case("PutUnits", LINE, (9, 5), arguments={"units": [2, 0, 4], "size": 5}),
     Case("TakeUnits", LINE, (9, 2), arguments={"units": [2, 0]}),
     Case("VariationalDense", (4,), (3,), ((4, 3), (3,), (4, 3)), {"units": 3, "kl_weight": 0.1}),
     Case("VariationalDropout", LINE, LINE, ((3,),), {"per_unit": True}),

@@ -174,6 +174,21 @@ def test_early_stopping_is_in_time(patience, counted, monkeypatch):
     assert bool(counted) == (patience > 3)
 
 
+@pytest.mark.parametrize(
+    ("callback", "sizes"),
+    [
+        (nb.callbacks.LambdaCallback(on_epoch_end=lambda epoch, logs: None), []),
+        (nb.callbacks.LambdaCallback(on_test_begin=lambda logs: None), []),
+        (nb.callbacks.LambdaCallback(on_train_end=lambda logs: None), [5, 4]),
+        (nb.callbacks.Callback(), [5, 4]),
+        (nb.callbacks.ReduceLROnPlateau("loss"), []),
+    ],
+)
+def test_who_sees_every_epoch(callback, sizes, counted):
+    network().fit(X, LABELS, epochs=10, callbacks=[callback], verbose=0)
+    assert counted == sizes
+
+
 def test_a_stop_of_ones_own_sees_every_epoch(counted):
     class Mine(nb.callbacks.EarlyStopping):
         def on_epoch_end(self, epoch, logs=None):

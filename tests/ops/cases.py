@@ -291,6 +291,12 @@ def reduced(name: str, reference: Callable[..., Array]) -> list[Case]:
     ]
 
 
+def placed(x: Array, columns: Array, size: int) -> Array:
+    y = np.zeros((*x.shape[:-1], size))
+    y[..., columns] = x
+    return y
+
+
 def stepped(name: str) -> list[Case]:
     reference = (lambda x: x) if name == "stop_gradient" else getattr(np, name)
     return [
@@ -565,6 +571,13 @@ CASES: list[Case] = [
         lambda x, columns: x[..., columns],
         rows=(0,),
     ),
+    Case(
+        registry["put_columns"],
+        (normal(N, 2, 3), lambda rng: np.array([3, 0, 4])),
+        placed,
+        rows=(0,),
+        attributes=lambda n: {"size": 6},
+    ),
     Case(registry["take_batch"], (normal(N, 2, 3), lambda rng: np.array(2)), lambda x, rows: x[rows]),
     Case(registry["softmax"], (normal(N, 7),), softmax, rows=(0,)),
     Case(registry["log_softmax"], (normal(N, 7),), lambda x: np.log(softmax(x)), rows=(0,)),
@@ -591,9 +604,9 @@ CASES: list[Case] = [
     Case(
         registry["dropout_shared"],
         (normal(N, 7), constant(0.4)),
-        lambda x, rate, mask, noise_shape: dropped(x, rate, mask),
+        lambda x, rate, mask, **_: dropped(x, rate, mask),
         (),
-        lambda n: {"noise_shape": (1, 7)},
+        lambda n: {"noise_shape": (1, 7), "whole": True},
         "batch",
     ),
     Case(
@@ -615,9 +628,12 @@ CASES: list[Case] = [
         Case(
             registry["alpha_dropout"],
             (normal(*shape), constant(0.4)),
-            lambda x, rate, mask, noise_shape: alpha_dropped(x, rate, mask),
+            lambda x, rate, mask, **_: alpha_dropped(x, rate, mask),
             rows,
-            lambda n, noise=noise: {"noise_shape": tuple(n if size is None else size for size in noise)},
+            lambda n, noise=noise: {
+                "noise_shape": tuple(n if size is None else size for size in noise),
+                "whole": noise[0] == 1,
+            },
             label,
         )
         for shape, noise, rows, label in (

@@ -64,6 +64,7 @@ TABLE: dict[str, dict[str, dict[str, Any]]] = {
         "PReLU": {"alpha_initializer": "ones", "alpha_regularizer": L2, "alpha_constraint": "non_neg",
                   "shared_axes": (1,)},
         "Permute": {"dims": (2, 1)},
+        "PutUnits": {"units": (1, 0), "size": 4},
         "ReLU": {"max_value": 2.0, "negative_slope": 0.1, "threshold": 0.5},
         "RepeatVector": {"n": np.int64(3)},
         "Rescaling": {"scale": np.array([1.0, 2.0]), "offset": 1},

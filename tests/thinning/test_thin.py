@@ -26,9 +26,13 @@ from nbnet.layers import (
     GlobalAveragePooling2D,
     LayerNormalization,
     LeakyReLU,
+    Maximum,
     MaxPooling2D,
+    PutUnits,
     Rescaling,
+    Softmax,
     SpatialDropout2D,
+    Subtract,
     TakeUnits,
 )
 
@@ -120,6 +124,51 @@ def called_twice() -> nb.Model:
     return nb.Model(x, Dense(2)(drop(Dense(12, name="between")(drop(shared(shared(x)))))))
 
 
+def added() -> nb.Model:
+    """Branches that drop the same units, a skip over them, and operators in place of layers."""
+    x = nb.Input((12,))
+    left = Dropout(0.5, name="left")(Dense(10, "tanh", name="a")(x))
+    right = Dropout(0.2, name="right")(Dense(10, name="b")(x))
+    joined = nb.ops.relu(Add()([left, right]) - Subtract()([right, left]))
+    return nb.Model(x, Dense(3, name="c")(Maximum()([joined, left])))
+
+
+def residual() -> nb.Model:
+    x = nb.Input((12,))
+    branch = Dropout(0.5, name="drop")(Dense(12, "relu", name="branch")(x))
+    again = Dropout(0.5, name="again")(Dense(12, name="branch_2")(Add(name="sum")([x, branch])))
+    return nb.Model(x, Dense(2, name="out")(again + branch))
+
+
+def residual_images() -> nb.Model:
+    x = nb.Input((8, 8, 3))
+    trunk = Activation("relu")(BatchNormalization(name="norm")(Conv2D(6, 3, padding="same", name="trunk")(x)))
+    branch = SpatialDropout2D(0.5, name="maps")(Conv2D(6, 3, padding="same", name="branch")(trunk))
+    joined = Concatenate()([SpatialDropout2D(0.5, name="skip")(trunk), branch, Add()([trunk, branch])])
+    return nb.Model(x, Dense(2)(GlobalAveragePooling2D()(Conv2D(4, 1, name="mix")(joined))))
+
+
+def joined() -> nb.Model:
+    x = nb.Input((12,))
+    left = Dropout(0.5, name="left")(Dense(10, "relu", name="a")(x))
+    right = Dropout(0.5, name="right")(LayerNormalization()(Dense(6, name="b")(x)))
+    both = LeakyReLU()(Concatenate()([left, right, x]))
+    return nb.Model(x, Dense(3, name="c")(Dropout(0.5, name="late")(both)))
+
+
+def read_again() -> nb.Model:
+    """Dropped units that something makes more of than 0."""
+    x = nb.Input((12,))
+    dropped = Dropout(0.5, name="drop")(Dense(10, "relu", name="a")(x))
+    layers = [LayerNormalization(), Activation("sigmoid"), Softmax(), ActivityRegularization(0.1), Dense(3, name="b")]
+    return nb.Model(x, [Add()([Dense(3)(layer(dropped)) for layer in layers]), dropped])
+
+
+def returned() -> nb.Model:
+    layers = [Dense(20, name="a"), Dropout(0.5, name="drop"), BatchNormalization(), Activation("exponential")]
+    return nb.Sequential([nb.Input((12,)), *layers, Dense(9, name="b"), Dropout(0.2, name="last")])
+
+
 MODELS: dict[str, tuple[Callable[[], nb.Model], dict[str, Array]]] = {
     "plain": (plain, {"pixels": half(12), "drop_1": half(40), "drop_2": half(30)[None]}),
     "one": (plain, {"drop_1": half(40)}),
@@ -131,6 +180,13 @@ MODELS: dict[str, tuple[Callable[[], nb.Model], dict[str, Array]]] = {
     "pooled": (pooled, {"drop": half(6)}),
     "branches": (branches, {"drop_left": half(20, 1), "drop_right": half(20, 2), "again": half(9)}),
     "one branch": (branches, {"drop_left": half(20, 1), "again": half(9)}),
+    "added": (added, {"left": half(10), "right": half(10)}),
+    "added unequally": (added, {"left": half(10, 1), "right": half(10, 2)}),
+    "residual": (residual, {"drop": half(12, 1), "again": half(12, 2)}),
+    "residual images": (residual_images, {"maps": half(6, 1), "skip": half(6, 2)}),
+    "joined": (joined, {"left": half(10), "right": half(6), "late": half(28)}),
+    "read again": (read_again, {"drop": half(10)}),
+    "returned": (returned, {"drop": half(20), "last": half(9)}),
     "called twice": (called_twice, {"drop": half(12), "drop:1": half(12, 5)}),
 }
 
@@ -165,7 +221,9 @@ def test_it_computes_what_the_masked_model_computes(name: str, dtype: str) -> No
         np.testing.assert_allclose(y, wanted, **TOLERANCE[dtype])
 
 
-@pytest.mark.parametrize("name", sorted(MODELS.keys() - {"normalised", "images", "flat"}))
+@pytest.mark.parametrize(
+    "name", sorted(MODELS.keys() - {"normalised", "images", "flat", "residual images", "returned"})
+)
 def test_predictions_are_those_of_training(name: str) -> None:
     """But with batch normalization, which has other statistics in training."""
     model, masks, x = make(name)
@@ -196,6 +254,58 @@ def test_channels_are_left_out() -> None:
     a, flat = int(masks["maps"].sum()), int(masks["nothing"].sum())
     shapes = [w.shape for w in model.thin(masks).weights]
     assert shapes == [(3, 3, 3, a), (a,), (a,), (a,), (a,), (a,), (2, 2, a, 5), (5,), (flat, 2), (2,)]
+
+
+def test_what_branches_drop_together_is_left_out() -> None:
+    model, masks, _ = make("added")
+    kept = int(masks["left"].sum())
+    thinned = model.thin(masks)
+    assert [w.shape for w in thinned.weights] == [(12, kept), (kept,)] * 2 + [(kept, 3), (3,)]
+    assert not any(isinstance(layer, PutUnits) for layer in thinned.layers)
+
+
+def test_what_some_branches_keep_is_added_to_zeros() -> None:
+    model, masks, _ = make("added unequally")
+    left, right = masks.values()
+    thinned = model.thin(masks)
+    assert thinned.get_layer("a").kernel.shape == (12, left.sum())
+    assert thinned.get_layer("b").kernel.shape == (12, right.sum())
+    assert thinned.get_layer("c").kernel.shape == ((left | right).sum(), 3)
+
+
+def test_a_skip_keeps_all_units() -> None:
+    model, masks, _ = make("residual")
+    thinned = model.thin(masks)
+    first, second = masks.values()
+    shapes = {layer.name: layer.kernel.shape for layer in thinned.layers if isinstance(layer, Dense)}
+    assert shapes["branch"] == (12, first.sum())
+    assert shapes["branch_2"] == (12, second.sum())
+    assert shapes["out"] == ((first | second).sum(), 2)
+    places = [layer for layer in thinned.layers if isinstance(layer, PutUnits)]
+    assert [layer.size for layer in places] == [12, (first | second).sum(), (first | second).sum()]
+
+
+def test_joined_branches_are_smaller() -> None:
+    model, masks, _ = make("joined")
+    late = masks["late"]
+    thinned = model.thin(masks)
+    assert thinned.get_layer("a").kernel.shape == (12, (masks["left"] & late[:10]).sum())
+    # A normalisation wants all units, and what is dropped of them is picked out.
+    assert thinned.get_layer("b").kernel.shape == (12, 6)
+    assert thinned.get_layer("c").kernel.shape == (
+        (np.concatenate([*list(masks.values())[:2], np.ones(12, bool)]) & late).sum(),
+        3,
+    )
+
+
+def test_returned_zeros_are_put_back() -> None:
+    model, masks, x = make("returned")
+    thinned = model.thin(masks)
+    found = thinned.predict(x)
+    assert found.shape == (7, 9)
+    assert not found[:, ~masks["last"]].any()
+    assert isinstance(thinned.layers[-1], PutUnits)
+    assert thinned.get_layer("b").kernel.shape == (20, masks["last"].sum())
 
 
 def test_what_two_branches_keep() -> None:
@@ -319,16 +429,22 @@ def test_from_a_file(tmp_path: Any) -> None:
     assert model.get_layer("out").bias.numpy().tolist() == [1, 2, 3, 4]
 
 
+def test_to_onnx(tmp_path: Any) -> None:
+    runtime = pytest.importorskip("onnxruntime", reason="needs onnxruntime")
+    pytest.importorskip("onnx", reason="needs onnx")
+    model, masks, x = make("residual")
+    thinned = model.thin(masks)
+    thinned.export(tmp_path / "thinned.onnx")
+    session = runtime.InferenceSession(tmp_path / "thinned.onnx")
+    (found,) = session.run(None, {session.get_inputs()[0].name: x})
+    np.testing.assert_allclose(found, thinned.predict(x), rtol=1e-5, atol=1e-6)
+
+
 # ---- what cannot be thinned --------------------------------------------------------------------------------------
 
 
 def stack(*layers: Any) -> nb.Model:
     return nb.Sequential([nb.Input((12,)), *layers])
-
-
-def residual() -> nb.Model:
-    x = nb.Input((12,))
-    return nb.Model(x, Dense(1)(Add(name="sum")([x, Dropout(0.5, name="drop")(Dense(12)(x))])))
 
 
 class Written(nb.Model):
@@ -354,33 +470,16 @@ REFUSED: dict[str, tuple[Callable[[], nb.Model], Any, str]] = {
     "places": (images, {"maps": np.ones((8, 8, 6), bool)}, r"^masks\['maps'\]: wants one mask of shape \(6,\)"),
     "name": (plain, {"hidden_1": half(40)}, r"^masks: 'hidden_1' is no dropout layer of .*'pixels', 'drop_1'"),
     "turn": (called_twice, {"drop:2": half(12)}, r"^masks: 'drop:2' is no dropout layer.*'drop', 'drop:1'"),
-    "output": (lambda: stack(Dense(12), DROP), {"drop": half(12)}, r"^masks: the output cannot do without"),
-    "layer norm": (
-        lambda: stack(Dense(12), DROP, LayerNormalization(name="norm"), Dense(1)),
-        {"drop": half(12)},
-        r"^masks: norm cannot do without the \d+ units that are dropped before it \(in what drop returns\)",
-    ),
-    "batch norm": (
-        lambda: stack(Dense(12), DROP, BatchNormalization(name="norm"), Dense(1)),
-        {"drop": half(12)},
-        r"^masks: norm cannot do without",
-    ),
-    "sigmoid": (
-        lambda: stack(Dense(12), DROP, Activation("sigmoid", name="act"), Dense(1)),
-        {"drop": half(12)},
-        r"^masks: act cannot do without",
-    ),
-    "penalty": (
-        lambda: stack(Dense(12), DROP, ActivityRegularization(0.1, name="penalty"), Dense(1)),
-        {"drop": half(12)},
-        r"^masks: penalty cannot do without",
-    ),
     "alpha": (
         lambda: stack(AlphaDropout(0.5, name="drop"), Dense(1)),
         {"drop": half(12)},
         r"^masks: 'drop' is no dropout layer of .* that can be thinned",
     ),
-    "residual": (residual, {"drop": half(12)}, r"^masks: sum cannot do without"),
+    "nothing left": (
+        lambda: stack(Dense(12, name="a"), Dropout(0.5, name="drop"), Dropout(0.5, name="again"), Dense(1)),
+        {"drop": half(12), "again": ~half(12)},
+        r"^masks: nothing is kept of a",
+    ),
     "subclass": (Written, {"drop": half(12)}, r"^model: written is of a class that defines call"),
     "schedule": (scheduled, {"drop": half(12)}, r"^masks\['drop'\]: the layer's rate is a schedule"),
 }

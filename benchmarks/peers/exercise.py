@@ -1,0 +1,94 @@
+"""What every library is given to do: a network, its initial weights and its data. NumPy is all it takes to read it."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Sequence
+from dataclasses import asdict, dataclass, replace
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+Array = NDArray[Any]
+
+
+@dataclass(frozen=True)
+class Network:
+    """A multilayer perceptron of ReLU units with a softmax on top, and how Adam trains it.
+
+    Parameters
+    ----------
+    sizes
+        Units per layer, from the features to the classes.
+    input_dropout, hidden_dropout
+        Rates of dropping features, and outputs of hidden layers.
+    batchwise
+        Whether all rows of a batch share a mask. Only nbnet can; the others draw a mask a row.
+    epsilon
+        Of Adam.
+    penalty
+        Of the loss: half of it times the sum of the squared weights, biases left out.
+    shuffle
+        Whether an epoch takes the rows in an order of its own.
+    """
+
+    sizes: tuple[int, ...]
+    batch_size: int
+    input_dropout: float = 0.0
+    hidden_dropout: float = 0.0
+    batchwise: bool = False
+    learning_rate: float = 1e-3
+    epsilon: float = 1e-7
+    penalty: float = 0.0
+    shuffle: bool = True
+    dtype: str = "float32"
+
+    def without_dropout(self) -> Network:
+        """The same with rates of 0."""
+        return replace(self, input_dropout=0.0, hidden_dropout=0.0, batchwise=False)
+
+    def rates(self) -> list[float]:
+        """The dropout rate before each layer."""
+        return [self.input_dropout] + [self.hidden_dropout] * (len(self.sizes) - 2)
+
+
+@dataclass(frozen=True)
+class Exercise:
+    """A network, and what it learns.
+
+    Parameters
+    ----------
+    x
+        Features, (n, sizes[0]), of the network's dtype.
+    y
+        Class numbers, (n,), int64.
+    weights
+        Initial ones: [w0, b0, w1, b1, ...], of shapes (inputs, units) and (units,).
+    """
+
+    network: Network
+    x: Array
+    y: Array
+    weights: Sequence[Array]
+
+    @property
+    def steps(self) -> int:
+        """Of an epoch, the short last batch being one."""
+        return -(-len(self.x) // self.network.batch_size)
+
+    def save(self, path: Path) -> Path:
+        """Write it to a file, and return that."""
+        weights = {f"w{i}": w for i, w in enumerate(self.weights)}
+        np.savez(path, network=np.array(json.dumps(asdict(self.network))), x=self.x, y=self.y, **weights)
+        return path
+
+
+def load(path: Path) -> Exercise:
+    """What :meth:`Exercise.save` wrote."""
+    with np.load(path) as arrays:
+        described = json.loads(str(arrays["network"]))
+        network = Network(**described | {"sizes": tuple(described["sizes"])})
+        weights = [arrays[f"w{i}"] for i in range(2 * len(network.sizes) - 2)]
+        return Exercise(network, arrays["x"], arrays["y"], weights)

@@ -1,0 +1,115 @@
+"""JAX as its tutorials write a training loop: pure functions under jit, a whole epoch in one scan."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from functools import partial
+from typing import Any
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+
+from benchmarks.peers.exercise import Array, Exercise, Network
+
+BETA_1, BETA_2 = 0.9, 0.999
+#: Weights and biases, layer by layer.
+Parameters = list[tuple[jax.Array, jax.Array]]
+
+
+def settings(network: Network) -> dict[str, dict[str, Any]]:
+    """Both generators of random bits, where there is dropout."""
+    return {f"scan, {bits}": {"bits": bits} for bits in ("rbg", "threefry2x32")[: 2 if any(network.rates()) else 1]}
+
+
+def logits(network: Network, parameters: Parameters, x: jax.Array, key: jax.Array | None = None) -> jax.Array:
+    """Of rows; with dropout where there is a key."""
+    keys = [None] * len(parameters) if key is None else jax.random.split(key, len(parameters))
+    for i, ((w, b), rate) in enumerate(zip(parameters, network.rates(), strict=True)):
+        if rate and key is not None:
+            x = jnp.where(jax.random.bernoulli(keys[i], 1 - rate, x.shape), x / (1 - rate), 0)
+        x = x @ w + b
+        x = jax.nn.relu(x) if i < len(parameters) - 1 else x
+    return x
+
+
+def batch_loss(network: Network, parameters: Parameters, x: jax.Array, y: jax.Array, key: jax.Array) -> Any:
+    """Mean cross-entropy of a batch, and that with the penalty, which is what is differentiated."""
+    z = jax.nn.log_softmax(logits(network, parameters, x, key))
+    loss = -jnp.take_along_axis(z, y[:, None], 1).mean()
+    if not network.penalty:
+        return loss, loss
+    return loss + network.penalty / 2 * sum((w**2).sum() for w, _ in parameters), loss
+
+
+def adam(network: Network, state: Any, gradients: Parameters) -> Any:
+    """One update: parameters, first and second moments, number of steps."""
+    parameters, m, v, step = state
+    step = step + 1
+    time = step.astype(network.dtype)
+    rate = network.learning_rate * jnp.sqrt(1 - BETA_2**time) / (1 - BETA_1**time)
+    m = jax.tree.map(lambda m, g: BETA_1 * m + (1 - BETA_1) * g, m, gradients)
+    v = jax.tree.map(lambda v, g: BETA_2 * v + (1 - BETA_2) * g**2, v, gradients)
+    parameters = jax.tree.map(lambda p, m, v: p - rate * m / (jnp.sqrt(v) + network.epsilon), parameters, m, v)
+    return parameters, m, v, step
+
+
+@partial(jax.jit, static_argnums=0, donate_argnums=1)
+def epoch(network: Network, state: Any, x: jax.Array, y: jax.Array, key: jax.Array) -> Any:
+    """The state after an epoch, and its mean loss."""
+    n, size = len(x), network.batch_size
+    shuffling, dropping = jax.random.split(key)
+    order = jax.random.permutation(shuffling, n) if network.shuffle else jnp.arange(n)
+
+    def step(state: Any, batch: Any) -> Any:
+        rows, key = batch
+        gradient = jax.grad(partial(batch_loss, network), has_aux=True)
+        gradients, loss = gradient(state[0], x[rows], y[rows], key)
+        return adam(network, state, gradients), loss * len(rows)
+
+    full = n // size
+    keys = jax.random.split(dropping, full + 1)
+    state, losses = jax.lax.scan(step, state, (order[: full * size].reshape(full, size), keys[:full]))
+    total = losses.sum()
+    if n % size:
+        state, loss = step(state, (order[full * size :], keys[full]))
+        total += loss
+    return state, total / n
+
+
+@partial(jax.jit, static_argnums=0)
+def probabilities(network: Network, parameters: Parameters, x: jax.Array) -> jax.Array:
+    """Of rows."""
+    return jax.nn.softmax(logits(network, parameters, x))
+
+
+class JaxLearner:
+    """Parameters and moments."""
+
+    def __init__(self, exercise: Exercise, bits: str = "rbg") -> None:
+        self.exercise = exercise
+        self.key = jax.random.key(0, impl=bits)
+        self.x, self.y = jnp.asarray(exercise.x), jnp.asarray(exercise.y)
+        self.reset()
+
+    def reset(self) -> None:
+        weights = self.exercise.weights
+
+        def made(array: Callable[[Array], jax.Array]) -> Parameters:
+            return [(array(w), array(b)) for w, b in zip(weights[::2], weights[1::2], strict=True)]
+
+        # jnp.array copies: an epoch takes the memory of what it is given.
+        self.state = made(jnp.array), made(jnp.zeros_like), made(jnp.zeros_like), jnp.zeros((), np.int32)
+
+    def train(self, epochs: int) -> float:
+        for _ in range(epochs):
+            self.key, key = jax.random.split(self.key)
+            self.state, loss = epoch(self.exercise.network, self.state, self.x, self.y, key)
+        return float(loss)
+
+    def predictors(self) -> dict[str, Callable[[Array], Any]]:
+        network, parameters = self.exercise.network, self.state[0]
+        return {"jit": lambda x: np.asarray(probabilities(network, parameters, x))}
+
+
+start = JaxLearner

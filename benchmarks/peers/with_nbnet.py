@@ -1,0 +1,57 @@
+"""nbnet as its README uses it."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any
+
+import nbnet as nb
+from benchmarks.peers.exercise import Array, Exercise, Network
+
+
+def settings(network: Network) -> dict[str, dict[str, Any]]:
+    """One: it chooses threads itself."""
+    return {"fit": {}}
+
+
+class NbnetLearner:
+    """A ``Sequential`` model."""
+
+    def __init__(self, exercise: Exercise) -> None:
+        self.exercise = exercise
+        network = exercise.network
+        shared = {"batchwise": True} if network.batchwise else {}
+        nb.config.set_floatx(network.dtype)
+        nb.set_random_seed(0)
+        layers: list[nb.Layer] = [nb.Input((network.sizes[0],))]
+        last = len(network.sizes) - 2
+        regularizer = nb.regularizers.L2(network.penalty / 2) if network.penalty else None
+        for i, (rate, units) in enumerate(zip(network.rates(), network.sizes[1:], strict=True)):
+            if rate:
+                layers.append(nb.layers.Dropout(rate, **shared))
+            layers.append(nb.layers.Dense(units, "softmax" if i == last else "relu", kernel_regularizer=regularizer))
+        self.model = nb.Sequential(layers)
+        self.optimizer = nb.optimizers.Adam(network.learning_rate, epsilon=network.epsilon)
+        self.model.compile(self.optimizer, "sparse_categorical_crossentropy")
+        self.model.set_weights(exercise.weights)
+
+    def reset(self) -> None:
+        self.model.set_weights(self.exercise.weights)
+        if self.optimizer.iterations:
+            self.optimizer.iterations = 0
+            for variable in self.optimizer.variables:
+                if variable.name.startswith(("momentum/", "velocity/")):
+                    variable.numpy()[...] = 0
+
+    def train(self, epochs: int) -> float:
+        exercise, network = self.exercise, self.exercise.network
+        history = self.model.fit(
+            exercise.x, exercise.y, network.batch_size, epochs, verbose=0, shuffle=network.shuffle
+        ).history
+        return float(history["loss"][-1])
+
+    def predictors(self) -> dict[str, Callable[[Array], Any]]:
+        return {"predict": self.model.predict}
+
+
+start = NbnetLearner

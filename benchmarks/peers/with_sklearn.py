@@ -1,0 +1,61 @@
+"""scikit-learn's MLPClassifier: no dropout, and one logistic unit where there are two classes."""
+
+from __future__ import annotations
+
+import warnings
+from collections.abc import Callable
+from typing import Any
+
+import numpy as np
+from sklearn.exceptions import ConvergenceWarning
+from sklearn.neural_network import MLPClassifier
+
+from benchmarks.peers.exercise import Array, Exercise, Network
+
+
+def settings(network: Network) -> dict[str, dict[str, Any]]:
+    """One."""
+    return {"fit": {}}
+
+
+class SklearnLearner:
+    """An estimator that starts warm, from the weights it is given."""
+
+    def __init__(self, exercise: Exercise) -> None:
+        warnings.simplefilter("ignore", ConvergenceWarning)
+        self.exercise = exercise
+        self.reset()
+
+    def reset(self) -> None:
+        exercise, network = self.exercise, self.exercise.network
+        self.model = MLPClassifier(
+            network.sizes[1:-1],
+            # In scikit-learn the penalty is divided by the rows of the batch.
+            alpha=network.penalty * network.batch_size,
+            batch_size=network.batch_size,
+            learning_rate_init=network.learning_rate,
+            epsilon=network.epsilon,
+            shuffle=network.shuffle,
+            warm_start=True,
+            tol=0.0,
+            random_state=0,
+        )
+        few = min(len(exercise.x), network.batch_size)
+        self.model.partial_fit(exercise.x[:few], exercise.y[:few], np.arange(network.sizes[-1]))
+        kernels, biases = exercise.weights[::2], exercise.weights[1::2]
+        if network.sizes[-1] == 2:
+            kernels, biases = [[*arrays[:-1], arrays[-1][..., 1:] - arrays[-1][..., :1]] for arrays in (kernels, biases)]
+        self.model.coefs_ = [w.copy() for w in kernels]
+        self.model.intercepts_ = [b.copy() for b in biases]
+        del self.model._optimizer
+
+    def train(self, epochs: int) -> float:
+        self.model.set_params(max_iter=epochs, n_iter_no_change=epochs + 1)
+        self.model.fit(self.exercise.x, self.exercise.y)
+        return float(self.model.loss_)
+
+    def predictors(self) -> dict[str, Callable[[Array], Any]]:
+        return {"predict_proba": self.model.predict_proba}
+
+
+start = SklearnLearner

@@ -1,0 +1,94 @@
+"""PyTorch by its performance guide: fused Adam, gradients set to None, whole tensors, inference mode."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from itertools import pairwise
+from typing import Any
+
+import torch
+
+from benchmarks.peers.exercise import Array, Exercise, Network
+from benchmarks.peers.threads import choices
+
+
+def settings(network: Network) -> dict[str, dict[str, Any]]:
+    """Eager and compiled, on one thread and on all."""
+    return {
+        f"{'compiled' if compiled else 'eager'}, {threads} thread{'s' * (threads > 1)}": {
+            "compiled": compiled,
+            "threads": threads,
+        }
+        for compiled in (False, True)
+        for threads in choices()
+    }
+
+
+def build(network: Network) -> torch.nn.Sequential:
+    """The network, which ends in logits."""
+    layers: list[torch.nn.Module] = []
+    for rate, (n, m) in zip(network.rates(), pairwise(network.sizes), strict=True):
+        layers += [torch.nn.Dropout(rate)] if rate else []
+        layers += [torch.nn.Linear(n, m), torch.nn.ReLU()]
+    return torch.nn.Sequential(*layers[:-1]).to(getattr(torch, network.dtype))
+
+
+def set_weights(net: torch.nn.Module, weights: Any) -> None:
+    """Copy them in; a ``Linear`` keeps its matrix transposed."""
+    with torch.no_grad():
+        for parameter, array in zip(net.parameters(), weights, strict=True):
+            parameter.copy_(torch.from_numpy(array.T))
+
+
+class TorchLearner:
+    """A ``Sequential`` module and the loop around it."""
+
+    def __init__(self, exercise: Exercise, compiled: bool = False, threads: int | None = None) -> None:
+        torch.set_num_threads(threads or choices()[-1])
+        torch.manual_seed(0)
+        self.exercise = exercise
+        self.x, self.y = torch.from_numpy(exercise.x), torch.from_numpy(exercise.y)
+        self.net = build(exercise.network)
+        self.call = torch.compile(self.net) if compiled else self.net
+        self.loss = torch.nn.CrossEntropyLoss()
+        self.reset()
+
+    def reset(self) -> None:
+        network = self.exercise.network
+        set_weights(self.net, self.exercise.weights)
+        parameters = list(self.net.parameters())
+        # The penalty is on matrices; weight_decay of Adam is its gradient.
+        groups = [
+            {"params": [p for p in parameters if p.ndim > 1], "weight_decay": network.penalty},
+            {"params": [p for p in parameters if p.ndim == 1]},
+        ]
+        self.optimizer = torch.optim.Adam(
+            groups if network.penalty else parameters, network.learning_rate, eps=network.epsilon, fused=True
+        )
+
+    def train(self, epochs: int) -> float:
+        n, network = len(self.x), self.exercise.network
+        self.net.train()
+        for _ in range(epochs):
+            order = torch.randperm(n) if network.shuffle else torch.arange(n)
+            total = torch.zeros(())
+            for rows in order.split(network.batch_size):
+                self.optimizer.zero_grad()
+                loss = self.loss(self.call(self.x[rows]), self.y[rows])
+                loss.backward()
+                self.optimizer.step()
+                total = total + loss.detach() * len(rows)
+        return float(total) / n
+
+    def predictors(self) -> dict[str, Callable[[Array], Any]]:
+        self.net.eval()
+
+        def predict(x: Array) -> Array:
+            with torch.inference_mode():
+                found: Array = torch.softmax(self.net(torch.from_numpy(x)), 1).numpy()
+                return found
+
+        return {"inference mode": predict}
+
+
+start = TorchLearner

@@ -1,0 +1,156 @@
+"""A library's process: ``python -m benchmarks.peers.worker LIBRARY`` reads requests and writes answers, a line each.
+
+A request is a JSON object: ``do``, the name of a method of :class:`Worker`, and its arguments. An answer is what the
+method returned, under ``found``, or ``error``.
+"""
+
+from __future__ import annotations
+
+import gc
+import json
+import os
+import platform
+import sys
+import time
+from pathlib import Path
+from typing import Any, TextIO
+
+import numpy as np
+
+from benchmarks.peers.exercise import Exercise, load
+from benchmarks.peers.libraries import LIBRARIES, Learner, Module
+from benchmarks.peers.timing import median_time
+
+#: Seconds for which a setting is tried out, once it has trained an epoch.
+TRIAL = 0.3
+#: Seconds of predictions that do not count.
+WARM_UP = 0.05
+
+
+class Worker:
+    """What it can be asked for.
+
+    Parameters
+    ----------
+    name
+        Of the library.
+    """
+
+    def __init__(self, name: str) -> None:
+        self.library = LIBRARIES[name]
+        self.module: Module = self.library.load()
+        self.exercise: Exercise
+        self.learner: Learner
+
+    def versions(self) -> dict[str, str]:
+        """Of Python and of the library."""
+        return {"python": platform.python_version(), **self.library.versions()}
+
+    def start(self, exercise: str, setting: str | None = None) -> dict[str, Any]:
+        """Make a learner; with several settings to choose from, the one that trains fastest.
+
+        Parameters
+        ----------
+        exercise
+            The file.
+        setting
+            The name of one, which is not tried against others.
+        """
+        self.exercise = load(Path(exercise))
+        offered = self.module.settings(self.exercise.network)
+        if setting is None and len(offered) > 1:
+            tried = {name: self._try(keywords) for name, keywords in offered.items()}
+            worked = {name: seconds for name, seconds in tried.items() if isinstance(seconds, float)}
+            if not worked:
+                raise RuntimeError(f"no setting works: {tried}")
+            setting = min(worked, key=worked.__getitem__)
+        else:
+            tried, setting = {}, setting or next(iter(offered))
+        self.learner = self.module.start(self.exercise, **offered[setting])
+        return {"setting": setting, "tried": tried}
+
+    def _try(self, keywords: dict[str, Any]) -> float | str:
+        """Seconds an epoch took, or why there was none."""
+        gc.collect()
+        try:
+            learner = self.module.start(self.exercise, **keywords)
+            learner.train(1)
+            return median_time(lambda: learner.train(1), TRIAL)
+        except Exception as error:
+            return short(error)
+
+    def train(self, epochs: int, seconds: float = 0.0) -> dict[str, Any]:
+        """Train from the initial weights, again and again while time lasts; the first time does not count.
+
+        Parameters
+        ----------
+        epochs
+            Of each time.
+        seconds
+            How long; at least once.
+
+        Returns
+        -------
+        dict
+            ``seconds``, the median; ``times``, how often; ``loss``, the last.
+        """
+        self.learner.reset()
+        self.learner.train(1)
+        gc.collect()
+        took: list[float] = []
+        while not took or sum(took) < seconds:
+            self.learner.reset()
+            began = time.perf_counter()
+            loss = self.learner.train(epochs)
+            took.append(time.perf_counter() - began)
+        return {"seconds": float(np.median(took)), "times": len(took), "loss": loss}
+
+    def losses(self, epochs: int) -> list[float]:
+        """Of each epoch, from the initial weights."""
+        self.learner.reset()
+        return [self.learner.train(1) for _ in range(epochs)]
+
+    def predict(self, rows: int, seconds: float) -> dict[str, float]:
+        """Median seconds that a call took, for each way to predict; each call has other rows."""
+        x = self.exercise.x
+        batches = [(x[i : i + rows],) for i in range(0, len(x) - rows + 1, rows)][:256]
+        found = {}
+        for name, call in self.learner.predictors().items():
+            median_time(call, WARM_UP, batches)
+            found[name] = median_time(call, seconds, batches)
+        return found
+
+    def probabilities(self, rows: int) -> dict[str, list[list[float]]]:
+        """Of the first rows, for each way to predict."""
+        x = self.exercise.x[:rows]
+        return {name: np.asarray(call(x)).tolist() for name, call in self.learner.predictors().items()}
+
+
+def short(error: BaseException) -> str:
+    """An exception in a line."""
+    return f"{type(error).__name__}: {error}".split("\n")[0][:300]
+
+
+def answers() -> TextIO:
+    """Where answers go. What libraries print goes to where errors go."""
+    kept = os.fdopen(os.dup(1), "w", buffering=1)
+    os.dup2(2, 1)
+    return kept
+
+
+def main(name: str) -> None:
+    """Answer requests until there are no more."""
+    out = answers()
+    worker: Worker | None = None
+    for line in sys.stdin:
+        request = json.loads(line)
+        try:
+            worker = worker or Worker(name)
+            answer = {"found": getattr(worker, request.pop("do"))(**request)}
+        except Exception as error:
+            answer = {"error": short(error)}
+        print(json.dumps(answer), file=out, flush=True)
+
+
+if __name__ == "__main__":
+    main(sys.argv[1])
