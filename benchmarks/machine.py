@@ -14,14 +14,15 @@ from threadpoolctl import threadpool_info
 PACKAGES = ("nbnet", "numpy", "numba", "llvmlite")
 
 
-def describe() -> dict[str, Any]:
-    """Processor, load, versions, and the BLAS that NumPy and nbnet multiply with."""
+def describe(*others: str) -> dict[str, Any]:
+    """Processor, load, versions, those of other packages too, and the BLAS that NumPy and nbnet multiply with."""
+    packages = (*PACKAGES, *others)
     return {
         "processor": _processor(),
         "processors": len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count(),
         "load": round(os.getloadavg()[0], 2) if hasattr(os, "getloadavg") else None,
         "system": platform.platform(terse=True),
-        "versions": {"python": platform.python_version()} | {name: _version(name) for name in PACKAGES},
+        "versions": {"python": platform.python_version()} | {name: _version(name) for name in packages},
         "blas": _blas(),
     }
 

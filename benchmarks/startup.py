@@ -76,15 +76,16 @@ def time_processes(rounds: int) -> dict[str, list[float]]:
         np.save(Path(folder, "y.npy"), y)
         warm = Path(folder, "warm")
         for script in dict.fromkeys(PROCESSES.values()):
-            _run(script, folder, warm)
+            run(script, folder, warm)
         for i in range(rounds):
             for name, script in PROCESSES.items():
                 cache = Path(folder, f"cache-{i}") if "empty" in name else warm
-                seconds[name].append(_run(script, folder, cache))
+                seconds[name].append(run(script, folder, cache))
     return seconds
 
 
-def _run(script: str, folder: str, cache: Path) -> float:
+def run(script: str, folder: str, cache: Path) -> float:
+    """Seconds that a process takes for a script, in a folder, with a cache of kernels."""
     root = str(Path(__file__).resolve().parents[1])
     path = os.pathsep.join([root, *filter(None, [os.environ.get("PYTHONPATH")])])
     # Set to nothing, it is off: without .pyc files half of the time would be spent compiling Python.

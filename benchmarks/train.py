@@ -64,10 +64,10 @@ def main(arguments: Sequence[str] | None = None) -> None:
         options.readme.write_text(between_markers(options.readme.read_text(), f"```text\n{block}\n```"))
 
 
-def between_markers(text: str, block: str) -> str:
+def between_markers(text: str, block: str, begin: str = BEGIN, end: str = END) -> str:
     """The text with another block between its markers."""
-    before, rest = text.split(BEGIN)
-    return f"{before}{BEGIN}\n{block}\n{END}{rest.split(END)[1]}"
+    before, rest = text.split(begin)
+    return f"{before}{begin}\n{block}\n{end}{rest.split(end)[1]}"
 
 
 def network(result: Result) -> str:

@@ -54,7 +54,8 @@ class History:
         """
         self.epoch.append(epoch)
         for name, value in logs.items():
-            self.history.setdefault(name, []).append(np.asarray(value).tolist() if np.ndim(value) else float(value))
+            several = type(value) is not float and np.ndim(value)
+            self.history.setdefault(name, []).append(np.asarray(value).tolist() if several else float(value))
 
     def plot(self, metrics: str | Sequence[str] | None = None, ax: Any = None) -> Any:
         """Draw the curves with matplotlib.

@@ -114,6 +114,43 @@ def test_stddev_stays_as_it_was() -> None:
     assert layer.stddev == 0.25
 
 
+@pytest.mark.parametrize("dtype", ["float32", "float64"])
+def test_rates_that_round_to_one(dtype: str) -> None:
+    """What has to be below 1 is so in the layer's dtype, and in every step of a schedule."""
+    schedules = nb.dropout_schedules
+    for make in (GaussianDropout, lambda rate, **k: DropConnectDense(3, rate, inference="mean", **k)):
+        for rate in (1.0, 1 - 1e-9 if dtype == "float32" else 1 - 1e-17):
+            with pytest.raises(ValueError, match=r"^rate: .* \[0, 1\), got"):
+                make(rate, dtype=dtype)
+        for schedule in (schedules.Linear(0.1, 1.0, 1000), schedules.Early(1.0, 5), schedules.Late(1.0, 10**6)):
+            with pytest.raises(ValueError, match=r"^rate: .* \[0, 1\), .* reaches 1 by step"):
+                make(schedule, dtype=dtype)
+        assert make(schedules.Linear(0.1, 0.9, 10), dtype=dtype).rate == schedules.Linear(0.1, 0.9, 10)
+    assert Dropout(schedules.Linear(0.1, 1.0, 10)).rate.end_rate == 1.0
+
+
+def test_rates_that_are_arrays() -> None:
+    assert Dropout(np.array(0.25)).rate == 0.25
+    assert not nb.ops.dropout(X, nb.tensor(np.float32(1.0))).numpy().any()
+    with pytest.raises(ValueError, match=r"^rate: wants a number or a tensor of one element, got one of shape \(2,\)"):
+        nb.ops.dropout(X, nb.tensor(np.array([0.1, 0.9], "float32")))
+
+
+def test_arguments_around_masks() -> None:
+    model = network("dropout")
+    with pytest.raises(TypeError, match=r"^masks: wants a dict of arrays by name of layer, got list"):
+        nb.Tape(masks=[X])  # type: ignore[arg-type]
+    with pytest.raises(TypeError, match=r"^quantiles: wants numbers in \[0, 1\], got 'low'"):
+        model.predict_mc(X, 2, quantiles="low")
+    with pytest.raises(TypeError, match=r"^thinned: wants a model that thin has made, got NoneType"):
+        model.merge(None)
+    for step in (2**63, 2**70):
+        with pytest.raises(ValueError, match=r"^step: "):
+            nb.Tape(step=step)
+        with pytest.raises(ValueError, match=r"^step: "):
+            model.masks(step, n=2)
+
+
 # ---- inputs --------------------------------------------------------------------------------------------------------
 
 
@@ -172,6 +209,7 @@ def test_samples_do_not_depend_on_the_batch(name: str, monkeypatch: pytest.Monke
         lambda: Dropout(0.5, (1, 6), seed=1, name="it"),
         lambda: AlphaDropout(0.5, (1, 6), seed=1, name="it"),
         lambda: AlphaDropout(0.5, (1, None), seed=1, name="it"),
+        lambda: DropConnectDense(6, 0.5, seed=1, name="it"),
     ],
 )
 def test_slices_of_one_row_have_the_mask_of_the_batch(make: Callable[[], Any], monkeypatch: pytest.MonkeyPatch) -> None:
@@ -187,8 +225,7 @@ def test_slices_of_one_row_have_the_mask_of_the_batch(make: Callable[[], Any], m
     model = nb.Sequential([nb.Input((6,)), make(), Dense(2)])
     model.compile("sgd", "mse")
     history = model.fit(X[:5], X[:5, :2], batch_size=5, verbose=0, record_masks=1)
-    found, wanted = history.masks[0].masks["it"], model.masks(0, n=5)["it"]
-    np.testing.assert_array_equal(np.broadcast_to(found, (5, 6)), np.broadcast_to(wanted, (5, 6)))
+    np.testing.assert_array_equal(history.masks[0].masks["it"], model.masks(0, n=5)["it"])
 
 
 def test_drop_connect_groups_go_on_where_batches_are_cut_between_them() -> None:

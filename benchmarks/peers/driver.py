@@ -103,6 +103,31 @@ class Peer:
         self._errors.close()
 
 
+def process(pythons: Mapping[str, str], name: str, *arguments: str, **variables: str) -> str:
+    """What a process of a library's interpreter prints before it ends.
+
+    Raises
+    ------
+    PeerError
+        If it fails, with the last it said.
+    """
+    command = [pythons.get(name, sys.executable), *arguments]
+    try:
+        done = subprocess.run(command, env=environment(name) | variables, capture_output=True, text=True)
+    except OSError as error:
+        raise PeerError(f"{name}: {error}") from None
+    if done.returncode:
+        words = done.stderr.strip().splitlines() or ["it did not say why"]
+        raise PeerError(f"{name}: the process ended with {done.returncode}: {words[-1]}")
+    return done.stdout
+
+
+def importable(names: Sequence[str], pythons: Mapping[str, str]) -> tuple[dict[str, Any], dict[str, str]]:
+    """Versions of those libraries that can be imported, and why the others cannot."""
+    with together(names, pythons) as (peers, missing):
+        return {name: peer.ask("versions") for name, peer in peers.items()}, missing
+
+
 @contextlib.contextmanager
 def together(
     names: Sequence[str], pythons: Mapping[str, str], dtype: str = "float32"

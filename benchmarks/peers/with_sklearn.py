@@ -41,7 +41,7 @@ class SklearnLearner:
             random_state=0,
         )
         few = min(len(exercise.x), network.batch_size)
-        self.model.partial_fit(exercise.x[:few], exercise.y[:few], np.arange(network.sizes[-1]))
+        self.model.partial_fit(exercise.x[:few], exercise.y[:few], classes=np.arange(network.sizes[-1]))
         kernels, biases = exercise.weights[::2], exercise.weights[1::2]
         if network.sizes[-1] == 2:
             kernels, biases = [[*arrays[:-1], arrays[-1][..., 1:] - arrays[-1][..., :1]] for arrays in (kernels, biases)]

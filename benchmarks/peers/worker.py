@@ -46,7 +46,7 @@ class Worker:
         """Of Python and of the library."""
         return {"python": platform.python_version(), **self.library.versions()}
 
-    def start(self, exercise: str, setting: str | None = None) -> dict[str, Any]:
+    def start(self, exercise: str, setting: str | None = None, trial: bool = True) -> dict[str, Any]:
         """Make a learner; with several settings to choose from, the one that trains fastest.
 
         Parameters
@@ -55,17 +55,19 @@ class Worker:
             The file.
         setting
             The name of one, which is not tried against others.
+        trial
+            Whether to try them; else the first one is taken.
         """
         self.exercise = load(Path(exercise))
         offered = self.module.settings(self.exercise.network)
-        if setting is None and len(offered) > 1:
+        tried: dict[str, float | str] = {}
+        if setting is None and trial and len(offered) > 1:
             tried = {name: self._try(keywords) for name, keywords in offered.items()}
             worked = {name: seconds for name, seconds in tried.items() if isinstance(seconds, float)}
             if not worked:
                 raise RuntimeError(f"no setting works: {tried}")
             setting = min(worked, key=worked.__getitem__)
-        else:
-            tried, setting = {}, setting or next(iter(offered))
+        setting = setting or next(iter(offered))
         self.learner = self.module.start(self.exercise, **offered[setting])
         return {"setting": setting, "tried": tried}
 
@@ -110,15 +112,13 @@ class Worker:
         self.learner.reset()
         return [self.learner.train(1) for _ in range(epochs)]
 
-    def predict(self, rows: int, seconds: float) -> dict[str, float]:
-        """Median seconds that a call took, for each way to predict; each call has other rows."""
+    def predict(self, way: str, rows: int, seconds: float) -> dict[str, float]:
+        """Median seconds that a call took; each call has other rows."""
         x = self.exercise.x
         batches = [(x[i : i + rows],) for i in range(0, len(x) - rows + 1, rows)][:256]
-        found = {}
-        for name, call in self.learner.predictors().items():
-            median_time(call, WARM_UP, batches)
-            found[name] = median_time(call, seconds, batches)
-        return found
+        call = self.learner.predictors()[way]
+        median_time(call, WARM_UP, batches)
+        return {"seconds": median_time(call, seconds, batches)}
 
     def probabilities(self, rows: int) -> dict[str, list[list[float]]]:
         """Of the first rows, for each way to predict."""

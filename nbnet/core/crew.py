@@ -8,7 +8,7 @@ from collections.abc import Callable, Generator, Iterable
 from contextvars import copy_context
 from typing import Any
 
-from nbnet.core.processors import Stopped, limited, processors
+from nbnet.core.processors import Stopped, go_on, limited, processors
 
 #: Longest wait in seconds for which Ctrl-C may go unheard, where waiting cannot be interrupted.
 PATIENCE = 0.2
@@ -98,6 +98,7 @@ def share_out(
             try:
                 one = ended.get(timeout=PATIENCE)
             except queue.Empty:
+                go_on()  # This may be a thread of another crew.
                 continue
             if one is None:
                 running -= 1

@@ -101,9 +101,11 @@ class Tape(Recorder):
     """
 
     def __init__(self, masks: Mapping[str, Any] | None = None, step: int | None = None) -> None:
+        if masks is not None and not isinstance(masks, Mapping):
+            raise TypeError(f"masks: wants a dict of arrays by name of layer, got {type(masks).__name__}")
         super().__init__(masks)
-        if step is not None and (not isinstance(step, (int, np.integer)) or step < 0):
-            raise ValueError(f"step: got {step!r}, wants an integer from 0")
+        if step is not None and (not isinstance(step, (int, np.integer)) or not 0 <= step < 1 << 63):
+            raise ValueError(f"step: got {step!r}, wants an integer from 0 to 2**63 - 1")
         self.step = random.next_draw() if step is None else int(step)
 
     def __exit__(self, *exc: object) -> None:

@@ -127,6 +127,23 @@ class Architecture(NamedTuple):
         return rng.uniform(-bound, bound, (inputs, units)), rng.uniform(-bound, bound, units)
 
 
+def continued(old: Model, new: Model) -> None:
+    """Give a network the weights of another one, for it is to go on from there.
+
+    Raises
+    ------
+    ValueError
+        If they differ in more than rates, functions and dtype.
+    """
+    shapes = [[w.shape for w in model.weights] for model in (old, new)]
+    if shapes[0] != shapes[1]:
+        raise ValueError(
+            "warm_start and partial_fit go on with the weights of the previous call, whose shapes were "
+            f"{shapes[0]}; for these parameters and data they are {shapes[1]}."
+        )
+    new.set_weights(old.get_weights())
+
+
 def _drops(rate: Any) -> bool:
     return not (isinstance(rate, (int, float)) and rate == 0)
 

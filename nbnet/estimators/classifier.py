@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
 from typing import Any, ClassVar, Literal
 
 import numpy as np
@@ -114,11 +113,6 @@ class MLPClassifier(ClassifierMixin, MLP):  # type: ignore[misc]
     n_layers_, n_outputs_, out_activation_, n_features_in_, feature_names_in_
         Of the network, the input counted as a layer; of X.
 
-    Raises
-    ------
-    ValueError, TypeError
-        If parameters or data do not fit, mostly in scikit-learn's words.
-
     References
     ----------
     X. Glorot, Y. Bengio: Understanding the difficulty of training deep feedforward neural networks. AISTATS 2010.
@@ -166,7 +160,7 @@ class MLPClassifier(ClassifierMixin, MLP):  # type: ignore[misc]
         n_iter_no_change: float = 10,
         max_fun: int = 15000,
         loss: Any = "log_loss",
-        class_weight: Mapping[Any, float] | Sequence[Mapping[Any, float]] | Literal["balanced"] | None = None,
+        class_weight: Any = None,
         dropout: Any = 0.0,
         input_dropout: Any = 0.0,
         batch_norm: bool = False,

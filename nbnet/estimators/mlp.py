@@ -18,7 +18,7 @@ from nbnet.core.blas import single_thread
 from nbnet.core.processors import limited
 from nbnet.core.tape import paused
 from nbnet.estimators import lbfgs, settings
-from nbnet.estimators.architecture import Architecture, activation_of, each, sizes
+from nbnet.estimators.architecture import Architecture, activation_of, continued, each, sizes
 from nbnet.estimators.base import NeuralEstimator, flat, generator, sample_weights
 from nbnet.estimators.categories import Categories
 from nbnet.estimators.holdout import Part, inputs, validator
@@ -27,7 +27,6 @@ from nbnet.estimators.solvers import looks_at_all_rows, new_optimizer, rates
 from nbnet.estimators.stopping import Progress
 from nbnet.estimators.training import Drawn, Training
 from nbnet.estimators.weights import Shown
-from nbnet.layers import Dense
 from nbnet.models import Model
 from nbnet.models.prediction import USUAL_ROWS, predict
 
@@ -36,7 +35,7 @@ Array = NDArray[Any]
 #: What a fit leaves behind and a new one begins without.
 _STALE = (
     "loss_", "loss_curve_", "best_loss_", "validation_scores_", "validation_loss_curve_", "best_validation_score_",
-    "coefs_", "intercepts_", "_shown", "_residuals",
+    "coefs_", "intercepts_", "model_", "_shown", "_residuals",
 )  # fmt: skip
 
 
@@ -45,6 +44,9 @@ class MLP(Shown, NeuralEstimator):
 
     _parameter_constraints: ClassVar[dict[str, list[Any]]] = settings.CONSTRAINTS
     _categories: Categories | None
+    _compiled: tuple[Any, ...]
+    _made: Architecture
+    model_: Model
 
     def _keep(self, parameters: Mapping[str, Any]) -> None:
         """Keep what the constructor was given: its local variables."""
@@ -91,9 +93,7 @@ class MLP(Shown, NeuralEstimator):
         objective = self._objective_for(part.targets, part.weights)
         if first or not hasattr(self, "_progress"):
             self._begin(first)
-        if first or not hasattr(self, "model_"):
-            self._build(part, units, rng)
-        self._push()
+        self._build(self._architecture(part, units), first, rng)
         objective.alpha, objective.kernels = float(self.alpha), [layer.kernel for layer in self._dense]
         with self._threads(), paused():
             if looks_at_all_rows(self):
@@ -142,9 +142,9 @@ class MLP(Shown, NeuralEstimator):
         self.n_iter_ = self.t_ = 0
         self._progress = Progress(self.early_stopping)
 
-    def _build(self, part: Part, units: tuple[int, ...], rng: np.random.RandomState) -> None:
+    def _architecture(self, part: Part, units: tuple[int, ...]) -> Architecture:
         count, tables = len(units), [] if self._categories is None else self._categories.sizes
-        made = Architecture(
+        return Architecture(
             part.x[0].shape[1] if len(part.x) > len(tables) else 0,
             tuple(tables),
             units,
@@ -157,11 +157,21 @@ class MLP(Shown, NeuralEstimator):
             self.max_norm,
             self._compute_dtype(part.x[0]),
         )
-        self.model_: Model
-        self._dense: list[Dense]
-        self.model_, self._dense = made.build(rng)
-        self._compiled: tuple[Any, ...] = ()
-        self.n_layers_ = count + 2
+
+    def _build(self, made: Architecture, first: bool, rng: np.random.RandomState) -> None:
+        """Have a network of such an architecture; unless this is the first fit, with the weights there are."""
+        old = None if first else vars(self).get("model_")
+        if old is not None:
+            self._push()
+        if old is None or made != self._made:
+            model, dense = made.build(rng)
+            if old is not None:
+                continued(old, model)
+            self.model_, self._dense, self._made, self._compiled = model, dense, made, ()
+            self.__dict__.pop("_optimizer", None)
+            if old is None and not first:  # weights were put into coefs_ before any fit
+                self._push()
+        self.n_layers_ = len(made.hidden) + 2
 
     def _fit_lbfgs(self, objective: Penalised, part: Part) -> None:
         drops = any("dropout" in layer.name for layer in self.model_.layers)
@@ -214,7 +224,7 @@ class MLP(Shown, NeuralEstimator):
         objective.weighted = weighted
         if not (incremental and hasattr(self, "_optimizer")):
             self._optimizer = new_optimizer(self)
-        key = id(self._optimizer), objective.alpha, weighted, repr(objective.base), objective.outputs
+        key = id(self._optimizer), objective.alpha, weighted, self.loss
         if key != self._compiled:
             self.model_.compile(self._optimizer, objective)
             self._compiled = key
@@ -250,7 +260,7 @@ class MLP(Shown, NeuralEstimator):
 
     def _features(self, X: Any) -> tuple[Any, ...]:
         """Rows to predict, checked, as inputs of the network, which is brought up to date."""
-        check_is_fitted(self)
+        check_is_fitted(self, "model_")
         X = self._checked(X, reset=False, dtype=self._accepted)
         self._push()
         return self._inputs(X)

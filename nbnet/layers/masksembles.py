@@ -30,8 +30,9 @@ class Masksembles(Seeded):
 
     So n sub-networks are trained, which overlap the less the larger the scale is, and each row of a batch is seen by
     one of them. To predict, let every row be seen by all of them: in pass t of ``model.predict_mc(x, samples=n)`` all
-    rows have mask t, so that its mean is that of the n sub-networks, and its standard deviation says how far they
-    differ; ``model.predict(x, mc_samples=n)`` is the mean alone. :meth:`members` returns what each of them predicts.
+    rows have mask t (of more than 16 masks, perhaps another comes first), so that its mean is that of the n
+    sub-networks, and its standard deviation says how far they differ; ``model.predict(x, mc_samples=n)`` is the mean
+    alone. :meth:`members` returns what each of them predicts.
     Other calls, a plain ``predict`` too, deal rows to masks as in training: what a row gets depends on its place.
 
     Parameters

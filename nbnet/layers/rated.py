@@ -16,6 +16,9 @@ from nbnet.layers.layer import Layer, Shape
 from nbnet.ops.dropout import check_rate, complete_noise_shape
 from nbnet.ops.scheduled_rate import scheduled_rate
 
+#: Steps in which a schedule is looked at.
+_STEPS = (0, *(1 << k for k in range(62)))
+
 
 class Seeded(Layer):
     """A layer that draws random numbers with a key of its own."""
@@ -67,13 +70,24 @@ class Rated(Seeded):
         if isinstance(value, Mapping):
             value = dropout_schedules.deserialize(value)
         if isinstance(value, DropoutSchedule):
-            value.function()
+            self._check_schedule(value)
             numbers = np.array(value.numbers(), self.dtype)
             self._numbers = Tensor(numbers.shape, self.dtype, numbers, name=f"{self.name}/schedule")
             self._schedule = value
         else:
-            self._cell.numpy()[...] = check_rate(value, self.below_one)
+            rate = self.dtype.type(check_rate(value, self.below_one))
+            # What is below 1 may not be so any more in the layer's dtype.
+            self._cell.numpy()[...] = check_rate(rate, self.below_one)
             self._schedule = None
+
+    def _check_schedule(self, schedule: DropoutSchedule) -> None:
+        """ValueError if the rate has to be below 1 and is not in one of some steps, from the first to the end."""
+        schedule.function()
+        reached = [step for step in _STEPS if self.below_one and self.dtype.type(schedule(step)) >= 1]
+        if reached:
+            raise ValueError(
+                f"rate: the probability to drop a unit lies in [0, 1), {schedule!r} reaches 1 by step {reached[0]}"
+            )
 
     @property
     def _rate(self) -> Tensor:

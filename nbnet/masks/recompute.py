@@ -36,6 +36,8 @@ def step_masks(model: Network, step: int, x: Any = None, n: int | None = None) -
     from nbnet.models.penalties import reached
 
     step = count(step, "step", least=0)
+    if step >= 1 << 63:
+        raise ValueError(f"step: wants a number below 2**63, got {step}")
     xs = _inputs(model, x, n)
     with Trace() as trace:
         model.forward(packed(model.inputs_known.template, xs), training=True)

@@ -83,10 +83,9 @@ class Bursts:
         self._timed = [*train, *evaluate], (time.perf_counter() - began) / count
         optimizer.iterations += count * steps
         position.reach(first + count)
-        for k in range(count):
-            epochs.known[first + k] = epochs.logs([log[k] for log in logs[: len(train)]])
-            if evaluation is not None and wanted[k]:
-                evaluation.known.append(evaluation.logs([log[k] for log in logs[len(train) :]]))
+        epochs.known.update(enumerate(epochs.logs(logs[: len(train)]), first))
+        if evaluation is not None:
+            evaluation.known.extend(evaluation.logs([log[wanted] for log in logs[len(train) :]]))
 
     def _seconds(self, train: list[Part], evaluate: list[Part]) -> float:
         """How long an epoch takes; 0 if that is not known."""

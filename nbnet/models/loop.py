@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import deque
-from collections.abc import Iterable
+from collections.abc import Sequence
 from functools import partial
 from typing import TYPE_CHECKING, Any, NamedTuple
 
@@ -210,8 +210,8 @@ class Epochs:
         """The programs of an epoch."""
         return self._pass.parts()
 
-    def logs(self, sums: Iterable[Array]) -> dict[str, Any]:
-        """Losses and metrics of an epoch from what its programs have summed up."""
+    def logs(self, sums: Sequence[Array]) -> list[dict[str, Any]]:
+        """Losses and metrics of several epochs from what their programs have summed up."""
         return self._totals.of(sums)
 
     def run(self, epoch: int) -> dict[str, Any]:
@@ -256,8 +256,8 @@ class Evaluation:
         """The programs of an evaluation."""
         return self._pass.parts()
 
-    def logs(self, sums: Iterable[Array]) -> dict[str, Any]:
-        """Losses and metrics from what the programs have summed up."""
+    def logs(self, sums: Sequence[Array]) -> list[dict[str, Any]]:
+        """Losses and metrics of several evaluations from what their programs have summed up."""
         return self._totals.of(sums)
 
     def __call__(self) -> dict[str, Any]:

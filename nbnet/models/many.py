@@ -26,9 +26,10 @@ def fit_many(
 ) -> list[Any]:
     """Train many compiled models at once, on all processors, in this process.
 
-    Each is trained by one thread at a time and becomes, bit for bit, what ``fit`` makes of it in a process with
-    ``NBNET_NUM_THREADS=1`` if they are trained one after the other in this order. Where there are fewer models than
-    processors, each gets several. Arrays are read where they are; they are not copied for each model.
+    Each model has one processor; several, if fewer models than processors are trained at a time. It becomes, bit for
+    bit, what ``fit`` makes of it if they are trained one after the other in this order, with as many processors each
+    (``NBNET_NUM_THREADS=1``). Arrays are read where they are; they are not copied for each model. Fits that Python has
+    to see at every epoch or batch, for their callbacks' sake, wait for each other now and then.
 
     Parameters
     ----------

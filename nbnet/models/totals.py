@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Sequence
 from typing import Any
 
 import numpy as np
@@ -29,12 +29,15 @@ class Totals:
         """Add what a program has summed up: (slices, cells, 2)."""
         self.sums = self._with(sums)
 
-    def of(self, sums: Iterable[Array]) -> dict[str, Any]:
-        """Losses and metrics of what programs have summed up in an epoch, each as for :meth:`add`."""
-        self.reset()
+    def of(self, sums: Sequence[Array]) -> list[dict[str, Any]]:
+        """Losses and metrics of epochs, from what each program has summed up in them: (epochs, slices, cells, 2).
+
+        For scores that keep nothing.
+        """
+        total = np.zeros((len(sums[0]), self.scores.cells, 2))
         for part in sums:
-            self.add(part)
-        return self.logs()
+            total += part[:, 0] if part.shape[1] == 1 else part.sum(1)
+        return [self.scores.logs(epoch, {}) for epoch in total.tolist()]
 
     def keep(self, k: int, y: Array, out: Array, w: Array | None) -> None:
         """Keep copies of targets, outputs and weights of output k for metrics that want the whole epoch."""

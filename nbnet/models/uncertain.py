@@ -135,7 +135,10 @@ def _wish(samples: Any, masks: Any, quantiles: Any, keep: Any) -> Wish:
     if masks not in ("per_sample", "shared"):
         raise ValueError(f"masks: wants 'per_sample' or 'shared', got {masks!r}")
     if quantiles is not None:
-        quantiles = np.asarray(quantiles, np.float64)
+        wanted, quantiles = quantiles, np.asarray(quantiles)
+        if quantiles.dtype.kind not in "fiu":
+            raise TypeError(f"quantiles: wants numbers in [0, 1], got {wanted!r}")
+        quantiles = quantiles.astype(np.float64)
         if quantiles.ndim > 1 or not ((quantiles >= 0) & (quantiles <= 1)).all():
             raise ValueError(f"quantiles: wants numbers in [0, 1], got {quantiles.tolist()}")
     return Wish(count, masks, quantiles, bool(keep))

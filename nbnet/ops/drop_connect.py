@@ -15,7 +15,7 @@ from nbnet.ops.dropout import as_rate, keep_scale
 from nbnet.ops.given import given_mask
 from nbnet.ranges import count
 
-# Attributes: rows of x that share a mask; samples that do, 0 for all. A mask is (n + 1, units): that of the weights,
+# Attributes: samples that share a mask, 0 for all; rows of x that do. A mask is (n + 1, units): that of the weights,
 # then that of the bias.
 
 
@@ -45,26 +45,26 @@ def _forward(x: Any, w: Any, b: Any, mask: Any, rate: Any, y: Any, masked: Any, 
 @kernel
 def drop_connect_forward(mem: Any, ins: Any, step: Any) -> None:
     rate, mask = vec(mem, ins, 3)[0], bytevec(mem, ins, 5)
-    w, group, before = mat(mem, ins, 1), attribute(ins, 1), 0
+    w, group, before = mat(mem, ins, 1), attribute(ins, 0), 0
     if group > 0:
         # Groups are numbered from the first row of all; a batch that begins within one begins the next.
         before = (first_row(ins) + group - 1) // group
     fill_mask(mask, before * (w.shape[0] + 1) * w.shape[1], seed(ins), step, rate)
     _forward(mat(mem, ins, 0), w, vec(mem, ins, 2), mask, rate, mat(mem, ins, 4), mat(mem, ins, 6),
-    attribute(ins, 0))  # fmt: skip
+    attribute(ins, 1))  # fmt: skip
 
 
 @kernel
 def drop_connect_given_forward(mem: Any, ins: Any, step: Any) -> None:
     _forward(mat(mem, ins, 0), mat(mem, ins, 1), vec(mem, ins, 2), bytevec(mem, ins, 3), vec(mem, ins, 4)[0],
-    mat(mem, ins, 5), mat(mem, ins, 6), attribute(ins, 0))  # fmt: skip
+    mat(mem, ins, 5), mat(mem, ins, 6), attribute(ins, 1))  # fmt: skip
 
 
 @kernel
 def drop_connect_backward(mem: Any, ins: Any, step: Any) -> None:
     x, w, rate, mask = mat(mem, ins, 0), mat(mem, ins, 1), vec(mem, ins, 2)[0], bytevec(mem, ins, 3)
     dy, part, dx, dw, db = mat(mem, ins, 4), mat(mem, ins, 5), mat(mem, ins, 6), mat(mem, ins, 7), vec(mem, ins, 8)
-    scale, real, rows = keep_scale(rate), dy.dtype.type, attribute(ins, 0)
+    scale, real, rows = keep_scale(rate), dy.dtype.type, attribute(ins, 1)
     weights, size = w.size, w.size + w.shape[1]
     if present(ins, 7) and not accumulates(ins, 7):
         for i in range(dw.shape[0]):
@@ -106,7 +106,7 @@ def _infer_given(x: Tensor, w: Tensor, b: Tensor, mask: Tensor, rate: Tensor, gr
 
 
 def _encode(x: Tensor, group_size: int) -> tuple[int, ...]:
-    return (group_size or max(x.shape[0], 1)) * prod(x.shape[1:-1]), group_size
+    return group_size, (group_size or max(x.shape[0], 1)) * prod(x.shape[1:-1])
 
 
 def _op(name: str, groups: bool) -> Op:

@@ -13,6 +13,7 @@ from nbnet.dropout_schedules import DropoutSchedule
 from nbnet.layers import PutUnits, Rescaling, TakeUnits
 from nbnet.layers.input import InputLayer
 from nbnet.layers.layer import Layer
+from nbnet.models.masking import Masking
 from nbnet.models.sequential import Sequential
 from nbnet.saving.clone import copy_layer
 from nbnet.thinning.kinds import LINEAR, Kind
@@ -70,6 +71,8 @@ def merge(model: Model, thinned: Model, masks: Mapping[str, Any] | None = None) 
     >>> model.layers[0].bias.numpy()
     array([5., 0., 7.], dtype=float32)
     """
+    if not isinstance(thinned, Masking):
+        raise TypeError(f"thinned: wants a model that thin has made, got {type(thinned).__name__}")
     masks = thinned.thinned_by if masks is None else masks
     if masks is None:
         raise ValueError(f"thinned: {thinned.name} was not made by thin in this process; pass the masks it was made by")

@@ -25,7 +25,7 @@ def test_process_table() -> None:
 
 def test_failures_are_not_timed(tmp_path: Path) -> None:
     with pytest.raises(subprocess.CalledProcessError):
-        startup._run("raise SystemExit(3)", str(tmp_path), tmp_path / "cache")
+        startup.run("raise SystemExit(3)", str(tmp_path), tmp_path / "cache")
 
 
 @pytest.mark.slow

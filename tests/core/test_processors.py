@@ -153,6 +153,26 @@ def test_each_task_is_done_once() -> None:
     assert {limit for _, limit, _ in share_out([processors] * 8, 2, 2)} == {2}
 
 
+def test_a_crew_inside_a_crew_stops_with_it() -> None:
+    ended = []
+
+    def endless() -> None:
+        try:
+            while True:
+                time.sleep(0.005)
+                go_on()
+        finally:
+            ended.append(True)
+
+    def inner() -> None:
+        list(share_out([endless, endless], 2, 1))
+
+    with closing(share_out([lambda: None, inner], 2, 1)) as tasks:
+        next(tasks)
+        time.sleep(0.05)
+    assert len(ended) == 2
+
+
 def test_whoever_leaves_stops_the_rest() -> None:
     ended = []
 

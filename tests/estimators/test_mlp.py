@@ -85,7 +85,13 @@ def test_equal_losses_give_equal_networks() -> None:
     np.testing.assert_allclose(nets[0].loss_curve_, nets[1].loss_curve_, rtol=1e-4)
 
 
-@pytest.mark.parametrize("loss", ["huber", "mae", nb.losses.LogCosh(), "gaussian_negative_log_likelihood"])
+def cubic(y_true: Any, y_pred: Any) -> Any:
+    return nb.ops.mean(nb.ops.abs(y_true - y_pred) ** 3.0, axis=-1)
+
+
+@pytest.mark.parametrize(
+    "loss", ["huber", "mae", nb.losses.LogCosh(), "gaussian_negative_log_likelihood", cubic, lambda t, p: cubic(t, p)]
+)
 def test_losses_of_numbers(loss: Any) -> None:
     assert MLPRegressor(loss, **QUICK | {"max_iter": 60}).fit(LINE, NOISY).score(LINE, NOISY) > 0.9
 
@@ -110,6 +116,17 @@ def test_weights_are_repetitions() -> None:
     with pytest.warns(UserWarning, match="clipped"):
         repeated = MLPClassifier(**common).fit(np.repeat(X, weights, axis=0), np.repeat(Y, weights))
     np.testing.assert_allclose(weighted.predict_proba(X), repeated.predict_proba(X), rtol=1e-6)
+
+
+def test_batches_without_weight() -> None:
+    weights = np.ones(len(X))
+    weights[32:64] = 0
+    common = QUICK | {"shuffle": False, "solver": "sgd", "momentum": 0.0}
+    nets = [
+        MLPClassifier(**common).fit(X, Y, weights),
+        MLPClassifier(**common).fit(X[weights > 0], Y[weights > 0]),
+    ]
+    np.testing.assert_allclose(nets[0].coefs_[0], nets[1].coefs_[0], rtol=1e-4, atol=1e-6)
 
 
 @pytest.mark.parametrize("optimizer", ["rmsprop", nb.optimizers.AdamW(0.02, weight_decay=0.01)])
@@ -287,6 +304,19 @@ def test_interrupted() -> None:
     with pytest.warns(UserWarning, match="Training interrupted by user"):
         net.fit(X, Y)
     assert net.n_iter_ == 3
+    assert net.predict(X).shape == Y.shape
+
+
+def test_going_on_with_other_parameters() -> None:
+    net = MLPClassifier(warm_start=True, **QUICK).fit(X, Y)
+    before = [c.copy() for c in net.coefs_]
+    net.set_params(dropout=0.5, dtype="float64", max_iter=1, learning_rate_init=1e-9).fit(X, Y)
+    assert net.coefs_[0].dtype == np.float64
+    assert [layer.name for layer in net.model_.layers] == ["hidden_1", "dropout_1", "output"]
+    for now, then in zip(net.coefs_, before, strict=True):
+        np.testing.assert_allclose(now, then, atol=1e-6)
+    with pytest.raises(ValueError, match=r"shapes were .*\(4, 16\).*\(4, 9\)"):
+        net.set_params(hidden_layer_sizes=(9,)).fit(X, Y)
     assert net.predict(X).shape == Y.shape
 
 

@@ -124,6 +124,12 @@ def test_poisson(solver: str) -> None:
     np.testing.assert_allclose(ours.predict(X_IRIS), theirs.predict(X_IRIS), rtol=1e-4)
 
 
+@pytest.mark.parametrize("kind", ["MLPClassifier", "MLPRegressor"])
+def test_weights_of_held_out_rows(kind: str) -> None:
+    y = Y_IRIS if kind == "MLPClassifier" else NUMBERS
+    same(*fitted(kind, X_IRIS, y, WEIGHTS, early_stopping=True, validation_fraction=0.2, batch_size=32), X_IRIS)
+
+
 def test_sparse_features() -> None:
     X = sparse.csr_matrix(np.where(X_DIGITS > 0.5, X_DIGITS, 0))
     for given in (X, X.tocsc(), sparse.csr_array(X)):

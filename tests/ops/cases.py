@@ -727,6 +727,14 @@ CASES: list[Case] = [
         lambda n: {"group_size": 3},
     ),
     Case(
+        registry["drop_connect_given"],
+        (normal(N, 4), normal(4, UNITS), normal(UNITS), rows_of_mask(1, 5, UNITS), constant(0.4)),
+        lambda x, w, b, mask, rate, group_size: connected(x, w, b, rate, mask, group_size),
+        (),
+        lambda n: {"group_size": 0},
+        "batch",
+    ),
+    Case(
         registry["deal_masks"],
         (normal(N, 2, 5), normal(4, 5)),
         lambda x, masks: x * masks[np.arange(len(x)) % 4][:, None],

@@ -234,7 +234,7 @@ def test_subclasses_that_pass_the_mode_on():
         nb.layers.AlphaDropout(0.3),
         nb.layers.GaussianDropout(0.3),
         nb.layers.GaussianNoise(0.5),
-        nb.layers.DropPath(0.3),
+        nb.layers.DropPath(0.3, seed=1),
         nb.layers.StandoutDense(4),
         nb.layers.DropConnectDense(4, 0.3),
         nb.layers.ConcreteDropout(Dense(4), init_min=0.3, init_max=0.4),

@@ -1,0 +1,74 @@
+"""Tables in Markdown, of what is on record."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+
+import numpy as np
+
+from benchmarks.papers.tables import markdown
+from benchmarks.peers import rounds
+from benchmarks.peers.libraries import LIBRARIES, OURS
+from benchmarks.peers.rounds import Found
+from benchmarks.record import Record
+from benchmarks.table import spread
+
+#: What a turn took, if it found that.
+Value = Callable[[Found], float | None]
+
+
+def label(name: str) -> str:
+    """A library's name for a reader; a way to use it may follow the name, after a comma."""
+    first, _, rest = name.partition(", ")
+    return (LIBRARIES[first].label if first in LIBRARIES else first) + (f", {rest}" if rest else "")
+
+
+def overview(record: Record, value: Value, unit: str) -> str:
+    """A row a library, a column a case: its median, and in brackets the median ratio to nbnet's."""
+    taken = {case: rounds.values(record, case, value) for case in rounds.cases(record)}
+    names = list(dict.fromkeys(name for found in taken.values() for name in found))
+    rows = [[label(name), *(_cell(found, name) for found in taken.values())] for name in names]
+    return markdown([unit, *taken], rows)
+
+
+def _cell(found: dict[str, list[float | None]], name: str) -> str:
+    mine = [value for value in found.get(name, []) if value is not None]
+    if not mine:
+        return "-"
+    ratios = rounds.ratios(found.get(OURS, []), found[name]) if OURS in found else []
+    ratio = f" ({significant(float(np.median(ratios)))})" if ratios and name != OURS else ""
+    return significant(float(np.median(mine))) + ratio
+
+
+def significant(value: float) -> str:
+    """Three digits that matter.
+
+    Examples
+    --------
+    >>> [significant(value) for value in (0.01234, 1.5, 12.345, 1234.5)]
+    ['0.0123', '1.50', '12.3', '1,234']
+    """
+    if value == 0 or abs(value) >= 100:
+        return f"{value:,.0f}"
+    return f"{value:.{2 - int(np.floor(np.log10(abs(value))))}f}"
+
+
+def detailed(record: Record, value: Value, unit: str) -> str:
+    """A row for each case and library: its setting, medians, and what they range over."""
+    rows = []
+    for case in rounds.cases(record):
+        taken = rounds.values(record, case, value)
+        failed = rounds.errors(record, case)
+        for name, found in taken.items():
+            mine = [one for one in found if one is not None]
+            if not mine:
+                rows.append([case, label(name), failed.get(name, "-"), "-", "-", "0"])
+                continue
+            ratio = spread(rounds.ratios(taken[OURS], found)) if OURS in taken and name != OURS else ""
+            rows.append([case, label(name), _setting(record, case, name), spread(mine), ratio, str(len(mine))])
+    return markdown(["", "library", "setting", unit, "ratio", "rounds"], rows)
+
+
+def _setting(record: Record, case: str, name: str) -> str:
+    found = [line["found"].get(name, {}).get("setting", "") for line in rounds.latest(record, case).values()]
+    return next((setting for setting in reversed(found) if setting), "")

@@ -1,0 +1,34 @@
+"""Memory at its peak."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Sequence
+
+from benchmarks.peers import training
+from benchmarks.peers.driver import importable, process
+from benchmarks.peers.rounds import Found, Session
+from benchmarks.workloads import WORKLOADS
+
+TITLE = "Memory"
+NOTES = """\
+Megabytes (2^20 bytes) that a process has had at most (VmHWM) once it has trained on mnist for an epoch: the library,
+40 MB of data, and what training takes. loaded: with library and data, before the network is built."""
+CASES = ("mnist",)
+FEW = 3
+VALUES = {"MB": lambda found: found.get("peak"), "MB loaded": lambda found: found.get("before")}
+
+
+def measure(session: Session, cases: Sequence[str]) -> None:
+    """Run a process a turn."""
+    versions, missing = importable(session.present, session.pythons)
+    names = session.without(missing).present
+    rows = FEW * WORKLOADS["mnist"].batch_size if session.quick else None
+    for case in cases:
+        file = str(training.exercise(case, rows).save(session.folder / f"{case}.npz"))
+
+        def turn(name: str, file: str = file) -> Found:
+            found: Found = json.loads(process(session.pythons, name, "-m", "benchmarks.peers.once", name, file, "1"))
+            return found
+
+        session.play(case, {name: (lambda name=name: turn(name)) for name in names}, versions)

@@ -1,0 +1,171 @@
+"""Training in every library: the same network, the same weights, the same rows."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import replace
+from typing import Any
+
+import numpy as np
+
+from benchmarks.peers.driver import Peer, PeerError, together
+from benchmarks.peers.exercise import Exercise, Network
+from benchmarks.peers.libraries import OURS
+from benchmarks.peers.rounds import Found, Session
+from benchmarks.workloads import WORKLOADS, glorot_weights
+
+#: How losses are compared, dropout off: dtype, epochs, full batches of an epoch, relative difference allowed. Where a
+#: unit's input is within rounding of 0, one library clips it and another does not, and from there they part: hence few
+#: steps in float32. That Adam's epsilon has its place inside the bias correction in some, outside in others, shows as
+#: well unless it is small.
+COMPARED = (("float64", 2, 10, 1e-6), ("float32", 1, 1, 1e-3))
+EPSILON = 1e-12
+
+
+def exercise(name: str, rows: int | None = None, **changes: Any) -> Exercise:
+    """A workload.
+
+    Parameters
+    ----------
+    rows
+        The first so many only.
+    changes
+        Of the network.
+    """
+    load = WORKLOADS[name]
+    x, y = load.make()
+    network = Network(load.sizes, load.batch_size, load.input_dropout, load.hidden_dropout)
+    network = replace(network, **changes)
+    return Exercise(network, x[:rows].astype(network.dtype), y[:rows], weights(network))
+
+
+def weights(network: Network) -> list[Any]:
+    """Initial ones, the same each time."""
+    pairs = zip(*glorot_weights(network.sizes, 0), strict=True)
+    return [array.astype(network.dtype) for pair in pairs for array in pair]
+
+
+def start(session: Session, case: str, made: Exercise, peers: Mapping[str, Peer]) -> dict[str, Found]:
+    """Give it to all of them; each takes its fastest setting, or the one that is on record.
+
+    Returns
+    -------
+    dict
+        The setting of each, or its error.
+    """
+    file = str(made.save(session.folder / f"{case}.npz"))
+    known = [found["found"] for found in session.findings(case)]
+    started: dict[str, Found] = {}
+    for name, peer in peers.items():
+        before = [found[name]["setting"] for found in known if "setting" in found.get(name, {})]
+        try:
+            if session.quick:
+                started[name] = peer.ask("start", exercise=file, trial=False)
+            else:
+                started[name] = peer.ask("start", exercise=file, setting=before[-1] if before else None)
+        except PeerError as error:
+            started[name] = {"error": str(error)}
+        else:
+            print(f"{case}: {name}, {describe(started[name])}", flush=True)
+    return started
+
+
+def describe(started: Found) -> str:
+    """A setting, and how long an epoch took with each that was tried."""
+    tried = [f"{name}: {s:.3g} s" if isinstance(s, float) else f"{name}: {s}" for name, s in started["tried"].items()]
+    return started["setting"] + (f" ({'; '.join(tried)})" if tried else "")
+
+
+def compare(session: Session, case: str, exempt: Sequence[str] = (), **changes: Any) -> dict[str, str]:
+    """Whether all learn the same without dropout: what is wrong with those that do not.
+
+    Parameters
+    ----------
+    case
+        A workload.
+    exempt
+        Libraries that are known to learn something else.
+    changes
+        Of the network.
+    """
+    wrong: dict[str, str] = {}
+    for dtype, epochs, steps, allowed in COMPARED:
+        run = {"case": case, "check": dtype}
+        names = [name for name in session.present if name not in exempt]
+        found = {name: value for line in session.record.runs() if line["run"] == run for name, value in line["found"].items()}
+        if not set(names) <= set(found):
+            found = _differences(session, case, names, dtype, epochs, steps, changes)
+            session.record.add(run, found=found, allowed=allowed)
+            print(f"{case}, {dtype}: losses differ by {found}", flush=True)
+        for name in names:
+            if name in session.present and not (isinstance(found[name], float) and found[name] <= allowed):
+                wrong[name] = f"losses in {dtype} without dropout differ from nbnet's: {found[name]}"
+    return wrong
+
+
+def _differences(
+    session: Session, case: str, names: Sequence[str], dtype: str, epochs: int, steps: int, changes: Mapping[str, Any]
+) -> dict[str, float | str]:
+    """The largest relative difference of an epoch's loss from nbnet's, of each library, or why there is none."""
+    size = WORKLOADS[case].batch_size
+    plain = exercise(case, steps * size + size // 2, dtype=dtype, shuffle=False, epsilon=EPSILON, **changes)
+    plain = replace(plain, network=plain.network.without_dropout())
+    file = str(plain.save(session.folder / f"check-{case}-{dtype}.npz"))
+    losses: dict[str, Any] = {}
+    with together(names, session.pythons, dtype) as (peers, missing):
+        session.without(missing)
+        for name, peer in peers.items():
+            try:
+                peer.ask("start", exercise=file, trial=False)
+                losses[name] = np.array(peer.ask("losses", epochs=epochs))
+            except PeerError as error:
+                losses[name] = str(error)
+    mine = losses[OURS]
+    return {
+        name: theirs if isinstance(theirs, str) else float(np.max(np.abs(theirs / mine - 1)))
+        for name, theirs in losses.items()
+    }
+
+
+def measure(session: Session, case: str, made: Exercise, peers: Mapping[str, Peer], failed: Mapping[str, str]) -> None:
+    """Time training.
+
+    Parameters
+    ----------
+    made
+        What is trained.
+    peers
+        All libraries.
+    failed
+        Those that are not to be timed, and why not.
+    """
+    if not session.pending(case, list(peers)):
+        return
+    started = start(session, case, made, {name: peer for name, peer in peers.items() if name not in failed})
+    started |= {name: {"error": reason} for name, reason in failed.items() if name in peers}
+    epochs = _epochs(session, case, {n: p for n, p in peers.items() if "error" not in started[n]})
+    short = 0.0 if session.quick else min(0.3, session.seconds)
+
+    def turn(name: str) -> Found:
+        if "error" in started[name]:
+            return started[name]
+        found = peers[name].ask("train", epochs=epochs, seconds=short)
+        return found | {"setting": started[name]["setting"], "epochs": epochs, "steps": made.steps}
+
+    turns = {name: (lambda name=name: turn(name)) for name in peers}
+    session.play(case, turns, {name: peer.ask("versions") for name, peer in peers.items() if name not in failed})
+
+
+def _epochs(session: Session, case: str, peers: Mapping[str, Peer]) -> int:
+    """Of a turn: what is on record, or as many as the slowest library needs to fill it."""
+    for line in session.findings(case):
+        for found in line["found"].values():
+            if "epochs" in found:
+                return int(found["epochs"])
+    slowest = max(peer.ask("train", epochs=1)["seconds"] for peer in peers.values())
+    return max(1, round(session.seconds / slowest))
+
+
+def step_time(found: Found) -> float | None:
+    """Microseconds of a step."""
+    return found["seconds"] / (found["epochs"] * found["steps"]) * 1e6 if "seconds" in found else None
