@@ -26,8 +26,9 @@ from nbnet.estimators import MLPClassifier
 Array = NDArray[Any]
 
 OURS, THEIRS, THEIRS_ALONE, DROPOUT = "nbnet", "scikit-learn", "one BLAS thread", "nbnet, dropout"
-#: How far the losses may be apart, relatively, in which nets end that had the same weights and the same batches.
-LOSSES_APART = 0.02
+#: How far the losses of the first epoch may be apart, relatively: weights and batches are the same, and what remains is
+#: rounding. It grows: where a unit's input is within rounding of 0, one library clips it and the other does not.
+LOSSES_APART = 0.01
 
 
 class Data(NamedTuple):
@@ -111,12 +112,12 @@ IMPORTS = {
 
 
 class Timed(NamedTuple):
-    """Seconds of each learner in each round, and the losses they ended at in the last one."""
+    """Seconds of each learner in each round, and its losses after the first epoch and the last in the last round."""
 
     fit: Fit
     rows: int
     seconds: dict[str, list[float]]
-    losses: dict[str, float]
+    losses: dict[str, tuple[float, float]]
 
     def ratios(self, name: str) -> list[float]:
         """A learner's time over nbnet's, for each round."""
@@ -137,15 +138,15 @@ def time_fits(fit: Fit, data: Data, rounds: int) -> Timed:
         If they do not learn the same.
     """
     seconds: dict[str, list[float]] = {name: [] for name in (OURS, THEIRS, THEIRS_ALONE)}
-    losses: dict[str, float] = {}
+    losses: dict[str, tuple[float, float]] = {}
     for number in range(-1, rounds):  # the first one loads kernels and warms everything up
         # Now one comes first, then the other: who comes second finds a warm processor, or a throttled one.
         for name in list(seconds)[:: 1 if number % 2 else -1]:
             elapsed, net = _fit(name, fit, data.x, data.y, number + 1)
-            losses[name] = float(net.loss_)
+            losses[name] = net.loss_curve_[0], net.loss_curve_[-1]
             if number >= 0:
                 seconds[name].append(elapsed)
-        if not np.allclose(list(losses.values()), losses[THEIRS], rtol=LOSSES_APART):
+        if not np.allclose([first for first, _ in losses.values()], losses[THEIRS][0], rtol=LOSSES_APART):
             raise RuntimeError(f"{fit}: the networks have not learned the same: {losses}")
     return Timed(fit, len(data.y), seconds, losses)
 

@@ -272,11 +272,13 @@ def test_validation_draws_anew_in_each_epoch() -> None:
     assert len(set(losses)) == 8
 
 
-def test_plain_predictions_draw_nothing() -> None:
-    model = network("dropout")
+@each
+def test_plain_predictions_draw_nothing(name: str) -> None:
+    model = network(name)
     state = nb.random.get_state()
     first = model.predict(X)
     np.testing.assert_array_equal(model.predict(X), first)
+    assert model.evaluate(X, Y, verbose=0) == model.evaluate(X, Y, verbose=0)
     assert nb.random.get_state() == state
 
 

@@ -8,7 +8,8 @@ layers. For each split, a dropout rate and a precision tau are chosen from 4 x 3
 of the training part; then a network is trained on all of that part and tested with 10,000 samples of `predict_mc`.
 Rates, precisions and epochs are those of the authors' grid search of 2018, whose results stand beside the paper's; for
 the paper they trained for fewer epochs, and looked for rates and precisions in another way. Their code of 2018 tests
-the best of the networks that chose; here it is trained again, with all rows.
+the best of the networks that chose; here it is trained again, with all rows. The second table is of a tenth of the
+epochs: too few for the smallest set, whose epochs have three steps.
 
 `--data` names a folder with a file for each set, NAME.npz, of `X` (n, d), `y` (n,) and `test_mask` (splits, n); by
 default the folder `uci` in that of the environment variable `NBNET_DATA`.

@@ -63,7 +63,7 @@ class KerasLearner:
         return float(history["loss"][-1])
 
     def predictors(self) -> dict[str, Callable[[Array], Any]]:
-        model = keras.Sequential([self.model, keras.layers.Softmax()])
+        model = keras.Sequential([keras.Input(self.model.input_shape[1:]), *self.model.layers, keras.layers.Softmax()])
         return {
             "predict": lambda x: model.predict(x, verbose=0),
             "predict_on_batch": model.predict_on_batch,

@@ -44,7 +44,8 @@ class SklearnLearner:
         self.model.partial_fit(exercise.x[:few], exercise.y[:few], classes=np.arange(network.sizes[-1]))
         kernels, biases = exercise.weights[::2], exercise.weights[1::2]
         if network.sizes[-1] == 2:
-            kernels, biases = [[*arrays[:-1], arrays[-1][..., 1:] - arrays[-1][..., :1]] for arrays in (kernels, biases)]
+            # One logistic unit stands for two of a softmax: its input is the difference of theirs.
+            kernels, biases = ([*last[:-1], last[-1][..., 1:] - last[-1][..., :1]] for last in (kernels, biases))
         self.model.coefs_ = [w.copy() for w in kernels]
         self.model.intercepts_ = [b.copy() for b in biases]
         del self.model._optimizer

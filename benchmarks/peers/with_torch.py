@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from functools import partial
 from itertools import pairwise
 from typing import Any
 
@@ -83,12 +84,14 @@ class TorchLearner:
     def predictors(self) -> dict[str, Callable[[Array], Any]]:
         self.net.eval()
 
-        def predict(x: Array) -> Array:
+        def predict(x: Array, threads: int) -> Array:
+            if torch.get_num_threads() != threads:
+                torch.set_num_threads(threads)
             with torch.inference_mode():
                 found: Array = torch.softmax(self.net(torch.from_numpy(x)), 1).numpy()
                 return found
 
-        return {"inference mode": predict}
+        return {f"{threads} thread{'s' * (threads > 1)}": partial(predict, threads=threads) for threads in choices()}
 
 
 start = TorchLearner

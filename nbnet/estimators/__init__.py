@@ -1,8 +1,9 @@
 """Networks as scikit-learn's estimators.
 
 ``MLPClassifier`` and ``MLPRegressor`` are scikit-learn's classes of that name, many times faster and with dropout and
-more; ``NetClassifier``, ``NetRegressor`` and ``NetTransformer`` wrap any model of nbnet. This is where the first two
-differ on purpose from scikit-learn 1.9:
+more; ``NetClassifier``, ``NetRegressor`` and ``NetTransformer`` wrap any model of nbnet. ``MultiFitSearchCV`` is a
+``GridSearchCV`` that trains them side by side in one process. This is where the first two differ on purpose from
+scikit-learn 1.9:
 
 - They compute in float32 unless ``dtype`` says otherwise; with ``dtype="float64"`` they agree with scikit-learn's to
   the last digits, weights after any number of epochs included.

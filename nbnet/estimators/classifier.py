@@ -14,8 +14,7 @@ from nbnet.estimators import penalised, settings
 from nbnet.estimators.base import Array
 from nbnet.estimators.labels import BINARY, MULTICLASS, Labels
 from nbnet.estimators.mlp import MLP
-from nbnet.estimators.solvers import has_partial_fit
-from nbnet.estimators.uncertainty import sampled
+from nbnet.estimators.solvers import accepted_dtypes, has_partial_fit
 
 Float = NDArray[np.floating[Any]]
 
@@ -215,7 +214,7 @@ class MLPClassifier(ClassifierMixin, MLP):  # type: ignore[misc]
         return self._fit(X, y, sample_weight, None, incremental=True)  # type: ignore[no-any-return]
 
     def _validated(self, X: Any, y: Any, incremental: bool, first: bool) -> tuple[Any, Array]:
-        X, y = self._checked(X, y, reset=first, dtype=self._accepted, multi_output=True)
+        X, y = self._checked(X, y, reset=first, dtype=accepted_dtypes(self), multi_output=True)
         known = hasattr(self, "classes_") and (self.warm_start or incremental)
         exactly = self.warm_start and not incremental
         self._coding = self._labels(y, vars(self).get("_coding"), known, exactly)
@@ -289,7 +288,7 @@ class MLPClassifier(ClassifierMixin, MLP):  # type: ignore[misc]
             return np.log(self.predict_proba(X, mc_samples=mc_samples))
 
     def _probabilities(self, X: Any, samples: int | None) -> Float:
-        return self._outputs(X) if samples is None else sampled(self, X, samples).mean
+        return self._outputs(X) if samples is None else self._sampled(X, samples).mean
 
     def __sklearn_tags__(self) -> Any:
         tags = super().__sklearn_tags__()

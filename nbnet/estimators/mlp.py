@@ -19,15 +19,16 @@ from nbnet.core.processors import limited
 from nbnet.core.tape import paused
 from nbnet.estimators import lbfgs, settings
 from nbnet.estimators.architecture import Architecture, activation_of, continued, each, sizes
-from nbnet.estimators.base import NeuralEstimator, flat, generator, sample_weights
+from nbnet.estimators.base import NeuralEstimator, flat, generator, next_seed, sample_weights
 from nbnet.estimators.categories import Categories
 from nbnet.estimators.holdout import Part, inputs, validator
 from nbnet.estimators.penalised import Penalised
-from nbnet.estimators.solvers import looks_at_all_rows, new_optimizer, rates
+from nbnet.estimators.solvers import accepted_dtypes, compute_dtype, looks_at_all_rows, new_optimizer, rates
 from nbnet.estimators.stopping import Progress
 from nbnet.estimators.training import Drawn, Training
 from nbnet.estimators.weights import Shown
 from nbnet.models import Model
+from nbnet.models.monte_carlo import MCPrediction
 from nbnet.models.prediction import USUAL_ROWS, predict
 
 Array = NDArray[Any]
@@ -35,7 +36,7 @@ Array = NDArray[Any]
 #: What a fit leaves behind and a new one begins without.
 _STALE = (
     "loss_", "loss_curve_", "best_loss_", "validation_scores_", "validation_loss_curve_", "best_validation_score_",
-    "coefs_", "intercepts_", "model_", "_shown", "_residuals",
+    "coefs_", "intercepts_", "model_", "_shown", "_distances",
 )  # fmt: skip
 
 
@@ -80,8 +81,8 @@ class MLP(Shown, NeuralEstimator):
     def _score_of(self, y: Array, outputs: Array, weights: Array | None) -> float:
         """Accuracy or R2 of outputs, for encoded targets."""
 
-    def _keep_residuals(self, held: Part) -> None:
-        """Remember what the rows that are held out say of errors."""
+    def _keep_held(self, held: Part) -> None:
+        """Remember how far off predictions are for rows that are held out."""
 
     # ---- fit ----
 
@@ -111,10 +112,12 @@ class MLP(Shown, NeuralEstimator):
     def _part(self, X: Any, y: Any, sample_weight: Any, class_weight: Any, incremental: bool, first: bool) -> Part:
         """Data that were given, checked."""
         X, y = self._validated(X, y, incremental, first)
-        dtype = self._compute_dtype(X)
+        dtype = compute_dtype(self, X)
         weights = sample_weights(X, y, sample_weight, class_weight, dtype)
-        targets = self._encoded(y)
-        return Part(self._inputs(X), targets if self._sparse else targets.astype(dtype, copy=False), weights)
+        found = self._encoded(y)
+        base = self._objective_for(found, None).base
+        targets = base.targets(found, "y", len(found), (self._width,), dtype)
+        return Part(self._inputs(X), targets, weights)
 
     def _checked(self, X: Any, y: Any = None, *, reset: bool, **how: Any) -> Any:
         if self.categorical_features is None:
@@ -155,7 +158,7 @@ class MLP(Shown, NeuralEstimator):
             self.input_dropout,
             self.batch_norm,
             self.max_norm,
-            self._compute_dtype(part.x[0]),
+            compute_dtype(self, part.x[0]),
         )
 
     def _build(self, made: Architecture, first: bool, rng: np.random.RandomState) -> None:
@@ -254,14 +257,14 @@ class MLP(Shown, NeuralEstimator):
         self.validation_loss_curve_ = None if held is None else progress.validation_losses
         self.best_validation_score_ = None if held is None else progress.best_score
         if held is not None:
-            self._keep_residuals(held)
+            self._keep_held(held)
 
     # ---- predict ----
 
     def _features(self, X: Any) -> tuple[Any, ...]:
         """Rows to predict, checked, as inputs of the network, which is brought up to date."""
         check_is_fitted(self, "model_")
-        X = self._checked(X, reset=False, dtype=self._accepted)
+        X = self._checked(X, reset=False, dtype=accepted_dtypes(self))
         self._push()
         return self._inputs(X)
 
@@ -270,23 +273,22 @@ class MLP(Shown, NeuralEstimator):
         return self._run(self._features(X))
 
     def _run(self, x: tuple[Any, ...]) -> Array:
+        rows = inputs(x, self.model_.dtype)
+        # One program for a fold of a small data set, not one for most rows and another one for the rest.
+        size = len(rows) if len(rows) <= 2 * USUAL_ROWS else USUAL_ROWS
         with self._threads(), single_thread, paused():
-            found: Array = predict(self.model_, inputs(x, self.model_.dtype), USUAL_ROWS, None)
+            found: Array = predict(self.model_, rows, size, None)
+        return found
+
+    def _sampled(self, X: Any, samples: int) -> MCPrediction:
+        """Outputs in many passes with dropout at work; repeatable if ``random_state`` is an integer."""
+        x = self._features(X)
+        seed = None if self.random_state is None else next_seed(generator(self.random_state))
+        with self._threads():
+            found: MCPrediction = self.model_.predict_mc(list(x) if len(x) > 1 else x[0], samples, seed=seed)
         return found
 
     # ---- how ----
-
-    def _compute_dtype(self, X: Any) -> np.dtype[Any]:
-        if self.dtype != "auto":
-            return np.dtype(self.dtype)
-        return np.dtype("float64" if looks_at_all_rows(self) and X.dtype != np.float32 else "float32")
-
-    @property
-    def _accepted(self) -> list[Any]:
-        """What X may be; the first is what it is made otherwise."""
-        wide = self.dtype != "auto" and np.dtype(self.dtype) == np.float64
-        wide = wide or (self.dtype == "auto" and looks_at_all_rows(self))
-        return [np.float64, np.float32] if wide else [np.float32, np.float64]
 
     def _threads(self) -> AbstractContextManager[Any]:
         if self.n_jobs is None:

@@ -9,16 +9,17 @@ from numpy.typing import NDArray
 from sklearn.base import RegressorMixin
 from sklearn.utils.validation import check_is_fitted
 
-from nbnet.estimators import uncertainty
 from nbnet.estimators.base import sample_weights
+from nbnet.estimators.heads import Head, Normal, Numbers
 from nbnet.estimators.net import Net, held_out
 from nbnet.estimators.reporting import with_callbacks
 from nbnet.estimators.tasks import Regression
+from nbnet.estimators.uncertainty import Uncertain
 
 Array = NDArray[Any]
 
 
-class NetRegressor(RegressorMixin, Net):  # type: ignore[misc]
+class NetRegressor(RegressorMixin, Uncertain, Net):  # type: ignore[misc]
     """A network of yours with scikit-learn's methods, for targets that are numbers, one or several a row.
 
     Parameters
@@ -149,24 +150,19 @@ class NetRegressor(RegressorMixin, Net):  # type: ignore[misc]
             If X does not fit, or passes are wanted and no layer draws random numbers.
         """
         check_is_fitted(self)
-        if mc_samples is None and return_std and not self._predicts_variance:
-            mc_samples = uncertainty.SAMPLES
-        mean, std = self._distribution(X, mc_samples)
-        return (self._shaped(mean), self._shaped(std)) if return_std else self._shaped(mean)
+        return self._predicted(X, return_std, mc_samples)
 
-    def predict_interval(self, X: Any, coverage: float = 0.9, *, mc_samples: int | None = None) -> tuple[Array, Array]:
+    def predict_interval(self, X: Any, coverage: float = 0.9) -> tuple[Array, Array]:
         """Where the target of a row lies with some probability; see :meth:`MLPRegressor.predict_interval`.
 
-        If rows were held out (``validation_split`` or ``validation_data``), their residuals say how wide intervals are,
-        otherwise the standard deviation of :meth:`predict`.
+        If rows were held out (``validation_split`` or ``validation_data``), their errors say how wide intervals are,
+        otherwise the variance that the model predicts.
 
         Parameters
         ----------
         X : array_like, (n, features) or (n, ...)
         coverage
             Share of rows whose targets are to lie in between, in (0, 1).
-        mc_samples
-            See :meth:`predict`.
 
         Returns
         -------
@@ -185,35 +181,16 @@ class NetRegressor(RegressorMixin, Net):  # type: ignore[misc]
         True
         """
         check_is_fitted(self)
-        share = uncertainty.check_coverage(coverage)
-        if self._residuals is None:
-            mean, std = self.predict(X, return_std=True, mc_samples=mc_samples)
-            half = uncertainty.normal(share) * std
-            return mean - half, mean + half
-        mean, std = self._distribution(X, mc_samples)
-        half = np.where(self._predicts_variance, std, 1.0) * uncertainty.half_width(self._residuals, share)
-        return self._shaped(mean - half), self._shaped(mean + half)
+        return self._interval(X, coverage)
 
     @property
-    def _predicts_variance(self) -> bool:
-        return self._units == 2 * self.n_outputs_
-
-    def _distribution(self, X: Any, samples: int | None) -> tuple[Array, Array]:
-        """Means and standard deviations, (n, outputs)."""
-        if samples is None:
-            mean, std = uncertainty.moments(self._outputs(X), self.n_outputs_)
-            return mean, np.zeros_like(mean) if std is None else std
-        found = self._sampled(X, samples)
-        mean, std = uncertainty.moments(found.mean, self.n_outputs_)
-        spread = found.std[:, : self.n_outputs_]
-        return mean, spread if std is None else np.sqrt(spread**2 + std**2)
+    def _head(self) -> Head:
+        return (Normal if self._units == 2 * self.n_outputs_ else Numbers)(self.n_outputs_)
 
     def _trained(self, held: tuple[Any, ...] | None) -> None:
-        """Remember how far off predictions of rows held out are, in standard deviations if these are predicted."""
-        self._residuals = None
+        self._distances = None
         if held is not None:
-            mean, std = uncertainty.moments(self.model_.predict(held[0]), self.n_outputs_)
-            self._residuals = np.abs(held[1] - mean).astype(np.float64) / (1.0 if std is None else std)
+            self._keep_distances(held[1], self.model_.predict(held[0]))
 
     def _shaped(self, array: Array) -> Array:
         array = array.astype(self._float, copy=False)

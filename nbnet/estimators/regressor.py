@@ -9,18 +9,18 @@ from numpy.typing import NDArray
 from sklearn.base import RegressorMixin, _fit_context
 from sklearn.utils.metaestimators import available_if
 
-from nbnet.estimators import penalised, settings, uncertainty
+from nbnet.estimators import heads, penalised, settings
 from nbnet.estimators.base import Array
 from nbnet.estimators.holdout import Part
 from nbnet.estimators.mlp import MLP
 from nbnet.estimators.scores import r2
-from nbnet.estimators.solvers import has_partial_fit
-from nbnet.losses import GaussianNegativeLogLikelihood
+from nbnet.estimators.solvers import accepted_dtypes, has_partial_fit
+from nbnet.estimators.uncertainty import Uncertain
 
 Float = NDArray[np.floating[Any]]
 
 
-class MLPRegressor(RegressorMixin, MLP):  # type: ignore[misc]
+class MLPRegressor(RegressorMixin, Uncertain, MLP):  # type: ignore[misc]
     """A neural network for regression: scikit-learn's ``MLPRegressor``, and more.
 
     Everything that scikit-learn's class has means the same here; see :class:`MLPClassifier` for what they share.
@@ -28,8 +28,9 @@ class MLPRegressor(RegressorMixin, MLP):  # type: ignore[misc]
     Parameters
     ----------
     loss : str, nbnet.losses.Loss or callable
-        "squared_error", "poisson", or another of :mod:`nbnet.losses`, such as "huber" or
-        "gaussian_negative_log_likelihood", with which the network predicts variances, too.
+        "squared_error", "poisson", or another of :mod:`nbnet.losses`, such as "huber". With
+        "gaussian_negative_log_likelihood" the network predicts variances, too; with ``Quantile([0.05, 0.5, 0.95])``
+        quantiles.
     hidden_layer_sizes, activation, solver, alpha, batch_size, learning_rate, learning_rate_init, power_t, max_iter
         As those of :class:`MLPClassifier`, like all that follow.
     shuffle, random_state, tol, verbose, warm_start, momentum, nesterovs_momentum, early_stopping, validation_fraction
@@ -134,7 +135,7 @@ class MLPRegressor(RegressorMixin, MLP):  # type: ignore[misc]
         return self._fit(X, y, sample_weight, None, incremental=True)  # type: ignore[no-any-return]
 
     def _validated(self, X: Any, y: Any, incremental: bool, first: bool) -> tuple[Any, Array]:
-        X, y = self._checked(X, y, reset=first, dtype=self._accepted, multi_output=True, y_numeric=True)
+        X, y = self._checked(X, y, reset=first, dtype=accepted_dtypes(self), multi_output=True, y_numeric=True)
         self.n_outputs_ = 1 if y.ndim == 1 else y.shape[1]
         self.out_activation_ = "exp" if self.loss == "poisson" else "identity"
         return X, y
@@ -144,9 +145,14 @@ class MLPRegressor(RegressorMixin, MLP):  # type: ignore[misc]
         return False
 
     @property
-    def _width(self) -> int:
+    def _head(self) -> heads.Head:
+        """How outputs are to be read."""
         objective = penalised.of_numbers(self.loss, np.zeros((1, self.n_outputs_)), None)
-        return self.n_outputs_ * (2 if isinstance(objective.base, GaussianNegativeLogLikelihood) else 1)
+        return heads.head_of(objective.base, self.n_outputs_)
+
+    @property
+    def _width(self) -> int:
+        return self._head.width
 
     def _encoded(self, y: Array) -> Array:
         return np.ascontiguousarray(y.reshape(len(y), -1))
@@ -155,7 +161,7 @@ class MLPRegressor(RegressorMixin, MLP):  # type: ignore[misc]
         return penalised.of_numbers(self.loss, targets, weights)
 
     def _score_of(self, y: Array, outputs: Array, weights: Array | None) -> float:
-        return r2(y, uncertainty.moments(outputs, self.n_outputs_)[0], weights)
+        return r2(y[:, : self.n_outputs_], self._head.mean(outputs), weights)
 
     def predict(self, X: Any, return_std: bool = False, *, mc_samples: int | None = None) -> Any:
         """Numbers for rows.
@@ -179,40 +185,20 @@ class MLPRegressor(RegressorMixin, MLP):  # type: ignore[misc]
         ValueError
             If there is nothing to tell a standard deviation from.
         """
-        if return_std and mc_samples is None and not self._predicts_variance:
-            mc_samples = uncertainty.SAMPLES
-        mean, std = self._distribution(X, mc_samples)
-        return (self._shaped(mean), self._shaped(std)) if return_std else self._shaped(mean)
+        return self._predicted(X, return_std, mc_samples)
 
-    @property
-    def _predicts_variance(self) -> bool:
-        return self._width == 2 * self.n_outputs_
-
-    def _distribution(self, X: Any, samples: int | None) -> tuple[Array, Array]:
-        """Means and standard deviations (n, targets)."""
-        if samples is None:
-            mean, std = uncertainty.moments(self._outputs(X), self.n_outputs_)
-            return mean, np.zeros_like(mean) if std is None else std
-        found = uncertainty.sampled(self, X, samples)
-        mean, std = uncertainty.moments(found.mean, self.n_outputs_)
-        spread = found.std[:, : self.n_outputs_]
-        return mean, spread if std is None else np.sqrt(spread**2 + std**2)
-
-    def predict_interval(self, X: Any, coverage: float = 0.9, *, mc_samples: int | None = None) -> tuple[Float, Float]:
+    def predict_interval(self, X: Any, coverage: float = 0.9) -> tuple[Float, Float]:
         """Where the target of a row lies with some probability.
 
-        If rows were held out (``early_stopping`` or ``validation_data``), their residuals say how wide intervals have
-        to be to cover the share that is wanted of rows like them (split conformal prediction); where standard
-        deviations are predicted, in proportion to these. Otherwise targets are taken to be normally distributed, with
-        the standard deviation of :meth:`predict`.
+        If rows were held out (``early_stopping`` or ``validation_data``), their errors say how wide intervals have to
+        be to cover the share that is wanted of rows like them (split conformal prediction): in proportion to standard
+        deviations or around quantiles, where these are predicted. Otherwise what is predicted is taken at its word.
 
         Parameters
         ----------
         X : array_like or sparse matrix, (n, features)
         coverage : float
-            Between 0 and 1.
-        mc_samples : int
-            See :meth:`predict`.
+            Between 0 and 1; of several targets, for each.
 
         Returns
         -------
@@ -236,21 +222,10 @@ class MLPRegressor(RegressorMixin, MLP):  # type: ignore[misc]
         >>> 0.8 < nb.calibration.interval_coverage(y[800:], lower, upper) < 1.0
         True
         """
-        share = uncertainty.check_coverage(coverage)
-        held = getattr(self, "_residuals", None)
-        if held is None:
-            mean, std = self.predict(X, return_std=True, mc_samples=mc_samples)
-            half = uncertainty.normal(share) * std
-            return mean - half, mean + half
-        mean, std = self._distribution(X, None)
-        width = uncertainty.half_width(held, share)
-        half = np.where(self._predicts_variance, std, 1.0) * width
-        return self._shaped(mean - half), self._shaped(mean + half)
+        return self._interval(X, coverage)
 
-    def _keep_residuals(self, held: Part) -> None:
-        """Remember how far off predictions are, in standard deviations if these are predicted."""
-        mean, std = uncertainty.moments(self._run(held.x), self.n_outputs_)
-        self._residuals = np.abs(held.targets - mean).astype(np.float64) / (1.0 if std is None else std)
+    def _keep_held(self, held: Part) -> None:
+        self._keep_distances(held.targets[:, : self.n_outputs_], self._run(held.x))
 
     def _shaped(self, found: Array) -> Array:
         return found.ravel() if found.shape[1] == 1 else found

@@ -1,8 +1,10 @@
-"""What the solvers of scikit-learn's networks are here: optimizers, and policies of their learning rates."""
+"""What the solvers of scikit-learn's networks are here: dtypes, optimizers, and policies of their learning rates."""
 
 from __future__ import annotations
 
 from typing import Any
+
+import numpy as np
 
 from nbnet import optimizers
 from nbnet.estimators.stopping import Rates
@@ -12,6 +14,21 @@ from nbnet.optimizers import Optimizer
 def looks_at_all_rows(estimator: Any) -> bool:
     """Whether the solver is L-BFGS."""
     return bool(estimator.solver == "lbfgs" and estimator.optimizer is None)
+
+
+def compute_dtype(estimator: Any, X: Any) -> np.dtype[Any]:
+    """What to compute in. L-BFGS wants to see small differences of the loss."""
+    exact = looks_at_all_rows(estimator) and X.dtype != np.float32
+    found: np.dtype[Any] = np.dtype(
+        ("float64" if exact else "float32") if estimator.dtype == "auto" else estimator.dtype
+    )
+    return found
+
+
+def accepted_dtypes(estimator: Any) -> list[Any]:
+    """What X may be; the first is what it is made otherwise."""
+    wide = compute_dtype(estimator, np.empty(0)) == np.float64
+    return [np.float64, np.float32] if wide else [np.float32, np.float64]
 
 
 def has_partial_fit(estimator: Any) -> bool:

@@ -1,4 +1,4 @@
-"""How sure a network is: many passes with dropout at work, variances that it predicts, residuals of rows held out."""
+"""How sure a regressor is: standard deviations, and intervals for targets."""
 
 from __future__ import annotations
 
@@ -6,71 +6,71 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 from numpy.typing import NDArray
-from scipy.special import ndtri
 
-from nbnet.estimators.base import Array, generator, next_seed
+from nbnet.estimators.heads import Head, check_coverage, covering
 from nbnet.models.monte_carlo import MCPrediction
 
-if TYPE_CHECKING:
-    from nbnet.estimators.mlp import MLP
-
+Array = NDArray[Any]
 Float64 = NDArray[np.float64]
 
 #: Passes with dropout at work, if nobody says how many.
 SAMPLES = 100
 
 
-def sampled(estimator: MLP, X: Any, samples: int) -> MCPrediction:
-    """What many passes give; repeatable if ``random_state`` is an integer."""
-    x = estimator._features(X)
-    seed = None if estimator.random_state is None else next_seed(generator(estimator.random_state))
-    with estimator._threads():
-        found: MCPrediction = estimator.model_.predict_mc(list(x) if len(x) > 1 else x[0], samples, seed=seed)
-    return found
+class Uncertain:
+    """Mixin of regressors.
 
-
-def moments(outputs: Array, targets: int) -> tuple[Array, Array | None]:
-    """Means and standard deviations that a network with twice as many outputs as targets gives; else None."""
-    if outputs.shape[1] != 2 * targets:
-        return outputs, None
-    return outputs[:, :targets], np.exp(0.5 * outputs[:, targets:])
-
-
-def half_width(scores: Float64, coverage: float) -> Float64:
-    """The quantile of residuals of rows held out that covers a share of others, for each target.
-
-    Parameters
+    Attributes
     ----------
-    scores : ndarray, (n, targets)
-        Absolute residuals, over standard deviations if these are known.
-
-    References
-    ----------
-    V. Vovk, A. Gammerman, G. Shafer: Algorithmic learning in a random world. Springer 2005.
-
-    Examples
-    --------
-    >>> import numpy as np
-    >>> from nbnet.estimators.uncertainty import half_width
-    >>> half_width(np.arange(1.0, 100.0)[:, None], 0.9)
-    array([90.])
-    >>> half_width(np.arange(1.0, 4.0)[:, None], 0.9)
-    array([inf])
+    _distances
+        Of the rows that were held out in the last fit; None if there were none.
     """
-    n = len(scores)
-    rank = int(np.ceil((n + 1) * coverage - 1e-9))
-    if rank > n:
-        return np.full(scores.shape[1], np.inf)
-    return np.asarray(np.partition(scores, rank - 1, axis=0)[rank - 1], np.float64)
 
+    _distances: Float64 | None = None
 
-def check_coverage(coverage: Any) -> float:
-    """A share between 0 and 1."""
-    if isinstance(coverage, bool) or not isinstance(coverage, (int, float, np.number)) or not 0 < coverage < 1:
-        raise ValueError(f"coverage must be a number between 0 and 1, got {coverage!r}.")
-    return float(coverage)
+    if TYPE_CHECKING:
 
+        @property
+        def _head(self) -> Head:
+            """How outputs are to be read."""
+            ...
 
-def normal(coverage: float) -> float:
-    """Half the width, in standard deviations, of the central interval of a normal distribution."""
-    return float(ndtri((1 + coverage) / 2))
+        def _outputs(self, X: Any) -> Array:
+            """Outputs of the network for rows, which are checked."""
+            ...
+
+        def _sampled(self, X: Any, samples: int) -> MCPrediction:
+            """Outputs in many passes."""
+            ...
+
+        def _shaped(self, found: Array) -> Array:
+            """Numbers (n, targets) in the shape of targets."""
+            ...
+
+    def _predicted(self, X: Any, return_std: bool, samples: int | None) -> Any:
+        """Numbers for rows, and standard deviations if they are wanted."""
+        if samples is None:
+            outputs = self._outputs(X)
+            head = self._head
+            mean, std = head.mean(outputs), head.std(outputs)
+            if not return_std:
+                return self._shaped(mean)
+            if std is not None:
+                return self._shaped(mean), self._shaped(std)
+        found = self._sampled(X, SAMPLES if samples is None else samples)
+        head = self._head
+        mean, spread, std = head.mean(found.mean), head.mean(found.std), head.std(found.mean)
+        if not return_std:
+            return self._shaped(mean)
+        return self._shaped(mean), self._shaped(spread if std is None else np.sqrt(spread**2 + std**2))
+
+    def _interval(self, X: Any, coverage: Any) -> tuple[Array, Array]:
+        """Lower and upper ends."""
+        share, outputs = check_coverage(coverage), self._outputs(X)
+        distance = self._head.presumed(share) if self._distances is None else covering(self._distances, share)
+        lower, upper = self._head.interval(outputs, distance)
+        return self._shaped(lower), self._shaped(upper)
+
+    def _keep_distances(self, y: Array, outputs: Array) -> None:
+        """Remember how far off predictions are for rows that are held out."""
+        self._distances = self._head.distance(y, outputs).astype(np.float64)

@@ -211,7 +211,13 @@ def test_standard_deviations() -> None:
 
 
 @pytest.mark.parametrize(
-    "parameters", [{"early_stopping": True}, {"loss": "gaussian_negative_log_likelihood", "max_iter": 200}]
+    "parameters",
+    [
+        {"early_stopping": True, "validation_fraction": 0.3},
+        {"loss": "gaussian_negative_log_likelihood", "max_iter": 200},
+        {"loss": "gaussian_negative_log_likelihood", "early_stopping": True, "validation_fraction": 0.3},
+        {"loss": nb.losses.Quantile([0.1, 0.5, 0.9]), "early_stopping": True, "validation_fraction": 0.3},
+    ],
 )
 def test_intervals(parameters: dict[str, Any]) -> None:
     net = MLPRegressor(**QUICK | parameters).fit(LINE[::2], NOISY[::2])
@@ -221,6 +227,18 @@ def test_intervals(parameters: dict[str, Any]) -> None:
         assert nb.calibration.interval_coverage(NOISY[1::2], lower, upper) == pytest.approx(coverage, abs=0.15)
         widths.append((upper - lower).mean())
     assert widths[0] < widths[1]
+
+
+def test_quantiles() -> None:
+    loss = nb.losses.Quantile([0.9, 0.5, 0.1])
+    net = MLPRegressor(loss, **QUICK | {"max_iter": 200, "n_iter_no_change": 200}).fit(LINE, NOISY)
+    lower, upper = net.predict_interval(LINE, 0.8)
+    assert nb.calibration.interval_coverage(NOISY, lower, upper) == pytest.approx(0.8, abs=0.15)
+    middle = net.predict(LINE)
+    assert middle.shape == (400,)
+    assert ((lower <= middle) & (middle <= upper)).all()
+    with pytest.raises(ValueError, match="one target"):
+        MLPRegressor(loss).fit(LINE, np.c_[NOISY, NOISY])
 
 
 def test_labels_of_any_kind() -> None:

@@ -101,6 +101,7 @@ OWN: dict[str, tuple[type[Exception], str, Callable[[], Any]]] = {
         lambda: MLPClassifier().fit(X, Y, validation_data=X),
     ),
     "no std": (ValueError, "no layer that draws", lambda: MLPRegressor().fit(X, Y).predict(X, return_std=True)),
+    "no width": (ValueError, "held out", lambda: MLPRegressor(max_iter=1).fit(X, Y).predict_interval(X)),
     "coverage": (ValueError, "coverage", lambda: MLPRegressor().fit(X, Y).predict_interval(X, 2)),
     "several columns": (ValueError, "MultiOutputClassifier", lambda: MLPClassifier().fit(X, np.c_[Y, Y + 1])),
     "no columns": (

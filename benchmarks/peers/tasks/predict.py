@@ -17,7 +17,9 @@ NOTES = """\
 Microseconds of a call that is given an array of rows and returns an array of probabilities; other rows each time. All
 predict the same from the same weights, to 1e-4."""
 #: Workload and rows of each case.
-SHAPES = {f"{name}, {rows} row{'s' * (rows > 1)}": (name, rows) for name in ("digits", "mnist") for rows in (1, 32, 1000)}
+SHAPES = {
+    f"{name}, {rows} row{'s' * (rows > 1)}": (name, rows) for name in ("digits", "mnist") for rows in (1, 32, 1000)
+}
 CASES = tuple(SHAPES)
 ALLOWED = 1e-4
 VALUES = {"µs/call": lambda found: found["seconds"] * 1e6 if "seconds" in found else None}
