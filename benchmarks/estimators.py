@@ -92,7 +92,11 @@ def measure(options: argparse.Namespace) -> tuple[list[str], dict[str, Any]]:
         print(table, end="\n\n", flush=True)
 
     if "fits" in options.parts:
-        timed = [time_fits(fit, data[fit.data], options.rounds) for fit in fits]
+        timed = []
+        for fit in fits:
+            timed.append(time_fits(fit, data[fit.data], options.rounds))
+            print(f"{label(fit)}: {timed[-1].factor:.1f} times as fast", flush=True)
+        print()
         add("fits", fit_table(timed), [one._asdict() for one in timed])
     if "accuracy" in options.parts:
         scores = [(fit, accuracies(fit, data[fit.data], range(options.seeds))) for fit in held]

@@ -35,10 +35,29 @@ class Row:
     published: str
 
 
-def run(name: str, doc: str | None, rows: Mapping[str, Row], seeds: int, arguments: Sequence[str] | None) -> None:
-    """Do the runs of a script that are missing: all rows with the first seed, then with the next."""
+def run(
+    name: str,
+    doc: str | None,
+    rows: Mapping[str, Row],
+    seeds: int,
+    arguments: Sequence[str] | None,
+    wanted: Sequence[str] | None = None,
+) -> None:
+    """Do the runs of a script that are missing: rows with the first seed, then with the next.
+
+    Parameters
+    ----------
+    name, doc
+        Of the script.
+    seeds
+        Of each row by default.
+    arguments
+        Of the command line.
+    wanted
+        Rows by default; None for all.
+    """
     parser = script.parser(name, doc, seeds)
-    parser.add_argument("--rows", nargs="+", choices=rows, default=list(rows))
+    parser.add_argument("--rows", nargs="+", choices=rows, default=list(wanted or rows))
     parser.add_argument("--epochs", type=int, help="of all rows (default: of each its own)")
     parser.add_argument("--held-out", action="store_true", help="test on the last 10,000 training images instead")
     options = parser.parse_args(arguments)

@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import replace
+from functools import partial
 from typing import Any
 
 import numpy as np
@@ -133,7 +134,14 @@ def _differences(
     }
 
 
-def measure(session: Session, case: str, made: Exercise, peers: Mapping[str, Peer], failed: Mapping[str, str]) -> None:
+def measure(
+    session: Session,
+    case: str,
+    made: Exercise,
+    peers: Mapping[str, Peer],
+    failed: Mapping[str, str],
+    others: Mapping[str, Callable[[], Found]] | None = None,
+) -> None:
     """Time training.
 
     Parameters
@@ -144,8 +152,10 @@ def measure(session: Session, case: str, made: Exercise, peers: Mapping[str, Pee
         All libraries.
     failed
         Those that are not to be timed, and why not.
+    others
+        More turns of a round.
     """
-    if not session.pending(case, list(peers)):
+    if not session.pending(case, [*peers, *(others or {})]):
         return
     started = start(session, case, made, {name: peer for name, peer in peers.items() if name not in failed})
     started |= {name: {"error": reason} for name, reason in failed.items() if name in peers}
@@ -158,7 +168,7 @@ def measure(session: Session, case: str, made: Exercise, peers: Mapping[str, Pee
         found = peers[name].ask("train", epochs=epochs, seconds=short)
         return found | {"setting": started[name]["setting"], "epochs": epochs, "steps": made.steps}
 
-    turns = {name: (lambda name=name: turn(name)) for name in peers}
+    turns = {name: partial(turn, name) for name in peers} | dict(others or {})
     session.play(case, turns, {name: peer.ask("versions") for name, peer in peers.items() if name not in failed})
 
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from functools import partial
 from typing import Any
 
@@ -22,12 +22,17 @@ def settings(network: Network) -> dict[str, dict[str, Any]]:
     return {f"scan, {bits}": {"bits": bits} for bits in ("rbg", "threefry2x32")[: 2 if any(network.rates()) else 1]}
 
 
+def drop(x: jax.Array, rate: float, key: jax.Array) -> jax.Array:
+    """Inverted dropout."""
+    return jnp.where(jax.random.bernoulli(key, 1 - rate, x.shape), x / (1 - rate), 0)
+
+
 def logits(network: Network, parameters: Parameters, x: jax.Array, key: jax.Array | None = None) -> jax.Array:
     """Of rows; with dropout where there is a key."""
     keys = [None] * len(parameters) if key is None else jax.random.split(key, len(parameters))
     for i, ((w, b), rate) in enumerate(zip(parameters, network.rates(), strict=True)):
         if rate and key is not None:
-            x = jnp.where(jax.random.bernoulli(keys[i], 1 - rate, x.shape), x / (1 - rate), 0)
+            x = drop(x, rate, keys[i])
         x = x @ w + b
         x = jax.nn.relu(x) if i < len(parameters) - 1 else x
     return x
@@ -42,8 +47,8 @@ def batch_loss(network: Network, parameters: Parameters, x: jax.Array, y: jax.Ar
     return loss + network.penalty / 2 * sum((w**2).sum() for w, _ in parameters), loss
 
 
-def adam(network: Network, state: Any, gradients: Parameters) -> Any:
-    """One update: parameters, first and second moments, number of steps."""
+def update(network: Network, state: Any, gradients: Any) -> Any:
+    """Adam's: parameters, first and second moments, number of steps."""
     parameters, m, v, step = state
     step = step + 1
     time = step.astype(network.dtype)
@@ -65,7 +70,7 @@ def epoch(network: Network, state: Any, x: jax.Array, y: jax.Array, key: jax.Arr
         rows, key = batch
         gradient = jax.grad(partial(batch_loss, network), has_aux=True)
         gradients, loss = gradient(state[0], x[rows], y[rows], key)
-        return adam(network, state, gradients), loss * len(rows)
+        return update(network, state, gradients), loss * len(rows)
 
     full = n // size
     keys = jax.random.split(dropping, full + 1)
@@ -110,6 +115,36 @@ class JaxLearner:
     def predictors(self) -> dict[str, Callable[[Array], Any]]:
         network, parameters = self.exercise.network, self.state[0]
         return {"jit": lambda x: np.asarray(probabilities(network, parameters, x))}
+
+
+def dropout(shape: tuple[int, int], rate: float) -> dict[str, Callable[[], Any]]:
+    """Forward and backward, with both generators."""
+
+    @jax.jit
+    def both(x: jax.Array, dy: jax.Array, key: jax.Array) -> Any:
+        y, back = jax.vjp(lambda x: drop(x, rate, key), x)
+        return y, back(dy)
+
+    x, dy = jnp.ones(shape), jnp.ones(shape)
+    keys = {bits: jax.random.key(0, impl=bits) for bits in ("rbg", "threefry2x32")}
+    return {bits: lambda key=key: jax.block_until_ready(both(x, dy, key)) for bits, key in keys.items()}
+
+
+def adam(shapes: Sequence[tuple[int, ...]]) -> dict[str, Callable[[], Any]]:
+    """An update of parameters of these shapes."""
+    network = Network((1, 1), 1)
+
+    def made() -> list[jax.Array]:
+        return [jnp.ones(shape) for shape in shapes]
+
+    jitted = jax.jit(partial(update, network), donate_argnums=0)
+    state, gradients = (made(), made(), made(), jnp.zeros((), np.int32)), made()
+
+    def run() -> None:
+        nonlocal state
+        state = jax.block_until_ready(jitted(state, gradients))
+
+    return {"jit": run}
 
 
 start = JaxLearner

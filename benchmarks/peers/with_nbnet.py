@@ -2,11 +2,17 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from typing import Any
+
+import numpy as np
 
 import nbnet as nb
 from benchmarks.peers.exercise import Array, Exercise, Network
+from nbnet.core.differentiation import differentiate
+from nbnet.core.graph import Tensor
+from nbnet.core.program import Linked, lower
+from nbnet.core.tape import Trace
 
 
 def settings(network: Network) -> dict[str, dict[str, Any]]:
@@ -52,6 +58,34 @@ class NbnetLearner:
 
     def predictors(self) -> dict[str, Callable[[Array], Any]]:
         return {"predict": self.model.predict}
+
+
+def dropout(shape: tuple[int, int], rate: float) -> dict[str, Callable[[], Any]]:
+    """Forward and backward of a layer: on the tape, and as the program that training has in it."""
+    layer = nb.layers.Dropout(rate, seed=0)
+    x, dy = nb.Parameter(np.ones(shape, np.float32)), np.ones(shape, np.float32)
+
+    def eager() -> None:
+        x.grad = None
+        layer(x, training=True).backward(dy)
+
+    with Trace() as trace:
+        y = layer(x, training=True)
+    backward, gradients = differentiate(trace.nodes, {y: Tensor(shape, x.dtype, dy)}, [x])
+    calls = [*(node.call() for node in trace.nodes), *backward]
+    linked = Linked(lower([[calls]], [0], x.dtype, keep=(y, gradients[x])))
+    return {"tape": eager, "program": lambda: linked.run(1, 0)}
+
+
+def adam(shapes: Sequence[tuple[int, ...]]) -> dict[str, Callable[[], Any]]:
+    """An update of parameters of these shapes: with gradients that are handed over, and as training has it."""
+    rng = np.random.default_rng(0)
+    arrays = [rng.standard_normal(shape, dtype=np.float32) for shape in shapes]
+    parameters = [nb.Parameter(array, name=f"p{i}") for i, array in enumerate(arrays)]
+    optimizer = nb.optimizers.Adam()
+    optimizer.apply(arrays, parameters)
+    linked, _ = optimizer._program(optimizer.build(parameters))
+    return {"apply": lambda: optimizer.apply(arrays), "program": lambda: linked.run(1, 1)}
 
 
 start = NbnetLearner

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from functools import partial
 from itertools import pairwise
 from typing import Any
@@ -84,14 +84,45 @@ class TorchLearner:
     def predictors(self) -> dict[str, Callable[[Array], Any]]:
         self.net.eval()
 
-        def predict(x: Array, threads: int) -> Array:
-            if torch.get_num_threads() != threads:
-                torch.set_num_threads(threads)
+        def predict(x: Array) -> Array:
             with torch.inference_mode():
                 found: Array = torch.softmax(self.net(torch.from_numpy(x)), 1).numpy()
                 return found
 
-        return {f"{threads} thread{'s' * (threads > 1)}": partial(predict, threads=threads) for threads in choices()}
+        return by_threads(predict)
+
+
+def by_threads(call: Callable[..., Any]) -> dict[str, Callable[..., Any]]:
+    """The same on one thread and on all."""
+
+    def on(threads: int, *arguments: Any) -> Any:
+        if torch.get_num_threads() != threads:
+            torch.set_num_threads(threads)
+        return call(*arguments)
+
+    return {f"{threads} thread{'s' * (threads > 1)}": partial(on, threads) for threads in choices()}
+
+
+def dropout(shape: tuple[int, int], rate: float) -> dict[str, Callable[[], Any]]:
+    """Forward and backward of a layer."""
+    torch.manual_seed(0)
+    x, dy = torch.randn(shape, requires_grad=True), torch.ones(shape)
+    layer = torch.nn.Dropout(rate)
+
+    def run() -> None:
+        x.grad = None
+        layer(x).backward(dy)
+
+    return by_threads(run)
+
+
+def adam(shapes: Sequence[tuple[int, ...]]) -> dict[str, Callable[[], Any]]:
+    """An update of parameters of these shapes."""
+    torch.manual_seed(0)
+    parameters = [torch.nn.Parameter(torch.randn(shape)) for shape in shapes]
+    for parameter in parameters:
+        parameter.grad = torch.randn(parameter.shape)
+    return by_threads(torch.optim.Adam(parameters, fused=True).step)
 
 
 start = TorchLearner

@@ -112,6 +112,18 @@ class Worker:
         self.learner.reset()
         return [self.learner.train(1) for _ in range(epochs)]
 
+    def alone(self, what: str, arguments: list[Any]) -> list[str]:
+        """Make ready what a function of the library's module offers to call; return the names of its ways."""
+        if not hasattr(self.module, what):
+            return []
+        self.calls: dict[str, Any] = getattr(self.module, what)(*arguments)
+        return list(self.calls)
+
+    def time(self, way: str, seconds: float) -> dict[str, float]:
+        """Median seconds that a call took."""
+        median_time(self.calls[way], WARM_UP)
+        return {"seconds": median_time(self.calls[way], seconds)}
+
     def predict(self, way: str, rows: int, seconds: float) -> dict[str, float]:
         """Median seconds that a call took; each call has other rows."""
         x = self.exercise.x

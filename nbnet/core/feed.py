@@ -202,7 +202,6 @@ class Shuffler:
         run_row(self._dtype, self._row, 0)
         return self.order
 
-
     def calls(self, keys: Sequence[int]) -> list[Call]:
         """What makes the order of key k in step k."""
         halves = np.array([(key >> 32, key & 0xFFFFFFFF) for key in keys], np.int64)

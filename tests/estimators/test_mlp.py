@@ -305,10 +305,11 @@ def test_metadata_routing() -> None:
 
 
 def test_threads() -> None:
-    wide = MLPClassifier([256], n_jobs=1, max_iter=2, batch_size=600, random_state=0)
+    wide = MLPClassifier([256], alpha=50.0, max_iter=3, batch_size=600, random_state=0)
     digits, labels = load_digits(return_X_y=True)
     nets = [clone(wide).set_params(n_jobs=jobs).fit(digits, labels) for jobs in (1, 2, -1, None)]
     for net in nets[1:]:
+        np.testing.assert_allclose(net.loss_curve_, nets[0].loss_curve_, rtol=1e-5)
         np.testing.assert_allclose(net.coefs_[0], nets[0].coefs_[0], rtol=1e-2, atol=1e-4)
 
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Sequence
+from functools import partial
 
 from benchmarks.peers import training
 from benchmarks.peers.driver import importable, process
@@ -31,4 +32,4 @@ def measure(session: Session, cases: Sequence[str]) -> None:
             found: Found = json.loads(process(session.pythons, name, "-m", "benchmarks.peers.once", name, file, "1"))
             return found
 
-        session.play(case, {name: (lambda name=name: turn(name)) for name in names}, versions)
+        session.play(case, {name: partial(turn, name) for name in names}, versions)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from functools import partial
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -47,7 +48,7 @@ def _measure(session: Session, name: str, cases: Sequence[str], peers: dict[str,
             found: Found = way.peer.ask("predict", way=way.name, rows=rows, seconds=seconds)
             return found
 
-        session.play(case, {name: (lambda way=way: turn(way)) for name, way in ways.items()}, versions)
+        session.play(case, {name: partial(turn, way) for name, way in ways.items()}, versions)
 
 
 class Way(NamedTuple):

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable, Sequence
+from functools import partial
 
 from benchmarks.peers import training
 from benchmarks.peers.driver import PeerError, importable, process
@@ -40,24 +41,24 @@ def _imports(session: Session, names: Sequence[str]) -> dict[str, Callable[[], F
 
     for name in names:
         turn(name)
-    return {name: (lambda name=name: turn(name)) for name in names}
+    return {name: partial(turn, name) for name in names}
 
 
 def _epochs(session: Session, names: Sequence[str]) -> dict[str, Callable[[], Found]]:
     """A turn of each library, and one of nbnet without a cache."""
     file = str(training.exercise("digits").save(session.folder / "digits.npz"))
 
-    def turn(name: str, setting: str, cache: str) -> Found:
+    def turn(name: str, cache: str, setting: str) -> Found:
         found = _run(session, name, ["-m", "benchmarks.peers.once", name, file, "1", setting], cache)
         return found | {"setting": setting}
 
     turns: dict[str, Callable[[], Found]] = {}
     for name in names:
-        setting = _fastest(session, name, lambda setting, name=name: turn(name, setting, "warm"))
-        turns[name] = lambda name=name, setting=setting: turn(name, setting, "warm")
+        setting = _fastest(session, name, partial(turn, name, "warm"))
+        turns[name] = partial(turn, name, "warm", setting)
     if OURS in names:
         setting = _settings(session, OURS)[0]
-        turns[EMPTY] = lambda: turn(OURS, setting, f"empty-{time.time_ns()}")
+        turns[EMPTY] = lambda: turn(OURS, f"empty-{time.time_ns()}", setting)
     return turns
 
 

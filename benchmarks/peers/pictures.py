@@ -1,0 +1,46 @@
+"""Pictures, with matplotlib (the extra ``plot``)."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+from benchmarks.peers.libraries import OURS
+from benchmarks.peers.tables import label
+
+
+def growth(lines: Mapping[str, Mapping[float, float]], axis: str, limits: Sequence[str]) -> Any:
+    """Microseconds of a step over a size, both axes logarithmic.
+
+    Parameters
+    ----------
+    lines
+        Times by size, of each library and limit.
+    axis
+        What the size is.
+    limits
+        Those of the lines that no library can go below: they are dashed.
+
+    Raises
+    ------
+    ImportError
+        If matplotlib is missing.
+    """
+    try:
+        from matplotlib.figure import Figure
+    except ImportError as reason:
+        raise ImportError("pictures want matplotlib: pip install 'nbnet[plot]'") from reason
+    figure = Figure(figsize=(7, 5), layout="constrained")
+    axes = figure.add_subplot(xlabel=axis, ylabel="µs a training step", xscale="log", yscale="log")
+    for name, times in lines.items():
+        places = sorted(times)
+        style: dict[str, Any] = {"marker": "o", "markersize": 3, "linewidth": 2.5 if name == OURS else 1.2}
+        if name in limits:
+            style = {"linestyle": "--" if name == limits[0] else ":", "color": "0.4"}
+        axes.plot(places, [times[x] for x in places], label=label(name), **style)
+    sizes = sorted({x for times in lines.values() for x in times})
+    axes.set_xticks(sizes, [f"{x:g}" for x in sizes])
+    axes.minorticks_off()
+    axes.grid(alpha=0.3)
+    axes.legend(frameon=False, fontsize="small")
+    return figure
