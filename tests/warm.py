@@ -13,7 +13,11 @@ import nbnet  # noqa: F401  (registers the ops)
 from nbnet.core.jit import Kernel, link
 from nbnet.core.op import Op, registry
 from nbnet.ops.dense import fused_dense
-from nbnet.ops.elementwise import fusible
+from nbnet.ops.elementwise import Elementwise, fusible
+from nbnet.ops.packed import packed_dense
+
+#: Activations that ``tests/ops/test_packed.py`` trains with.
+PACKED = ("relu", None, "tanh", "gelu", "leaky_relu")
 
 
 def ops() -> Iterator[Op]:
@@ -21,6 +25,10 @@ def ops() -> Iterator[Op]:
     yield from registry.values()
     for activation in fusible.values():
         yield from (fused_dense(activation, dropout) for dropout in (True, False))
+    for name in PACKED:
+        chosen: Elementwise | None = None if name is None else fusible[name]
+        for reads, drops in ((False, True), (True, True), (True, False)):
+            yield from (packed_dense(chosen, reads, drops, spreads) for spreads in (True, False))
 
 
 def kernels() -> Iterator[Kernel]:

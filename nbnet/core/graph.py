@@ -248,8 +248,8 @@ class Call:
     """One instruction before it has a place: a kernel and its operands.
 
     ``accumulate`` is a bit field over operands; ``reuse`` lists pairs (written operand, read operand) that may share
-    memory. With ``every`` = n the call is made in the last of every n steps. ``first_row`` is the number in the slice of
-    the first row it sees.
+    memory. With ``every`` = n the call is made in the last of every n steps. ``first_row`` is the number in the slice
+    of the first row it sees.
     """
 
     kernel: Kernel
