@@ -16,8 +16,8 @@ class Learner(Protocol):
     def reset(self) -> None:
         """Go back to the initial weights, Adam to its first step."""
 
-    def train(self, epochs: int) -> float:
-        """Train for so many epochs; return the mean loss of the last, a row's being taken before its update."""
+    def train(self, epochs: int) -> list[float]:
+        """Train for so many epochs; return the mean loss of each, a row's being taken before its update."""
 
     def predictors(self) -> dict[str, Callable[[Array], Any]]:
         """Ways to compute the probabilities of rows, by name."""

@@ -22,8 +22,8 @@ def main(name: str, exercise: str, epochs: str, setting: str = "") -> None:
     before = peak_memory()
     offered = module.settings(made.network)
     learner = module.start(made, **offered[setting or next(iter(offered))])
-    loss = learner.train(int(epochs))
-    print(json.dumps({"before": before, "peak": peak_memory(), "loss": loss}), file=out, flush=True)
+    losses = learner.train(int(epochs))
+    print(json.dumps({"before": before, "peak": peak_memory(), "loss": losses[-1]}), file=out, flush=True)
 
 
 if __name__ == "__main__":

@@ -106,11 +106,13 @@ class JaxLearner:
         # jnp.array copies: an epoch takes the memory of what it is given.
         self.state = made(jnp.array), made(jnp.zeros_like), made(jnp.zeros_like), jnp.zeros((), np.int32)
 
-    def train(self, epochs: int) -> float:
+    def train(self, epochs: int) -> list[float]:
+        losses = []
         for _ in range(epochs):
             self.key, key = jax.random.split(self.key)
             self.state, loss = epoch(self.exercise.network, self.state, self.x, self.y, key)
-        return float(loss)
+            losses.append(loss)
+        return list(map(float, losses))
 
     def predictors(self) -> dict[str, Callable[[Array], Any]]:
         network, parameters = self.exercise.network, self.state[0]

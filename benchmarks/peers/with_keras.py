@@ -55,12 +55,12 @@ class KerasLearner:
             if variable is not self.model.optimizer._learning_rate:
                 variable.assign(np.zeros(variable.shape, variable.dtype))
 
-    def train(self, epochs: int) -> float:
+    def train(self, epochs: int) -> list[float]:
         exercise, network = self.exercise, self.exercise.network
         history = self.model.fit(
             exercise.x, exercise.y, network.batch_size, epochs, verbose=0, shuffle=network.shuffle
         ).history
-        return float(history["loss"][-1])
+        return list(map(float, history["loss"]))
 
     def predictors(self) -> dict[str, Callable[[Array], Any]]:
         model = keras.Sequential([keras.Input(self.model.input_shape[1:]), *self.model.layers, keras.layers.Softmax()])

@@ -49,12 +49,12 @@ class NbnetLearner:
                 if variable.name.startswith(("momentum/", "velocity/")):
                     variable.numpy()[...] = 0
 
-    def train(self, epochs: int) -> float:
+    def train(self, epochs: int) -> list[float]:
         exercise, network = self.exercise, self.exercise.network
         history = self.model.fit(
             exercise.x, exercise.y, network.batch_size, epochs, verbose=0, shuffle=network.shuffle
         ).history
-        return float(history["loss"][-1])
+        return list(map(float, history["loss"]))
 
     def predictors(self) -> dict[str, Callable[[Array], Any]]:
         return {"predict": self.model.predict}

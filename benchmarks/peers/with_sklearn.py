@@ -50,10 +50,10 @@ class SklearnLearner:
         self.model.intercepts_ = [b.copy() for b in biases]
         del self.model._optimizer
 
-    def train(self, epochs: int) -> float:
+    def train(self, epochs: int) -> list[float]:
         self.model.set_params(max_iter=epochs, n_iter_no_change=epochs + 1)
         self.model.fit(self.exercise.x, self.exercise.y)
-        return float(self.model.loss_)
+        return [float(loss) for loss in self.model.loss_curve_[-epochs:]]
 
     def predictors(self) -> dict[str, Callable[[Array], Any]]:
         return {"predict_proba": self.model.predict_proba}

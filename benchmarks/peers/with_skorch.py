@@ -49,9 +49,9 @@ class SkorchLearner:
         self.model = classifier(self.exercise.network).initialize()
         set_weights(self.model.module_, self.exercise.weights)
 
-    def train(self, epochs: int) -> float:
+    def train(self, epochs: int) -> list[float]:
         self.model.partial_fit(self.exercise.x, self.exercise.y, epochs=epochs)
-        return float(self.model.history[-1]["train_loss"])
+        return [float(loss) for loss in self.model.history[-epochs:, "train_loss"]]
 
     def predictors(self) -> dict[str, Callable[[Array], Any]]:
         return {"predict_proba": self.model.predict_proba}

@@ -67,8 +67,9 @@ class TorchLearner:
             groups if network.penalty else parameters, network.learning_rate, eps=network.epsilon, fused=True
         )
 
-    def train(self, epochs: int) -> float:
+    def train(self, epochs: int) -> list[float]:
         n, network = len(self.x), self.exercise.network
+        losses = []
         self.net.train()
         for _ in range(epochs):
             order = torch.randperm(n) if network.shuffle else torch.arange(n)
@@ -79,7 +80,8 @@ class TorchLearner:
                 loss.backward()
                 self.optimizer.step()
                 total = total + loss.detach() * len(rows)
-        return float(total) / n
+            losses.append(float(total) / n)
+        return losses
 
     def predictors(self) -> dict[str, Callable[[Array], Any]]:
         self.net.eval()

@@ -103,14 +103,14 @@ class Worker:
         while not took or sum(took) < seconds:
             self.learner.reset()
             began = time.perf_counter()
-            loss = self.learner.train(epochs)
+            losses = self.learner.train(epochs)
             took.append(time.perf_counter() - began)
-        return {"seconds": float(np.median(took)), "times": len(took), "loss": loss}
+        return {"seconds": float(np.median(took)), "times": len(took), "loss": losses[-1]}
 
     def losses(self, epochs: int) -> list[float]:
         """Of each epoch, from the initial weights."""
         self.learner.reset()
-        return [self.learner.train(1) for _ in range(epochs)]
+        return self.learner.train(epochs)
 
     def alone(self, what: str, arguments: list[Any]) -> list[str]:
         """Make ready what a function of the library's module offers to call; return the names of its ways."""

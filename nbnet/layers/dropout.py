@@ -99,6 +99,6 @@ class Dropout(NoiseShaped):
         if groups < 2 or calls.sampling is not None:
             return dropout(x, self._rate, self._noise(x), key=self.key)
         group = calls.cut.group(groups)
-        if group is None or x.shape[0] == 1:
-            return dropout(x, self._rate, key=group_key(self.key, group or 0), groups=min(groups, x.shape[0]))
+        if group is None:
+            return dropout(x, self._rate, key=self.key, groups=min(groups, x.shape[0]))
         return dropout(x, self._rate, self._noise(x), key=group_key(self.key, group))

@@ -1,0 +1,321 @@
+"""The comparison with other libraries: all learn the same, take turns, and are found in the tables."""
+
+from __future__ import annotations
+
+import importlib.util
+import json
+import sys
+from dataclasses import replace
+from functools import partial
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+
+from benchmarks.numpy_baseline import NumpyMLP
+from benchmarks.peers import command, limits, pictures, report, rounds, tables, training
+from benchmarks.peers.driver import Peer, PeerError, process, together
+from benchmarks.peers.exercise import Network, load
+from benchmarks.peers.libraries import LIBRARIES, OURS
+from benchmarks.peers.rounds import Session
+from benchmarks.peers.tasks import predict, sizes, train
+from benchmarks.peers.timing import median_time, peak_memory
+from benchmarks.record import Record
+from nbnet.core import jit
+
+needs_jit = pytest.mark.skipif(jit.DISABLE_JIT, reason="trains hundreds of steps")
+
+
+def session(folder: Path, **changes: Any) -> Session:
+    given: dict[str, Any] = {"names": [OURS, "torch"], "pythons": {}, "rounds": 3, "seconds": 0.1, "folder": folder}
+    return Session(record=Record(folder / "task.jsonl"), quick=True, **given | changes)
+
+
+def seconds(value: float) -> rounds.Found:
+    return {"seconds": value, "epochs": 1, "steps": 1, "setting": "fit"}
+
+
+def fails() -> rounds.Found:
+    raise PeerError("torch: out of memory")
+
+
+# What is learnt
+
+
+def test_an_exercise_survives_its_file(tmp_path: Path) -> None:
+    made = training.exercise("digits", 40, hidden_dropout=0.25, batchwise=True)
+    found = load(made.save(tmp_path / "digits.npz"))
+    assert found.network == made.network
+    assert found.network.rates() == [0.0, 0.25, 0.25]
+    assert (len(found.x), found.steps) == (40, 2)
+    assert set(found.y) == set(range(10))
+    for a, b in zip([found.x, found.y, *found.weights], [made.x, made.y, *made.weights], strict=True):
+        np.testing.assert_array_equal(a, b)
+
+
+def reference(made: Any, epochs: int) -> list[float]:
+    net = made.network
+    model = NumpyMLP(net.sizes, made.weights[::2], made.weights[1::2], dtype=net.dtype)
+    order = np.arange(len(made.x))
+    return [model.train_epoch(made.x, made.y, order, net.batch_size) for _ in range(epochs)]
+
+
+@needs_jit
+@pytest.mark.filterwarnings("ignore")  # of other libraries
+@pytest.mark.parametrize("name", LIBRARIES)
+def test_a_library_learns_what_numpy_learns_and_starts_again(name: str) -> None:
+    library = LIBRARIES[name]
+    for needed in (library.imports.split(".")[0], name.split("-")[-1]):
+        if importlib.util.find_spec(needed) is None:
+            pytest.skip(f"{library.label}: {needed} is missing (the extra 'peers')")
+    if name.startswith("keras-") or name == "jax":
+        pytest.skip(f"{library.label} wants variables of its process: see the slow test")
+    # Adam's epsilon stands elsewhere in PyTorch; with this one it makes no difference.
+    made = training.exercise("digits", 80, dtype="float64", hidden_dropout=0.0, shuffle=False, epsilon=1e-12)
+    expected = reference(made, 2)
+    module = library.load()
+    setting = next(iter(module.settings(made.network).values()))
+    learner = module.start(made, **setting)
+    for _ in range(2):
+        assert learner.train(2) == pytest.approx(expected, rel=1e-3)
+        learner.reset()
+    learner.train(2)
+    for way in learner.predictors().values():
+        np.testing.assert_allclose(np.sum(way(made.x[:3]), axis=1), 1, rtol=1e-6)
+
+
+@needs_jit
+def test_shared_masks_and_penalties_reach_nbnet() -> None:
+    module = LIBRARIES[OURS].load()
+    made = training.exercise("digits", 64, batchwise=True, penalty=0.1)
+    learner = module.start(made)
+    assert [layer.get_config()["batchwise"] for layer in learner.model.layers if layer.name.startswith("drop")] == [
+        True
+    ] * 2
+    plain = module.start(replace(made, network=replace(made.network, penalty=0.0).without_dropout()))
+    assert learner.train(1)[0] > plain.train(1)[0] + 1
+
+
+# Processes
+
+
+def test_a_process_answers_and_survives_a_mistake(tmp_path: Path) -> None:
+    made = training.exercise("tiny", 32).save(tmp_path / "tiny.npz")
+    peer = Peer(OURS)
+    try:
+        assert set(peer.ask("versions")) >= {"python", "nbnet", "numpy"}
+        with pytest.raises(PeerError, match=r"nbnet: AttributeError: .*nonsense"):
+            peer.ask("nonsense")
+        assert peer.ask("start", exercise=str(made)) == {"setting": "fit", "tried": {}}
+        found = peer.ask("train", epochs=2)
+        assert found["seconds"] > 0
+        assert found["times"] == 1
+        assert found["loss"] > 0
+        assert peer.ask("losses", epochs=1)[0] > 0
+        assert peer.ask("predict", way="predict", rows=1, seconds=0.0)["seconds"] > 0
+        (outputs,) = peer.ask("probabilities", rows=3).values()
+        np.testing.assert_allclose(np.sum(outputs, axis=1), 1, rtol=1e-5)
+        assert peer.ask("alone", what="adam", arguments=[[[3, 2], [2]]]) == ["apply", "program"]
+        assert peer.ask("time", way="program", seconds=0.0)["seconds"] > 0
+    finally:
+        peer.close()
+
+
+def test_libraries_that_are_not_there_are_left_out(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    nowhere = str(tmp_path / "python")
+    dies = tmp_path / "dies"
+    dies.write_text("#!/bin/sh\necho dead on arrival >&2\nexit 3\n")
+    dies.chmod(0o755)
+    with together(["torch", "jax"], {"torch": nowhere, "jax": str(dies)}) as (peers, missing):
+        assert not peers
+    assert nowhere in missing["torch"]
+    assert "ended with 3: dead on arrival" in missing["jax"]
+    doing = session(tmp_path).without(missing).without(missing)
+    assert doing.present == [OURS]
+    assert capsys.readouterr().out.count("left out: torch") == 1
+
+
+def test_processes_that_fail_say_why() -> None:
+    assert process({}, OURS, "-c", "print(7)") == "7\n"
+    with pytest.raises(PeerError, match="nbnet: the process ended with 1: ValueError: no"):
+        process({}, OURS, "-c", "raise ValueError('no')")
+
+
+def test_processes_take_all_threads(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("NBNET_NUM_THREADS", "1")
+    assert process({}, OURS, "-c", "import os; print(os.environ.get('NBNET_NUM_THREADS'))") == "None\n"
+
+
+def test_time_and_memory() -> None:
+    calls: list[int] = []
+    assert median_time(calls.append, 0.0, [(1,), (2,)]) >= 0
+    assert calls == [1]
+    peak = peak_memory()
+    assert peak is None or 10 < peak < 1e6
+
+
+# Rounds
+
+
+def test_rounds_are_played_in_turn_and_go_on_where_they_stopped(tmp_path: Path) -> None:
+    order: list[str] = []
+
+    def turn(name: str) -> rounds.Found:
+        order.append(name)
+        return seconds(len(order))
+
+    turns = {name: partial(turn, name) for name in (OURS, "torch")}
+    session(tmp_path, rounds=2).play("a", turns, {})
+    assert order == ["torch", OURS, OURS, "torch"]
+    doing = session(tmp_path)
+    assert doing.pending("a") == [2]
+    assert doing.pending("b") == [0, 1, 2]
+    assert doing.pending("a", [OURS, "jax"]) == [0, 1, 2]
+    doing.play("a", turns, {})
+    assert len(order) == 6
+    assert doing.pending("a") == []
+    assert rounds.cases(doing.record) == ["a"]
+    assert rounds.values(doing.record, "a", lambda found: found["seconds"]) == {OURS: [2, 3, 6], "torch": [1, 4, 5]}
+
+
+def test_who_fails_has_no_more_turns_and_is_named(tmp_path: Path) -> None:
+    calls: list[int] = []
+
+    def turn() -> rounds.Found:
+        calls.append(1)
+        return fails()
+
+    doing = session(tmp_path)
+    doing.play("a", {OURS: lambda: seconds(2e-6), "torch": turn}, {OURS: {"nbnet": "0"}})
+    assert len(calls) == 1
+    assert doing.pending("a") == []
+    assert rounds.errors(doing.record, "a") == {"torch": "torch: out of memory"}
+    assert rounds.values(doing.record, "a", training.step_time)["torch"] == [None] * 3
+    assert "out of memory" in tables.detailed(doing.record, training.step_time, "µs")
+
+
+def test_ways_count_as_turns_of_their_library(tmp_path: Path) -> None:
+    doing = session(tmp_path, rounds=1)
+    doing.play("a", {OURS: lambda: seconds(1), "torch, 1 thread": lambda: seconds(2)}, {})
+    assert doing.pending("a") == []
+
+
+# Tables
+
+
+def test_tables_hold_medians_and_ratios_of_rounds(tmp_path: Path) -> None:
+    doing = session(tmp_path)
+    mine, theirs = iter([1e-6, 2e-6, 3e-6]), iter([2e-6, 6e-6, 30e-6])
+    doing.play("a", {OURS: lambda: seconds(next(mine)), "torch": lambda: seconds(next(theirs))}, {})
+    # The first round is torch's first, and nobody's other.
+    lines = tables.overview(doing.record, training.step_time, "µs").splitlines()
+    assert lines[0] == "| µs | a |"
+    assert lines[2:] == ["| nbnet | 2.00 |", "| PyTorch | 6.00 (3.00) |"]
+    detail = tables.detailed(doing.record, training.step_time, "µs").splitlines()[-1]
+    assert detail == "| a | PyTorch | fit | 6.00 [2.00 - 30.00] | 3.00 [2.00 - 10.00] | 3 |"
+
+
+def test_labels() -> None:
+    assert tables.label("keras-jax, predict") == "Keras on JAX, predict"
+    assert tables.label("BLAS alone") == "BLAS alone"
+
+
+def test_text_between_markers(tmp_path: Path) -> None:
+    doing = session(tmp_path)
+    doing.play("tiny", {OURS: lambda: seconds(1e-6)}, {OURS: {"nbnet": "1.2"}})
+    text = "a\n<!-- peers train:begin -->\nold\n<!-- peers train:end -->\nb\n"
+    found = report.filled(text, {"train": (train, doing.record), "predict": (predict, doing.record)})
+    assert found.startswith("a\n<!-- peers train:begin -->\n| µs/step | tiny |")
+    assert found.endswith("<!-- peers train:end -->\nb\n")
+    assert "nbnet 1.2" in found
+    assert "old" not in found
+    everything = report.section(train, doing.record)
+    assert everything.startswith("## Training")
+    assert train.NOTES in everything
+
+
+# Limits and pictures
+
+
+def test_limits_are_times() -> None:
+    net = sizes.network("width 16")
+    assert (net.sizes, net.batch_size) == ((16, 16, 16, 10), 128)
+    assert sizes.network("batch 4").sizes[0] == 256
+    for limit in (limits.blas_limit, limits.memory_limit):
+        assert 0 < limit(net, 0.0) < 1
+
+
+def test_the_memory_limit_is_a_share_of_a_copy(monkeypatch: pytest.MonkeyPatch) -> None:
+    copied = []
+    monkeypatch.setattr(limits, "_copy", lambda numbers, threads, seconds: copied.append(numbers) or 1.0)
+    assert limits.memory_limit(Network((3, 2), 1), 0.0) == limits.PASSES / 4
+    assert set(copied) == {2 * (3 + 1) * 2}
+
+
+def test_pictures(tmp_path: Path) -> None:
+    pytest.importorskip("matplotlib", reason="matplotlib is missing (the extra 'plot')")
+    doing = session(tmp_path, rounds=1)
+    for case in ("batch 1", "batch 4"):
+        doing.play(case, {OURS: lambda: seconds(1e-6), "BLAS alone": lambda: seconds(1e-7)}, {})
+    report.draw({"sizes": (sizes, doing.record)}, tmp_path / "pictures")
+    assert [path.name for path in (tmp_path / "pictures").iterdir()] == ["batch.png"]
+    figure = pictures.growth({OURS: {1: 2.0, 4: 3.0}, "BLAS alone": {1: 1.0}}, "rows", ["BLAS alone"])
+    (axes,) = figure.axes
+    assert [line.get_label() for line in axes.lines] == ["nbnet", "BLAS alone"]
+    assert axes.get_xscale() == axes.get_yscale() == "log"
+
+
+# The command line
+
+
+@pytest.mark.parametrize(
+    ("arguments", "word"),
+    [
+        (["swim"], "TASK"),
+        (["train", "--cases", "huge"], "--cases"),
+        (["train", "--python", "torch"], "--python"),
+        (["train", "--rounds", "0"], "--rounds"),
+        (["train", "--quick"], "--results"),
+        (["train", "--peers", "theano"], "--peers"),
+    ],
+)
+def test_arguments_are_checked(arguments: list[str], word: str, capsys: pytest.CaptureFixture[str]) -> None:
+    with pytest.raises(SystemExit):
+        command.parse(arguments)
+    assert word in capsys.readouterr().err
+
+
+def test_nbnet_always_takes_part_and_comes_first() -> None:
+    options = command.parse(["train", "--peers", "jax", "torch", "--python", "jax=/a"])
+    assert options.peers == [OURS, "torch", "jax"]
+    assert options.python == {OURS: sys.executable, "jax": "/a"}
+
+
+def test_every_task_is_one() -> None:
+    for name in command.TASKS:
+        task = command.load(name)
+        assert task.TITLE
+        assert task.NOTES
+        assert task.CASES
+        assert task.VALUES
+        assert callable(task.measure)
+
+
+@needs_jit
+@pytest.mark.slow
+def test_a_quick_comparison(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    readme = tmp_path / "README.md"
+    readme.write_text("<!-- peers train:begin -->\n<!-- peers train:end -->\n")
+    arguments = ["--cases", "digits", "--peers", "sklearn", "--rounds", "2", "--seconds", "0.1", "--quick"]
+    where = ["--results", str(tmp_path), "--readme", str(readme)]
+    command.main(["train", *arguments, *where])
+    first = capsys.readouterr().out
+    assert "digits, round 2 of 2: nbnet" in first
+    assert "scikit-learn" in readme.read_text()
+    lines = [json.loads(line) for line in (tmp_path / "train.jsonl").read_text().splitlines()]
+    checks = {line["run"]["check"]: line for line in lines if "check" in line["run"]}
+    assert set(checks) == {"float32", "float64"}
+    assert all(0 <= line["found"]["sklearn"] <= line["allowed"] for line in checks.values())
+    command.main(["train", *arguments, *where])
+    assert "round" not in capsys.readouterr().out.split("##")[0]
