@@ -102,7 +102,7 @@ HELD_OUT = (
     Fit("mnist", (256, 128), 128, 10),
 )
 #: Rates of the input and of each hidden layer.
-RATES = {"mnist": (0.1, [0.2, 0.2])}
+RATES = {"mnist": (0.0, [0.2, 0.2])}
 IMPORTS = {
     "import sklearn": "import sklearn",
     "scikit-learn's MLP": "from sklearn.neural_network import MLPClassifier",

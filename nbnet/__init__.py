@@ -44,6 +44,7 @@ from nbnet.random import set_random_seed
 from nbnet.regularizers import Regularizer
 from nbnet.saving import clone_model, load_model
 from nbnet.utils import plot_model
+from nbnet.warming import warmup
 
 __version__ = "0.1.0"
 
@@ -97,6 +98,7 @@ __all__ = [
     "set_random_seed",
     "tensor",
     "utils",
+    "warmup",
 ]
 
 if TYPE_CHECKING:

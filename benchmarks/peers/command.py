@@ -16,7 +16,7 @@ from benchmarks.peers.libraries import LIBRARIES, OURS
 from benchmarks.peers.rounds import Session
 from benchmarks.record import Record
 
-TASKS = ("train", "predict", "startup", "memory", "alone", "sizes")
+TASKS = ("train", "predict", "startup", "memory", "search", "alone", "sizes")
 RESULTS = Path(__file__).parent / "results"
 
 

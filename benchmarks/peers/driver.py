@@ -61,6 +61,7 @@ class Peer:
                 text=True,
             )
         except OSError as error:
+            self._errors.close()
             raise PeerError(f"{name}: {error}") from None
 
     def ask(self, do: str, **arguments: Any) -> Any:

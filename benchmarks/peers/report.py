@@ -9,7 +9,7 @@ from typing import Any
 from benchmarks import machine
 from benchmarks.peers import rounds, tables
 from benchmarks.record import Record
-from benchmarks.table import between
+from benchmarks.train import between_markers
 
 
 def overviews(task: Any, record: Record) -> str:
@@ -48,8 +48,9 @@ def filled(text: str, tasks: Mapping[str, tuple[Any, Record]]) -> str:
     """
     for name, (task, record) in tasks.items():
         for mark, write in ((f"peers {name}", overviews), (f"peers {name}, all", section)):
-            if f"<!-- {mark}:begin -->" in text:
-                text = between(text, mark, write(task, record))
+            begin, end = f"<!-- {mark}:begin -->", f"<!-- {mark}:end -->"
+            if begin in text:
+                text = between_markers(text, write(task, record), begin, end)
     return text
 
 

@@ -45,6 +45,11 @@ def exercise(name: str, rows: int | None = None, **changes: Any) -> Exercise:
     return Exercise(network, x.astype(network.dtype), y, weights(network))
 
 
+def without_dropout(made: Exercise) -> Exercise:
+    """The same, with rates of 0."""
+    return replace(made, network=made.network.without_dropout())
+
+
 def weights(network: Network) -> list[Any]:
     """Initial ones, the same each time."""
     pairs = zip(*glorot_weights(network.sizes, 0), strict=True)
@@ -115,8 +120,9 @@ def _differences(
 ) -> dict[str, float | str]:
     """The largest relative difference of an epoch's loss from nbnet's, of each library, or why there is none."""
     size = WORKLOADS[case].batch_size
-    plain = exercise(case, steps * size + size // 2, dtype=dtype, shuffle=False, epsilon=EPSILON, **changes)
-    plain = replace(plain, network=plain.network.without_dropout())
+    plain = without_dropout(
+        exercise(case, steps * size + size // 2, dtype=dtype, shuffle=False, epsilon=EPSILON, **changes)
+    )
     file = str(plain.save(session.folder / f"check-{case}-{dtype}.npz"))
     losses: dict[str, Any] = {}
     with together(names, session.pythons, dtype) as (peers, missing):

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
+from dataclasses import replace
 from functools import partial
 from typing import Any
 
@@ -38,39 +39,50 @@ def logits(network: Network, parameters: Parameters, x: jax.Array, key: jax.Arra
     return x
 
 
-def batch_loss(network: Network, parameters: Parameters, x: jax.Array, y: jax.Array, key: jax.Array) -> Any:
-    """Mean cross-entropy of a batch, and that with the penalty, which is what is differentiated."""
+def batch_loss(
+    network: Network, penalty: jax.Array, parameters: Parameters, x: jax.Array, y: jax.Array, key: jax.Array
+) -> Any:
+    """Mean cross-entropy of a batch with the penalty, which is what is differentiated, and without."""
     z = jax.nn.log_softmax(logits(network, parameters, x, key))
     loss = -jnp.take_along_axis(z, y[:, None], 1).mean()
     if not network.penalty:
         return loss, loss
-    return loss + network.penalty / 2 * sum((w**2).sum() for w, _ in parameters), loss
+    return loss + penalty / 2 * sum((w**2).sum() for w, _ in parameters), loss
 
 
-def update(network: Network, state: Any, gradients: Any) -> Any:
+def update(network: Network, learning_rate: jax.Array, state: Any, gradients: Any) -> Any:
     """Adam's: parameters, first and second moments, number of steps."""
     parameters, m, v, step = state
     step = step + 1
     time = step.astype(network.dtype)
-    rate = network.learning_rate * jnp.sqrt(1 - BETA_2**time) / (1 - BETA_1**time)
+    rate = learning_rate * jnp.sqrt(1 - BETA_2**time) / (1 - BETA_1**time)
     m = jax.tree.map(lambda m, g: BETA_1 * m + (1 - BETA_1) * g, m, gradients)
     v = jax.tree.map(lambda v, g: BETA_2 * v + (1 - BETA_2) * g**2, v, gradients)
     parameters = jax.tree.map(lambda p, m, v: p - rate * m / (jnp.sqrt(v) + network.epsilon), parameters, m, v)
     return parameters, m, v, step
 
 
-@partial(jax.jit, static_argnums=0, donate_argnums=1)
-def epoch(network: Network, state: Any, x: jax.Array, y: jax.Array, key: jax.Array) -> Any:
-    """The state after an epoch, and its mean loss."""
+@partial(jax.jit, static_argnums=0, donate_argnums=2)
+def epoch(network: Network, numbers: Any, state: Any, x: jax.Array, y: jax.Array, key: jax.Array) -> Any:
+    """The state after an epoch, and its mean loss.
+
+    Parameters
+    ----------
+    network
+        What is compiled: of its learning rate and penalty, only whether there is one.
+    numbers
+        Learning rate and penalty.
+    """
+    learning_rate, penalty = numbers
     n, size = len(x), network.batch_size
     shuffling, dropping = jax.random.split(key)
     order = jax.random.permutation(shuffling, n) if network.shuffle else jnp.arange(n)
 
     def step(state: Any, batch: Any) -> Any:
         rows, key = batch
-        gradient = jax.grad(partial(batch_loss, network), has_aux=True)
+        gradient = jax.grad(partial(batch_loss, network, penalty), has_aux=True)
         gradients, loss = gradient(state[0], x[rows], y[rows], key)
-        return update(network, state, gradients), loss * len(rows)
+        return update(network, learning_rate, state, gradients), loss * len(rows)
 
     full = n // size
     keys = jax.random.split(dropping, full + 1)
@@ -95,6 +107,9 @@ class JaxLearner:
         self.exercise = exercise
         self.key = jax.random.key(0, impl=bits)
         self.x, self.y = jnp.asarray(exercise.x), jnp.asarray(exercise.y)
+        network = exercise.network
+        self.numbers = jnp.asarray([network.learning_rate, network.penalty], network.dtype)
+        self.compiled = replace(network, learning_rate=0.0, penalty=float(network.penalty > 0))
         self.reset()
 
     def reset(self) -> None:
@@ -110,12 +125,12 @@ class JaxLearner:
         losses = []
         for _ in range(epochs):
             self.key, key = jax.random.split(self.key)
-            self.state, loss = epoch(self.exercise.network, self.state, self.x, self.y, key)
+            self.state, loss = epoch(self.compiled, self.numbers, self.state, self.x, self.y, key)
             losses.append(loss)
         return list(map(float, losses))
 
     def predictors(self) -> dict[str, Callable[[Array], Any]]:
-        network, parameters = self.exercise.network, self.state[0]
+        network, parameters = self.compiled, self.state[0]
         return {"jit": lambda x: np.asarray(probabilities(network, parameters, x))}
 
 
@@ -139,7 +154,7 @@ def adam(shapes: Sequence[tuple[int, ...]]) -> dict[str, Callable[[], Any]]:
     def made() -> list[jax.Array]:
         return [jnp.ones(shape) for shape in shapes]
 
-    jitted = jax.jit(partial(update, network), donate_argnums=0)
+    jitted = jax.jit(partial(update, network, jnp.float32(1e-3)), donate_argnums=0)
     state, gradients = (made(), made(), made(), jnp.zeros((), np.int32)), made()
 
     def run() -> None:

@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
 import torch
+from sklearn.model_selection import GridSearchCV
 from skorch import NeuralNetClassifier
 
 from benchmarks.peers.exercise import Array, Exercise, Network
@@ -13,26 +14,30 @@ from benchmarks.peers.threads import choices
 from benchmarks.peers.with_torch import build, set_weights
 
 
+LOOP: dict[str, Any] = {
+    "criterion": torch.nn.CrossEntropyLoss,
+    "optimizer": torch.optim.Adam,
+    "train_split": None,
+    "verbose": 0,
+}
+
+
 def settings(network: Network) -> dict[str, dict[str, Any]]:
     """On one thread and on all."""
     return {f"{threads} thread{'s' * (threads > 1)}": {"threads": threads} for threads in choices()}
 
 
-def classifier(network: Network, **more: Any) -> NeuralNetClassifier:
+def classifier(network: Network) -> NeuralNetClassifier:
     """The estimator, silent and without a validation set."""
     return NeuralNetClassifier(
         build(network),
-        criterion=torch.nn.CrossEntropyLoss,
-        optimizer=torch.optim.Adam,
         optimizer__eps=network.epsilon,
         optimizer__fused=True,
         optimizer__weight_decay=network.penalty,
         lr=network.learning_rate,
         batch_size=network.batch_size,
         iterator_train__shuffle=network.shuffle,
-        train_split=None,
-        verbose=0,
-        **more,
+        **LOOP,
     )
 
 
@@ -55,6 +60,37 @@ class SkorchLearner:
 
     def predictors(self) -> dict[str, Callable[[Array], Any]]:
         return {"predict_proba": self.model.predict_proba}
+
+
+class Perceptron(torch.nn.Sequential):
+    """A network whose hidden layers are a parameter."""
+
+    def __init__(self, inputs: int, hidden: Sequence[int], outputs: int) -> None:
+        super().__init__(*build(Network((inputs, *hidden, outputs), 1)))
+
+
+def search(exercise: Exercise, grid: Mapping[str, Sequence[Any]], folds: int, epochs: int) -> float:
+    """The best score that is found by as many processes as there are processors."""
+    sizes = exercise.network.sizes
+    network = NeuralNetClassifier(
+        Perceptron,
+        module__inputs=sizes[0],
+        module__outputs=sizes[-1],
+        max_epochs=epochs,
+        **LOOP,
+        optimizer__fused=True,
+        iterator_train__shuffle=True,
+    )
+    names = {
+        "hidden_layer_sizes": "module__hidden",
+        "alpha": "optimizer__weight_decay",
+        "learning_rate_init": "lr",
+        "batch_size": "batch_size",
+    }
+    named = {names[name]: values for name, values in grid.items()}
+    named["optimizer__weight_decay"] = [alpha / max(grid["batch_size"]) for alpha in grid["alpha"]]
+    found = GridSearchCV(network, named, cv=folds, n_jobs=choices()[-1], scoring="accuracy")
+    return float(found.fit(exercise.x, exercise.y).best_score_)
 
 
 start = SkorchLearner

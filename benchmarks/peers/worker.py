@@ -19,6 +19,7 @@ import numpy as np
 
 from benchmarks.peers.exercise import Exercise, load
 from benchmarks.peers.libraries import LIBRARIES, Learner, Module
+from benchmarks.peers.searching import Grid, best
 from benchmarks.peers.timing import median_time
 
 #: Seconds for which a setting is tried out, once it has trained an epoch.
@@ -68,7 +69,8 @@ class Worker:
                 raise RuntimeError(f"no setting works: {tried}")
             setting = min(worked, key=worked.__getitem__)
         setting = setting or next(iter(offered))
-        self.learner = self.module.start(self.exercise, **offered[setting])
+        self.setting = offered[setting]
+        self.learner = self.module.start(self.exercise, **self.setting)
         return {"setting": setting, "tried": tried}
 
     def _try(self, keywords: dict[str, Any]) -> float | str:
@@ -111,6 +113,16 @@ class Worker:
         """Of each epoch, from the initial weights."""
         self.learner.reset()
         return self.learner.train(epochs)
+
+    def search(self, grid: Grid, folds: int, epochs: int) -> dict[str, float]:
+        """Seconds of a search over all settings of a grid on the exercise's data, and the best score in it."""
+        gc.collect()
+        began = time.perf_counter()
+        if hasattr(self.module, "search"):
+            score = self.module.search(self.exercise, grid, folds, epochs)
+        else:
+            score = best(self.module, self.setting, self.exercise, grid, folds, epochs)
+        return {"seconds": time.perf_counter() - began, "score": float(score)}
 
     def alone(self, what: str, arguments: list[Any]) -> list[str]:
         """Make ready what a function of the library's module offers to call; return the names of its ways."""

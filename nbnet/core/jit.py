@@ -12,6 +12,7 @@ import functools
 import hashlib
 import logging
 import os
+import sys
 import threading
 from collections.abc import Iterable
 from typing import Any
@@ -87,17 +88,29 @@ def _load(functions: list[Function], dtype: np.dtype[Any]) -> None:
         from nbnet.core.gemm import GEMM
 
         load_llvm().add_symbol(f"nbnet_gemm_{dtype.name}", link([GEMM], dtype)[0])
-    symbols = {}
-    for function in functions:
-        key = hashlib.sha256((environment() + fingerprint(function, dtype)).encode()).hexdigest()
-        symbol = f"nbnet_{key}"
-        machine_code = cache.read(function.name, key)
-        if machine_code is None:
-            machine_code = compile_function(function, dtype, symbol)
-            compiled_count += 1
-            cache.write(function.name, key, machine_code)
+    keys = {f: hashlib.sha256((environment() + fingerprint(f, dtype)).encode()).hexdigest() for f in functions}
+    found = {function: cache.read(function.name, key) for function, key in keys.items()}
+    for function in _shown([function for function, machine_code in found.items() if machine_code is None]):
+        machine_code = found[function] = compile_function(function, dtype, _symbol(keys[function]))
+        compiled_count += 1
+        cache.write(function.name, keys[function], machine_code)
+    for machine_code in found.values():
         _engine().add_object_file(load_llvm().ObjectFileRef.from_data(machine_code))
-        symbols[function] = symbol
     _engine().finalize_object()
-    for function, symbol in symbols.items():
-        _addresses[function, dtype] = _engine().get_function_address(symbol)
+    for function, key in keys.items():
+        _addresses[function, dtype] = _engine().get_function_address(_symbol(key))
+
+
+def _symbol(key: str) -> str:
+    return f"nbnet_{key}"
+
+
+def _shown(functions: list[Function]) -> Iterable[Function]:
+    """Functions that are compiled, with a bar on a terminal if it takes long."""
+    if len(functions) < 2 or sys.stderr is None or not sys.stderr.isatty():
+        return functions
+    from tqdm import tqdm
+
+    # tqdm's monitor is a thread, and a process with threads cannot fork safely.
+    bar = type("Bar", (tqdm,), {"monitor_interval": 0})
+    return bar(functions, "nbnet compiles kernels, once", leave=False, delay=0.5, unit="kernel")  # type: ignore[no-any-return]

@@ -1,0 +1,28 @@
+"""``python -m nbnet warmup``: compile what networks need before it is needed."""
+
+from __future__ import annotations
+
+import argparse
+import time
+from collections.abc import Sequence
+
+from nbnet.core import cache
+from nbnet.warming import warmup
+
+
+def main(arguments: Sequence[str] | None = None) -> None:
+    """Run a command; see ``--help``."""
+    parser = argparse.ArgumentParser(prog="python -m nbnet", description=warmup.__doc__.splitlines()[0])  # type: ignore[union-attr]
+    commands = parser.add_subparsers(required=True, metavar="COMMAND")
+    command = commands.add_parser("warmup", help="compile the kernels of dense networks, once for this user")
+    command.add_argument("--dtypes", nargs="+", choices=("float32", "float64"), default=["float32"])
+    command.add_argument("--everything", action="store_true", help="all kernels there are; takes minutes")
+    options = parser.parse_args(arguments)
+    began = time.perf_counter()
+    compiled = warmup(options.dtypes, options.everything)
+    place = cache.folder() or "memory only: there is no cache folder that is safe to write to"
+    print(f"{compiled} kernels compiled in {time.perf_counter() - began:.1f} s; they are kept in {place}")
+
+
+if __name__ == "__main__":
+    main()
