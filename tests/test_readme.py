@@ -49,7 +49,8 @@ def test_make_targets_exist() -> None:
 def test_files_and_modules_exist() -> None:
     linked = re.findall(r"\]\(([\w./-]+)\)", README)
     scripts = re.findall(r"\bexamples/\w+\.py\b", README)
-    modules = [module.replace(".", "/") + ".py" for module in re.findall(r"python -m ([\w.]+)", README)]
+    places = [ROOT / module.replace(".", "/") for module in re.findall(r"python -m ([\w.]+)", README)]
+    modules = [place / "__main__.py" if place.is_dir() else place.with_suffix(".py") for place in places]
     assert linked
     assert scripts
     assert modules

@@ -91,9 +91,9 @@ def _load(functions: list[Function], dtype: np.dtype[Any]) -> None:
     keys = {f: hashlib.sha256((environment() + fingerprint(f, dtype)).encode()).hexdigest() for f in functions}
     found = {function: cache.read(function.name, key) for function, key in keys.items()}
     for function in _shown([function for function, machine_code in found.items() if machine_code is None]):
-        machine_code = found[function] = compile_function(function, dtype, _symbol(keys[function]))
+        made = found[function] = compile_function(function, dtype, _symbol(keys[function]))
         compiled_count += 1
-        cache.write(function.name, keys[function], machine_code)
+        cache.write(function.name, keys[function], made)
     for machine_code in found.values():
         _engine().add_object_file(load_llvm().ObjectFileRef.from_data(machine_code))
     _engine().finalize_object()
