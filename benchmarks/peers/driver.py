@@ -31,7 +31,7 @@ def environment(name: str, dtype: str = "float32", **more: str) -> dict[str, str
     kept = {key: value for key, value in os.environ.items() if key not in THREADS}
     # An empty variable turns it off: with .pyc files half the time of an import would be spent compiling Python.
     own = {"PYTHONPATH": str(ROOT), "PYTHONDONTWRITEBYTECODE": "", "JAX_ENABLE_X64": str(int(dtype == "float64"))}
-    return kept | own | LIBRARIES[name].environment | more
+    return kept | own | dict(LIBRARIES[name].environment) | more
 
 
 class Peer:
@@ -123,10 +123,19 @@ def process(pythons: Mapping[str, str], name: str, *arguments: str, **variables:
     return done.stdout
 
 
+def versions(peers: Mapping[str, Peer]) -> dict[str, Any]:
+    """Of those that are still alive."""
+    found = {}
+    for name, peer in peers.items():
+        with contextlib.suppress(PeerError):
+            found[name] = peer.ask("versions")
+    return found
+
+
 def importable(names: Sequence[str], pythons: Mapping[str, str]) -> tuple[dict[str, Any], dict[str, str]]:
     """Versions of those libraries that can be imported, and why the others cannot."""
     with together(names, pythons) as (peers, missing):
-        return {name: peer.ask("versions") for name, peer in peers.items()}, missing
+        return versions(peers), missing
 
 
 @contextlib.contextmanager

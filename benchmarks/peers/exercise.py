@@ -80,8 +80,9 @@ class Exercise:
 
     def save(self, path: Path) -> Path:
         """Write it to a file, and return that."""
-        weights = {f"w{i}": w for i, w in enumerate(self.weights)}
-        np.savez(path, network=np.array(json.dumps(asdict(self.network))), x=self.x, y=self.y, **weights)
+        arrays: dict[str, Any] = {f"w{i}": w for i, w in enumerate(self.weights)}
+        arrays |= {"network": np.array(json.dumps(asdict(self.network))), "x": self.x, "y": self.y}
+        np.savez(path, **arrays)
         return path
 
 

@@ -9,7 +9,8 @@ from typing import Any
 
 import numpy as np
 
-from benchmarks.peers.driver import Peer, PeerError, together
+from benchmarks.peers import rounds
+from benchmarks.peers.driver import Peer, PeerError, together, versions
 from benchmarks.peers.exercise import Exercise, Network
 from benchmarks.peers.libraries import OURS
 from benchmarks.peers.rounds import Found, Session
@@ -84,7 +85,7 @@ def start(session: Session, case: str, made: Exercise, peers: Mapping[str, Peer]
 def describe(started: Found) -> str:
     """A setting, and how long an epoch took with each that was tried."""
     tried = [f"{name}: {s:.3g} s" if isinstance(s, float) else f"{name}: {s}" for name, s in started["tried"].items()]
-    return started["setting"] + (f" ({'; '.join(tried)})" if tried else "")
+    return str(started["setting"]) + (f" ({'; '.join(tried)})" if tried else "")
 
 
 def compare(session: Session, case: str, exempt: Sequence[str] = (), **changes: Any) -> dict[str, str]:
@@ -171,20 +172,21 @@ def measure(
     def turn(name: str) -> Found:
         if "error" in started[name]:
             return started[name]
-        found = peers[name].ask("train", epochs=epochs, seconds=short)
+        found: Found = peers[name].ask("train", epochs=epochs, seconds=short)
         return found | {"setting": started[name]["setting"], "epochs": epochs, "steps": made.steps}
 
     turns = {name: partial(turn, name) for name in peers} | dict(others or {})
-    session.play(case, turns, {name: peer.ask("versions") for name, peer in peers.items() if name not in failed})
+    session.play(case, turns, versions(peers))
 
 
 def _epochs(session: Session, case: str, peers: Mapping[str, Peer]) -> int:
     """Of a turn: what is on record, or as many as the slowest library needs to fill it."""
     for line in session.findings(case):
-        for found in line["found"].values():
-            if "epochs" in found:
+        for name, found in line["found"].items():
+            if name in peers and "epochs" in found:
                 return int(found["epochs"])
-    slowest = max(peer.ask("train", epochs=1)["seconds"] for peer in peers.values())
+    pilots = [rounds.attempt(partial(peer.ask, "train", epochs=1)) for peer in peers.values()]
+    slowest = max([found["seconds"] for found in pilots if "seconds" in found], default=session.seconds)
     return max(1, round(session.seconds / slowest))
 
 

@@ -142,9 +142,12 @@ def dropout(shape: tuple[int, int], rate: float) -> dict[str, Callable[[], Any]]
         y, back = jax.vjp(lambda x: drop(x, rate, key), x)
         return y, back(dy)
 
+    def run(key: jax.Array) -> Any:
+        return jax.block_until_ready(both(x, dy, key))
+
     x, dy = jnp.ones(shape), jnp.ones(shape)
     keys = {bits: jax.random.key(0, impl=bits) for bits in ("rbg", "threefry2x32")}
-    return {bits: lambda key=key: jax.block_until_ready(both(x, dy, key)) for bits, key in keys.items()}
+    return {bits: partial(run, key) for bits, key in keys.items()}
 
 
 def adam(shapes: Sequence[tuple[int, ...]]) -> dict[str, Callable[[], Any]]:

@@ -9,10 +9,6 @@ import numpy as np
 
 import nbnet as nb
 from benchmarks.peers.exercise import Array, Exercise, Network
-from nbnet.core.differentiation import differentiate
-from nbnet.core.graph import Tensor
-from nbnet.core.program import Linked, lower
-from nbnet.core.tape import Trace
 
 
 def settings(network: Network) -> dict[str, dict[str, Any]]:
@@ -26,15 +22,14 @@ class NbnetLearner:
     def __init__(self, exercise: Exercise) -> None:
         self.exercise = exercise
         network = exercise.network
-        shared = {"batchwise": True} if network.batchwise else {}
         nb.config.set_floatx(network.dtype)
         nb.set_random_seed(0)
-        layers: list[nb.Layer] = [nb.Input((network.sizes[0],))]
+        layers: list[Any] = [nb.Input((network.sizes[0],))]
         last = len(network.sizes) - 2
         regularizer = nb.regularizers.L2(network.penalty / 2) if network.penalty else None
         for i, (rate, units) in enumerate(zip(network.rates(), network.sizes[1:], strict=True)):
             if rate:
-                layers.append(nb.layers.Dropout(rate, **shared))
+                layers.append(nb.layers.Dropout(rate, batchwise=network.batchwise))
             layers.append(nb.layers.Dense(units, "softmax" if i == last else "relu", kernel_regularizer=regularizer))
         self.model = nb.Sequential(layers)
         self.optimizer = nb.optimizers.Adam(network.learning_rate, epsilon=network.epsilon)
@@ -62,6 +57,12 @@ class NbnetLearner:
 
 def dropout(shape: tuple[int, int], rate: float) -> dict[str, Callable[[], Any]]:
     """Forward and backward of a layer: on the tape, and as the program that training has in it."""
+    # Not at the top: nobody else imports them to train a network.
+    from nbnet.core.differentiation import differentiate
+    from nbnet.core.graph import Tensor
+    from nbnet.core.program import Linked, lower
+    from nbnet.core.tape import Trace
+
     layer = nb.layers.Dropout(rate, seed=0)
     x, dy = nb.Parameter(np.ones(shape, np.float32)), np.ones(shape, np.float32)
 

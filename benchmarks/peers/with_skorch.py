@@ -13,7 +13,6 @@ from benchmarks.peers.exercise import Array, Exercise, Network
 from benchmarks.peers.threads import choices
 from benchmarks.peers.with_torch import build, set_weights
 
-
 LOOP: dict[str, Any] = {
     "criterion": torch.nn.CrossEntropyLoss,
     "optimizer": torch.optim.Adam,
@@ -88,6 +87,7 @@ def search(exercise: Exercise, grid: Mapping[str, Sequence[Any]], folds: int, ep
         "batch_size": "batch_size",
     }
     named = {names[name]: values for name, values in grid.items()}
+    # In scikit-learn it is divided by the rows of a batch; here it is the same for all batches, and for biases.
     named["optimizer__weight_decay"] = [alpha / max(grid["batch_size"]) for alpha in grid["alpha"]]
     found = GridSearchCV(network, named, cv=folds, n_jobs=choices()[-1], scoring="accuracy")
     return float(found.fit(exercise.x, exercise.y).best_score_)

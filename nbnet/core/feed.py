@@ -86,6 +86,16 @@ def gather_ids(mem: Any, ins: Any, step: Any) -> None:
 
 
 @kernel
+def count_bad(mem: Any, ins: Any, step: Any) -> None:
+    """Count the values that are not finite."""
+    x, cell = vec(mem, ins, 0), intvec(mem, ins, 1)
+    bad = 0
+    for i in range(x.size):
+        bad += not np.isfinite(x[i])
+    cell[0] = bad
+
+
+@kernel
 def store(mem: Any, ins: Any, step: Any) -> None:
     """Write the batch's predictions to their rows of the result."""
     y, cursor, out = vec(mem, ins, 0), intvec(mem, ins, 1), vec(mem, ins, 2)
@@ -234,6 +244,11 @@ def gather_sparse_call(
     ``bounds[r] <= k < bounds[r + 1]``, added up where a column occurs again, and zeros elsewhere."""
     kernel = _gather_sparse(values.dtype.name, indices.dtype.name)
     return Call(kernel, (values, indices, bounds, order, cursor, x), (5,), 0, 0, (), "gather", np.dtype(dtype))
+
+
+def count_bad_call(x: Tensor, cell: NDArray[np.int64]) -> Call:
+    """Write how many values of x are not finite."""
+    return Call(count_bad, (x, Tensor(cell.shape, INT, cell)), (1,), 0, 0, (), "count_bad", x.dtype)
 
 
 def store_call(y: Tensor, cursor: Tensor, out: Tensor) -> Call:

@@ -86,8 +86,9 @@ def _symbols(structure: Any, argument: str) -> list[Symbol]:
 
 
 def _names(structure: Any, symbols: Sequence[Symbol]) -> list[str]:
-    """Names of inputs or outputs: keys of a dict, else those of the layers they come from."""
-    return list(structure) if isinstance(structure, dict) else [symbol.name for symbol in symbols]
+    """Names of inputs or outputs: keys of a dict of them, else those of the layers they come from."""
+    named = isinstance(structure, dict) and len(structure) == len(symbols)
+    return list(structure) if named else [symbol.name for symbol in symbols]
 
 
 def _unique(names: Sequence[str]) -> list[str]:

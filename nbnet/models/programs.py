@@ -164,8 +164,14 @@ class Builder:
 
         return self._sliced(rows, 1, build)
 
-    def predict(self, rows: int, sources: Mapping[str, Source]) -> Batch:
-        """Gather, forward without dropout, store."""
+    def predict(self, rows: int, sources: Mapping[str, Source], bad: NDArray[np.int64] | None = None) -> Batch:
+        """Gather, forward without dropout, store.
+
+        Parameters
+        ----------
+        bad
+            A cell for the number of values of the first input that are not finite; for a program of one slice.
+        """
 
         def build(slices: int) -> Batch | None:
             feeds = Feeds(self.dtype, rows, slices, sources, False)
@@ -178,7 +184,8 @@ class Builder:
                 if slices > 1 and any(node.op.whole_batch for node in nodes):
                     return None
                 stores = [feed.store_call(y, feeds.cursor, feeds.out(k)) for k, y in enumerate(outputs)]
-                work.append([*feeds.gathers(t), *(node.call() for node in nodes), *stores])
+                checks = [] if bad is None else [feed.count_bad_call(feeds.tensor("x0", t), bad)]
+                work.append([*feeds.gathers(t), *checks, *(node.call() for node in nodes), *stores])
             batch = _batch(feeds, [work, feeds.advancing(slices)], np.zeros((slices, 0, 2)))
             batch.output_rows = tuple(y.shape[1:] for y in outputs)
             batch.template = template

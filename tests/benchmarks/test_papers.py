@@ -173,12 +173,12 @@ def test_norms_are_bounded_layer_by_layer() -> None:
 @compiled
 @pytest.mark.parametrize("momentum", [None, 0.9])
 def test_what_a_training_finds(digits: Images, momentum: float | None) -> None:
-    recipe = Recipe(6, 0.01, momentum, warmup=1, batch_size=16)
+    recipe = Recipe(20, 0.01 if momentum is None else 0.05, momentum, warmup=1, batch_size=16)
     found = train(small, recipe, digits, seed=0)
     assert found["tested"] == 40
-    assert len(found["wrong"]) == 6
+    assert len(found["wrong"]) == 20
     assert all(isinstance(wrong, int) for wrong in found["wrong"])
-    assert found["wrong"][-1] < 30
+    assert found["wrong"][-1] < 25  # of 36, if guessed
     assert found == json.loads(json.dumps(found))
 
 

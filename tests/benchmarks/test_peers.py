@@ -14,13 +14,14 @@ import numpy as np
 import pytest
 
 from benchmarks.numpy_baseline import NumpyMLP
-from benchmarks.peers import command, limits, pictures, report, rounds, tables, training
+from benchmarks.peers import command, limits, pictures, report, rounds, searching, tables, training
 from benchmarks.peers.driver import Peer, PeerError, process, together
 from benchmarks.peers.exercise import Network, load
 from benchmarks.peers.libraries import LIBRARIES, OURS
 from benchmarks.peers.rounds import Session
-from benchmarks.peers.tasks import predict, sizes, train
+from benchmarks.peers.tasks import alone, predict, sizes, startup, train
 from benchmarks.peers.timing import median_time, peak_memory
+from benchmarks.peers.worker import Worker
 from benchmarks.record import Record
 from nbnet.core import jit
 
@@ -318,3 +319,65 @@ def test_a_quick_comparison(tmp_path: Path, capsys: pytest.CaptureFixture[str]) 
     assert all(0 <= line["found"]["sklearn"] <= line["allowed"] for line in checks.values())
     command.main(["train", *arguments, *where])
     assert "round" not in capsys.readouterr().out.split("##")[0]
+
+
+@needs_jit
+def test_a_search_by_hand_goes_through_all_settings_and_folds(monkeypatch: pytest.MonkeyPatch) -> None:
+    made = training.exercise("digits", 203)
+    grid = {"hidden_layer_sizes": [[4], [8, 4]], "batch_size": [20], "alpha": [0.1], "learning_rate_init": [0.01, 0.1]}
+    wanted = list(searching.networks(made, grid))
+    assert [net.sizes for net in wanted] == [(64, 4, 10)] * 2 + [(64, 8, 4, 10)] * 2
+    assert [net.learning_rate for net in wanted] == [0.01, 0.1] * 2
+    assert wanted[0].penalty == pytest.approx(0.005)
+    module = LIBRARIES[OURS].load()
+    begun: list[tuple[Network, int]] = []
+    monkeypatch.setattr(
+        module, "start", lambda made: begun.append((made.network, len(made.x))) or module.NbnetLearner(made)
+    )
+    score = searching.best(module, {}, made, grid, folds=2, epochs=5)
+    assert begun == [(net, 101) for net in wanted for _ in range(2)]
+    assert 0.1 < score <= 1
+
+
+def test_start_up_is_timed_in_whole_processes(tmp_path: Path) -> None:
+    doing = session(tmp_path, names=[OURS], rounds=1)
+    startup.measure(doing, ["import"])
+    ((took,),) = rounds.values(doing.record, "import", startup.VALUES["s"]).values()
+    assert took is not None
+    assert 0.01 < took < 60
+
+
+def test_updates_and_dropout_alone(tmp_path: Path) -> None:
+    doing = session(tmp_path, names=[OURS, "sklearn"], rounds=1)
+    cases = ["Adam, tiny", "dropout, 32 x 128"]
+    alone.measure(doing, cases)
+    assert doing.pending(cases[0], [OURS]) == []
+    assert list(rounds.values(doing.record, cases[0], alone.VALUES["µs"])) == ["nbnet, apply", "nbnet"]
+    assert list(rounds.values(doing.record, cases[1], alone.VALUES["µs"])) == ["nbnet, tape", "nbnet"]
+
+
+@needs_jit
+def test_predictions_are_compared_and_timed(tmp_path: Path) -> None:
+    doing = session(tmp_path, names=[OURS, "sklearn"], rounds=1)
+    predict.measure(doing, ["digits, 1 row"])
+    found = rounds.values(doing.record, "digits, 1 row", predict.VALUES["µs/call"])
+    assert set(found) == {OURS, "sklearn"}
+    assert all(values[0] is not None and values[0] > 0 for values in found.values())
+
+
+def test_settings_that_fail_are_not_taken(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    worker = Worker(OURS)
+    made = training.exercise("tiny", 32)
+
+    def start(made: Any, broken: bool) -> Any:
+        if broken:
+            raise OSError("no compiler")
+        return start_whole(made)
+
+    start_whole = worker.module.start
+    monkeypatch.setattr(worker.module, "settings", lambda network: {"a": {"broken": True}, "b": {"broken": False}})
+    monkeypatch.setattr(worker.module, "start", start)
+    found = worker.start(str(made.save(tmp_path / "tiny.npz")))
+    assert found["setting"] == "b"
+    assert found["tried"]["a"] == "OSError: no compiler"
+    assert found["tried"]["b"] > 0

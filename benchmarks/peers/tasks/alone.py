@@ -7,7 +7,7 @@ from functools import partial
 from itertools import pairwise
 from typing import Any
 
-from benchmarks.peers.driver import together
+from benchmarks.peers.driver import together, versions
 from benchmarks.peers.libraries import OURS
 from benchmarks.peers.rounds import Found, Session
 from benchmarks.workloads import WORKLOADS
@@ -46,7 +46,7 @@ def measure(session: Session, cases: Sequence[str]) -> None:
     seconds = 0.02 if session.quick else session.seconds / 5
     with together(names, session.pythons) as (peers, missing):
         session.without(missing)
-        versions = {name: peer.ask("versions") for name, peer in peers.items()}
+        made_with = versions(peers)
         for case in cases:
             what, arguments = MADE[case]
             ways = [
@@ -58,7 +58,7 @@ def measure(session: Session, cases: Sequence[str]) -> None:
                 return found
 
             turns = {_label(name, way): partial(turn, name, way) for name, way in ways}
-            session.play(case, turns, versions)
+            session.play(case, turns, made_with)
 
 
 def _label(name: str, way: str) -> str:

@@ -14,7 +14,7 @@ from benchmarks.workloads import WORKLOADS
 TITLE = "Memory"
 NOTES = """\
 Megabytes (2^20 bytes) that a process has had at most (VmHWM) once it has trained on mnist for an epoch: the library,
-40 MB of data, and what training takes. loaded: with library and data, before the network is built."""
+40 MB of data, and what training takes, one step to a call. loaded: with library and data, the network not yet built."""
 CASES = ("mnist",)
 FEW = 3
 VALUES = {"MB": lambda found: found.get("peak"), "MB loaded": lambda found: found.get("before")}

@@ -9,7 +9,7 @@ from typing import Any, NamedTuple
 import numpy as np
 
 from benchmarks.peers import training
-from benchmarks.peers.driver import Peer, PeerError, together
+from benchmarks.peers.driver import Peer, PeerError, together, versions
 from benchmarks.peers.libraries import OURS
 from benchmarks.peers.rounds import Found, Session
 
@@ -38,7 +38,7 @@ def measure(session: Session, cases: Sequence[str]) -> None:
 def _measure(session: Session, name: str, cases: Sequence[str], peers: dict[str, Peer]) -> None:
     ways = _ways(session, name, peers)
     seconds = 0.02 if session.quick else session.seconds / 5
-    versions = {name: peer.ask("versions") for name, peer in peers.items()}
+    made_with = versions(peers)
     for case in cases:
         rows = SHAPES[case][1]
 
@@ -48,7 +48,7 @@ def _measure(session: Session, name: str, cases: Sequence[str], peers: dict[str,
             found: Found = way.peer.ask("predict", way=way.name, rows=rows, seconds=seconds)
             return found
 
-        session.play(case, {name: partial(turn, way) for name, way in ways.items()}, versions)
+        session.play(case, {name: partial(turn, way) for name, way in ways.items()}, made_with)
 
 
 class Way(NamedTuple):

@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from functools import partial
 
 from benchmarks.peers import training
-from benchmarks.peers.driver import PeerError, together
+from benchmarks.peers.driver import PeerError, together, versions
 from benchmarks.peers.rounds import Found, Session
 from benchmarks.search import SETTINGS
 
@@ -39,5 +39,4 @@ def measure(session: Session, cases: Sequence[str]) -> None:
                 found: Found = peers[name].ask("search", grid=grid, folds=folds, epochs=epochs)
                 return found | {"setting": started[name]["setting"]}
 
-            versions = {name: peer.ask("versions") for name, peer in peers.items()}
-            session.play(case, {name: partial(turn, name) for name in peers}, versions)
+            session.play(case, {name: partial(turn, name) for name in peers}, versions(peers))

@@ -76,7 +76,7 @@ def _limits(session: Session, net: Network) -> dict[str, Any]:
 def _forget(session: Session, peers: dict[str, Peer]) -> None:
     smallest = str(exercise(CASES[0], FEW).save(session.folder / "smallest.npz"))
     for peer in peers.values():
-        rounds.attempt(lambda peer=peer: peer.ask("start", exercise=smallest, trial=False))
+        rounds.attempt(partial(peer.ask, "start", exercise=smallest, trial=False))
 
 
 def draw(record: Record, folder: Path) -> None:
