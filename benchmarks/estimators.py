@@ -99,7 +99,11 @@ def measure(options: argparse.Namespace) -> tuple[list[str], dict[str, Any]]:
         print()
         add("fits", fit_table(timed), [one._asdict() for one in timed])
     if "accuracy" in options.parts:
-        scores = [(fit, accuracies(fit, data[fit.data], range(options.seeds))) for fit in held]
+        scores = []
+        for fit in held:
+            scores.append((fit, accuracies(fit, data[fit.data], range(options.seeds))))
+            print(f"{label(fit)}: {verdict(scores[-1][1][OURS], scores[-1][1][THEIRS])} accuracy", flush=True)
+        print()
         add("accuracy", accuracy_table(scores), scores)
     if "imports" in options.parts:
         seconds = time_imports(options.rounds)

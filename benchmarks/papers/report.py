@@ -38,7 +38,7 @@ def section(name: str, record: Record) -> str:
         return ""
     script = import_module(f"benchmarks.papers.{name}")
     processors = sorted({run["processor"] for run in runs if "processor" in run})
-    made = f"`{name}`: {len(runs)} runs" + (f" on {', '.join(processors)}" if processors else "")
+    made = f"`{name}`: {len(runs)} run{'s' * (len(runs) > 1)}" + (f" on {', '.join(processors)}" if processors else "")
     return f"## {script.TITLE}\n\n{prose(script)}\n\n{script.table(record)}\n\n{made}.\n"
 
 

@@ -9,23 +9,32 @@ import keras
 import numpy as np
 
 from benchmarks.peers.exercise import Array, Exercise, Network
+from benchmarks.peers.threads import choices
 
 
 def settings(network: Network) -> dict[str, dict[str, Any]]:
-    """With and without XLA or its like, a step or several to a call."""
+    """A step or several to a call; XLA where that is a choice, threads where they are."""
     backend = keras.backend.backend()
-    compiled = {"jax": ("auto",), "tensorflow": (True, False), "torch": (False,)}[backend]
-    return {
-        f"{steps} step{'s' * (steps > 1)} a call" + (", XLA" if jit is True else ""): {"jit": jit, "steps": steps}
-        for jit in compiled
-        for steps in (1, 16)
-    }
+    found = {}
+    for threads in choices() if backend == "torch" else (None,):
+        for jit in {"jax": ("auto",), "tensorflow": (True, False), "torch": (False,)}[backend]:
+            for steps in (1, 16):
+                words = [f"{steps} step{'s' * (steps > 1)} a call", *(["XLA"] if jit is True else [])]
+                words += [] if threads is None else [f"{threads} thread{'s' * (threads > 1)}"]
+                found[", ".join(words)] = {"jit": jit, "steps": steps, "threads": threads}
+    return found
 
 
 class KerasLearner:
     """A ``Sequential`` model, which ends in logits."""
 
-    def __init__(self, exercise: Exercise, jit: bool | str = "auto", steps: int = 1) -> None:
+    def __init__(
+        self, exercise: Exercise, jit: bool | str = "auto", steps: int = 1, threads: int | None = None
+    ) -> None:
+        if threads is not None:
+            import torch
+
+            torch.set_num_threads(threads)
         self.exercise = exercise
         network = exercise.network
         keras.config.set_floatx(network.dtype)

@@ -38,7 +38,6 @@ class SklearnLearner:
             learning_rate_init=network.learning_rate,
             epsilon=network.epsilon,
             shuffle=network.shuffle,
-            warm_start=True,
             tol=0.0,
             random_state=0,
         )
@@ -51,6 +50,7 @@ class SklearnLearner:
         self.model.coefs_ = [w.copy() for w in kernels]
         self.model.intercepts_ = [b.copy() for b in biases]
         del self.model._optimizer
+        self.model.set_params(warm_start=True)
 
     def train(self, epochs: int) -> list[float]:
         self.model.set_params(max_iter=epochs, n_iter_no_change=epochs + 1)

@@ -71,6 +71,7 @@ class Worker:
         setting = setting or next(iter(offered))
         self.setting = offered[setting]
         self.learner = self.module.start(self.exercise, **self.setting)
+        self.fresh = True
         return {"setting": setting, "tried": tried}
 
     def _try(self, keywords: dict[str, Any]) -> float | str:
@@ -84,7 +85,9 @@ class Worker:
             return short(error)
 
     def train(self, epochs: int, seconds: float = 0.0) -> dict[str, Any]:
-        """Train from the initial weights, again and again while time lasts; the first time does not count.
+        """Train from the initial weights, again and again while time lasts.
+
+        A learner's very first epoch, which compiles what there is to compile, does not count.
 
         Parameters
         ----------
@@ -98,8 +101,9 @@ class Worker:
         dict
             ``seconds``, the median; ``times``, how often; ``loss``, the last.
         """
-        self.learner.reset()
-        self.learner.train(1)
+        if self.fresh:
+            self.learner.train(1)
+            self.fresh = False
         gc.collect()
         took: list[float] = []
         while not took or sum(took) < seconds:

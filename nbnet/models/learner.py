@@ -46,8 +46,13 @@ class Learner(Steps, Masking, Persistence):
         #: Set by a callback to end training after the epoch, or the batch, it is called in.
         self.stop_training = False
 
+    def __getstate__(self) -> dict[str, Any]:
+        """The metrics as one know their model, not its copy: the copy makes its own."""
+        return super().__getstate__() | {"_compiled_metrics": self._compiled_metrics is not None}
+
     def __setstate__(self, state: dict[str, Any]) -> None:
-        super().__setstate__(state)
+        watched = state["_compiled_metrics"]
+        super().__setstate__(state | {"_compiled_metrics": CompiledMetrics(self) if watched else None})
         self._training = threading.Lock()
 
     @property

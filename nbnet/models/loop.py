@@ -83,6 +83,8 @@ class Pass:
         if self.optimizer is not None:
             self.key += _trained(model, self.optimizer)
         self._ready: dict[int, Batch] = {}
+        # Programs outlive this: if they held it, and so the model that keeps them, they would never be freed.
+        self._reader = object()
 
     def run(
         self,
@@ -174,11 +176,11 @@ class Pass:
 
     def _batch(self, rows: int) -> Batch:
         batch = self._ready.get(rows)
-        if batch is None or batch.reader is not self or batch.moves != regions.moves():
+        if batch is None or batch.reader is not self._reader or batch.moves != regions.moves():
             make = partial(getattr(Builder, self.kind), rows=rows, sources=self.sources)
             batch = self._ready[rows] = program(self.model, (self.kind, rows, *self.key), make)
             batch.bind(**self.arrays)
-            batch.reader = self
+            batch.reader = self._reader
         return batch
 
 

@@ -58,7 +58,7 @@ class Batch:
     #: Of a prediction: shapes of a row of each output, and names in their structure.
     output_rows: tuple[tuple[int, ...], ...] = ()
     template: Any = "output"
-    #: Whose arrays are bound.
+    #: Stands for whom arrays are bound for.
     reader: object = None
     #: Everything outside the arena that the rows point to: parameters may move while this program runs in a thread.
     held: list[Array] = field(default_factory=list)
@@ -109,9 +109,8 @@ class Builder:
         one = Tensor((), self.dtype, np.ones((), self.dtype), name="one")
         packing = block.parameters if optimizer.reads_packed else ()
 
-        def build(slices: int, parts: int = 0) -> Batch | None:
-            """``parts``: above ``slices`` where groups of rows have masks of their own: slices compute them in turn."""
-            parts = max(parts, slices)
+        def attempt(slices: int, parts: int, settled: bool) -> Batch | int | None:
+            """The program; or how many parts there have to be, unless that is settled."""
             feeds = Feeds(self.dtype, rows, parts, sources, True)
             gradients = block.gradients(slices)
             sums = np.zeros((parts, scores.cells, 2))
@@ -122,10 +121,8 @@ class Builder:
                 t = part * slices // parts
                 made = self._forward(feeds, part, scores, training=True)
                 wanted = lcm(slices, made.groups)
-                if parts % wanted and parts == slices and wanted <= rows:
-                    found = build(slices, wanted)
-                    if found is not None or slices > 1:
-                        return found
+                if parts % wanted and wanted <= rows and not settled:
+                    return wanted
                 if parts > 1 and made.whole:
                     return None
                 nodes, masks = pack_gradients(made.nodes, packing if made.groups == 1 else ())
@@ -144,6 +141,17 @@ class Builder:
             update = optimizer.phases(gradients, slices, kept)
             update[-1][0].append(feeds.advance())
             return _batch(feeds, [work, *update], sums, slices)
+
+        def build(slices: int) -> Batch | None:
+            made = attempt(slices, slices, False)
+            if isinstance(made, int):
+                # Groups of rows have masks of their own: each slice computes its parts of the batch in turn. Where rows
+                # depend on each other, the batch stays whole.
+                made = attempt(slices, made, True)
+                if made is None and slices == 1:
+                    made = attempt(1, 1, True)
+            assert not isinstance(made, int)
+            return made
 
         return self._sliced(rows, 3, build)
 

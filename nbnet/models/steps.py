@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import weakref
 from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
@@ -29,7 +30,8 @@ class CompiledMetrics(metrics.Metric):
 
     def __init__(self, model: Learner) -> None:
         super().__init__("compile_metrics")
-        self._model = model
+        # A model that its own metrics held would not be freed before a search for cycles.
+        self._model = weakref.proxy(model)
         self._goals: Sequence[Goal] = ()
 
     def update_state(self, y_true: Any, y_pred: Any, sample_weight: Any = None) -> None:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import importlib.util
 import json
 import sys
+import time
 from dataclasses import replace
 from functools import partial
 from pathlib import Path
@@ -14,12 +15,12 @@ import numpy as np
 import pytest
 
 from benchmarks.numpy_baseline import NumpyMLP
-from benchmarks.peers import command, limits, pictures, report, rounds, searching, tables, training
+from benchmarks.peers import command, driver, limits, pictures, report, rounds, searching, tables, training
 from benchmarks.peers.driver import Peer, PeerError, process, together
 from benchmarks.peers.exercise import Network, load
 from benchmarks.peers.libraries import LIBRARIES, OURS
 from benchmarks.peers.rounds import Session
-from benchmarks.peers.tasks import alone, predict, sizes, startup, train
+from benchmarks.peers.tasks import alone, memory, predict, search, sizes, startup, train
 from benchmarks.peers.timing import median_time, peak_memory
 from benchmarks.peers.worker import Worker
 from benchmarks.record import Record
@@ -339,14 +340,78 @@ def test_a_search_by_hand_goes_through_all_settings_and_folds(monkeypatch: pytes
     assert 0.1 < score <= 1
 
 
-def test_start_up_is_timed_in_whole_processes(tmp_path: Path) -> None:
-    doing = session(tmp_path, names=[OURS], rounds=1)
-    startup.measure(doing, ["import"])
-    ((took,),) = rounds.values(doing.record, "import", startup.VALUES["s"]).values()
-    assert took is not None
-    assert 0.01 < took < 60
+class InProcess:
+    """A peer without a process."""
+
+    def __init__(self, name: str, python: str = "", dtype: str = "float32") -> None:
+        self.worker = Worker(name)
+
+    def ask(self, do: str, **arguments: Any) -> Any:
+        return json.loads(json.dumps(getattr(self.worker, do)(**json.loads(json.dumps(arguments)))))
+
+    def close(self) -> None:
+        pass
 
 
+@pytest.fixture
+def in_process(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(driver, "Peer", InProcess)
+
+
+@needs_jit
+@pytest.mark.usefixtures("in_process")
+@pytest.mark.parametrize(
+    ("task", "case"),
+    [
+        (train, "tiny"),
+        (train, "digits"),
+        (predict, "digits, 1 row"),
+        (sizes, "batch 1"),
+        (sizes, "width 16"),
+        (search, "digits"),
+    ],
+    ids=lambda value: value if isinstance(value, str) else value.__name__.split(".")[-1],
+)
+def test_tasks_find_a_number_for_each_library(
+    task: Any, case: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(sizes, "LIMITS", {"BLAS alone": lambda net, seconds: 1e-6})
+    monkeypatch.setattr(search, "SETTINGS", {name: values[:1] for name, values in search.SETTINGS.items()})
+    doing = session(tmp_path, names=[OURS, "sklearn"], rounds=2)
+    # GridSearchCV would start processes.
+    monkeypatch.setattr("benchmarks.peers.with_sklearn.choices", lambda: [1])
+    task.measure(doing, [case])
+    assert doing.pending(case) == []
+    assert rounds.errors(doing.record, case) == {}
+    for value in task.VALUES.values():
+        found = rounds.values(doing.record, case, value)
+        assert set(found) - {"BLAS alone"} == {OURS, "sklearn"}
+        assert all(one is not None and one > 0 for times in found.values() for one in times)
+    lines = len(doing.record.runs())
+    task.measure(doing, [case])
+    assert len(doing.record.runs()) == lines
+
+
+@needs_jit
+@pytest.mark.usefixtures("in_process")
+def test_who_learns_something_else_is_not_timed(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("benchmarks.peers.with_sklearn.SklearnLearner.train", lambda self, epochs: [0.5] * epochs)
+    doing = session(tmp_path, names=[OURS, "sklearn"], rounds=1)
+    train.measure(doing, ["digits"])
+    assert "without dropout differ from nbnet's: 0.7" in rounds.errors(doing.record, "digits")["sklearn"]
+
+
+@needs_jit
+@pytest.mark.usefixtures("in_process")
+def test_who_predicts_something_else_is_not_timed(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    wrong = {"predict_proba": lambda x: np.full((len(x), 10), 0.1)}
+    monkeypatch.setattr("benchmarks.peers.with_sklearn.SklearnLearner.predictors", lambda self: wrong)
+    doing = session(tmp_path, names=[OURS, "sklearn"], rounds=1)
+    predict.measure(doing, ["digits, 1 row"])
+    assert "differs from nbnet's by 0." in rounds.errors(doing.record, "digits, 1 row")["sklearn"]
+
+
+@pytest.mark.usefixtures("in_process")
 def test_updates_and_dropout_alone(tmp_path: Path) -> None:
     doing = session(tmp_path, names=[OURS, "sklearn"], rounds=1)
     cases = ["Adam, tiny", "dropout, 32 x 128"]
@@ -356,13 +421,36 @@ def test_updates_and_dropout_alone(tmp_path: Path) -> None:
     assert list(rounds.values(doing.record, cases[1], alone.VALUES["µs"])) == ["nbnet, tape", "nbnet"]
 
 
-@needs_jit
-def test_predictions_are_compared_and_timed(tmp_path: Path) -> None:
-    doing = session(tmp_path, names=[OURS, "sklearn"], rounds=1)
-    predict.measure(doing, ["digits, 1 row"])
-    found = rounds.values(doing.record, "digits, 1 row", predict.VALUES["µs/call"])
-    assert set(found) == {OURS, "sklearn"}
-    assert all(values[0] is not None and values[0] > 0 for values in found.values())
+@pytest.mark.usefixtures("in_process")
+def test_start_up_is_timed_in_whole_processes(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    run: list[tuple[str, str, str]] = []
+
+    def process(pythons: Any, name: str, *arguments: str, **variables: str) -> str:
+        if "settings" in arguments[-1]:
+            return "slow\nfast\n"
+        run.append((name, arguments[-1], Path(variables["NBNET_CACHE_DIR"]).name.split("-")[0]))
+        time.sleep(0.02 if arguments[-1] == "slow" else 0.0)
+        return ""
+
+    monkeypatch.setattr(startup, "process", process)
+    doing = replace(session(tmp_path, names=[OURS], rounds=2), quick=False)
+    startup.measure(doing, startup.CASES)
+    assert run[:3] == [(OURS, "import nbnet", "warm")] * 3
+    # Each setting twice, then a round in one order and a round in the other.
+    assert [setting for _, setting, _ in run[3:7]] == ["slow", "slow", "fast", "fast"]
+    assert {cache for *_, cache in run[3:7]} == {"warm"}
+    assert [cache for *_, cache in run[7:]] == ["empty", "warm", "warm", "empty"]
+    found = rounds.values(doing.record, "first epoch", startup.VALUES["s"])
+    assert list(found) == [OURS, startup.EMPTY]
+
+
+@pytest.mark.usefixtures("in_process")
+def test_memory_is_that_of_a_process(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(memory, "process", lambda *_: json.dumps({"before": 50.0, "peak": 100.0, "loss": 1.0}))
+    doing = session(tmp_path, names=[OURS], rounds=1)
+    memory.measure(doing, memory.CASES)
+    for unit, expected in (("MB", 100.0), ("MB loaded", 50.0)):
+        assert rounds.values(doing.record, "mnist", memory.VALUES[unit]) == {OURS: [expected]}
 
 
 def test_settings_that_fail_are_not_taken(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -381,3 +469,8 @@ def test_settings_that_fail_are_not_taken(tmp_path: Path, monkeypatch: pytest.Mo
     assert found["setting"] == "b"
     assert found["tried"]["a"] == "OSError: no compiler"
     assert found["tried"]["b"] > 0
+    trained: list[int] = []
+    monkeypatch.setattr(worker.learner, "train", lambda epochs: trained.append(epochs) or [0.5] * epochs)
+    assert [worker.train(3)["loss"] for _ in range(2)] == [0.5, 0.5]
+    assert trained == [1, 3, 3]
+    assert worker.train(2, seconds=0.01)["times"] > 1
