@@ -33,7 +33,7 @@ def drop_connect_network() -> nb.Sequential:
     return nb.Sequential([nb.Input((784,)), *layers, nb.layers.Dense(CLASSES, "softmax")])
 
 
-RECIPE = Recipe(20, 0.001)
+RECIPE = Recipe(60, 0.001)
 ROWS = {
     "none": Row("2 x 800", partial(dense_network, HIDDEN), RECIPE, "1.62"),
     "dropout": Row("2 x 800", partial(dense_network, HIDDEN, 0.0, RATE), RECIPE, "1.28"),
