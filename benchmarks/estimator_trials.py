@@ -163,6 +163,10 @@ def accuracies(fit: Fit, data: Data, seeds: Sequence[int]) -> dict[str, list[flo
     return found
 
 
+#: Seconds after each turn: BLAS threads wait for more work, and take a processor, for some time after they had some.
+PAUSE = 0.2
+
+
 def _fit(name: str, fit: Fit, x: Array, y: Array, seed: int) -> tuple[float, Any]:
     """The seconds that a fit took, and what was fitted."""
     settings = fit.settings(seed)
@@ -176,6 +180,7 @@ def _fit(name: str, fit: Fit, x: Array, y: Array, seed: int) -> tuple[float, Any
         began = time.perf_counter()
         net.fit(x, y)
         elapsed = time.perf_counter() - began
+    time.sleep(PAUSE)
     if net.n_iter_ != fit.epochs:
         raise RuntimeError(f"{name}: wants {fit.epochs} epochs, trained for {net.n_iter_}")
     return elapsed, net
