@@ -101,8 +101,8 @@ HELD_OUT = (
     Fit("tabular", (256, 256), 128, 5),
     Fit("mnist", (256, 128), 128, 10),
 )
-#: Rates of the input and of each hidden layer.
-RATES = {"mnist": (0.0, [0.2, 0.2])}
+#: Rates of the input and of each hidden layer: the best of four on the last 10,000 training images.
+RATES = {"mnist": (0.1, [0.1, 0.1])}
 IMPORTS = {
     "import sklearn": "import sklearn",
     "scikit-learn's MLP": "from sklearn.neural_network import MLPClassifier",
