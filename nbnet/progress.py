@@ -10,6 +10,8 @@ from typing import Any, Self, TextIO
 
 import numpy as np
 
+from nbnet.core.bars import bar_class
+
 _BAR = "{n_fmt}/{total_fmt} {bar:20} {desc}"
 
 
@@ -60,10 +62,7 @@ class Progress:
         self._began = 0.0
         self._bar: Any = None
         if self.verbose == 1:
-            from tqdm import tqdm
-
-            # tqdm's monitor is a thread, and a process with threads cannot fork safely.
-            self._make_bar = type("Bar", (tqdm,), {"monitor_interval": 0})
+            self._make_bar = bar_class()
 
     def begin_epoch(self, epoch: int) -> None:
         """Start an epoch.

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from itertools import product
 from typing import Any
 
@@ -67,7 +67,7 @@ def warmup(dtypes: str | Sequence[str] = "float32", everything: bool = False) ->
             for model, targets in _networks(dtype):
                 _train(model, targets)
         if everything:
-            jit.link(dict.fromkeys(_kernels()), dtype)
+            jit.link(dict.fromkeys(kernels(ops())), dtype)
     return jit.compiled_count - before
 
 
@@ -95,10 +95,14 @@ def _train(model: Sequential, targets: Array) -> None:
         model.predict(x)
 
 
-def _kernels() -> Iterator[jit.Kernel]:
-    """Those of all ops, fused ones included."""
-    found: list[Op] = list(registry.values())
+def ops() -> Iterator[Op]:
+    """Those that are registered, and the fused ones."""
+    yield from registry.values()
     for activation in fusible.values():
-        found += [fused_dense(activation, drops) for drops in (True, False)]
-    for op in found:
+        yield from (fused_dense(activation, drops) for drops in (True, False))
+
+
+def kernels(of: Iterable[Op]) -> Iterator[jit.Kernel]:
+    """Forward and backward kernels."""
+    for op in of:
         yield from (kernel for kernel in (op.forward, op.backward) if kernel is not None)

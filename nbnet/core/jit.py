@@ -20,6 +20,7 @@ from typing import Any
 import numpy as np
 
 from nbnet.core import cache
+from nbnet.core.bars import bar_class
 from nbnet.core.compiler import compile_function, environment, load_llvm, target_machine
 from nbnet.core.fingerprint import fingerprint
 from nbnet.core.function import Function, Intrinsic, Kernel, KernelError, device, intrinsic, kernel, precise
@@ -109,8 +110,4 @@ def _shown(functions: list[Function]) -> Iterable[Function]:
     """Functions that are compiled, with a bar on a terminal if it takes long."""
     if len(functions) < 2 or sys.stderr is None or not sys.stderr.isatty():
         return functions
-    from tqdm import tqdm
-
-    # tqdm's monitor is a thread, and a process with threads cannot fork safely.
-    bar = type("Bar", (tqdm,), {"monitor_interval": 0})
-    return bar(functions, "nbnet compiles kernels, once", leave=False, delay=0.5, unit="kernel")  # type: ignore[no-any-return]
+    return bar_class()(functions, "nbnet compiles kernels, once", leave=False, delay=0.5, unit="kernel")  # type: ignore[no-any-return]
