@@ -6,6 +6,7 @@ from collections.abc import Callable, Sequence
 from itertools import pairwise
 
 import numpy as np
+from numpy.typing import NDArray
 
 
 def step_flops(sizes: Sequence[int], rows: int) -> int:
@@ -17,17 +18,23 @@ def step_flops(sizes: Sequence[int], rows: int) -> int:
     return 6 * rows * sum(n * m for n, m in pairwise(sizes))
 
 
-def products(sizes: Sequence[int], rows: int) -> Callable[[], None]:
-    """A function that computes the products of one step: x w and x' dy for each layer, dy w' for each but the first."""
+def operands(sizes: Sequence[int], rows: int) -> list[tuple[NDArray[np.float32], ...]]:
+    """Factors and result of each product of one step: x w and x' dy for each layer, dy w' for each but the first."""
     rng = np.random.default_rng(0)
-    operands = []
+    found = []
     for k, (n, m) in enumerate(pairwise(sizes)):
         x, w, dy = (rng.standard_normal(shape, dtype=np.float32) for shape in ((rows, n), (n, m), (rows, m)))
         for a, b in [(x, w), (x.T, dy), *([(dy, w.T)] if k else [])]:
-            operands.append((a, b, np.empty((len(a), b.shape[1]), np.float32)))
+            found.append((a, b, np.empty((len(a), b.shape[1]), np.float32)))
+    return found
+
+
+def products(sizes: Sequence[int], rows: int) -> Callable[[], None]:
+    """A function that computes the products of one step."""
+    made = operands(sizes, rows)
 
     def step() -> None:
-        for a, b, out in operands:
+        for a, b, out in made:
             np.dot(a, b, out=out)
 
     return step

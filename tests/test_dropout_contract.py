@@ -14,6 +14,7 @@ from nbnet.core.tape import apply, tensors
 from nbnet.layers import Dense, Dropout
 from nbnet.models import programs
 from nbnet.ops.elementwise import fusible
+from tests.slicing import always_cut
 
 rng = np.random.default_rng(0)
 X = rng.normal(size=(150, 6))
@@ -61,13 +62,12 @@ def recording(monkeypatch):
                     found.setdefault(call.name, []).append(batch.linked.view(t).astype(bool))
         return {name: np.concatenate(parts) for name, parts in found.items()}, len(found["drop0"])
 
-    monkeypatch.setattr(programs, "lower", keeping)
+    monkeypatch.setattr("nbnet.models.batch.lower", keeping)
     return read
 
 
 def slices(monkeypatch, count):
-    monkeypatch.setattr(programs, "SLICE_WORK", 1)
-    monkeypatch.setattr(programs, "SLICE_ROWS", 1)
+    always_cut(monkeypatch)
     monkeypatch.setattr(programs, "processors", lambda: count)
 
 
@@ -384,7 +384,7 @@ def test_masks_do_not_depend_on_slices(count, noise_shape, recording, monkeypatc
 
 def test_masks_do_not_depend_on_the_number_of_threads(monkeypatch):
     """A mask is ... the same for 1 or 16 threads."""
-    monkeypatch.setattr(programs, "SLICE_WORK", 1)
+    always_cut(monkeypatch, 32)
     trained = []
     for threads in ("1", "2"):
         monkeypatch.setenv("NBNET_NUM_THREADS", threads)
@@ -481,7 +481,7 @@ def test_masks_are_independent():
 def test_changing_the_rate_writes_no_program(monkeypatch):
     """Scalars that may change while training are 1-element buffers: a schedule writes a cell, nothing recompiles."""
     written = []
-    monkeypatch.setattr(programs, "lower", lambda *args: written.append(args) or lower(*args))
+    monkeypatch.setattr("nbnet.models.batch.lower", lambda *args: written.append(args) or lower(*args))
     model, layer = network(0.0, None, None), None
     layer = model.get_layer("drop0")
 

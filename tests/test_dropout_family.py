@@ -30,6 +30,7 @@ from nbnet.layers import (
     VariationalDropout,
 )
 from nbnet.models import programs
+from tests.slicing import always_cut
 
 Array = NDArray[Any]
 IMAGE = (6, 6, 4)
@@ -82,8 +83,7 @@ def network(name: str, **options: Any) -> Any:
 
 
 def sliced(monkeypatch: pytest.MonkeyPatch, count: int) -> None:
-    monkeypatch.setattr(programs, "SLICE_WORK", 1)
-    monkeypatch.setattr(programs, "SLICE_ROWS", 1)
+    always_cut(monkeypatch)
     monkeypatch.setattr(programs, "processors", lambda: count)
 
 

@@ -29,6 +29,7 @@ from nbnet.layers import (
     VariationalDropout,
 )
 from nbnet.models import programs
+from tests.slicing import always_cut
 
 Array = NDArray[Any]
 X = np.random.default_rng(0).normal(size=(23, 6)).astype("float32")
@@ -194,8 +195,7 @@ def test_samples_do_not_depend_on_the_batch(name: str, monkeypatch: pytest.Monke
     model = network(name)
     whole = model.predict_mc(X, 4, return_samples=True, seed=3).samples
     np.testing.assert_allclose(model.predict_mc(X, 4, return_samples=True, seed=3, batch_size=7).samples, whole, 1e-5)
-    monkeypatch.setattr(programs, "SLICE_WORK", 1)
-    monkeypatch.setattr(programs, "SLICE_ROWS", 4)
+    always_cut(monkeypatch, 4)
     monkeypatch.setattr(programs, "processors", lambda: 2)
     again = network(name).predict_mc(X, 4, return_samples=True, seed=3).samples
     np.testing.assert_allclose(again, whole, 1e-5)
@@ -218,8 +218,7 @@ def test_slices_of_one_row_have_the_mask_of_the_batch(make: Callable[[], Any], m
     assert (whole == whole[:, :1]).all()
     cut = model.predict_mc(np.ones((5, 6)), 20, seed=3, return_samples=True, batch_size=2).samples
     np.testing.assert_array_equal(cut, whole)
-    monkeypatch.setattr(programs, "SLICE_WORK", 1)
-    monkeypatch.setattr(programs, "SLICE_ROWS", 1)
+    always_cut(monkeypatch)
     monkeypatch.setattr(programs, "processors", lambda: 5)
     nb.set_random_seed(0)
     model = nb.Sequential([nb.Input((6,)), make(), Dense(2)])

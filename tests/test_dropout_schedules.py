@@ -13,6 +13,7 @@ import nbnet as nb
 from nbnet import dropout_schedules as schedules
 from nbnet.layers import AlphaDropout, Dense, DropConnectDense, Dropout, DropPath, GaussianDropout
 from nbnet.models import programs
+from tests.slicing import always_cut
 
 rng = np.random.default_rng(0)
 X = rng.normal(size=(96, 6)).astype("float32")
@@ -80,8 +81,7 @@ def test_tape_has_the_rate_of_its_step(schedule: Any) -> None:
 def test_slices_have_the_same_rates(make: Any, monkeypatch: pytest.MonkeyPatch) -> None:
     found = []
     for count in (1, 3):
-        monkeypatch.setattr(programs, "SLICE_WORK", 1)
-        monkeypatch.setattr(programs, "SLICE_ROWS", 1)
+        always_cut(monkeypatch)
         monkeypatch.setattr(programs, "processors", lambda count=count: count)
         model = network(schedules.Linear(0.8, 0.0, 5), make)
         model.fit(X, LABELS, batch_size=32, epochs=2, shuffle=False, verbose=0)

@@ -7,7 +7,7 @@ import pytest
 
 import nbnet as nb
 from nbnet.layers import Dense
-from nbnet.models import programs
+from nbnet.models import batch
 from tests.networks import CCE, LABELS, ONE_HOT, SCCE, X, close, equal, network, rng
 
 # ---- fit -----------------------------------------------------------------------------------------------------
@@ -272,8 +272,8 @@ def test_compile_takes_names_classes_objects_and_configs():
 
 def test_programs_are_written_once(monkeypatch):
     written = []
-    lower = programs.lower
-    monkeypatch.setattr(programs, "lower", lambda *args: written.append(args) or lower(*args))
+    lower = batch.lower
+    monkeypatch.setattr(batch, "lower", lambda *args: written.append(args) or lower(*args))
     model = network()
     for _ in range(3):
         model.fit(X, LABELS, batch_size=25, epochs=2, validation_split=0.5, verbose=0)

@@ -16,6 +16,7 @@ import pytest
 import nbnet as nb
 from nbnet.layers import Dense, Dropout
 from nbnet.models import programs
+from tests.slicing import always_cut
 
 rng = np.random.default_rng(5)
 X = rng.normal(size=(400, 6)).astype("float32")
@@ -48,8 +49,7 @@ def together(count, work):
 
 @pytest.mark.parametrize("slices", [1, 2])
 def test_predictions_from_several_threads(slices, monkeypatch):
-    monkeypatch.setattr(programs, "SLICE_WORK", 1)
-    monkeypatch.setattr(programs, "SLICE_ROWS", 1)
+    always_cut(monkeypatch)
     monkeypatch.setattr(programs, "processors", lambda: slices)
     model = network()
     parts = [X[i * 20 : i * 20 + 20 + i] for i in range(8)]

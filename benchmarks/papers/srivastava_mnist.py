@@ -34,7 +34,8 @@ def _bounded(norms: tuple[float, ...], learning_rate: float) -> Row:
 ROWS = {
     "none": Row("2 x 800", partial(dense_network, (800, 800)), Recipe(20, 0.001), "1.60 (logistic units)"),
     "dropout": Row("3 x 1024", partial(dense_network, WIDE, *RATES), Recipe(50, 0.001), "1.25"),
-    "dropout+max-norm": _bounded((2.4, 1.5, 1.5, 1.5), 0.001),
+    "dropout+max-norm": _bounded((1.0,) * 4, 0.001),
+    "dropout+max-norm 2.4": _bounded((2.4, 1.5, 1.5, 1.5), 0.001),
     "dropout+max-norm 3": _bounded((3.0,) * 4, 0.002),
     "dropout+max-norm 1": _bounded((1.0,) * 4, 0.002),
 }

@@ -3,17 +3,20 @@
 from __future__ import annotations
 
 import argparse
+import math
 import sys
 import tempfile
+import time
 from collections.abc import Sequence
+from contextlib import suppress
 from importlib import import_module
 from pathlib import Path
 from typing import Any
 
 from benchmarks import machine
-from benchmarks.peers import report
+from benchmarks.peers import findings, report
 from benchmarks.peers.libraries import LIBRARIES, OURS
-from benchmarks.peers.rounds import Session
+from benchmarks.peers.rounds import OutOfTime, Session
 from benchmarks.record import Record
 
 TASKS = ("train", "predict", "startup", "memory", "search", "alone", "sizes")
@@ -24,27 +27,39 @@ def main(arguments: Sequence[str] | None = None) -> None:
     """Do what is asked for; see ``--help``."""
     options = parse(arguments)
     print("\n".join(machine.lines(machine.describe())), end="\n\n", flush=True)
-    for name in options.tasks:
-        task, record = load(name), Record(options.results / f"{name}.jsonl")
-        with tempfile.TemporaryDirectory() as folder:
-            session = Session(
-                record=record,
-                names=options.peers,
-                pythons=options.python,
-                rounds=options.rounds,
-                seconds=options.seconds,
-                folder=Path(folder),
-                quick=options.quick,
-            )
-            task.measure(session, [case for case in task.CASES if not options.cases or case in options.cases])
-    shown = {name: Record(options.results / f"{name}.jsonl") for name in options.tasks or TASKS}
-    written = {name: (load(name), record) for name, record in shown.items() if record.runs()}
-    for task, record in written.values():
-        print(f"\n{report.section(task, record)}")
+    records = {name: (load(name), Record(options.results / f"{name}.jsonl")) for name in TASKS}
+    with suppress(OutOfTime):
+        for name in options.tasks:
+            do(*records[name], options)
+    for name, (task, record) in records.items():
+        if name in (options.tasks or TASKS) and findings.cases(record):
+            print(f"\n{report.section(task, record)}")
+    print(f"\n{report.all_goals(records)}")
     if options.readme:
-        options.readme.write_text(report.filled(options.readme.read_text(), written))
+        options.readme.write_text(report.filled(options.readme.read_text(), records))
     if options.plot:
-        report.draw(written, options.plot)
+        report.draw(records, options.plot)
+
+
+def do(task: Any, record: Record, options: argparse.Namespace) -> None:
+    """What is missing of a task; whoever stops it finds the rest on record."""
+    with tempfile.TemporaryDirectory() as folder:
+        session = Session(
+            record=record,
+            names=options.peers,
+            pythons=options.python,
+            rounds=options.rounds,
+            seconds=options.seconds,
+            folder=Path(folder),
+            quick=options.quick,
+            retry=options.retry,
+            deadline=options.deadline,
+        )
+        try:
+            task.measure(session, [case for case in task.CASES if not options.cases or case in options.cases])
+        except OutOfTime:
+            print("the time is over; the same command goes on", flush=True)
+            raise
 
 
 def load(name: str) -> Any:
@@ -68,8 +83,10 @@ def parse(arguments: Sequence[str] | None) -> argparse.Namespace:
         metavar="LIBRARY=PATH",
         help=f"its interpreter, this one by default; LIBRARY is one of {', '.join(LIBRARIES)}",
     )
-    parser.add_argument("--rounds", type=int, default=7, help="that shall be on record (7)")
-    parser.add_argument("--seconds", type=float, default=1.0, help="of the slowest turn in a round (1)")
+    parser.add_argument("--rounds", type=int, default=5, help="that each shall have on record (5)")
+    parser.add_argument("--seconds", type=float, default=0.5, help="of a turn, where work can be cut (0.5)")
+    parser.add_argument("--minutes", type=float, default=math.inf, help="begin no round that would not be over by then")
+    parser.add_argument("--retry", action="store_true", help="give those another try that failed before")
     parser.add_argument("--quick", action="store_true", help="little work, and nothing tried out: no measurement")
     parser.add_argument("--results", type=Path, metavar="FOLDER", default=RESULTS)
     parser.add_argument("--readme", type=Path, metavar="FILE", help="write tables between its markers")
@@ -80,10 +97,11 @@ def parse(arguments: Sequence[str] | None) -> argparse.Namespace:
     known = {case for name in options.tasks for case in load(name).CASES}
     if unknown := [case for case in options.cases or () if case not in known]:
         parser.error(f"--cases: wants names out of {', '.join(sorted(known))}, got {', '.join(unknown)}")
-    if options.rounds < 1 or not options.seconds > 0:
-        parser.error("--rounds and --seconds: want numbers above 0")
+    if options.rounds < 1 or not options.seconds > 0 or not options.minutes > 0:
+        parser.error("--rounds, --seconds and --minutes: want numbers above 0")
     if options.quick and options.results == RESULTS:
         parser.error("--quick: wants another folder in --results")
+    options.deadline = time.monotonic() + 60 * options.minutes
     options.python = interpreters(parser, options.python)
     # Results are compared with nbnet's, and it is the first to be asked.
     options.peers = [OURS, *(name for name in LIBRARIES if name in options.peers and name != OURS)]

@@ -5,21 +5,22 @@ from __future__ import annotations
 import contextlib
 import json
 import os
+import select
+import signal
 import subprocess
 import sys
 import tempfile
-import time
 from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
-from typing import Any
+from typing import IO, Any
 
 from benchmarks.peers.libraries import LIBRARIES
 
 ROOT = Path(__file__).resolve().parents[2]
 #: Each library is to use the processors as it would by itself.
 THREADS = ("NBNET_NUM_THREADS", "OMP_NUM_THREADS", "MKL_NUM_THREADS", "OPENBLAS_NUM_THREADS", "NUMBA_NUM_THREADS")
-#: Seconds after each turn, in which the threads of who had it go to sleep.
-PAUSE = 0.2
+#: Seconds after which a process that does not answer is given up.
+PATIENCE = 300.0
 
 
 class PeerError(RuntimeError):
@@ -50,34 +51,38 @@ class Peer:
     def __init__(self, name: str, python: str = sys.executable, dtype: str = "float32") -> None:
         self.name = name
         self._errors = tempfile.TemporaryFile("w+")  # noqa: SIM115
+        self._command = [python, "-m", "benchmarks.peers.worker", name]
+        self._environment = environment(name, dtype)
         try:
-            self._process = subprocess.Popen(
-                [python, "-m", "benchmarks.peers.worker", name],
-                stdin=subprocess.PIPE,
-                stdout=subprocess.PIPE,
-                stderr=self._errors,
-                cwd=ROOT,
-                env=environment(name, dtype),
-                text=True,
-            )
-        except OSError as error:
+            self._begin()
+        except PeerError:
             self._errors.close()
-            raise PeerError(f"{name}: {error}") from None
+            raise
 
-    def ask(self, do: str, **arguments: Any) -> Any:
-        """What it found.
+    def _begin(self) -> None:
+        self._process = _started(
+            self.name, self._command, self._environment, stdin=subprocess.PIPE, stderr=self._errors
+        )
+
+    def ask(self, do: str, patience: float = PATIENCE, **arguments: Any) -> Any:
+        """What it found. A process that has ended is begun anew, and knows nothing.
 
         Raises
         ------
         PeerError
-            If it did not find anything, with its reason.
+            If it did not find anything, with its reason; if it takes more seconds than there is patience, which ends
+            the process.
         """
-        assert self._process.stdin is not None
-        assert self._process.stdout is not None
+        if self._process.poll() is not None:
+            _end(self._process)
+            self._begin()
         with contextlib.suppress(BrokenPipeError):
             print(json.dumps({"do": do, **arguments}), file=self._process.stdin, flush=True)
+        assert self._process.stdout is not None
+        if not select.select([self._process.stdout], [], [], patience)[0]:
+            _end(self._process)
+            raise PeerError(f"{self.name}: no answer to {do} within {patience:g} seconds")
         line = self._process.stdout.readline()
-        time.sleep(PAUSE)
         if not line:
             raise PeerError(f"{self.name}: the process ended with {self._process.wait()}: {self._last_words()}")
         answer = json.loads(line)
@@ -94,33 +99,55 @@ class Peer:
         assert self._process.stdin is not None
         with contextlib.suppress(BrokenPipeError):
             self._process.stdin.close()
-        try:
+        with contextlib.suppress(subprocess.TimeoutExpired):
             self._process.wait(10)
-        except subprocess.TimeoutExpired:
-            self._process.kill()
-            self._process.wait()
-        assert self._process.stdout is not None
-        self._process.stdout.close()
+        _end(self._process)
         self._errors.close()
 
 
-def process(pythons: Mapping[str, str], name: str, *arguments: str, **variables: str) -> str:
+def _started(name: str, command: Sequence[str], variables: Mapping[str, str], **files: Any) -> subprocess.Popen[str]:
+    """A process whose output is read, with a group of its own: it may start others, which are to end with it."""
+    pipes: dict[str, Any] = {"stdout": subprocess.PIPE, **files}
+    try:
+        return subprocess.Popen(command, cwd=ROOT, env=dict(variables), text=True, process_group=0, **pipes)
+    except OSError as error:
+        raise PeerError(f"{name}: {error}") from None
+
+
+def _end(process: subprocess.Popen[str]) -> None:
+    """End a process, whatever it is doing, and those that it has started."""
+    with contextlib.suppress(ProcessLookupError):
+        os.killpg(process.pid, signal.SIGKILL)
+    process.wait()
+    pipes: list[IO[str] | None] = [process.stdin, process.stdout, process.stderr]
+    for pipe in pipes:
+        if pipe is not None:
+            with contextlib.suppress(BrokenPipeError):
+                pipe.close()
+
+
+def process(
+    pythons: Mapping[str, str], name: str, *arguments: str, patience: float = PATIENCE, **variables: str
+) -> str:
     """What a process of a library's interpreter prints before it ends.
 
     Raises
     ------
     PeerError
-        If it fails, with the last it said.
+        If it fails, with the last it said; if it takes more seconds than there is patience.
     """
     command = [pythons.get(name, sys.executable), *arguments]
+    running = _started(name, command, environment(name) | variables, stderr=subprocess.PIPE)
     try:
-        done = subprocess.run(command, env=environment(name) | variables, capture_output=True, text=True)
-    except OSError as error:
-        raise PeerError(f"{name}: {error}") from None
-    if done.returncode:
-        words = done.stderr.strip().splitlines() or ["it did not say why"]
-        raise PeerError(f"{name}: the process ended with {done.returncode}: {words[-1]}")
-    return done.stdout
+        out, errors = running.communicate(timeout=patience)
+    except subprocess.TimeoutExpired:
+        raise PeerError(f"{name}: the process did not end within {patience:g} seconds") from None
+    finally:
+        _end(running)
+    if running.returncode:
+        words = errors.strip().splitlines() or ["it did not say why"]
+        raise PeerError(f"{name}: the process ended with {running.returncode}: {words[-1]}")
+    return out
 
 
 def versions(peers: Mapping[str, Peer]) -> dict[str, Any]:

@@ -19,8 +19,8 @@ class Learner(Protocol):
     def train(self, epochs: int) -> list[float]:
         """Train for so many epochs; return the mean loss of each, a row's being taken before its update."""
 
-    def predictors(self) -> dict[str, Callable[[Array], Any]]:
-        """Ways to compute the probabilities of rows, by name."""
+    def predictors(self, rows: int) -> dict[str, Callable[[Array], Any]]:
+        """Ways to compute the probabilities of so many rows at a time, by name."""
 
 
 class Module(Protocol):
@@ -90,3 +90,5 @@ LIBRARIES: dict[str, Library] = {
     "skorch": Library("skorch", "with_skorch", "skorch", ("skorch", "torch")),
 }
 OURS = "nbnet"
+#: By backend.
+KERAS = tuple(name for name in LIBRARIES if name.startswith("keras-"))

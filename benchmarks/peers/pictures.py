@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from pathlib import Path
 from typing import Any
 
 from benchmarks.peers.libraries import OURS
@@ -44,3 +45,11 @@ def growth(lines: Mapping[str, Mapping[float, float]], axis: str, limits: Sequen
     axes.grid(alpha=0.3)
     axes.legend(frameon=False, fontsize="small")
     return figure
+
+
+def save(figure: Any, path: Path) -> None:
+    """Write an SVG that is the same whenever the picture is."""
+    import matplotlib as mpl
+
+    with mpl.rc_context({"svg.hashsalt": path.stem}):
+        figure.savefig(path, metadata={"Date": None})

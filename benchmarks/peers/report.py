@@ -7,54 +7,85 @@ from pathlib import Path
 from typing import Any
 
 from benchmarks import machine
-from benchmarks.peers import rounds, tables
+from benchmarks.peers import findings, goals, tables
 from benchmarks.record import Record
 from benchmarks.train import between_markers
+
+#: Modules and records, by name.
+Tasks = Mapping[str, tuple[Any, Record]]
+
+
+def cases(task: Any, record: Record) -> list[str]:
+    """Those on record, in the task's order."""
+    there = findings.cases(record)
+    return [case for case in task.CASES if case in there]
 
 
 def overviews(task: Any, record: Record) -> str:
     """What a task found, in brief."""
-    made = [tables.overview(record, value, unit) for unit, value in task.VALUES.items()]
+    found = cases(task, record)
+    made = [tables.overview(record, found, value, unit) for unit, value in task.VALUES.items()]
     return "\n\n".join([*made, *conditions(record)])
 
 
 def section(task: Any, record: Record) -> str:
     """All that a task found, and how."""
-    details = [tables.detailed(record, value, unit) for unit, value in task.VALUES.items()]
+    found = cases(task, record)
+    details = [tables.detailed(record, found, value, unit) for unit, value in task.VALUES.items()]
     return "\n\n".join([f"## {task.TITLE}", task.NOTES, overviews(task, record), *details])
 
 
 def conditions(record: Record) -> list[str]:
     """Paragraphs: how to read it, and what it was measured on and with."""
-    lines = [line for case in rounds.cases(record) for line in rounds.latest(record, case).values()]
+    lines = [line for case in findings.cases(record) for line in findings.rounds(record, case)]
     versions: dict[str, str] = {}
     for line in lines:
         for found in line["versions"].values():
             versions |= found
-    on = dict.fromkeys("\n".join(machine.lines(line["machine"] | {"load": "-", "versions": {}})) for line in lines[-1:])
-    count = [len(rounds.latest(record, case)) for case in rounds.cases(record)]
+    on = dict.fromkeys(_machine(line["machine"]) for line in lines)
+    count = [len(findings.rounds(record, case)) for case in findings.cases(record)]
     times = f"{min(count)}" if min(count) == max(count) else f"{min(count)} to {max(count)}"
     return [
         f"Medians of {times} rounds; in brackets, of the ratio to nbnet in the same round.",
-        *on,
-        ", ".join(f"{name} {version}" for name, version in versions.items()),
+        "\n".join([*on, ", ".join(f"{name} {version}" for name, version in versions.items())]),
     ]
 
 
-def filled(text: str, tasks: Mapping[str, tuple[Any, Record]]) -> str:
-    """A text with tables between its markers: ``<!-- peers NAME:begin -->``, ``<!-- peers NAME, all:begin -->``.
+def _machine(described: Mapping[str, Any]) -> str:
+    processor, _, blas = machine.lines({**described, "versions": {}})
+    load = f", load {described['load']}"
+    return f"{processor.replace(load, '')}, {blas}."
 
-    The first stands for what the task found in brief, the second for everything.
+
+def all_goals(tasks: Tasks) -> str:
+    """Those of all tasks, and whether they were reached."""
+    found = []
+    for task, record in tasks.values():
+        value = next(iter(task.VALUES.values()))
+        found += [(goal, goal.ratios(record, value)) for goal in getattr(task, "GOALS", ())]
+    return goals.table(found)
+
+
+def filled(text: str, tasks: Tasks) -> str:
+    """A text with tables between its markers, where there is something on record.
+
+    ``<!-- peers NAME:begin -->`` stands for what a task found in brief, ``<!-- peers NAME, all:begin -->`` for
+    everything, ``<!-- peers goals:begin -->`` for the goals of all tasks; each goes on to its ``:end``.
     """
+    blocks = {}
+    if any(record.runs() for _, record in tasks.values()):
+        blocks["peers goals"] = all_goals(tasks)
     for name, (task, record) in tasks.items():
-        for mark, write in ((f"peers {name}", overviews), (f"peers {name}, all", section)):
-            begin, end = f"<!-- {mark}:begin -->", f"<!-- {mark}:end -->"
-            if begin in text:
-                text = between_markers(text, write(task, record), begin, end)
+        if findings.cases(record):
+            blocks |= {f"peers {name}": overviews(task, record), f"peers {name}, all": section(task, record)}
+    for mark, block in blocks.items():
+        begin, end = f"<!-- {mark}:begin -->", f"<!-- {mark}:end -->"
+        if begin in text:
+            text = between_markers(text, block, begin, end)
     return text
 
 
-def draw(tasks: Mapping[str, tuple[Any, Record]], folder: Path) -> None:
+def draw(tasks: Tasks, folder: Path) -> None:
     """Pictures of the tasks that have some."""
     folder.mkdir(parents=True, exist_ok=True)
     for task, record in tasks.values():

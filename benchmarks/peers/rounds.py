@@ -2,19 +2,27 @@
 
 from __future__ import annotations
 
+import math
 import time
+from collections import Counter
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
 from benchmarks import machine
+from benchmarks.peers import findings
 from benchmarks.peers.driver import PeerError
+from benchmarks.peers.findings import Found
 from benchmarks.peers.libraries import OURS
 from benchmarks.record import Record
 
-#: What a library found in a turn, or ``{"error": reason}``.
-Found = dict[str, Any]
+#: Seconds after each turn, in which the threads of who had it go to sleep.
+PAUSE = 0.2
+
+
+class OutOfTime(Exception):
+    """The time that was allowed is over; what was found is on record."""
 
 
 @dataclass(frozen=True)
@@ -30,13 +38,17 @@ class Session:
     pythons
         Interpreters, by library; this one's for the others.
     rounds
-        How many there shall be on record.
+        How many each shall have on record.
     seconds
-        What the slowest turn of a round should last.
+        What a turn should last.
     quick
         Whether this is no measurement: few rows, nothing is tried out.
     folder
         For files of the processes.
+    retry
+        Whether those that failed before have turns again.
+    deadline
+        Of the monotonic clock: no round begins that would not be over by then.
     """
 
     record: Record
@@ -46,6 +58,8 @@ class Session:
     seconds: float
     folder: Path
     quick: bool = False
+    retry: bool = False
+    deadline: float = math.inf
     missing: dict[str, str] = field(default_factory=dict)
 
     def without(self, missing: Mapping[str, str]) -> Session:
@@ -61,23 +75,38 @@ class Session:
         """Libraries that have not been found missing."""
         return [name for name in self.names if name not in self.missing]
 
-    def pending(self, case: str, names: Sequence[str] | None = None) -> list[int]:
-        """Rounds of a case in which somebody has not had a turn; those found missing are not waited for.
+    def check_time(self, needed: float = 0.0) -> None:
+        """Stop where the time that is left is less than what is needed.
+
+        Raises
+        ------
+        OutOfTime
+            Then.
+        """
+        if time.monotonic() + needed > self.deadline:
+            raise OutOfTime
+
+    def due(self, cases: Sequence[str], names: Sequence[str] | None = None) -> list[str]:
+        """Those that some case has not seen often enough, and nbnet before them; nobody, if all are done.
 
         Parameters
         ----------
         names
             Who is wanted: libraries, by default all, or ways to use them, ``"LIBRARY, WAY"``.
         """
-        wanted = {name for name in names or self.names if name not in self.missing}
-        done: dict[int, set[str]] = {}
-        for line in self.findings(case):
-            done[line["run"]["round"]] = {known for name in line["found"] for known in (name, name.split(", ")[0])}
-        return [number for number in range(self.rounds) if not wanted <= done.get(number, set())]
+        wanted = self.present if names is None else [name for name in names if name not in self.missing]
+        late = {name for case in cases for name in self._late(case, wanted)}
+        return [name for name in wanted if name in late or (late and name == OURS)]
 
-    def findings(self, case: str) -> list[dict[str, Any]]:
-        """The rounds of a case that are on record; of those that were repeated, the last."""
-        return list(latest(self.record, case).values())
+    def _late(self, case: str, names: Sequence[str]) -> list[str]:
+        """Those with turns to come; who has failed has none, unless it is tried again."""
+        had: Counter[str] = Counter()
+        failed: set[str] = set()
+        for line in findings.rounds(self.record, case):
+            done = {known for name, found in line["found"].items() if "error" not in found for known in both(name)}
+            had.update(done)
+            failed |= {known for name in line["found"] for known in both(name)} - done
+        return [name for name in names if had[name] < self.rounds and (self.retry or name not in failed)]
 
     def play(self, case: str, turns: Mapping[str, Callable[[], Found]], versions: Mapping[str, Any]) -> None:
         """Play the rounds of a case that are missing; who fails once has no more turns.
@@ -88,17 +117,21 @@ class Session:
             What each does.
         versions
             Of each.
+
+        Raises
+        ------
+        OutOfTime
+            If there is not time enough for all.
         """
-        failed: dict[str, Found] = {}
-        for number in self.pending(case, list(turns)):
-            found: dict[str, Found] = {}
+        failed: set[str] = set()
+        took = 0.0
+        while names := self._players(case, [name for name in turns if name not in failed]):
+            self.check_time(took)
+            began, number = time.monotonic(), len(findings.rounds(self.record, case))
             # Who was first is last in the next round: nobody always comes after the same one.
-            for name in list(turns)[:: 1 if number % 2 else -1]:
-                if name not in failed:
-                    found[name] = attempt(turns[name])
-                if "error" in found.get(name, {}):
-                    failed[name] = found[name]
-            ordered = {name: (found | failed)[name] for name in turns}
+            found = {name: attempt(turns[name]) for name in names[:: 1 if number % 2 else -1]}
+            failed |= {name for name in names if "error" in found[name]}
+            ordered = {name: found[name] for name in names}
             self.record.add(
                 {"case": case, "round": number},
                 found=ordered,
@@ -106,69 +139,44 @@ class Session:
                 machine=machine.describe(),
                 time=time.strftime("%Y-%m-%d %H:%M"),
             )
-            print(f"{case}, round {number + 1} of {self.rounds}: {summary(ordered)}", flush=True)
+            print(f"{case}, round {number + 1}: {summary(ordered)}", flush=True)
+            took = time.monotonic() - began
+
+    def _players(self, case: str, names: Sequence[str]) -> list[str]:
+        """Who is late, and nbnet, which the others are compared with."""
+        late = self._late(case, names)
+        return [name for name in names if name in late or (late and name == OURS)]
+
+
+def both(name: str) -> tuple[str, str]:
+    """A way to use a library, and the library."""
+    return name, name.split(", ")[0]
 
 
 def attempt(turn: Callable[[], Found]) -> Found:
     """What was found, or the error."""
     try:
-        return turn()
+        found = turn()
     except PeerError as error:
-        return {"error": str(error)}
-
-
-def latest(record: Record, case: str) -> dict[int, dict[str, Any]]:
-    """Rounds of a case, by number."""
-    runs = [found for found in record.runs() if found["run"]["case"] == case and "round" in found["run"]]
-    return {found["run"]["round"]: found for found in sorted(runs, key=lambda found: int(found["run"]["round"]))}
-
-
-def cases(record: Record) -> list[str]:
-    """Those with rounds on record, in the order in which they came there."""
-    return list(dict.fromkeys(found["run"]["case"] for found in record.runs() if "round" in found["run"]))
-
-
-def values(record: Record, case: str, value: Callable[[Found], float | None]) -> dict[str, list[float | None]]:
-    """What each library took, round by round; None in rounds without it.
-
-    Parameters
-    ----------
-    value
-        Of what it found; None if that is not in it.
-    """
-    rounds = [found["found"] for found in latest(record, case).values()]
-    names = list(dict.fromkeys(name for found in rounds for name in found))
-    return {
-        name: [value(found[name]) if name in found and "error" not in found[name] else None for found in rounds]
-        for name in names
-    }
-
-
-def ratios(mine: Sequence[float | None], theirs: Sequence[float | None]) -> list[float]:
-    """Theirs over mine, of the rounds that have both."""
-    return [b / a for a, b in zip(mine, theirs, strict=True) if a is not None and b is not None]
-
-
-def errors(record: Record, case: str) -> dict[str, str]:
-    """Why libraries failed that never succeeded."""
-    rounds = [found["found"] for found in latest(record, case).values()]
-    succeeded = {name for found in rounds for name, result in found.items() if "error" not in result}
-    return {
-        name: str(result["error"])
-        for found in rounds
-        for name, result in found.items()
-        if "error" in result and name not in succeeded
-    }
+        found = {"error": str(error)}
+    time.sleep(PAUSE)
+    return found
 
 
 def summary(found: Mapping[str, Found]) -> str:
     """A line for whoever watches."""
-    mine = found.get(OURS, {}).get("seconds")
+    mine = pace(found.get(OURS, {}))
     parts = []
     for name, result in found.items():
-        seconds = result.get("seconds")
-        if seconds is None:
+        theirs = pace(result)
+        if theirs is None:
             parts.append(f"{name} {'failed' if 'error' in result else 'done'}")
         else:
-            parts.append(f"{name} {seconds:.3g} s" + (f" (x{seconds / mine:.3g})" if mine and name != OURS else ""))
+            parts.append(f"{name} {theirs:.3g} s" + (f" (x{theirs / mine:.3g})" if mine and name != OURS else ""))
     return ", ".join(parts)
+
+
+def pace(found: Found) -> float | None:
+    """Seconds of a step, where there are steps; else of what was done."""
+    seconds = found.get("seconds")
+    return seconds / (found.get("epochs", 1) * found.get("steps", 1)) if seconds is not None else None

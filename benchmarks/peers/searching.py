@@ -53,7 +53,7 @@ def best(module: Module, setting: Mapping[str, Any], exercise: Exercise, grid: G
             x, y = exercise.x[rows], exercise.y[rows]
             learner = module.start(Exercise(network, x[~held], y[~held], drawn(network, rng)), **setting)
             learner.train(epochs)
-            predict = next(iter(learner.predictors().values()))
+            predict = next(iter(learner.predictors(len(held) - held.sum()).values()))
             right.append(np.mean(np.argmax(predict(x[held]), axis=1) == y[held]))
         scores.append(np.mean(right))
     return float(max(scores))

@@ -2,19 +2,16 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Iterable, Sequence
 
 import numpy as np
 
 from benchmarks.papers.tables import markdown
-from benchmarks.peers import rounds
+from benchmarks.peers import findings
+from benchmarks.peers.findings import Value
 from benchmarks.peers.libraries import LIBRARIES, OURS
-from benchmarks.peers.rounds import Found
 from benchmarks.record import Record
 from benchmarks.table import spread
-
-#: What a turn took, if it found that.
-Value = Callable[[Found], float | None]
 
 
 def label(name: str) -> str:
@@ -23,19 +20,25 @@ def label(name: str) -> str:
     return (LIBRARIES[first].label if first in LIBRARIES else first) + (f", {rest}" if rest else "")
 
 
-def overview(record: Record, value: Value, unit: str) -> str:
+def in_order(names: Iterable[str]) -> list[str]:
+    """Libraries as in :data:`LIBRARIES`, each once; what is none of them comes last."""
+    places = {name: place for place, name in enumerate(LIBRARIES)}
+    return sorted(dict.fromkeys(names), key=lambda name: places.get(name.partition(", ")[0], len(places)))
+
+
+def overview(record: Record, cases: Sequence[str], value: Value, unit: str) -> str:
     """A row a library, a column a case: its median, and in brackets the median ratio to nbnet's."""
-    taken = {case: rounds.values(record, case, value) for case in rounds.cases(record)}
-    names = list(dict.fromkeys(name for found in taken.values() for name in found))
+    taken = {case: findings.values(record, case, value) for case in cases}
+    names = in_order(name for found in taken.values() for name in found)
     rows = [[label(name), *(_cell(found, name) for found in taken.values())] for name in names]
     return markdown([unit, *taken], rows)
 
 
 def _cell(found: dict[str, list[float | None]], name: str) -> str:
-    mine = [value for value in found.get(name, []) if value is not None]
+    mine = findings.known(found.get(name, []))
     if not mine:
         return "-"
-    ratios = rounds.ratios(found.get(OURS, []), found[name]) if OURS in found else []
+    ratios = findings.ratios(found.get(OURS, []), found[name]) if OURS in found else []
     ratio = f" ({significant(float(np.median(ratios)))})" if ratios and name != OURS else ""
     return significant(float(np.median(mine))) + ratio
 
@@ -53,22 +56,23 @@ def significant(value: float) -> str:
     return f"{value:.{2 - int(np.floor(np.log10(abs(value))))}f}"
 
 
-def detailed(record: Record, value: Value, unit: str) -> str:
+def detailed(record: Record, cases: Sequence[str], value: Value, unit: str) -> str:
     """A row for each case and library: its setting, medians, and what they range over."""
     rows = []
-    for case in rounds.cases(record):
-        taken = rounds.values(record, case, value)
-        failed = rounds.errors(record, case)
-        for name, found in taken.items():
-            mine = [one for one in found if one is not None]
+    for case in cases:
+        taken = findings.values(record, case, value)
+        failed = findings.errors(record, case)
+        for name in in_order(taken):
+            mine = findings.known(taken[name])
             if not mine:
                 rows.append([case, label(name), failed.get(name, "-"), "-", "-", "0"])
                 continue
-            ratio = spread(rounds.ratios(taken[OURS], found)) if OURS in taken and name != OURS else ""
+            ratios = findings.ratios(taken[OURS], taken[name]) if OURS in taken and name != OURS else []
+            ratio = spread(ratios) if ratios else ""
             rows.append([case, label(name), _setting(record, case, name), spread(mine), ratio, str(len(mine))])
     return markdown(["", "library", "setting", unit, "ratio", "rounds"], rows)
 
 
 def _setting(record: Record, case: str, name: str) -> str:
-    found = [line["found"].get(name, {}).get("setting", "") for line in rounds.latest(record, case).values()]
+    found = [line["found"].get(name, {}).get("setting", "") for line in findings.rounds(record, case)]
     return next((setting for setting in reversed(found) if setting), "")

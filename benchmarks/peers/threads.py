@@ -9,3 +9,8 @@ def choices() -> list[int]:
     """One, and as many as there are processors."""
     count = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
     return sorted({1, count})
+
+
+def named(threads: int) -> str:
+    """For a reader."""
+    return f"{threads} thread{'s' * (threads > 1)}"

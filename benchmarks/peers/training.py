@@ -12,8 +12,9 @@ import numpy as np
 from benchmarks.peers import rounds
 from benchmarks.peers.driver import Peer, PeerError, together, versions
 from benchmarks.peers.exercise import Exercise, Network
+from benchmarks.peers.findings import Found
 from benchmarks.peers.libraries import OURS
-from benchmarks.peers.rounds import Found, Session
+from benchmarks.peers.rounds import Session
 from benchmarks.workloads import WORKLOADS, glorot_weights
 
 #: How losses are compared, dropout off: dtype, epochs, full batches of an epoch, relative difference allowed, Adam's
@@ -21,6 +22,9 @@ from benchmarks.workloads import WORKLOADS, glorot_weights
 #: part: hence few steps in float32. Epsilon has its place inside the bias correction in some and outside in others,
 #: which shows with the smallest gradients of mnist unless it is tiny.
 COMPARED = (("float64", 2, 10, 1e-5, 1e-20), ("float32", 1, 1, 1e-3, 1e-12))
+#: Epochs of a training at most: later on, Adam's moments decay into denormal numbers, and who does not take them for
+#: zero becomes slower. They are few enough for no library, and enough for what a call of ``fit`` costs to vanish.
+MOST = 20
 
 
 def exercise(name: str, rows: int | None = None, **changes: Any) -> Exercise:
@@ -65,20 +69,30 @@ def start(session: Session, case: str, made: Exercise, peers: Mapping[str, Peer]
         The setting of each, or its error.
     """
     file = str(made.save(session.folder / f"{case}.npz"))
-    known = [found["found"] for found in session.findings(case)]
+    known = settings(session, case)
     started: dict[str, Found] = {}
     for name, peer in peers.items():
-        before = [found[name]["setting"] for found in known if "setting" in found.get(name, {})]
+        session.check_time()
         try:
-            if session.quick:
-                started[name] = peer.ask("start", exercise=file, trial=False)
-            else:
-                started[name] = peer.ask("start", exercise=file, setting=before[-1] if before else None)
+            started[name] = peer.ask("start", exercise=file, trial=not session.quick, setting=known.get(name))
         except PeerError as error:
             started[name] = {"error": str(error)}
-        else:
-            print(f"{case}: {name}, {describe(started[name])}", flush=True)
+            continue
+        if name not in known and not session.quick:
+            keep(session, case, name, started[name])
     return started
+
+
+def settings(session: Session, case: str) -> dict[str, str]:
+    """Those that are on record, by library."""
+    lines = [line for line in session.record.runs() if line["run"].keys() == {"case", "setting"}]
+    return {line["run"]["setting"]: line["found"]["setting"] for line in lines if line["run"]["case"] == case}
+
+
+def keep(session: Session, case: str, name: str, started: Found) -> None:
+    """Put the setting of a library on record."""
+    print(f"{case}: {name}, {describe(started)}", flush=True)
+    session.record.add({"case": case, "setting": name}, found=started)
 
 
 def describe(started: Found) -> str:
@@ -87,28 +101,32 @@ def describe(started: Found) -> str:
     return str(started["setting"]) + (f" ({'; '.join(tried)})" if tried else "")
 
 
-def compare(session: Session, case: str, exempt: Sequence[str] = (), **changes: Any) -> dict[str, str]:
+def compare(session: Session, case: str, names: Sequence[str], **changes: Any) -> dict[str, str]:
     """Whether all learn the same without dropout: what is wrong with those that do not.
 
     Parameters
     ----------
     case
         A workload.
-    exempt
-        Libraries that are known to learn something else.
+    names
+        Libraries, nbnet among them.
     changes
         Of the network.
     """
     wrong: dict[str, str] = {}
     for dtype, epochs, steps, allowed, epsilon in COMPARED:
         run = {"case": case, "check": dtype}
-        names = [name for name in session.present if name not in exempt]
         lines = [line["found"] for line in session.record.runs() if line["run"] == run]
-        found = {name: difference for line in lines for name, difference in line.items()}
-        if not set(names) <= set(found):
-            found = _differences(session, case, names, epochs, steps, {"dtype": dtype, "epsilon": epsilon, **changes})
-            session.record.add(run, found=found, allowed=allowed)
-            print(f"{case}, {dtype}: losses differ by {found}", flush=True)
+        found = {name: apart for line in lines for name, apart in line.items()}
+        if session.retry:
+            found = {name: apart for name, apart in found.items() if isinstance(apart, float)}
+        if new := [name for name in names if name not in found]:
+            session.check_time()
+            asked = [name for name in names if name in new or name == OURS]
+            made = _differences(session, case, asked, epochs, steps, {"dtype": dtype, "epsilon": epsilon, **changes})
+            session.record.add(run, found=made, allowed=allowed)
+            print(f"{case}, {dtype}: losses differ by {made}", flush=True)
+            found |= made
         for name in names:
             if name in session.present and not (isinstance(found[name], float) and found[name] <= allowed):
                 wrong[name] = f"losses in {dtype} without dropout differ from nbnet's: {found[name]}"
@@ -159,34 +177,30 @@ def measure(
     others
         More turns of a round.
     """
-    if not session.pending(case, [*peers, *(others or {})]):
+    names = session.due([case], list(peers))
+    if not names:
         return
-    started = start(session, case, made, {name: peer for name, peer in peers.items() if name not in failed})
-    started |= {name: {"error": reason} for name, reason in failed.items() if name in peers}
-    epochs = _epochs(session, case, {n: p for n, p in peers.items() if "error" not in started[n]})
-    short = 0.0 if session.quick else min(0.3, session.seconds)
+    started = start(session, case, made, {name: peers[name] for name in names if name not in failed})
+    started |= {name: {"error": reason} for name, reason in failed.items() if name in names}
+    epochs = {name: _epochs(session, peers[name]) for name in names if "error" not in started[name]}
 
     def turn(name: str) -> Found:
         if "error" in started[name]:
             return started[name]
-        found: Found = peers[name].ask("train", epochs=epochs, seconds=short)
-        return found | {"setting": started[name]["setting"], "epochs": epochs, "steps": made.steps}
+        found: Found = peers[name].ask("train", epochs=epochs[name], seconds=session.seconds)
+        return found | {"setting": started[name]["setting"], "epochs": epochs[name], "steps": made.steps}
 
-    turns = {name: partial(turn, name) for name in peers} | dict(others or {})
-    session.play(case, turns, versions(peers))
+    turns = {name: partial(turn, name) for name in names} | dict(others or {})
+    session.play(case, turns, versions({name: peers[name] for name in names}))
 
 
-def _epochs(session: Session, case: str, peers: Mapping[str, Peer]) -> int:
-    """Of a turn: what is on record, or as many as the slowest library needs to fill it."""
-    for line in session.findings(case):
-        for name, found in line["found"].items():
-            if name in peers and "epochs" in found:
-                return int(found["epochs"])
-    pilots = [rounds.attempt(partial(peer.ask, "train", epochs=1)) for peer in peers.values()]
-    slowest = max([found["seconds"] for found in pilots if "seconds" in found], default=session.seconds)
-    return max(1, round(session.seconds / slowest))
+def _epochs(session: Session, peer: Peer) -> int:
+    """Of a training: as many as fill a turn. With fewer than :data:`MOST` it begins again."""
+    found = rounds.attempt(partial(peer.ask, "train", epochs=1))
+    return int(np.clip(session.seconds / found.get("seconds", session.seconds), 1, MOST))
 
 
 def step_time(found: Found) -> float | None:
     """Microseconds of a step."""
-    return found["seconds"] / (found["epochs"] * found["steps"]) * 1e6 if "seconds" in found else None
+    seconds = rounds.pace(found)
+    return None if seconds is None else seconds * 1e6

@@ -129,7 +129,7 @@ class JaxLearner:
             losses.append(loss)
         return list(map(float, losses))
 
-    def predictors(self) -> dict[str, Callable[[Array], Any]]:
+    def predictors(self, rows: int) -> dict[str, Callable[[Array], Any]]:
         network, parameters = self.compiled, self.state[0]
         return {"jit": lambda x: np.asarray(probabilities(network, parameters, x))}
 

@@ -9,19 +9,19 @@ import keras
 import numpy as np
 
 from benchmarks.peers.exercise import Array, Exercise, Network
-from benchmarks.peers.threads import choices
+from benchmarks.peers.threads import choices, named
 
 
 def settings(network: Network) -> dict[str, dict[str, Any]]:
-    """A step or several to a call; XLA where that is a choice, threads where they are."""
+    """A step or several to a call, XLA or not; on PyTorch, which takes steps one by one and eagerly, threads."""
     backend = keras.backend.backend()
-    found = {}
-    for threads in choices() if backend == "torch" else (None,):
-        for jit in {"jax": ("auto",), "tensorflow": (True, False), "torch": (False,)}[backend]:
-            for steps in (1, 16):
-                words = [f"{steps} step{'s' * (steps > 1)} a call", *(["XLA"] if jit is True else [])]
-                words += [] if threads is None else [f"{threads} thread{'s' * (threads > 1)}"]
-                found[", ".join(words)] = {"jit": jit, "steps": steps, "threads": threads}
+    if backend == "torch":
+        return {named(threads): {"jit": "auto", "threads": threads} for threads in choices()}
+    found: dict[str, dict[str, Any]] = {}
+    for jit in ("auto", False) if backend == "tensorflow" else ("auto",):
+        for steps in (1, 16, 64):
+            words = f"{steps} step{'s' * (steps > 1)} a call{', no XLA' * (not jit)}"
+            found[words] = {"jit": jit, "steps": steps}
     return found
 
 
@@ -71,7 +71,7 @@ class KerasLearner:
         ).history
         return list(map(float, history["loss"]))
 
-    def predictors(self) -> dict[str, Callable[[Array], Any]]:
+    def predictors(self, rows: int) -> dict[str, Callable[[Array], Any]]:
         model = keras.Sequential([keras.Input(self.model.input_shape[1:]), *self.model.layers, keras.layers.Softmax()])
         return {
             "predict": lambda x: model.predict(x, verbose=0),

@@ -51,8 +51,8 @@ class NbnetLearner:
         ).history
         return list(map(float, history["loss"]))
 
-    def predictors(self) -> dict[str, Callable[[Array], Any]]:
-        return {"predict": self.model.predict}
+    def predictors(self, rows: int) -> dict[str, Callable[[Array], Any]]:
+        return {"predictor": self.model.predictor(rows), "predict": self.model.predict}
 
 
 def dropout(shape: tuple[int, int], rate: float) -> dict[str, Callable[[], Any]]:

@@ -10,20 +10,22 @@ import numpy as np
 from sklearn.exceptions import ConvergenceWarning
 from sklearn.model_selection import GridSearchCV
 from sklearn.neural_network import MLPClassifier
+from threadpoolctl import threadpool_limits
 
 from benchmarks.peers.exercise import Array, Exercise, Network
-from benchmarks.peers.threads import choices
+from benchmarks.peers.threads import choices, named
 
 
 def settings(network: Network) -> dict[str, dict[str, Any]]:
-    """One."""
-    return {"fit": {}}
+    """On all threads of BLAS, as it does by itself, and on one."""
+    return {named(threads): {"threads": threads} for threads in reversed(choices())}
 
 
 class SklearnLearner:
     """An estimator that starts warm, from the weights it is given."""
 
-    def __init__(self, exercise: Exercise) -> None:
+    def __init__(self, exercise: Exercise, threads: int | None = None) -> None:
+        threadpool_limits(threads or choices()[-1], user_api="blas")
         warnings.simplefilter("ignore", ConvergenceWarning)
         self.exercise = exercise
         self.reset()
@@ -57,7 +59,7 @@ class SklearnLearner:
         self.model.fit(self.exercise.x, self.exercise.y)
         return [float(loss) for loss in self.model.loss_curve_[-epochs:]]
 
-    def predictors(self) -> dict[str, Callable[[Array], Any]]:
+    def predictors(self, rows: int) -> dict[str, Callable[[Array], Any]]:
         return {"predict_proba": self.model.predict_proba}
 
 

@@ -10,7 +10,7 @@ from sklearn.model_selection import GridSearchCV
 from skorch import NeuralNetClassifier
 
 from benchmarks.peers.exercise import Array, Exercise, Network
-from benchmarks.peers.threads import choices
+from benchmarks.peers.threads import choices, named
 from benchmarks.peers.with_torch import build, set_weights
 
 LOOP: dict[str, Any] = {
@@ -22,8 +22,8 @@ LOOP: dict[str, Any] = {
 
 
 def settings(network: Network) -> dict[str, dict[str, Any]]:
-    """On one thread and on all."""
-    return {f"{threads} thread{'s' * (threads > 1)}": {"threads": threads} for threads in choices()}
+    """On all threads, as it does by itself, and on one."""
+    return {named(threads): {"threads": threads} for threads in reversed(choices())}
 
 
 def classifier(network: Network) -> NeuralNetClassifier:
@@ -57,7 +57,7 @@ class SkorchLearner:
         self.model.partial_fit(self.exercise.x, self.exercise.y, epochs=epochs)
         return [float(loss) for loss in self.model.history[-epochs:, "train_loss"]]
 
-    def predictors(self) -> dict[str, Callable[[Array], Any]]:
+    def predictors(self, rows: int) -> dict[str, Callable[[Array], Any]]:
         return {"predict_proba": self.model.predict_proba}
 
 

@@ -2,24 +2,25 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from functools import partial
 from itertools import pairwise
 from typing import Any
 
 import torch
 
+from benchmarks.blas_alone import operands
 from benchmarks.peers.exercise import Array, Exercise, Network
-from benchmarks.peers.threads import choices
+from benchmarks.peers.threads import choices, named
+
+#: Bytes of data that are copied for an epoch.
+SMALL = 8 << 20
 
 
 def settings(network: Network) -> dict[str, dict[str, Any]]:
     """Eager and compiled, on one thread and on all."""
     return {
-        f"{'compiled' if compiled else 'eager'}, {threads} thread{'s' * (threads > 1)}": {
-            "compiled": compiled,
-            "threads": threads,
-        }
+        f"{'compiled' if compiled else 'eager'}, {named(threads)}": {"compiled": compiled, "threads": threads}
         for compiled in (False, True)
         for threads in choices()
     }
@@ -69,29 +70,41 @@ class TorchLearner:
 
     def train(self, epochs: int) -> list[float]:
         n, network = len(self.x), self.exercise.network
-        losses = []
+        means = []
         self.net.train()
         for _ in range(epochs):
             order = torch.randperm(n) if network.shuffle else torch.arange(n)
-            total = torch.zeros(())
-            for rows in order.split(network.batch_size):
+            losses, sizes = [], []
+            for x, y in self.batches(order):
                 self.optimizer.zero_grad()
-                loss = self.loss(self.call(self.x[rows]), self.y[rows])
+                loss = self.loss(self.call(x), y)
                 loss.backward()
                 self.optimizer.step()
-                total = total + loss.detach() * len(rows)
-            losses.append(float(total) / n)
-        return losses
+                losses.append(loss.detach())
+                sizes.append(len(y))
+            means.append(float(torch.stack(losses) @ torch.tensor(sizes, dtype=losses[0].dtype)) / n)
+        return means
 
-    def predictors(self) -> dict[str, Callable[[Array], Any]]:
-        self.net.eval()
+    def batches(self, order: torch.Tensor) -> Iterator[tuple[torch.Tensor, torch.Tensor]]:
+        """Rows in this order. One gather an epoch is faster than one a batch, while the copy is small."""
+        size = self.exercise.network.batch_size
+        if self.x.nbytes <= SMALL:
+            yield from zip(self.x[order].split(size), self.y[order].split(size), strict=True)
+            return
+        for rows in order.split(size):
+            yield self.x[rows], self.y[rows]
 
-        def predict(x: Array) -> Array:
+    def predictors(self, rows: int) -> dict[str, Callable[[Array], Any]]:
+        net = torch.nn.Sequential(*self.net, torch.nn.Softmax(1)).eval()
+        traced = torch.jit.freeze(torch.jit.trace(net, self.x[:rows]))
+
+        def predict(net: Any, x: Array) -> Array:
             with torch.inference_mode():
-                found: Array = torch.softmax(self.net(torch.from_numpy(x)), 1).numpy()
+                found: Array = net(torch.from_numpy(x)).numpy()
                 return found
 
-        return by_threads(predict)
+        traced_ways = by_threads(partial(predict, traced))
+        return by_threads(partial(predict, net)) | {f"traced, {way}": call for way, call in traced_ways.items()}
 
 
 def by_threads(call: Callable[..., Any]) -> dict[str, Callable[..., Any]]:
@@ -102,7 +115,7 @@ def by_threads(call: Callable[..., Any]) -> dict[str, Callable[..., Any]]:
             torch.set_num_threads(threads)
         return call(*arguments)
 
-    return {f"{threads} thread{'s' * (threads > 1)}": partial(on, threads) for threads in choices()}
+    return {named(threads): partial(on, threads) for threads in choices()}
 
 
 def dropout(shape: tuple[int, int], rate: float) -> dict[str, Callable[[], Any]]:
@@ -125,6 +138,17 @@ def adam(shapes: Sequence[tuple[int, ...]]) -> dict[str, Callable[[], Any]]:
     for parameter in parameters:
         parameter.grad = torch.randn(parameter.shape)
     return by_threads(torch.optim.Adam(parameters, fused=True).step)
+
+
+def products(sizes: Sequence[int], rows: int) -> dict[str, Callable[[], Any]]:
+    """The matrix products of a training step."""
+    made = [tuple(map(torch.from_numpy, arrays)) for arrays in operands(sizes, rows)]
+
+    def step() -> None:
+        for a, b, out in made:
+            torch.mm(a, b, out=out)
+
+    return by_threads(step)
 
 
 start = TorchLearner

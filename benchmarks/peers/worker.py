@@ -71,7 +71,7 @@ class Worker:
         setting = setting or next(iter(offered))
         self.setting = offered[setting]
         self.learner = self.module.start(self.exercise, **self.setting)
-        self.fresh = True
+        self.known: set[int] = set()
         return {"setting": setting, "tried": tried}
 
     def _try(self, keywords: dict[str, Any]) -> float | str:
@@ -87,7 +87,7 @@ class Worker:
     def train(self, epochs: int, seconds: float = 0.0) -> dict[str, Any]:
         """Train from the initial weights, again and again while time lasts.
 
-        A learner's very first epoch, which compiles what there is to compile, does not count.
+        A learner's very first training, which compiles what there is to compile, does not count.
 
         Parameters
         ----------
@@ -101,9 +101,10 @@ class Worker:
         dict
             ``seconds``, the median; ``times``, how often; ``loss``, the last.
         """
-        if self.fresh:
-            self.learner.train(1)
-            self.fresh = False
+        if epochs not in self.known:
+            # A call for several epochs may be made otherwise than one for a single one.
+            self.learner.train(epochs)
+            self.known.add(epochs)
         gc.collect()
         took: list[float] = []
         while not took or sum(took) < seconds:
@@ -144,14 +145,14 @@ class Worker:
         """Median seconds that a call took; each call has other rows."""
         x = self.exercise.x
         batches = [(x[i : i + rows],) for i in range(0, len(x) - rows + 1, rows)][:256]
-        call = self.learner.predictors()[way]
+        call = self.learner.predictors(rows)[way]
         median_time(call, WARM_UP, batches)
         return {"seconds": median_time(call, seconds, batches)}
 
     def probabilities(self, rows: int) -> dict[str, list[list[float]]]:
         """Of the first rows, for each way to predict."""
         x = self.exercise.x[:rows]
-        return {name: np.asarray(call(x)).tolist() for name, call in self.learner.predictors().items()}
+        return {name: np.asarray(call(x)).tolist() for name, call in self.learner.predictors(len(x)).items()}
 
 
 def short(error: BaseException) -> str:

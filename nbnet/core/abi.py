@@ -15,7 +15,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from nbnet.core.jit import Function, Kernel, device, intrinsic, kernel
-from nbnet.core.layout import ACCUMULATE, ATTRIBUTES, FIRST_ROW, OPERANDS, SEED
+from nbnet.core.layout import ACCUMULATE, ATTRIBUTES, FIRST_ROW, OPERANDS, SCRATCH, SEED
 
 __all__ = [
     "Function",
@@ -41,6 +41,7 @@ __all__ = [
     "present",
     "put_back",
     "root",
+    "scratch",
     "scratch_bytes",
     "seed",
     "typed_mat",
@@ -145,6 +146,12 @@ def scratch_bytes() -> Array:
 
 
 @intrinsic
+def scratch(mem: Memory) -> Array:
+    """``SCRATCH`` elements of the model's dtype on the stack, for the length of a kernel."""
+    return np.empty(SCRATCH, mem.dtype)
+
+
+@intrinsic
 def bytevec(mem: Memory, ins: Array, k: int) -> Array:
     """Operand ``k``, flat, of bytes."""
     return _operand(mem, ins, k, np.uint8).reshape(-1)
@@ -206,6 +213,13 @@ def put_back(before: Array, mask: Array, row: Array) -> None:
     """Let a row be what it was before where the mask (bytes) is 0."""
     dropped = mask[: row.size] == 0
     row[dropped] = before[: row.size][dropped]
+
+
+@intrinsic
+def sum_rows(m: Array, out: Array, accumulate: bool) -> None:
+    """``out = m.sum(axis=0)``, or ``out += ...``."""
+    total = m.sum(axis=0, dtype=m.dtype)
+    out[...] = out + total if accumulate else total
 
 
 @intrinsic

@@ -72,9 +72,9 @@ def _backward(
     for turn in turns:
         named = tuple((operands | turn).get(name) for name in op.gradient)
         accumulate = sum(1 << at[name] for name in turn if name not in fresh)
-        calls.append(
-            Call(op.backward, named, written, accumulate, node.key, node.attributes, node.name, node.dtype, reuse)
-        )
+        products = sum("d" + name in turn for name in op.inputs[:2])
+        about = node.key, node.attributes, node.name, node.dtype, reuse
+        calls.append(Call(op.backward, named, written, accumulate, *about, multiply_adds=products * node.multiply_adds))
     return calls
 
 

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import ctypes
 import functools
-import threading
 from collections.abc import Sequence
 from typing import Any
 
@@ -17,6 +16,7 @@ from nbnet.core.arena import address, aligned
 from nbnet.core.jit import Function, device, intrinsic, link
 from nbnet.core.layout import EVERY, WIDTH
 from nbnet.core.processors import go_on
+from nbnet.core.servers import serve
 
 Rows = NDArray[np.int64]
 
@@ -151,7 +151,7 @@ class Runner:
             _run_in_python(Memory(self.mem, self.dtype), self.rows, self.spans, steps, step)
             return
         self._sync[0] = 0
-        _serve(_compiled(), self._args, self.slices, (self._meeting, steps, step))
+        serve(_compiled(), self._args, self.slices, (self._meeting, steps, step))
 
 
 class Legs:
@@ -184,34 +184,7 @@ class Legs:
         plan = np.concatenate([self._flat, made.reshape(-1)])
         self._sync[0] = 0
         args = self.mem, address(self.rows), address(plan), len(made), slices
-        _serve(_compiled(RUN_LEGS), args, slices, (address(self._sync), start, 0))
-
-
-def _serve(call: Any, args: tuple[int, ...], slices: int, rest: tuple[int, ...]) -> None:
-    """Let a thread serve each slice."""
-    if slices == 1:
-        call(*args, 0, *rest)
-        return
-    # Slices wait for each other, so none starts before all threads are there.
-    gate = threading.Event()
-    complete: list[bool] = []
-
-    def serve(number: int) -> None:
-        gate.wait()
-        if complete:
-            call(*args, number, *rest)
-
-    others = [threading.Thread(target=serve, args=(t,), daemon=True) for t in range(1, slices)]
-    try:
-        for thread in others:
-            thread.start()
-        complete.append(True)
-    finally:
-        gate.set()
-        if complete:
-            call(*args, 0, *rest)
-    for thread in others:
-        thread.join()
+        serve(_compiled(RUN_LEGS), args, slices, (address(self._sync), start, 0))
 
 
 def _run_in_python(memory: Memory, rows: Rows, spans: NDArray[np.int64], steps: int, step: int) -> None:

@@ -218,6 +218,12 @@ class Node:
         """The recorded random numbers; None for a node that draws none, or a mask."""
         return None if self.op.noise is None else self._operand(self.op.noise).numpy()
 
+    @property
+    def multiply_adds(self) -> int:
+        """How many there are in its product of matrices, forward; and in the gradient of each of the factors."""
+        w = self.inputs[1] if self.op.multiplies else None
+        return 0 if w is None else self.outputs[0].size * prod(w.shape[:-1])
+
     def _operand(self, name: str) -> Tensor:
         names = (*self.op.inputs, *self.op.outputs, *self.op.saves)
         return (*self.inputs, *self.outputs, *self.saved)[names.index(name)]
@@ -237,7 +243,10 @@ class Node:
         written = tuple(range(len(self.inputs), len(operands)))
         names = (*self.op.inputs, *self.op.outputs, *self.op.saves)
         reuse = tuple((names.index(a), names.index(b)) for a, b in self.op.reuse.items() if a in names and b in names)
-        return Call(self.op.forward, operands, written, 0, self.key, self.attributes, self.name, self.dtype, reuse)
+        return Call(
+            self.op.forward, operands, written, 0, self.key, self.attributes, self.name, self.dtype, reuse,
+            multiply_adds=self.multiply_adds,
+        )  # fmt: skip
 
     def __repr__(self) -> str:
         return f"<Node {self.name} = {self.op.name}({', '.join(str(t.shape) for t in self.inputs)})>"
@@ -249,7 +258,7 @@ class Call:
 
     ``accumulate`` is a bit field over operands; ``reuse`` lists pairs (written operand, read operand) that may share
     memory. With ``every`` = n the call is made in the last of every n steps. ``first_row`` is the number in the slice
-    of the first row it sees.
+    of the first row it sees. ``multiply_adds`` is how many there are in its matrix products.
     """
 
     kernel: Kernel
@@ -263,6 +272,7 @@ class Call:
     reuse: tuple[tuple[int, int], ...] = ()
     every: int = 1
     first_row: int = 0
+    multiply_adds: int = 0
 
     def reads(self) -> Iterable[Tensor]:
         """Operands whose value matters to the kernel."""

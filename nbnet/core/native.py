@@ -12,9 +12,10 @@ from numba import carray, njit, types
 from numba.core import cgutils
 from numba.extending import intrinsic
 
-from nbnet.core.layout import ACCUMULATE, ATTRIBUTES, EVERY, FIRST_ROW, OPERANDS, SEED, WIDTH
+from nbnet.core.layout import ACCUMULATE, ATTRIBUTES, EVERY, FIRST_ROW, OPERANDS, SCRATCH, SEED, WIDTH
 from nbnet.core.native_gemm import *  # noqa: F403
 from nbnet.core.native_pack import *  # noqa: F403
+from nbnet.core.native_sums import *  # noqa: F403
 
 _inline = njit(error_model="numpy", inline="always")
 _ints = types.CPointer(types.int64)
@@ -118,6 +119,22 @@ def _stack(typing_context):
 @_inline
 def scratch_bytes():
     return carray(_stack(), 256)
+
+
+@intrinsic
+def _stack_of(typing_context, mem):
+    def codegen(context, builder, signature, args):
+        kind = ir.ArrayType(context.get_value_type(mem.dtype), SCRATCH)
+        with builder.goto_entry_block():  # not cgutils.alloca_once, which fills with zeros
+            block = builder.alloca(kind)
+        return builder.bitcast(block, context.get_value_type(mem))
+
+    return mem(mem), codegen
+
+
+@_inline
+def scratch(mem):
+    return carray(_stack_of(mem), SCRATCH)
 
 
 @_inline

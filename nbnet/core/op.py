@@ -70,6 +70,8 @@ class Op:
         Rows of the batch depend on each other: the batch cannot be cut into slices.
     stops_gradient
         No gradient flows through it: that of a step function is zero.
+    multiplies
+        Multiplies matrices: the first input, or windows of it, by the second.
 
     Examples
     --------
@@ -96,6 +98,7 @@ class Op:
     random: bool = False
     whole_batch: bool = False
     stops_gradient: bool = False
+    multiplies: bool = False
 
     def __post_init__(self) -> None:
         known = {*self.inputs, *self.outputs, *self.saves, *self.work}

@@ -24,13 +24,13 @@ def outdate() -> None:
 operators["outdate"] = outdate
 
 
-class Block:
-    """Parameters laid out one after the other, each at a multiple of 64 bytes.
+class Layout:
+    """Where parameters would lie one after the other, each at a multiple of 64 bytes.
 
     Parameters
     ----------
     parameters
-        Of one dtype. They are moved: their data become views of ``flat``.
+        Of one dtype.
     """
 
     def __init__(self, parameters: Sequence[Parameter]) -> None:
@@ -45,28 +45,14 @@ class Block:
         for p in self.parameters:
             self.starts.append(self.size)
             self.size += -(-p.size // step) * step
-        self.flat = Tensor((1, self.size), self.dtype, aligned(self.size, self.dtype).reshape(1, -1), name="parameters")
-        for p, start in zip(self.parameters, self.starts, strict=True):
-            place = self.flat.numpy()[0, start : start + p.size].reshape(p.shape)
-            place[...] = p.numpy()
-            p.data = place
         self._gradients: Tensor | None = None
-        if any(p.linked for p in self.parameters):
-            outdate()
-
-    def holds(self, parameters: Sequence[Parameter]) -> bool:
-        """Whether these are the block's parameters, and still lie in it."""
-        base = address(self.flat.numpy())
-        return len(parameters) == len(self.parameters) and all(
-            p is q and address(q.numpy()) == base + start * self.dtype.itemsize
-            for p, q, start in zip(parameters, self.parameters, self.starts, strict=True)
-        )
 
     def gradients(self, slices: int) -> Tensor:
         """Room for the gradients of each slice, (slices, size); all programs of the model share it."""
-        if self._gradients is None or self._gradients.shape[0] != slices:
+        if self._gradients is None or self._gradients.shape[0] < slices:
             self._gradients = self.like(slices, "gradients")
-        return self._gradients
+        whole = self._gradients
+        return Tensor((slices, self.size), self.dtype, whole.numpy()[:slices], name=whole.name)
 
     def like(self, rows: int, name: str) -> Tensor:
         """Zeros for ``rows`` values a parameter: shape (rows, size)."""
@@ -81,3 +67,31 @@ class Block:
         p, start = self.parameters[index], self.starts[index]
         view = whole.numpy()[row, start : start + p.size].reshape(p.shape)
         return Tensor(p.shape, self.dtype, view, name=f"{whole.name}/{p.name}")
+
+
+class Block(Layout):
+    """Parameters that lie so.
+
+    Parameters
+    ----------
+    parameters
+        Of one dtype. They are moved: their data become views of ``flat``.
+    """
+
+    def __init__(self, parameters: Sequence[Parameter]) -> None:
+        super().__init__(parameters)
+        self.flat = Tensor((1, self.size), self.dtype, aligned(self.size, self.dtype).reshape(1, -1), name="parameters")
+        for p, start in zip(self.parameters, self.starts, strict=True):
+            place = self.flat.numpy()[0, start : start + p.size].reshape(p.shape)
+            place[...] = p.numpy()
+            p.data = place
+        if any(p.linked for p in self.parameters):
+            outdate()
+
+    def holds(self, parameters: Sequence[Parameter]) -> bool:
+        """Whether these are the block's parameters, and still lie in it."""
+        base = address(self.flat.numpy())
+        return len(parameters) == len(self.parameters) and all(
+            p is q and address(q.numpy()) == base + start * self.dtype.itemsize
+            for p, q, start in zip(parameters, self.parameters, self.starts, strict=True)
+        )

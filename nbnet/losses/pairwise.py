@@ -4,9 +4,13 @@ from __future__ import annotations
 
 from typing import Any
 
-from nbnet.core.abi import Function, Kernel, accumulates, device, mat, vec
+from nbnet.core.abi import Function, Kernel, accumulates, device, mat, scratch, vec
 from nbnet.core.graph import Tensor
 from nbnet.core.op import Op, Spec, register
+
+
+#: Rows shorter than this are computed many at a time, as one long row: short loops do not fill vector registers.
+NARROW = 48
 
 
 def infer_rows(z: Tensor, t: Tensor, *rest: Tensor) -> tuple[Spec, ...]:
@@ -22,6 +26,52 @@ def first(p: Any) -> Any:
     return p[0]
 
 
+@device
+def _rows_in(each: Any, width: Any) -> Any:
+    """How many rows the scratch has room for: if for 16, then a multiple of it, which leaves no rest of a vector."""
+    rows = each.size // max(width, 1)
+    return max(rows // 16 * 16 if rows >= 16 else rows, 1)
+
+
+@device
+def _flat(x: Any, first: Any, rows: Any, width: Any) -> Any:
+    """As many rows of a flat matrix, from the first on."""
+    return x[first * width : (first + rows.size) * width]
+
+
+@device
+def _sum_rows(each: Any, width: Any, share: Any, y: Any) -> None:
+    """``y[i] = share * sum_j each[i, j]``"""
+    if width == 1:
+        for i in range(y.size):
+            y[i] = each[i] * share
+    else:
+        for i in range(y.size):
+            row, total = each[i * width : i * width + width], 0.0
+            for j in range(width):
+                total += row[j]
+            y[i] = total * share
+
+
+@device
+def _scale_rows(each: Any, width: Any, share: Any, dy: Any, dz: Any, add: bool) -> None:
+    """``dz[i, j] (+)= share * dy[i] * each[i, j]``"""
+    if width == 1:
+        for i in range(dy.size):
+            each[i] *= share * dy[i]
+    else:
+        for i in range(dy.size):
+            row, scale = each[i * width : i * width + width], share * dy[i]
+            for j in range(width):
+                row[j] *= scale
+    if add:
+        for k in range(dz.size):
+            dz[k] += each[k]
+    else:
+        for k in range(dz.size):
+            dz[k] = each[k]
+
+
 def pairwise(name: str, f: Function, df: Function, mean: bool = True, parameters: Function = first) -> Op:
     """The op ``l[i] = mean_j f(z[i, j], t[i, j], a)``; or a sum, if not ``mean``.
 
@@ -34,16 +84,21 @@ def pairwise(name: str, f: Function, df: Function, mean: bool = True, parameters
         Device function that makes a from the op's last input, a vector.
     """
 
-    # Rows of one number are one loop over all of them: an inner loop of one step would not be vectorised. Nor would a
-    # long loop with a choice inside, between adding and writing.
+    # A long loop with a choice inside, between adding and writing, would not be vectorised.
     def forward(mem: Any, ins: Any, step: Any) -> None:
         z, t, a, y = mat(mem, ins, 0), mat(mem, ins, 1), parameters(vec(mem, ins, 2)), vec(mem, ins, 3)
-        if z.shape[1] == 1:
-            z1, t1 = vec(mem, ins, 0), vec(mem, ins, 1)
-            for i in range(y.size):
-                y[i] = f(z1[i], t1[i], a)
+        width = z.shape[1]
+        share = 1.0 / z.dtype.type(width if mean else 1)
+        if width < NARROW:
+            each = scratch(mem)
+            rows = _rows_in(each, width)
+            for first in range(0, y.size, rows):
+                into = y[first : first + rows]
+                zb, tb = _flat(vec(mem, ins, 0), first, into, width), _flat(vec(mem, ins, 1), first, into, width)
+                for k in range(zb.size):
+                    each[k] = f(zb[k], tb[k], a)
+                _sum_rows(each, width, share, into)
         else:
-            share = 1.0 / z.dtype.type(z.shape[1] if mean else 1)
             for i in range(z.shape[0]):
                 total = 0.0
                 for j in range(z.shape[1]):
@@ -58,16 +113,18 @@ def pairwise(name: str, f: Function, df: Function, mean: bool = True, parameters
             vec(mem, ins, 3),
             mat(mem, ins, 4),
         )
-        if z.shape[1] == 1:
-            z1, t1, dz1 = vec(mem, ins, 0), vec(mem, ins, 1), vec(mem, ins, 4)
-            if accumulates(ins, 4):
-                for i in range(dy.size):
-                    dz1[i] += dy[i] * df(z1[i], t1[i], a)
-            else:
-                for i in range(dy.size):
-                    dz1[i] = dy[i] * df(z1[i], t1[i], a)
+        width = z.shape[1]
+        share = 1.0 / z.dtype.type(width if mean else 1)
+        if width < NARROW:
+            each = scratch(mem)
+            rows = _rows_in(each, width)
+            for first in range(0, dy.size, rows):
+                d = dy[first : first + rows]
+                zb, tb = _flat(vec(mem, ins, 0), first, d, width), _flat(vec(mem, ins, 1), first, d, width)
+                for k in range(zb.size):
+                    each[k] = df(zb[k], tb[k], a)
+                _scale_rows(each, width, share, d, _flat(vec(mem, ins, 4), first, d, width), accumulates(ins, 4))
         else:
-            share = 1.0 / z.dtype.type(z.shape[1] if mean else 1)
             for i in range(z.shape[0]):
                 scale = dy[i] * share
                 if accumulates(ins, 4):

@@ -12,6 +12,7 @@ from nbnet.core.tape import apply, tensors
 from nbnet.losses.loss import labels
 from nbnet.losses.pairwise import infer_rows
 from nbnet.metrics.metric import Metric
+from nbnet.ops.softmax import largest
 
 
 @kernel
@@ -27,11 +28,11 @@ def accuracy_forward(mem: Any, ins: Any, step: Any) -> None:
 @device
 def largest_at(x: Any) -> Any:
     """Index of the largest element, the first of equals."""
-    best = 0
-    for j in range(1, x.size):
-        if x[j] > x[best]:
-            best = j
-    return best
+    top = largest(x)
+    for j in range(x.size):
+        if x[j] == top:
+            return j
+    return 0
 
 
 @kernel

@@ -17,10 +17,15 @@ from nbnet.models.orders import Orders
 from nbnet.models.persistence import Persistence
 from nbnet.models.position import Position
 from nbnet.models.steps import CompiledMetrics, Steps
+from nbnet.ranges import count
 
 if TYPE_CHECKING:
     from nbnet.callbacks.callback import CallbackList
     from nbnet.progress import Progress
+
+
+#: Threads that a step may be shared out to.
+MOST_SLICES = 256
 
 
 class Trainer(Protocol):
@@ -42,6 +47,8 @@ class Learner(Steps, Masking, Persistence):
         self.optimizer: optimizers.Optimizer | None = None
         self._objective: Objective | None = None
         self._eagerly = False
+        #: How many slices a batch is cut into; None: as many as pay.
+        self._slices: int | None = None
         self._training = threading.Lock()
         #: Set by a callback to end training after the epoch, or the batch, it is called in.
         self.stop_training = False
@@ -71,6 +78,8 @@ class Learner(Steps, Masking, Persistence):
         steps_per_execution: int = 1,
         jit_compile: Any = "auto",
         auto_scale_loss: bool = True,
+        *,
+        slices: int | None = None,
     ) -> None:
         """Say how to train.
 
@@ -92,6 +101,10 @@ class Learner(Steps, Masking, Persistence):
             Train by a loop in Python over :meth:`train_step`, on a tape: for debugging.
         steps_per_execution, jit_compile, auto_scale_loss
             Accepted as in Keras; here every epoch is compiled, and nothing computes in float16.
+        slices
+            Parts of a batch that as many threads compute, up to 256; a batch of fewer rows has as many as rows, and one
+            whose rows depend on each other is not cut. By default as many as pay on the processors there are. Results
+            are the same bit by bit, on the same machine, for the same number of slices; dropout masks for any.
 
         Raises
         ------
@@ -99,7 +112,11 @@ class Learner(Steps, Masking, Persistence):
             If something is not known.
         """
         made, objective = optimizers.get(optimizer), Objective.of(loss, loss_weights, metrics, weighted_metrics)
+        wanted = None if slices is None else count(slices, "slices")
+        if wanted is not None and wanted > MOST_SLICES:
+            raise ValueError(f"slices: wants {MOST_SLICES} at most, got {wanted}")
         self.optimizer, self._objective, self._eagerly = made, objective, bool(run_eagerly)
+        self._slices = wanted
         watched = metrics is not None or weighted_metrics is not None
         self._compiled_metrics = CompiledMetrics(self) if watched else None
         self._changed()

@@ -15,9 +15,10 @@ from nbnet.models import prediction, supply
 from nbnet.models.fitting import Fitting
 from nbnet.models.position import Position
 from nbnet.models.predictor import Predictor
-from nbnet.models.summary import summary, summary_html
+from nbnet.models.summary import BATCH_SIZE, summary, summary_html
 from nbnet.models.uncertain import Uncertain
 from nbnet.progress import Progress
+from nbnet.ranges import count
 
 Array = NDArray[Any]
 
@@ -301,9 +302,12 @@ class Model(Uncertain):
         expand_nested: bool = False,
         show_trainable: bool = False,
         layer_range: Sequence[str] | None = None,
+        *,
+        batch_size: int = BATCH_SIZE,
     ) -> None:
         """Print the layers, their output shapes and numbers of parameters, as Keras does; for a model of symbols, what
-        each layer reads, too.
+        each layer reads, too. In the end, what memory training takes beside the data, or prediction if the model is not
+        compiled.
 
         Parameters
         ----------
@@ -317,8 +321,29 @@ class Model(Uncertain):
             Whether to say for each layer with weights if it is trained: ``Y`` or ``N``.
         layer_range
             Two names or regular expressions: the first and the last layer to be shown.
+        batch_size
+            What the memory is shown for.
+
+        Examples
+        --------
+        >>> import nbnet as nb
+        >>> model = nb.Sequential([nb.Input((8,)), nb.layers.Dense(4, name="dense")], name="small")
+        >>> model.compile("adam", "mse")
+        >>> model.summary()
+        Model: "small"
+        ──────────────────────────────────────
+        Layer (type)    Output Shape   Param #
+        ──────────────────────────────────────
+        dense (Dense)   (None, 4)           36
+        ──────────────────────────────────────
+        Total params: 36 (144.00 B)
+        Trainable params: 36 (144.00 B)
+        Non-trainable params: 0 (0.00 B)
+        Memory of training in batches of 32: 3.33 KB
+          = 144.00 B parameters + 192.00 B gradients + 384.00 B optimizer + 2.62 KB activations
         """
-        (print_fn or print)(summary(self, expand_nested, show_trainable, layer_range))
+        size = count(batch_size, "batch_size")
+        (print_fn or print)(summary(self, expand_nested, show_trainable, layer_range, size))
 
     def _repr_html_(self) -> str:
         return summary_html(self)

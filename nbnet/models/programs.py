@@ -3,24 +3,25 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass, field, replace
-from functools import cached_property, reduce
+from dataclasses import replace
+from functools import reduce
 from math import lcm
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
 
-from nbnet.core import feed, layout, regions
-from nbnet.core.arena import address
+from nbnet.core import feed
 from nbnet.core.differentiation import differentiate
 from nbnet.core.graph import Call, Node, Tensor, topological
 from nbnet.core.processors import processors
-from nbnet.core.program import Linked, Program, lower
+from nbnet.core.program import Linked
+from nbnet.core.regions import Layout
 from nbnet.core.structure import flatten
 from nbnet.core.tape import Trace
-from nbnet.data import SparseRows
 from nbnet.layers.calling import cutting
+from nbnet.models.batch import Batch, Draft
+from nbnet.models.cost import slices_for
 from nbnet.models.feeds import Feeds, Source
 from nbnet.models.intake import packed
 from nbnet.models.objective import Scores
@@ -37,59 +38,6 @@ Array = NDArray[Any]
 
 __all__ = ["Batch", "Builder", "Source", "processors"]
 
-#: A slice has at least so many multiply-adds and rows: below, another thread costs more than it gives (two meetings a
-#: step, a
-#: gradient of its own to fill and add, less efficient products).
-SLICE_WORK, SLICE_ROWS = 1_500_000, 32
-
-
-@dataclass(eq=False)
-class Batch:
-    """A linked program for batches of ``rows`` rows, and the places where arrays are bound to it."""
-
-    linked: Linked
-    rows: int
-    slots: dict[str, Tensor]
-    cursor: Array
-    sums: Array
-    moves: int = field(default_factory=regions.moves)
-    seconds: float = 0.0
-    bound: dict[str, Array] = field(default_factory=dict)
-    #: Of a prediction: shapes of a row of each output, and names in their structure.
-    output_rows: tuple[tuple[int, ...], ...] = ()
-    template: Any = "output"
-    #: Stands for whom arrays are bound for.
-    reader: object = None
-    #: Everything outside the arena that the rows point to: parameters may move while this program runs in a thread.
-    held: list[Array] = field(default_factory=list)
-
-    def bind(self, **arrays: Array | SparseRows) -> None:
-        """Let the program read or write these arrays (n, ...); they are kept alive as long as they are bound."""
-        for name, array in arrays.items():
-            if isinstance(array, SparseRows):
-                self.bind(**array.parts(name))
-                continue
-            if self.bound.get(name) is array:
-                continue
-            place = address(array) - self.linked.mem, len(array), array.size // max(len(array), 1)
-            for row, operand in self.places[name]:
-                at = layout.OPERANDS + 3 * operand
-                self.linked.rows[row, at : at + 3] = place
-            self.bound[name] = array
-
-    def __post_init__(self) -> None:
-        calls = self.linked.program.calls
-        self.held = [t.data for call in calls for t in call.operands if t is not None and t.data is not None]
-        self.places = {
-            name: [(i, k) for i, call in enumerate(calls) for k, t in enumerate(call.operands) if t is slot]
-            for name, slot in self.slots.items()
-        }
-
-    @cached_property
-    def draws(self) -> bool:
-        """Whether layers are at work that draw random numbers."""
-        return any(call.key for call in self.linked.program.calls)
-
 
 class Builder:
     """Writes programs for a model.
@@ -103,14 +51,18 @@ class Builder:
 
     def train(self, rows: int, sources: Mapping[str, Source]) -> Batch:
         """Gather, forward, backward, update."""
+        return self.draft_training(rows, sources).batch()
+
+    def draft_training(self, rows: int, sources: Mapping[str, Source], layout: Layout | None = None) -> Draft:
+        """The same before it has memory; with gradients in some layout, instead of the optimizer's, and no update."""
         optimizer, scores = self.model.optimizer, self._scores(sources)
         assert optimizer is not None
-        block = optimizer.build(self.model.trainable_weights)
+        block = layout or optimizer.build(self.model.trainable_weights)
         one = Tensor((), self.dtype, np.ones((), self.dtype), name="one")
         packing = block.parameters if optimizer.reads_packed else ()
 
-        def attempt(slices: int, parts: int, settled: bool) -> Batch | int | None:
-            """The program; or how many parts there have to be, unless that is settled."""
+        def attempt(slices: int, parts: int, settled: bool) -> Draft | int | None:
+            """The draft; or how many parts there have to be, unless that is settled."""
             feeds = Feeds(self.dtype, rows, parts, sources, True)
             gradients = block.gradients(slices)
             sums = np.zeros((parts, scores.cells, 2))
@@ -137,12 +89,14 @@ class Builder:
                 first = feeds.bounds[part] - feeds.bounds[t * parts // slices]
                 calls = [*feeds.gathers(part), *forward, *made.effects, *backward]
                 work[t] += [replace(call, first_row=first) for call in calls] if first else calls
-            work[0][:0] = optimizer.prelude()
-            update = optimizer.phases(gradients, slices, kept)
-            update[-1][0].append(feeds.advance())
-            return _batch(feeds, [work, *update], sums, slices)
+            update = [feeds.advancing(slices)]
+            if layout is None:
+                work[0][:0] = optimizer.prelude()
+                update = optimizer.phases(gradients, slices, kept)
+                update[-1][0].append(feeds.advance())
+            return _draft(feeds, [work, *update], sums)._replace(updated=block.size)
 
-        def build(slices: int) -> Batch | None:
+        def draft(slices: int) -> Draft | None:
             made = attempt(slices, slices, False)
             if isinstance(made, int):
                 # Groups of rows have masks of their own: each slice computes its parts of the batch in turn. Where rows
@@ -153,13 +107,13 @@ class Builder:
             assert not isinstance(made, int)
             return made
 
-        return self._sliced(rows, 3, build)
+        return self._cut(rows, draft)
 
     def evaluate(self, rows: int, sources: Mapping[str, Source]) -> Batch:
         """Gather, forward without dropout, sums of losses and metrics."""
         scores = self._scores(sources)
 
-        def build(slices: int) -> Batch | None:
+        def draft(slices: int) -> Draft | None:
             feeds = Feeds(self.dtype, rows, slices, sources, False)
             sums = np.zeros((slices, scores.cells, 2))
             work = []
@@ -168,9 +122,9 @@ class Builder:
                 if slices > 1 and made.whole:
                     return None
                 work.append([*feeds.gathers(t), *made.calls(feeds, t, sums[t])])
-            return _batch(feeds, [work, feeds.advancing(slices)], sums)
+            return _draft(feeds, [work, feeds.advancing(slices)], sums)
 
-        return self._sliced(rows, 1, build)
+        return self._cut(rows, draft).batch()
 
     def predict(self, rows: int, sources: Mapping[str, Source], bad: NDArray[np.int64] | None = None) -> Batch:
         """Gather, forward without dropout, store.
@@ -178,10 +132,14 @@ class Builder:
         Parameters
         ----------
         bad
-            A cell for the number of values of the first input that are not finite; for a program of one slice.
+            A cell for the number of values of the first input that are not finite; then there is one slice.
         """
+        return self.draft_prediction(rows, sources, bad).batch()
 
-        def build(slices: int) -> Batch | None:
+    def draft_prediction(self, rows: int, sources: Mapping[str, Source], bad: NDArray[np.int64] | None = None) -> Draft:
+        """The same before it has memory."""
+
+        def draft(slices: int) -> Draft | None:
             feeds = Feeds(self.dtype, rows, slices, sources, False)
             work = []
             for t in range(slices):
@@ -194,12 +152,11 @@ class Builder:
                 stores = [feed.store_call(y, feeds.cursor, feeds.out(k)) for k, y in enumerate(outputs)]
                 checks = [] if bad is None else [feed.count_bad_call(feeds.tensor("x0", t), bad)]
                 work.append([*feeds.gathers(t), *checks, *(node.call() for node in nodes), *stores])
-            batch = _batch(feeds, [work, feeds.advancing(slices)], np.zeros((slices, 0, 2)))
-            batch.output_rows = tuple(y.shape[1:] for y in outputs)
-            batch.template = template
-            return batch
+            shapes = tuple(y.shape[1:] for y in outputs)
+            sums = np.zeros((slices, 0, 2))
+            return _draft(feeds, [work, feeds.advancing(slices)], sums, output_rows=shapes, template=template)
 
-        return self._sliced(rows, 1, build)
+        return self._cut(rows, draft, 1 if bad is not None else None)
 
     def _made(self, feeds: Feeds, t: int, training: bool) -> Any:
         """What the model returns for slice t."""
@@ -240,11 +197,15 @@ class Builder:
         whole = not parts or any(node.op.whole_batch for node in reached(nodes, fed))
         return made._replace(nodes=nodes, whole=whole, groups=part.groups)
 
-    def _sliced(self, rows: int, passes: int, build: Callable[[int], Batch | None]) -> Batch:
-        """Cut the batch into as many slices as pay."""
-        work = rows * passes * sum(w.size for w in self.model.weights if w.ndim > 1)
-        slices = max(1, min(processors(), rows // SLICE_ROWS, work // SLICE_WORK))
-        made = build(slices) or build(1)
+    def _cut(self, rows: int, draft: Callable[[int], Draft | None], slices: int | None = None) -> Draft:
+        """Cut the batch into so many slices, as many as the model is to have, or as pay; None from a draft: its rows
+        depend on each other."""
+        wanted, whole = slices or self.model._slices, None
+        if wanted is None:
+            whole = draft(1)
+            assert whole is not None
+            wanted = slices_for(whole, rows, processors())
+        made = (draft(min(wanted, rows)) if wanted > 1 else None) or whole or draft(1)
         assert made is not None
         return made
 
@@ -290,7 +251,11 @@ class _Forward(NamedTuple):
         return made
 
 
-def _batch(feeds: Feeds, phases: list[list[list[Call]]], sums: Array, slices: int | None = None) -> Batch:
-    parts = len(feeds.bounds) - 1
-    program: Program = lower(phases, feeds.bounds[: -1 : parts // (slices or parts)], feeds.dtype)
-    return Batch(Linked(program), feeds.rows, feeds.slots, feeds.cursor.numpy(), sums)
+def _draft(feeds: Feeds, phases: list[list[list[Call]]], sums: Array, **about: Any) -> Draft:
+    """The draft of a :class:`Batch`."""
+    slices, parts = len(phases[0]), len(feeds.bounds) - 1
+
+    def finish(linked: Linked) -> Batch:
+        return Batch(linked, feeds.rows, feeds.slots, feeds.cursor.numpy(), sums, **about)
+
+    return Draft(phases, feeds.bounds[: -1 : parts // slices], feeds.dtype, finish)

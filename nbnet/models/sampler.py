@@ -18,13 +18,14 @@ from nbnet.core.executor import Runner
 from nbnet.core.graph import Call, Node, Tensor
 from nbnet.core.moments import entropy_call, moments_call, sample_call
 from nbnet.core.op import DOUBLE, INT
-from nbnet.core.program import Linked, lower
+from nbnet.core.program import Linked
 from nbnet.core.structure import flatten
 from nbnet.core.tape import Trace
 from nbnet.layers.calling import sampling_mode
+from nbnet.models.batch import Batch, Draft
 from nbnet.models.feeds import Feeds
 from nbnet.models.outline import output_names
-from nbnet.models.programs import Batch, Builder, Source, needed
+from nbnet.models.programs import Builder, Source, needed
 from nbnet.ops.fusion import fuse
 from nbnet.ops.sigmoid import SIGMOID
 from nbnet.ops.softmax import SOFTMAX
@@ -82,31 +83,34 @@ class Sampler(Builder):
     def sample(self, rows: int, sources: Mapping[str, Source], masks: str, keep: bool) -> Sampling:
         """Gather and compute once; compute the rest and add it up, again and again."""
 
-        def build(slices: int) -> Batch | None:
+        def draft(slices: int) -> Draft | None:
             feeds = Feeds(self.dtype, rows, slices, sources, False)
             first = Tensor((1,), INT, np.zeros(1, np.int64), name="first")
             parts = [self._part(feeds, t, first, masks, keep) for t in range(slices)]
             if slices > 1 and any(part.whole for part in parts):
                 return None
             phases = [[part.once for part in parts], [part.again for part in parts]]
-            made = lower(phases, feeds.bounds[:-1], feeds.dtype, set().union(*(part.edge for part in parts)))
             drawing = {id(call) for part in parts for call in part.drawing}
             outputs = parts[0].outputs
-            return Sampling(
-                Linked(made),
-                rows,
-                feeds.slots,
-                feeds.cursor.numpy(),
-                np.zeros((slices, 0, 2)),
-                output_rows=tuple(y.shape[1:] for y in outputs),
-                template=parts[0].template,
-                first=first.numpy(),
-                binary=tuple(_binary(y) for y in outputs),
-                drawing=[i for i, call in enumerate(made.calls) if id(call) in drawing],
-            )
 
-        # Slices that share nothing do not wait for each other: they pay where those of training do.
-        found = self._sliced(rows, 3, build)
+            def finish(linked: Linked) -> Batch:
+                return Sampling(
+                    linked,
+                    rows,
+                    feeds.slots,
+                    feeds.cursor.numpy(),
+                    np.zeros((slices, 0, 2)),
+                    output_rows=tuple(y.shape[1:] for y in outputs),
+                    template=parts[0].template,
+                    first=first.numpy(),
+                    binary=tuple(_binary(y) for y in outputs),
+                    drawing=[i for i, call in enumerate(linked.program.calls) if id(call) in drawing],
+                )
+
+            edges = set().union(*(part.edge for part in parts))
+            return Draft(phases, feeds.bounds[:-1], feeds.dtype, finish, edges)
+
+        found = self._cut(rows, draft).batch()
         assert isinstance(found, Sampling)
         return found
 

@@ -4,12 +4,14 @@ from __future__ import annotations
 
 import re
 from collections.abc import Sequence
+from contextlib import suppress
 from typing import TYPE_CHECKING, Any
 
 from nbnet.core.structure import flatten
 from nbnet.core.symbol import Symbol
 from nbnet.layers.layer import Layer
 from nbnet.markup import element, table
+from nbnet.models import footprint
 from nbnet.models.network import Network
 
 if TYPE_CHECKING:
@@ -19,10 +21,16 @@ if TYPE_CHECKING:
 Row = tuple[str, ...]
 #: A row, and the layer that it is about; None for a function.
 Line = tuple[Row, Layer | None]
+#: What fit takes where nobody says otherwise.
+BATCH_SIZE = 32
 
 
 def summary(
-    model: Model, expand_nested: bool = False, show_trainable: bool = False, layer_range: Sequence[str] | None = None
+    model: Model,
+    expand_nested: bool = False,
+    show_trainable: bool = False,
+    layer_range: Sequence[str] | None = None,
+    batch_size: int = BATCH_SIZE,
 ) -> str:
     """Layers, output shapes and numbers of parameters, as Keras lays them out; see :meth:`nbnet.Model.summary`."""
     rows = _rows(model, expand_nested, show_trainable, layer_range)
@@ -37,13 +45,13 @@ def summary(
         lines.append("   ".join(cells).rstrip())
         if number == 0:
             lines.append(rule)
-    return "\n".join([*lines, rule, *_totals(model)])
+    return "\n".join([*lines, rule, *_totals(model), *_memory(model, batch_size)])
 
 
 def summary_html(model: Model) -> str:
     """The same as an HTML table, for notebooks."""
     parts = [element("b", f"{type(model).__name__} {model.name}"), table(_rows(model), numeric=[2])]
-    return element("div", *parts, *(element("div", line) for line in _totals(model)))
+    return element("div", *parts, *(element("div", line) for line in (*_totals(model), *_memory(model))))
 
 
 def _rows(
@@ -99,6 +107,22 @@ def _totals(model: Model) -> list[str]:
     total = model.count_params()
     counts = (("Total", total), ("Trainable", trainable), ("Non-trainable", total - trainable))
     return [f"{name} params: {count:,} ({_size(count * model.dtype.itemsize)})" for name, count in counts]
+
+
+def _memory(model: Model, batch_size: int = BATCH_SIZE) -> list[str]:
+    """What training takes, or prediction of a model that is not compiled; nothing where that is not known."""
+    found, kind = None, "training"
+    with suppress(Exception):  # What does not fit together is for fit to say.
+        found = footprint.training(model, batch_size)
+        if found is None:
+            found, kind = footprint.prediction(model, batch_size), "prediction"
+    if found is None:
+        return []
+    parts = {"parameters": found.parameters, "gradients": found.gradients, "optimizer": found.optimizer}
+    parts["activations"] = found.arena
+    shown = " + ".join(f"{_size(nbytes)} {name}" for name, nbytes in parts.items() if nbytes)
+    threads = f" on {found.slices} threads" if found.slices > 1 else ""
+    return [f"Memory of {kind} in batches of {batch_size}{threads}: {_size(found.total)}", f"  = {shown}"]
 
 
 def _stacked(model: Network) -> list[Line]:

@@ -10,7 +10,7 @@ from collections.abc import Sequence
 from math import prod
 from typing import Any
 
-from nbnet.core.abi import accumulates, attribute, device, kernel, mat, matmul, present, vec
+from nbnet.core.abi import accumulates, attribute, device, kernel, mat, matmul, present, sum_rows, vec
 from nbnet.core.graph import Tensor
 from nbnet.core.op import Op, Spec, register
 from nbnet.core.tape import apply, tensors
@@ -144,14 +144,10 @@ def conv_backward(mem: Any, ins: Any, step: Any) -> None:
     m = rows * attribute(ins, OUT_WIDTH)
     if present(ins, 3) and not accumulates(ins, 3):
         dx[:] = 0.0
-    if present(ins, 5) and not accumulates(ins, 5):
-        db[:] = 0.0
     for k in range(dy.shape[0] // m):
         part = dy[k * m : k * m + m]
         if present(ins, 5):
-            for i in range(m):
-                for j in range(part.shape[1]):
-                    db[j] += part[i, j]
+            sum_rows(part, db, k > 0 or accumulates(ins, 5))
         if present(ins, 4):
             _exchange(x, flat, ins, k * rows, rows, False)
             matmul(cells, not turned, part, False, dw, k > 0 or accumulates(ins, 4))
@@ -205,6 +201,7 @@ CONV = register(
         gradient=("x", "w", "dy", "dx", "dw", "db", "cells"),
         work=("cells",),
         encode=_encode,
+        multiplies=True,
     )
 )
 

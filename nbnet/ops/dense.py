@@ -6,7 +6,20 @@ import functools
 from math import prod
 from typing import Any
 
-from nbnet.core.abi import accumulates, attribute, bytemat, bytevec, first_row, kernel, mat, matmul, present, seed, vec
+from nbnet.core.abi import (
+    accumulates,
+    attribute,
+    bytemat,
+    bytevec,
+    first_row,
+    kernel,
+    mat,
+    matmul,
+    present,
+    seed,
+    sum_rows,
+    vec,
+)
 from nbnet.core.graph import Tensor
 from nbnet.core.jit import Kernel
 from nbnet.core.op import BYTE, Op, Spec, register
@@ -30,12 +43,7 @@ def dense_backward(mem: Any, ins: Any, step: Any) -> None:
     x, w, dy, dx, dw, db = (mat(mem, ins, 0), mat(mem, ins, 1), mat(mem, ins, 2), mat(mem, ins, 3), mat(mem, ins, 4),
     vec(mem, ins, 5))  # fmt: skip
     if present(ins, 5):
-        if not accumulates(ins, 5):
-            for j in range(db.size):
-                db[j] = 0.0
-        for i in range(dy.shape[0]):
-            for j in range(dy.shape[1]):
-                db[j] += dy[i, j]
+        sum_rows(dy, db, accumulates(ins, 5))
     if present(ins, 4):
         matmul(x, True, dy, False, dw, accumulates(ins, 4))
     if present(ins, 3):
@@ -59,6 +67,7 @@ DENSE = register(
         infer=lambda x, w, b: (infer_dense(x, w, b),),
         backward=dense_backward,
         gradient=("x", "w", "dy", "dx", "dw", "db"),
+        multiplies=True,
     )
 )
 
@@ -124,6 +133,7 @@ def fused_dense(activation: Elementwise | None, dropout: bool) -> Op:
         encode=encode,
         mask="mask" if dropout else None,
         random=dropout,
+        multiplies=True,
     )
 
 
@@ -198,12 +208,7 @@ def _fused_backward(activation: Elementwise | None, parameters: int, dropout: bo
                     d = product(d, df(s[i, j], a))
                 dz[i, j] = d
         if present(ins, 7):
-            if not accumulates(ins, 7):
-                for j in range(columns):
-                    db[j] = 0.0
-            for i in range(rows):
-                for j in range(columns):
-                    db[j] += dz[i, j]
+            sum_rows(dz, db, accumulates(ins, 7))
         if present(ins, 6):
             matmul(x, True, dz, False, dw, accumulates(ins, 6))
         if present(ins, 5):

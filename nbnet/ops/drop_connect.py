@@ -123,6 +123,7 @@ def _op(name: str, groups: bool) -> Op:
         mask="mask",
         random=True,
         whole_batch=groups,
+        multiplies=True,
     )
 
 
@@ -142,6 +143,7 @@ DROP_CONNECT_GIVEN = register(
         encode=lambda x, w, b, mask, rate, group_size: _encode(x, group_size),
         mask="mask",
         whole_batch=True,
+        multiplies=True,
     )
 )
 

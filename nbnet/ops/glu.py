@@ -24,16 +24,20 @@ def glu_forward(mem: Any, ins: Any, step: Any) -> None:
 @kernel
 def glu_backward(mem: Any, ins: Any, step: Any) -> None:
     x, dy, dx = mat(mem, ins, 0), mat(mem, ins, 1), mat(mem, ins, 2)
-    n, add = dy.shape[1], accumulates(ins, 2)
+    n = dy.shape[1]
     for i in range(dy.shape[0]):
-        for j in range(n):
-            s = sigmoid(x[i, n + j])
-            da = dy[i, j] * s
-            dx[i, j] = dx[i, j] + da if add else da
-        for j in range(n):
-            s = sigmoid(x[i, n + j])
-            db = dy[i, j] * x[i, j] * s * (1.0 - s)
-            dx[i, n + j] = dx[i, n + j] + db if add else db
+        a, b, d, da, db = x[i, :n], x[i, n:], dy[i], dx[i, :n], dx[i, n:]
+        # Loops with a choice inside, between adding and writing, would not be vectorised.
+        if accumulates(ins, 2):
+            for j in range(n):
+                s = sigmoid(b[j])
+                da[j] += d[j] * s
+                db[j] += d[j] * a[j] * s * (1.0 - s)
+        else:
+            for j in range(n):
+                s = sigmoid(b[j])
+                da[j] = d[j] * s
+                db[j] = d[j] * a[j] * s * (1.0 - s)
 
 
 def _infer(x: Tensor) -> tuple[Spec, ...]:

@@ -42,6 +42,7 @@ MATMUL = register(
         infer=_infer,
         backward=matmul_backward,
         gradient=("a", "b", "dy", "da", "db"),
+        multiplies=True,
     )
 )
 

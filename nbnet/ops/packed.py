@@ -31,6 +31,7 @@ from nbnet.core.abi import (
     matmul,
     present,
     seed,
+    sum_rows,
     vec,
 )
 from nbnet.core.graph import Tensor
@@ -167,6 +168,7 @@ def packed_dense(activation: Elementwise | None, reads: bool, drops: bool, sprea
         reuse={"dz": "dy"},
         mask="mask" if drops else None,
         random=drops,
+        multiplies=True,
         activation=activation,
         reads=reads,
         drops=drops,
@@ -251,17 +253,12 @@ def _backward(activation: Elementwise | None, parameters: int, reads: bool, drop
             if df is not None:
                 d = product(d, df(s[i], a))
             dz[i] = d
+        small = block(dz, rows, kept_out)
         if present(ins, 7):
             total = (vec(mem, ins, 8) if spreads else db)[:kept_out]
-            for j in range(kept_out):
-                total[j] = 0.0
-            for i in range(rows):
-                line = dz[i * kept_out : (i + 1) * kept_out]
-                for j in range(kept_out):
-                    total[j] += line[j]
+            sum_rows(small, total, False)
             if spreads:
                 spread_row(total, of_columns, db, accumulates(ins, 7))
-        small = block(dz, rows, kept_out)
         if present(ins, 6) and not spreads:
             matmul(block(x, rows, kept_in), True, small, False, block(dw, kept_in, kept_out), False)
         if present(ins, 6) and spreads:

@@ -13,11 +13,14 @@ from nbnet.core.tape import apply, tensor
 
 @device
 def largest(x: Any) -> Any:
-    """The largest element of a vector."""
-    top = x[0]
-    for j in range(1, x.size):
-        top = max(top, x[j])
-    return top
+    """The largest element of a vector. Four at a time, for comparisons in a row wait for each other."""
+    a, b, c, d = x[0], x[0], x[0], x[0]
+    whole = x.size // 4
+    for k in range(whole):
+        a, b, c, d = max(a, x[4 * k]), max(b, x[4 * k + 1]), max(c, x[4 * k + 2]), max(d, x[4 * k + 3])
+    for j in range(4 * whole, x.size):
+        a = max(a, x[j])
+    return max(max(a, b), max(c, d))
 
 
 @device
@@ -75,10 +78,7 @@ def softmax_backward(mem: Any, ins: Any, step: Any) -> None:
 def log_softmax_forward(mem: Any, ins: Any, step: Any) -> None:
     x, y = mat(mem, ins, 0), mat(mem, ins, 1)
     for i in range(x.shape[0]):
-        top = x[i, 0]
-        for j in range(1, x.shape[1]):
-            top = max(top, x[i, j])
-        total = 0.0
+        top, total = largest(x[i]), 0.0
         for j in range(x.shape[1]):
             total += exp(x[i, j] - top)
         norm = top + log(total)

@@ -98,6 +98,11 @@ class Memory(Settings):
         return names if self.gradient_accumulation_steps is None else [*names, ACCUMULATOR]
 
     @property
+    def values_kept(self) -> int:
+        """How many values it remembers of each parameter."""
+        return len(self._remembered())
+
+    @property
     def block(self) -> Block | None:
         """The block of the parameters; None before the optimizer is built."""
         return self._block

@@ -22,6 +22,8 @@ _COMPILE = {
     "metrics": (dict, list, type(None)),
     "weighted_metrics": (dict, list, type(None)),
 }
+#: Left out where it is not set.
+_SLICES = {"slices": int}
 
 
 def save_model(model: Model, filepath: Any, overwrite: bool = True, include_optimizer: bool = True) -> None:
@@ -167,7 +169,8 @@ def compile_config(model: Model) -> dict[str, Any] | None:
         return None
     goals = model._objective
     parts = {name: serialize_keras_object(getattr(goals, name)) for name in _COMPILE if name != "optimizer"}
-    return {"optimizer": optimizers.serialize(model.optimizer), **_without_kinds(parts)}
+    slices = {} if model._slices is None else {"slices": model._slices}
+    return {"optimizer": optimizers.serialize(model.optimizer), **_without_kinds(parts), **slices}
 
 
 def _without_kinds(config: Any) -> Any:
@@ -179,7 +182,8 @@ def _without_kinds(config: Any) -> Any:
 
 def compile_from_config(model: Model, config: Any) -> None:
     """Compile a model as :func:`compile_config` says."""
-    found = record.fields(config, _COMPILE, "record: compile")
+    wanted = _COMPILE | _SLICES if isinstance(config, dict) and "slices" in config else _COMPILE
+    found = record.fields(config, wanted, "record: compile")
     model.compile(**found)
 
 

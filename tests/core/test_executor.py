@@ -19,6 +19,7 @@ from nbnet.core.executor import Runner
 from nbnet.core.graph import Call, Tensor
 from nbnet.core.layout import EVERY, KERNEL, OPERANDS
 from nbnet.core.program import Linked, lower
+from nbnet.core.servers import dismiss
 from tests.core.processes import python
 from tests.core.toys import F32, F64, Array, compiled_only, run
 
@@ -190,6 +191,7 @@ def test_programs_run_in_several_threads() -> None:
 @compiled_only
 def test_no_slice_starts_when_a_thread_cannot(monkeypatch: pytest.MonkeyPatch) -> None:
     linked, ring = relay(4, 2, 0)
+    dismiss()
     start, started = threading.Thread.start, []
 
     def fails(self: threading.Thread) -> None:
@@ -201,9 +203,8 @@ def test_no_slice_starts_when_a_thread_cannot(monkeypatch: pytest.MonkeyPatch) -
     monkeypatch.setattr(threading.Thread, "start", fails)
     with pytest.raises(RuntimeError, match="can't start"):
         linked.run(3, 0)
-    for thread in started:
-        thread.join(10)
-        assert not thread.is_alive()
+    dismiss()
+    assert not any(thread.is_alive() for thread in started)
     assert not ring[-1].numpy().any()
     monkeypatch.undo()
     linked.run(3, 0)

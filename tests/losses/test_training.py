@@ -10,6 +10,7 @@ import pytest
 import nbnet as nb
 from nbnet.models import programs
 from tests.losses.test_losses import ROWS, Row
+from tests.slicing import always_cut
 
 N = 12
 
@@ -24,8 +25,7 @@ def network(units: int, loss: Any) -> nb.Sequential:
 
 def cut_into_slices(monkeypatch: pytest.MonkeyPatch, slices: int) -> None:
     monkeypatch.setattr(programs, "processors", lambda: slices)
-    monkeypatch.setattr(programs, "SLICE_WORK", 1)
-    monkeypatch.setattr(programs, "SLICE_ROWS", 1)
+    always_cut(monkeypatch)
 
 
 @pytest.mark.parametrize("slices", [1, 2])

@@ -15,6 +15,7 @@ from nbnet.layers import BatchNormalization, Conv2D, Dense, Dropout, Flatten
 from nbnet.masks import RecordedMasks
 from nbnet.masks.bits import packed_size, record_call, unpack
 from nbnet.models import programs
+from tests.slicing import always_cut
 
 rng = np.random.default_rng(3)
 X, Y = rng.normal(size=(70, 6)), rng.normal(size=70)
@@ -39,8 +40,7 @@ def three(dtype: str = "float32") -> tuple[Dropout, Dropout, Dropout]:
 
 
 def cut_into(count: int, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(programs, "SLICE_WORK", 1)
-    monkeypatch.setattr(programs, "SLICE_ROWS", 1)
+    always_cut(monkeypatch)
     monkeypatch.setattr(programs, "processors", lambda: count)
 
 

@@ -9,6 +9,7 @@ import nbnet as nb
 from nbnet.layers import BatchNormalization, Dense, Dropout
 from nbnet.models import bursts, fitting, programs
 from tests.networks import equal
+from tests.slicing import always_cut
 
 rng = np.random.default_rng(3)
 X = rng.normal(size=(90, 5)).astype("float32")
@@ -101,8 +102,7 @@ def test_the_same_as_epoch_by_epoch(arguments, sizes, counted, monkeypatch):
 @pytest.mark.parametrize("optimizer", OPTIMIZERS)
 @pytest.mark.parametrize("slices", [1, 2])
 def test_optimizers_and_slices(optimizer, slices, counted, monkeypatch):
-    monkeypatch.setattr(programs, "SLICE_WORK", 1)
-    monkeypatch.setattr(programs, "SLICE_ROWS", 20)
+    always_cut(monkeypatch, 20)
     monkeypatch.setattr(programs, "processors", lambda: slices)
     # The last batch, of ten rows, has one slice.
     arguments = {"epochs": 11, "batch_size": 40, "validation_split": 0.1}

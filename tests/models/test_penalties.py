@@ -13,7 +13,8 @@ from numpy.typing import NDArray
 import nbnet as nb
 from nbnet import constraints, regularizers
 from nbnet.layers import ActivityRegularization, Dense, Layer
-from nbnet.models import programs
+from nbnet.models import batch, programs
+from tests.slicing import always_cut
 
 Array = NDArray[Any]
 rng = np.random.default_rng(7)
@@ -188,15 +189,14 @@ def assert_weights(model: nb.Sequential, wanted: Sequence[Array], tolerance: flo
 def cut(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> list[int]:
     """The numbers of slices of programs that are written, cut for so many threads as the parameter says."""
     made: list[int] = []
-    lower = programs.lower
+    lower = batch.lower
 
     def spy(phases: Any, first_rows: Sequence[int], *rest: Any) -> Any:
         made.append(len(first_rows))
         return lower(phases, first_rows, *rest)
 
-    monkeypatch.setattr(programs, "lower", spy)
-    monkeypatch.setattr(programs, "SLICE_WORK", 1)
-    monkeypatch.setattr(programs, "SLICE_ROWS", 1)
+    monkeypatch.setattr(batch, "lower", spy)
+    always_cut(monkeypatch)
     monkeypatch.setattr(programs, "processors", lambda: request.param)
     return made
 

@@ -7,8 +7,9 @@ import pytest
 
 import nbnet as nb
 from nbnet.layers import Concatenate, Dense, Dropout, Embedding, Flatten
-from nbnet.models import programs
+from nbnet.models import batch, programs
 from tests.networks import equal
+from tests.slicing import always_cut
 
 rng = np.random.default_rng(7)
 A, B = rng.normal(size=(50, 4)).astype("float32"), rng.normal(size=(50, 2)).astype("float32")
@@ -71,8 +72,8 @@ def test_one_row():
 
 def test_data_of_one_call_are_one_program(monkeypatch):
     written = []
-    lower = programs.lower
-    monkeypatch.setattr(programs, "lower", lambda *args: written.append(args) or lower(*args))
+    lower = batch.lower
+    monkeypatch.setattr(batch, "lower", lambda *args: written.append(args) or lower(*args))
     model = network(metrics=[["mae"], ["accuracy"]])
     for _ in range(2):
         model.fit(DATA, BOTH, 20, 3, verbose=0)
@@ -86,8 +87,7 @@ def test_data_of_one_call_are_one_program(monkeypatch):
 
 @pytest.mark.parametrize("slices", [1, 2])
 def test_training_is_a_loop_on_the_tape(slices, monkeypatch):
-    monkeypatch.setattr(programs, "SLICE_WORK", 1)
-    monkeypatch.setattr(programs, "SLICE_ROWS", 1)
+    always_cut(monkeypatch)
     monkeypatch.setattr(programs, "processors", lambda: slices)
     shares, compiled = {"value": 0.3, "label": 2.0}, network(rate=0.4, loss_weights={"value": 0.3, "label": 2.0})
     eager, optimizer = network(rate=0.4), nb.optimizers.SGD(0.1)

@@ -12,6 +12,7 @@ from nbnet.core.abi import bytevec, compress, expand, kernel, mat, vec
 from nbnet.layers import calling
 from nbnet.models import programs
 from tests.core.toys import F32, F64, Array, run
+from tests.slicing import always_cut
 
 
 @kernel
@@ -83,7 +84,7 @@ def test_training_on_submatrices_is_training_with_masks(
 
 def test_slices_drop_the_same_units(monkeypatch: pytest.MonkeyPatch) -> None:
     alone = trained("relu", (0.2, 0.5))
-    monkeypatch.setattr(programs, "SLICE_WORK", 1)
+    always_cut(monkeypatch, 32)
     monkeypatch.setattr(programs, "processors", lambda: 2)
     together = trained("relu", (0.2, 0.5))
     assert "slice 1" in together[2]
@@ -163,7 +164,7 @@ def test_updates_by_packed_gradients_are_those_by_whole_ones(
     case: str, slices: int, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     if slices > 1:
-        monkeypatch.setattr(programs, "SLICE_WORK", 1)
+        always_cut(monkeypatch, 32)
     monkeypatch.setattr(programs, "processors", lambda: slices)
     weights, state, listing = fitted(nb.optimizers.Adam(0.01, **OPTIMIZERS[case]))
     assert ("adam_packed" in listing) == (case != "accumulation")
@@ -185,7 +186,7 @@ def test_a_weight_that_something_else_reads_has_a_whole_gradient() -> None:
 @pytest.mark.parametrize("slices", [1, 2])
 def test_a_lazy_update_leaves_alone_what_is_cut_off(slices: int, monkeypatch: pytest.MonkeyPatch) -> None:
     if slices > 1:
-        monkeypatch.setattr(programs, "SLICE_WORK", 1)
+        always_cut(monkeypatch, 32)
     monkeypatch.setattr(programs, "processors", lambda: slices)
     rng = np.random.default_rng(0)
     x, y = rng.normal(size=(64, 7)), rng.normal(size=(64, 3))
@@ -265,8 +266,7 @@ def test_groups_computed_in_turn_are_those_of_masks_multiplied(
         patch.setattr(calling.Cut, "group", lambda self, groups: None)
         plain, plain_weights, listing = grouped_training(groups)
         assert "grouped_forward" in listing
-    monkeypatch.setattr(programs, "SLICE_WORK", 1)
-    monkeypatch.setattr(programs, "SLICE_ROWS", 1)
+    always_cut(monkeypatch)
     monkeypatch.setattr(programs, "processors", lambda: slices)
     history, weights, listing = grouped_training(groups)
     assert "grouped_forward" not in listing

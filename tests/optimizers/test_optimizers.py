@@ -14,6 +14,7 @@ from nbnet.models import programs
 from nbnet.optimizers import schedules
 from tests.optimizers.cases import EACH, EXTRAS, RULES, SHAPES, STEPS, Case, Program, gradients, start, values
 from tests.optimizers.reference import Reference
+from tests.slicing import always_cut
 
 rules = pytest.mark.parametrize("case", RULES, ids=lambda case: case.id)
 each = pytest.mark.parametrize("case", EACH, ids=lambda case: case.name)
@@ -192,7 +193,7 @@ def test_a_gradient_without_a_norm_is_seen() -> None:
 )
 def test_fit_follows_the_formula(slices: int, extra: dict[str, Any], monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(programs, "processors", lambda: slices)
-    monkeypatch.setattr(programs, "SLICE_WORK", 1)
+    always_cut(monkeypatch, 32)
     rng = np.random.default_rng(0)
     x, y = rng.normal(size=(128, 4)), rng.normal(size=(128, 1))
     layer = nb.layers.Dense(1, use_bias=False, dtype="float64")

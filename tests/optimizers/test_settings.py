@@ -11,7 +11,7 @@ import pytest
 
 import nbnet as nb
 from nbnet.layers import Dense
-from nbnet.models import programs
+from nbnet.models import batch
 from nbnet.optimizers import SGD, Adam, RMSprop
 
 rng = np.random.default_rng(4)
@@ -129,8 +129,8 @@ def test_the_learning_rate_may_change_between_trainings(monkeypatch):
     for _ in range(2):
         fresh.train_on_batch(X, Y)
         expected.append(fresh.get_weights())
-    written, lower = [], programs.lower
-    monkeypatch.setattr(programs, "lower", lambda *args: written.append(1) or lower(*args))
+    written, lower = [], batch.lower
+    monkeypatch.setattr(batch, "lower", lambda *args: written.append(1) or lower(*args))
     changed = network(SGD(0.5))
     changed.optimizer.learning_rate = np.float32(0.125)
     assert changed.optimizer.learning_rate == 0.125

@@ -16,6 +16,7 @@ import nbnet as nb
 from nbnet.layers import BatchNormalization, Dense, Dropout
 from nbnet.layers.calling import sampling_mode
 from nbnet.models.sampling import first_step
+from tests.slicing import always_cut
 
 X = np.random.default_rng(0).normal(size=(70, 6)).astype("float32")
 MASKS = ["per_sample", "shared"]
@@ -349,7 +350,7 @@ def test_mapped_files_are_sampled_block_by_block(tmp_path, monkeypatch):
 def test_two_slices_do_as_one(monkeypatch):
     model = network(first=0.2)
     alone = {masks: model.predict_mc(X, 6, masks, return_samples=True, seed=1) for masks in MASKS}
-    monkeypatch.setattr("nbnet.models.programs.SLICE_WORK", 1)
+    always_cut(monkeypatch, 32)
     monkeypatch.setattr("nbnet.models.programs.processors", lambda: 2)
     for masks, wanted in alone.items():
         cut = network(first=0.2)

@@ -2,14 +2,15 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from functools import partial
 from itertools import pairwise
 from typing import Any
 
-from benchmarks.peers.driver import together, versions
+from benchmarks.peers.driver import Peer, PeerError, together, versions
+from benchmarks.peers.findings import Found
 from benchmarks.peers.libraries import OURS
-from benchmarks.peers.rounds import Found, Session
+from benchmarks.peers.rounds import Session
 from benchmarks.workloads import WORKLOADS
 
 TITLE = "Dropout alone, Adam alone"
@@ -40,25 +41,28 @@ OFFERED = (OURS, "torch", "jax")
 
 def measure(session: Session, cases: Sequence[str]) -> None:
     """Time each way of each library."""
-    names = [name for name in session.present if name in OFFERED]
-    if not any(session.pending(case, names) for case in cases):
+    names = session.due(cases, [name for name in session.present if name in OFFERED])
+    if not names:
         return
     seconds = 0.02 if session.quick else session.seconds / 5
     with together(names, session.pythons) as (peers, missing):
         session.without(missing)
         made_with = versions(peers)
         for case in cases:
-            what, arguments = MADE[case]
-            ways = [
-                (name, way) for name, peer in peers.items() for way in peer.ask("alone", what=what, arguments=arguments)
-            ]
-
-            def turn(name: str, way: str) -> Found:
-                found: Found = peers[name].ask("time", way=way, seconds=seconds)
-                return found
-
-            turns = {_label(name, way): partial(turn, name, way) for name, way in ways}
+            turns: dict[str, Callable[[], Found]] = {}
+            for name, peer in peers.items():
+                turns |= _turns(name, peer, case, seconds)
             session.play(case, turns, made_with)
+
+
+def _turns(name: str, peer: Peer, case: str, seconds: float) -> dict[str, Callable[[], Found]]:
+    """One for each way of a library."""
+    what, arguments = MADE[case]
+    try:
+        ways = peer.ask("alone", what=what, arguments=arguments)
+    except PeerError as error:
+        return {name: partial(dict, error=str(error))}
+    return {_label(name, way): partial(peer.ask, "time", way=way, seconds=seconds) for way in ways}
 
 
 def _label(name: str, way: str) -> str:

@@ -8,7 +8,9 @@ from functools import partial
 
 from benchmarks.peers import training
 from benchmarks.peers.driver import importable, process
-from benchmarks.peers.rounds import Found, Session
+from benchmarks.peers.findings import Found
+from benchmarks.peers.goals import Goal
+from benchmarks.peers.rounds import Session
 from benchmarks.workloads import WORKLOADS
 
 TITLE = "Memory"
@@ -16,14 +18,17 @@ NOTES = """\
 Megabytes (2^20 bytes) that a process has had at most (VmHWM) once it has trained on mnist for an epoch: the library,
 40 MB of data, and what training takes, one step to a call. loaded: with library and data, the network not yet built."""
 CASES = ("mnist",)
+GOALS = (Goal("memory of a process that trains mnist", "PyTorch", "mnist", ("torch",), 2),)
 FEW = 3
 VALUES = {"MB": lambda found: found.get("peak"), "MB loaded": lambda found: found.get("before")}
 
 
 def measure(session: Session, cases: Sequence[str]) -> None:
     """Run a process a turn."""
-    versions, missing = importable(session.present, session.pythons)
-    names = session.without(missing).present
+    if not (late := session.due(cases)):
+        return
+    versions, missing = importable(late, session.pythons)
+    names = [name for name in late if name in session.without(missing).present]
     rows = FEW * WORKLOADS["mnist"].batch_size if session.quick else None
     for case in cases:
         file = str(training.exercise(case, rows).save(session.folder / f"{case}.npz"))

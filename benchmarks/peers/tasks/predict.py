@@ -10,28 +10,40 @@ import numpy as np
 
 from benchmarks.peers import training
 from benchmarks.peers.driver import Peer, PeerError, together, versions
+from benchmarks.peers.findings import Found
+from benchmarks.peers.goals import Goal, beside_keras
 from benchmarks.peers.libraries import OURS
-from benchmarks.peers.rounds import Found, Session
+from benchmarks.peers.rounds import Session
+from benchmarks.peers.threads import choices, named
 
 TITLE = "Prediction"
 NOTES = """\
 Microseconds of a call that is given an array of rows and returns an array of probabilities; other rows each time. All
-predict the same from the same weights, to 1e-4."""
+predict the same from the same weights, to 1e-4. nbnet: model.predictor(rows), which the ratios are to, and
+model.predict. PyTorch: the module in inference mode; traced: the same as TorchScript, frozen. Keras: its predict, its
+predict_on_batch, and a call of the model."""
 #: Workload and rows of each case.
 SHAPES = {
     f"{name}, {rows} row{'s' * (rows > 1)}": (name, rows) for name in ("digits", "mnist") for rows in (1, 32, 1000)
 }
 CASES = tuple(SHAPES)
 ALLOWED = 1e-4
+ONE = "digits, 1 row"
+INFERENCE = tuple(f"torch, {named(threads)}" for threads in choices())
+GOALS = (
+    Goal("prediction of one row, digits", "PyTorch in inference mode", ONE, INFERENCE, 5),
+    Goal("prediction of one row, digits", "scikit-learn", ONE, ("sklearn",), 10),
+    beside_keras("prediction of one row, digits", ONE, 50, "predict"),
+)
 VALUES = {"µs/call": lambda found: found["seconds"] * 1e6 if "seconds" in found else None}
 
 
 def measure(session: Session, cases: Sequence[str]) -> None:
     """Time all cases of a workload in the same processes."""
     for name in dict.fromkeys(SHAPES[case][0] for case in cases):
-        mine = [case for case in cases if SHAPES[case][0] == name and session.pending(case)]
-        if mine:
-            with together(session.present, session.pythons) as (peers, missing):
+        mine = [case for case in cases if SHAPES[case][0] == name]
+        if late := session.due(mine):
+            with together(late, session.pythons) as (peers, missing):
                 _measure(session.without(missing), name, mine, peers)
 
 
@@ -70,9 +82,14 @@ def _ways(session: Session, workload: str, peers: dict[str, Peer]) -> dict[str, 
         except PeerError as error:
             ways[name] = str(error)
             continue
-        right = next(iter(outputs.values())) if name == OURS else right
+        right = outputs["predictor"] if name == OURS else right
         for way, found in outputs.items():
             apart = float(np.max(np.abs(np.subtract(found, right))))
             wrong = f"differs from nbnet's by {apart}"
-            ways[name if len(outputs) == 1 else f"{name}, {way}"] = Way(peer, way) if apart <= ALLOWED else wrong
+            ways[_label(name, way, len(outputs))] = Way(peer, way) if apart <= ALLOWED else wrong
     return ways
+
+
+def _label(name: str, way: str, count: int) -> str:
+    """The others are compared with nbnet's predictor."""
+    return name if count == 1 or (name, way) == (OURS, "predictor") else f"{name}, {way}"

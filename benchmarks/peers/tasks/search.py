@@ -7,7 +7,8 @@ from functools import partial
 
 from benchmarks.peers import training
 from benchmarks.peers.driver import PeerError, together, versions
-from benchmarks.peers.rounds import Found, Session
+from benchmarks.peers.findings import Found
+from benchmarks.peers.rounds import Session
 from benchmarks.search import SETTINGS
 
 TITLE = "Search"
@@ -19,6 +20,8 @@ the setting of the library that is fastest at this network. best accuracy: the m
 CASES = ("digits",)
 VALUES = {"s": lambda found: found.get("seconds"), "best accuracy": lambda found: found.get("score")}
 FOLDS, EPOCHS = 5, 20
+#: Seconds that a search may take.
+PATIENCE = 1200.0
 
 
 def measure(session: Session, cases: Sequence[str]) -> None:
@@ -26,9 +29,9 @@ def measure(session: Session, cases: Sequence[str]) -> None:
     grid = {name: list(values)[: 1 if session.quick else None] for name, values in SETTINGS.items()}
     folds, epochs = (2, 2) if session.quick else (FOLDS, EPOCHS)
     for case in cases:
-        if not session.pending(case):
+        if not (late := session.due([case])):
             continue
-        with together(session.present, session.pythons) as (peers, missing):
+        with together(late, session.pythons) as (peers, missing):
             session.without(missing)
             made = training.exercise(case, 200 if session.quick else None)
             started = training.start(session, case, training.without_dropout(made), peers)
@@ -36,7 +39,7 @@ def measure(session: Session, cases: Sequence[str]) -> None:
             def turn(name: str, started: dict[str, Found] = started) -> Found:
                 if "error" in started[name]:
                     raise PeerError(started[name]["error"])
-                found: Found = peers[name].ask("search", grid=grid, folds=folds, epochs=epochs)
+                found: Found = peers[name].ask("search", PATIENCE, grid=grid, folds=folds, epochs=epochs)
                 return found | {"setting": started[name]["setting"]}
 
             session.play(case, {name: partial(turn, name) for name in peers}, versions(peers))

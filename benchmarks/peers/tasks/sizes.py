@@ -9,11 +9,13 @@ from typing import Any
 
 import numpy as np
 
-from benchmarks.peers import pictures, rounds, training
+from benchmarks.blas_alone import step_flops
+from benchmarks.peers import findings, pictures, rounds, training
 from benchmarks.peers.driver import Peer, together
 from benchmarks.peers.exercise import Exercise, Network
+from benchmarks.peers.findings import Found
 from benchmarks.peers.limits import blas_limit, memory_limit
-from benchmarks.peers.rounds import Found, Session
+from benchmarks.peers.rounds import Session
 from benchmarks.record import Record
 
 TITLE = "Batch sizes and widths"
@@ -29,8 +31,8 @@ CASES = (*map(BATCH.format, BATCHES), *map(WIDTH.format, WIDTHS))
 VALUES = {"µs/step": training.step_time}
 #: What stands beside the libraries.
 LIMITS = {"BLAS alone": blas_limit, "memory alone": memory_limit}
-#: Steps of an epoch.
-STEPS = 16
+#: Operations of an epoch, the least and the most steps of it.
+FLOPS, LEAST, MOST = 2e10, 4, 256
 FEW = 2
 
 
@@ -41,9 +43,13 @@ def network(case: str) -> Network:
     return Network((width, width, width, 10), batch, 0.0, 0.5)
 
 
-def exercise(case: str, steps: int) -> Exercise:
+def steps(net: Network) -> int:
+    """Of an epoch."""
+    return int(np.clip(FLOPS / step_flops(net.sizes, net.batch_size), LEAST, MOST))
+
+
+def exercise(net: Network, steps: int) -> Exercise:
     """Noise, and classes that have nothing to do with it."""
-    net = network(case)
     rng = np.random.default_rng(0)
     rows = max(steps * net.batch_size, 10)
     x = rng.standard_normal((rows, net.sizes[0]), dtype=np.float32)
@@ -52,13 +58,14 @@ def exercise(case: str, steps: int) -> Exercise:
 
 def measure(session: Session, cases: Sequence[str]) -> None:
     """Time training, and the limits in the same rounds."""
-    if not any(session.pending(case) for case in cases):
+    if not (late := session.due(cases)):
         return
-    with together(session.present, session.pythons) as (peers, missing):
+    with together(late, session.pythons) as (peers, missing):
         session.without(missing)
         for case in cases:
-            made = exercise(case, FEW if session.quick else STEPS)
-            training.measure(session, case, made, peers, {}, _limits(session, made.network))
+            net = network(case)
+            made = exercise(net, FEW if session.quick else steps(net))
+            training.measure(session, case, made, peers, {}, _limits(session, net))
             # What was learnt makes room.
             _forget(session, peers)
 
@@ -68,27 +75,24 @@ def _limits(session: Session, net: Network) -> dict[str, Any]:
     seconds = 0.01 if session.quick else session.seconds / 5
 
     def turn(limit: Any) -> Found:
-        return {"seconds": limit(net, seconds), "epochs": 1, "steps": 1}
+        return {"seconds": limit(net, seconds)}
 
     return {name: partial(turn, limit) for name, limit in LIMITS.items()}
 
 
 def _forget(session: Session, peers: dict[str, Peer]) -> None:
-    smallest = str(exercise(CASES[0], FEW).save(session.folder / "smallest.npz"))
+    smallest = str(exercise(network(CASES[0]), FEW).save(session.folder / "smallest.npz"))
     for peer in peers.values():
         rounds.attempt(partial(peer.ask, "start", exercise=smallest, trial=False))
 
 
 def draw(record: Record, folder: Path) -> None:
-    """``batch.png`` and ``width.png``: a line for each library."""
+    """``batch.svg`` and ``width.svg``: a line for each library."""
     for kind, label in (("batch", "rows in a batch"), ("width", "width")):
         lines: dict[str, dict[float, float]] = {}
-        for case in rounds.cases(record):
-            if not case.startswith(kind):
-                continue
-            for name, found in rounds.values(record, case, training.step_time).items():
-                times = [one for one in found if one is not None]
-                if times:
+        for case in findings.cases(record):
+            for name, found in findings.values(record, case, training.step_time).items():
+                if case.startswith(kind) and (times := findings.known(found)):
                     lines.setdefault(name, {})[float(case.split()[1])] = float(np.median(times))
         if lines:
-            pictures.growth(lines, label, list(LIMITS)).savefig(folder / f"{kind}.png", dpi=150)
+            pictures.save(pictures.growth(lines, label, list(LIMITS)), folder / f"{kind}.svg")

@@ -7,9 +7,11 @@ from collections.abc import Callable, Sequence
 from functools import partial
 
 from benchmarks.peers import training
-from benchmarks.peers.driver import PeerError, importable, process
+from benchmarks.peers.driver import importable, process
+from benchmarks.peers.findings import Found
+from benchmarks.peers.goals import Goal, beside_keras
 from benchmarks.peers.libraries import LIBRARIES, OURS
-from benchmarks.peers.rounds import Found, Session, attempt
+from benchmarks.peers.rounds import Session, attempt
 
 TITLE = "Start"
 NOTES = """\
@@ -20,15 +22,20 @@ Python's own .pyc files exist throughout."""
 EMPTY = "nbnet, empty cache"
 CASES = ("import", "first epoch")
 VALUES = {"s": lambda found: found.get("seconds")}
+GOALS = (
+    Goal("process to first epoch, digits", "PyTorch", "first epoch", ("torch",), 3),
+    beside_keras("process to first epoch, digits", "first epoch", 5),
+)
 
 
 def measure(session: Session, cases: Sequence[str]) -> None:
     """Time processes, one at a time."""
-    versions, missing = importable(session.present, session.pythons)
-    names = session.without(missing).present
+    if not (late := session.due(cases)):
+        return
+    versions, missing = importable(late, session.pythons)
+    session.without(missing)
     for case in cases:
-        wanted = [*names, EMPTY] if case == "first epoch" else names
-        if session.pending(case, wanted):
+        if names := session.due([case]):
             turns = _imports(session, names) if case == "import" else _epochs(session, names)
             session.play(case, turns, versions)
 
@@ -40,7 +47,7 @@ def _imports(session: Session, names: Sequence[str]) -> dict[str, Callable[[], F
         return _run(session, name, ["-c", f"import {LIBRARIES[name].imports}"], "warm")
 
     for name in names:
-        turn(name)
+        attempt(partial(turn, name))
     return {name: partial(turn, name) for name in names}
 
 
@@ -56,9 +63,8 @@ def _epochs(session: Session, names: Sequence[str]) -> dict[str, Callable[[], Fo
     for name in names:
         setting = _fastest(session, name, partial(turn, name, "warm"))
         turns[name] = partial(turn, name, "warm", setting)
-    if OURS in names:
-        setting = _settings(session, OURS)[0]
-        turns[EMPTY] = lambda: turn(OURS, f"empty-{time.time_ns()}", setting)
+        if name == OURS:
+            turns[EMPTY] = lambda setting=setting: turn(OURS, f"empty-{time.time_ns()}", setting)  # type: ignore[misc]
     return turns
 
 
@@ -72,19 +78,21 @@ def _settings(session: Session, name: str) -> list[str]:
 
 
 def _fastest(session: Session, name: str, turn: Callable[[str], Found]) -> str:
-    """The setting whose process was fastest; there is a process before each that does not count."""
-    offered = _settings(session, name)
+    """The setting on record, or else the one whose process was fastest; there is one before that does not count."""
+    known = training.settings(session, "first epoch").get(name)
+    offered = [known] if known else _settings(session, name)
+    attempt(partial(turn, offered[0]))
     if session.quick or len(offered) == 1:
-        attempt(partial(turn, offered[0]))
         return offered[0]
-    seconds: dict[str, float] = {}
+    tried: dict[str, float | str] = {}
     for setting in offered:
-        try:
-            turn(setting)
-            seconds[setting] = turn(setting)["seconds"]
-        except PeerError as error:
-            print(f"{setting}: {error}", flush=True)
-    return min(seconds, key=seconds.__getitem__) if seconds else offered[0]
+        session.check_time()
+        found = attempt(partial(turn, setting))
+        tried[setting] = found["error"] if "error" in found else found["seconds"]
+    worked = {setting: seconds for setting, seconds in tried.items() if isinstance(seconds, float)}
+    fastest = min(worked, key=worked.__getitem__, default=offered[0])
+    training.keep(session, "first epoch", name, {"setting": fastest, "tried": tried})
+    return fastest
 
 
 def _run(session: Session, name: str, arguments: Sequence[str], cache: str) -> Found:

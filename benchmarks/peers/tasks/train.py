@@ -2,10 +2,16 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Mapping, Sequence
+from functools import partial
 
 from benchmarks.peers import training
-from benchmarks.peers.driver import together
+from benchmarks.peers.driver import Peer, together
+from benchmarks.peers.exercise import Network
+from benchmarks.peers.findings import Found
+from benchmarks.peers.goals import Goal, beside_keras
+from benchmarks.peers.libraries import OURS
+from benchmarks.peers.limits import blas_limit
 from benchmarks.peers.rounds import Session
 from benchmarks.workloads import WORKLOADS
 
@@ -15,7 +21,8 @@ Microseconds of a training step: forward, backward, Adam and the dropout between
 divided by their steps. scikit-learn has no dropout and computes that much less; on tiny, two classes, it has one
 logistic unit instead of a softmax. All others have been seen to learn the same: from the same weights on the same
 batches, without dropout, they come to the same losses. mnist, batchwise: nbnet's masks are shared by the rows of a
-batch and what they drop is not computed; the others, which cannot do that, train with a mask a row."""
+batch and what they drop is not computed; the others, which cannot do that, train with a mask a row. BLAS alone: the
+matrix products of a step without dropout, one after the other, on as many threads as are best, and nothing else."""
 
 #: Cases, and the workload and the network's changes of each.
 BATCHWISE = "mnist, batchwise"
@@ -24,17 +31,58 @@ CASES = (*WORKLOADS, BATCHWISE)
 FEW = 3
 #: Who learns something else, by workload.
 EXEMPT = {"tiny": ("sklearn",)}
+#: Who is beside nbnet with masks of a batch: what all of them take stands under mnist.
+PLAIN = ("torch", "jax")
+#: The products of a step, by NumPy's BLAS and by PyTorch's.
+NUMPYS, TORCHS = "NumPy's BLAS alone", "PyTorch's BLAS alone"
+MULTIPLIED = "mnist"
+
 VALUES = {"µs/step": training.step_time}
+#: Times that the others are to take, by workload: PyTorch, JAX, Keras.
+WANTED = {"tiny": (100, 20, 100), "digits": (15, 4, 8), "tabular": (4, 2, 2.2), "mnist": (1.6, 1.6, 1.8)}
+GOALS = (
+    *(
+        goal
+        for case, (by_torch, by_jax, by_keras) in WANTED.items()
+        for goal in (
+            Goal(f"training step, {case}", "PyTorch", case, ("torch",), by_torch),
+            Goal(f"training step, {case}", "JAX, an epoch in one scan", case, ("jax",), by_jax),
+            beside_keras(f"training step, {case}", case, by_keras),
+        )
+    ),
+    Goal("training step, mnist, masks of a batch", "PyTorch", BATCHWISE, ("torch",), 3),
+    Goal("GFLOP/s of a step, mnist", "the best BLAS, its matrix products alone", MULTIPLIED, (NUMPYS, TORCHS), 0.8),
+)
 
 
 def measure(session: Session, cases: Sequence[str]) -> None:
     """Check that all learn the same, then time them."""
     for case in cases:
-        if not session.pending(case):
+        wanted = [name for name in session.present if case != BATCHWISE or name in (OURS, *PLAIN)]
+        if not (names := session.due([case], wanted)):
             continue
-        name = "mnist" if case == BATCHWISE else case
-        failed = training.compare(session, name, EXEMPT.get(name, ()))
-        rows = FEW * WORKLOADS[name].batch_size if session.quick else None
-        made = training.exercise(name, rows, batchwise=case == BATCHWISE)
-        with together(session.present, session.pythons) as (peers, missing):
-            training.measure(session.without(missing), case, made, peers, failed)
+        workload = case.split(", ")[0]
+        failed = training.compare(session, workload, [n for n in names if n not in EXEMPT.get(workload, ())])
+        rows = FEW * WORKLOADS[workload].batch_size if session.quick else None
+        made = training.exercise(workload, rows, batchwise=case == BATCHWISE)
+        with together([name for name in names if name in session.present], session.pythons) as (peers, missing):
+            session.without(missing)
+            others = products(session, made.network, peers) if case == MULTIPLIED else {}
+            training.measure(session, case, made, peers, failed, others)
+
+
+def products(session: Session, network: Network, peers: Mapping[str, Peer]) -> Mapping[str, Callable[[], Found]]:
+    """Turns of the matrix products of a step."""
+    seconds = 0.01 if session.quick else session.seconds / 2
+
+    def numpys() -> Found:
+        return {"seconds": blas_limit(network, seconds)}
+
+    def torchs(peer: Peer) -> Found:
+        ways = peer.ask("alone", what="products", arguments=[network.sizes, network.batch_size])
+        return min((peer.ask("time", way=way, seconds=seconds) for way in ways), key=lambda found: found["seconds"])
+
+    turns: dict[str, Callable[[], Found]] = {NUMPYS: numpys}
+    if "torch" in peers:
+        turns[TORCHS] = partial(torchs, peers["torch"])
+    return turns
