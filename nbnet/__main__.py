@@ -19,8 +19,11 @@ def main(arguments: Sequence[str] | None = None) -> None:
     command.add_argument("--everything", action="store_true", help="all kernels there are; takes minutes")
     options = parser.parse_args(arguments)
     began = time.perf_counter()
-    compiled = warmup(options.dtypes, options.everything)
     place = cache.folder() or "memory only: there is no cache folder that is safe to write to"
+    try:
+        compiled = warmup(options.dtypes, options.everything)
+    except KeyboardInterrupt:
+        parser.exit(130, f"\ninterrupted; what is compiled is kept in {place}\n")
     print(f"{compiled} kernels compiled in {time.perf_counter() - began:.1f} s; they are kept in {place}")
 
 

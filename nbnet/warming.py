@@ -63,11 +63,11 @@ def warmup(dtypes: str | Sequence[str] = "float32", everything: bool = False) ->
     """
     before = jit.compiled_count
     for dtype in map(standardize_dtype, [dtypes] if isinstance(dtypes, str) else dtypes):
+        # Most of them at once, for all processors; then whatever else the networks need.
+        jit.link(dict.fromkeys(kernels(ops() if everything else _hidden())), dtype)
         with seed_scope(0):
             for model, targets in _networks(dtype):
                 _train(model, targets)
-        if everything:
-            jit.link(dict.fromkeys(kernels(ops())), dtype)
     return jit.compiled_count - before
 
 
@@ -93,6 +93,12 @@ def _train(model: Sequential, targets: Array) -> None:
         x = np.zeros((len(targets), 3), kind)
         model.fit(x, targets, batch_size=4, epochs=5, validation_data=(x, targets), verbose=0)
         model.predict(x)
+
+
+def _hidden() -> Iterator[Op]:
+    """Hidden layers."""
+    for name, drops in product(ACTIVATIONS, (True, False)):
+        yield fused_dense(fusible[name], drops)
 
 
 def ops() -> Iterator[Op]:

@@ -236,6 +236,8 @@ c (Dense)      (None, 10)            1,290
 Total params: 9,610 (37.54 KB)
 Trainable params: 1,290 (5.04 KB)
 Non-trainable params: 8,320 (32.50 KB)
+Memory of prediction in batches of 32: 61.54 KB
+  = 37.54 KB parameters + 24.00 KB activations
 """
     printed = capsys.readouterr().out
     assert [line.split() for line in printed.splitlines() if "─" not in line] == [

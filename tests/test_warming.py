@@ -48,8 +48,8 @@ def test_dtypes_are_checked() -> None:
 def test_a_terminal_shows_what_is_compiled(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(sys, "stderr", Terminal())
     functions: list[Any] = [jit.Function(lambda x: x, name) for name in ("one", "two")]
-    assert list(jit._shown(functions)) == functions
-    assert type(jit._shown(functions)).__name__ == "Bar"
-    assert jit._shown(functions[:1]) == functions[:1]
+    assert list(jit._shown(functions, 2)) == functions
+    assert type(jit._shown(functions, 2)).__name__ == "Bar"
+    assert jit._shown(functions[:1], 1) == functions[:1]
     monkeypatch.setattr(sys, "stderr", io.StringIO())
-    assert jit._shown(functions) is functions
+    assert jit._shown(functions, 2) is functions

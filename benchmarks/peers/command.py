@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import argparse
 import math
+import os
 import sys
 import tempfile
 import time
@@ -35,10 +36,11 @@ def main(arguments: Sequence[str] | None = None) -> None:
         if name in (options.tasks or TASKS) and findings.cases(record):
             print(f"\n{report.section(task, record)}")
     print(f"\n{report.all_goals(records)}")
-    if options.readme:
-        options.readme.write_text(report.filled(options.readme.read_text(), records))
     if options.plot:
-        report.draw(records, options.plot)
+        report.draw(records, options.results)
+    for path in options.readme:
+        pictures = [os.path.relpath(picture, path.parent) for picture in sorted(options.results.glob("*.svg"))]
+        path.write_text(report.filled(path.read_text(), records, pictures))
 
 
 def do(task: Any, record: Record, options: argparse.Namespace) -> None:
@@ -89,8 +91,10 @@ def parse(arguments: Sequence[str] | None) -> argparse.Namespace:
     parser.add_argument("--retry", action="store_true", help="give those another try that failed before")
     parser.add_argument("--quick", action="store_true", help="little work, and nothing tried out: no measurement")
     parser.add_argument("--results", type=Path, metavar="FOLDER", default=RESULTS)
-    parser.add_argument("--readme", type=Path, metavar="FILE", help="write tables between its markers")
-    parser.add_argument("--plot", type=Path, metavar="FOLDER", help="draw what can be drawn (the extra plot)")
+    parser.add_argument(
+        "--readme", nargs="+", type=Path, default=[], metavar="FILE", help="write tables between its markers"
+    )
+    parser.add_argument("--plot", action="store_true", help="draw what can be drawn, beside results (the extra plot)")
     options = parser.parse_args(arguments)
     if unknown := [name for name in options.tasks if name not in TASKS]:
         parser.error(f"TASK: wants names out of {', '.join(TASKS)}, got {', '.join(unknown)}")

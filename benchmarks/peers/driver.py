@@ -173,14 +173,18 @@ def together(
     peers: dict[str, Peer] = {}
     missing: dict[str, str] = {}
     try:
+        # They import their libraries side by side.
         for name in names:
             try:
                 peers[name] = Peer(name, pythons.get(name, sys.executable), dtype)
+            except PeerError as error:
+                missing[name] = str(error)
+        for name in list(peers):
+            try:
                 peers[name].ask("versions")
             except PeerError as error:
                 missing[name] = str(error)
-                if name in peers:
-                    peers.pop(name).close()
+                peers.pop(name).close()
         yield peers, missing
     finally:
         for peer in peers.values():

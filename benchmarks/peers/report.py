@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -66,15 +66,23 @@ def all_goals(tasks: Tasks) -> str:
     return goals.table(found)
 
 
-def filled(text: str, tasks: Tasks) -> str:
+def filled(text: str, tasks: Tasks, pictures: Sequence[str] = ()) -> str:
     """A text with tables between its markers, where there is something on record.
 
     ``<!-- peers NAME:begin -->`` stands for what a task found in brief, ``<!-- peers NAME, all:begin -->`` for
-    everything, ``<!-- peers goals:begin -->`` for the goals of all tasks; each goes on to its ``:end``.
+    everything, ``<!-- peers goals:begin -->`` for the goals of all tasks, ``<!-- peers pictures:begin -->`` for
+    pictures; each goes on to its ``:end``.
+
+    Parameters
+    ----------
+    pictures
+        Their places, as seen from where the text is.
     """
     blocks = {}
-    if any(record.runs() for _, record in tasks.values()):
+    if any(findings.cases(record) for _, record in tasks.values()):
         blocks["peers goals"] = all_goals(tasks)
+    if pictures:
+        blocks["peers pictures"] = "\n".join(f"![{Path(place).stem}]({place})" for place in pictures)
     for name, (task, record) in tasks.items():
         if findings.cases(record):
             blocks |= {f"peers {name}": overviews(task, record), f"peers {name}, all": section(task, record)}

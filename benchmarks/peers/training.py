@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import replace
 from functools import partial
-from typing import Any
+from typing import Any, NamedTuple
 
 import numpy as np
 
@@ -17,11 +17,24 @@ from benchmarks.peers.libraries import OURS
 from benchmarks.peers.rounds import Session
 from benchmarks.workloads import WORKLOADS, glorot_weights
 
-#: How losses are compared, dropout off: dtype, epochs, full batches of an epoch, relative difference allowed, Adam's
-#: epsilon. Where a unit's input is within rounding of 0, one library clips it and another does not, and from there they
-#: part: hence few steps in float32. Epsilon has its place inside the bias correction in some and outside in others,
-#: which shows with the smallest gradients of mnist unless it is tiny.
-COMPARED = (("float64", 2, 10, 1e-5, 1e-20), ("float32", 1, 1, 1e-3, 1e-12))
+
+class Compared(NamedTuple):
+    """How losses are compared, dropout off."""
+
+    dtype: str
+    epochs: int
+    #: Full batches of an epoch; there is half a one after them.
+    steps: int
+    #: Relative difference.
+    allowed: float
+    #: Of Adam.
+    epsilon: float
+
+
+#: Where a unit's input is within rounding of 0, one library clips it and another does not, and from there they part:
+#: hence few steps in float32. Epsilon has its place inside the bias correction in some and outside in others, which
+#: shows with the smallest gradients of mnist unless it is tiny.
+COMPARED = (Compared("float64", 2, 10, 1e-5, 1e-20), Compared("float32", 1, 1, 1e-3, 1e-12))
 #: Epochs of a training at most: later on, Adam's moments decay into denormal numbers, and who does not take them for
 #: zero becomes slower. They are few enough for no library, and enough for what a call of ``fit`` costs to vanish.
 MOST = 20
@@ -101,54 +114,61 @@ def describe(started: Found) -> str:
     return str(started["setting"]) + (f" ({'; '.join(tried)})" if tried else "")
 
 
-def compare(session: Session, case: str, names: Sequence[str], **changes: Any) -> dict[str, str]:
-    """Whether all learn the same without dropout: what is wrong with those that do not.
+def compare(session: Session, wanted: Mapping[str, Sequence[str]]) -> dict[str, dict[str, str]]:
+    """Whether all learn the same without dropout: what is wrong with those that do not, by workload.
 
     Parameters
     ----------
-    case
-        A workload.
-    names
-        Libraries, nbnet among them.
-    changes
-        Of the network.
+    wanted
+        Libraries, nbnet among them, by workload.
     """
-    wrong: dict[str, str] = {}
-    for dtype, epochs, steps, allowed, epsilon in COMPARED:
-        run = {"case": case, "check": dtype}
-        lines = [line["found"] for line in session.record.runs() if line["run"] == run]
-        found = {name: apart for line in lines for name, apart in line.items()}
-        if session.retry:
-            found = {name: apart for name, apart in found.items() if isinstance(apart, float)}
-        if new := [name for name in names if name not in found]:
+    wrong: dict[str, dict[str, str]] = {case: {} for case in wanted}
+    for how in COMPARED:
+        found = {case: _compared(session, case, how) for case in wanted}
+        late = {case: names for case, names in wanted.items() if not set(names) <= set(found[case])}
+        if late:
             session.check_time()
-            asked = [name for name in names if name in new or name == OURS]
-            made = _differences(session, case, asked, epochs, steps, {"dtype": dtype, "epsilon": epsilon, **changes})
-            session.record.add(run, found=made, allowed=allowed)
-            print(f"{case}, {dtype}: losses differ by {made}", flush=True)
-            found |= made
-        for name in names:
-            if name in session.present and not (isinstance(found[name], float) and found[name] <= allowed):
-                wrong[name] = f"losses in {dtype} without dropout differ from nbnet's: {found[name]}"
+            everyone = list(dict.fromkeys(name for names in late.values() for name in names))
+            with together(everyone, session.pythons, how.dtype) as (peers, missing):
+                session.without(missing)
+                for case, names in late.items():
+                    asked = {n: peers[n] for n in names if n in peers and (n == OURS or n not in found[case])}
+                    made = _differences(session, case, asked, how)
+                    session.record.add(_check(case, how), found=made, allowed=how.allowed)
+                    print(f"{case}, {how.dtype}: losses differ by {made}", flush=True)
+                    found[case] |= made
+        for case, names in wanted.items():
+            for name in session.present:
+                if name in names and not (isinstance(apart := found[case][name], float) and apart <= how.allowed):
+                    wrong[case][name] = f"losses in {how.dtype} without dropout differ from nbnet's: {apart}"
     return wrong
 
 
-def _differences(
-    session: Session, case: str, names: Sequence[str], epochs: int, steps: int, changes: Mapping[str, Any]
-) -> dict[str, float | str]:
+def _check(case: str, how: Compared) -> dict[str, str]:
+    return {"case": case, "check": how.dtype}
+
+
+def _compared(session: Session, case: str, how: Compared) -> dict[str, float | str]:
+    """What is on record; without what failed, if that is tried again."""
+    lines = [line["found"] for line in session.record.runs() if line["run"] == _check(case, how)]
+    found: dict[str, float | str] = {name: apart for line in lines for name, apart in line.items()}
+    if not session.retry:
+        return found
+    return {name: apart for name, apart in found.items() if isinstance(apart, float) and apart <= how.allowed}
+
+
+def _differences(session: Session, case: str, peers: Mapping[str, Peer], how: Compared) -> dict[str, float | str]:
     """The largest relative difference of an epoch's loss from nbnet's, of each library, or why there is none."""
-    size = WORKLOADS[case].batch_size
-    plain = without_dropout(exercise(case, steps * size + size // 2, shuffle=False, **changes))
+    rows = int((how.steps + 0.5) * WORKLOADS[case].batch_size)
+    plain = without_dropout(exercise(case, rows, shuffle=False, dtype=how.dtype, epsilon=how.epsilon))
     file = str(plain.save(session.folder / f"check-{case}.npz"))
     losses: dict[str, Any] = {}
-    with together(names, session.pythons, changes["dtype"]) as (peers, missing):
-        session.without(missing)
-        for name, peer in peers.items():
-            try:
-                peer.ask("start", exercise=file, trial=False)
-                losses[name] = np.array(peer.ask("losses", epochs=epochs))
-            except PeerError as error:
-                losses[name] = str(error)
+    for name, peer in peers.items():
+        try:
+            peer.ask("start", exercise=file, trial=False)
+            losses[name] = np.array(peer.ask("losses", epochs=how.epochs))
+        except PeerError as error:
+            losses[name] = str(error)
     mine = losses[OURS]
     return {
         name: theirs if isinstance(theirs, str) else float(np.max(np.abs(theirs / mine - 1)))

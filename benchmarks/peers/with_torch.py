@@ -46,11 +46,15 @@ class TorchLearner:
     """A ``Sequential`` module and the loop around it."""
 
     def __init__(self, exercise: Exercise, compiled: bool = False, threads: int | None = None) -> None:
-        torch.set_num_threads(threads or choices()[-1])
+        self.threads = threads or choices()[-1]
+        torch.set_num_threads(self.threads)
         torch.manual_seed(0)
         self.exercise = exercise
         self.x, self.y = torch.from_numpy(exercise.x), torch.from_numpy(exercise.y)
         self.net = build(exercise.network)
+        if compiled:
+            # Else what was compiled for other networks counts, and there is a limit.
+            torch.compiler.reset()
         self.call = torch.compile(self.net) if compiled else self.net
         self.loss = torch.nn.CrossEntropyLoss()
         self.reset()
@@ -69,6 +73,8 @@ class TorchLearner:
         )
 
     def train(self, epochs: int) -> list[float]:
+        # Predictions, and what is timed alone, may have changed it.
+        torch.set_num_threads(self.threads)
         n, network = len(self.x), self.exercise.network
         means = []
         self.net.train()

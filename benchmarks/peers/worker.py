@@ -170,15 +170,23 @@ def answers() -> TextIO:
 def main(name: str) -> None:
     """Answer requests until there are no more."""
     out = answers()
-    worker: Worker | None = None
+    worker: Worker | str
+    try:
+        worker = Worker(name)
+    except Exception as error:
+        worker = short(error)
     for line in sys.stdin:
-        request = json.loads(line)
-        try:
-            worker = worker or Worker(name)
-            answer = {"found": getattr(worker, request.pop("do"))(**request)}
-        except Exception as error:
-            answer = {"error": short(error)}
-        print(json.dumps(answer), file=out, flush=True)
+        print(json.dumps(answer(worker, json.loads(line))), file=out, flush=True)
+
+
+def answer(worker: Worker | str, request: dict[str, Any]) -> dict[str, Any]:
+    """To a request; without a worker, why there is none."""
+    if isinstance(worker, str):
+        return {"error": worker}
+    try:
+        return {"found": getattr(worker, request.pop("do"))(**request)}
+    except Exception as error:
+        return {"error": short(error)}
 
 
 if __name__ == "__main__":

@@ -223,6 +223,12 @@ def sum_rows(m: Array, out: Array, accumulate: bool) -> None:
 
 
 @intrinsic
+def fill_rows(m: Array, row: Array) -> None:
+    """Copy a vector to each row of a matrix: what a product is then added to."""
+    m[...] = row
+
+
+@intrinsic
 def matmul(a: Array, transpose_a: bool, b: Array, transpose_b: bool, c: Array, accumulate: bool) -> None:
     """``c = op(a) @ op(b)``, or ``c += ...``; all row-major and contiguous. BLAS on the calling thread."""
     product = (a.T if transpose_a else a) @ (b.T if transpose_b else b)

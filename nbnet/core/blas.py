@@ -1,4 +1,5 @@
-"""Where matrix multiplication comes from: the OpenBLAS inside NumPy's wheel, else whatever SciPy is linked with.
+"""Where matrix multiplication comes from: what the environment variable ``NBNET_BLAS`` names, else the OpenBLAS inside
+NumPy's wheel, else whatever SciPy is linked with.
 
 NumPy's copy is already in memory when nbnet is imported; SciPy's costs the import of ``scipy.linalg``.
 """
@@ -10,10 +11,84 @@ import ctypes
 import functools
 import os
 import threading
+from collections.abc import Callable
+from dataclasses import dataclass
+from importlib import metadata
 from pathlib import Path
 from typing import Any
 
 import numpy as np
+
+#: What ``NBNET_BLAS`` says: "auto", "openblas", "mkl", or a library's path.
+CHOICE = os.environ.get("NBNET_BLAS") or "auto"
+
+#: What a library may call the product in single precision; in double precision it is a d for the s.
+_PRODUCTS = ("sgemm_", "scipy_sgemm_64_", "sgemm_64_", "sgemm")
+#: What libraries call the functions that return and set their number of threads.
+_THREADS = (
+    ("scipy_openblas_get_num_threads64_", "scipy_openblas_set_num_threads64_"),
+    ("openblas_get_num_threads", "openblas_set_num_threads"),
+    ("MKL_Get_Max_Threads", "MKL_Set_Num_Threads"),
+    ("bli_thread_get_num_threads", "bli_thread_set_num_threads"),
+)
+# Of MKL's own numbers: no OpenMP, and the same results each time whatever the alignment of operands.
+_SEQUENTIAL, _REPRODUCIBLE = 1, 2
+
+
+@dataclass(frozen=True)
+class Library:
+    """A BLAS.
+
+    Attributes
+    ----------
+    sgemm, dgemm
+        Addresses of Fortran's products. Integers are handed over by reference to 64-bit cells; on a little-endian
+        machine a library built for 32-bit integers reads the right half.
+    threads
+        Functions that return and set how many threads it uses; None where that is left to threadpoolctl.
+    """
+
+    sgemm: int
+    dgemm: int
+    threads: tuple[Callable[[], int], Callable[[int], object]] | None = None
+
+
+@functools.cache
+def library(choice: str) -> Library:
+    """The BLAS that a value of ``NBNET_BLAS`` stands for.
+
+    Raises
+    ------
+    ValueError
+        If there is no such library here, or it has no ``sgemm``.
+
+    Examples
+    --------
+    >>> from nbnet.core.blas import library
+    >>> library("auto").sgemm > 0
+    True
+    """
+    if choice in ("auto", "openblas"):
+        bundled = _bundled()
+        if bundled is not None:
+            return _described(bundled, choice)
+        if choice == "openblas":
+            raise ValueError("NBNET_BLAS: this NumPy brings no OpenBLAS; give the path of a library")
+        from scipy.linalg import cython_blas
+
+        single, double = (_capsule(cython_blas.__pyx_capi__[name]) for name in ("sgemm", "dgemm"))
+        return Library(single, double)
+    if choice == "mkl":
+        return _described(_mkl(), choice)
+    if not Path(choice).is_file():
+        raise ValueError(f"NBNET_BLAS: wants 'auto', 'openblas', 'mkl' or the path of a library, got {choice!r}")
+    return _described(_loaded(choice), choice)
+
+
+def symbols() -> dict[str, int]:
+    """Addresses of Fortran ``sgemm`` and ``dgemm`` by the names that kernels know them by."""
+    chosen = library(CHOICE)
+    return {"nbnet_sgemm": chosen.sgemm, "nbnet_dgemm": chosen.dgemm}
 
 
 @functools.cache
@@ -21,10 +96,8 @@ def _bundled() -> ctypes.CDLL | None:
     package = Path(np.__file__).parent
     for folder in (package.parent / "numpy.libs", package / ".dylibs"):
         for path in sorted(folder.glob("libscipy_openblas64_*")):
-            with contextlib.suppress(OSError, AttributeError):
-                library = ctypes.CDLL(str(path))
-                library.scipy_sgemm_64_, library.scipy_dgemm_64_, library.scipy_openblas_set_num_threads64_  # noqa: B018
-                return library
+            with contextlib.suppress(OSError):
+                return ctypes.CDLL(str(path))
     return None
 
 
@@ -38,20 +111,40 @@ def _capsule(capsule: Any) -> int:
     return int(api.PyCapsule_GetPointer(capsule, api.PyCapsule_GetName(capsule)))
 
 
-@functools.cache
-def symbols() -> dict[str, int]:
-    """Addresses of Fortran ``sgemm`` and ``dgemm``.
+def _mkl() -> ctypes.CDLL:
+    """Of the package ``mkl``; on one thread from the start, unless somebody else already uses it."""
+    try:
+        files = metadata.files("mkl") or []
+    except metadata.PackageNotFoundError:
+        files = []
+    names = [str(file.locate()) for file in files if file.name.startswith(("libmkl_rt.", "mkl_rt."))]
+    if not names:
+        raise ValueError("NBNET_BLAS: 'mkl' wants the package mkl: pip install 'nbnet[mkl]'")
+    path = os.path.realpath(names[0])
+    if hasattr(os, "RTLD_NOLOAD"):
+        with contextlib.suppress(OSError):
+            return ctypes.CDLL(path, mode=os.RTLD_NOLOAD)
+    mkl = _loaded(path)
+    mkl.MKL_Set_Threading_Layer(_SEQUENTIAL)
+    mkl.MKL_CBWR_Set(_REPRODUCIBLE)
+    return mkl
 
-    Integers are handed over by reference to 64-bit cells; on a little-endian machine a library built for 32-bit
-    integers reads the right half.
-    """
-    library = _bundled()
-    if library is not None:
-        found = {"nbnet_sgemm": library.scipy_sgemm_64_, "nbnet_dgemm": library.scipy_dgemm_64_}
-        return {name: ctypes.cast(f, ctypes.c_void_p).value or 0 for name, f in found.items()}
-    from scipy.linalg import cython_blas
 
-    return {f"nbnet_{name}": _capsule(cython_blas.__pyx_capi__[name]) for name in ("sgemm", "dgemm")}
+def _loaded(path: str) -> ctypes.CDLL:
+    try:
+        return ctypes.CDLL(path)
+    except OSError as error:
+        raise ValueError(f"NBNET_BLAS: {path!r} does not load: {error}") from None
+
+
+def _described(library: ctypes.CDLL, choice: str) -> Library:
+    names = [name for name in _PRODUCTS if hasattr(library, name) and hasattr(library, name.replace("sg", "dg"))]
+    if not names:
+        raise ValueError(f"NBNET_BLAS: {choice!r} is no BLAS: it has no sgemm_ and dgemm_")
+    functions = library[names[0]], library[names[0].replace("sg", "dg")]
+    single, double = (ctypes.cast(function, ctypes.c_void_p).value or 0 for function in functions)
+    threads = ((library[get], library[set_]) for get, set_ in _THREADS if hasattr(library, get))
+    return Library(single, double, next(threads, None))
 
 
 class _SingleThread:
@@ -67,11 +160,12 @@ class _SingleThread:
             self.users += 1
             if self.users > 1:
                 return
-            library = _bundled()
-            if library is not None:
-                self.before = library.scipy_openblas_get_num_threads64_()
+            threads = library(CHOICE).threads
+            if threads is not None:
+                get, set_ = threads
+                self.before = get()
                 if self.before > 1:
-                    library.scipy_openblas_set_num_threads64_(1)
+                    set_(1)
             else:
                 from threadpoolctl import threadpool_limits
 
@@ -82,11 +176,11 @@ class _SingleThread:
             self.users -= 1
             if self.users:
                 return
-            library = _bundled()
-            if library is None:
+            threads = library(CHOICE).threads
+            if threads is None:
                 self.before.restore_original_limits()
             elif self.before > 1:
-                library.scipy_openblas_set_num_threads64_(self.before)
+                threads[1](self.before)
 
 
 #: Holds BLAS to one thread while programs run: nbnet cuts the batch into slices instead. Any number of threads may be

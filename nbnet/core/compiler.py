@@ -82,7 +82,8 @@ class _Materialiser:
             if value not in self.made:
                 import numba
 
-                make = numba.njit(error_model="numpy", fastmath=set(value.fastmath), forceinline=True)
+                own: dict[str, Any] = {"no_cpython_wrapper": True, "no_cfunc_wrapper": True}
+                make = numba.njit(error_model="numpy", fastmath=set(value.fastmath), forceinline=True, **own)
                 self.made[value] = make(self.python_function(value))
             return self.made[value]
         return _typed(value, self.dtype)
@@ -93,12 +94,26 @@ def _materialiser(dtype: np.dtype[Any]) -> _Materialiser:
     return _Materialiser(dtype)
 
 
+# Roots marked for it become an estimate and one step of Newton's. A call of what is not allowed tells that the kernel
+# can end in any other way than well: 0 or, without a result, -2. Who allocates nothing has no references to count.
 _WRAPPER = """
 declare i32 @"{native}"(ptr, ptr, {parameters})
-define void @"{symbol}"({named}) {{
+declare void @nbnet_raised()
+define void @"{symbol}"({named}) "reciprocal-estimates"="vec-sqrtf:1" {{
   %result = alloca ptr
   %error = alloca ptr
-  %status = call i32 @"{native}"(ptr %result, ptr %error, {named})
+  %status = call i32 @"{native}"(ptr %result, ptr %error, {named}) alwaysinline
+  switch i32 %status, label %raised [i32 0, label %well i32 -2, label %well]
+raised:
+  call void @nbnet_raised()
+  ret void
+well:
+  ret void
+}}
+define void @NRT_incref(ptr %memory) alwaysinline {{
+  ret void
+}}
+define void @NRT_decref(ptr %memory) alwaysinline {{
   ret void
 }}
 """
@@ -114,52 +129,53 @@ def _llvm_type(parameter: Any) -> str:
 
 def compile_function(function: Function, dtype: np.dtype[Any], symbol: str) -> bytes:
     """Machine code of one kernel as a relocatable object that exports ``symbol`` and nothing else."""
-    import numba
-
-    from nbnet.core import native
-
-    parameters = native.parameters(function, dtype)  # type: ignore[no-untyped-call]
-    try:
-        body = _materialiser(dtype).python_function(function)
-        compiled = numba.cfunc(  # type: ignore[call-arg]
-            numba.types.void(*parameters), nopython=True, error_model="numpy", fastmath=set(FASTMATH)
-        )(body)
-    except (numba.core.errors.NumbaError, TypeError, RecursionError) as error:  # TypeError: not (mem, ins, step)
-        raise KernelError(f"kernel {function.name!r} does not compile for {dtype.name}: {error}") from None
-    llvm, machine = load_llvm(), target_machine(function.kind)
-    # Roots marked for it become an estimate and one step of Newton's.
-    estimates = 'attributes #0 = { "reciprocal-estimates"="vec-sqrtf:1"'
-    module = llvm.parse_assembly(compiled.inspect_llvm().replace("attributes #0 = {", estimates))
-    if any(".const.picklebuf" in variable.name for variable in module.global_variables):
+    llvm, machine = load_llvm(), target_machine()
+    module = _module(function, dtype, symbol)
+    builder = llvm.create_pass_builder(machine, llvm.create_pipeline_tuning_options(speed_level=3))
+    manager = builder.getModulePassManager()
+    manager.add_dead_arg_elimination_pass()
+    manager.add_global_dead_code_eliminate_pass()
+    manager.add_strip_dead_prototype_pass()
+    manager.run(module, builder)
+    calls = {f.name for f in module.functions if f.is_declaration and not f.name.startswith("llvm.")}
+    if "nbnet_raised" in calls:
         raise KernelError(
             f"kernel {function.name!r} contains a raise, an assert or a call that can raise; a kernel never raises: "
             "check its operands when the program is built"
         )
-    native_name = compiled.native_name.removeprefix("cfunc.")
+    if foreign := calls - ALLOWED_SYMBOLS:
+        raise KernelError(f"kernel {function.name!r} allocates or calls the interpreter ({', '.join(sorted(foreign))})")
+    return bytes(machine.emit_object(module))
+
+
+def _module(function: Function, dtype: np.dtype[Any], symbol: str) -> Any:
+    """What LLVM is to make machine code from: a function ``symbol``, and all it calls, for nobody else to see."""
+    import numba
+
+    from nbnet.core import front_end, native
+
+    parameters = native.parameters(function, dtype)  # type: ignore[no-untyped-call]
+    try:
+        body = _materialiser(dtype).python_function(function)
+        with front_end.alone():
+            compiled = numba.cfunc(  # type: ignore[call-arg]
+                numba.types.void(*parameters), nopython=True, error_model="numpy", fastmath=set(FASTMATH)
+            )(body)
+    except (numba.core.errors.NumbaError, TypeError, RecursionError) as error:  # TypeError: not (mem, ins, step)
+        raise KernelError(f"kernel {function.name!r} does not compile for {dtype.name}: {error}") from None
     kinds = [_llvm_type(p) for p in parameters]
     wrapper = _WRAPPER.format(
-        native=native_name,
+        native=compiled.native_name.removeprefix("cfunc."),
         symbol=symbol,
         parameters=", ".join(kinds),
         named=", ".join(f"{kind} %a{i}" for i, kind in enumerate(kinds)),
     )
-    module.link_in(llvm.parse_assembly(wrapper))
-    for defined in module.functions:
+    module = load_llvm().parse_assembly(compiled.inspect_llvm())
+    module.link_in(load_llvm().parse_assembly(wrapper))
+    for defined in (*module.functions, *module.global_variables):
         if not defined.is_declaration and defined.name != symbol:
             defined.linkage = "internal"
-    for variable in module.global_variables:
-        if not variable.is_declaration:
-            variable.linkage = "internal"
-    manager = llvm.create_new_module_pass_manager()
-    manager.add_ipsccp_pass()
-    manager.add_dead_arg_elimination_pass()
-    manager.add_global_dead_code_eliminate_pass()
-    manager.add_strip_dead_prototype_pass()
-    manager.run(module, llvm.create_pass_builder(machine, llvm.create_pipeline_tuning_options(speed_level=3)))
-    calls = {f.name for f in module.functions if f.is_declaration and not f.name.startswith("llvm.")}
-    if foreign := calls - ALLOWED_SYMBOLS:
-        raise KernelError(f"kernel {function.name!r} allocates or calls the interpreter ({', '.join(sorted(foreign))})")
-    return bytes(machine.emit_object(module))
+    return module
 
 
 @functools.cache
@@ -184,19 +200,22 @@ def _yield_address() -> int:
     return ctypes.cast(function, ctypes.c_void_p).value or 0
 
 
-@functools.cache
-def target_machine(kind: str = "") -> Any:
-    """What code is made for: this processor, with tuning that the kind of function asks for."""
-    llvm = load_llvm()
-    features = llvm.get_host_cpu_features().flatten()
+def _features() -> str:
+    """What the processor can do, and what LLVM should make of it."""
+    features: str = load_llvm().get_host_cpu_features().flatten()
     if platform.machine() in ("x86_64", "AMD64"):
-        # Or else LLVM thinks that roots are as fast as estimates.
-        features += ",-fast-vector-fsqrt"
-    if kind == "gemm":
-        # LLVM takes half registers where whole ones may lower the clock; a product is worth it.
-        features += ",-prefer-256-bit"
+        # Or else LLVM thinks that roots are as fast as estimates, and takes half registers where whole ones may lower
+        # the clock; they do so anyway in products of matrices.
+        features += ",-fast-vector-fsqrt,-prefer-256-bit"
+    return features
+
+
+@functools.cache
+def target_machine() -> Any:
+    """What code is made for: this processor."""
+    llvm = load_llvm()
     return llvm.Target.from_default_triple().create_target_machine(
-        cpu=llvm.get_host_cpu_name(), features=features, opt=3, jit=True
+        cpu=llvm.get_host_cpu_name(), features=_features(), opt=3, jit=True
     )
 
 
@@ -218,6 +237,6 @@ def environment() -> str:
         llvmlite.__version__,
         llvm.get_process_triple(),
         llvm.get_host_cpu_name(),
-        llvm.get_host_cpu_features().flatten(),
+        _features(),
     )
     return hashlib.sha256(repr(parts).encode()).hexdigest()

@@ -15,7 +15,10 @@ import numpy as np
 from nbnet.core.function import Function, PyFunction
 
 #: Files whose code ends up in every object.
-NATIVE_SOURCES = ("compiler.py", "layout.py", *(f"native{part}.py" for part in ("", "_gemm", "_pack", "_vectors")))
+NATIVE_SOURCES = (
+    *("compiler.py", "front_end.py", "layout.py"),
+    *sorted(path.name for path in Path(__file__).parent.glob("native*.py")),
+)
 
 
 def _codes(code: types.CodeType) -> Iterator[types.CodeType]:

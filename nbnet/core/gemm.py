@@ -17,14 +17,24 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from nbnet.core.blas import CHOICE
 from nbnet.core.jit import Function, device, intrinsic
 
 #: Rows of b in a strip, times the size of an element: with rows of two vectors it fits the first cache.
 DEPTH_BYTES = 1024
-#: A strip this large is copied together first: its rows lie too far apart for the cache.
+#: A b this large does not stay in the first cache: each of its lines has to be worth its way, so a is packed.
 NEAR_BYTES = 32768
+#: Memory for the rows of a that are packed at a time.
+PANEL_BYTES = 131072
+#: Rows of a from which packing pays.
+MANY = 16
+#: Steps along the inner length that a tile takes at a time if a is packed.
+STEPS = 4
 #: Multiply-adds up to which tiles beat BLAS on every processor.
 SMALL = 64 * 64 * 64
+
+#: Whether large products may be done without BLAS: not where ``NBNET_BLAS`` names one.
+TILES = CHOICE == "auto"
 
 #: Rows below which a tile is mostly empty.
 FEW = 4
@@ -47,7 +57,7 @@ def itemsize(a: Any) -> int:
 @intrinsic
 def tall(a: Any) -> int:
     """Rows of the tallest tile that the registers hold."""
-    return 8
+    return 4
 
 
 @intrinsic
@@ -60,6 +70,12 @@ def tiles_win(a: Any) -> bool:
 def strip_memory(a: Any) -> Any:
     """Memory on the stack for a strip: rows of two vectors."""
     return np.empty(DEPTH_BYTES // a.itemsize * 8, a.dtype)
+
+
+@intrinsic
+def panel_memory(a: Any) -> Any:
+    """Memory on the stack for panels."""
+    return np.empty(PANEL_BYTES // a.itemsize, a.dtype)
 
 
 @intrinsic
@@ -105,19 +121,58 @@ tile_tall_2, tile_middle_2, tile_low_2 = (_tile_function(f"tile_{height}_2") for
 
 
 @intrinsic
-def copy_strip(b: Flat, pitch: int, k: int, columns: int, strip: Flat) -> None:
-    """``k`` rows of ``columns`` elements, ``pitch`` apart, to rows of two vectors."""
-    for q in range(k):
-        for j in range(columns):
-            strip[q * 8 + j] = b[q * pitch + j]
+def tile_packed(
+    panel: Flat, b: Flat, pitch: int, k: int, c: Flat, width: int, columns: int, add: bool, ahead: Flat, stride: int
+) -> None:
+    """A tile of the tallest height, more than one vector wide, whose rows of a lie in a panel.
+
+    Meanwhile the cache fetches two lines at every element of ``ahead`` that is ``stride`` from the one before, one with
+    each ``STEPS`` steps.
+    """
+    _tile(panel, 1, lanes(panel), b, pitch, k, c, width, tall(panel), columns, add)
 
 
 @intrinsic
-def turn_strip(b: Flat, pitch: int, k: int, columns: int, strip: Flat) -> None:
+def copy_strip(b: Flat, pitch: int, k: int, columns: int, strip: Flat, across: int) -> None:
+    """``k`` rows of ``columns`` elements, ``pitch`` apart, to rows ``across`` apart; two vectors at most."""
+    for q in range(k):
+        for j in range(columns):
+            strip[q * across + j] = b[q * pitch + j]
+
+
+@intrinsic
+def turn_strip(b: Flat, pitch: int, k: int, columns: int, strip: Flat, across: int) -> None:
     """The same, transposed: ``columns`` rows of ``k`` elements."""
     for q in range(k):
         for j in range(columns):
-            strip[q * 8 + j] = b[j * pitch + q]
+            strip[q * across + j] = b[j * pitch + q]
+
+
+@device
+def _pack(a: Any, transposed: Any, pitch: Any, k: Any, m: Any, panels: Any) -> None:
+    """Panels of as many rows of a as a vector has lanes: their first elements side by side, then their second ones."""
+    side = lanes(a)
+    for i in range(0, m, side):
+        if transposed:
+            copy_strip(part(a, i), pitch, k, min(side, m - i), part(panels, i * k), side)
+        else:
+            turn_strip(part(a, i * pitch), pitch, k, min(side, m - i), part(panels, i * k), side)
+
+
+@device
+def _multiply_panels(
+    panels: Any, b: Any, pitch: Any, k: Any, c: Any, width: Any, m: Any, columns: Any, add: Any,
+    ahead: Any, stride: Any, jump: Any, tiles: Any
+) -> Any:  # fmt: skip
+    """Rows of a strip of c, as long as the tallest tile is full; each of the first ``tiles`` fetches ahead."""
+    i = 0
+    while i + tall(panels) <= m:
+        panel = part(panels, i // lanes(panels) * lanes(panels) * k + i % lanes(panels))
+        tile_packed(panel, b, pitch, k, part(c, i * width), width, columns, add, ahead, stride)
+        i += tall(panels)
+        tiles -= 1
+        ahead, stride = part(ahead, jump), stride if tiles > 0 else 0
+    return i
 
 
 @device
@@ -145,27 +200,62 @@ def _multiply_strip(
         i += left
 
 
+@device
+def _multiply_block(
+    a: Any, ta: Any, a_pitch: Any, packed: Any, b: Any, tb: Any, b_pitch: Any, c: Any, m: Any, n: Any, k: Any, add: Any
+) -> None:
+    """``c (+)= op(a) @ op(b)``, strip by strip; neither m, if a is packed, nor k is more than memory on the stack
+    holds."""
+    strip, panels, across = strip_memory(a), panel_memory(a), 2 * lanes(a)
+    down, along = (1 if ta else a_pitch), (a_pitch if ta else 1)
+    if packed:
+        _pack(a, ta, a_pitch, k, m, panels)
+    for j in range(0, n, across):
+        columns, left = min(across, n - j), n - j - across
+        source, pitch, next_strip = part(b, j), b_pitch, part(b, j + across)
+        stride, jump, tiles = b_pitch, k // STEPS * b_pitch, STEPS
+        if tb:
+            turn_strip(part(b, j * b_pitch), b_pitch, k, columns, strip, across)
+            source, pitch, next_strip = strip, across, part(b, (j + across) * b_pitch)
+            jump, tiles = across, k // across
+        elif packed and ta:
+            copy_strip(source, pitch, k, columns, strip, across)
+            source, pitch = strip, across
+        done = 0
+        if packed and columns > lanes(a):
+            # A gradient's factors, of as many rows as the batch has, lie in the second cache already.
+            if ta or left < 2 * across:
+                next_strip, stride, jump = source, 0, 0
+            done = _multiply_panels(
+                panels, source, pitch, k, part(c, j), n, m, columns, add, next_strip, stride, jump, tiles
+            )
+        x, y = part(a, done * down), part(c, done * n + j)
+        _multiply_strip(x, down, along, source, pitch, k, y, n, m - done, columns, add)
+
+
 def _gemm(a: Any, ta: Any, b: Any, tb: Any, c: Any, m: Any, n: Any, k: Any, accumulate: Any) -> None:
     """``c (+)= op(a) @ op(b)``: (m, n), inner length k, all row-major and contiguous, none empty but for k."""
-    if m < FEW or (m * n * k > SMALL and not tiles_win(a)):
+    if m < FEW or (m * n * k > SMALL and not (TILES and tiles_win(a))):
         blas(a, ta, b, tb, c, m, n, k, accumulate)
         return
-    down, along = (1 if ta else k), (m if ta else 1)
-    strip, across, depth = strip_memory(a), 2 * lanes(a), DEPTH_BYTES // itemsize(a)
-    copies = m >= 16 and k * n * itemsize(a) > NEAR_BYTES
-    for first in range(0, max(k, 1), depth):
+    packed = m >= MANY and n >= 8 * lanes(a) and k * n * itemsize(a) > NEAR_BYTES and lanes(a) >= tall(a)
+    # Parts of the inner length as equal as can be.
+    parts = (k * itemsize(a) + DEPTH_BYTES - 1) // DEPTH_BYTES
+    depth = (k // max(parts, 1) + 8) // 8 * 8
+    depth = min(depth, DEPTH_BYTES // itemsize(a))
+    a_pitch, b_pitch = (m if ta else k), (k if tb else n)
+    rows = PANEL_BYTES // itemsize(a) // depth // lanes(a) * lanes(a) if packed else m
+    first = 0
+    while first < max(k, 1):
         deep, add = min(depth, k - first), accumulate or first > 0
-        for j in range(0, n, across):
-            columns = min(across, n - j)
-            if tb:
-                turn_strip(part(b, j * k + first), k, deep, columns, strip)
-                source, pitch = strip, across
-            elif copies:
-                copy_strip(part(b, first * n + j), n, deep, columns, strip)
-                source, pitch = strip, across
-            else:
-                source, pitch = part(b, first * n + j), n
-            _multiply_strip(part(a, first * along), down, along, source, pitch, deep, part(c, j), n, m, columns, add)
+        y = part(b, first if tb else first * n)
+        start = 0
+        while start < m:
+            x = part(a, first * m + start if ta else start * k + first)
+            height = min(rows, m - start)
+            _multiply_block(x, ta, a_pitch, packed, y, tb, b_pitch, part(c, start * n), height, n, deep, add)
+            start += height
+        first += depth
 
 
 class Gemm(Function):

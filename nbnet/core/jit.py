@@ -21,7 +21,7 @@ import numpy as np
 
 from nbnet.core import cache
 from nbnet.core.bars import bar_class
-from nbnet.core.compiler import compile_function, environment, load_llvm, target_machine
+from nbnet.core.compiler import environment, load_llvm, target_machine
 from nbnet.core.fingerprint import fingerprint
 from nbnet.core.function import Function, Intrinsic, Kernel, KernelError, device, intrinsic, kernel, precise
 
@@ -84,30 +84,49 @@ def python_kernel(number: int) -> Function:
 
 
 def _load(functions: list[Function], dtype: np.dtype[Any]) -> None:
-    global compiled_count
-    if any(isinstance(function, Kernel) for function in functions):
-        from nbnet.core.gemm import GEMM
+    from nbnet.core.gemm import GEMM
 
-        load_llvm().add_symbol(f"nbnet_gemm_{dtype.name}", link([GEMM], dtype)[0])
+    if (GEMM, dtype) not in _addresses and any(isinstance(function, Kernel) for function in functions):
+        functions = [GEMM, *functions]
     keys = {f: hashlib.sha256((environment() + fingerprint(f, dtype)).encode()).hexdigest() for f in functions}
     found = {function: cache.read(function.name, key) for function, key in keys.items()}
-    for function in _shown([function for function, machine_code in found.items() if machine_code is None]):
-        made = found[function] = compile_function(function, dtype, _symbol(keys[function]))
-        compiled_count += 1
-        cache.write(function.name, keys[function], made)
-    for machine_code in found.values():
+    missing = [function for function, machine_code in found.items() if machine_code is None]
+    if missing:
+        found |= _compiled(missing, dtype, keys)
+    for function, machine_code in found.items():
         _engine().add_object_file(load_llvm().ObjectFileRef.from_data(machine_code))
+        if function is GEMM:  # before anything that calls it is linked
+            _engine().finalize_object()
+            load_llvm().add_symbol(f"nbnet_gemm_{dtype.name}", _engine().get_function_address(_symbol(keys[GEMM])))
     _engine().finalize_object()
     for function, key in keys.items():
         _addresses[function, dtype] = _engine().get_function_address(_symbol(key))
+
+
+def _compiled(functions: list[Function], dtype: np.dtype[Any], keys: dict[Function, str]) -> dict[Function, bytes]:
+    """Machine code of functions that the disk has not; it has them afterwards."""
+    global compiled_count
+    from nbnet.core import assistants
+    from nbnet.core.gemm import GEMM
+
+    if GEMM in functions:  # the folder is empty: more will be wanted
+        assistants.call()
+    found = {}
+    for function, made in _shown(
+        assistants.compile_all(functions, dtype, {f: _symbol(keys[f]) for f in functions}), len(functions)
+    ):
+        found[function] = made
+        compiled_count += 1
+        cache.write(function.name, keys[function], made)
+    return found
 
 
 def _symbol(key: str) -> str:
     return f"nbnet_{key}"
 
 
-def _shown(functions: list[Function]) -> Iterable[Function]:
-    """Functions that are compiled, with a bar on a terminal if it takes long."""
-    if len(functions) < 2 or sys.stderr is None or not sys.stderr.isatty():
-        return functions
-    return bar_class()(functions, "nbnet compiles kernels, once", leave=False, delay=0.5, unit="kernel")  # type: ignore[no-any-return]
+def _shown(made: Iterable[Any], count: int) -> Iterable[Any]:
+    """What is compiled, with a bar on a terminal if it takes long."""
+    if count < 2 or sys.stderr is None or not sys.stderr.isatty():
+        return made
+    return bar_class()(made, "nbnet compiles kernels, once", count, leave=False, delay=0.5, unit="kernel")  # type: ignore[no-any-return]

@@ -1,21 +1,18 @@
-"""The compiled bodies of the intrinsics in ``nbnet/core/abi.py``. Imported only when something is compiled.
-
-Operands are reached through the raw pointer ``mem`` with ``carray``: views cut from an array object do not vectorise
-where element types mix, and slices of a reference-counted array cost atomics.
-"""
+"""The compiled bodies of the intrinsics in ``nbnet/core/abi.py``. Imported only when something is compiled."""
 
 # mypy: ignore-errors
 import platform
 
 from llvmlite import ir
-from numba import carray, njit, types
+from numba import njit, types
 from numba.core import cgutils
 from numba.extending import intrinsic
 
-from nbnet.core.layout import ACCUMULATE, ATTRIBUTES, EVERY, FIRST_ROW, OPERANDS, SCRATCH, SEED, WIDTH
+from nbnet.core.layout import WIDTH
 from nbnet.core.native_gemm import *  # noqa: F403
 from nbnet.core.native_pack import *  # noqa: F403
-from nbnet.core.native_sums import *  # noqa: F403
+from nbnet.core.native_rows import *  # noqa: F403
+from nbnet.core.native_views import *  # noqa: F403
 
 _inline = njit(error_model="numpy", inline="always")
 _ints = types.CPointer(types.int64)
@@ -29,142 +26,6 @@ def parameters(function, dtype):
     if function.kind == "gemm":
         return reals, flag, reals, flag, reals, i, i, i, flag
     return types.intp, _ints, _ints, i, i, i, _ints, i, i
-
-
-# ---- operands ------------------------------------------------------------------------------------------------
-
-
-def _pointer(element):
-    """An intrinsic: ``mem`` moved by a number of bytes, as a pointer to ``element`` (None: to mem's own type)."""
-
-    @intrinsic
-    def pointer(typing_context, mem, offset):
-        result = types.CPointer(element) if element is not None else mem
-
-        def codegen(context, builder, signature, args):
-            base, moved = args
-            start = builder.bitcast(base, ir.IntType(8).as_pointer())
-            return builder.bitcast(builder.gep(start, [moved]), context.get_value_type(result))
-
-        return result(mem, types.int64), codegen
-
-    return pointer
-
-
-_own, _byte, _int, _double = (_pointer(t) for t in (None, types.uint8, types.int64, types.float64))
-
-
-@_inline
-def mat(mem, ins, k):
-    o = OPERANDS + 3 * k
-    return carray(_own(mem, ins[o]), (ins[o + 1], ins[o + 2]))
-
-
-@_inline
-def vec(mem, ins, k):
-    o = OPERANDS + 3 * k
-    return carray(_own(mem, ins[o]), ins[o + 1] * ins[o + 2])
-
-
-@_inline
-def bytemat(mem, ins, k):
-    o = OPERANDS + 3 * k
-    return carray(_byte(mem, ins[o]), (ins[o + 1], ins[o + 2]))
-
-
-@_inline
-def bytevec(mem, ins, k):
-    o = OPERANDS + 3 * k
-    return carray(_byte(mem, ins[o]), ins[o + 1] * ins[o + 2])
-
-
-@_inline
-def intvec(mem, ins, k):
-    o = OPERANDS + 3 * k
-    return carray(_int(mem, ins[o]), ins[o + 1] * ins[o + 2])
-
-
-@_inline
-def doublevec(mem, ins, k):
-    o = OPERANDS + 3 * k
-    return carray(_double(mem, ins[o]), ins[o + 1] * ins[o + 2])
-
-
-def _typed_matrix(element):
-    pointer = _pointer(element)
-
-    @_inline
-    def typed(mem, ins, k):
-        o = OPERANDS + 3 * k
-        return carray(pointer(mem, ins[o]), (ins[o + 1], ins[o + 2]))
-
-    return typed
-
-
-mat_bool = _typed_matrix(types.uint8)
-mat_uint8, mat_uint16, mat_uint32, mat_uint64 = (_typed_matrix(getattr(types, f"uint{n}")) for n in (8, 16, 32, 64))
-mat_int8, mat_int16, mat_int32, mat_int64 = (_typed_matrix(getattr(types, f"int{n}")) for n in (8, 16, 32, 64))
-mat_float32, mat_float64 = _typed_matrix(types.float32), _typed_matrix(types.float64)
-
-
-@intrinsic
-def _stack(typing_context):
-    def codegen(context, builder, signature, args):
-        block = cgutils.alloca_once(builder, ir.ArrayType(ir.IntType(8), 256))
-        return builder.bitcast(block, ir.IntType(8).as_pointer())
-
-    return types.CPointer(types.uint8)(), codegen
-
-
-@_inline
-def scratch_bytes():
-    return carray(_stack(), 256)
-
-
-@intrinsic
-def _stack_of(typing_context, mem):
-    def codegen(context, builder, signature, args):
-        kind = ir.ArrayType(context.get_value_type(mem.dtype), SCRATCH)
-        with builder.goto_entry_block():  # not cgutils.alloca_once, which fills with zeros
-            block = builder.alloca(kind)
-        return builder.bitcast(block, context.get_value_type(mem))
-
-    return mem(mem), codegen
-
-
-@_inline
-def scratch(mem):
-    return carray(_stack_of(mem), SCRATCH)
-
-
-@_inline
-def present(ins, k):
-    return ins[OPERANDS + 3 * k + 1] > 0
-
-
-@_inline
-def accumulates(ins, k):
-    return (ins[ACCUMULATE] >> k) & 1 == 1
-
-
-@_inline
-def in_place(ins, j, k):
-    return ins[OPERANDS + 3 * j] == ins[OPERANDS + 3 * k]
-
-
-@_inline
-def attribute(ins, i):
-    return ins[ATTRIBUTES + i]
-
-
-@_inline
-def seed(ins):
-    return types.uint64(ins[SEED])
-
-
-@_inline
-def first_row(ins):
-    return ins[FIRST_ROW]
 
 
 # ---- bits ----------------------------------------------------------------------------------------------------
@@ -237,35 +98,24 @@ def blas(typing_context, a, ta, b, tb, c, m, n, k, accumulate):
 
 
 @intrinsic
-def _gemm(typing_context, a, ta, b, tb, c, m, n, k, accumulate):
-    """Call the product that ``gemm.py`` makes, which is linked before every kernel."""
-    i, flag, pointer = types.int64, types.boolean, types.CPointer(c.dtype)
+def matmul(typing_context, a, transpose_a, b, transpose_b, c, accumulate):
+    """Row-major ``c (+)= op(a) @ op(b)``: calls the product that ``gemm.py`` makes, linked before every kernel."""
+    flag = types.boolean
 
     def codegen(context, builder, signature, args):
-        kinds = [context.get_value_type(kind) for kind in signature.args]
-        values = list(args)
-        for at in (0, 2, 4):
-            kinds[at] = context.get_value_type(pointer)
-            values[at] = context.make_array(signature.args[at])(context, builder, args[at]).data
-        for at in (1, 3, 8):
-            kinds[at] = ir.IntType(8)
-            values[at] = builder.zext(builder.trunc(args[at], ir.IntType(1)), kinds[at])
-        function = cgutils.get_or_insert_function(
-            builder.module, ir.FunctionType(ir.VoidType(), kinds), f"nbnet_gemm_{c.dtype}"
-        )
-        builder.call(function, values)
+        a, b, c = (context.make_array(signature.args[at])(context, builder, args[at]) for at in (0, 2, 4))
+        turned, turned_b, add = (builder.zext(args[at], ir.IntType(8)) for at in (1, 3, 5))
+        rows, columns = cgutils.unpack_tuple(builder, c.shape)
+        inner = builder.select(args[1], *cgutils.unpack_tuple(builder, a.shape))
+        call = [a.data, turned, b.data, turned_b, c.data, rows, columns, inner, add]
+        kind = ir.FunctionType(ir.VoidType(), [value.type for value in call])
+        product = cgutils.get_or_insert_function(builder.module, kind, f"nbnet_gemm_{signature.args[4].dtype}")
+        some = (builder.icmp_signed(">", size, ir.Constant(size.type, 0)) for size in (rows, columns))
+        with builder.if_then(builder.and_(*some)):
+            builder.call(product, call)
         return context.get_dummy_value()
 
-    return types.void(a, flag, b, flag, c, i, i, i, flag), codegen
-
-
-@_inline
-def matmul(a, transpose_a, b, transpose_b, c, accumulate):
-    """Row-major ``c (+)= op(a) @ op(b)``."""
-    rows, columns = c.shape
-    if rows > 0 and columns > 0:
-        inner = a.shape[0] if transpose_a else a.shape[1]
-        _gemm(a, transpose_a, b, transpose_b, c, rows, columns, inner, accumulate)
+    return types.void(a, flag, b, flag, c, flag), codegen
 
 
 # ---- the executor's three words ------------------------------------------------------------------------------
@@ -322,11 +172,6 @@ def restore_denormals(typing_context, before):
         return context.get_dummy_value()
 
     return types.void(types.int32), codegen
-
-
-@_inline
-def turns(rows, index):
-    return rows[index * WIDTH + EVERY]
 
 
 @intrinsic

@@ -8,8 +8,8 @@ from numba import types
 from numba.core import cgutils
 from numba.extending import intrinsic
 
-from nbnet.core.gemm import DEPTH_BYTES
-from nbnet.core.native_vectors import I1, I64, Vectors, lanes_of, number, registers
+from nbnet.core.gemm import DEPTH_BYTES, PANEL_BYTES, STEPS
+from nbnet.core.native_vectors import I1, Vectors, lanes_of, number, registers
 
 
 def _heights():
@@ -34,17 +34,25 @@ tall = _constant("tall", lambda a: _heights()["tall"], types.int64)
 tiles_win = _constant("tiles_win", lambda a: registers()[0] == 64, types.boolean)
 
 
-@intrinsic
-def strip_memory(typing_context, a):
-    def codegen(context, builder, signature, args):
-        depth = DEPTH_BYTES * 8 // a.dtype.bitwidth
-        block = ir.ArrayType(context.get_value_type(a.dtype), depth * 2 * lanes_of(a))
-        with builder.goto_entry_block():
-            memory = builder.alloca(block)
-            memory.align = 64
-        return builder.bitcast(memory, context.get_value_type(a))
+def _memory(size):
+    """An intrinsic: so many bytes on the stack."""
 
-    return a(a), codegen
+    @intrinsic
+    def memory(typing_context, a):
+        def codegen(context, builder, signature, args):
+            block = ir.ArrayType(context.get_value_type(a.dtype), size(a) * 8 // a.dtype.bitwidth)
+            with builder.goto_entry_block():
+                begin = builder.alloca(block)
+                begin.align = 64
+            return builder.bitcast(begin, context.get_value_type(a))
+
+        return a(a), codegen
+
+    return memory
+
+
+strip_memory = _memory(lambda a: DEPTH_BYTES * 2 * lanes_of(a))
+panel_memory = _memory(lambda a: PANEL_BYTES)
 
 
 @intrinsic
@@ -69,62 +77,86 @@ def _not_unrolled(module):
     return loop
 
 
+def _loop(builder, state, stop, advance, unrolled):
+    """While the counter ``state[0]`` is at most ``stop``, let ``advance`` make a new state; returns the last one."""
+    before, body, done = builder.block, builder.append_basic_block("k"), builder.append_basic_block("end")
+    builder.cbranch(builder.icmp_signed("<=", state[0], stop), body, done)
+    builder.position_at_end(body)
+    old = [builder.phi(value.type) for value in state]
+    new = advance(old)
+    again = builder.cbranch(builder.icmp_signed("<=", new[0], stop), body, done)
+    if not unrolled:
+        again.set_metadata("llvm.loop", _not_unrolled(builder.module))
+    builder.position_at_end(done)
+    last = [builder.phi(value.type) for value in state]
+    for phis, values, block in ((old, state, before), (old, new, body), (last, state, before), (last, new, body)):
+        for phi, value in zip(phis, values, strict=True):
+            phi.add_incoming(value, block)
+    return last
+
+
+def _row(v, pointer, masks):
+    return [v.load(v.at(pointer, number(j * v.lanes)), mask) for j, mask in enumerate(masks)]
+
+
+def _sums(v, inputs, along, b, pitch, k, masks, ahead=None):
+    """Rows of a times b: for each of ``inputs``, a sum in each vector. With ``ahead`` it takes several steps at a time,
+    and asks for two lines with each: those of the row it begins at, and those of the next rows of that pitch."""
+    builder, step_sizes = v.builder, (number(1), along, pitch)
+
+    def step(state):
+        at, sums = state[:3], iter(state[3:])
+        b_row = _row(v, v.at(b, at[2]), masks)
+        spread = [v.spread(v.at(p, at[1])) for p in inputs]
+        added = [v.multiply_add(y, x, next(sums)) for x in spread for y in b_row]
+        return [builder.add(p, d) for p, d in zip(at, step_sizes, strict=True)] + added
+
+    def steps(state):
+        line = v.at(ahead[0], builder.mul(builder.sdiv(state[0], number(STEPS)), ahead[1]))
+        v.prefetch(line)
+        v.prefetch(v.at(line, number(v.lanes)))
+        for _ in range(STEPS):
+            state = step(state)
+        return state
+
+    state = [number(0)] * 3 + [v.zero] * (len(inputs) * len(masks))
+    if ahead is not None:
+        state = _loop(builder, state, builder.sub(k, number(STEPS)), steps, unrolled=False)
+    sums = iter(_loop(builder, state, builder.sub(k, number(1)), step, ahead is None and len(masks) > 1)[3:])
+    return [[next(sums) for _ in masks] for _ in inputs]
+
+
+def _put(v, results, starts, masks, add):
+    """Store sums where rows start, or add them to what is there: everything is read before anything is stored."""
+    builder, done = v.builder, v.builder.block
+    adds, end = builder.append_basic_block("add"), builder.append_basic_block("store")
+    builder.cbranch(builder.trunc(add, I1), adds, end)
+    builder.position_at_end(adds)
+    totals = [list(map(builder.fadd, _row(v, p, masks), values)) for p, values in zip(starts, results, strict=True)]
+    builder.branch(end)
+    builder.position_at_end(end)
+    finals = [[builder.phi(v.vector) for _ in masks] for _ in starts]
+    for final, result, total in zip(*map(chain.from_iterable, (finals, results, totals)), strict=True):
+        final.add_incoming(result, done)
+        final.add_incoming(total, adds)
+    for start, values in zip(starts, finals, strict=True):
+        for j, (mask, value) in enumerate(zip(masks, values, strict=True)):
+            v.store(value, v.at(start, number(j * v.lanes)), mask)
+
+
 def _tile(height, vectors):
-    """``height`` rows by ``vectors`` vectors that hold ``columns`` lanes. Rows beyond ``rows`` are the last one again:
-    everything is read before anything is stored."""
+    """``height`` rows by ``vectors`` vectors that hold ``columns`` lanes. Rows beyond ``rows`` are the last one
+    again."""
 
     @intrinsic
     def tile(typing_context, a, down, along, b, pitch, k, c, width, rows, columns, add):
-        n = _heights()[height]
-
         def codegen(context, builder, signature, args):
             a, down, along, b, pitch, k, c, width, rows, columns, add = args
             v = Vectors(builder, signature.args[0])
-            last = v.first(builder.sub(columns, number((vectors - 1) * v.lanes)))
-            masks = [None] * (vectors - 1) + [last]
-            inputs = [v.at(a, builder.mul(down, _clamp(builder, i, rows))) for i in range(n)]
-
-            def row(pointer):
-                return [v.load(v.at(pointer, number(j * v.lanes)), mask) for j, mask in enumerate(masks)]
-
-            before, loop, done = builder.block, builder.append_basic_block("k"), builder.append_basic_block("sums")
-            builder.cbranch(builder.icmp_signed(">", k, number(0)), loop, done)
-            builder.position_at_end(loop)
-            at = [builder.phi(I64) for _ in range(3)]
-            sums = [[builder.phi(v.vector) for _ in masks] for _ in inputs]
-            b_row = row(v.at(b, at[2]))
-            added = [
-                [v.multiply_add(x, y, s) for y, s in zip(b_row, row_sums, strict=True)]
-                for x, row_sums in zip([v.spread(v.at(p, at[1])) for p in inputs], sums, strict=True)
-            ]
-            steps = [builder.add(p, d) for p, d in zip(at, (number(1), along, pitch), strict=True)]
-            again = builder.cbranch(builder.icmp_signed("<", steps[0], k), loop, done)
-            if vectors == 1:
-                again.set_metadata("llvm.loop", _not_unrolled(builder.module))
-            for p, moved in zip(at, steps, strict=True):
-                p.add_incoming(number(0), before)
-                p.add_incoming(moved, loop)
-            builder.position_at_end(done)
-            results = [[builder.phi(v.vector) for _ in masks] for _ in inputs]
-            for old, new, result in zip(*map(chain.from_iterable, (sums, added, results)), strict=True):
-                old.add_incoming(v.zero, before)
-                old.add_incoming(new, loop)
-                result.add_incoming(v.zero, before)
-                result.add_incoming(new, loop)
-            starts = [v.at(c, builder.mul(width, _clamp(builder, i, rows))) for i in range(n)]
-            adds, end = builder.append_basic_block("add"), builder.append_basic_block("store")
-            builder.cbranch(builder.trunc(add, I1), adds, end)
-            builder.position_at_end(adds)
-            totals = [list(map(builder.fadd, row(p), values)) for p, values in zip(starts, results, strict=True)]
-            builder.branch(end)
-            builder.position_at_end(end)
-            finals = [[builder.phi(v.vector) for _ in masks] for _ in inputs]
-            for final, result, total in zip(*map(chain.from_iterable, (finals, results, totals)), strict=True):
-                final.add_incoming(result, done)
-                final.add_incoming(total, adds)
-            for start, values in zip(starts, finals, strict=True):
-                for j, (mask, value) in enumerate(zip(masks, values, strict=True)):
-                    v.store(value, v.at(start, number(j * v.lanes)), mask)
+            masks = [None] * (vectors - 1) + [v.first(builder.sub(columns, number((vectors - 1) * v.lanes)))]
+            lines = [_clamp(builder, i, rows) for i in range(_heights()[height])]
+            sums = _sums(v, [v.at(a, builder.mul(down, i)) for i in lines], along, b, pitch, k, masks)
+            _put(v, sums, [v.at(c, builder.mul(width, i)) for i in lines], masks, add)
             return context.get_dummy_value()
 
         i = types.int64
@@ -138,28 +170,45 @@ tile_tall_2, tile_middle_2, tile_low_2 = (_tile(height, 2) for height in ("tall"
 
 
 @intrinsic
-def copy_strip(typing_context, b, pitch, k, columns, strip):
+def tile_packed(typing_context, panel, b, pitch, k, c, width, columns, add, ahead, stride):
+    """Elements of a panel lie at distances that are known here: that leaves registers for several steps at a time."""
+
     def codegen(context, builder, signature, args):
-        b, pitch, k, columns, strip = args
+        panel, b, pitch, k, c, width, columns, add, ahead, stride = args
+        v = Vectors(builder, signature.args[0])
+        masks, rows = [None, v.first(builder.sub(columns, number(v.lanes)))], range(_heights()["tall"])
+        inputs = [v.at(panel, number(i)) for i in rows]
+        sums = _sums(v, inputs, number(v.lanes), b, pitch, k, masks, (ahead, stride))
+        _put(v, sums, [v.at(c, builder.mul(width, number(i))) for i in rows], masks, add)
+        return context.get_dummy_value()
+
+    i = types.int64
+    return types.void(panel, b, i, i, panel, i, i, types.boolean, panel, i), codegen
+
+
+@intrinsic
+def copy_strip(typing_context, b, pitch, k, columns, strip, across):
+    def codegen(context, builder, signature, args):
+        b, pitch, k, columns, strip, across = args
         v = Vectors(builder, signature.args[0])
         masks = [v.first(builder.sub(columns, number(j * v.lanes))) for j in range(2)]
         with cgutils.for_range(builder, k) as loop:
             source = v.at(b, builder.mul(loop.index, pitch))
-            target = v.at(strip, builder.mul(loop.index, number(2 * v.lanes)))
+            target = v.at(strip, builder.mul(loop.index, across))
             for j, mask in enumerate(masks):
                 v.store(v.load(v.at(source, number(j * v.lanes)), mask), v.at(target, number(j * v.lanes)))
         return context.get_dummy_value()
 
     i = types.int64
-    return types.void(b, i, i, i, strip), codegen
+    return types.void(b, i, i, i, strip, i), codegen
 
 
 @intrinsic
-def turn_strip(typing_context, b, pitch, k, columns, strip):
+def turn_strip(typing_context, b, pitch, k, columns, strip, across):
     """Square by square; what lies beyond the edges is computed from the last row and not used."""
 
     def codegen(context, builder, signature, args):
-        b, pitch, k, columns, strip = args
+        b, pitch, k, columns, strip, across = args
         v = Vectors(builder, signature.args[0])
         side = number(v.lanes)
         with cgutils.for_range_slice(builder, number(0), columns, side) as (j, _):
@@ -171,9 +220,9 @@ def turn_strip(typing_context, b, pitch, k, columns, strip):
                     line = builder.add(j, _clamp(builder, r, left))
                     rows.append(v.load(v.at(b, builder.add(builder.mul(line, pitch), q)), mask))
                 for r, row in enumerate(v.transpose(rows)):
-                    line = builder.mul(builder.add(q, number(r)), number(2 * v.lanes))
+                    line = builder.mul(builder.add(q, number(r)), across)
                     v.store(row, v.at(strip, builder.add(line, j)))
         return context.get_dummy_value()
 
     i = types.int64
-    return types.void(b, i, i, i, strip), codegen
+    return types.void(b, i, i, i, strip, i), codegen

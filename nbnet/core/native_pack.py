@@ -1,30 +1,12 @@
-"""The compiled bodies of ``block``, ``compress``, ``expand`` and ``put_back`` in ``nbnet/core/abi.py``."""
+"""The compiled bodies of ``compress``, ``expand`` and ``put_back`` in ``nbnet/core/abi.py``."""
 
 # mypy: ignore-errors
-from numba import carray, njit, types
+from numba import types
 from numba.core import cgutils
 from numba.extending import intrinsic
 
 from nbnet.core.native_vectors import I1, Vectors, number
-
-
-def _data(context, builder, kind, array):
-    return context.make_array(kind)(context, builder, array).data
-
-
-@intrinsic
-def _begin(typing_context, array):
-    """Where an array's elements begin."""
-
-    def codegen(context, builder, signature, args):
-        return _data(context, builder, array, args[0])
-
-    return types.CPointer(array.dtype)(array), codegen
-
-
-@njit(error_model="numpy", inline="always")
-def block(memory, rows, columns):
-    return carray(_begin(memory), (rows, columns))
+from nbnet.core.native_views import data_of
 
 
 def _walk(builder, vectors, row, row_type, context, mask):
@@ -39,7 +21,9 @@ def _walk(builder, vectors, row, row_type, context, mask):
 def compress(typing_context, row, mask, out):
     def codegen(context, builder, signature, args):
         v = Vectors(builder, row)
-        source, kept_bytes, target = (_data(context, builder, k, a) for k, a in zip(signature.args, args, strict=True))
+        source, kept_bytes, target = (
+            data_of(context, builder, k, a) for k, a in zip(signature.args, args, strict=True)
+        )
         place = cgutils.alloca_once_value(builder, target)
         for at, lanes, kept in _walk(builder, v, args[0], row, context, kept_bytes):
             to = builder.load(place)
@@ -54,7 +38,9 @@ def compress(typing_context, row, mask, out):
 def put_back(typing_context, before, mask, row):
     def codegen(context, builder, signature, args):
         v = Vectors(builder, row)
-        source, kept_bytes, target = (_data(context, builder, k, a) for k, a in zip(signature.args, args, strict=True))
+        source, kept_bytes, target = (
+            data_of(context, builder, k, a) for k, a in zip(signature.args, args, strict=True)
+        )
         for at, lanes, kept in _walk(builder, v, args[2], row, context, kept_bytes):
             dropped = builder.and_(lanes, builder.not_(kept))
             v.store(v.load(v.at(source, at), lanes), v.at(target, at), dropped)
@@ -68,7 +54,7 @@ def expand(typing_context, packed, mask, row, accumulate):
     def codegen(context, builder, signature, args):
         v = Vectors(builder, row)
         arrays = zip(signature.args[:3], args[:3], strict=True)
-        source, kept_bytes, target = (_data(context, builder, k, a) for k, a in arrays)
+        source, kept_bytes, target = (data_of(context, builder, k, a) for k, a in arrays)
         place = cgutils.alloca_once_value(builder, source)
         add = builder.trunc(args[3], I1)
         for at, lanes, kept in _walk(builder, v, args[2], row, context, kept_bytes):

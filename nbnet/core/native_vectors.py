@@ -49,8 +49,10 @@ class Vectors:
 
     def first(self, count):
         """A mask of the first lanes."""
-        b, wide = self.builder, ir.VectorType(I64, self.lanes)
+        b, wide, all_ = self.builder, ir.VectorType(I32, self.lanes), number(self.lanes)
         numbers = ir.Constant(wide, list(range(self.lanes)))
+        # One comparison does, where 64 bits for each lane would take two and a word to put their results together.
+        count = b.trunc(b.select(b.icmp_signed("<", count, all_), count, all_), I32)
         return b.icmp_signed("<", numbers, self._spread(count, wide))
 
     def _spread(self, value, kind):
@@ -75,6 +77,12 @@ class Vectors:
             self.builder.store(value, place).align = self.align
         else:
             self._masked("store", ir.VoidType(), value, place, ir.Constant(I32, self.align), mask)
+
+    def prefetch(self, pointer):
+        """Have the second cache fetch the line there, whatever lies there."""
+        kind = ir.FunctionType(ir.VoidType(), [pointer.type, I32, I32, I32])
+        function = cgutils.get_or_insert_function(self.builder.module, kind, "llvm.prefetch.p0")
+        self.builder.call(function, [pointer, ir.Constant(I32, 0), ir.Constant(I32, 2), ir.Constant(I32, 1)])
 
     def kept(self, pointer, lanes):
         """A mask of the lanes whose byte is not 0, among those of a mask."""

@@ -10,15 +10,14 @@ from nbnet.core.math import log
 from nbnet.core.op import Op, Spec, register
 from nbnet.losses.crossentropy import EPSILON, Crossentropy
 from nbnet.losses.pairwise import infer_rows
-from nbnet.ops.softmax import SOFTMAX, log_norms, softmax_rows
+from nbnet.ops.softmax import SOFTMAX, softmax_rows
 
 
 @kernel
 def logits_forward(mem: Any, ins: Any, step: Any) -> None:
     z, t, a, y, p = mat(mem, ins, 0), mat(mem, ins, 1), vec(mem, ins, 2)[0], vec(mem, ins, 3), mat(mem, ins, 4)
     even = a / z.dtype.type(z.shape[1])
-    softmax_rows(z, p, vec(mem, ins, 4))
-    log_norms(z, p, y)
+    softmax_rows(mem, z, p, vec(mem, ins, 4), y)
     for i in range(z.shape[0]):
         norm, total = y[i], 0.0
         for j in range(z.shape[1]):
@@ -65,15 +64,15 @@ def probabilities_backward(mem: Any, ins: Any, step: Any) -> None:
         whole, through = 0.0, 0.0
         for j in range(p.shape[1]):
             whole += p[i, j]
+        share = 1.0 / whole
         for j in range(p.shape[1]):
-            q = p[i, j] / whole
-            if _clip(q) == q:
-                through += t[i, j] * (1.0 - a) + even
+            q = p[i, j] * share
+            through += t[i, j] * (1.0 - a) + even if _clip(q) == q else 0.0
         for j in range(p.shape[1]):
-            q = p[i, j] / whole
-            own = (t[i, j] * (1.0 - a) + even) / q if _clip(q) == q else 0.0
-            d = dy[i] * (through - own) / whole
-            dp[i, j] = dp[i, j] + d if add else d
+            q = p[i, j] * share
+            own = (t[i, j] * (1.0 - a) + even) / q
+            d, old = dy[i] * share * (through - (own if _clip(q) == q else 0.0)), dp[i, j]
+            dp[i, j] = old + d if add else d
 
 
 CATEGORICAL_CROSSENTROPY_LOGITS = register(

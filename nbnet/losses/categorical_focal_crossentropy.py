@@ -53,8 +53,8 @@ def logits_backward(mem: Any, ins: Any, step: Any) -> None:
             work[i, j] = d
             total += d
         for j in range(logs.shape[1]):
-            d = dy[i] * (work[i, j] - exp(logs[i, j]) * total)
-            dz[i, j] = dz[i, j] + d if add else d
+            d, old = dy[i] * (work[i, j] - exp(logs[i, j]) * total), dz[i, j]
+            dz[i, j] = old + d if add else d
 
 
 @kernel
@@ -90,8 +90,8 @@ def probabilities_backward(mem: Any, ins: Any, step: Any) -> None:
             work[i, j] = d
             through += d * q
         for j in range(z.shape[1]):
-            d = dy[i] * (work[i, j] - through) / whole
-            dz[i, j] = dz[i, j] + d if add else d
+            d, old = dy[i] * (work[i, j] - through) / whole, dz[i, j]
+            dz[i, j] = old + d if add else d
 
 
 def _infer(z: Tensor, t: Tensor, p: Tensor) -> tuple[Spec, ...]:

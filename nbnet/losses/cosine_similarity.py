@@ -44,8 +44,8 @@ def cosine_similarity_backward(mem: Any, ins: Any, step: Any) -> None:
         norm, scale, cosine = _parts(z[i], t[i])
         along = cosine / (norm * norm) if norm > EPSILON else 0.0
         for j in range(z.shape[1]):
-            d = dy[i] * (along * z[i, j] - scale * t[i, j])
-            dz[i, j] = dz[i, j] + d if add else d
+            d, old = dy[i] * (along * z[i, j] - scale * t[i, j]), dz[i, j]
+            dz[i, j] = old + d if add else d
 
 
 COSINE_SIMILARITY = register(

@@ -37,14 +37,15 @@ def gaussian_backward(mem: Any, ins: Any, step: Any) -> None:
     n = t.shape[1]
     share = 1.0 / z.dtype.type(n)
     for i in range(z.shape[0]):
-        scale = dy[i] * share
+        scale, mean, spread, target = dy[i] * share, z[i, :n], z[i, n:], t[i]
+        dmean, dspread = dz[i, :n], dz[i, n:]
         if not accumulates(ins, 3):
             for j in range(z.shape[1]):
                 dz[i, j] = 0.0
         for j in range(n):
-            e, precision = z[i, j] - t[i, j], exp(-z[i, n + j])
-            dz[i, j] += scale * e * precision
-            dz[i, n + j] += 0.5 * scale * (1.0 - e * e * precision)
+            e, precision = mean[j] - target[j], exp(-spread[j])
+            dmean[j] += scale * e * precision
+            dspread[j] += 0.5 * scale * (1.0 - e * e * precision)
 
 
 def _infer(z: Tensor, t: Tensor, constant: Tensor) -> tuple[Spec, ...]:

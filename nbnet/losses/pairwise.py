@@ -8,7 +8,6 @@ from nbnet.core.abi import Function, Kernel, accumulates, device, mat, scratch, 
 from nbnet.core.graph import Tensor
 from nbnet.core.op import Op, Spec, register
 
-
 #: Rows shorter than this are computed many at a time, as one long row: short loops do not fill vector registers.
 NARROW = 48
 

@@ -14,15 +14,14 @@ from nbnet.core.op import Op, Spec, register
 from nbnet.core.tape import apply
 from nbnet.losses.crossentropy import EPSILON
 from nbnet.losses.loss import Array, Loss, before, check_axis, labels, mask_losses
-from nbnet.ops.softmax import SOFTMAX, log_norms, softmax_rows
+from nbnet.ops.softmax import SOFTMAX, softmax_rows
 
 
 @kernel
 def logits_forward(mem: Any, ins: Any, step: Any) -> None:
     z, t, y, p = mat(mem, ins, 0), intvec(mem, ins, 1), vec(mem, ins, 2), mat(mem, ins, 3)
     ignored = attribute(ins, 0)
-    softmax_rows(z, p, vec(mem, ins, 3))
-    log_norms(z, p, y)
+    softmax_rows(mem, z, p, vec(mem, ins, 3), y)
     for i in range(z.shape[0]):
         y[i] = 0.0 if t[i] == ignored else y[i] - z[i, t[i]]
 

@@ -28,11 +28,10 @@ def accuracy_forward(mem: Any, ins: Any, step: Any) -> None:
 @device
 def largest_at(x: Any) -> Any:
     """Index of the largest element, the first of equals."""
-    top = largest(x)
+    top, at = largest(x), x.size
     for j in range(x.size):
-        if x[j] == top:
-            return j
-    return 0
+        at = min(at, j if x[j] == top else x.size)
+    return at if at < x.size else 0
 
 
 @kernel

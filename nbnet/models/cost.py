@@ -64,16 +64,24 @@ class Work(NamedTuple):
             updated=draft.updated,
         )
 
+    def starting(self, slices: int) -> float:
+        """A step's share of the nanoseconds that it takes to start threads."""
+        return (slices - 1) * START / (TRAINING_STEPS if self.updated else STEPS)
+
     def nanoseconds(self, slices: int) -> float:
         """What a step takes."""
         batch = MULTIPLY_ADD * self.multiply_adds + ELEMENT * self.elements + POOLED * self.pooled
         update, calls = UPDATE * self.updated, CALL * self.calls
         if slices == 1:
             return calls + batch + update
-        steps, meeting = (TRAINING_STEPS, MEET + MEET_TRAINING) if self.updated else (STEPS, MEET)
+        meeting = (slices - 1) * (MEET + MEET_TRAINING if self.updated else MEET)
         more = REPEATED_CALL * self.calls + REPEATED_ELEMENT * self.constant + ADD * self.updated
-        threads = (START / steps + meeting) * (slices - 1)
-        return calls + CROWDED * batch / slices + update / slices + more + threads
+        return self.starting(slices) + meeting + calls + more + (CROWDED * batch + update) / slices
+
+    def best(self, most: int) -> int:
+        """The number of slices that takes least, up to some number, if it saves enough."""
+        found = min(range(1, most + 1), key=self.nanoseconds)
+        return found if self.nanoseconds(found) <= (1 - LEAST_GAIN) * self.nanoseconds(1) else 1
 
 
 def _windows(call: Call) -> int:
@@ -93,8 +101,5 @@ def slices_for(draft: Draft, rows: int, most: int) -> int:
     most
         Processors that there are.
     """
-    if min(rows, most) < 2:
-        return 1
-    work = Work.of(draft)
-    best = min(range(1, min(rows, most) + 1), key=work.nanoseconds)
-    return best if work.nanoseconds(best) <= (1 - LEAST_GAIN) * work.nanoseconds(1) else 1
+    most = min(rows, most)
+    return Work.of(draft).best(most) if most > 1 else 1

@@ -35,8 +35,9 @@ def _deviations(x: Any, shift: Any, ins: Any, squared: bool, total: Any) -> None
         for o in range(outer):
             for k in range(channels):
                 part, s, start = np.float64(0), shift[k], (o * channels + k) * inner
-                for j in range(start, start + inner):
-                    d = x[j] - s
+                row = x[start : start + inner]
+                for j in range(inner):
+                    d = row[j] - s
                     part += np.float64(d * d if squared else d)
                 total[k] += part
 

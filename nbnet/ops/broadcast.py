@@ -93,7 +93,11 @@ def _make_forward(f: Function) -> Any:
 
 
 def _make_row(g: Function) -> Function:
-    """``dx (+)= dy * g(x, z)`` for one run of elements; an operand of one element is broadcast."""
+    """``dx (+)= dy * g(x, z)`` for one run of elements; an operand of one element is broadcast.
+
+    What is to be added to is read even if it is then overwritten: a loop that reads in some cases only would not be
+    vectorised.
+    """
 
     def row(x: Any, z: Any, dy: Any, dx: Any, moves: bool, other_moves: bool, add: bool) -> None:
         if not moves:
@@ -103,12 +107,12 @@ def _make_row(g: Function) -> Function:
             dx[0] += total
         elif not other_moves:
             for j in range(dy.size):
-                d = dy[j] * g(x[j], z[0])
-                dx[j] = dx[j] + d if add else d
+                d, old = dy[j] * g(x[j], z[0]), dx[j]
+                dx[j] = old + d if add else d
         else:
             for j in range(dy.size):
-                d = dy[j] * g(x[j], z[j])
-                dx[j] = dx[j] + d if add else d
+                d, old = dy[j] * g(x[j], z[j]), dx[j]
+                dx[j] = old + d if add else d
 
     return Function(row)
 

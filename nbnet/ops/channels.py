@@ -27,8 +27,9 @@ def normalise(x: Any, mean: Any, rate: Any, gamma: Any, beta: Any, ins: Any, y: 
         for o in range(outer):
             for k in range(channels):
                 m, s, b, start = mean[k], rate[k] * gamma[k], beta[k], (o * channels + k) * inner
-                for j in range(start, start + inner):
-                    y[j] = (x[j] - m) * s + b
+                row, into = x[start : start + inner], y[start : start + inner]
+                for j in range(inner):
+                    into[j] = (row[j] - m) * s + b
 
 
 @device
@@ -51,9 +52,10 @@ def correlate(x: Any, mean: Any, dy: Any, ins: Any, plain: Any, crossed: Any) ->
         for o in range(outer):
             for k in range(channels):
                 total, product, m, start = np.float64(0), np.float64(0), mean[k], (o * channels + k) * inner
-                for j in range(start, start + inner):
-                    total += np.float64(dy[j])
-                    product += np.float64(dy[j] * (x[j] - m))
+                row, d = x[start : start + inner], dy[start : start + inner]
+                for j in range(inner):
+                    total += np.float64(d[j])
+                    product += np.float64(d[j] * (row[j] - m))
                 plain[k] += total
                 crossed[k] += product
 
@@ -73,9 +75,10 @@ def spread(x: Any, mean: Any, dy: Any, a: Any, b: Any, c: Any, ins: Any, dx: Any
         for o in range(outer):
             for k in range(channels):
                 u, v, w, m, start = a[k], b[k], c[k], mean[k], (o * channels + k) * inner
-                for j in range(start, start + inner):
-                    d = u * dy[j] + v * (x[j] - m) + w
-                    dx[j] = dx[j] + d if add else d
+                row, d, into = x[start : start + inner], dy[start : start + inner], dx[start : start + inner]
+                for j in range(inner):
+                    e = u * d[j] + v * (row[j] - m) + w
+                    into[j] = into[j] + e if add else e
 
 
 @device

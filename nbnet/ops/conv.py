@@ -10,7 +10,7 @@ from collections.abc import Sequence
 from math import prod
 from typing import Any
 
-from nbnet.core.abi import accumulates, attribute, device, kernel, mat, matmul, present, sum_rows, vec
+from nbnet.core.abi import accumulates, attribute, device, fill_rows, kernel, mat, matmul, present, sum_rows, vec
 from nbnet.core.graph import Tensor
 from nbnet.core.op import Op, Spec, register
 from nbnet.core.tape import apply, tensors
@@ -130,10 +130,8 @@ def conv_forward(mem: Any, ins: Any, step: Any) -> None:
     for k in range(y.shape[0] // m):
         part = y[k * m : k * m + m]
         _exchange(x, flat, ins, k * rows, rows, False)
-        matmul(cells, turned, w, False, part, False)
-        for i in range(m):
-            for j in range(part.shape[1]):
-                part[i, j] += b[j]
+        fill_rows(part, b)
+        matmul(cells, turned, w, False, part, True)
 
 
 @kernel

@@ -4,22 +4,22 @@ from __future__ import annotations
 
 from typing import Any
 
-import numpy as np
-
 from nbnet.core.abi import device
 from nbnet.core.graph import Tensor
+from nbnet.core.math import cos as cos_of
+from nbnet.core.math import sin as sin_of
 from nbnet.core.tape import apply, tensor
 from nbnet.ops.elementwise import elementwise
 
 
 @device
 def _f(x: Any, a: Any) -> Any:
-    return np.cos(x)
+    return cos_of(x)
 
 
 @device
 def _df(x: Any, a: Any) -> Any:
-    return -np.sin(x)
+    return -sin_of(x)
 
 
 COS = elementwise("cos", _f, _df)

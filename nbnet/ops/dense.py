@@ -9,9 +9,10 @@ from typing import Any
 from nbnet.core.abi import (
     accumulates,
     attribute,
-    bytemat,
     bytevec,
+    fill_rows,
     first_row,
+    in_place,
     kernel,
     mat,
     matmul,
@@ -32,10 +33,8 @@ from nbnet.ops.elementwise import Elementwise, product
 @kernel
 def dense_forward(mem: Any, ins: Any, step: Any) -> None:
     x, w, b, y = mat(mem, ins, 0), mat(mem, ins, 1), vec(mem, ins, 2), mat(mem, ins, 3)
-    matmul(x, False, w, False, y, False)
-    for i in range(y.shape[0]):
-        for j in range(y.shape[1]):
-            y[i, j] += b[j]
+    fill_rows(y, b)
+    matmul(x, False, w, False, y, True)
 
 
 @kernel
@@ -145,36 +144,34 @@ def _fused_forward(activation: Elementwise | None, parameters: int, dropout: boo
     at_s, at_mask = at_y + 1, at_y + 1 + separate
 
     def forward(mem: Any, ins: Any, step: Any) -> None:
-        x, w, b, y = mat(mem, ins, 0), mat(mem, ins, 1), vec(mem, ins, 2), mat(mem, ins, at_y)
-        matmul(x, False, w, False, y, False)
-        rows, columns = y.shape
+        fill_rows(mat(mem, ins, at_y), vec(mem, ins, 2))
+        matmul(mat(mem, ins, 0), False, mat(mem, ins, 1), False, mat(mem, ins, at_y), True)
+        y = vec(mem, ins, at_y)
         real = y.dtype.type
         a = 0.0
         if parameters > 0:
             a = vec(mem, ins, 3)[0]
-        s = mat(mem, ins, at_s if separate else at_y)
+        s = vec(mem, ins, at_s if separate else at_y)
         if dropout:
-            rate, mask = vec(mem, ins, at_rate)[0], bytemat(mem, ins, at_mask)
-            fill_mask(bytevec(mem, ins, at_mask), first_row(ins) * attribute(ins, 0), seed(ins), step, rate)
+            rate, mask = vec(mem, ins, at_rate)[0], bytevec(mem, ins, at_mask)
+            fill_mask(mask, first_row(ins) * attribute(ins, 0), seed(ins), step, rate)
             scale = keep_scale(rate)
-            for i in range(rows):
-                for j in range(columns):
-                    v = y[i, j] + b[j]
-                    if separate:
-                        if keeps_x:
-                            s[i, j] = v
-                        else:
-                            s[i, j] = f(v, a)
-                    if f is not None:
-                        v = f(v, a)
-                    y[i, j] = product(v, scale * real(mask[i, j]))
-        else:
-            for i in range(rows):
-                for j in range(columns):
-                    v = y[i, j] + b[j]
+            for i in range(y.size):
+                v = y[i]
+                if separate:
                     if keeps_x:
-                        s[i, j] = v
-                    y[i, j] = f(v, a)
+                        s[i] = v
+                    else:
+                        s[i] = f(v, a)
+                if f is not None:
+                    v = f(v, a)
+                y[i] = product(v, scale * real(mask[i]))
+        else:
+            for i in range(y.size):
+                v = y[i]
+                if keeps_x:
+                    s[i] = v
+                y[i] = f(v, a)
 
     return forward
 
@@ -185,33 +182,31 @@ def _fused_backward(activation: Elementwise | None, parameters: int, dropout: bo
     at_mask = at_rate + 1
 
     def backward(mem: Any, ins: Any, step: Any) -> None:
-        x, w, s, dy, dz = mat(mem, ins, 0), mat(mem, ins, 1), mat(mem, ins, 2), mat(mem, ins, 3), mat(mem, ins, 4)
-        dx, dw, db = mat(mem, ins, 5), mat(mem, ins, 6), vec(mem, ins, 7)
-        rows, columns = dz.shape
+        s, dy, dz = vec(mem, ins, 2), vec(mem, ins, 3), vec(mem, ins, 4)
         real = dz.dtype.type
         a = 0.0
         if parameters > 0:
             a = vec(mem, ins, 8)[0]
         if dropout:
-            scale, mask = keep_scale(vec(mem, ins, at_rate)[0]), bytemat(mem, ins, at_mask)
+            scale, mask = keep_scale(vec(mem, ins, at_rate)[0]), bytevec(mem, ins, at_mask)
         # dz usually is dy's memory. The loop works on one view: with two of the same memory it would not vectorise.
-        if dz.ctypes.data != dy.ctypes.data:
-            for i in range(rows):
-                for j in range(columns):
-                    dz[i, j] = dy[i, j]
-        for i in range(rows):
-            for j in range(columns):
-                d = dz[i, j]
-                if dropout:
-                    d = product(d, scale * real(mask[i, j]))
-                if df is not None:
-                    d = product(d, df(s[i, j], a))
-                dz[i, j] = d
+        if not in_place(ins, 3, 4):
+            for i in range(dz.size):
+                dz[i] = dy[i]
+        for i in range(dz.size):
+            d = dz[i]
+            if dropout:
+                d = product(d, scale * real(mask[i]))
+            if df is not None:
+                d = product(d, df(s[i], a))
+            dz[i] = d
+        x, w, dx, dw, db = mat(mem, ins, 0), mat(mem, ins, 1), mat(mem, ins, 5), mat(mem, ins, 6), vec(mem, ins, 7)
+        dz2 = mat(mem, ins, 4)
         if present(ins, 7):
-            sum_rows(dz, db, accumulates(ins, 7))
+            sum_rows(dz2, db, accumulates(ins, 7))
         if present(ins, 6):
-            matmul(x, True, dz, False, dw, accumulates(ins, 6))
+            matmul(x, True, dz2, False, dw, accumulates(ins, 6))
         if present(ins, 5):
-            matmul(dz, False, w, True, dx, accumulates(ins, 5))
+            matmul(dz2, False, w, True, dx, accumulates(ins, 5))
 
     return backward

@@ -57,8 +57,8 @@ def layer_norm_backward(mem: Any, ins: Any, step: Any) -> None:
                 crossed += d[j] * gamma[j] * (row[j] - m)
             b, c = crossed * share * r * r, plain * share
             for j in range(n):
-                v = r * (d[j] * gamma[j] - b * (row[j] - m) - c)
-                into[j] = into[j] + v if add else v
+                v, old = r * (d[j] * gamma[j] - b * (row[j] - m) - c), into[j]
+                into[j] = old + v if add else v
 
 
 def _infer(x: Tensor, gamma: Tensor, beta: Tensor, epsilon: Tensor) -> tuple[Spec, ...]:

@@ -7,6 +7,8 @@ from dataclasses import replace
 from math import prod
 from typing import Any
 
+import numpy as np
+
 from nbnet.core.abi import accumulates, attribute, device, kernel, vec
 from nbnet.core.graph import Tensor
 from nbnet.core.op import Op, Spec, register
@@ -14,36 +16,98 @@ from nbnet.core.tape import apply
 
 #: Most axes a tensor may have. Attributes: lengths of y's axes, then x's strides along them.
 AXES = 6
+#: Side of the squares that are turned one by one where x is not read along rows: two fit in the innermost cache.
+TILE = 16
 
 
 @device
-def _start(ins: Any, row: Any) -> Any:
-    """Where in x the elements of a row of y begin."""
-    at = 0
+def _second(ins: Any) -> Any:
+    """The axis of y that is walked together with its last: along which neighbours in x lie, if not along the last."""
+    found = AXES - 2
+    if attribute(ins, 2 * AXES - 1) != 1:
+        for axis in range(AXES - 1):
+            if attribute(ins, AXES + axis) == 1 and attribute(ins, axis) > 1:
+                found = axis
+    return found
+
+
+@device
+def _stride(ins: Any, axis: Any) -> Any:
+    """That of y along an axis."""
+    stride = 1
+    for k in range(axis + 1, AXES):
+        stride *= attribute(ins, k)
+    return stride
+
+
+@device
+def _corner(ins: Any, number: Any, second: Any) -> Any:
+    """Where in x and in y the matrix of this number begins: one for each index of the axes that it does not have."""
+    at_x, at_y, stride = 0, 0, attribute(ins, AXES - 1)
     for axis in range(AXES - 2, -1, -1):
         n = attribute(ins, axis)
-        at += row % n * attribute(ins, AXES + axis)
-        row //= n
-    return at
+        if axis != second:
+            at_x += number % n * attribute(ins, AXES + axis)
+            at_y += number % n * stride
+            number //= n
+        stride *= n
+    return at_x, at_y
+
+
+# Indices that have no sign are not asked whether they count from the end.
+
+
+@device
+def lay(x: Any, down: Any, right: Any, y: Any, rows: Any, columns: Any, stride: Any) -> None:
+    """``y[i * stride + j] = x[i * down + j * right]``"""
+    if right == 1:
+        for i in range(rows):
+            row, into = x[i * down : i * down + columns], y[i * stride : i * stride + columns]
+            for j in range(columns):
+                into[j] = row[j]
+    else:
+        for i0 in range(0, rows, TILE):
+            for j0 in range(0, columns, TILE):
+                for i in range(i0, min(i0 + TILE, rows)):
+                    for j in range(j0, min(j0 + TILE, columns)):
+                        y[np.uint64(i * stride + j)] = x[np.uint64(i * down + j * right)]
+
+
+@device
+def lay_back(dy: Any, stride: Any, dx: Any, down: Any, right: Any, rows: Any, columns: Any, add: bool) -> None:
+    """``dx[i * down + j * right] (+)= dy[i * stride + j]``"""
+    if right == 1:
+        for i in range(rows):
+            row, into = dy[i * stride : i * stride + columns], dx[i * down : i * down + columns]
+            for j in range(columns):
+                into[j] = into[j] + row[j] if add else row[j]
+    else:
+        for j0 in range(0, columns, TILE):
+            for i0 in range(0, rows, TILE):
+                for j in range(j0, min(j0 + TILE, columns)):
+                    for i in range(i0, min(i0 + TILE, rows)):
+                        at, d = np.uint64(i * down + j * right), dy[np.uint64(i * stride + j)]
+                        dx[at] = dx[at] + d if add else d
 
 
 @kernel
 def permute_forward(mem: Any, ins: Any, step: Any) -> None:
-    x, y, n, stride = vec(mem, ins, 0), vec(mem, ins, 1), attribute(ins, AXES - 1), attribute(ins, 2 * AXES - 1)
-    for row in range(y.size // max(n, 1)):
-        source, into = x[_start(ins, row) :], y[row * n : row * n + n]
-        for j in range(n):
-            into[j] = source[j * stride]
+    x, y, columns, right = vec(mem, ins, 0), vec(mem, ins, 1), attribute(ins, AXES - 1), attribute(ins, 2 * AXES - 1)
+    second = _second(ins)
+    rows, down, stride = attribute(ins, second), attribute(ins, AXES + second), _stride(ins, second)
+    for number in range(y.size // max(rows * columns, 1)):
+        at_x, at_y = _corner(ins, number, second)
+        lay(x[at_x:], down, right, y[at_y:], rows, columns, stride)
 
 
 @kernel
 def permute_backward(mem: Any, ins: Any, step: Any) -> None:
-    dy, dx, n, stride = vec(mem, ins, 0), vec(mem, ins, 1), attribute(ins, AXES - 1), attribute(ins, 2 * AXES - 1)
-    add = accumulates(ins, 1)
-    for row in range(dy.size // max(n, 1)):
-        part, into = dy[row * n : row * n + n], dx[_start(ins, row) :]
-        for j in range(n):
-            into[j * stride] = into[j * stride] + part[j] if add else part[j]
+    dy, dx, columns, right = vec(mem, ins, 0), vec(mem, ins, 1), attribute(ins, AXES - 1), attribute(ins, 2 * AXES - 1)
+    second, add = _second(ins), accumulates(ins, 1)
+    rows, down, stride = attribute(ins, second), attribute(ins, AXES + second), _stride(ins, second)
+    for number in range(dy.size // max(rows * columns, 1)):
+        at_x, at_y = _corner(ins, number, second)
+        lay_back(dy[at_y:], stride, dx[at_x:], down, right, rows, columns, add)
 
 
 def _infer(x: Tensor, axes: Sequence[int]) -> tuple[Spec, ...]:

@@ -73,7 +73,7 @@ def _largest(x: Any, ins: Any, corner: Any, y: Any, winner: Any, top: Any, botto
             start, number = (corner + r * width + c) * channels, real(r * columns + c)
             pixel = x[start : start + channels]
             for k in range(channels):
-                new = pixel[k] > y[k] or pixel[k] != pixel[k]
+                new = (pixel[k] > y[k]) | (pixel[k] != pixel[k])
                 y[k] = pixel[k] if new else y[k]
                 winner[k] = number if new else winner[k]
 

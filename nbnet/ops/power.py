@@ -7,6 +7,7 @@ from typing import Any
 from nbnet.core.abi import device
 from nbnet.core.graph import Tensor
 from nbnet.core.math import log
+from nbnet.core.math import power as power_of
 from nbnet.core.tape import apply, tensor, tensors
 from nbnet.ops.broadcast import binary
 from nbnet.ops.sqrt import sqrt
@@ -15,17 +16,17 @@ from nbnet.ops.square import square
 
 @device
 def _f(x: Any, p: Any) -> Any:
-    return x**p
+    return power_of(x, p)
 
 
 @device
 def _dx(x: Any, p: Any) -> Any:
-    return 0.0 if p == 0.0 else p * x ** (p - 1.0)
+    return 0.0 if p == 0.0 else p * power_of(x, p - 1.0)
 
 
 @device
 def _dp(x: Any, p: Any) -> Any:
-    return x**p * log(x) if x > 0.0 else 0.0
+    return power_of(x, p) * log(x) if x > 0.0 else 0.0
 
 
 POWER = binary("power", _f, _dx, _dp)

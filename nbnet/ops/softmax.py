@@ -4,11 +4,14 @@ from __future__ import annotations
 
 from typing import Any
 
-from nbnet.core.abi import accumulates, device, kernel, mat, vec
+from nbnet.core.abi import accumulates, device, kernel, mat, scratch, vec
 from nbnet.core.graph import Tensor
 from nbnet.core.math import exp, log
 from nbnet.core.op import Op, register
 from nbnet.core.tape import apply, tensor
+
+#: Rows shorter than this are worked on column by column: their loops would end as soon as they began.
+NARROW = 5
 
 
 @device
@@ -24,41 +27,73 @@ def largest(x: Any) -> Any:
 
 
 @device
-def softmax_rows(x: Any, y: Any, flat: Any) -> None:
-    """Write softmax of each row of x to y, stable for any finite x; ``flat`` is y as a vector.
-
-    The exponentials are one loop over the whole matrix: rows are often too short to fill a vector register.
-    """
-    for i in range(x.shape[0]):
-        top = largest(x[i])
+def _shift(x: Any, y: Any, tops: Any) -> None:
+    """Subtract its largest element from each row."""
+    if x.shape[1] < NARROW:
+        for i in range(x.shape[0]):
+            tops[i] = x[i, 0]
+        for j in range(1, x.shape[1]):
+            for i in range(x.shape[0]):
+                tops[i] = max(tops[i], x[i, j])
         for j in range(x.shape[1]):
-            y[i, j] = x[i, j] - top
-    for k in range(flat.size):
-        flat[k] = exp(flat[k])
-    for i in range(x.shape[0]):
-        total = 0.0
-        for j in range(x.shape[1]):
-            total += y[i, j]
-        share = 1.0 / total
-        for j in range(x.shape[1]):
-            y[i, j] *= share
+            for i in range(x.shape[0]):
+                y[i, j] = x[i, j] - tops[i]
+    else:
+        for i in range(x.shape[0]):
+            tops[i] = largest(x[i])
+            for j in range(x.shape[1]):
+                y[i, j] = x[i, j] - tops[i]
 
 
 @device
-def log_norms(x: Any, p: Any, norms: Any) -> None:
-    """Write the logarithm of each row's sum of exponentials; p is softmax(x): its largest element is 1 / sum(exp(x -
-    largest))."""
-    for i in range(x.shape[0]):
-        norms[i] = largest(p[i])
-    for i in range(x.shape[0]):
-        norms[i] = -log(norms[i])
-    for i in range(x.shape[0]):
-        norms[i] += largest(x[i])
+def _normalize(y: Any, totals: Any) -> None:
+    """Divide each row by its sum."""
+    if y.shape[1] < NARROW:
+        for i in range(y.shape[0]):
+            totals[i] = y[i, 0]
+        for j in range(1, y.shape[1]):
+            for i in range(y.shape[0]):
+                totals[i] += y[i, j]
+        for j in range(y.shape[1]):
+            for i in range(y.shape[0]):
+                y[i, j] *= 1.0 / totals[i]
+    else:
+        for i in range(y.shape[0]):
+            total = 0.0
+            for j in range(y.shape[1]):
+                total += y[i, j]
+            totals[i], share = total, 1.0 / total
+            for j in range(y.shape[1]):
+                y[i, j] *= share
+
+
+@device
+def softmax_rows(mem: Any, x: Any, y: Any, flat: Any, norms: Any) -> None:
+    """Write softmax of each row of x to y, stable for any finite x, and the logarithm of the row's sum of exponentials
+    to ``norms``, if that is not empty; ``flat`` is y as a vector.
+
+    The exponentials are one loop over many rows: these are often too short to fill a vector register.
+    """
+    room, width = scratch(mem), x.shape[1]
+    most = room.size // 2
+    for first in range(0, x.shape[0], most):
+        rows = min(most, x.shape[0] - first)
+        tops, totals, out = room[:rows], room[most : most + rows], y[first : first + rows]
+        _shift(x[first : first + rows], out, tops)
+        part = flat[first * width : (first + rows) * width]
+        for k in range(part.size):
+            part[k] = exp(part[k])
+        _normalize(out, totals)
+        if norms.size > 0:
+            into = norms[first : first + rows]
+            for i in range(rows):
+                into[i] = tops[i] + log(totals[i])
 
 
 @kernel
 def softmax_forward(mem: Any, ins: Any, step: Any) -> None:
-    softmax_rows(mat(mem, ins, 0), mat(mem, ins, 1), vec(mem, ins, 1))
+    y = vec(mem, ins, 1)
+    softmax_rows(mem, mat(mem, ins, 0), mat(mem, ins, 1), y, y[:0])
 
 
 @kernel
@@ -95,8 +130,8 @@ def log_softmax_backward(mem: Any, ins: Any, step: Any) -> None:
         for j in range(y.shape[1]):
             total += dy[i, j]
         for j in range(y.shape[1]):
-            d = dy[i, j] - exp(y[i, j]) * total
-            dx[i, j] = dx[i, j] + d if add else d
+            d, old = dy[i, j] - exp(y[i, j]) * total, dx[i, j]
+            dx[i, j] = old + d if add else d
 
 
 SOFTMAX = register(Op("softmax", softmax_forward, ("x",), backward=softmax_backward, gradient=("y", "dy", "dx")))

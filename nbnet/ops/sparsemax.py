@@ -18,19 +18,21 @@ def sparsemax_forward(mem: Any, ins: Any, step: Any) -> None:
     x, y = mat(mem, ins, 0), mat(mem, ins, 1)
     real = x.dtype.type
     for i in range(x.shape[0]):
-        top, tau, before = largest(x[i]), real(-1.0), -1
+        row, into = x[i], y[i]
+        top, tau, before = largest(row), real(-1.0), real(-1.0)
         while True:
-            total, above = real(0.0), 0
-            for j in range(x.shape[1]):
-                v = x[i, j] - top
+            # Counted in floats, which fill as many lanes of a vector as the sum.
+            total, above = real(0.0), real(0.0)
+            for j in range(row.size):
+                v = row[j] - top
                 total += v if v > tau else real(0.0)
-                above += 1 if v > tau else 0
-            if above == before or above == 0:
+                above += real(1.0) if v > tau else real(0.0)
+            if above == before or above == real(0.0):
                 break
-            before, tau = above, (total - real(1.0)) / real(above)
-        for j in range(x.shape[1]):
-            v = x[i, j] - top - tau
-            y[i, j] = 0.0 if v < 0.0 else v
+            before, tau = above, (total - real(1.0)) / above
+        for j in range(row.size):
+            v = row[j] - top - tau
+            into[j] = 0.0 if v < 0.0 else v
 
 
 @kernel

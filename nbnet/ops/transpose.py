@@ -5,34 +5,23 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import Any
 
-from nbnet.core.abi import accumulates, device, kernel, mat
+from nbnet.core.abi import accumulates, kernel, mat, vec
 from nbnet.core.graph import Tensor
 from nbnet.core.op import Op, Spec, register
 from nbnet.core.tape import apply, tensor
-from nbnet.ops.permute import permute
-
-#: Side of the squares that are turned one by one: two of them fit in the innermost cache.
-TILE = 16
-
-
-@device
-def _turn(x: Any, y: Any, add: bool) -> None:
-    rows, columns = y.shape
-    for i0 in range(0, rows, TILE):
-        for j0 in range(0, columns, TILE):
-            for i in range(i0, min(i0 + TILE, rows)):
-                for j in range(j0, min(j0 + TILE, columns)):
-                    y[i, j] = y[i, j] + x[j, i] if add else x[j, i]
+from nbnet.ops.permute import lay, lay_back, permute
 
 
 @kernel
 def transpose_forward(mem: Any, ins: Any, step: Any) -> None:
-    _turn(mat(mem, ins, 0), mat(mem, ins, 1), False)
+    rows, columns = mat(mem, ins, 1).shape
+    lay(vec(mem, ins, 0), 1, rows, vec(mem, ins, 1), rows, columns, columns)
 
 
 @kernel
 def transpose_backward(mem: Any, ins: Any, step: Any) -> None:
-    _turn(mat(mem, ins, 0), mat(mem, ins, 1), accumulates(ins, 1))
+    rows, columns = mat(mem, ins, 0).shape
+    lay_back(vec(mem, ins, 0), columns, vec(mem, ins, 1), 1, rows, rows, columns, accumulates(ins, 1))
 
 
 def _infer(x: Tensor) -> tuple[Spec, ...]:

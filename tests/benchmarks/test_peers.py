@@ -175,7 +175,7 @@ def test_who_does_not_answer_is_given_up_and_begun_anew(tmp_path: Path) -> None:
         peer.ask("start", exercise=str(made))
         with pytest.raises(PeerError, match=r"nbnet: no answer to predict within 0\.2 seconds"):
             peer.ask("predict", 0.2, way="predict", rows=1, seconds=60)
-        with pytest.raises(PeerError, match="has no attribute 'learner'"):
+        with pytest.raises(PeerError, match="'Worker' object has no attribute"):
             peer.ask("train", epochs=1)
         assert peer.ask("start", exercise=str(made))["setting"] == "fit"
     finally:
@@ -327,7 +327,10 @@ def test_text_between_markers(tmp_path: Path) -> None:
     found = report.filled(text, {"train": (train, doing.record), "predict": (predict, empty)})
     assert found.startswith("a\n<!-- peers train:begin -->\n| µs/step | tiny |")
     assert "<!-- peers train:end -->\nb\n" in found
-    assert "0 of 17 goals are reached" in found
+    assert "0 of 14 goals" in report.filled(text, {"train": (train, doing.record)})
+    text = "<!-- peers pictures:begin -->\n<!-- peers pictures:end -->\n"
+    drawn = report.filled(text, {"train": (train, empty)}, ["results/width.svg"])
+    assert drawn.splitlines()[1] == "![width](results/width.svg)"
     assert "nbnet 1.2" in found
     assert "old" not in found
     everything = report.section(train, doing.record)
@@ -449,7 +452,7 @@ class InProcess:
     def __init__(self, name: str, python: str = "", dtype: str = "float32") -> None:
         self.worker = Worker(name)
 
-    def ask(self, do: str, **arguments: Any) -> Any:
+    def ask(self, do: str, patience: float = 0.0, **arguments: Any) -> Any:
         return json.loads(json.dumps(getattr(self.worker, do)(**json.loads(json.dumps(arguments)))))
 
     def close(self) -> None:
@@ -509,7 +512,7 @@ def test_who_learns_something_else_is_not_timed(tmp_path: Path, monkeypatch: pyt
 @pytest.mark.usefixtures("in_process")
 def test_who_predicts_something_else_is_not_timed(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     wrong = {"predict_proba": lambda x: np.full((len(x), 10), 0.1)}
-    monkeypatch.setattr("benchmarks.peers.with_sklearn.SklearnLearner.predictors", lambda self: wrong)
+    monkeypatch.setattr("benchmarks.peers.with_sklearn.SklearnLearner.predictors", lambda self, rows: wrong)
     doing = session(tmp_path, names=[OURS, "sklearn"], rounds=1)
     predict.measure(doing, ["digits, 1 row"])
     assert "differs from nbnet's by 0." in findings.errors(doing.record, "digits, 1 row")["sklearn"]

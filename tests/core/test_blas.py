@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
+import _ctypes
 import ctypes
 import os
 import threading
+from importlib import metadata
+from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -18,7 +21,7 @@ from nbnet.core import blas
 from nbnet.core.abi import attribute, kernel, mat, matmul
 from nbnet.core.blas import _SingleThread, single_thread
 from tests.core.processes import python
-from tests.core.toys import F32, F64, Array, run
+from tests.core.toys import F32, F64, Array, compiled_only, run
 
 
 @kernel
@@ -63,6 +66,9 @@ def check_gemm(address: int, dtype: Any) -> None:
     np.testing.assert_array_equal(c, a @ b)
 
 
+bundled = pytest.mark.skipif(blas._bundled() is None, reason="NumPy bundles no OpenBLAS here")
+
+
 def test_symbols() -> None:
     found = blas.symbols()
     assert sorted(found) == ["nbnet_dgemm", "nbnet_sgemm"]
@@ -72,15 +78,83 @@ def test_symbols() -> None:
 
 def test_symbols_of_scipy_where_numpy_bundles_none(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(blas, "_bundled", lambda: None)
-    found = blas.symbols.__wrapped__()
-    assert sorted(found) == ["nbnet_dgemm", "nbnet_sgemm"]
-    check_gemm(found["nbnet_sgemm"], F32)
-    check_gemm(found["nbnet_dgemm"], F64)
+    found = blas.library.__wrapped__("auto")
+    assert found.threads is None
+    check_gemm(found.sgemm, F32)
+    check_gemm(found.dgemm, F64)
+    with pytest.raises(ValueError, match="NBNET_BLAS: this NumPy brings no OpenBLAS"):
+        blas.library.__wrapped__("openblas")
+
+
+# ---- which library -----------------------------------------------------------------------------------------------
+
+
+def mkl_missing() -> bool:
+    return not list(metadata.distributions(name="mkl"))
+
+
+#: Trains a net whose products are too large for tiles where a BLAS is named; prints its weights' hash twice.
+TRAIN = """
+import hashlib
+import numpy as np
+import nbnet as nb
+from nbnet.core import blas
+
+def digest():
+    nb.set_random_seed(0)
+    model = nb.Sequential([nb.Input((96,)), nb.layers.Dense(160, "relu"), nb.layers.Dense(3)])
+    model.compile("sgd", "mse")
+    rng = np.random.default_rng(0)
+    model.fit(rng.normal(size=(128, 96)), rng.normal(size=(128, 3)), batch_size=64, epochs=2, verbose=0)
+    return hashlib.sha256(b"".join(w.tobytes() for w in model.get_weights())).hexdigest()
+
+print(blas.CHOICE, digest() == digest(), blas.library(blas.CHOICE).threads[0]())
+"""
+
+
+@bundled
+@compiled_only
+def test_a_library_by_name_or_path() -> None:
+    path = next(str(info["filepath"]) for info in threadpool_info() if "scipy_openblas" in str(info["filepath"]))
+    for choice in ("openblas", path):
+        environment = {"NBNET_BLAS": choice, "OPENBLAS_NUM_THREADS": "2"}
+        assert python(TRAIN, **environment) == f"{choice} True 2"
+
+
+@compiled_only
+@pytest.mark.skipif(mkl_missing(), reason="mkl is not installed")
+def test_mkl_on_one_thread() -> None:
+    found = blas.library("mkl")
+    check_gemm(found.sgemm, F32)
+    check_gemm(found.dgemm, F64)
+    assert python(TRAIN, NBNET_BLAS="mkl") == "mkl True 1"
+
+
+@pytest.mark.parametrize("choice", ["no such library", "."])
+def test_what_is_no_library(choice: str) -> None:
+    with pytest.raises(ValueError, match="NBNET_BLAS: wants 'auto', 'openblas', 'mkl' or the path of a library, got"):
+        blas.library(choice)
+
+
+def test_libraries_of_another_kind(tmp_path: Path) -> None:
+    broken = tmp_path / "libbroken.so"
+    broken.write_text("no library")
+    with pytest.raises(ValueError, match=r"NBNET_BLAS: '.*libbroken.so' does not load"):
+        blas.library(str(broken))
+    with pytest.raises(ValueError, match=r"NBNET_BLAS: '.*' is no BLAS: it has no sgemm_ and dgemm_"):
+        blas.library(_ctypes.__file__)
+
+
+def test_mkl_without_its_package(monkeypatch: pytest.MonkeyPatch) -> None:
+    def files(name: str) -> None:
+        raise metadata.PackageNotFoundError(name)
+
+    monkeypatch.setattr(blas.metadata, "files", files)
+    with pytest.raises(ValueError, match=r"NBNET_BLAS: 'mkl' wants the package mkl: pip install 'nbnet\[mkl\]'"):
+        blas.library.__wrapped__("mkl")
 
 
 # ---- one thread --------------------------------------------------------------------------------------------------
-
-bundled = pytest.mark.skipif(blas._bundled() is None, reason="NumPy bundles no OpenBLAS here")
 
 
 def threads() -> int:
@@ -182,7 +256,7 @@ def test_a_single_thread_stays_one() -> None:
 
 
 def test_other_libraries_are_limited_through_threadpoolctl(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(blas, "_bundled", lambda: None)
+    monkeypatch.setattr(blas, "library", lambda choice: blas.Library(0, 0))
 
     def counts() -> list[int]:
         return [pool["num_threads"] for pool in threadpool_info() if pool["user_api"] == "blas"]

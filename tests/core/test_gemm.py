@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 
 from nbnet.core.abi import attribute, kernel, mat, matmul, root, vec
-from nbnet.core.gemm import DEPTH_BYTES, GEMM, NEAR_BYTES, lanes, tall
+from nbnet.core.gemm import DEPTH_BYTES, GEMM, NEAR_BYTES, PANEL_BYTES, lanes, tall
 from tests.core.toys import F32, F64, Array, compiled_only, run
 
 
@@ -63,9 +63,19 @@ def test_deep_products_go_strip_by_strip(ta: bool, tb: bool, dtype: Any) -> None
 
 
 @flags
-def test_large_factors_are_copied_together(ta: bool, tb: bool) -> None:
-    m, n, k = 70, 150, 300
+@pytest.mark.parametrize(
+    ("m", "n", "k"),
+    [
+        (16, 130, 70),  # the fewest rows; one strip of two columns
+        (37, 150, 300),  # a low tile below the tall ones, two parts of the inner length
+        (64, 300, 129),
+        (300, 145, 260),  # more rows than memory for panels holds
+        (17, 128, 68),  # a row left
+    ],
+)
+def test_large_factors_are_packed(ta: bool, tb: bool, m: int, n: int, k: int) -> None:
     assert n * k * 4 > NEAR_BYTES
+    assert PANEL_BYTES < 300 * 256 * 4
     check(m, n, k, ta, tb, False, F32)
     check(m, n, k, ta, tb, True, F64)
 
@@ -93,7 +103,7 @@ def test_a_row_does_not_depend_on_its_neighbours(ta: bool, tb: bool) -> None:
 @flags
 @pytest.mark.parametrize("add", [False, True])
 def test_the_python_twin_computes_the_same(ta: bool, tb: bool, add: bool) -> None:
-    for m, n, k in ((5, 3, 4), (9, 17, 7), (20, 5, 260), (17, 40, 205)):
+    for m, n, k in ((5, 3, 4), (9, 17, 7), (20, 5, 260), (17, 40, 205), (21, 45, 150)):
         a, b, c = operands(m, n, k, ta, tb, F64)
         want = (a.T if ta else a) @ (b.T if tb else b) + (c if add else 0)
         out = c.copy()

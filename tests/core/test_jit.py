@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import json
 import types
 from collections.abc import Callable
@@ -267,6 +268,16 @@ def test_a_refused_kernel_does_not_spoil_those_before_it() -> None:
     assert y.tolist() == [5, 5, 5]
     with pytest.raises(KernelError):
         link([guilty], F32)
+
+
+@compiled_only
+@pytest.mark.parametrize("why", ["", "raise ValueError"])
+def test_numba_compiles_for_others_as_before(why: str) -> None:
+    made = body(why) if why else mapping("max(min(x[i], 3.0), 1.5)")
+    with contextlib.suppress(KernelError):
+        link([made], F32)
+    theirs = numba.njit(lambda a, b: max(min(a, 2.0), b))  # noqa: TID251
+    assert [theirs(a, 0.5) for a in (0.0, 1.0, 3.0)] == [0.5, 1.0, 2.0]
 
 
 def test_kernels_of_one_text_are_told_apart_by_nobody() -> None:

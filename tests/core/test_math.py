@@ -35,7 +35,11 @@ CASES: dict[str, tuple[Function, Callable[[Array], Array], float]] = {
     "sigmoid": (nbmath.sigmoid, special.expit, 4.0),
     "erf": (nbmath.erf, special.erf, 4.0),
     "softplus": (nbmath.softplus, softplus, 6.0),
+    "sin": (nbmath.sin, np.sin, 2.0),
+    "cos": (nbmath.cos, np.cos, 2.0),
 }
+#: The bound holds for magnitudes up to this.
+LIMITS = dict.fromkeys(("sin", "cos"), 2.0**40)
 each = pytest.mark.parametrize("name", CASES)
 
 
@@ -92,6 +96,7 @@ def double(x: Array) -> Array:
 @each
 def test_float32_error(name: str, compiled: dict[str, Kernel], sweep: Array) -> None:
     _, reference, bound = CASES[name]
+    sweep = sweep[~(np.abs(sweep) > LIMITS.get(name, math.inf))]
     tiny = np.finfo(np.float32).tiny
     with np.errstate(all="ignore"):
         want = reference(double(sweep))
@@ -108,7 +113,7 @@ def test_float32_error(name: str, compiled: dict[str, Kernel], sweep: Array) -> 
 
 
 @compiled_only
-@pytest.mark.parametrize("name", ["expm1", "log1p", "tanh", "erf"])
+@pytest.mark.parametrize("name", ["expm1", "log1p", "tanh", "erf", "sin"])
 def test_small_arguments_keep_their_accuracy(name: str, compiled: dict[str, Kernel]) -> None:
     x = np.geomspace(1e-37, 1e-3, 100_000).astype(np.float32)
     x = np.concatenate([x, -x])
@@ -123,6 +128,13 @@ def test_odd_and_never_beyond_one(name: str, compiled: dict[str, Kernel], sweep:
     y = run(compiled[name], sweep)
     np.testing.assert_array_equal(run(compiled[name], -sweep), -y)
     assert np.nanmax(np.abs(y)) == 1.0
+
+
+@compiled_only
+@pytest.mark.parametrize("name", ["sin", "cos"])
+def test_remainders_of_huge_numbers_are_none_but_stay_within_one(name: str, compiled: dict[str, Kernel]) -> None:
+    huge = np.geomspace(2.0**40, 3e38, 10_000).astype(np.float32)
+    assert np.abs(run(compiled[name], np.concatenate([huge, -huge]))).max() <= 1.0
 
 
 @compiled_only
@@ -149,6 +161,47 @@ def test_sums_around_a_call_may_be_reordered_but_not_those_within(sweep: Array) 
     np.testing.assert_allclose(run(scaled, x), want, rtol=1e-5, atol=1e-5)
 
 
+@pytest.fixture(scope="module")
+def powers() -> Callable[[Array, Array], Array]:
+    """Powers of one array by another, compiled."""
+
+    power = nbmath.power
+
+    @kernel
+    def apply(mem: Any, ins: Any, step: int) -> None:
+        x = vec(mem, ins, 0)
+        y = vec(mem, ins, 1)
+        n = y.size // 2
+        for i in range(n):
+            y[i] = power(x[i], x[n + i])
+
+    return lambda x, p: run(apply, np.concatenate([x, p]))[: x.size]
+
+
+@compiled_only
+def test_powers(powers: Callable[[Array, Array], Array]) -> None:
+    rng = np.random.default_rng(3)
+    x = np.exp2(rng.uniform(-125, 127, 300_000)).astype(np.float32)
+    p = (rng.uniform(-125, 125, x.size) / np.log2(x)).astype(np.float32)
+    near = rng.uniform(0.5, 2, 300_000).astype(np.float32), rng.uniform(-30, 30, 300_000).astype(np.float32)
+    whole = rng.normal(0, 3, 300_000).astype(np.float32), rng.integers(-9, 10, 300_000).astype(np.float32)
+    for base, exponent in (x, p), near, whole:
+        want = double(base) ** double(exponent)
+        error = np.abs(powers(base, exponent) - want) / np.spacing(np.abs(want).astype(np.float32))
+        assert error.max() <= 1.0
+
+
+@compiled_only
+def test_special_powers(powers: Callable[[Array, Array], Array]) -> None:
+    values = np.array([0.0, 1.0, -1.0, 2.0, -2.0, 0.5, 3.5, INF, -INF, NAN, 1e30, -1e30, 1e-30], np.float32)
+    x, p = (a.ravel() for a in np.meshgrid(values, np.array([0.0, 1.0, 2.0, 3.0, -1.0, -2.0, -3.0, 0.5, -0.5, 1e4])))
+    with np.errstate(all="ignore"):
+        want = np.power(x, p.astype(np.float32))
+    small = np.abs(want) < np.finfo(np.float32).tiny
+    got = powers(x, p.astype(np.float32))
+    np.testing.assert_allclose(np.where(small, 0, got), np.where(small, 0, want), rtol=2e-7)
+
+
 # ---- both dtypes ---------------------------------------------------------------------------------------------
 
 INF, NAN = math.inf, math.nan
@@ -161,6 +214,8 @@ SPECIAL = {
     "sigmoid": [(INF, 1.0), (-INF, 0.0), (0.0, 0.5), (1e4, 1.0), (-1e4, 0.0)],
     "erf": [(INF, 1.0), (-INF, -1.0), (0.0, 0.0), (1e4, 1.0), (-1e4, -1.0)],
     "softplus": [(INF, INF), (-INF, 0.0), (1e4, 1e4), (-1e4, 0.0)],
+    "sin": [(INF, NAN), (-INF, NAN), (0.0, 0.0)],
+    "cos": [(INF, NAN), (-INF, NAN), (0.0, 1.0)],
 }
 
 

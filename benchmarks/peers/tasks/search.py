@@ -39,7 +39,7 @@ def measure(session: Session, cases: Sequence[str]) -> None:
             def turn(name: str, started: dict[str, Found] = started) -> Found:
                 if "error" in started[name]:
                     raise PeerError(started[name]["error"])
-                found: Found = peers[name].ask("search", PATIENCE, grid=grid, folds=folds, epochs=epochs)
+                found: Found = peers[name].ask("search", patience=PATIENCE, grid=grid, folds=folds, epochs=epochs)
                 return found | {"setting": started[name]["setting"]}
 
             session.play(case, {name: partial(turn, name) for name in peers}, versions(peers))

@@ -56,19 +56,36 @@ GOALS = (
 
 
 def measure(session: Session, cases: Sequence[str]) -> None:
-    """Check that all learn the same, then time them."""
-    for case in cases:
-        wanted = [name for name in session.present if case != BATCHWISE or name in (OURS, *PLAIN)]
-        if not (names := session.due([case], wanted)):
-            continue
-        workload = case.split(", ")[0]
-        failed = training.compare(session, workload, [n for n in names if n not in EXEMPT.get(workload, ())])
-        rows = FEW * WORKLOADS[workload].batch_size if session.quick else None
-        made = training.exercise(workload, rows, batchwise=case == BATCHWISE)
-        with together([name for name in names if name in session.present], session.pythons) as (peers, missing):
-            session.without(missing)
-            others = products(session, made.network, peers) if case == MULTIPLIED else {}
-            training.measure(session, case, made, peers, failed, others)
+    """Check that all learn the same, then time them, in the same processes for all cases."""
+    late = {case: session.due([case], players(session, case)) for case in cases}
+    late = {case: names for case, names in late.items() if names}
+    if not late:
+        return
+    checked: dict[str, list[str]] = {}
+    for case, names in late.items():
+        load = workload(case)
+        same = [name for name in names if name not in EXEMPT.get(load, ())]
+        checked[load] = list(dict.fromkeys([*checked.get(load, []), *same]))
+    failed = training.compare(session, checked)
+    everyone = [name for name in session.present if any(name in names for names in late.values())]
+    with together(everyone, session.pythons) as (peers, missing):
+        session.without(missing)
+        for case, names in late.items():
+            rows = FEW * WORKLOADS[workload(case)].batch_size if session.quick else None
+            made = training.exercise(workload(case), rows, batchwise=case == BATCHWISE)
+            mine = {name: peers[name] for name in names if name in peers}
+            others = products(session, made.network, mine) if case == MULTIPLIED else {}
+            training.measure(session, case, made, mine, failed[workload(case)], others)
+
+
+def workload(case: str) -> str:
+    """That of a case."""
+    return case.split(", ")[0]
+
+
+def players(session: Session, case: str) -> list[str]:
+    """Libraries that have turns in a case."""
+    return [name for name in session.present if case != BATCHWISE or name in (OURS, *PLAIN)]
 
 
 def products(session: Session, network: Network, peers: Mapping[str, Peer]) -> Mapping[str, Callable[[], Found]]:

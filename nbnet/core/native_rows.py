@@ -1,4 +1,4 @@
-"""The compiled body of ``sum_rows`` in ``nbnet/core/abi.py``."""
+"""The compiled bodies of ``sum_rows`` and ``fill_rows`` in ``nbnet/core/abi.py``."""
 
 # mypy: ignore-errors
 from functools import reduce
@@ -39,3 +39,21 @@ def sum_rows(typing_context, m, out, accumulate):
         return context.get_dummy_value()
 
     return types.void(m, out, types.boolean), codegen
+
+
+@intrinsic
+def fill_rows(typing_context, m, row):
+    def codegen(context, builder, signature, args):
+        v = Vectors(builder, m)
+        matrix = context.make_array(m)(context, builder, args[0])
+        source = context.make_array(row)(context, builder, args[1]).data
+        rows, columns = cgutils.unpack_tuple(builder, matrix.shape, 2)
+        with cgutils.for_range_slice(builder, number(0), columns, number(v.lanes)) as (j, _):
+            lanes = v.first(builder.sub(columns, j))
+            value = v.load(v.at(source, j), lanes)
+            with cgutils.for_range(builder, rows) as loop:
+                at = builder.add(builder.mul(loop.index, columns), j)
+                v.store(value, v.at(matrix.data, at), lanes)
+        return context.get_dummy_value()
+
+    return types.void(m, row), codegen

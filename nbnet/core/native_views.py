@@ -1,0 +1,153 @@
+"""The compiled bodies of what ``nbnet/core/abi.py`` reads from a row: operands as arrays, flags, attributes.
+
+Each is written down in LLVM's terms. As Python functions that Numba inlines they took half of its time, for every
+operand again. An array begins at the raw pointer ``mem``: views cut from an array object do not vectorise where element
+types mix, and slices of a reference-counted array cost atomics.
+"""
+
+# mypy: ignore-errors
+from llvmlite import ir
+from numba import types
+from numba.extending import intrinsic
+from numba.np.arrayobj import populate_array
+
+from nbnet.core.layout import ACCUMULATE, ATTRIBUTES, EVERY, FIRST_ROW, OPERANDS, SCRATCH, SEED, WIDTH
+from nbnet.core.native_vectors import I1, number
+
+_int, _byte = types.int64, ir.IntType(8)
+
+
+def data_of(context, builder, kind, array):
+    """Where an array's elements begin."""
+    return context.make_array(kind)(context, builder, array).data
+
+
+def _array(context, builder, kind, data, shape):
+    """An array over memory that nobody counts references to."""
+    made = context.make_array(kind)(context, builder)
+    itemsize = number(kind.dtype.bitwidth // 8)
+    strides = [itemsize] if len(shape) == 1 else [builder.mul(shape[1], itemsize), itemsize]
+    start = builder.bitcast(data, made.data.type)
+    populate_array(made, data=start, shape=shape, strides=strides, itemsize=itemsize, meminfo=None)
+    return made._getvalue()
+
+
+def _word(builder, row, at):
+    return builder.load(builder.gep(row, [at]))
+
+
+def _operand(builder, k, part):
+    """The place in a row where an operand's offset, rows or columns stand."""
+    return builder.add(builder.mul(k, number(3)), number(OPERANDS + part))
+
+
+def _view(dimensions, element=None):
+    """An operand as an array of ``element``, or else of mem's own type."""
+
+    @intrinsic
+    def view(typing_context, mem, ins, k):
+        kind = types.Array(element or mem.dtype, dimensions, "C")
+
+        def codegen(context, builder, signature, args):
+            mem, ins, k = args
+            offset, rows, columns = (_word(builder, ins, _operand(builder, k, part)) for part in range(3))
+            data = builder.gep(builder.bitcast(mem, _byte.as_pointer()), [offset])
+            shape = [rows, columns] if dimensions == 2 else [builder.mul(rows, columns)]
+            return _array(context, builder, kind, data, shape)
+
+        return kind(mem, ins, _int), codegen
+
+    return view
+
+
+mat, bytemat = _view(2), _view(2, types.uint8)
+vec, bytevec, intvec, doublevec = (_view(1, kind) for kind in (None, types.uint8, types.int64, types.float64))
+mat_bool = _view(2, types.uint8)
+mat_uint8, mat_uint16, mat_uint32, mat_uint64 = (_view(2, getattr(types, f"uint{n}")) for n in (8, 16, 32, 64))
+mat_int8, mat_int16, mat_int32, mat_int64 = (_view(2, getattr(types, f"int{n}")) for n in (8, 16, 32, 64))
+mat_float32, mat_float64 = _view(2, types.float32), _view(2, types.float64)
+
+
+@intrinsic
+def block(typing_context, memory, rows, columns):
+    kind = types.Array(memory.dtype, 2, "C")
+
+    def codegen(context, builder, signature, args):
+        return _array(context, builder, kind, data_of(context, builder, memory, args[0]), list(args[1:]))
+
+    return kind(memory, _int, _int), codegen
+
+
+def _on_stack(context, builder, kind, size):
+    """An array for the length of a kernel. (Not from ``alloca_once``, which fills with zeros.)"""
+    with builder.goto_entry_block():
+        memory = builder.alloca(ir.ArrayType(context.get_value_type(kind.dtype), size))
+    return _array(context, builder, kind, memory, [number(size)])
+
+
+@intrinsic
+def scratch(typing_context, mem):
+    kind = types.Array(mem.dtype, 1, "C")
+    return kind(mem), lambda context, builder, signature, args: _on_stack(context, builder, kind, SCRATCH)
+
+
+@intrinsic
+def scratch_bytes(typing_context):
+    kind = types.Array(types.uint8, 1, "C")
+    return kind(), lambda context, builder, signature, args: _on_stack(context, builder, kind, 256)
+
+
+# ---- numbers in a row ----------------------------------------------------------------------------------------
+
+
+def _code(write):
+    """What Numba calls to have ``write(builder, *args)`` written down."""
+    return lambda context, builder, signature, args: write(builder, *args)
+
+
+@intrinsic
+def present(typing_context, ins, k):
+    def write(builder, ins, k):
+        return builder.icmp_signed(">", _word(builder, ins, _operand(builder, k, 1)), number(0))
+
+    return types.boolean(ins, _int), _code(write)
+
+
+@intrinsic
+def accumulates(typing_context, ins, k):
+    def write(builder, ins, k):
+        return builder.trunc(builder.lshr(_word(builder, ins, number(ACCUMULATE)), k), I1)
+
+    return types.boolean(ins, _int), _code(write)
+
+
+@intrinsic
+def in_place(typing_context, ins, j, k):
+    def write(builder, ins, j, k):
+        places = (_word(builder, ins, _operand(builder, operand, 0)) for operand in (j, k))
+        return builder.icmp_signed("==", *places)
+
+    return types.boolean(ins, _int, _int), _code(write)
+
+
+@intrinsic
+def attribute(typing_context, ins, i):
+    return _int(ins, _int), _code(lambda builder, ins, i: _word(builder, ins, builder.add(i, number(ATTRIBUTES))))
+
+
+@intrinsic
+def seed(typing_context, ins):
+    return types.uint64(ins), _code(lambda builder, ins: _word(builder, ins, number(SEED)))
+
+
+@intrinsic
+def first_row(typing_context, ins):
+    return _int(ins), _code(lambda builder, ins: _word(builder, ins, number(FIRST_ROW)))
+
+
+@intrinsic
+def turns(typing_context, rows, index):
+    def write(builder, rows, index):
+        return _word(builder, rows, builder.add(builder.mul(index, number(WIDTH)), number(EVERY)))
+
+    return _int(rows, _int), _code(write)
