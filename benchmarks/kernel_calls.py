@@ -84,10 +84,13 @@ class Subject:
 
     @property
     def nbytes(self) -> int:
-        # What is added to is read and written; gradients, which optimizers may clip, are only read here.
-        there = [(k, t) for k, t in enumerate(self.call.operands) if t is not None]
-        added = {t for k, t in there if self.call.accumulate >> k & 1 and t.name != "gradients"}
-        return sum(t.nbytes for t in {t for _, t in there}) + sum(t.nbytes for t in added)
+        return sum(t.nbytes for t in {t for t in self.call.operands if t is not None}) + self.changed
+
+    @property
+    def changed(self) -> int:
+        """Bytes that are read and then written; gradients, which optimizers may clip, are only read here."""
+        there = [(k, t) for k, t in enumerate(self.call.operands) if t is not None and t.name != "gradients"]
+        return sum(t.nbytes for t in {t for k, t in there if self.call.accumulate >> k & 1})
 
 
 def subjects(dtype: Any, n: int, m: int, wanted: Callable[[str], bool]) -> Iterator[Subject]:

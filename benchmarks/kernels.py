@@ -23,13 +23,16 @@ from nbnet.core.program import row_of
 NOTES = """\
 One thread. ns: for an element of the largest operand; of products, for a multiply-add.
 rate: GB/s of all that is read and written, each once; of products, GFLOP/s. limit: of copying as many bytes, with the
-faster of NumPy and a kernel; or of the same products in NumPy's BLAS. times: limit over rate.
+faster of NumPy and a kernel, or of changing them in place, where the kernel does; of the same products in NumPy's BLAS.
+times: limit over rate.
 Each the best of several rounds, in which kernel and limit take turns."""
 
-#: Rows and columns that fit in the second-level cache, and such as do not.
+#: Rows and columns that fit in the second-level cache, and such as do not, though perhaps in the third.
 IN_CACHE, IN_MEMORY = (256, 64), (65536, 64)
 #: Simple kernels take no longer for an element, in the cache.
 SLOW = 1.0
+#: Calls before those that are timed: the third-level cache keeps what has been read more than once.
+WARM = 3
 ONE_ROW = np.array([[[0, 1]]], np.int64)
 
 
@@ -38,6 +41,13 @@ def copy(mem: Any, ins: Any, step: Any) -> None:
     x, y = vec(mem, ins, 0), vec(mem, ins, 1)
     for i in range(y.size):
         y[i] = x[i]
+
+
+@kernel
+def change(mem: Any, ins: Any, step: Any) -> None:
+    y = vec(mem, ins, 0)
+    for i in range(y.size):
+        y[i] = -y[i]
 
 
 @dataclass(frozen=True)
@@ -130,6 +140,7 @@ def measure(subject: Subject, rounds: int, seconds: float) -> Measured:
     best = [np.inf] * len(runs)
     for _ in range(rounds):
         for k, (one, count) in enumerate(zip(runs, counts, strict=True)):
+            one(WARM)
             best[k] = min(best[k], _time(one, count))
     return Measured(subject, best[0], min(best[1:]))
 
@@ -154,7 +165,11 @@ def limits(subject: Subject) -> list[Callable[[int], None]]:
         for _ in range(count):
             np.copyto(y, x)
 
-    return [copies, repeated(Call(copy, operands, (1,), 0, 0, (), "copy", dtype))]
+    found = [copies, repeated(Call(copy, operands, (1,), 0, 0, (), "copy", dtype))]
+    if subject.changed > subject.nbytes // 4:
+        # What is written has been read: it need not be fetched, as the target of a copy must.
+        found.append(repeated(Call(change, operands[1:], (0,), 1, 0, (), "change", dtype)))
+    return found
 
 
 def _blas(subject: Subject) -> Callable[[int], None]:

@@ -45,7 +45,8 @@ PROCESSES = {
 NOTES = """\
 Whole processes, from start to exit, in turn; medians over the rounds [smallest - largest], ratios within a round.
 First epoch: a process that imports nbnet, builds 64-128-64-10 and trains for one epoch on digits. The warm cache was
-filled by an earlier process; with the empty one every kernel is compiled. Python's own .pyc files exist throughout.
+filled by an earlier process; with the empty one every kernel is compiled, on all processors that NBNET_NUM_THREADS
+leaves. Python's own .pyc files exist throughout.
 predict: one row of digits, another one each time, in a process that has done it before."""
 
 

@@ -12,6 +12,8 @@ from numpy.typing import NDArray
 from nbnet import layers
 from nbnet.config import standardize_dtype
 from nbnet.core import jit
+from nbnet.core.feed import count_bad, take_line
+from nbnet.core.moments import add_entropy, add_moments
 from nbnet.core.op import Op, registry
 from nbnet.models import Sequential
 from nbnet.ops.dense import fused_dense
@@ -30,6 +32,9 @@ ENDS = (
     ("linear", "mse", "mae", np.zeros(8)),
 )
 OPTIMIZERS = ("adam", "sgd", "rmsprop", "adamw")
+#: What else there is in estimators, with weights of samples, on the tape.
+OPS = ("add", "dropout", "l1_l2", "mean", "multiply", "relu", "reshape", "softmax")
+ROWS = (add_entropy, add_moments, count_bad, take_line)
 
 
 def warmup(dtypes: str | Sequence[str] = "float32", everything: bool = False) -> int:
@@ -64,7 +69,7 @@ def warmup(dtypes: str | Sequence[str] = "float32", everything: bool = False) ->
     before = jit.compiled_count
     for dtype in map(standardize_dtype, [dtypes] if isinstance(dtypes, str) else dtypes):
         # Most of them at once, for all processors; then whatever else the networks need.
-        jit.link(dict.fromkeys(kernels(ops() if everything else _hidden())), dtype)
+        jit.link(dict.fromkeys([*kernels(ops() if everything else _common()), *ROWS]), dtype)
         with seed_scope(0):
             for model, targets in _networks(dtype):
                 _train(model, targets)
@@ -95,8 +100,9 @@ def _train(model: Sequential, targets: Array) -> None:
         model.predict(x)
 
 
-def _hidden() -> Iterator[Op]:
-    """Hidden layers."""
+def _common() -> Iterator[Op]:
+    """Hidden layers, and what else there often is."""
+    yield from (registry[name] for name in OPS)
     for name, drops in product(ACTIVATIONS, (True, False)):
         yield fused_dense(fusible[name], drops)
 

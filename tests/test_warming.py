@@ -34,6 +34,8 @@ def test_after_a_warm_up_nothing_is_compiled(capsys: pytest.CaptureFixture[str])
     model.fit(x, y, batch_size=8, epochs=10, validation_split=0.2, verbose=0)
     model.evaluate(x, y, verbose=0)
     model.predict(x)
+    model.predict_mc(x, 2)
+    model.predictor()(x[:1].astype(np.float32))
     assert jit.compiled_count == before
     assert nb.warmup() == 0
 

@@ -100,8 +100,9 @@ def store(mem: Any, ins: Any, step: Any) -> None:
     """Write the batch's predictions to their rows of the result."""
     y, cursor, out = vec(mem, ins, 0), intvec(mem, ins, 1), vec(mem, ins, 2)
     start = (cursor[0] + first_row(ins)) * attribute(ins, 0)
+    rows = out[start : start + y.size]
     for i in range(y.size):
-        out[start + i] = y[i]
+        rows[i] = y[i]
 
 
 @kernel

@@ -4,24 +4,28 @@ from __future__ import annotations
 
 from typing import Any
 
-from nbnet.core.abi import accumulates, device, kernel, mat, vec
+from nbnet.core.abi import accumulates, device, kernel, mat, scratch, vec
 from nbnet.core.graph import Tensor
 from nbnet.core.op import Op, register
 from nbnet.core.tape import apply, tensors
 from nbnet.losses.loss import Loss
 from nbnet.losses.pairwise import infer_rows
+from nbnet.ops.softmax import largest_at
 
 
 @device
-def _margin(z: Any, t: Any) -> Any:
-    """How much a row misses its margin by, and which is the largest wrong prediction, the first of equals."""
+def _margin(z: Any, t: Any, each: Any) -> Any:
+    """How much a row misses its margin by, and which is the largest wrong prediction, the first of equals; ``each`` is
+    scratch."""
     right, wrong, at = 0.0, (1.0 - t[0]) * z[0], 0
-    for j in range(z.size):
-        right += t[j] * z[j]
-    for j in range(1, z.size):
-        v = (1.0 - t[j]) * z[j]
-        if v > wrong:
-            wrong, at = v, j
+    for first in range(0, z.size, each.size):
+        zb, tb = z[first : first + each.size], t[first : first + each.size]
+        for j in range(zb.size):
+            right += tb[j] * zb[j]
+            each[j] = (1.0 - tb[j]) * zb[j]
+        top = largest_at(each[: zb.size])
+        if each[top] > wrong:
+            wrong, at = each[top], first + top
     return 1.0 + wrong - right, at
 
 
@@ -29,7 +33,7 @@ def _margin(z: Any, t: Any) -> Any:
 def categorical_hinge_forward(mem: Any, ins: Any, step: Any) -> None:
     z, t, y = mat(mem, ins, 0), mat(mem, ins, 1), vec(mem, ins, 2)
     for i in range(z.shape[0]):
-        margin, _at = _margin(z[i], t[i])
+        margin, _at = _margin(z[i], t[i], scratch(mem))
         y[i] = 0.0 if margin < 0.0 else margin
 
 
@@ -38,7 +42,7 @@ def categorical_hinge_backward(mem: Any, ins: Any, step: Any) -> None:
     z, t, dy, dz = mat(mem, ins, 0), mat(mem, ins, 1), vec(mem, ins, 2), mat(mem, ins, 3)
     add = accumulates(ins, 3)
     for i in range(z.shape[0]):
-        margin, at = _margin(z[i], t[i])
+        margin, at = _margin(z[i], t[i], scratch(mem))
         scale = dy[i] if margin > 0.0 else 0.0
         for j in range(z.shape[1]):
             d = -scale * t[i, j]

@@ -5,14 +5,14 @@ from __future__ import annotations
 from typing import Any, ClassVar
 
 from nbnet import data
-from nbnet.core.abi import device, intvec, kernel, mat, vec
+from nbnet.core.abi import intvec, kernel, mat, vec
 from nbnet.core.graph import Tensor
 from nbnet.core.op import Op, Spec, register
 from nbnet.core.tape import apply, tensors
 from nbnet.losses.loss import labels
 from nbnet.losses.pairwise import infer_rows
 from nbnet.metrics.metric import Metric
-from nbnet.ops.softmax import largest
+from nbnet.ops.softmax import largest_at
 
 
 @kernel
@@ -23,15 +23,6 @@ def accuracy_forward(mem: Any, ins: Any, step: Any) -> None:
         for j in range(z.shape[1]):
             right += 1.0 if z[i, j] == t[i, j] else 0.0
         y[i] = right / z.dtype.type(z.shape[1])
-
-
-@device
-def largest_at(x: Any) -> Any:
-    """Index of the largest element, the first of equals."""
-    top, at = largest(x), x.size
-    for j in range(x.size):
-        at = min(at, j if x[j] == top else x.size)
-    return at if at < x.size else 0
 
 
 @kernel

@@ -12,8 +12,9 @@ from nbnet.core.op import Op, register
 from nbnet.core.tape import apply, tensors
 from nbnet.losses.loss import labels
 from nbnet.losses.pairwise import infer_rows
-from nbnet.metrics.accuracy import infer_labels, largest_at
+from nbnet.metrics.accuracy import infer_labels
 from nbnet.metrics.metric import Metric
+from nbnet.ops.softmax import largest_at
 
 
 @device

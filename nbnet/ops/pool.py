@@ -8,7 +8,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import Any
 
-from nbnet.core.abi import accumulates, attribute, device, kernel, vec
+from nbnet.core.abi import accumulates, attribute, device, kernel, scratch, vec
 from nbnet.core.graph import Tensor
 from nbnet.core.op import Op, Spec, register
 from nbnet.core.tape import apply, tensor
@@ -56,41 +56,56 @@ def _columns(ins: Any, j: Any) -> Any:
 
 
 @device
-def _largest(x: Any, ins: Any, corner: Any, y: Any, winner: Any, top: Any, bottom: Any, left: Any, right: Any) -> None:
+def _largest(
+    x: Any, ins: Any, corner: Any, best: Any, number: Any, top: Any, bottom: Any, left: Any, right: Any
+) -> None:
     """The largest of a window for each channel, and its number in the window; the first of equal ones; NaN wins.
 
-    x: flat, from the sample's start; corner: number of the pixel at the window's corner; y, winner: (channels,)
+    x: flat, from the first channel's element of the sample's first pixel; corner: number of the pixel at the window's
+    corner; best, number: (channels,), scratch, which the compiler knows to be apart from x
     """
-    channels, columns, width = y.size, attribute(ins, COLUMNS), attribute(ins, WIDTH)
-    real = y.dtype.type
-    start, number = (corner + top * width + left) * channels, real(top * columns + left)
-    pixel = x[start : start + channels]
-    for k in range(channels):
-        y[k] = pixel[k]
-        winner[k] = number
+    channels, columns, width, real = (
+        attribute(ins, CHANNELS),
+        attribute(ins, COLUMNS),
+        attribute(ins, WIDTH),
+        x.dtype.type,
+    )
+    start, this = (corner + top * width + left) * channels, real(top * columns + left)
+    pixel = x[start : start + best.size]
+    for k in range(best.size):
+        best[k] = pixel[k]
+        number[k] = this
     for r in range(top, bottom):
         for c in range(left, right):
-            start, number = (corner + r * width + c) * channels, real(r * columns + c)
-            pixel = x[start : start + channels]
-            for k in range(channels):
-                new = (pixel[k] > y[k]) | (pixel[k] != pixel[k])
-                y[k] = pixel[k] if new else y[k]
-                winner[k] = number if new else winner[k]
+            start, this = (corner + r * width + c) * channels, real(r * columns + c)
+            pixel = x[start : start + best.size]
+            for k in range(best.size):
+                new = (pixel[k] > best[k]) | (pixel[k] != pixel[k])
+                best[k] = pixel[k] if new else best[k]
+                number[k] = this if new else number[k]
 
 
 @kernel
 def max_pool_forward(mem: Any, ins: Any, step: Any) -> None:
     x, y, winner = vec(mem, ins, 0), vec(mem, ins, 1), vec(mem, ins, 2)
     height, width, n = attribute(ins, HEIGHT), attribute(ins, WIDTH), attribute(ins, CHANNELS)
-    at = 0
+    at, room = 0, scratch(mem)
+    half = room.size // 2
     for sample in range(attribute(ins, SAMPLES)):
         image = x[sample * height * width * n :]
         for i in range(attribute(ins, OUT_HEIGHT)):
             h, top, bottom = _rows(ins, i)
             for j in range(attribute(ins, OUT_WIDTH)):
                 w, left, right = _columns(ins, j)
-                _largest(image, ins, h * width + w, y[at : at + n], winner[at : at + n], top, bottom, left, right)
-                at += n
+                for first in range(0, n, half):
+                    size = min(half, n - first)
+                    best, number = room[:size], room[half : half + size]
+                    _largest(image[first:], ins, h * width + w, best, number, top, bottom, left, right)
+                    into, won = y[at : at + size], winner[at : at + size]
+                    for k in range(size):
+                        into[k] = best[k]
+                        won[k] = number[k]
+                    at += size
 
 
 @kernel

@@ -27,6 +27,15 @@ def largest(x: Any) -> Any:
 
 
 @device
+def largest_at(x: Any) -> Any:
+    """Index of the largest element, the first of equals."""
+    top, at = largest(x), x.size
+    for j in range(x.size):
+        at = min(at, j if x[j] == top else x.size)
+    return at if at < x.size else 0
+
+
+@device
 def _shift(x: Any, y: Any, tops: Any) -> None:
     """Subtract its largest element from each row."""
     if x.shape[1] < NARROW:
