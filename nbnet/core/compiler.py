@@ -183,11 +183,10 @@ def load_llvm() -> Any:
     """llvmlite's binding, ready to compile, and to link what kernels call."""
     import llvmlite.binding as llvm
 
-    from nbnet.core import blas, pages
+    from nbnet.core import blas
 
     llvm.initialize_native_target()
     llvm.initialize_native_asmprinter()
-    pages.let_go("llvmlite")
     for name, address in {**blas.symbols(), "nbnet_yield": _yield_address()}.items():
         llvm.add_symbol(name, address)
     return llvm
