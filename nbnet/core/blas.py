@@ -23,10 +23,11 @@ import numpy as np
 CHOICE = os.environ.get("NBNET_BLAS") or "auto"
 
 #: What a library may call the product in single precision; in double precision it is a d for the s.
-_PRODUCTS = ("sgemm_", "scipy_sgemm_64_", "sgemm_64_", "sgemm")
+_PRODUCTS = ("sgemm_", "scipy_sgemm_64_", "scipy_sgemm_", "sgemm_64_", "sgemm")
 #: What libraries call the functions that return and set their number of threads.
 _THREADS = (
     ("scipy_openblas_get_num_threads64_", "scipy_openblas_set_num_threads64_"),
+    ("scipy_openblas_get_num_threads", "scipy_openblas_set_num_threads"),
     ("openblas_get_num_threads", "openblas_set_num_threads"),
     ("MKL_Get_Max_Threads", "MKL_Set_Num_Threads"),
     ("bli_thread_get_num_threads", "bli_thread_set_num_threads"),

@@ -57,8 +57,8 @@ class MLPRegressor(RegressorMixin, Uncertain, MLP):  # type: ignore[misc]
     >>> import numpy as np
     >>> from nbnet.estimators import MLPRegressor
     >>> X = np.linspace(-1, 1, 200)[:, None]
-    >>> net = MLPRegressor(hidden_layer_sizes=[32], solver="lbfgs", random_state=0).fit(X, np.sin(3 * X[:, 0]))
-    >>> net.predict([[0.5]]).round(2)
+    >>> net = MLPRegressor(hidden_layer_sizes=[32], solver="lbfgs", max_iter=1000, random_state=0)
+    >>> net.fit(X, np.sin(3 * X[:, 0])).predict([[0.5]]).round(2)
     array([1.])
     """
 
