@@ -212,17 +212,17 @@ def _multiply_block(
         _pack(a, ta, a_pitch, k, m, panels)
     for j in range(0, n, across):
         columns, left = min(across, n - j), n - j - across
-        source, pitch, next_strip = part(b, j), b_pitch, part(b, j + across)
-        stride, jump, tiles = b_pitch, k // STEPS * b_pitch, STEPS
+        source, pitch, done = part(b, j), b_pitch, 0
         if tb:
             turn_strip(part(b, j * b_pitch), b_pitch, k, columns, strip, across)
-            source, pitch, next_strip = strip, across, part(b, (j + across) * b_pitch)
-            jump, tiles = across, k // across
+            source, pitch = strip, across
         elif packed and ta:
             copy_strip(source, pitch, k, columns, strip, across)
             source, pitch = strip, across
-        done = 0
         if packed and columns > lanes(a):
+            next_strip, stride, jump, tiles = part(b, j + across), b_pitch, k // STEPS * b_pitch, STEPS
+            if tb:
+                next_strip, jump, tiles = part(b, (j + across) * b_pitch), across, k // across
             # A gradient's factors, of as many rows as the batch has, lie in the second cache already.
             if ta or left < 2 * across:
                 next_strip, stride, jump = source, 0, 0
@@ -239,10 +239,11 @@ def _gemm(a: Any, ta: Any, b: Any, tb: Any, c: Any, m: Any, n: Any, k: Any, accu
         blas(a, ta, b, tb, c, m, n, k, accumulate)
         return
     packed = m >= MANY and n >= 8 * lanes(a) and k * n * itemsize(a) > NEAR_BYTES and lanes(a) >= tall(a)
-    # Parts of the inner length as equal as can be.
-    parts = (k * itemsize(a) + DEPTH_BYTES - 1) // DEPTH_BYTES
-    depth = (k // max(parts, 1) + 8) // 8 * 8
-    depth = min(depth, DEPTH_BYTES // itemsize(a))
+    depth = max(k, 1)
+    if k * itemsize(a) > DEPTH_BYTES:
+        # Parts of the inner length as equal as can be.
+        parts = (k * itemsize(a) + DEPTH_BYTES - 1) // DEPTH_BYTES
+        depth = min((k // parts + 8) // 8 * 8, DEPTH_BYTES // itemsize(a))
     a_pitch, b_pitch = (m if ta else k), (k if tb else n)
     rows = PANEL_BYTES // itemsize(a) // depth // lanes(a) * lanes(a) if packed else m
     first = 0
