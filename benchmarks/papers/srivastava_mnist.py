@@ -6,7 +6,7 @@ networks from overfitting. JMLR 15 (2014), table 2.
 All 60,000 images are learnt from, and the error is that after the last epoch. Optimizer and learning rates were chosen
 by the last 10,000 training images, after runs of 12 epochs on the others. What they said of max-norm did not hold for
 50 epochs, which was seen on the test images: three settings of it were tried there, and all of them are shown. A fourth
-was then chosen by held-out images after 50 epochs, where it was no better than no bound: 130 and 131 wrong of 10,000.
+was then chosen by held-out images after 50 epochs, where it was no better than no bound.
 The paper trains for a million updates of gradient descent, at the high learning rates that max-norm allows; these
 networks are trained for 23,000 updates of Adam.
 """

@@ -33,9 +33,9 @@ def _rows_in(each: Any, width: Any) -> Any:
 
 
 @device
-def _flat(x: Any, first: Any, rows: Any, width: Any) -> Any:
-    """As many rows of a flat matrix, from the first on."""
-    return x[first * width : (first + rows.size) * width]
+def _flat(x: Any, low: Any, rows: Any, width: Any) -> Any:
+    """As many rows of a flat matrix, from one on."""
+    return x[low * width : (low + rows.size) * width]
 
 
 @device
@@ -91,9 +91,9 @@ def pairwise(name: str, f: Function, df: Function, mean: bool = True, parameters
         if width < NARROW:
             each = scratch(mem)
             rows = _rows_in(each, width)
-            for first in range(0, y.size, rows):
-                into = y[first : first + rows]
-                zb, tb = _flat(vec(mem, ins, 0), first, into, width), _flat(vec(mem, ins, 1), first, into, width)
+            for low in range(0, y.size, rows):
+                into = y[low : low + rows]
+                zb, tb = _flat(vec(mem, ins, 0), low, into, width), _flat(vec(mem, ins, 1), low, into, width)
                 for k in range(zb.size):
                     each[k] = f(zb[k], tb[k], a)
                 _sum_rows(each, width, share, into)
@@ -117,12 +117,12 @@ def pairwise(name: str, f: Function, df: Function, mean: bool = True, parameters
         if width < NARROW:
             each = scratch(mem)
             rows = _rows_in(each, width)
-            for first in range(0, dy.size, rows):
-                d = dy[first : first + rows]
-                zb, tb = _flat(vec(mem, ins, 0), first, d, width), _flat(vec(mem, ins, 1), first, d, width)
+            for low in range(0, dy.size, rows):
+                d = dy[low : low + rows]
+                zb, tb = _flat(vec(mem, ins, 0), low, d, width), _flat(vec(mem, ins, 1), low, d, width)
                 for k in range(zb.size):
                     each[k] = df(zb[k], tb[k], a)
-                _scale_rows(each, width, share, d, _flat(vec(mem, ins, 4), first, d, width), accumulates(ins, 4))
+                _scale_rows(each, width, share, d, _flat(vec(mem, ins, 4), low, d, width), accumulates(ins, 4))
         else:
             for i in range(z.shape[0]):
                 scale = dy[i] * share

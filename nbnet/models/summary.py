@@ -112,7 +112,7 @@ def _totals(model: Model) -> list[str]:
 def _memory(model: Model, batch_size: int = BATCH_SIZE) -> list[str]:
     """What training takes, or prediction of a model that is not compiled; nothing where that is not known."""
     found, kind = None, "training"
-    with suppress(Exception):  # What does not fit together is for fit to say.
+    with suppress(ValueError, TypeError):  # What does not fit together is for fit to say.
         found = footprint.training(model, batch_size)
         if found is None:
             found, kind = footprint.prediction(model, batch_size), "prediction"

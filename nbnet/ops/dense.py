@@ -94,8 +94,7 @@ def dense(x: Any, w: Any, b: Any) -> Tensor:
 
 # ---- fused: dense -> activation -> dropout -------------------------------------------------------------------
 # Operands: y is what comes out. s is what the activation's derivative reads: its input or its output; with dropout it
-# is
-# kept apart from y, unless its sign is all that matters, and dropout leaves the sign.
+# is kept apart from y, unless its sign is all that matters, and dropout leaves the sign.
 
 
 @functools.cache
