@@ -418,7 +418,7 @@ def test_a_quick_comparison(tmp_path: Path, capsys: pytest.CaptureFixture[str]) 
     where = ["--results", str(tmp_path), "--readme", str(readme)]
     command.main(["train", *arguments, *where])
     first = capsys.readouterr().out
-    assert "digits, round 2 of 2: nbnet" in first
+    assert "digits, round 2: nbnet" in first
     assert "scikit-learn" in readme.read_text()
     lines = [json.loads(line) for line in (tmp_path / "train.jsonl").read_text().splitlines()]
     checks = {line["run"]["check"]: line for line in lines if "check" in line["run"]}
