@@ -102,7 +102,7 @@ class Operands:
         n, m, k, b_width, a_width = numbers
         self.held = [letters, numbers, one, zero]
         self.own = np.array([
-            [a.ctypes.data, p.ta, b.ctypes.data, p.tb, c.ctypes.data, p.m, p.n, p.k, 0, 0, 0, 0, 0]
+            [a.ctypes.data, p.m if p.ta else p.k, p.ta, b.ctypes.data, p.tb, c.ctypes.data, p.m, p.n, p.k, 0, 0, 0, 0]
             for a, b, c in zip(self.a, self.b, self.c, strict=True)
         ], np.int64)  # fmt: skip
         # Fortran sees every matrix transposed: the factors change places.

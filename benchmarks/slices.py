@@ -190,16 +190,16 @@ def fitted(found: Sequence[Case], slices: int) -> str:
     """The constants that fit best, by relative errors."""
     times = np.array([case.medians() for case in found])
     works = np.array([case.work for case in found], np.float64)
-    calls, products, elements, pooled, constant, updated = works.T
-    training = updated > 0
-    single = np.column_stack([calls, products, elements, pooled, updated])
+    calls, products, elements, pooled, constant, updated, released = works.T
+    training, added = updated > 0, updated - released
+    single = np.column_stack([calls, products, elements, pooled, added, released])
     alone, _ = nnls(single / times[:, :1], np.ones(len(found)))
     shared = single[:, 1:4] @ alone[1:4] / slices
     starting = [case.work.starting(slices) for case in found]
-    rest = times[:, 1] - starting - calls * alone[0] - updated * alone[4] / slices
-    several = np.column_stack([np.ones(len(found)), training, calls, constant, updated, shared])
+    rest = times[:, 1] - starting - calls * alone[0] - added * alone[4] / slices - released * alone[5]
+    several = np.column_stack([np.ones(len(found)), training, calls, constant, added, shared])
     more, _ = nnls(several / times[:, 1:], rest / times[:, 1])
-    names = ["CALL", "MULTIPLY_ADD", "ELEMENT", "POOLED", "UPDATE"]
+    names = ["CALL", "MULTIPLY_ADD", "ELEMENT", "POOLED", "UPDATE", "RELEASED"]
     names += ["MEET", "MEET_TRAINING", "REPEATED_CALL", "REPEATED_ELEMENT", "ADD", "CROWDED"]
     return ", ".join(f"{name} {value:.3g}" for name, value in zip(names, [*alone, *more], strict=True))
 

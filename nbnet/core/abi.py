@@ -230,6 +230,6 @@ def fill_rows(m: Array, row: Array) -> None:
 
 @intrinsic
 def matmul(a: Array, transpose_a: bool, b: Array, transpose_b: bool, c: Array, accumulate: bool) -> None:
-    """``c = op(a) @ op(b)``, or ``c += ...``; all row-major and contiguous. BLAS on the calling thread."""
+    """``c = op(a) @ op(b)``, or ``c += ...``; all row-major, b and c contiguous. On the calling thread."""
     product = (a.T if transpose_a else a) @ (b.T if transpose_b else b)
     c[...] = c + product if accumulate else product

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Mapping, MutableMapping, Sequence
 
 import numpy as np
 
@@ -14,6 +14,7 @@ def differentiate(
     seeds: Mapping[Tensor, Tensor],
     sources: Iterable[Tensor],
     given: Mapping[Tensor, Tensor] | None = None,
+    outer: MutableMapping[Tensor, Tensor | None] | None = None,
 ) -> tuple[list[Call], dict[Tensor, Tensor]]:
     """The backward calls of ``nodes`` (in forward order), and the gradient tensor of every tensor that got one.
 
@@ -25,6 +26,9 @@ def differentiate(
         Tensors whose gradients are wanted; what lies on no path to them is left out.
     given
         Places for gradients of sources that have one already: each is overwritten by its first contribution.
+    outer
+        Sources whose gradients are not computed, each a factor in one node; what the other factor would have to be
+        multiplied by is entered here (see :class:`nbnet.core.op.Op`).
     """
     nodes = [node for node in nodes if not node.op.stops_gradient]
     wanted = {id(t) for t in sources}
@@ -35,12 +39,16 @@ def differentiate(
     calls: list[Call] = []
     for node in reversed(nodes):
         if any(t in gradients for t in node.outputs) and any(id(t) in wanted for t in node.inputs):
-            calls.extend(_backward(node, gradients, wanted, given or {}))
+            calls.extend(_backward(node, gradients, wanted, given or {}, {} if outer is None else outer))
     return calls, gradients
 
 
 def _backward(
-    node: Node, gradients: dict[Tensor, Tensor], wanted: set[int], given: Mapping[Tensor, Tensor]
+    node: Node,
+    gradients: dict[Tensor, Tensor],
+    wanted: set[int],
+    given: Mapping[Tensor, Tensor],
+    outer: MutableMapping[Tensor, Tensor | None],
 ) -> list[Call]:
     """The backward calls of one node; its inputs' gradients are entered among the others.
 
@@ -55,7 +63,12 @@ def _backward(
     turns: list[dict[str, Tensor]] = []
     fresh: set[str] = set()
     for name, tensor in zip(op.inputs, node.inputs, strict=True):
-        if id(tensor) in wanted and "d" + name in op.gradient:
+        if tensor in outer:
+            assert op.outer is not None
+            outer[tensor] = operands[op.outer]
+            if not turns and op.outer in op.work:
+                turns.append({})
+        elif id(tensor) in wanted and "d" + name in op.gradient:
             if tensor not in gradients:
                 place = given.get(tensor)
                 gradients[tensor] = Tensor(tensor.shape, tensor.dtype) if place is None else place

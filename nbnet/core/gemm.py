@@ -15,6 +15,7 @@ from __future__ import annotations
 from typing import Any
 
 import numpy as np
+from numpy.lib.stride_tricks import as_strided
 from numpy.typing import NDArray
 
 from nbnet.core.blas import CHOICE
@@ -67,6 +68,18 @@ def tiles_win(a: Any) -> bool:
 
 
 @intrinsic
+def fetches(a: Any) -> bool:
+    """Whether :func:`outer_product` is to be used."""
+    return False
+
+
+@intrinsic
+def begin(a: Any) -> Any:
+    """Where a matrix begins."""
+    return a.reshape(-1)
+
+
+@intrinsic
 def strip_memory(a: Any) -> Any:
     """Memory on the stack for a strip: rows of two vectors."""
     return np.empty(DEPTH_BYTES // a.itemsize * 8, a.dtype)
@@ -85,9 +98,9 @@ def part(a: Any, start: int) -> Any:
 
 
 @intrinsic
-def blas(a: Any, ta: bool, b: Any, tb: bool, c: Any, m: int, n: int, k: int, accumulate: bool) -> None:
+def blas(a: Any, a_pitch: int, ta: bool, b: Any, tb: bool, c: Any, m: int, n: int, k: int, accumulate: bool) -> None:
     """Fortran's gemm."""
-    x = a[: m * k].reshape((k, m) if ta else (m, k))
+    x = as_strided(a, (k, m) if ta else (m, k), (a_pitch * a.itemsize, a.itemsize), writeable=False)
     y = b[: k * n].reshape((n, k) if tb else (k, n))
     out = c[: m * n].reshape(m, n)
     product = (x.T if ta else x) @ (y.T if tb else y)
@@ -233,10 +246,11 @@ def _multiply_block(
         _multiply_strip(x, down, along, source, pitch, k, y, n, m - done, columns, add)
 
 
-def _gemm(a: Any, ta: Any, b: Any, tb: Any, c: Any, m: Any, n: Any, k: Any, accumulate: Any) -> None:
-    """``c (+)= op(a) @ op(b)``: (m, n), inner length k, all row-major and contiguous, none empty but for k."""
+def _gemm(a: Any, a_pitch: Any, ta: Any, b: Any, tb: Any, c: Any, m: Any, n: Any, k: Any, accumulate: Any) -> None:
+    """``c (+)= op(a) @ op(b)``: (m, n), inner length k, all row-major, none empty but for k; rows of a ``a_pitch``
+    elements apart, b and c contiguous."""
     if m < FEW or (m * n * k > SMALL and not (TILES and tiles_win(a))):
-        blas(a, ta, b, tb, c, m, n, k, accumulate)
+        blas(a, a_pitch, ta, b, tb, c, m, n, k, accumulate)
         return
     packed = m >= MANY and n >= 8 * lanes(a) and k * n * itemsize(a) > NEAR_BYTES and lanes(a) >= tall(a)
     depth = max(k, 1)
@@ -244,7 +258,7 @@ def _gemm(a: Any, ta: Any, b: Any, tb: Any, c: Any, m: Any, n: Any, k: Any, accu
         # Parts of the inner length as equal as can be.
         parts = (k * itemsize(a) + DEPTH_BYTES - 1) // DEPTH_BYTES
         depth = min((k // parts + 8) // 8 * 8, DEPTH_BYTES // itemsize(a))
-    a_pitch, b_pitch = (m if ta else k), (k if tb else n)
+    b_pitch = k if tb else n
     rows = PANEL_BYTES // itemsize(a) // depth // lanes(a) * lanes(a) if packed else m
     first = 0
     while first < max(k, 1):
@@ -252,11 +266,48 @@ def _gemm(a: Any, ta: Any, b: Any, tb: Any, c: Any, m: Any, n: Any, k: Any, accu
         y = part(b, first if tb else first * n)
         start = 0
         while start < m:
-            x = part(a, first * m + start if ta else start * k + first)
+            x = part(a, first * a_pitch + start if ta else start * a_pitch + first)
             height = min(rows, m - start)
             _multiply_block(x, ta, a_pitch, packed, y, tb, b_pitch, part(c, start * n), height, n, deep, add)
             start += height
         first += depth
+
+
+@device
+def fits(x: Any, rows: Any) -> Any:
+    """Whether so many columns of x, of a batch of so many rows, are a case for :func:`outer_product`."""
+    depth = x.shape[0] * itemsize(x)
+    return TILES and fetches(x) and 0 < depth <= DEPTH_BYTES and depth * (rows + lanes(x)) <= PANEL_BYTES
+
+
+@device
+def outer_product(x: Any, first: Any, rows: Any, dy: Any, out: Any, count: Any, one: Any, two: Any, three: Any) -> None:
+    """``out = x[:, first : first + rows].T @ dy``.
+
+    Multiplying leaves memory idle. Meanwhile the second cache fetches ``count`` of the last three operands, which are
+    as large as the result and will be used together with it.
+    """
+    a, b, c, k, n = begin(x), begin(dy), begin(out), x.shape[0], dy.shape[1]
+    strip, panels, across = strip_memory(a), panel_memory(a), 2 * lanes(a)
+    _pack(part(a, first), True, x.shape[1], k, rows, panels)
+    jump, at, fetched, ahead = k // STEPS * across, 0, 0, begin(one)
+    for j in range(0, n, across):
+        columns, tiles = min(across, n - j), rows // tall(a)
+        copy_strip(part(b, j), n, k, columns, strip, across)
+        if at >= rows * n:
+            at, fetched = 0, fetched + 1
+            ahead = begin(two) if fetched == 1 else begin(three)
+        if fetched >= count:
+            tiles = 0
+        done = 0
+        if columns > lanes(a):
+            stride = across if tiles > 0 else 0
+            done = _multiply_panels(
+                panels, strip, across, k, part(c, j), n, rows, columns, False, part(ahead, at), stride, jump, tiles
+            )
+            at += tiles * jump
+        y = part(c, done * n + j)
+        _multiply_strip(part(a, first + done), 1, x.shape[1], strip, across, k, y, n, rows - done, columns, False)
 
 
 class Gemm(Function):

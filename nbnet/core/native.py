@@ -24,7 +24,7 @@ def parameters(function, dtype):
     if function.kind == "kernel":
         return reals, _ints, i
     if function.kind == "gemm":
-        return reals, flag, reals, flag, reals, i, i, i, flag
+        return reals, i, flag, reals, flag, reals, i, i, i, flag
     return types.intp, _ints, _ints, i, i, i, _ints, i, i
 
 
@@ -63,7 +63,7 @@ def root(typing_context, x):
 
 
 @intrinsic
-def blas(typing_context, a, ta, b, tb, c, m, n, k, accumulate):
+def blas(typing_context, a, a_pitch, ta, b, tb, c, m, n, k, accumulate):
     """Fortran's gemm sees every matrix transposed, so the factors change places; arguments by reference."""
     real = a.dtype
     symbol = "nbnet_sgemm" if real == types.float32 else "nbnet_dgemm"
@@ -81,10 +81,10 @@ def blas(typing_context, a, ta, b, tb, c, m, n, k, accumulate):
         def letter(transposed):
             return reference(builder.select(transposed, ir.Constant(byte, ord("T")), ir.Constant(byte, ord("N"))))
 
-        a, ta, b, tb, c, m, n, k, accumulate = args
+        a, a_pitch, ta, b, tb, c, m, n, k, accumulate = args
         flags = [builder.trunc(flag, ir.IntType(1)) for flag in (ta, tb, accumulate)]
         least = ir.Constant(integer, 1)
-        widths = [builder.select(flags[0], m, k), builder.select(flags[1], k, n)]
+        widths = a_pitch, builder.select(flags[1], k, n)
         a_width, b_width = (builder.select(builder.icmp_signed("<", w, least), least, w) for w in widths)
         call = [letter(flags[1]), letter(flags[0]), *map(reference, (n, m, k)), reference(one), b, reference(b_width)]
         call += [a, reference(a_width), reference(builder.select(flags[2], one, zero)), c, reference(n)]
@@ -94,12 +94,13 @@ def blas(typing_context, a, ta, b, tb, c, m, n, k, accumulate):
         builder.call(function, call)
         return context.get_dummy_value()
 
-    return types.void(a, types.boolean, b, types.boolean, c, i, i, i, types.boolean), codegen
+    return types.void(a, i, types.boolean, b, types.boolean, c, i, i, i, types.boolean), codegen
 
 
 @intrinsic
 def matmul(typing_context, a, transpose_a, b, transpose_b, c, accumulate):
-    """Row-major ``c (+)= op(a) @ op(b)``: calls the product that ``gemm.py`` makes, linked before every kernel."""
+    """Row-major ``c (+)= op(a) @ op(b)``: calls the product that ``gemm.py`` makes, linked before every kernel. Rows of
+    a may be parts of longer ones."""
     flag = types.boolean
 
     def codegen(context, builder, signature, args):
@@ -107,7 +108,11 @@ def matmul(typing_context, a, transpose_a, b, transpose_b, c, accumulate):
         turned, turned_b, add = (builder.zext(args[at], ir.IntType(8)) for at in (1, 3, 5))
         rows, columns = cgutils.unpack_tuple(builder, c.shape)
         inner = builder.select(args[1], *cgutils.unpack_tuple(builder, a.shape))
-        call = [a.data, turned, b.data, turned_b, c.data, rows, columns, inner, add]
+        pitch = cgutils.unpack_tuple(builder, a.shape)[1]
+        if signature.args[0].layout != "C":
+            step = cgutils.unpack_tuple(builder, a.strides)[0]
+            pitch = builder.sdiv(step, ir.Constant(step.type, signature.args[0].dtype.bitwidth // 8), flags=("exact",))
+        call = [a.data, pitch, turned, b.data, turned_b, c.data, rows, columns, inner, add]
         kind = ir.FunctionType(ir.VoidType(), [value.type for value in call])
         product = cgutils.get_or_insert_function(builder.module, kind, f"nbnet_gemm_{signature.args[4].dtype}")
         some = (builder.icmp_signed(">", size, ir.Constant(size.type, 0)) for size in (rows, columns))

@@ -10,6 +10,7 @@ from numba.extending import intrinsic
 
 from nbnet.core.gemm import DEPTH_BYTES, PANEL_BYTES, STEPS
 from nbnet.core.native_vectors import I1, Vectors, lanes_of, number, registers
+from nbnet.core.native_views import data_of
 
 
 def _heights():
@@ -31,6 +32,7 @@ def _constant(name, value, kind):
 lanes = _constant("lanes", lanes_of, types.int64)
 itemsize = _constant("itemsize", lambda a: a.dtype.bitwidth // 8, types.int64)
 tall = _constant("tall", lambda a: _heights()["tall"], types.int64)
+fetches = _constant("fetches", lambda a: registers()[0] == 64, types.boolean)
 tiles_win = _constant("tiles_win", lambda a: registers()[0] == 64, types.boolean)
 
 
@@ -53,6 +55,14 @@ def _memory(size):
 
 strip_memory = _memory(lambda a: DEPTH_BYTES * 2 * lanes_of(a))
 panel_memory = _memory(lambda a: PANEL_BYTES)
+
+
+@intrinsic
+def begin(typing_context, a):
+    def codegen(context, builder, signature, args):
+        return data_of(context, builder, signature.args[0], args[0])
+
+    return types.CPointer(a.dtype)(a), codegen
 
 
 @intrinsic

@@ -72,6 +72,9 @@ class Op:
         No gradient flows through it: that of a step function is zero.
     multiplies
         Multiplies matrices: the first input, or windows of it, by the second.
+    outer
+        Of an op that multiplies its first input x by its second, w: the operand of backward whose product with x is the
+        gradient of w, so that it can also be computed elsewhere, a part at a time.
 
     Examples
     --------
@@ -99,6 +102,7 @@ class Op:
     whole_batch: bool = False
     stops_gradient: bool = False
     multiplies: bool = False
+    outer: str | None = None
 
     def __post_init__(self) -> None:
         known = {*self.inputs, *self.outputs, *self.saves, *self.work}

@@ -82,8 +82,10 @@ class Draft(NamedTuple):
         Makes the batch of the linked program.
     keep
         Tensors whose memory nobody may take over.
-    updated
-        Parameters that a step updates.
+    updated, released
+        Parameters that a step updates, and those of them whose gradients are nowhere as a whole.
+    outside
+        Bytes that tensors have outside of the arena, which slices share.
     """
 
     phases: list[list[list[Call]]]
@@ -92,6 +94,8 @@ class Draft(NamedTuple):
     finish: Callable[[Linked], Batch]
     keep: Iterable[Tensor] = ()
     updated: int = 0
+    released: int = 0
+    outside: int = 0
 
     def lowered(self) -> Program:
         """The program with a place for everything, in an arena that is not there yet."""

@@ -15,6 +15,8 @@ from nbnet.ops.window import COLUMNS, ROWS
 #: Nanoseconds on one thread: of a call, a multiply-add in a product of matrices, an element of any other operand (four
 #: bytes), an element of a window that is pooled, and the update of a parameter.
 CALL, MULTIPLY_ADD, ELEMENT, POOLED, UPDATE = 30.0, 0.0128, 0.16, 2.3, 0.42
+#: The same, on all threads together, of a parameter that comes from beyond the second cache.
+RELEASED = 0.8
 #: Nanoseconds that more threads cost: to start them, meet in a step, and in a step of training once more, where each
 #: reads what others have written; a call that each of them makes; an element of the weights that each of them reads;
 #: the gradients of a parameter that are added up.
@@ -38,8 +40,9 @@ class Work(NamedTuple):
         Of the batch.
     constant
         Elements of what is no part of the batch: weights, and their gradients.
-    updated
-        Parameters that are updated.
+    updated, released
+        Parameters that are updated, and those of them whose gradients are nowhere as a whole: see
+        :mod:`nbnet.models.release`.
     """
 
     calls: int
@@ -48,6 +51,7 @@ class Work(NamedTuple):
     pooled: int
     constant: int
     updated: int
+    released: int
 
     @classmethod
     def of(cls, draft: Draft) -> Work:
@@ -62,6 +66,7 @@ class Work(NamedTuple):
             pooled=sum(_windows(call) for call in pools),
             constant=sum(t.nbytes for t in operands if t.data is not None) // 4,
             updated=draft.updated,
+            released=draft.released,
         )
 
     def starting(self, slices: int) -> float:
@@ -71,11 +76,12 @@ class Work(NamedTuple):
     def nanoseconds(self, slices: int) -> float:
         """What a step takes."""
         batch = MULTIPLY_ADD * self.multiply_adds + ELEMENT * self.elements + POOLED * self.pooled
-        update, calls = UPDATE * self.updated, CALL * self.calls
+        added, calls = self.updated - self.released, CALL * self.calls
+        update, fetch = UPDATE * added, RELEASED * self.released
         if slices == 1:
-            return calls + batch + update
+            return calls + batch + update + fetch
         meeting = (slices - 1) * (MEET + MEET_TRAINING if self.updated else MEET)
-        more = REPEATED_CALL * self.calls + REPEATED_ELEMENT * self.constant + ADD * self.updated
+        more = REPEATED_CALL * self.calls + REPEATED_ELEMENT * self.constant + ADD * added + fetch
         return self.starting(slices) + meeting + calls + more + (CROWDED * batch + update) / slices
 
     def best(self, most: int) -> int:

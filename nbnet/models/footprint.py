@@ -28,7 +28,7 @@ class Footprint(NamedTuple):
     parameters
         The model's.
     gradients
-        One set for each slice of a batch.
+        One set for each slice of a batch, but of weights that are updated as soon as theirs are known.
     optimizer
         What it remembers of each parameter.
     arena
@@ -63,8 +63,9 @@ def training(model: Model, rows: int) -> Footprint | None:
             sources[f"y{k}"] = _target(goal, shape, model.compute_dtype)
     layout = Layout(model.trainable_weights)
     draft = Builder(model).draft_training(rows, sources, layout)
-    values = layout.size * layout.dtype.itemsize
-    return _footprint(model, draft, len(draft.first_rows) * values, optimizer.values_kept * values)
+    item, slices = layout.dtype.itemsize, len(draft.first_rows)
+    gradients = slices * (layout.size - draft.released) * item
+    return _footprint(model, draft, gradients, optimizer.values_kept * layout.size * item)
 
 
 def prediction(model: Model, rows: int) -> Footprint | None:
@@ -102,4 +103,4 @@ def _target(goal: Goal, shape: Shape, dtype: np.dtype[Any]) -> Source:
 
 def _footprint(model: Model, draft: Draft, gradients: int, optimizer: int) -> Footprint:
     parameters = model.count_params() * model.compute_dtype.itemsize
-    return Footprint(parameters, gradients, optimizer, draft.lowered().nbytes, len(draft.first_rows))
+    return Footprint(parameters, gradients, optimizer, draft.lowered().nbytes + draft.outside, len(draft.first_rows))

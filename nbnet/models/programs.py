@@ -27,6 +27,7 @@ from nbnet.models.intake import packed
 from nbnet.models.objective import Scores
 from nbnet.models.outline import output_names
 from nbnet.models.penalties import penalised, reached
+from nbnet.models.release import Release
 from nbnet.ops.add import add
 from nbnet.ops.fusion import fuse, pack_gradients
 from nbnet.ops.multiply import multiply
@@ -68,7 +69,7 @@ class Builder:
             sums = np.zeros((parts, scores.cells, 2))
             ring = self.model.new_ring()
             work: list[list[Call]] = [[] for _ in range(slices)]
-            kept = []
+            kept, release = [], Release(block.parameters if optimizer.releases else ())
             for part in range(parts):
                 t = part * slices // parts
                 made = self._forward(feeds, part, scores, training=True)
@@ -82,19 +83,26 @@ class Builder:
                 given: dict[Tensor, Tensor] = {p: block.part(gradients, t, i) for i, p in enumerate(block.parameters)}
                 # What a slice has found before is added to.
                 found_before = given if work[t] else {}
-                backward, _ = differentiate(nodes, {made.value: one} | found_before, block.parameters, given)
+                outer = release.choose(nodes)
+                backward, _ = differentiate(nodes, {made.value: one} | found_before, block.parameters, given, outer)
+                release.add(nodes, outer)
                 forward = made._replace(nodes=nodes).calls(feeds, part, sums[part])
                 if ring is not None:
                     forward = ring.recorded(forward, nodes, part, feeds.count(part))
                 first = feeds.bounds[part] - feeds.bounds[t * parts // slices]
                 calls = [*feeds.gathers(part), *forward, *made.effects, *backward]
                 work[t] += [replace(call, first_row=first) for call in calls] if first else calls
-            update = [feeds.advancing(slices)]
+            release.join(call for calls in work for call in calls)
+            update, rows_of = [feeds.advancing(slices)], None
             if layout is None:
                 work[0][:0] = optimizer.prelude()
-                update = optimizer.phases(gradients, slices, kept)
+                plan = optimizer.plan()
+                update, rows_of = plan.phases(gradients, slices, kept, release.factors), plan.rows
                 update[-1][0].append(feeds.advance())
-            return _draft(feeds, [work, *update], sums)._replace(updated=block.size)
+            for t in range(slices):
+                update[0][t][:0] = release.calls(t, slices, rows_of)
+            found = _draft(feeds, [work, *update], sums)
+            return found._replace(updated=block.size, released=release.size, outside=release.nbytes)
 
         def draft(slices: int) -> Draft | None:
             made = attempt(slices, slices, False)

@@ -9,6 +9,7 @@ from typing import Any
 from nbnet.core.abi import (
     accumulates,
     attribute,
+    block,
     bytevec,
     fill_rows,
     first_row,
@@ -21,6 +22,7 @@ from nbnet.core.abi import (
     sum_rows,
     vec,
 )
+from nbnet.core.gemm import fits, outer_product
 from nbnet.core.graph import Tensor
 from nbnet.core.jit import Kernel
 from nbnet.core.op import BYTE, Op, Spec, register
@@ -49,6 +51,19 @@ def dense_backward(mem: Any, ins: Any, step: Any) -> None:
         matmul(dy, False, w, True, dx, accumulates(ins, 3))
 
 
+@kernel
+def dense_weights_backward(mem: Any, ins: Any, step: Any) -> None:
+    """Rows of the gradient of the weights; attributes: the first, and how many. Operands 3 to 5 are what an update will
+    read with them."""
+    x, dy, first, rows = mat(mem, ins, 0), mat(mem, ins, 1), attribute(ins, 0), attribute(ins, 1)
+    dw = block(mat(mem, ins, 2), rows, dy.shape[1])
+    if fits(x, rows):
+        count = present(ins, 3) + present(ins, 4) + present(ins, 5)
+        outer_product(x, first, rows, dy, dw, count, mat(mem, ins, 3), mat(mem, ins, 4), mat(mem, ins, 5))
+    else:
+        matmul(x[:, first : first + rows], True, dy, False, dw, False)
+
+
 def infer_dense(x: Tensor, w: Tensor, b: Tensor) -> Spec:
     """Shape of ``x @ w + b``; the last axis of x is multiplied, the others are rows."""
     if len(w.shape) != 2 or not x.shape or x.shape[-1] != w.shape[0] or b.shape != (w.shape[1],):
@@ -67,6 +82,7 @@ DENSE = register(
         backward=dense_backward,
         gradient=("x", "w", "dy", "dx", "dw", "db"),
         multiplies=True,
+        outer="dy",
     )
 )
 
@@ -132,6 +148,7 @@ def fused_dense(activation: Elementwise | None, dropout: bool) -> Op:
         mask="mask" if dropout else None,
         random=dropout,
         multiplies=True,
+        outer="dz",
     )
 
 

@@ -144,6 +144,12 @@ class Optimizer(Memory):
         """Whether gradients may be packed: see :mod:`nbnet.optimizers.packed`."""
         return isinstance(self.kernel, rows.Rule) and self.gradient_accumulation_steps is None
 
+    @property
+    def releases(self) -> bool:
+        """Whether rows of a parameter may be updated before other gradients are known."""
+        whole = self.extras.get(rows.CLIP) in ("clipnorm", "global_clipnorm")
+        return self.reads_packed and not whole and not self.use_ema
+
     def phases(self, gradients: Tensor, slices: int, kept: Sequence[Kept] = ()) -> Phases:
         """The calls that turn gradients into an update, by phase and slice; slices meet between phases.
 
@@ -154,6 +160,10 @@ class Optimizer(Memory):
         kept
             For each slice, the parameters whose gradients are packed, with the masks of their rows and columns.
         """
+        return self.plan().phases(gradients, slices, kept or [{}] * slices)
+
+    def plan(self) -> Update:
+        """What an update consists of."""
         block = self._built()
         return Update(
             block=block,
@@ -166,7 +176,7 @@ class Optimizer(Memory):
             accumulator=self._state.get(ACCUMULATOR),
             average=self._state[AVERAGE] if self.use_ema else None,
             overwrite=self.ema_overwrite_frequency or 0,
-        ).phases(gradients, slices, kept or [{}] * slices)
+        )
 
     def is_excluded(self, parameter: Parameter) -> bool:
         """Whether a parameter keeps its weight: see :meth:`exclude_from_weight_decay`."""

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Container, Mapping, Sequence
 from dataclasses import dataclass, replace
 from itertools import pairwise
 from typing import Any, NamedTuple
@@ -71,13 +71,16 @@ class Update:
     average: Tensor | None
     overwrite: int
 
-    def phases(self, gradients: Tensor, slices: int, kept: Sequence[Kept]) -> Phases:
-        """The calls, given the gradients (slices, P) that each slice has found, and which of them are packed."""
-        runs = self._runs(kept[0])
+    def phases(
+        self, gradients: Tensor, slices: int, kept: Sequence[Kept], apart: Container[Tensor] = frozenset()
+    ) -> Phases:
+        """The calls, given the gradients (slices, P) that each slice has found and which of them are packed; without
+        parameters that are updated apart, by :meth:`rows`."""
+        runs = self._runs(kept[0], apart)
         squares = np.zeros((len(runs), slices)) if self.clip in ("clipnorm", "global_clipnorm") else None
         reduce: list[list[Call]] = []
         update: list[list[Call]] = []
-        for t, (low, high) in enumerate(pairwise(self._bounds(slices))):
+        for t, (low, high) in enumerate(pairwise(self._bounds(runs, slices))):
             parts = [
                 (r, run._replace(low=max(low, run.low), high=min(high, run.high)))
                 for r, run in enumerate(runs)
@@ -96,18 +99,36 @@ class Update:
             return [[a + b for a, b in zip(reduce, update, strict=True)], *self._constrain(slices)]
         return [reduce, update, *self._constrain(slices)]
 
-    def _bounds(self, slices: int) -> list[int]:
+    def rows(self, parameter: Tensor, first: int, last: int, gradient: Tensor) -> list[Call]:
+        """Update rows of a parameter by a gradient of their own, (1, n). Not with norms, averages or accumulation."""
+        index, columns = self.block.index(parameter), parameter.matrix[1]
+        start = self.block.starts[index]
+        low, high = start + first * columns, start + last * columns
+
+        def part(whole: Tensor) -> Tensor:
+            return Tensor(
+                (1, high - low), whole.dtype, whole.numpy()[:, low:high], name=f"{whole.name}/{parameter.name}"
+            )
+
+        run = Run(0, high - low, self.decays[index])
+        return [self._update_run(part(self.block.flat), gradient, run, [part(slot) for slot in self.slots], None)]
+
+    def _bounds(self, runs: Sequence[Run], slices: int) -> list[int]:
         """Ranges for slices, cut at cache lines."""
         unit = ALIGNMENT // self.block.dtype.itemsize
-        return [self.block.size // unit * t // slices * unit for t in range(slices + 1)]
+        lines = np.concatenate([np.arange(0), *(np.arange(run.low, run.high, unit) for run in runs)])
+        ends = [int(lines[len(lines) * t // slices]) for t in range(1, slices) if len(lines)]
+        return [0, *ends, self.block.size] if len(lines) else [0] * (slices + 1)
 
-    def _runs(self, kept: Kept) -> list[Run]:
+    def _runs(self, kept: Kept, apart: Container[Tensor]) -> list[Run]:
         found: list[Run] = []
         starts = self.block.starts
         ends = [*starts[1:], self.block.size]
         for p, low, high, decays in zip(self.block.parameters, starts, ends, self.decays, strict=True):
+            if p in apart:
+                continue
             run = Run(low, high, decays, p if p in kept else None)
-            if found and found[-1][2:] == run[2:] and run.packed is None and self.clip != "clipnorm":
+            if found and found[-1][1:] == (low, *run[2:]) and run.packed is None and self.clip != "clipnorm":
                 found[-1] = found[-1]._replace(high=high)
             else:
                 found.append(run)
@@ -137,17 +158,22 @@ class Update:
         return self._call(rows.gradient_squares, (gradients, _double(cell)), (0, 1), run[:2], self.every)
 
     def _update(self, gradients: Tensor, run: Run, kept: Kept, norm: NDArray[np.float64] | None) -> Call:
-        flags = (rows.LIMIT if self.clip == "clipvalue" else 0) | (rows.SHRINK if run.decays else 0)
         squares = None if norm is None else _double(norm)
-        operands = (self.block.flat, gradients, self.cells, squares, *self.slots)
-        written = (0, 1, *range(4, len(operands)))
         if run.packed is not None:
-            return self._update_packed(gradients, run, run.packed, kept[run.packed], flags, squares)
-        return self._call(self.kernel, operands, written, (run.low, run.high, flags), self.every)
+            return self._update_packed(gradients, run, run.packed, kept[run.packed], squares)
+        return self._update_run(self.block.flat, gradients, run, self.slots, squares)
 
-    def _update_packed(
-        self, gradients: Tensor, run: Run, p: Parameter, masks: Masks, flags: int, squares: Tensor | None
+    def _flags(self, run: Run) -> int:
+        return (rows.LIMIT if self.clip == "clipvalue" else 0) | (rows.SHRINK if run.decays else 0)
+
+    def _update_run(
+        self, parameters: Tensor, gradients: Tensor, run: Run, slots: Sequence[Tensor], squares: Tensor | None
     ) -> Call:
+        operands = (parameters, gradients, self.cells, squares, *slots)
+        written = (0, 1, *range(4, len(operands)))
+        return self._call(self.kernel, operands, written, (run.low, run.high, self._flags(run)), self.every)
+
+    def _update_packed(self, gradients: Tensor, run: Run, p: Parameter, masks: Masks, squares: Tensor | None) -> Call:
         assert isinstance(self.kernel, rows.Rule)
         start, first, last = self._packed_rows(run, p)
         slots = [self.block.part(slot, 0, self.block.index(p)) for slot in self.slots]
@@ -155,7 +181,7 @@ class Update:
         scratch = Tensor((5, p.matrix[1]), p.dtype, name="scratch")
         operands = (p, gradients, self.cells, squares, *slots, *absent, *masks, scratch)
         written = (0, 1, *range(4, 4 + len(slots)), 9)
-        call = self._call(packed_rule(self.kernel), operands, written, (start, first, last, flags), 1)
+        call = self._call(packed_rule(self.kernel), operands, written, (start, first, last, self._flags(run)), 1)
         return replace(call, accumulate=call.accumulate & ~(1 << 9))
 
     def _average(self, low: int, high: int) -> list[Call]:

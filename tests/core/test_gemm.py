@@ -40,6 +40,13 @@ def check(m: int, n: int, k: int, ta: bool, tb: bool, add: bool, dtype: Any) -> 
     assert np.isnan(memory[m * n :]).all()
 
 
+@kernel
+def multiply_part(mem: Any, ins: Any, step: Any) -> None:
+    """c = a @ b of some columns of a, or of their transposition."""
+    a, b, c, first, end = mat(mem, ins, 0), mat(mem, ins, 1), mat(mem, ins, 2), attribute(ins, 0), attribute(ins, 1)
+    matmul(a[:, first:end], attribute(ins, 2) == 1, b, False, c, False)
+
+
 flags = pytest.mark.parametrize(("ta", "tb"), [(False, False), (True, False), (False, True), (True, True)])
 
 
@@ -80,6 +87,21 @@ def test_large_factors_are_packed(ta: bool, tb: bool, m: int, n: int, k: int) ->
     check(m, n, k, ta, tb, True, F64)
 
 
+@pytest.mark.parametrize("dtype", [F32, F64])
+@pytest.mark.parametrize("across", [False, True])
+@pytest.mark.parametrize(("first", "end"), [(0, 5), (3, 70), (40, 170), (170, 300), (299, 300)])
+def test_columns_of_a_wider_matrix(across: bool, first: int, end: int, dtype: Any) -> None:
+    rng = np.random.default_rng(first)
+    for n in (3, 33, 150):
+        a = rng.normal(size=(90, 300)).astype(dtype)
+        part = a[:, first:end].T if across else a[:, first:end]
+        b = rng.normal(size=(part.shape[1], n)).astype(dtype)
+        out = np.empty((part.shape[0], n), dtype)
+        run(multiply_part, a, b, out, attributes=(first, end, int(across)))
+        want = part.astype(F64) @ b.astype(F64)
+        np.testing.assert_allclose(out, want, atol=400 * np.finfo(dtype).eps, rtol=0)
+
+
 @flags
 def test_an_empty_inner_length_gives_zeros_or_what_was_there(ta: bool, tb: bool) -> None:
     check(9, 17, 0, ta, tb, False, F32)
@@ -107,7 +129,7 @@ def test_the_python_twin_computes_the_same(ta: bool, tb: bool, add: bool) -> Non
         a, b, c = operands(m, n, k, ta, tb, F64)
         want = (a.T if ta else a) @ (b.T if tb else b) + (c if add else 0)
         out = c.copy()
-        GEMM(a.reshape(-1), ta, b.reshape(-1), tb, out.reshape(-1), m, n, k, add)
+        GEMM(a.reshape(-1), a.shape[1], ta, b.reshape(-1), tb, out.reshape(-1), m, n, k, add)
         np.testing.assert_allclose(out, want, rtol=1e-10, atol=1e-10)
     assert lanes(a) > 1
     assert tall(a) > 1

@@ -11,7 +11,7 @@ import pytest
 
 import nbnet as nb
 from nbnet import layers
-from nbnet.models import cost, programs
+from nbnet.models import cost, programs, release
 from nbnet.models.cost import Work
 from nbnet.models.programs import Builder, Source
 
@@ -77,10 +77,12 @@ def slices_of(model, kind):
     return {batch.linked.run.slices for key, batch in model._local.programs.items() if key[0] == kind}
 
 
+@pytest.mark.parametrize("released", [False, True])
 @pytest.mark.parametrize("slices", [2, 4, 8])
 @pytest.mark.parametrize("name", NETWORKS)
-def test_any_number_of_slices_computes_the_same(name, slices, monkeypatch):
+def test_any_number_of_slices_computes_the_same(name, slices, released, monkeypatch):
     """With more threads than processors, too; short batches have fewer rows than slices."""
+    monkeypatch.setattr(release, "LEAST_BYTES", 0 if released else 1 << 40)
     made: list[int] = []
     draft_training = Builder.draft_training
 
@@ -107,9 +109,11 @@ def test_any_number_of_slices_computes_the_same(name, slices, monkeypatch):
                 np.testing.assert_array_equal(mask, wanted_mask)
 
 
+@pytest.mark.parametrize("released", [False, True])
 @pytest.mark.parametrize("slices", [1, 2, 5])
 @pytest.mark.parametrize("name", ["dropout", "conv", "constraints"])
-def test_as_many_slices_give_the_same_bits(name, slices):
+def test_as_many_slices_give_the_same_bits(name, slices, released, monkeypatch):
+    monkeypatch.setattr(release, "LEAST_BYTES", 0 if released else 1 << 40)
     first, second = trained(name, slices), trained(name, slices)
     assert first[1].history == second[1].history
     assert first[2] == second[2]
@@ -236,7 +240,7 @@ def test_windows_are_counted(monkeypatch):
 
 
 def test_more_processors_share_more_work():
-    few = Work(calls=20, multiply_adds=10**6, elements=10**4, pooled=0, constant=10**4, updated=10**4)
+    few = Work(calls=20, multiply_adds=10**6, elements=10**4, pooled=0, constant=10**4, updated=10**4, released=0)
     much = few._replace(multiply_adds=10**9, elements=10**7)
     assert few.best(64) < much.best(64)
     assert much.best(2) == 2
