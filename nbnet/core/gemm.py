@@ -246,11 +246,26 @@ def _multiply_block(
         _multiply_strip(x, down, along, source, pitch, k, y, n, m - done, columns, add)
 
 
+@device
+def _multiply_narrow(a: Any, ta: Any, a_pitch: Any, b: Any, tb: Any, c: Any, m: Any, n: Any, k: Any, add: Any) -> None:
+    """What is one strip, without preparations that a small network would pay more for than for the product."""
+    down, along = (1 if ta else a_pitch), (a_pitch if ta else 1)
+    if tb:
+        strip, across = strip_memory(a), 2 * lanes(a)
+        turn_strip(b, k, k, n, strip, across)
+        _multiply_strip(a, down, along, strip, across, k, c, n, m, n, add)
+    else:
+        _multiply_strip(a, down, along, b, n, k, c, n, m, n, add)
+
+
 def _gemm(a: Any, a_pitch: Any, ta: Any, b: Any, tb: Any, c: Any, m: Any, n: Any, k: Any, accumulate: Any) -> None:
     """``c (+)= op(a) @ op(b)``: (m, n), inner length k, all row-major, none empty but for k; rows of a ``a_pitch``
     elements apart, b and c contiguous."""
     if m < FEW or (m * n * k > SMALL and not (TILES and tiles_win(a))):
         blas(a, a_pitch, ta, b, tb, c, m, n, k, accumulate)
+        return
+    if n <= 2 * lanes(a) and k * itemsize(a) <= DEPTH_BYTES:
+        _multiply_narrow(a, ta, a_pitch, b, tb, c, m, n, k, accumulate)
         return
     packed = m >= MANY and n >= 8 * lanes(a) and k * n * itemsize(a) > NEAR_BYTES and lanes(a) >= tall(a)
     depth = max(k, 1)
