@@ -16,6 +16,7 @@ def dense_network(
     hidden_rate: float = 0.0,
     max_norm: Sequence[float] = (),
     inputs: int = 784,
+    scaled: bool = False,
     **dropout: Any,
 ) -> nb.Sequential:
     """Dense layers of rectified units, and a softmax.
@@ -28,6 +29,9 @@ def dense_network(
         Probability to DROP a pixel, and a hidden unit; 0 for no dropout layer.
     max_norm
         What the norm of the weights into a unit is held to, for each layer, the last one included; nothing: no bound.
+    scaled
+        Whether the weights of a hidden layer begin smaller where what it reads is dropped: kept units are multiplied by
+        ``1 / (1 - rate)``, and with few of them activations would grow from layer to layer.
     **dropout
         For the dropout layers.
     """
@@ -36,8 +40,11 @@ def dense_network(
     layers: list[nb.Layer] = []
     if input_rate:
         layers.append(nb.layers.Dropout(input_rate, **dropout))
+    rate = input_rate
     for units, bound in zip(hidden, bounds, strict=False):
-        layers.append(nb.layers.Dense(units, "relu", kernel_initializer="he_normal", kernel_constraint=bound))
+        start = nb.initializers.VarianceScaling(2.0 * (1.0 - rate) if scaled else 2.0)
+        layers.append(nb.layers.Dense(units, "relu", kernel_initializer=start, kernel_constraint=bound))
+        rate = hidden_rate
         if hidden_rate:
             layers.append(nb.layers.Dropout(hidden_rate, **dropout))
     return nb.Sequential(

@@ -93,7 +93,7 @@ def table(record: Record, rows: Mapping[str, Row]) -> str:
             tables.recipe(group),
         ]
         for name, row in rows.items()
-        for (mine, _), group in groups.items()
+        for (mine, _), group in sorted(groups.items())
         if mine == name
     ]
     return tables.markdown(["", "network", "paper", "test error, %", "seeds", "minutes", "training"], lines)
