@@ -70,7 +70,7 @@ class Release:
         and nothing else. What the first part has that others have not, penalties, comes first."""
         times = Counter(id(x) for node in nodes for x in node.inputs)
         made = [node.inputs for node in nodes if node.op.outer and node.inputs[0].data is None]
-        found = {w for _, w, *_ in made if id(w) in self._allowed and times[id(w)] == 1}
+        found = {w: None for _, w, *_ in made if id(w) in self._allowed and times[id(w)] == 1}
         return {w: None for w in self.factors or found if w in found}
 
     def add(self, nodes: Sequence[Node], outer: dict[Tensor, Tensor | None]) -> None:
@@ -82,7 +82,10 @@ class Release:
 
     def join(self, calls: Iterable[Call]) -> None:
         """Let the parts of the batch, if there are several, lie one after the other, outside of the arena."""
-        overwritten = _overwritten(calls)
+        overwritten, needed = (
+            _overwritten(calls),
+            {x for parts in self.factors.values() for pair in parts for x in pair},
+        )
         for w, parts in self.factors.items():
             for tensors in zip(*parts, strict=True):
                 if len(tensors) == 1 or tensors[0] in self._wholes:
@@ -92,7 +95,8 @@ class Release:
                 memory = aligned(prod(shape), w.dtype).reshape(shape)
                 self._wholes[tensors[0]] = Tensor(shape, w.dtype, memory, name=tensors[0].name)
                 for x, (low, high) in zip(tensors, pairwise(bounds), strict=True):
-                    for y in (x, overwritten.get(x, x)):
+                    before = overwritten.get(x, x)
+                    for y in (x,) if before in needed else (x, before):
                         y.data = memory[low:high].reshape(y.shape)
 
     def calls(self, t: int, slices: int, update: Updating | None) -> list[Call]:

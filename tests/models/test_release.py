@@ -146,6 +146,24 @@ def test_a_layer_without_anything_below_and_without_bias(all_released: None) -> 
     np.testing.assert_array_equal(frozen.get_weights(), before)
 
 
+def test_an_input_that_others_change_in_place(all_released: None) -> None:
+    """The first layer's input is needed until the end, and nothing but the update of its weights says so."""
+    found = []
+    for slices in (1, 2, 3):
+        nb.set_random_seed(0)
+        x = nb.Input((40,))
+        y = layers.Activation("tanh")(x)
+        both = layers.Add()([layers.Dense(30, use_bias=False)(y), layers.Dense(30)(layers.Activation("relu")(y))])
+        model = nb.Model(x, layers.Dense(5, "softmax")(layers.Activation("relu")(both)))
+        model.compile("sgd", "sparse_categorical_crossentropy", slices=slices)
+        model.fit(X, LABELS, 64, 2, verbose=0)
+        assert len({call.name for call in calls(model)}) == 3
+        found.append(model.get_weights())
+    for other in found[1:]:
+        for a, b in zip(found[0], other, strict=True):
+            np.testing.assert_allclose(a, b, rtol=1e-3, atol=1e-5)
+
+
 def test_sequences_of_rows(all_released: None) -> None:
     """A dense layer on (batch, time, features)."""
     x, found = rng.normal(size=(60, 4, 10)), []
