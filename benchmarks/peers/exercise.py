@@ -26,7 +26,7 @@ class Network:
         Rates of dropping features, and outputs of hidden layers.
     batchwise
         Whether all rows of a batch share a mask. Only nbnet can; the others draw a mask a row.
-    epsilon
+    betas, epsilon
         Of Adam.
     penalty
         Of the loss: half of it times the sum of the squared weights, biases left out.
@@ -40,6 +40,7 @@ class Network:
     hidden_dropout: float = 0.0
     batchwise: bool = False
     learning_rate: float = 1e-3
+    betas: tuple[float, float] = (0.9, 0.999)
     epsilon: float = 1e-7
     penalty: float = 0.0
     shuffle: bool = True
@@ -90,6 +91,6 @@ def load(path: Path) -> Exercise:
     """What :meth:`Exercise.save` wrote."""
     with np.load(path) as arrays:
         described = json.loads(str(arrays["network"]))
-        network = Network(**described | {"sizes": tuple(described["sizes"])})
+        network = Network(**described | {name: tuple(described[name]) for name in ("sizes", "betas")})
         weights = [arrays[f"w{i}"] for i in range(2 * len(network.sizes) - 2)]
         return Exercise(network, arrays["x"], arrays["y"], weights)

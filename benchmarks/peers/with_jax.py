@@ -13,7 +13,6 @@ import numpy as np
 
 from benchmarks.peers.exercise import Array, Exercise, Network
 
-BETA_1, BETA_2 = 0.9, 0.999
 #: Weights and biases, layer by layer.
 Parameters = list[tuple[jax.Array, jax.Array]]
 
@@ -54,10 +53,10 @@ def update(network: Network, learning_rate: jax.Array, state: Any, gradients: An
     """Adam's: parameters, first and second moments, number of steps."""
     parameters, m, v, step = state
     step = step + 1
-    time = step.astype(network.dtype)
-    rate = learning_rate * jnp.sqrt(1 - BETA_2**time) / (1 - BETA_1**time)
-    m = jax.tree.map(lambda m, g: BETA_1 * m + (1 - BETA_1) * g, m, gradients)
-    v = jax.tree.map(lambda v, g: BETA_2 * v + (1 - BETA_2) * g**2, v, gradients)
+    time, (beta_1, beta_2) = step.astype(network.dtype), network.betas
+    rate = learning_rate * jnp.sqrt(1 - beta_2**time) / (1 - beta_1**time)
+    m = jax.tree.map(lambda m, g: beta_1 * m + (1 - beta_1) * g, m, gradients)
+    v = jax.tree.map(lambda v, g: beta_2 * v + (1 - beta_2) * g**2, v, gradients)
     parameters = jax.tree.map(lambda p, m, v: p - rate * m / (jnp.sqrt(v) + network.epsilon), parameters, m, v)
     return parameters, m, v, step
 

@@ -51,7 +51,7 @@ class KerasLearner:
             layers.append(keras.layers.Dense(units, activation, kernel_regularizer=regularizer))
         self.model = keras.Sequential(layers)
         self.model.compile(
-            keras.optimizers.Adam(network.learning_rate, epsilon=network.epsilon),
+            keras.optimizers.Adam(network.learning_rate, *network.betas, epsilon=network.epsilon),
             keras.losses.SparseCategoricalCrossentropy(from_logits=True),
             jit_compile=jit,
             steps_per_execution=steps,

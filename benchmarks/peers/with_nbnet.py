@@ -32,7 +32,7 @@ class NbnetLearner:
                 layers.append(nb.layers.Dropout(rate, batchwise=network.batchwise))
             layers.append(nb.layers.Dense(units, "softmax" if i == last else "relu", kernel_regularizer=regularizer))
         self.model = nb.Sequential(layers)
-        self.optimizer = nb.optimizers.Adam(network.learning_rate, epsilon=network.epsilon)
+        self.optimizer = nb.optimizers.Adam(network.learning_rate, *network.betas, epsilon=network.epsilon)
         self.model.compile(self.optimizer, "sparse_categorical_crossentropy")
         self.model.set_weights(exercise.weights)
 

@@ -38,6 +38,8 @@ class SklearnLearner:
             alpha=network.penalty * network.batch_size,
             batch_size=network.batch_size,
             learning_rate_init=network.learning_rate,
+            beta_1=network.betas[0],
+            beta_2=network.betas[1],
             epsilon=network.epsilon,
             shuffle=network.shuffle,
             tol=0.0,

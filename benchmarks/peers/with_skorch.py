@@ -30,6 +30,7 @@ def classifier(network: Network) -> NeuralNetClassifier:
     """The estimator, silent and without a validation set."""
     return NeuralNetClassifier(
         build(network),
+        optimizer__betas=network.betas,
         optimizer__eps=network.epsilon,
         optimizer__fused=True,
         optimizer__weight_decay=network.penalty,

@@ -69,7 +69,11 @@ class TorchLearner:
             {"params": [p for p in parameters if p.ndim == 1]},
         ]
         self.optimizer = torch.optim.Adam(
-            groups if network.penalty else parameters, network.learning_rate, eps=network.epsilon, fused=True
+            groups if network.penalty else parameters,
+            network.learning_rate,
+            network.betas,
+            network.epsilon,
+            fused=True,
         )
 
     def train(self, epochs: int) -> list[float]:
