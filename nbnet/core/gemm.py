@@ -69,7 +69,7 @@ def tiles_win(a: Any) -> bool:
 
 @intrinsic
 def fetches(a: Any) -> bool:
-    """Whether :func:`outer_product` is to be used."""
+    """Whether :func:`nbnet.core.outer.outer_product` is to be used."""
     return False
 
 
@@ -162,7 +162,7 @@ def turn_strip(b: Flat, pitch: int, k: int, columns: int, strip: Flat, across: i
 
 
 @device
-def _pack(a: Any, transposed: Any, pitch: Any, k: Any, m: Any, panels: Any) -> None:
+def pack(a: Any, transposed: Any, pitch: Any, k: Any, m: Any, panels: Any) -> None:
     """Panels of as many rows of a as a vector has lanes: their first elements side by side, then their second ones."""
     side = lanes(a)
     for i in range(0, m, side):
@@ -173,7 +173,7 @@ def _pack(a: Any, transposed: Any, pitch: Any, k: Any, m: Any, panels: Any) -> N
 
 
 @device
-def _multiply_panels(
+def multiply_panels(
     panels: Any, b: Any, pitch: Any, k: Any, c: Any, width: Any, m: Any, columns: Any, add: Any,
     ahead: Any, stride: Any, jump: Any, tiles: Any
 ) -> Any:  # fmt: skip
@@ -189,7 +189,7 @@ def _multiply_panels(
 
 
 @device
-def _multiply_strip(
+def multiply_strip(
     a: Any, down: Any, along: Any, b: Any, pitch: Any, k: Any, c: Any, width: Any, m: Any, columns: Any, add: Any
 ) -> None:
     i, wide = 0, columns > lanes(a)
@@ -222,7 +222,7 @@ def _multiply_block(
     strip, panels, across = strip_memory(a), panel_memory(a), 2 * lanes(a)
     down, along = (1 if ta else a_pitch), (a_pitch if ta else 1)
     if packed:
-        _pack(a, ta, a_pitch, k, m, panels)
+        pack(a, ta, a_pitch, k, m, panels)
     for j in range(0, n, across):
         columns, left = min(across, n - j), n - j - across
         source, pitch, done = part(b, j), b_pitch, 0
@@ -239,11 +239,11 @@ def _multiply_block(
             # A gradient's factors, of as many rows as the batch has, lie in the second cache already.
             if ta or left < 2 * across:
                 next_strip, stride, jump = source, 0, 0
-            done = _multiply_panels(
+            done = multiply_panels(
                 panels, source, pitch, k, part(c, j), n, m, columns, add, next_strip, stride, jump, tiles
             )
         x, y = part(a, done * down), part(c, done * n + j)
-        _multiply_strip(x, down, along, source, pitch, k, y, n, m - done, columns, add)
+        multiply_strip(x, down, along, source, pitch, k, y, n, m - done, columns, add)
 
 
 @device
@@ -253,9 +253,9 @@ def _multiply_narrow(a: Any, ta: Any, a_pitch: Any, b: Any, tb: Any, c: Any, m: 
     if tb:
         strip, across = strip_memory(a), 2 * lanes(a)
         turn_strip(b, k, k, n, strip, across)
-        _multiply_strip(a, down, along, strip, across, k, c, n, m, n, add)
+        multiply_strip(a, down, along, strip, across, k, c, n, m, n, add)
     else:
-        _multiply_strip(a, down, along, b, n, k, c, n, m, n, add)
+        multiply_strip(a, down, along, b, n, k, c, n, m, n, add)
 
 
 def _gemm(a: Any, a_pitch: Any, ta: Any, b: Any, tb: Any, c: Any, m: Any, n: Any, k: Any, accumulate: Any) -> None:
@@ -286,43 +286,6 @@ def _gemm(a: Any, a_pitch: Any, ta: Any, b: Any, tb: Any, c: Any, m: Any, n: Any
             _multiply_block(x, ta, a_pitch, packed, y, tb, b_pitch, part(c, start * n), height, n, deep, add)
             start += height
         first += depth
-
-
-@device
-def fits(x: Any, rows: Any) -> Any:
-    """Whether so many columns of x, of a batch of so many rows, are a case for :func:`outer_product`."""
-    depth = x.shape[0] * itemsize(x)
-    return TILES and fetches(x) and 0 < depth <= DEPTH_BYTES and depth * (rows + lanes(x)) <= PANEL_BYTES
-
-
-@device
-def outer_product(x: Any, first: Any, rows: Any, dy: Any, out: Any, count: Any, one: Any, two: Any, three: Any) -> None:
-    """``out = x[:, first : first + rows].T @ dy``.
-
-    Multiplying leaves memory idle. Meanwhile the second cache fetches ``count`` of the last three operands, which are
-    as large as the result and will be used together with it.
-    """
-    a, b, c, k, n = begin(x), begin(dy), begin(out), x.shape[0], dy.shape[1]
-    strip, panels, across = strip_memory(a), panel_memory(a), 2 * lanes(a)
-    _pack(part(a, first), True, x.shape[1], k, rows, panels)
-    jump, at, fetched, ahead = k // STEPS * across, 0, 0, begin(one)
-    for j in range(0, n, across):
-        columns, tiles = min(across, n - j), rows // tall(a)
-        copy_strip(part(b, j), n, k, columns, strip, across)
-        if at >= rows * n:
-            at, fetched = 0, fetched + 1
-            ahead = begin(two) if fetched == 1 else begin(three)
-        if fetched >= count:
-            tiles = 0
-        done = 0
-        if columns > lanes(a):
-            stride = across if tiles > 0 else 0
-            done = _multiply_panels(
-                panels, strip, across, k, part(c, j), n, rows, columns, False, part(ahead, at), stride, jump, tiles
-            )
-            at += tiles * jump
-        y = part(c, done * n + j)
-        _multiply_strip(part(a, first + done), 1, x.shape[1], strip, across, k, y, n, rows - done, columns, False)
 
 
 class Gemm(Function):

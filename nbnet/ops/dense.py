@@ -22,10 +22,10 @@ from nbnet.core.abi import (
     sum_rows,
     vec,
 )
-from nbnet.core.gemm import fits, outer_product
 from nbnet.core.graph import Tensor
 from nbnet.core.jit import Kernel
 from nbnet.core.op import BYTE, Op, Spec, register
+from nbnet.core.outer import fits, outer_product
 from nbnet.core.philox import fill_mask
 from nbnet.core.tape import apply, tensors
 from nbnet.ops.dropout import keep_scale
