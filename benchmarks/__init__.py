@@ -1,1 +1,1 @@
-"""Benchmarks of nbnet against other ways to train the same network."""
+"""Benchmarks: nbnet beside others, its parts beside what limits them; and published results, run again."""

@@ -8,14 +8,14 @@ turns. What it does to accuracy is measured by ``python -m benchmarks.papers.bat
 from __future__ import annotations
 
 import argparse
-import gc
-import time
 from collections.abc import Sequence
+from functools import partial
 from typing import Any
 
 import nbnet as nb
 from benchmarks import machine
 from benchmarks.table import aligned, spread
+from benchmarks.turns import in_turn, ratios
 from benchmarks.workloads import WORKLOADS, Data
 
 NOTES = """\
@@ -58,17 +58,10 @@ def run(rounds: int, steps: int) -> dict[str, list[float]]:
     """Milliseconds a step took, for each round."""
     x, y = LOAD.make()
     data = x[: steps * LOAD.batch_size], y[: steps * LOAD.batch_size]
-    models = {name: build(*arguments) for name, arguments in VARIANTS.items()}
-    for model in models.values():
-        train(model, data)
-    times: dict[str, list[float]] = {name: [] for name in models}
-    for _ in range(rounds):
-        for name, model in models.items():
-            gc.collect()
-            began = time.perf_counter()
-            train(model, data)
-            times[name].append((time.perf_counter() - began) / steps * 1e3)
-    return times
+    calls = {name: partial(train, build(*arguments), data) for name, arguments in VARIANTS.items()}
+    for call in calls.values():  # kernels and programs are made
+        call()
+    return {name: [one / steps * 1e3 for one in taken] for name, taken in in_turn(calls, rounds).items()}
 
 
 def build(dropout: dict[str, Any], adam: dict[str, Any]) -> nb.Sequential:
@@ -91,8 +84,7 @@ def table(times: dict[str, list[float]]) -> str:
     """Times and ratios."""
     rows = [["dropout", "ms/step", "ratio"]]
     for name, found in times.items():
-        ratios = [ours / theirs for ours, theirs in zip(found, times[ROWS], strict=True)]
-        rows.append([name, spread(found), spread(ratios)])
+        rows.append([name, spread(found), spread(ratios(found, times[ROWS]))])
     return aligned(rows)
 
 

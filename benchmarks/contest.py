@@ -12,9 +12,10 @@ from threadpoolctl import threadpool_limits
 
 from benchmarks import learners
 from benchmarks.blas_alone import products, step_flops
+from benchmarks.turns import ratios
 from benchmarks.workloads import Workload
 from nbnet.core import cache
-from nbnet.models.programs import processors
+from nbnet.core.processors import processors
 
 #: How losses are compared, dropout off: dtype, epochs, full batches of an epoch, relative difference allowed.
 #: Where a unit's input is within rounding of 0, one learner clips it and the other does not, and from there they part.
@@ -64,7 +65,7 @@ class Result:
 
     def ratios(self, name: str) -> list[float]:
         """An opponent's time over nbnet's, for each round."""
-        return [theirs / ours for theirs, ours in zip(self.seconds[name], self.seconds["nbnet"], strict=True)]
+        return ratios(self.seconds[name], self.seconds["nbnet"])
 
     def gflops(self) -> list[float]:
         """nbnet's, for each round; short last batches count for what they hold."""

@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-import gc
 import tempfile
 import time
 import warnings
 from collections.abc import Callable, Mapping, Sequence
 from contextlib import nullcontext
+from functools import partial
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -18,6 +18,7 @@ from sklearn.exceptions import ConvergenceWarning
 from sklearn.neural_network import MLPClassifier as ScikitMLP
 from threadpoolctl import threadpool_limits
 
+from benchmarks import turns
 from benchmarks.startup import run
 from benchmarks.workloads import WORKLOADS
 from nbnet.datasets import mnist
@@ -29,6 +30,8 @@ OURS, THEIRS, THEIRS_ALONE, DROPOUT = "nbnet", "scikit-learn", "one BLAS thread"
 #: How far the losses of the first epoch may be apart, relatively: weights and batches are the same, and what remains is
 #: rounding. It grows: where a unit's input is within rounding of 0, one library clips it and the other does not.
 LOSSES_APART = 0.01
+#: Seconds after each turn: BLAS threads wait for more work, and take a processor, for some time after they had some.
+PAUSE = 0.2
 
 
 class Data(NamedTuple):
@@ -82,7 +85,7 @@ def images(folder: Path | None) -> Data:
     """MNIST; its 10,000 test images are the last."""
     parts = mnist.load_data(folder)
     x, y = (np.concatenate(both) for both in zip(*parts, strict=True))
-    return Data((x.reshape(len(x), -1) / np.float32(255)), y.astype(np.int64), len(parts[1][0]))
+    return Data(x.reshape(len(x), -1) / np.float32(255), y.astype(np.int64), len(parts[1][0]))
 
 
 DATA: Mapping[str, Callable[[Path | None], Data]] = {"digits": digits, "tabular": tabular, "mnist": images}
@@ -121,7 +124,7 @@ class Timed(NamedTuple):
 
     def ratios(self, name: str) -> list[float]:
         """A learner's time over nbnet's, for each round."""
-        return [theirs / ours for theirs, ours in zip(self.seconds[name], self.seconds[OURS], strict=True)]
+        return turns.ratios(self.seconds[name], self.seconds[OURS])
 
     @property
     def factor(self) -> float:
@@ -163,23 +166,16 @@ def accuracies(fit: Fit, data: Data, seeds: Sequence[int]) -> dict[str, list[flo
     return found
 
 
-#: Seconds after each turn: BLAS threads wait for more work, and take a processor, for some time after they had some.
-PAUSE = 0.2
-
-
 def _fit(name: str, fit: Fit, x: Array, y: Array, seed: int) -> tuple[float, Any]:
     """The seconds that a fit took, and what was fitted."""
     settings = fit.settings(seed)
     if name == DROPOUT:
         settings["input_dropout"], settings["dropout"] = RATES[fit.data]
     net = (MLPClassifier if name in (OURS, DROPOUT) else ScikitMLP)(**settings)
-    gc.collect()
     alone = threadpool_limits(1, user_api="blas") if name == THEIRS_ALONE else nullcontext()
     with alone, warnings.catch_warnings():
         warnings.simplefilter("ignore", ConvergenceWarning)
-        began = time.perf_counter()
-        net.fit(x, y)
-        elapsed = time.perf_counter() - began
+        elapsed = turns.seconds(partial(net.fit, x, y))
     time.sleep(PAUSE)
     if net.n_iter_ != fit.epochs:
         raise RuntimeError(f"{name}: wants {fit.epochs} epochs, trained for {net.n_iter_}")

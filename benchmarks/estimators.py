@@ -28,8 +28,8 @@ from benchmarks.estimator_trials import (
     time_fits,
     time_imports,
 )
-from benchmarks.table import aligned, spread
-from benchmarks.train import between_markers
+from benchmarks.table import aligned, between_markers, spread
+from benchmarks.turns import ratios
 
 NOTES = """\
 ms, seconds, ratios: medians over the rounds [smallest - largest]; a ratio is taken within a round. All take turns.
@@ -134,9 +134,9 @@ def fit_table(timed: Sequence[Timed]) -> str:
     rows[0] += [*(f"{name} / nbnet" for name in others), "goal"]
     for one in timed:
         times = [spread([1e3 * t for t in one.seconds[name]]) for name in (OURS, *others)]
-        ratios = [spread(one.ratios(name)) for name in others]
+        factors = [spread(one.ratios(name)) for name in others]
         goal = f"{one.fit.goal:g} {'met' if one.factor >= one.fit.goal else 'missed'}"
-        rows.append([label(one.fit), str(one.rows), *times, *ratios, goal])
+        rows.append([label(one.fit), str(one.rows), *times, *factors, goal])
     return aligned(rows)
 
 
@@ -175,10 +175,10 @@ def import_table(seconds: Mapping[str, Sequence[float]]) -> str:
     base = seconds["scikit-learn's MLP"]
     rows = [["import", "seconds", "/ scikit-learn's MLP", "goal"]]
     for name, times in seconds.items():
-        ratios = [t / b for t, b in zip(times, base, strict=True)]
-        met = "met" if np.median(ratios) <= IMPORT_GOAL else "missed"
+        over = ratios(times, base)
+        met = "met" if np.median(over) <= IMPORT_GOAL else "missed"
         goal = f"{IMPORT_GOAL:g} {met}" if name == "import nbnet.estimators" else ""
-        rows.append([name, spread(times), spread(ratios), goal])
+        rows.append([name, spread(times), spread(over), goal])
     return aligned(rows)
 
 

@@ -3,14 +3,13 @@
 from __future__ import annotations
 
 import argparse
-import gc
-import time
 from collections.abc import Callable, Sequence
+from functools import partial
 
 import numpy as np
 
 import nbnet as nb
-from benchmarks import machine
+from benchmarks import machine, turns
 from benchmarks.learners import build
 from benchmarks.table import aligned, spread
 from benchmarks.workloads import WORKLOADS, Data, Workload
@@ -126,14 +125,7 @@ def _trainer(name: str, load: Workload, data: Data) -> Callable[[int], float]:
     model = build(load)
     model.compile(VARIANTS[name](model), "sparse_categorical_crossentropy")
     model.fit(x, y, size, verbose=0)
-
-    def train(epochs: int) -> float:
-        gc.collect()
-        began = time.perf_counter()
-        model.fit(x, y, size, epochs, verbose=0)
-        return time.perf_counter() - began
-
-    return train
+    return lambda epochs: turns.seconds(partial(model.fit, x, y, size, epochs, verbose=0))
 
 
 def table(workload: str, times: dict[str, list[Pair]]) -> str:

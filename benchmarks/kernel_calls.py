@@ -14,8 +14,9 @@ from benchmarks.kernel_inputs import Draws, recipes
 from nbnet.core import feed
 from nbnet.core.arena import aligned
 from nbnet.core.differentiation import differentiate
-from nbnet.core.graph import Call, Parameter, Tensor
+from nbnet.core.graph import Call, Tensor
 from nbnet.core.op import INT, Op, registry
+from nbnet.core.parameter import Parameter
 from nbnet.core.program import run_call
 from nbnet.core.tape import Trace, apply
 from nbnet.ops.concatenate import concatenate_op

@@ -9,6 +9,8 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from nbnet.ops.elementwise import fusible
+
 Array = NDArray[Any]
 
 
@@ -172,10 +174,8 @@ RECIPES: dict[str, Recipe | dict[str, Recipe]] = {
     "leaky_relu": normal(0.2),
     "soft_shrink": normal(0.5),
     "squareplus": normal(4.0),
-    **dict.fromkeys(
-        ("ceil", "floor", "round", "sign", "stop_gradient", "softmax", "log_softmax", "sparsemax"), normal()
-    ),
-    **dict.fromkeys(("glu", "transpose"), normal()),
+    **dict.fromkeys(("ceil", "floor", "round", "sign", "stop_gradient"), normal()),
+    **dict.fromkeys(("softmax", "log_softmax", "sparsemax", "glu", "transpose"), normal()),
     "rectify": lambda d, n, m: given(d.normal(n, m), np.array([-0.5, 0.3, 0.15, 0.0, 2.0])),
     "add": {
         "": two(),
@@ -198,8 +198,7 @@ RECIPES: dict[str, Recipe | dict[str, Recipe]] = {
     "permute_batch": lambda d, n, m: given(d.normal(16, n // 16, m), axes=(1, 0, 2)),
     "cut": lambda d, n, m: given(d.normal(n, m), axis=1, start=1, count=m // 2),
     "cut_batch": lambda d, n, m: given(d.normal(n, m), axis=0, start=1, count=n // 2),
-    "take": lambda d, n, m: given(d.normal(n, m), d.below(n, n)),
-    "take_batch": lambda d, n, m: given(d.normal(n, m), d.below(n, n)),
+    **dict.fromkeys(("take", "take_batch"), lambda d, n, m: given(d.normal(n, m), d.below(n, n))),
     "take_columns": lambda d, n, m: given(d.normal(n, m), d.below(m, m)),
     "put_columns": lambda d, n, m: given(d.normal(n, m // 2), d.rng.permutation(m)[: m // 2], size=m),
     "take_turn": lambda d, n, m: given(d.normal(1, n * m)),
@@ -267,8 +266,10 @@ RECIPES: dict[str, Recipe | dict[str, Recipe]] = {
     "top_k_categorical_accuracy": lambda d, n, m: given(d.unit(n, m), d.one_hot(n, m), k=3),
     "sparse_top_k_categorical_accuracy": labelled(k=3),
     "dense_relu": multiplied,
-    "dense_relu_dropout": lambda d, n, m: given(*multiplied(d, n, m).inputs, 0.4, product=(n, m, m)),
-    "dense_gelu_dropout": lambda d, n, m: given(*multiplied(d, n, m).inputs, 0.4, product=(n, m, m)),
+    **dict.fromkeys(
+        ("dense_relu_dropout", "dense_gelu_dropout"),
+        lambda d, n, m: given(*multiplied(d, n, m).inputs, 0.4, product=(n, m, m)),
+    ),
 }
 
 
@@ -280,8 +281,6 @@ def recipes(name: str) -> dict[str, Recipe]:
     KeyError
         If nobody has said what, and it is no element-wise op.
     """
-    from nbnet.ops.elementwise import fusible
-
     found = RECIPES.get(name) or (normal() if name in fusible and fusible[name].op.inputs == ("x",) else None)
     if found is None:
         raise KeyError(f"op {name!r}: add a line to RECIPES in benchmarks/kernel_inputs.py")

@@ -11,8 +11,9 @@ from numpy.typing import NDArray
 import nbnet as nb
 from benchmarks.numpy_baseline import NumpyMLP
 from benchmarks.tuned_numpy_baseline import TunedNumpyMLP
-from benchmarks.workloads import Data, Workload, glorot_weights
-from nbnet.models.programs import Builder, Source
+from benchmarks.workloads import Data, Workload, glorot_weights, layer_by_layer
+from nbnet.models.feeds import Source
+from nbnet.models.programs import Builder
 
 Array = NDArray[Any]
 #: Trains for so many epochs, rows shuffled; returns the mean loss of the last.
@@ -34,8 +35,7 @@ def build(load: Workload, dropout: bool = True, dtype: str = "float32") -> nb.Se
             model.add(nb.layers.Dropout(rate, dtype=dtype))
     model.add(nb.layers.Dense(load.sizes[-1], activation="softmax", dtype=dtype))
     model.compile("adam", "sparse_categorical_crossentropy")
-    weights, biases = glorot_weights(load.sizes, 0)
-    model.set_weights([array for pair in zip(weights, biases, strict=True) for array in pair])
+    model.set_weights(layer_by_layer(*glorot_weights(load.sizes, 0)))
     return model
 
 
@@ -84,8 +84,6 @@ def difference(load: Workload, data: Data, dtype: str, epochs: int, steps: int) 
 def slices(load: Workload, data: Data) -> int:
     """How many threads nbnet cuts a batch for."""
     model, (x, y) = build(load), data
-    assert model.loss is not None
-    assert model.optimizer is not None
     rows = min(load.batch_size, len(x))
     batch = Builder(model).train(rows, {"x0": Source.of(x), "y0": Source.of(y)})
     return int(batch.linked.program.spans.shape[1])

@@ -29,12 +29,17 @@ def describe(*others: str) -> dict[str, Any]:
 
 def lines(machine: dict[str, Any]) -> list[str]:
     """The same for a reader."""
-    blas = machine["blas"]
     return [
         f"{machine['processor']}, {machine['processors']} processors, load {machine['load']}, {machine['system']}",
         ", ".join(f"{name} {version}" for name, version in machine["versions"].items()),
-        f"BLAS {blas['name']} {blas['version']} ({blas['architecture']}), {blas['threads']} threads",
+        blas(machine),
     ]
+
+
+def blas(machine: dict[str, Any]) -> str:
+    """Its BLAS, for a reader."""
+    found = machine["blas"]
+    return f"BLAS {found['name']} {found['version']} ({found['architecture']}), {found['threads']} threads"
 
 
 def _version(package: str) -> str:

@@ -9,9 +9,7 @@ timed alone.
 from __future__ import annotations
 
 import argparse
-import gc
 import importlib.util
-import time
 from collections.abc import Callable, Sequence
 from itertools import pairwise
 from typing import Any
@@ -22,7 +20,8 @@ from numpy.typing import NDArray
 import nbnet as nb
 from benchmarks import machine
 from benchmarks.table import aligned, spread
-from benchmarks.workloads import glorot_weights
+from benchmarks.turns import in_turn, ratios
+from benchmarks.workloads import glorot_weights, layer_by_layer
 
 NOTES = """\
 ms: of all passes, medians over the rounds [smallest - largest]. ratio: of PyTorch's time to it, round by round.
@@ -53,12 +52,17 @@ def main(arguments: Sequence[str] | None = None) -> None:
 
 
 def run(rate: float, rounds: int, rows: int, samples: int) -> dict[str, list[float]]:
-    """Milliseconds for all passes, for each round; and how far results lie apart.
+    """Milliseconds for all passes, for each round.
 
     Parameters
     ----------
     rate
         Of the dropout on inputs.
+
+    Raises
+    ------
+    RuntimeError
+        If nbnet and PyTorch do not find the same.
     """
     x = np.random.default_rng(0).random((rows, SIZES[0]), dtype=np.float32)
     model = build(rate)
@@ -68,16 +72,10 @@ def run(rate: float, rounds: int, rows: int, samples: int) -> dict[str, list[flo
     if importlib.util.find_spec("torch") is not None:
         learners["PyTorch"] = passes(model, rate, x, samples)
     found = {name: learner() for name, learner in learners.items()}
-    times: dict[str, list[float]] = {name: [] for name in learners}
-    for _ in range(rounds):
-        for name, learner in learners.items():
-            gc.collect()
-            began = time.perf_counter()
-            learner()
-            times[name].append((time.perf_counter() - began) * 1e3)
+    times = in_turn(learners, rounds)
     if "PyTorch" in found:
         check(found["per_sample"], found["PyTorch"], samples)
-    return times
+    return {name: [one * 1e3 for one in taken] for name, taken in times.items()}
 
 
 def build(rate: float) -> nb.Sequential:
@@ -87,8 +85,7 @@ def build(rate: float) -> nb.Sequential:
     for units in SIZES[1:-1]:
         layers += [nb.layers.Dense(units, "relu"), nb.layers.Dropout(HIDDEN)]
     model = nb.Sequential([nb.Input((SIZES[0],)), *layers, nb.layers.Dense(SIZES[-1], "softmax")])
-    weights, biases = glorot_weights(SIZES, 0)
-    model.set_weights([w for pair in zip(weights, biases, strict=True) for w in pair])
+    model.set_weights(layer_by_layer(*glorot_weights(SIZES, 0)))
     return model
 
 
@@ -133,8 +130,7 @@ def table(rate: float, times: dict[str, list[float]]) -> str:
     """Times, and how many of each fit into PyTorch's."""
     rows = [[f"input dropout {rate:g}", "ms", "ratio"]]
     for name, found in times.items():
-        ratios = [theirs / ours for theirs, ours in zip(times.get("PyTorch", []), found, strict=False)]
-        rows.append([name, spread(found), spread(ratios) if ratios else "-"])
+        rows.append([name, spread(found), spread(ratios(times["PyTorch"], found)) if "PyTorch" in times else "-"])
     return aligned(rows)
 
 

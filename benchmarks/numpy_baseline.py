@@ -10,6 +10,8 @@ from typing import Any
 import numpy as np
 from numpy.typing import DTypeLike, NDArray
 
+from benchmarks.workloads import layer_by_layer
+
 Array = NDArray[Any]
 
 BETA_1, BETA_2, EPSILON = 0.9, 0.999, 1e-7
@@ -50,7 +52,7 @@ class NumpyMLP:
         seed: int = 0,
         dtype: DTypeLike = np.float32,
     ) -> None:
-        initial = [array for pair in zip(weights, biases, strict=True) for array in pair]
+        initial = layer_by_layer(weights, biases)
         shapes = [shape for n, m in pairwise(sizes) for shape in ((n, m), (m,))]
         if [array.shape for array in initial] != shapes:
             raise ValueError(f"weights and biases must have the shapes {shapes}")

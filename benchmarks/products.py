@@ -21,6 +21,7 @@ from numpy.typing import DTypeLike, NDArray
 
 from benchmarks import learners, machine
 from benchmarks.table import aligned, spread
+from benchmarks.turns import ratios
 from benchmarks.workloads import WORKLOADS
 from nbnet.core import blas
 from nbnet.core.gemm import GEMM
@@ -131,8 +132,8 @@ class Repeat:
             f"  %p{i} = getelementptr i64, ptr %call, i64 {i}\n  %a{i} = load i64, ptr %p{i}" for i in range(WORDS)
         )
         text = _REPEAT.format(words=WORDS, loads=loads, arguments=", ".join(f"i64 %a{i}" for i in range(WORDS)))
-        machine_ = llvm.Target.from_default_triple().create_target_machine(jit=True)
-        self._engine = llvm.create_mcjit_compiler(llvm.parse_assembly(text), machine_)
+        target = llvm.Target.from_default_triple().create_target_machine(jit=True)
+        self._engine = llvm.create_mcjit_compiler(llvm.parse_assembly(text), target)
         self._engine.finalize_object()
         kind = ctypes.CFUNCTYPE(None, ctypes.c_void_p, ctypes.c_void_p, ctypes.c_int64, ctypes.c_int64)
         self._function = kind(self._engine.get_function_address("repeat"))
@@ -221,8 +222,8 @@ def steps(names: Sequence[str], rounds: int, seconds: float) -> str:
                 environment = {**os.environ, "NBNET_BLAS": choice}
                 done = subprocess.run(command, env=environment, capture_output=True, text=True, check=True)
                 times[choice].append(float(done.stdout))
-        ratios = [[b / a for a, b in zip(times["auto"], times[c], strict=True)] for c in choices[1:]]
-        rows.append([name, *(spread(times[choice]) for choice in choices), *map(spread, ratios)])
+        over = [spread(ratios(times[choice], times["auto"])) for choice in choices[1:]]
+        rows.append([name, *(spread(times[choice]) for choice in choices), *over])
     return aligned(rows)
 
 

@@ -8,8 +8,6 @@ scikit-learn's own MLP, at equal settings and equal numbers of epochs, and aroun
 from __future__ import annotations
 
 import argparse
-import gc
-import time
 import warnings
 from collections.abc import Callable, Mapping, Sequence
 from functools import partial
@@ -23,7 +21,7 @@ from sklearn.model_selection import GridSearchCV
 from sklearn.neural_network import MLPClassifier as ScikitMLP
 
 import nbnet as nb
-from benchmarks import machine
+from benchmarks import machine, turns
 from benchmarks.table import aligned, spread
 from nbnet.core.processors import processors
 from nbnet.estimators import MLPClassifier, MultiFitSearchCV
@@ -113,7 +111,7 @@ def time_trainings(nets: Nets, rounds: int) -> dict[str, list[float]]:
         losses = []
         for name, way in ways.items():
             models = build(nets)
-            elapsed = _seconds(partial(way, models))
+            elapsed = turns.seconds(partial(way, models))
             losses.append([model.history.history["loss"][-1] for model in models])
             if number >= 0:
                 times[name].append(elapsed * 1e3)
@@ -146,15 +144,12 @@ def time_searches(
         f"nbnet, GridSearchCV(n_jobs={n_jobs})": GridSearchCV(MLPClassifier(**how), settings, cv=5, n_jobs=n_jobs),
         "nbnet, MultiFitSearchCV": MultiFitSearchCV(MLPClassifier(**how), settings, cv=5),
     }
-    times: dict[str, list[float]] = {name: [] for name in searches}
     with warnings.catch_warnings():
         warnings.simplefilter("ignore", ConvergenceWarning)
         # Kernels come from the disk, and joblib's processes start; that does not count.
         for search in searches.values():
             GridSearchCV(search.estimator, {"alpha": [1e-4, 1e-3]}, cv=2, n_jobs=n_jobs).fit(x[:200], y[:200])
-        for _ in range(rounds):
-            for name, search in searches.items():
-                times[name].append(_seconds(partial(search.fit, x, y)))
+        times = turns.in_turn({name: partial(search.fit, x, y) for name, search in searches.items()}, rounds)
     return times, {name: float(search.best_score_) for name, search in searches.items()}
 
 
@@ -173,15 +168,7 @@ def searches_table(times: Mapping[str, Sequence[float]], scores: Mapping[str, fl
 
 def _rows(times: Mapping[str, Sequence[float]]) -> list[list[str]]:
     first = next(iter(times.values()))
-    ratios = {name: [a / b for a, b in zip(first, found, strict=True)] for name, found in times.items()}
-    return [[name, spread(list(found)), spread(ratios[name])] for name, found in times.items()]
-
-
-def _seconds(run: Callable[[], Any]) -> float:
-    gc.collect()
-    began = time.perf_counter()
-    run()
-    return time.perf_counter() - began
+    return [[name, spread(found), spread(turns.ratios(first, found))] for name, found in times.items()]
 
 
 if __name__ == "__main__":

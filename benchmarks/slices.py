@@ -24,7 +24,8 @@ from benchmarks.table import aligned
 from nbnet.core.blas import single_thread
 from nbnet.models.batch import Batch, Draft
 from nbnet.models.cost import Work
-from nbnet.models.programs import Builder, Source
+from nbnet.models.feeds import Source
+from nbnet.models.programs import Builder
 
 #: Regret that is marked; seconds of a call; rows and bytes of the data that are gathered from.
 REGRET, CALL, ROWS, BYTES = 1.1, 0.015, 1 << 16, 1 << 23

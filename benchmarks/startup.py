@@ -18,6 +18,7 @@ import numpy as np
 from benchmarks import machine
 from benchmarks.learners import build, oppose
 from benchmarks.table import aligned, spread
+from benchmarks.turns import ratios
 from benchmarks.workloads import WORKLOADS
 
 EPOCH = """
@@ -117,10 +118,9 @@ def time_predictions(calls: int) -> dict[str, list[float]]:
 
 def process_table(seconds: Mapping[str, Sequence[float]]) -> str:
     """Time of each process, and how many times ``import numba`` that is."""
-    numba = seconds["import numba"]
     rows = [["process", "seconds", "/ import numba"]]
     for name, times in seconds.items():
-        rows.append([name, spread(times), spread([t / base for t, base in zip(times, numba, strict=True)])])
+        rows.append([name, spread(times), spread(ratios(times, seconds["import numba"]))])
     return aligned(rows)
 
 

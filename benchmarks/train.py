@@ -11,7 +11,7 @@ from pathlib import Path
 from benchmarks import machine
 from benchmarks.contest import COMPARED, Result, run
 from benchmarks.learners import NAMES, OPPONENTS
-from benchmarks.table import aligned, spread
+from benchmarks.table import aligned, between_markers, spread
 from benchmarks.workloads import WORKLOADS
 
 NOTES = """\
@@ -61,13 +61,8 @@ def main(arguments: Sequence[str] | None = None) -> None:
         block = "\n".join(
             [*machine.lines(described), "", *(f"{r.workload}: {network(r)}" for r in results), "", step_table(results)]
         )
-        options.readme.write_text(between_markers(options.readme.read_text(), f"```text\n{block}\n```"))
-
-
-def between_markers(text: str, block: str, begin: str = BEGIN, end: str = END) -> str:
-    """The text with another block between its markers."""
-    before, rest = text.split(begin)
-    return f"{before}{begin}\n{block}\n{end}{rest.split(end)[1]}"
+        text = between_markers(options.readme.read_text(), f"```text\n{block}\n```", BEGIN, END)
+        options.readme.write_text(text)
 
 
 def network(result: Result) -> str:

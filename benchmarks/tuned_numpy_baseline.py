@@ -15,9 +15,9 @@ from typing import Any
 import numpy as np
 from numpy.typing import DTypeLike, NDArray
 
-Array = NDArray[Any]
+from benchmarks.numpy_baseline import BETA_1, BETA_2, EPSILON, Array
+from benchmarks.workloads import layer_by_layer
 
-BETA_1, BETA_2, EPSILON = 0.9, 0.999, 1e-7
 BLOCK = 65536
 """Parameters Adam updates at a time: its five operands then stay in cache for all ten passes."""
 
@@ -69,7 +69,7 @@ class TunedNumpyMLP:
         self.steps = 0
 
         shapes = [shape for n, m in pairwise(self.sizes) for shape in ((n, m), (m,))]
-        initial = [array for pair in zip(weights, biases, strict=True) for array in pair]
+        initial = layer_by_layer(weights, biases)
         if [array.shape for array in initial] != shapes:
             raise ValueError(f"weights and biases must have the shapes {shapes}")
         parameters = np.concatenate([array.ravel() for array in initial]).astype(self.dtype)

@@ -6,6 +6,7 @@ import math
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from itertools import pairwise
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -22,6 +23,11 @@ def glorot_weights(sizes: Sequence[int], seed: int) -> tuple[list[NDArray[np.flo
         limit = math.sqrt(6 / (n + m))
         weights.append(rng.uniform(-limit, limit, (n, m)).astype(np.float32))
     return weights, [np.zeros(m, np.float32) for m in sizes[1:]]
+
+
+def layer_by_layer(weights: Sequence[NDArray[Any]], biases: Sequence[NDArray[Any]]) -> list[NDArray[Any]]:
+    """[w0, b0, w1, b1, ...]."""
+    return [array for pair in zip(weights, biases, strict=True) for array in pair]
 
 
 @dataclass(frozen=True)

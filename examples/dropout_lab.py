@@ -101,7 +101,7 @@ def train_classifiers(x: Array, y: Array, test: tuple[Array, Array], epochs: int
 
 
 def look_at_autoencoders(models: dict[str, nb.Sequential], x: Array, out: Path) -> None:
-    images = {f"{kind}": nb.inspect.features(model, count=144) for kind, model in models.items()}
+    images = {kind: nb.inspect.features(model, count=144) for kind, model in models.items()}
     title = "What hidden units of an autoencoder look for"
     nb.inspect.plot_features(images, title=title).savefig(out / "features.png", dpi=130)
 

@@ -18,24 +18,13 @@ from nbnet import layers
 from nbnet.datasets import load_mnist
 
 
-class Rescale(layers.Layer):
-    """``x * factor``."""
-
-    def __init__(self, factor: float) -> None:
-        super().__init__()
-        self.factor = factor
-
-    def call(self, x: nb.Tensor) -> nb.Tensor:
-        return x * self.factor
-
-
 def build() -> nb.Sequential:
     """The network, compiled."""
     model = nb.Sequential(
         [
             nb.Input((28, 28)),
             layers.Flatten(),
-            Rescale(1 / 255),
+            layers.Rescaling(1 / 255),
             layers.Dropout(0.2),
             layers.Dense(512, activation="relu"),
             layers.Dropout(0.5),

@@ -29,8 +29,9 @@ from nbnet import (
 from nbnet.absences import absent
 from nbnet.config import floatx, set_floatx
 from nbnet.core.abi import device, kernel
-from nbnet.core.graph import Parameter, Tensor
+from nbnet.core.graph import Tensor
 from nbnet.core.op import Op
+from nbnet.core.parameter import Parameter
 from nbnet.core.tape import Tape, tensor
 from nbnet.history import History
 from nbnet.initializers import Initializer

@@ -12,7 +12,7 @@ from nbnet.warming import warmup
 
 def main(arguments: Sequence[str] | None = None) -> None:
     """Run a command; see ``--help``."""
-    parser = argparse.ArgumentParser(prog="python -m nbnet", description=warmup.__doc__.splitlines()[0])  # type: ignore[union-attr]
+    parser = argparse.ArgumentParser(prog="python -m nbnet", description=(warmup.__doc__ or "").partition("\n")[0])
     commands = parser.add_subparsers(required=True, metavar="COMMAND")
     command = commands.add_parser("warmup", help="compile the kernels of dense networks, once for this user")
     command.add_argument("--dtypes", nargs="+", choices=("float32", "float64"), default=["float32"])

@@ -156,9 +156,7 @@ def serialize(activation: Activation) -> str:
     >>> nb.activations.serialize(nb.activations.hard_swish)
     'hard_silu'
     """
-    return next((name for name, known in _known.items() if known is activation), "") or registry.function_name(
-        activation, "activation"
-    )
+    return _known_name(activation) or registry.function_name(activation, "activation")
 
 
 def name_of(activation: Activation) -> str:
@@ -170,7 +168,8 @@ def name_of(activation: Activation) -> str:
     >>> nb.activations.name_of(nb.activations.swish)
     'silu'
     """
-    for name, known in _known.items():
-        if known is activation:
-            return name
-    return registry.get_registered_name(activation)
+    return _known_name(activation) or registry.get_registered_name(activation)
+
+
+def _known_name(activation: Activation) -> str | None:
+    return next((name for name, known in _known.items() if known is activation), None)

@@ -8,7 +8,7 @@ from typing import Any
 
 from nbnet.markup import Markup, element
 
-_WIDTH, _HEIGHT, _LEFT, _TOP, _BOTTOM = 280, 150, 48, 22, 18
+_WIDTH, _HEIGHT, _LEFT, _RIGHT, _TOP, _BOTTOM = 280, 150, 48, 8, 22, 18
 _COLOURS = ("#1f77b4", "#ff7f0e")
 
 
@@ -53,7 +53,7 @@ def panel(title: str, epochs: Sequence[int], curves: Mapping[str, Sequence[float
     def place(epoch: int, value: float) -> str:
         across = (epoch - first) / (last - first) if last > first else 0.5
         up = (value - low) / (high - low) if high > low else 0.5
-        x = _LEFT + across * (_WIDTH - _LEFT - 8)
+        x = _LEFT + across * (_WIDTH - _LEFT - _RIGHT)
         return f"{x:.1f},{_HEIGHT - _BOTTOM - up * (_HEIGHT - _BOTTOM - _TOP):.1f}"
 
     drawn = []
@@ -78,11 +78,11 @@ def panel(title: str, epochs: Sequence[int], curves: Mapping[str, Sequence[float
         _text(_LEFT - 4, _TOP + 4, f"{high:.4g}", "end"),
         _text(_LEFT - 4, _HEIGHT - _BOTTOM, f"{low:.4g}", "end"),
         _text(_LEFT, _HEIGHT - 4, str(first + 1), "start"),
-        _text(_WIDTH - 8, _HEIGHT - 4, str(last + 1), "end"),
+        _text(_WIDTH - _RIGHT, _HEIGHT - 4, str(last + 1), "end"),
     ]
     frame = element(
         "path",
-        d=f"M{_LEFT} {_TOP}V{_HEIGHT - _BOTTOM}H{_WIDTH - 8}",
+        d=f"M{_LEFT} {_TOP}V{_HEIGHT - _BOTTOM}H{_WIDTH - _RIGHT}",
         fill="none",
         stroke="currentColor",
         stroke_width=0.5,

@@ -18,7 +18,6 @@ from nbnet.custom_objects import (
     get_registered_object,
     keep,
     named_function,
-    register_keras_serializable,
 )
 
 __all__ = [
@@ -30,7 +29,6 @@ __all__ = [
     "lookup",
     "make",
     "named_function",
-    "register_keras_serializable",
     "serialize",
     "snake_case",
 ]

@@ -21,7 +21,6 @@ from nbnet.ops.sqrt import sqrt
 from nbnet.ops.sum import sum
 from nbnet.ops.transpose import transpose
 from nbnet.ranges import FROM_ZERO
-from nbnet.registry import custom_object_scope, lookup
 
 __all__ = [
     "L1",
@@ -251,7 +250,7 @@ def get(identifier: Any, name: str = "regularizer") -> Callable[[Any], Tensor] |
         return L1L2(0.01, 0.01)
     if identifier is None or (callable(identifier) and not isinstance(identifier, type)):
         return identifier
-    made: Regularizer = lookup(identifier, _known, Regularizer, name, functions=True)
+    made: Regularizer = registry.lookup(identifier, _known, Regularizer, name, functions=True)
     return made
 
 
@@ -283,5 +282,5 @@ def deserialize(config: Any, custom_objects: Mapping[str, Any] | None = None) ->
     >>> regularizers.deserialize("l1")
     L1(l1=0.01)
     """
-    with custom_object_scope(custom_objects):
+    with registry.custom_object_scope(custom_objects):
         return get(config)

@@ -87,7 +87,7 @@ def test_compiled_agrees_with_python(constraint: Constraint, shape: str, formula
         if operand is not None and operand.data is None:
             operand.data = np.full(operand.shape, np.nan)
     row = np.zeros(WIDTH, np.int64)
-    encode(row, call, [None if t is None else address(t.numpy()) for t in call.operands], 0)
+    encode(row, call, lambda tensor: address(tensor.numpy()), 0)
     call.kernel(Memory(0, F64), row, 0)
     np.testing.assert_allclose(w.numpy(), wanted, 1e-13, 1e-15)
 

@@ -115,6 +115,10 @@ def test_inference_knows_no_rate() -> None:
     np.testing.assert_array_equal(model.predict(X), bare.predict(X))
     with pytest.raises(ValueError, match="inference='mean'"):
         DropConnectDense(3, schedules.Early(0.5, 2))
+    layer = DropConnectDense(3, 0.5)
+    with pytest.raises(ValueError, match="inference='mean'"):
+        layer.rate = schedules.Early(0.5, 2)
+    assert layer.rate == 0.5
     DropConnectDense(3, schedules.Early(0.5, 2), inference="mean")(X, training=True)
 
 

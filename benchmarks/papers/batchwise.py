@@ -5,7 +5,7 @@ B. Graham, J. Reizenstein, L. Robinson: Efficient batchwise dropout training usi
 When all images of a batch drop the same units, a step multiplies smaller matrices. Networks 784-1024-1024-1024-10 that
 drop a fifth of the pixels and half of the hidden units: a mask for each image, one for each batch, and four for each
 batch; on MNIST and on Fashion-MNIST. At equal time, networks with fewer masks are trained for more epochs: as many more
-as their steps are faster, which is measured apart, on a machine with nothing else to do, and given by ``--ratio``.
+as their steps are faster, which is measured apart, on a machine with nothing else to do, and given by `--ratio`.
 """
 
 from __future__ import annotations
@@ -17,8 +17,9 @@ from typing import Any
 import nbnet as nb
 from benchmarks.papers import images, script, tables
 from benchmarks.papers.networks import dense_network
-from benchmarks.papers.record import Record
 from benchmarks.papers.training import Recipe, train
+from benchmarks.record import Record
+from benchmarks.table import markdown
 
 DATA = ("mnist", "fashion_mnist")
 HIDDEN, INPUT_RATE, HIDDEN_RATE = (1024, 1024, 1024), 0.2, 0.5
@@ -92,7 +93,7 @@ def table(record: Record) -> str:
         for (*mine, epochs), group in sorted(groups.items())
         if mine == [name, masks]
     ]
-    return tables.markdown(["set", "masks", "epochs", "test error, %", "seeds", "minutes"], lines)
+    return markdown(["set", "masks", "epochs", "test error, %", "seeds", "minutes"], lines)
 
 
 if __name__ == "__main__":

@@ -19,8 +19,9 @@ from typing import Any
 
 from benchmarks.papers import images, pictures, script, tables
 from benchmarks.papers.networks import dense_network
-from benchmarks.papers.record import Record
 from benchmarks.papers.training import Recipe, train
+from benchmarks.record import Record
+from benchmarks.table import markdown
 
 
 @dataclass(frozen=True)
@@ -85,7 +86,7 @@ def table(record: Record) -> str:
             shown = without[0]["recipe"]["epochs"] * max(1, EPOCH // size)
             lines.append([f"{size:,}", *cells, f"{shown:,}", tables.minutes([*without, *dropout])])
     head = ["images", "error without dropout, %", "with dropout, %", "gain", "seeds", "each shown", "minutes"]
-    return tables.markdown(head, lines)
+    return markdown(head, lines)
 
 
 def plot(record: Record) -> Any:

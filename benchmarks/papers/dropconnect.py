@@ -15,10 +15,10 @@ from functools import partial
 
 import nbnet as nb
 from benchmarks.papers import rows
-from benchmarks.papers.networks import CLASSES, dense_network
-from benchmarks.papers.record import Record
+from benchmarks.papers.networks import CLASSES, PIXELS, dense_network
 from benchmarks.papers.rows import Row
 from benchmarks.papers.training import Recipe
+from benchmarks.record import Record
 
 HIDDEN = (800, 800)
 RATE, SHARING = 0.5, 32
@@ -30,7 +30,7 @@ def drop_connect_network() -> nb.Sequential:
         nb.layers.DropConnectDense(units, RATE, "relu", group_size=SHARING, kernel_initializer="he_normal")
         for units in HIDDEN
     ]
-    return nb.Sequential([nb.Input((784,)), *layers, nb.layers.Dense(CLASSES, "softmax")])
+    return nb.Sequential([nb.Input((PIXELS,)), *layers, nb.layers.Dense(CLASSES, "softmax")])
 
 
 RECIPE = Recipe(60, 0.001)

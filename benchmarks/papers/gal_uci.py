@@ -21,7 +21,7 @@ import argparse
 import math
 import os
 import time
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 from itertools import product
 from pathlib import Path
@@ -32,8 +32,9 @@ from numpy.typing import NDArray
 
 import nbnet as nb
 from benchmarks.papers import script
-from benchmarks.papers.record import RESULTS, Record
-from benchmarks.papers.tables import markdown, mean
+from benchmarks.papers.tables import mean
+from benchmarks.record import Record
+from benchmarks.table import markdown
 
 Array = NDArray[Any]
 
@@ -208,11 +209,6 @@ def _row(name: str, task: Task, runs: Sequence[dict[str, Any]]) -> list[str]:
     return [*cells, mean([found["rmse_scaled"] for found in runs])]
 
 
-def _wanted(names: Sequence[str], splits: int, epochs: int, samples: int) -> Iterator[dict[str, Any]]:
-    for split, name in product(range(splits), names):
-        yield {"set": name, "split": split, "epochs": epochs, "samples": samples}
-
-
 def main(arguments: Sequence[str] | None = None) -> None:
     """Run what is missing; see ``--help``."""
     parser = argparse.ArgumentParser(
@@ -222,7 +218,7 @@ def main(arguments: Sequence[str] | None = None) -> None:
     )
     folder = Path(os.environ.get("NBNET_DATA", ".")) / "uci"
     parser.add_argument("--data", metavar="FOLDER", type=Path, default=folder, help="where the sets are")
-    parser.add_argument("--results", metavar="FILE", type=Path, default=RESULTS / f"{NAME}.jsonl")
+    parser.add_argument("--results", metavar="FILE", type=Path, default=script.RESULTS / f"{NAME}.jsonl")
     parser.add_argument("--sets", nargs="+", choices=list(TASKS), default=list(TASKS), metavar="SET")
     parser.add_argument("--splits", type=int, default=20, help="how many of the 20")
     parser.add_argument("--epochs", type=int, default=EPOCHS, help=f"of each training ({EPOCHS})")
@@ -233,7 +229,12 @@ def main(arguments: Sequence[str] | None = None) -> None:
     def perform(wanted: script.Run, place: Path) -> dict[str, Any]:
         return run(options.data, wanted["set"], wanted["split"], wanted["epochs"], wanted["samples"])
 
-    script.work(options, _wanted(options.sets, options.splits, options.epochs, options.samples), perform)
+    runs = [
+        {"set": name, "split": split, "epochs": options.epochs, "samples": options.samples}
+        for split in range(options.splits)
+        for name in options.sets
+    ]
+    script.work(options, runs, perform)
     print(table(Record(options.results)))
 
 

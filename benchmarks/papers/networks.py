@@ -7,7 +7,7 @@ from typing import Any
 
 import nbnet as nb
 
-CLASSES = 10
+PIXELS, CLASSES = 784, 10
 
 
 def dense_network(
@@ -15,7 +15,6 @@ def dense_network(
     input_rate: float = 0.0,
     hidden_rate: float = 0.0,
     max_norm: Sequence[float] = (),
-    inputs: int = 784,
     scaled: bool = False,
     **dropout: Any,
 ) -> nb.Sequential:
@@ -47,6 +46,5 @@ def dense_network(
         rate = hidden_rate
         if hidden_rate:
             layers.append(nb.layers.Dropout(hidden_rate, **dropout))
-    return nb.Sequential(
-        [nb.Input((inputs,)), *layers, nb.layers.Dense(CLASSES, "softmax", kernel_constraint=bounds[-1])]
-    )
+    output = nb.layers.Dense(CLASSES, "softmax", kernel_constraint=bounds[-1])
+    return nb.Sequential([nb.Input((PIXELS,)), *layers, output])

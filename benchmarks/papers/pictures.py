@@ -1,4 +1,4 @@
-"""Curves of test errors, with matplotlib (the extra ``plot``)."""
+"""Curves of test errors."""
 
 from __future__ import annotations
 
@@ -8,6 +8,7 @@ from typing import Any
 
 import numpy as np
 
+from benchmarks import plotting
 from benchmarks.papers.tables import Found, error
 
 
@@ -22,17 +23,8 @@ def curves(lines: Mapping[str, Mapping[float, Sequence[Found]]], label: str, log
         Of the axis.
     logarithmic
         Whether both axes are.
-
-    Raises
-    ------
-    ImportError
-        If matplotlib is missing.
     """
-    try:
-        from matplotlib.figure import Figure
-    except ImportError as reason:
-        raise ImportError("pictures want matplotlib: pip install 'nbnet[plot]'") from reason
-    figure = Figure(figsize=(6, 4), layout="constrained")
+    figure = plotting.figure(6, 4)
     axes = figure.add_subplot(xlabel=label, ylabel="test error, %")
     for name, places in lines.items():
         errors = [[error(one) for one in places[x]] for x in sorted(places)]

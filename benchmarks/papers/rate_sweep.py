@@ -20,8 +20,9 @@ from typing import Any
 
 from benchmarks.papers import images, pictures, script, tables
 from benchmarks.papers.networks import dense_network
-from benchmarks.papers.record import Record
 from benchmarks.papers.training import Recipe, train
+from benchmarks.record import Record
+from benchmarks.table import markdown
 
 KEEPS = (0.1, 0.2, 0.4, 0.5, 0.6, 0.8, 1.0)
 LAYERS, WIDTH, KEPT = 3, 512, 128
@@ -71,7 +72,7 @@ def table(record: Record) -> str:
     head = ["kept"]
     for row in KINDS:
         head += [f"units, {row}", "test error, %", "seeds"]
-    return tables.markdown(head, lines)
+    return markdown(head, lines)
 
 
 def plot(record: Record) -> Any:

@@ -9,7 +9,8 @@ from inspect import cleandoc
 from pathlib import Path
 from types import ModuleType
 
-from benchmarks.papers.record import RESULTS, Record
+from benchmarks.papers.script import RESULTS
+from benchmarks.record import Record
 
 README = Path(__file__).parent / "README.md"
 SCRIPTS = ("srivastava_mnist", "dropconnect", "data_size", "rate_sweep", "batchwise", "gal_uci", "selu")
@@ -43,8 +44,8 @@ def section(name: str, record: Record) -> str:
 
 
 def prose(script: ModuleType) -> str:
-    """The docstring, its reference headed in bold: it says what is smaller than in the paper."""
-    return cleandoc(script.__doc__ or "").replace("References\n----------\n", "**Reference** ").replace("``", "`")
+    """The docstring: it says what is smaller than in the paper."""
+    return cleandoc(script.__doc__ or "")
 
 
 def main(arguments: Sequence[str] | None = None) -> None:

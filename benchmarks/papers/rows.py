@@ -9,8 +9,10 @@ from typing import Any
 
 import nbnet as nb
 from benchmarks.papers import images, script, tables
-from benchmarks.papers.record import RESULTS, Record
+from benchmarks.papers.script import RESULTS
 from benchmarks.papers.training import Recipe, train
+from benchmarks.record import Record
+from benchmarks.table import markdown
 
 
 @dataclass(frozen=True)
@@ -96,4 +98,4 @@ def table(record: Record, rows: Mapping[str, Row]) -> str:
         for (mine, _), group in sorted(groups.items())
         if mine == name
     ]
-    return tables.markdown(["", "network", "paper", "test error, %", "seeds", "minutes", "training"], lines)
+    return markdown(["", "network", "paper", "test error, %", "seeds", "minutes", "training"], lines)

@@ -1,4 +1,4 @@
-"""What the scripts share: options, and doing the runs that are missing."""
+"""What the scripts share: options, the place of their findings, and doing the runs that are missing."""
 
 from __future__ import annotations
 
@@ -9,9 +9,11 @@ from pathlib import Path
 from typing import Any
 
 from benchmarks import machine
-from benchmarks.papers.record import RESULTS, Record, slug
+from benchmarks.record import Record, slug
 
 Run = Mapping[str, Any]
+#: Where the findings are that the tables are made from.
+RESULTS = Path(__file__).parent / "results"
 
 
 def parser(name: str, doc: str | None, seeds: int) -> argparse.ArgumentParser:

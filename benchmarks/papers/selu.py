@@ -20,9 +20,11 @@ import numpy as np
 from numpy.typing import NDArray
 
 import nbnet as nb
+from benchmarks import plotting
 from benchmarks.papers import images, networks, script
-from benchmarks.papers.record import Record
-from benchmarks.papers.tables import grouped, markdown, mean
+from benchmarks.papers.tables import grouped, mean
+from benchmarks.record import Record
+from benchmarks.table import markdown
 
 Array = NDArray[Any]
 
@@ -46,11 +48,11 @@ KINDS = {
 }
 
 
-def build(kind: Kind, inputs: int, depth: int = DEPTH, units: int = UNITS) -> nb.Sequential:
+def build(kind: Kind, inputs: int, depth: int = DEPTH) -> nb.Sequential:
     """The network; what the dropout layer number i returns is called ``hidden_i``."""
     layers: list[nb.Layer] = []
     for number in range(1, depth + 1):
-        layers.append(nb.layers.Dense(units, kind.activation, kernel_initializer=kind.initializer))
+        layers.append(nb.layers.Dense(UNITS, kind.activation, kernel_initializer=kind.initializer))
         layers.append(kind.dropout(RATE, name=f"hidden_{number}"))
     layers.append(nb.layers.Dense(networks.CLASSES, "softmax", kernel_initializer="lecun_normal"))
     model = nb.Sequential([nb.Input((inputs,)), *layers])
@@ -100,9 +102,7 @@ def _moments(runs: Sequence[dict[str, Any]], when: str, shown: Sequence[int]) ->
 
 def plot(record: Record) -> Any:
     """A matplotlib figure (the extra ``plot``) of the moments of all layers."""
-    from matplotlib.figure import Figure
-
-    figure = Figure(figsize=(10, 4), layout="constrained")
+    figure = plotting.figure(10, 4)
     axes = figure.subplots(1, 2)
     for found in record.runs():
         colour = f"C{list(KINDS).index(found['run']['network'])}"

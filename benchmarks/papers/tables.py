@@ -1,4 +1,4 @@
-"""Tables in Markdown, of what is on record."""
+"""What is on record, for tables."""
 
 from __future__ import annotations
 
@@ -9,12 +9,6 @@ from typing import Any
 import numpy as np
 
 Found = dict[str, Any]
-
-
-def markdown(head: Sequence[str], rows: Iterable[Sequence[str]]) -> str:
-    """A table; all columns but the first are aligned to the right."""
-    lines = [head, ["---", *["---:"] * (len(head) - 1)], *rows]
-    return "\n".join("| " + " | ".join(line) + " |" for line in lines)
 
 
 def mean(values: Sequence[float], digits: int = 2) -> str:
@@ -33,7 +27,7 @@ def mean(values: Sequence[float], digits: int = 2) -> str:
 
 
 def grouped(found: Iterable[Found], key: Callable[[Found], Hashable]) -> dict[Any, list[Found]]:
-    """Findings by what they have in common, in order of the key."""
+    """Findings by what they have in common, each group in the order of its seeds."""
     groups: dict[Any, list[Found]] = {}
     for one in sorted(found, key=lambda one: one["run"]["seed"]):
         groups.setdefault(key(one), []).append(one)
@@ -58,8 +52,4 @@ def minutes(group: Sequence[Found]) -> str:
 def recipe(group: Sequence[Found]) -> str:
     """How it was trained."""
     made = group[0]["recipe"]
-    how = "Adam" if made["momentum"] is None else f"momentum {made['momentum']:g}"
-    warmup = f", {made['warmup']:g} of them warm-up" if made["warmup"] else ""
-    return (
-        f"{made['epochs']} epochs{warmup}, {how}, learning rate {made['learning_rate']:g}, batch {made['batch_size']}"
-    )
+    return f"{made['epochs']} epochs, Adam, learning rate {made['learning_rate']:g}, batch {made['batch_size']}"

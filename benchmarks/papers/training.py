@@ -15,43 +15,24 @@ from benchmarks.papers.images import Images
 
 @dataclass(frozen=True)
 class Recipe:
-    """How a network is trained; the learning rate falls to zero along half a cosine.
+    """How a network is trained: by Adam, whose learning rate falls to zero along half a cosine.
 
     Parameters
     ----------
-    epochs
-        All of them, the warm-up included.
     learning_rate
-        The highest.
-    momentum
-        Of gradient descent; None: Adam.
-    warmup
-        Epochs in which the learning rate rises from zero; half of all at most.
+        The highest, which is the first.
     batch_size
         Images of a step.
     """
 
     epochs: int
     learning_rate: float
-    momentum: float | None = None
-    warmup: float = 0.0
     batch_size: int = 128
 
     def schedule(self, n: int) -> nb.optimizers.schedules.LearningRateSchedule:
         """Of the learning rate, for so many images."""
         steps = -(-n // self.batch_size)
-        warmup = round(min(self.warmup, self.epochs / 2) * steps)
-        if not warmup:
-            return nb.optimizers.schedules.CosineDecay(self.learning_rate, self.epochs * steps)
-        return nb.optimizers.schedules.CosineDecay(
-            0.0, self.epochs * steps - warmup, warmup_target=self.learning_rate, warmup_steps=warmup
-        )
-
-    def optimizer(self, n: int) -> nb.optimizers.Optimizer:
-        """One for so many images."""
-        if self.momentum is None:
-            return nb.optimizers.Adam(self.schedule(n))
-        return nb.optimizers.SGD(self.schedule(n), momentum=self.momentum)
+        return nb.optimizers.schedules.CosineDecay(self.learning_rate, self.epochs * steps)
 
 
 class Diary(nb.callbacks.Callback):
@@ -106,7 +87,8 @@ def train(
     """
     nb.set_random_seed(seed)
     model = build()
-    model.compile(recipe.optimizer(len(images.x)), "sparse_categorical_crossentropy", metrics=["accuracy"])
+    optimizer = nb.optimizers.Adam(recipe.schedule(len(images.x)))
+    model.compile(optimizer, "sparse_categorical_crossentropy", metrics=["accuracy"])
     diary = Diary(place / "epochs.json" if place else None, len(images.y_test))
     callbacks: list[nb.callbacks.Callback] = [diary]
     if place is not None:

@@ -7,12 +7,11 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from benchmarks.papers.tables import markdown
 from benchmarks.peers import findings
 from benchmarks.peers.findings import Value
 from benchmarks.peers.libraries import KERAS, OURS
 from benchmarks.record import Record
-from benchmarks.table import spread
+from benchmarks.table import markdown, spread
 
 
 @dataclass(frozen=True)

@@ -24,7 +24,8 @@ class Learner(Protocol):
 
 
 class Module(Protocol):
-    """What ``with_LIBRARY.py`` has to offer."""
+    """What ``with_LIBRARY.py`` has to offer; some have a ``search`` of their own, too, or ``dropout``, ``adam`` and
+    ``products``, which are timed alone."""
 
     def settings(self, network: Network) -> dict[str, dict[str, Any]]:
         """Ways to use the library that may be the fastest: keywords of ``start``, by name."""

@@ -1,4 +1,4 @@
-"""Pictures, with matplotlib (the extra ``plot``)."""
+"""How the time of a step grows, drawn."""
 
 from __future__ import annotations
 
@@ -6,6 +6,7 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
+from benchmarks import plotting
 from benchmarks.peers.libraries import OURS
 from benchmarks.peers.tables import label
 
@@ -21,17 +22,8 @@ def growth(lines: Mapping[str, Mapping[float, float]], axis: str, limits: Sequen
         What the size is.
     limits
         Those of the lines that no library can go below: they are dashed.
-
-    Raises
-    ------
-    ImportError
-        If matplotlib is missing.
     """
-    try:
-        from matplotlib.figure import Figure
-    except ImportError as reason:
-        raise ImportError("pictures want matplotlib: pip install 'nbnet[plot]'") from reason
-    figure = Figure(figsize=(7, 5), layout="constrained")
+    figure = plotting.figure(7, 5)
     axes = figure.add_subplot(xlabel=axis, ylabel="µs a training step", xscale="log", yscale="log")
     for name, times in lines.items():
         places = sorted(times)

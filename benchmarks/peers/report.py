@@ -9,7 +9,7 @@ from typing import Any
 from benchmarks import machine
 from benchmarks.peers import findings, goals, tables
 from benchmarks.record import Record
-from benchmarks.train import between_markers
+from benchmarks.table import between_markers
 
 #: Modules and records, by name.
 Tasks = Mapping[str, tuple[Any, Record]]
@@ -42,7 +42,7 @@ def conditions(record: Record) -> list[str]:
     for line in lines:
         for found in line["versions"].values():
             versions |= found
-    on = dict.fromkeys(_machine(line["machine"]) for line in lines)
+    on = dict.fromkeys(_described(line["machine"]) for line in lines)
     count = [len(findings.rounds(record, case)) for case in findings.cases(record)]
     times = f"{min(count)}" if min(count) == max(count) else f"{min(count)} to {max(count)}"
     return [
@@ -51,10 +51,10 @@ def conditions(record: Record) -> list[str]:
     ]
 
 
-def _machine(described: Mapping[str, Any]) -> str:
-    processor, _, blas = machine.lines({**described, "versions": {}})
-    load = f", load {described['load']}"
-    return f"{processor.replace(load, '')}, {blas}."
+def _described(made_on: dict[str, Any]) -> str:
+    """A machine, without its load, which is another in each round."""
+    where = f"{made_on['processor']}, {made_on['processors']} processors, {made_on['system']}"
+    return f"{where}, {machine.blas(made_on)}."
 
 
 def all_goals(tasks: Tasks) -> str:

@@ -87,7 +87,7 @@ class Session:
             raise OutOfTime
 
     def due(self, cases: Sequence[str], names: Sequence[str] | None = None) -> list[str]:
-        """Those that some case has not seen often enough, and nbnet before them; nobody, if all are done.
+        """Those that some case has not seen often enough, and nbnet, which they are compared with; or nobody.
 
         Parameters
         ----------
@@ -125,7 +125,7 @@ class Session:
         """
         failed: set[str] = set()
         took = 0.0
-        while names := self._players(case, [name for name in turns if name not in failed]):
+        while names := self.due([case], [name for name in turns if name not in failed]):
             self.check_time(took)
             began, number = time.monotonic(), len(findings.rounds(self.record, case))
             # Who was first is last in the next round: nobody always comes after the same one.
@@ -141,11 +141,6 @@ class Session:
             )
             print(f"{case}, round {number + 1}: {summary(ordered)}", flush=True)
             took = time.monotonic() - began
-
-    def _players(self, case: str, names: Sequence[str]) -> list[str]:
-        """Who is late, and nbnet, which the others are compared with."""
-        late = self._late(case, names)
-        return [name for name in names if name in late or (late and name == OURS)]
 
 
 def both(name: str) -> tuple[str, str]:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import replace
-from itertools import product
+from itertools import pairwise, product
 from typing import Any
 
 import numpy as np
@@ -62,7 +62,7 @@ def best(module: Module, setting: Mapping[str, Any], exercise: Exercise, grid: G
 def drawn(network: Network, rng: np.random.Generator) -> list[Any]:
     """Initial weights: Glorot's, and biases of 0."""
     found = []
-    for n, m in zip(network.sizes, network.sizes[1:], strict=False):
+    for n, m in pairwise(network.sizes):
         limit = np.sqrt(6 / (n + m))
         found += [rng.uniform(-limit, limit, (n, m)).astype(network.dtype), np.zeros(m, network.dtype)]
     return found

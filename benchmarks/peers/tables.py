@@ -6,12 +6,11 @@ from collections.abc import Iterable, Sequence
 
 import numpy as np
 
-from benchmarks.papers.tables import markdown
 from benchmarks.peers import findings
 from benchmarks.peers.findings import Value
 from benchmarks.peers.libraries import LIBRARIES, OURS
 from benchmarks.record import Record
-from benchmarks.table import spread
+from benchmarks.table import markdown, spread
 
 
 def label(name: str) -> str:

@@ -15,7 +15,7 @@ from benchmarks.peers.exercise import Exercise, Network
 from benchmarks.peers.findings import Found
 from benchmarks.peers.libraries import OURS
 from benchmarks.peers.rounds import Session
-from benchmarks.workloads import WORKLOADS, glorot_weights
+from benchmarks.workloads import WORKLOADS, glorot_weights, layer_by_layer
 
 
 class Compared(NamedTuple):
@@ -71,8 +71,7 @@ def without_dropout(made: Exercise) -> Exercise:
 
 def weights(network: Network) -> list[Any]:
     """Initial ones, the same each time."""
-    pairs = zip(*glorot_weights(network.sizes, 0), strict=True)
-    return [array.astype(network.dtype) for pair in pairs for array in pair]
+    return [array.astype(network.dtype) for array in layer_by_layer(*glorot_weights(network.sizes, 0))]
 
 
 def start(session: Session, case: str, made: Exercise, peers: Mapping[str, Peer]) -> dict[str, Found]:

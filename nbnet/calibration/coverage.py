@@ -8,7 +8,8 @@ from typing import Any
 import numpy as np
 from numpy.typing import ArrayLike
 
-from nbnet.calibration.intake import Float64, axes, numbers
+from nbnet.calibration.drawing import unit_axes
+from nbnet.calibration.intake import Float64, numbers
 
 
 @dataclass(frozen=True, eq=False)
@@ -64,10 +65,8 @@ class CoverageCurve:
         ImportError
             If matplotlib is missing.
         """
-        ax = axes(ax, "CoverageCurve.plot")
-        ax.plot([0, 1], [0, 1], color="gray", linestyle=":", label="perfect")
+        ax = unit_axes(ax, "CoverageCurve.plot", "level", "targets inside")
         ax.plot(self.levels, self.coverage, marker="o", label="intervals")
-        ax.set(xlim=(-0.02, 1.02), ylim=(-0.02, 1.02), xlabel="level", ylabel="targets inside", aspect="equal")
         ax.set_title(f"expected error {self.expected_error:.3f}")
         ax.legend()
         return ax

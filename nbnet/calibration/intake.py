@@ -54,14 +54,3 @@ def labels(value: Any, predicted: Float64) -> Labels:
     if wrong.size:
         raise ValueError(f"y_true: wants classes from 0 to {classes - 1}, got {wrong[0]:g}")
     return y.astype(np.int64)
-
-
-def axes(ax: Any, caller: str) -> Any:
-    """Matplotlib axes to draw on."""
-    if ax is not None:
-        return ax
-    try:
-        from matplotlib import pyplot
-    except ImportError as error:
-        raise ImportError(f"{caller} wants matplotlib: pip install 'nbnet[plot]'") from error
-    return pyplot.subplots(figsize=(4.2, 4.2), layout="constrained")[1]

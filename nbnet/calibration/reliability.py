@@ -8,7 +8,8 @@ from typing import Any
 import numpy as np
 from numpy.typing import ArrayLike
 
-from nbnet.calibration.intake import Float64, Labels, axes, labels, probabilities
+from nbnet.calibration.drawing import unit_axes
+from nbnet.calibration.intake import Float64, Labels, labels, probabilities
 from nbnet.ranges import count
 
 
@@ -69,12 +70,10 @@ class ReliabilityCurve:
         ImportError
             If matplotlib is missing.
         """
-        ax = axes(ax, "ReliabilityCurve.plot")
-        ax.plot([0, 1], [0, 1], color="gray", linestyle=":", label="perfect")
+        ax = unit_axes(ax, "ReliabilityCurve.plot", "confidence", "accuracy")
         (line,) = ax.plot(self.confidence, self.accuracy)
         shares = self.counts / self.counts.sum()
         ax.scatter(self.confidence, self.accuracy, 12 + 300 * shares, color=line.get_color(), label="predictions")
-        ax.set(xlim=(-0.02, 1.02), ylim=(-0.02, 1.02), xlabel="confidence", ylabel="accuracy", aspect="equal")
         ax.set_title(f"expected calibration error {self.expected_error:.3f}")
         ax.legend()
         return ax

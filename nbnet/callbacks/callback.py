@@ -110,14 +110,17 @@ class Callback:
         epoch all the same; the model is ahead then. One that defines hooks of epochs, or tests, sees every epoch
         at once, unless it overwrites this.
         """
-        silent = all(getattr(getattr(self, name), "__func__", None) is getattr(Callback, name) for name in _EPOCH_HOOKS)
-        return NO_LIMIT if silent else 0
+        return 0 if self._defines(_EPOCH_HOOKS) else NO_LIMIT
 
     def wants_batches(self, kind: str) -> bool:
         """Whether a batch hook of ``"train"``, ``"test"`` or ``"predict"`` is defined."""
         names = [f"on_{kind}_batch_begin", f"on_{kind}_batch_end"]
         names += ["on_batch_begin", "on_batch_end"] if kind == "train" else []
-        return any(getattr(type(self), name) is not getattr(Callback, name) for name in names)
+        return self._defines(names)
+
+    def _defines(self, hooks: Iterable[str]) -> bool:
+        """Whether any of these hooks is its own: a method of its class, or a function set on it."""
+        return any(getattr(getattr(self, hook), "__func__", None) is not getattr(Callback, hook) for hook in hooks)
 
 
 class CallbackList:

@@ -34,8 +34,7 @@ class CSVLogger(Callback):
         self._writer: Any = None
 
     def on_train_begin(self, logs: Logs = None) -> None:
-        old = self.append and os.path.exists(self.filename) and os.path.getsize(self.filename) > 0
-        self._headed = old
+        self._headed = self.append and os.path.exists(self.filename) and os.path.getsize(self.filename) > 0
         # Kept open between epochs, closed when training ends.
         self._file = open(self.filename, "a" if self.append else "w", newline="", encoding="utf-8")  # noqa: SIM115
         self._writer = None

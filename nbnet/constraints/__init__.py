@@ -9,7 +9,6 @@ from nbnet import registry
 from nbnet.constraints.constraint import Constraint, calls
 from nbnet.constraints.non_neg import NonNeg
 from nbnet.constraints.norms import MaxNorm, MinMaxNorm, UnitNorm
-from nbnet.registry import custom_object_scope, lookup
 
 __all__ = [
     "Constraint",
@@ -61,7 +60,7 @@ def get(identifier: Any, name: str = "constraint") -> Callable[[Any], Any] | Non
     """
     if identifier is None or (callable(identifier) and not isinstance(identifier, type)):
         return identifier
-    made: Constraint = lookup(identifier, _known, Constraint, name, functions=True)
+    made: Constraint = registry.lookup(identifier, _known, Constraint, name, functions=True)
     return made
 
 
@@ -93,5 +92,5 @@ def deserialize(config: Any, custom_objects: Mapping[str, Any] | None = None) ->
     >>> constraints.deserialize({"class_name": "MaxNorm", "config": {"max_value": 3.0}})
     MaxNorm(max_value=3.0, axis=0)
     """
-    with custom_object_scope(custom_objects):
+    with registry.custom_object_scope(custom_objects):
         return get(config)

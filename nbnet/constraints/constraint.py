@@ -7,14 +7,12 @@ from dataclasses import asdict, is_dataclass
 from typing import Any, Self
 
 import numpy as np
-from numpy.typing import NDArray
 
 from nbnet.core.abi import kernel, vec
-from nbnet.core.graph import Call, Parameter, Tensor, topological
+from nbnet.core.graph import Call, Tensor, topological
+from nbnet.core.parameter import Parameter
 from nbnet.core.program import run_call
 from nbnet.core.tape import Trace, recorder, tensor
-
-Array = NDArray[Any]
 
 
 class Constraint:

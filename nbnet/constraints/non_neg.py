@@ -7,7 +7,8 @@ from typing import Any
 
 from nbnet.constraints.constraint import Constraint
 from nbnet.core.abi import kernel, vec
-from nbnet.core.graph import Call, Parameter
+from nbnet.core.graph import Call
+from nbnet.core.parameter import Parameter
 
 
 @kernel

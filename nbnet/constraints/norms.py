@@ -13,7 +13,8 @@ import numpy as np
 
 from nbnet.constraints.constraint import Constraint
 from nbnet.core.abi import attribute, doublevec, kernel, vec
-from nbnet.core.graph import Call, Parameter, Tensor
+from nbnet.core.graph import Call, Tensor
+from nbnet.core.parameter import Parameter
 from nbnet.ranges import FRACTION, FROM_ZERO
 
 #: As Keras's ``epsilon()``: added to norms that are divided by.

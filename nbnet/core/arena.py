@@ -50,23 +50,23 @@ def plan(buffers: Sequence[Buffer]) -> Plan:
     The largest goes first; each takes the tightest gap left between those alive during its life. On the lifetimes of
     forward and backward passes that is 1 per cent above the lower bound (the largest sum alive at once) on average.
     """
+    sizes = [round_up(max(buffer.nbytes, 1)) for buffer in buffers]
     offsets = [0] * len(buffers)
     placed: list[int] = []
     total = 0
     for i in sorted(range(len(buffers)), key=lambda i: (-buffers[i].nbytes, buffers[i].first)):
-        size = round_up(max(buffers[i].nbytes, 1))
         rivals = sorted(
-            (offsets[j], offsets[j] + round_up(max(buffers[j].nbytes, 1)))
+            (offsets[j], offsets[j] + sizes[j])
             for j in placed
             if buffers[j].first <= buffers[i].last and buffers[i].first <= buffers[j].last
         )
         best, tightest, end = None, None, 0
         for start, stop in rivals:
             gap = start - end
-            if gap >= size and (tightest is None or gap < tightest):
+            if gap >= sizes[i] and (tightest is None or gap < tightest):
                 best, tightest = end, gap
             end = max(end, stop)
         offsets[i] = end if best is None else best
-        total = max(total, offsets[i] + size)
+        total = max(total, offsets[i] + sizes[i])
         placed.append(i)
     return Plan(offsets, total)

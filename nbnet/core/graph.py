@@ -7,7 +7,7 @@ of backward calls. The eager tape runs those calls at once; a program lowers the
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from math import prod
 from typing import Any
@@ -15,10 +15,10 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from nbnet.config import FLOAT_DTYPES, standardize_dtype
+from nbnet.config import FLOAT_DTYPES
 from nbnet.core.arithmetic import Arithmetic, operators
 from nbnet.core.jit import Kernel
-from nbnet.core.op import BYTE, Op, Shape, registry
+from nbnet.core.op import Op, Shape
 
 Array = NDArray[Any]
 
@@ -102,91 +102,10 @@ class Tensor(Arithmetic["Tensor"]):
         operators["backward"](self, gradient)
 
 
-class Parameter(Tensor):
-    """A tensor that is trained: a weight of a layer.
-
-    Parameters
-    ----------
-    value
-        Initial value, copied.
-    trainable
-        Whether optimizers change it.
-    name
-        For summaries and errors.
-    dtype
-        float32 or float64; by default that of an array or tensor, else the framework's default.
-    regularizer
-        Function of the parameter that gives its penalty, or None; may be assigned.
-    constraint
-        What optimizers hold it to, or None; may be assigned.
-
-    Examples
-    --------
-    >>> import nbnet as nb
-    >>> w = nb.Parameter([1.0, 2.0])
-    >>> nb.ops.sum(w * w).backward()
-    >>> w.grad.numpy()
-    array([2., 4.], dtype=float32)
-    """
-
-    __slots__ = ("_constraint", "_regularizer", "linked", "trainable")
-
-    def __init__(
-        self,
-        value: Any,
-        *,
-        trainable: bool = True,
-        name: str = "",
-        dtype: Any = None,
-        regularizer: Callable[[Any], Any] | None = None,
-        constraint: Callable[[Any], Any] | None = None,
-    ) -> None:
-        array = np.asarray(value)
-        if array.dtype.kind not in "fiub":
-            raise TypeError(f"value: a parameter holds real numbers, not {array.dtype}")
-        if dtype is None and isinstance(value, (np.ndarray, np.generic, Tensor)) and array.dtype in FLOAT_DTYPES:
-            dtype = array.dtype
-        data = np.array(array, dtype=standardize_dtype(dtype), order="C", copy=True)
-        super().__init__(data.shape, data.dtype, data, name=name, requires_grad=trainable)
-        self.trainable = trainable
-        #: Whether there were programs that know where it lies.
-        self.linked = False
-        self._regularizer, self._constraint = regularizer, constraint
-
-    @property
-    def regularizer(self) -> Callable[[Any], Any] | None:
-        return self._regularizer
-
-    @regularizer.setter
-    def regularizer(self, value: Callable[[Any], Any] | None) -> None:
-        self._regularizer = value
-        operators["outdate"]()
-
-    @property
-    def constraint(self) -> Callable[[Any], Any] | None:
-        return self._constraint
-
-    @constraint.setter
-    def constraint(self, value: Callable[[Any], Any] | None) -> None:
-        self._constraint = value
-        operators["outdate"]()
-
-    def assign(self, value: Any) -> None:
-        """Overwrite the value in place; the shape must fit."""
-        value = np.asarray(value)
-        if value.dtype.kind not in "fiub":
-            raise TypeError(f"value: {self.name or 'the parameter'} holds real numbers, got {value.dtype}")
-        if value.shape != self.shape:
-            raise ValueError(f"value: {self.name or 'the parameter'} has shape {self.shape}, got {value.shape}")
-        self.numpy()[...] = value
-
-    def assign_add(self, value: Any) -> None:
-        """Add to the value in place; a number, or an array that fits the shape."""
-        self.assign(self.numpy() + np.asarray(value))
-
-    def assign_sub(self, value: Any) -> None:
-        """Subtract from the value in place; a number, or an array that fits the shape."""
-        self.assign(self.numpy() - np.asarray(value))
+def dtype_of(value: Any) -> np.dtype[Any] | None:
+    """The dtype of an array or tensor of float32 or float64; None for what takes the framework's default."""
+    own = isinstance(value, (np.ndarray, np.generic, Tensor)) and value.dtype in FLOAT_DTYPES
+    return value.dtype if own else None
 
 
 @dataclass(eq=False, slots=True)
@@ -301,6 +220,3 @@ def topological(targets: Sequence[Tensor]) -> list[Node]:
             stack.append((node, True))
             stack.extend((t.node, False) for t in reversed(node.inputs) if t.node is not None)
     return order
-
-
-__all__ = ["BYTE", "Call", "Node", "Parameter", "Tensor", "operators", "registry", "topological"]

@@ -13,19 +13,9 @@ Coefficients are minimax fits of the relative error, each rounded to float32 bef
 from __future__ import annotations
 
 import math
-from math import erf as c_erf
 from typing import Any
 
 import numpy as np
-
-# Under names that this module does not define: what a compiled function refers to is found by name.
-from numpy import cos as np_cos
-from numpy import exp as np_exp
-from numpy import expm1 as np_expm1
-from numpy import log as np_log
-from numpy import log1p as np_log1p
-from numpy import sin as np_sin
-from numpy import tanh as np_tanh
 
 from nbnet.core.abi import bits_float32, float32_bits
 from nbnet.core.jit import precise
@@ -50,43 +40,43 @@ EXP2_SERIES = tuple(np.float64(math.log(2) ** k / math.factorial(k)) for k in ra
 @precise
 def exp(x: Any) -> Any:
     """e^x = 2^n e^r. Error <= 2 ulp; in float32, results below 2^-126 are 0."""
-    return np_exp(x)
+    return np.exp(x)
 
 
 @precise
 def log(x: Any) -> Any:
     """ln x = k ln 2 + log(1 + f) with x = 2^k (1 + f). Error <= 2 ulp."""
-    return np_log(x)
+    return np.log(x)
 
 
 @precise
 def log1p(x: Any) -> Any:
     """ln(1 + x), to full relative accuracy for small x. Error <= 4 ulp."""
-    return np_log1p(x)
+    return np.log1p(x)
 
 
 @precise
 def expm1(x: Any) -> Any:
     """e^x - 1 = 2^n (e^r - 1) + 2^n - 1, to full relative accuracy for small x. Error <= 4 ulp."""
-    return np_expm1(x)
+    return np.expm1(x)
 
 
 @precise
 def tanh(x: Any) -> Any:
     """tanh |x| = -u / (u + 2) with u = e^(-2 |x|) - 1. Error <= 4 ulp, odd, never beyond 1."""
-    return np_tanh(x)
+    return np.tanh(x)
 
 
 @precise
 def sin(x: Any) -> Any:
     """sin x = +-sin r or +-cos r with x = n pi/2 + r, r found in float64. Error <= 2 ulp where |x| <= 2^40."""
-    return np_sin(x)
+    return np.sin(x)
 
 
 @precise
 def cos(x: Any) -> Any:
     """cos x = sin(x + pi/2). Error <= 2 ulp where |x| <= 2^40."""
-    return np_cos(x)
+    return np.cos(x)
 
 
 @precise
@@ -98,7 +88,7 @@ def power(x: Any, p: Any) -> Any:
 @precise
 def erf(x: Any) -> Any:
     """erf |x| = 1 - e^-u, where u = -ln(1 - erf |x|) is |x| times a polynomial. Error <= 4 ulp, odd, never beyond 1."""
-    return c_erf(x)
+    return math.erf(x)
 
 
 @precise

@@ -14,10 +14,7 @@ from typing import Any
 
 import numpy as np
 
-# Under names that this module does not define: what a compiled function refers to is found by name.
-from numpy import log as np_log
-
-from nbnet.core.abi import Kernel, attribute, doublevec, first_row, intvec, kernel, mat, vec
+from nbnet.core.abi import attribute, doublevec, first_row, intvec, kernel, mat, vec
 from nbnet.core.graph import Call, Tensor
 from nbnet.core.jit import precise
 
@@ -25,7 +22,7 @@ from nbnet.core.jit import precise
 @precise
 def plogp(p: Any) -> Any:
     """p ln p, which tends to 0 with p."""
-    return p * np_log(p) if p > 0 else 0.0 * p
+    return p * np.log(p) if p > 0 else 0.0 * p
 
 
 @kernel
@@ -82,9 +79,9 @@ def moments_call(y: Tensor, first: Tensor, cursor: Tensor, mean: Tensor, squares
 
 def entropy_call(y: Tensor, cursor: Tensor, sums: Tensor, binary: bool) -> Call:
     """Add entropies of the last axis, or of each element, to the sums of all rows from row ``cursor`` on."""
-    made: Kernel = add_binary_entropy if binary else add_entropy
+    add = add_binary_entropy if binary else add_entropy
     per_row = _per_row(y) if binary else y.matrix[0] // y.shape[0]
-    return Call(made, (y, cursor, sums), (2,), 1 << 2, 0, (per_row,), "entropy", y.dtype)
+    return Call(add, (y, cursor, sums), (2,), 1 << 2, 0, (per_row,), "entropy", y.dtype)
 
 
 def sample_call(y: Tensor, first: Tensor, samples: Tensor) -> Call:

@@ -43,7 +43,6 @@ def _bitcast(source, target):
 
 
 float32_bits, bits_float32 = _bitcast(types.float32, types.int32), _bitcast(types.int32, types.float32)
-float64_bits, bits_float64 = _bitcast(types.float64, types.int64), _bitcast(types.int64, types.float64)
 
 
 @intrinsic
@@ -123,7 +122,7 @@ def matmul(typing_context, a, transpose_a, b, transpose_b, c, accumulate):
     return types.void(a, flag, b, flag, c, flag), codegen
 
 
-# ---- the executor's three words ------------------------------------------------------------------------------
+# ---- what the executor says ----------------------------------------------------------------------------------
 
 
 @intrinsic

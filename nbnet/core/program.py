@@ -7,7 +7,7 @@ what kernels cannot; linking writes addresses into the rows.
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -16,7 +16,7 @@ from numpy.typing import NDArray
 
 from nbnet.core import executor
 from nbnet.core.arena import Buffer, address, aligned, plan, round_up
-from nbnet.core.graph import Call, Parameter, Tensor
+from nbnet.core.graph import Call, Tensor
 from nbnet.core.jit import link as link_kernels
 from nbnet.core.layout import (
     ACCUMULATE,
@@ -30,22 +30,22 @@ from nbnet.core.layout import (
     SEED,
     WIDTH,
 )
+from nbnet.core.parameter import Parameter
 
 Rows = NDArray[np.int64]
 
 
-def encode(row: Rows, call: Call, places: Sequence[int | None], first_row: int) -> None:
-    """Fill a row; ``places`` are the operands' byte offsets from the arena's start."""
+def encode(row: Rows, call: Call, place: Callable[[Tensor], int], first_row: int) -> None:
+    """Fill a row; ``place`` gives an operand's byte offset from the arena's start."""
     row[SEED] = call.key - (1 << 64) if call.key >= 1 << 63 else call.key
     row[ACCUMULATE] = call.accumulate
     row[FIRST_ROW] = first_row
     row[EVERY] = call.every
-    o = OPERANDS
-    for tensor, place in zip(call.operands, places, strict=True):
+    for k, tensor in enumerate(call.operands):
         if tensor is not None:
-            row[o] = place or 0
+            o = OPERANDS + 3 * k
+            row[o] = place(tensor)
             row[o + 1], row[o + 2] = tensor.matrix
-        o += 3
     row[ATTRIBUTES : ATTRIBUTES + len(call.attributes)] = call.attributes
 
 
@@ -204,14 +204,12 @@ class Linked:
         self.mem = address(self.arena)
         self.rows = np.zeros((len(program.calls), WIDTH), np.int64)
         for row, call, first_row in zip(self.rows, program.calls, program.first_rows, strict=True):
-            encode(row, call, [self._place(t) for t in call.operands], first_row)
+            encode(row, call, self._place, first_row)
         self.rows[:, KERNEL] = link_kernels([call.kernel for call in program.calls], program.dtype)
         #: ``run(steps, step)``: run so many steps, the first of which has number ``step``.
         self.run = executor.Runner(self.mem, program.dtype, self.rows, program.spans)
 
-    def _place(self, tensor: Tensor | None) -> int | None:
-        if tensor is None:
-            return None
+    def _place(self, tensor: Tensor) -> int:
         return self.program.places[tensor] if tensor.data is None else address(tensor.data) - self.mem
 
     def view(self, tensor: Tensor) -> NDArray[Any]:
@@ -226,7 +224,7 @@ class Linked:
 def row_of(call: Call) -> Rows:
     """The linked row of a call whose operands all have data, which have to be kept alive."""
     row = np.zeros(WIDTH, np.int64)
-    encode(row, call, [None if t is None else address(t.numpy()) for t in call.operands], 0)
+    encode(row, call, lambda tensor: address(tensor.numpy()), 0)
     row[KERNEL] = link_kernels([call.kernel], call.dtype)[0]
     return row
 

@@ -1,27 +1,14 @@
-"""Parameters in one block of memory, and how programs learn that parameters have moved."""
+"""Parameters in one block of memory."""
 
 from __future__ import annotations
 
 from collections.abc import Sequence
 
-from nbnet.core.arena import ALIGNMENT, address, aligned
-from nbnet.core.graph import Parameter, Tensor, operators
+import numpy as np
 
-_moves = 0
-
-
-def moves() -> int:
-    """How often programs became outdated in this process: a linked one is valid as long as this stays the same."""
-    return _moves
-
-
-def outdate() -> None:
-    """Let every linked program be written anew before it runs again: what its rows say holds no longer."""
-    global _moves
-    _moves += 1
-
-
-operators["outdate"] = outdate
+from nbnet.core.arena import address, aligned, round_up
+from nbnet.core.graph import Tensor
+from nbnet.core.parameter import Parameter, outdate
 
 
 class Layout:
@@ -38,13 +25,12 @@ class Layout:
         dtypes = {p.dtype for p in self.parameters}
         if len(dtypes) > 1:
             raise TypeError(f"parameters: a model is trained in one dtype, got {sorted(map(str, dtypes))}")
-        self.dtype = dtypes.pop() if dtypes else Tensor((), "float32").dtype
+        self.dtype = dtypes.pop() if dtypes else np.dtype(np.float32)
         self.starts: list[int] = []
         self.size = 0
-        step = ALIGNMENT // self.dtype.itemsize
         for p in self.parameters:
             self.starts.append(self.size)
-            self.size += -(-p.size // step) * step
+            self.size += round_up(p.nbytes) // self.dtype.itemsize
         self._gradients: Tensor | None = None
 
     def gradients(self, slices: int) -> Tensor:

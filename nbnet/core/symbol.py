@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import functools
 from collections.abc import Callable, Iterable, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from typing import Any, TypeVar, cast
 
 import numpy as np
@@ -61,7 +61,7 @@ class Symbol(Arithmetic[Any]):
     shape: OpenShape
     dtype: np.dtype[Any]
     name: str = ""
-    producer: Producer | None = field(default=None)
+    producer: Producer | None = None
 
     # It has rows, but how many is not known: they cannot be walked.
     __iter__ = None
@@ -121,9 +121,8 @@ def _probe(producer: Producer, batch: int, other: int) -> Any:
     def placeholder(leaf: Any) -> Any:
         if not isinstance(leaf, Symbol):
             return leaf
-        head, *tail = leaf.shape or (1,)
-        shape = (batch if head is None else head, *(other if n is None else n for n in tail))
-        return Tensor(shape if leaf.shape else (), leaf.dtype)
+        shape = tuple((other if axis else batch) if n is None else n for axis, n in enumerate(leaf.shape))
+        return Tensor(shape, leaf.dtype)
 
     with Trace():
         return producer.function(

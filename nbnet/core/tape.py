@@ -11,9 +11,9 @@ import numpy as np
 from numpy.typing import NDArray
 
 from nbnet import random
-from nbnet.config import floatx, standardize_dtype
-from nbnet.core.differentiation import differentiate
-from nbnet.core.graph import Call, Node, Tensor, operators, topological
+from nbnet.config import FLOAT_DTYPES, standardize_dtype
+from nbnet.core.gradients import gradients
+from nbnet.core.graph import Call, Node, Tensor, dtype_of, topological
 from nbnet.core.jit import Kernel
 from nbnet.core.op import INT, Op
 from nbnet.core.program import run_call
@@ -144,7 +144,7 @@ class Tape(Recorder):
         for source in wanted:
             if not isinstance(source, Tensor):
                 raise TypeError(f"sources: wants tensors, got {type(source).__name__}")
-        return restructure(sources, _gradients(topological([target]), target, wanted, None))
+        return restructure(sources, gradients(topological([target]), target, wanted))
 
 
 def recorder() -> Recorder | None:
@@ -189,22 +189,15 @@ def tensor(value: Any, dtype: Any = None, name: str = "") -> Tensor:
     array = np.asarray(value)
     if array.dtype.kind not in "fiub":
         raise TypeError(f"value: a tensor holds real numbers, got dtype {array.dtype}")
-    if dtype is None:
-        dtype = (
-            array.dtype
-            if array.dtype in (np.float32, np.float64) and isinstance(value, (np.ndarray, np.generic))
-            else floatx()
-        )
-    return Tensor(array.shape, dtype, np.array(array, standardize_dtype(dtype), order="C"), name=name)
+    data = np.array(array, standardize_dtype(dtype_of(value) if dtype is None else dtype), order="C")
+    return Tensor(data.shape, data.dtype, data, name=name)
 
 
 def tensors(*values: Any) -> tuple[Tensor, ...]:
     """Tensors of one dtype: numbers and lists take that of the tensors beside them."""
     dtype = next((v.dtype for v in values if isinstance(v, Tensor) and v.dtype.kind == "f"), None)
     if dtype is None:
-        dtype = next(
-            (v.dtype for v in values if isinstance(v, np.ndarray) and v.dtype in (np.float32, np.float64)), None
-        )
+        dtype = next((v.dtype for v in values if isinstance(v, np.ndarray) and v.dtype in FLOAT_DTYPES), None)
     return tuple(tensor(v, dtype) for v in values)
 
 
@@ -286,35 +279,3 @@ def effect(kernel: Kernel, target: Tensor, *reads: Tensor, attributes: tuple[int
         run_call(call, 0)
     if active is not None:
         active.effects.append(call)
-
-
-def _gradients(nodes: Sequence[Node], target: Tensor, sources: Sequence[Tensor], seed: Any) -> list[Tensor | None]:
-    """Gradients of the target, by running the backward calls one by one."""
-    if target.data is None:
-        raise ValueError("target: has no value; it was not computed on a tape")
-    start = np.ones(target.shape, target.dtype) if seed is None else np.array(seed, target.dtype)
-    if start.shape != target.shape:
-        raise ValueError(f"gradient: has shape {start.shape}, the tensor {target.shape}")
-    calls, gradients = differentiate(nodes, {target: Tensor(target.shape, target.dtype, start)}, sources)
-    for call in calls:
-        for t in call.operands:
-            if t is not None and t.data is None:
-                t.data = np.empty(t.shape, t.dtype)
-        run_call(call, 0)
-    return [gradients.get(t) for t in sources]
-
-
-def backward(target: Tensor, seed: Any = None) -> None:
-    """Add gradients to ``.grad`` of the leaves: see :meth:`nbnet.Tensor.backward`."""
-    nodes = topological([target])
-    leaves = list(dict.fromkeys(t for node in nodes for t in node.inputs if t.requires_grad and t.node is None))
-    if not leaves:
-        raise ValueError("backward: the tensor depends on nothing that requires a gradient")
-    for leaf, gradient in zip(leaves, _gradients(nodes, target, leaves, seed), strict=True):
-        if gradient is not None and leaf.grad is not None:
-            leaf.grad.numpy()[...] += gradient.numpy()
-        elif gradient is not None:
-            leaf.grad = gradient
-
-
-operators["backward"] = backward

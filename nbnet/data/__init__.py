@@ -12,7 +12,7 @@ from nbnet.data.mapped import Blocks
 from nbnet.data.number import as_number
 from nbnet.data.passes import as_steps, check_frequency, part_of_pass, validates, warn_ended, warn_short
 from nbnet.data.py_dataset import PyDataset
-from nbnet.data.rows import same_length, train_validation_split
+from nbnet.data.rows import train_validation_split
 from nbnet.data.sparse import SparseRows
 from nbnet.data.streams import Stream, as_stream, is_stream
 
@@ -34,7 +34,6 @@ __all__ = [
     "check_probabilities",
     "is_stream",
     "part_of_pass",
-    "same_length",
     "train_validation_split",
     "validates",
     "warn_ended",

@@ -5,6 +5,8 @@ from __future__ import annotations
 import warnings
 from typing import Any
 
+import numpy as np
+
 
 def part_of_pass(epoch: int, batches: int, steps: int | None) -> tuple[int, int, int]:
     """Which batches belong to an epoch of so many steps.
@@ -67,13 +69,13 @@ def as_steps(steps: Any, name: str) -> int | None:
         ...
     ValueError: validation_steps must be None or a whole number from 1, got 0
     """
-    if steps is None or (isinstance(steps, int) and not isinstance(steps, bool) and steps >= 1):
-        return steps
+    if steps is None:
+        return None
     try:
         whole = int(steps)
         if whole == steps and whole >= 1 and not isinstance(steps, bool):
             return whole
-    except (TypeError, ValueError):
+    except (TypeError, ValueError, OverflowError):
         pass
     raise ValueError(f"{name} must be None or a whole number from 1, got {steps!r}")
 
@@ -98,8 +100,8 @@ def check_frequency(frequency: Any) -> Any:
     ValueError
         If it is not.
     """
-    if isinstance(frequency, int) and not isinstance(frequency, bool) and frequency >= 1:
-        return frequency
+    if isinstance(frequency, (int, np.integer)) and not isinstance(frequency, bool) and frequency >= 1:
+        return int(frequency)
     if isinstance(frequency, (list, tuple, set, frozenset, range)):
         return frequency
     raise ValueError(f"validation_freq must be a whole number from 1 or a list of epochs, got {frequency!r}")

@@ -1,38 +1,12 @@
-"""Rows of several arrays: as many in each, and some of them held out."""
+"""Rows of several arrays, some of them held out."""
 
 from __future__ import annotations
 
-from collections.abc import Sequence, Sized
+from collections.abc import Sequence
 from numbers import Real
 from typing import Any
 
 from nbnet.data.words import count_of
-
-
-def same_length(**arrays: Sized | None) -> int:
-    """The number of rows that all of them have; None is skipped.
-
-    Raises
-    ------
-    ValueError
-        If two differ.
-
-    Examples
-    --------
-    >>> from nbnet.data import same_length
-    >>> same_length(x=[1, 2], y=[3, 4], sample_weight=None)
-    2
-    >>> same_length(x=[1, 2], y=[3])
-    Traceback (most recent call last):
-        ...
-    ValueError: x and y must have as many rows, got 2 and 1
-    """
-    lengths = {name: len(array) for name, array in arrays.items() if array is not None}
-    first = next(iter(lengths))
-    for name, length in lengths.items():
-        if length != lengths[first]:
-            raise ValueError(f"{first} and {name} must have as many rows, got {lengths[first]} and {length}")
-    return lengths[first]
 
 
 def train_validation_split(

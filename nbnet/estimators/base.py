@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from typing import Any
 
 import numpy as np
@@ -9,18 +10,12 @@ from numpy.typing import NDArray
 from sklearn.base import BaseEstimator
 from sklearn.utils import check_random_state, column_or_1d
 from sklearn.utils.class_weight import compute_sample_weight
-from sklearn.utils.multiclass import unique_labels
 from sklearn.utils.validation import _check_sample_weight, validate_data
-
-from nbnet.data.sparse import as_sparse_rows, is_sparse
-from nbnet.estimators.labels import Labels
 
 Array = NDArray[Any]
 
 #: Seeds for nbnet are below this.
 SEEDS = 2**31 - 1
-#: What X may come in: the first is what anything else becomes.
-FLOATS = (np.float64, np.float32)
 
 
 class NeuralEstimator(BaseEstimator):  # type: ignore[misc]
@@ -31,53 +26,24 @@ class NeuralEstimator(BaseEstimator):  # type: ignore[misc]
         tags.input_tags.sparse = True
         return tags
 
-    def _checked(self, X: Any, y: Any = None, *, reset: bool, dtype: Any = FLOATS, **how: Any) -> Any:
+    def _keep(self, parameters: Mapping[str, Any]) -> None:
+        """Keep what the constructor was given: its local variables."""
+        self.__dict__.update({name: value for name, value in parameters.items() if name != "self"})
+
+    def _checked(self, X: Any, y: Any = None, *, reset: bool, **how: Any) -> Any:
         """X, or (X, y), as arrays; CSR if sparse. Features are counted and their names kept (``reset``), or compared
         to those of the last fit.
 
         Parameters
         ----------
-        dtype
-            What X is to be; of several, the first is what others are converted to.
         **how
-            For ``sklearn.utils.validation.validate_data``; ``multi_output``, ``y_numeric`` and ``allow_nd`` among it.
+            For ``sklearn.utils.validation.validate_data``: ``dtype``, ``multi_output``, ``y_numeric``, ``allow_nd``.
         """
-        how = {"accept_sparse": "csr", "dtype": dtype, "order": "C"} | how
+        how = {"accept_sparse": "csr", "order": "C"} | how
         if y is None and not reset:
             return validate_data(self, X, reset=False, **how)
         X, y = validate_data(self, X, y, reset=reset, **how)
         return X, flat(y)
-
-    def _labels(self, y: Any, labels: Labels | None, known: bool, exactly: bool) -> Labels:
-        """The labels of a target.
-
-        Parameters
-        ----------
-        labels
-            Those of an earlier fit.
-        known
-            Whether they stay.
-        exactly
-            Whether all of them, and no others, have to occur; otherwise some may be missing.
-
-        Raises
-        ------
-        ValueError
-            If they stay, and there are others.
-        """
-        if labels is None or not known:
-            return Labels.of(y)
-        found = unique_labels(y)
-        if exactly and set(found.tolist()) != set(labels.classes.tolist()):
-            raise ValueError(
-                "warm_start can only be used where `y` has the same classes as in the previous call to fit. Previously "
-                f"got {labels.classes}, `y` has {found}"
-            )
-        if np.setdiff1d(found, labels.classes, assume_unique=True).size:
-            raise ValueError(
-                f"`y` has classes not in `self.classes_`. `self.classes_` has {labels.classes}. 'y' has {found}."
-            )
-        return labels
 
 
 def sample_weights(X: Any, y: Any, sample_weight: Any, class_weight: Any, dtype: Any) -> Array | None:
@@ -136,8 +102,3 @@ def next_seed(rng: np.random.RandomState) -> int:
     True
     """
     return int(rng.randint(SEEDS))
-
-
-def readable(X: Any, dtype: Any) -> Any:
-    """Validated features as programs read them: the array itself, or the rows of a sparse matrix."""
-    return as_sparse_rows(X, "X", dtype=dtype) if is_sparse(X) else X

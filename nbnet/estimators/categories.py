@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterable
 from dataclasses import dataclass
 from typing import Any, Self
 
@@ -63,7 +63,7 @@ class Categories:
         if is_sparse(X):
             raise TypeError("categorical_features wants dense data, got a sparse matrix.")
         columns = _numbers(X, wanted)
-        return cls(columns, tuple(np.unique(_known(_column(X, k))[0]) for k in columns))
+        return cls(columns, tuple(_values(_column(X, k)) for k in columns))
 
     @property
     def sizes(self) -> list[int]:
@@ -142,29 +142,35 @@ def _numbers(X: Any, wanted: Any) -> tuple[int, ...]:
     return tuple(sorted(names.index(name) for name in given.tolist()))
 
 
-def _known(column: Array) -> tuple[Array, Array]:
-    """The values that are not missing, and where they are."""
-    if column.dtype.kind != "O":
-        here = ~np.isnan(column) if column.dtype.kind == "f" else np.ones(len(column), bool)
-        return column[here], here
-    here = np.array(
-        [value is not None and value == value and type(value).__name__ != "NAType" for value in column], bool
-    )
-    return _typed(column[here].tolist()), here
+def _present(column: Array) -> NDArray[np.bool]:
+    """Where values are not missing."""
+    if column.dtype.kind == "O":
+        return np.array([v is not None and type(v).__name__ != "NAType" and v == v for v in column], bool)
+    return ~np.isnan(column) if column.dtype.kind == "f" else np.ones(len(column), bool)
 
 
-def _typed(values: Sequence[Any]) -> Array:
-    """An array of strings or numbers; strings if there are both."""
-    strings = any(isinstance(value, str) for value in values)
-    return np.array([str(value) for value in values] if strings else list(values))
+def _values(column: Array) -> Array:
+    """The categories of a column, sorted; strings if some are."""
+    found = column[_present(column)]
+    if column.dtype.kind == "O":
+        found = np.array(_as_strings(found) if any(isinstance(value, str) for value in found) else found.tolist())
+    return np.unique(found)
+
+
+def _as_strings(values: Iterable[Any]) -> list[str]:
+    return [str(value) for value in values]
 
 
 def _codes(column: Array, values: Array) -> NDArray[np.int64]:
     """1 ... for the categories that are known, else 0."""
-    known, here = _known(column)
+    here, strings = _present(column), values.dtype.kind == "U"
+    if column.dtype.kind == "O" and not strings:
+        here &= np.array([not isinstance(value, str) for value in column], bool)
+    known = column[here]
+    if column.dtype.kind == "O":
+        known = np.array(_as_strings(known) if strings else known.tolist())
     found = np.full(len(column), UNKNOWN, np.int64)
-    comparable = (known.dtype.kind == "U") == (values.dtype.kind == "U")
-    if known.size and values.size and comparable:
+    if known.size and values.size and (known.dtype.kind == "U") == strings:
         place = np.searchsorted(values, known).clip(max=len(values) - 1)
         found[here] = np.where(values[place] == known, place + 1, UNKNOWN)
     return found

@@ -12,7 +12,7 @@ from sklearn.utils.multiclass import _check_partial_fit_first_call, type_of_targ
 
 from nbnet.estimators import penalised, settings
 from nbnet.estimators.base import Array
-from nbnet.estimators.labels import BINARY, MULTICLASS, Labels
+from nbnet.estimators.labels import BINARY, MULTICLASS, Labels, labels_of
 from nbnet.estimators.mlp import MLP
 from nbnet.estimators.solvers import accepted_dtypes, has_partial_fit
 
@@ -215,9 +215,9 @@ class MLPClassifier(ClassifierMixin, MLP):  # type: ignore[misc]
 
     def _validated(self, X: Any, y: Any, incremental: bool, first: bool) -> tuple[Any, Array]:
         X, y = self._checked(X, y, reset=first, dtype=accepted_dtypes(self), multi_output=True)
-        known = hasattr(self, "classes_") and (self.warm_start or incremental)
-        exactly = self.warm_start and not incremental
-        self._coding = self._labels(y, vars(self).get("_coding"), known, exactly)
+        stay = hasattr(self, "classes_") and (self.warm_start or incremental)
+        known = vars(self).get("_coding") if stay else None
+        self._coding = labels_of(y, known, exactly=self.warm_start and not incremental)
         self.classes_ = self._coding.classes
         self.n_outputs_ = self._coding.outputs
         self.out_activation_ = "softmax" if self._coding.kind == MULTICLASS else "logistic"
@@ -227,17 +227,11 @@ class MLPClassifier(ClassifierMixin, MLP):  # type: ignore[misc]
     def _width(self) -> int:
         return self.n_outputs_
 
-    @property
-    def _sparse(self) -> bool:
-        """Whether targets are numbers of classes."""
-        softmax = self._coding.kind == MULTICLASS
-        return softmax and (self.loss == "log_loss" or penalised.of_classes(self.loss, 1, softmax).sparse)
-
     def _encoded(self, y: Array) -> Array:
         codes = self._coding.encode(y)
         if self._coding.kind == BINARY:
             return codes.reshape(-1, 1)
-        if self._coding.kind == MULTICLASS and not self._sparse:
+        if self._coding.kind == MULTICLASS and not self._objective_for(codes, None).sparse:
             return np.eye(self.n_outputs_)[codes]
         return codes
 

@@ -10,7 +10,7 @@ import numpy as np
 from numpy.typing import NDArray
 from sklearn.model_selection import train_test_split
 
-from nbnet.estimators.base import readable
+from nbnet.data.sparse import as_sparse_rows, is_sparse
 from nbnet.estimators.penalised import Penalised
 from nbnet.models import Model
 from nbnet.models.intake import Rows
@@ -56,8 +56,9 @@ class Part:
 
 
 def inputs(x: tuple[Any, ...], dtype: Any) -> Rows:
-    """Features as programs read them; whole numbers are those of rows of tables."""
-    return Rows(tuple(readable(part, dtype) for part in x), ids=tuple(part.dtype.kind == "i" for part in x))
+    """Features as programs read them, sparse ones in compressed form; whole numbers are those of rows of tables."""
+    parts = tuple(as_sparse_rows(part, "X", dtype=dtype) if is_sparse(part) else part for part in x)
+    return Rows(parts, ids=tuple(part.dtype.kind == "i" for part in x))
 
 
 def validator(

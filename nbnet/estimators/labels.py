@@ -57,7 +57,7 @@ class Labels:
             # The usual case: unique_labels would look for the type once more, and again for each column.
             return cls._of_sorted(np.unique(y))
         check_classification_targets(y)
-        if kind.startswith("multioutput") or kind.endswith("multioutput"):
+        if kind.endswith("multioutput"):
             raise ValueError(
                 f"y: wants labels (n,) or indicators of labels (n, labels), got a target of type {kind!r}; fit a "
                 "classifier for each column with sklearn.multioutput.MultiOutputClassifier"
@@ -107,7 +107,35 @@ class Labels:
             return sparse.csr_matrix(found) if self.sparse else found
         if scores.ndim == 2 and scores.shape[1] > 1:
             return self.classes[scores.argmax(1)]
-        second = scores.reshape(len(scores)) > 0.5
-        return (
-            self.classes[second.astype(np.intp)] if len(self.classes) > 1 else self.classes[np.zeros_like(second, int)]
+        second = (scores.reshape(len(scores)) > 0.5) & (len(self.classes) > 1)
+        return self.classes[second.astype(np.intp)]
+
+
+def labels_of(y: Any, known: Labels | None, exactly: bool) -> Labels:
+    """The labels of a target of a fit.
+
+    Parameters
+    ----------
+    known
+        Those of an earlier fit, which stay; None: they are what the target has.
+    exactly
+        Whether all that are known have to occur; otherwise some may be missing.
+
+    Raises
+    ------
+    ValueError
+        If there are others than those known.
+    """
+    if known is None:
+        return Labels.of(y)
+    found = unique_labels(y)
+    if exactly and set(found.tolist()) != set(known.classes.tolist()):
+        raise ValueError(
+            "warm_start can only be used where `y` has the same classes as in the previous call to fit. Previously "
+            f"got {known.classes}, `y` has {found}"
         )
+    if np.setdiff1d(found, known.classes, assume_unique=True).size:
+        raise ValueError(
+            f"`y` has classes not in `self.classes_`. `self.classes_` has {known.classes}. 'y' has {found}."
+        )
+    return known

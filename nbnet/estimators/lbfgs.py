@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 from typing import Any
 
 import numpy as np
@@ -63,16 +64,14 @@ class Objective:
         self._optimizer = _Keep()
         model.compile(self._optimizer, loss)
         size = min(ROWS, len(rows))
-        scores = model.scores(rows.row_shapes())
-        self._pass = Pass(model, "train", rows, size, scores, np.arange(len(rows)))
+        self._pass = Pass(model, "train", rows, size, np.arange(len(rows)))
         block = self._optimizer.block
         assert block is not None
         self._flat, self._gradient = block.flat.numpy()[0], self._optimizer.state["gradient"]
         whole = len(rows) // size * size
         #: Full batches, and the short one: spans of rows, and numbers of batches.
         self._parts = [(slice(0, whole), whole // size), (slice(whole, len(rows)), 1)]
-        self._totals, self._constant = Totals(scores), loss.constant
-        self.value = np.nan
+        self._totals, self._constant = Totals(self._pass.scores), loss.constant
 
     @property
     def parameters(self) -> Float64:
@@ -88,13 +87,13 @@ class Objective:
         """Loss and gradient at x."""
         self.set(x)
         self._gradient[:] = 0
-        self.value = self._constant
+        value = self._constant
         for span, batches in self._parts:
             if span.stop > span.start:
                 self._totals.reset()
                 self._pass.run(self._totals, span=span)
-                self.value += self._totals.logs()["loss"] * batches
-        return self.value, self._gradient.astype(np.float64)
+                value += self._totals.logs()["loss"] * batches
+        return value, self._gradient.astype(np.float64)
 
 
 def minimise(
@@ -109,20 +108,18 @@ def minimise(
     """
     with model._alone(), single_thread:
         objective = Objective(model, loss, rows)
+        numbers = itertools.count(1)
 
         def say(intermediate_result: Any) -> None:
-            say.iteration += 1  # type: ignore[attr-defined]
-            print(f"Iteration {say.iteration}, loss = {intermediate_result.fun:.8f}")  # type: ignore[attr-defined]
+            print(f"Iteration {next(numbers)}, loss = {intermediate_result.fun:.8f}")
 
-        say.iteration = 0  # type: ignore[attr-defined]
-        options = {"maxfun": max_fun, "maxiter": max_iter, "gtol": tol}
         found = minimize(
             objective,
             objective.parameters,
             method="L-BFGS-B",
             jac=True,
             callback=say if verbose else None,
-            options=options,
+            options={"maxfun": max_fun, "maxiter": max_iter, "gtol": tol},
         )
         objective.set(found.x)
     return float(found.fun), _check_optimize_result("lbfgs", found, max_iter)

@@ -4,11 +4,11 @@ from __future__ import annotations
 
 import warnings
 from abc import abstractmethod
-from collections.abc import Mapping
 from contextlib import AbstractContextManager, nullcontext
 from typing import Any, ClassVar
 
 import numpy as np
+from joblib import effective_n_jobs
 from numpy.typing import NDArray
 from sklearn.base import is_classifier
 from sklearn.utils import check_array, check_X_y
@@ -49,16 +49,7 @@ class MLP(Shown, NeuralEstimator):
     _made: Architecture
     model_: Model
 
-    def _keep(self, parameters: Mapping[str, Any]) -> None:
-        """Keep what the constructor was given: its local variables."""
-        self.__dict__.update({name: value for name, value in parameters.items() if name != "self"})
-
     # ---- what subclasses say ----
-
-    @property
-    @abstractmethod
-    def _sparse(self) -> bool:
-        """Whether targets are numbers of classes, and not arrays shaped like the outputs."""
 
     @property
     @abstractmethod
@@ -98,6 +89,8 @@ class MLP(Shown, NeuralEstimator):
         objective.alpha, objective.kernels = float(self.alpha), [layer.kernel for layer in self._dense]
         with self._threads(), paused():
             if looks_at_all_rows(self):
+                if validation_data is not None:
+                    raise ValueError("validation_data: solver='lbfgs' has no epochs after which to look at it.")
                 self._fit_lbfgs(objective, part)
             else:
                 self._fit_stochastic(objective, part, validation_data, rng, incremental)
@@ -148,17 +141,17 @@ class MLP(Shown, NeuralEstimator):
     def _architecture(self, part: Part, units: tuple[int, ...]) -> Architecture:
         count, tables = len(units), [] if self._categories is None else self._categories.sizes
         return Architecture(
-            part.x[0].shape[1] if len(part.x) > len(tables) else 0,
-            tuple(tables),
-            units,
-            self._width,
-            self.out_activation_,
-            each(self.activation, count, "activation", activation_of),
-            each(self.dropout, count, "dropout"),
-            self.input_dropout,
-            self.batch_norm,
-            self.max_norm,
-            compute_dtype(self, part.x[0]),
+            features=part.x[0].shape[1] if len(part.x) > len(tables) else 0,
+            tables=tuple(tables),
+            hidden=units,
+            outputs=self._width,
+            out_activation=self.out_activation_,
+            activations=each(self.activation, count, "activation", activation_of),
+            dropout=each(self.dropout, count, "dropout"),
+            input_dropout=self.input_dropout,
+            batch_norm=self.batch_norm,
+            max_norm=self.max_norm,
+            dtype=compute_dtype(self, part.x[0]),
         )
 
     def _build(self, made: Architecture, first: bool, rng: np.random.RandomState) -> None:
@@ -206,18 +199,18 @@ class MLP(Shown, NeuralEstimator):
         training = Training(
             self.model_,
             part.rows(self.model_.dtype),
-            size,
-            self.max_iter,
-            self.tol,
-            self.n_iter_no_change,
-            bool(self.verbose),
-            Drawn(len(part), size, rng if self.shuffle else None),
-            self._progress,
-            rates(self, self._optimizer),
-            None if held is None else validator(self.model_, held, objective, self._score_of),
-            self.callbacks,
-            incremental,
-            objective.constant,
+            batch_size=size,
+            max_iter=self.max_iter,
+            tol=self.tol,
+            patience=self.n_iter_no_change,
+            verbose=bool(self.verbose),
+            orders=Drawn(len(part), size, rng if self.shuffle else None),
+            progress=self._progress,
+            rates=rates(self, self._optimizer),
+            validate=None if held is None else validator(self.model_, held, objective, self._score_of),
+            callbacks=self.callbacks,
+            once=incremental,
+            constant=objective.constant,
         )
         self.n_iter_, self.t_ = training.run(self.t_)
         self._tell(held)
@@ -293,6 +286,4 @@ class MLP(Shown, NeuralEstimator):
     def _threads(self) -> AbstractContextManager[Any]:
         if self.n_jobs is None:
             return nullcontext()
-        from joblib import effective_n_jobs
-
         return limited(effective_n_jobs(self.n_jobs))

@@ -8,6 +8,7 @@ from typing import Any, ClassVar
 
 import numpy as np
 from numpy.typing import NDArray
+from sklearn.model_selection import train_test_split
 from sklearn.utils.validation import check_is_fitted
 
 from nbnet.estimators import building
@@ -52,11 +53,12 @@ class Net(Routed, CallbackSupportMixin, NeuralEstimator):  # type: ignore[misc]
         dtype: Any = None,
         **routed: Any,
     ) -> None:
-        self.model, self.optimizer, self.loss, self.metrics = model, optimizer, loss, metrics
-        self.batch_size, self.epochs, self.validation_split = batch_size, epochs, validation_split
-        self.callbacks, self.random_state, self.warm_start = callbacks, random_state, warm_start
-        self.verbose, self.dtype = verbose, dtype
-        self._take(routed)
+        self._keep(locals())
+
+    def _keep(self, parameters: Mapping[str, Any]) -> None:
+        own = dict(parameters)
+        self._take(own.pop("routed"))
+        super()._keep(own)
 
     def __sklearn_is_fitted__(self) -> bool:
         # A routed parameter may end with an underscore, too.
@@ -182,8 +184,6 @@ class Net(Routed, CallbackSupportMixin, NeuralEstimator):  # type: ignore[misc]
     def _split(self, y: Any, weights: Array | None, n: int) -> tuple[Array, Array]:
         """Numbers of rows to train on, and of those to validate on: drawn from rows that count, and for classifiers
         with each class's share if the classes are large enough."""
-        from sklearn.model_selection import train_test_split
-
         rows = np.arange(n) if weights is None else np.flatnonzero(weights)
         how = {"test_size": self.validation_split, "random_state": next_seed(self._rng)}
         try:

@@ -11,7 +11,7 @@ from sklearn.utils.metaestimators import available_if
 from sklearn.utils.validation import check_is_fitted
 
 from nbnet.estimators.base import sample_weights
-from nbnet.estimators.labels import Labels
+from nbnet.estimators.labels import Labels, labels_of
 from nbnet.estimators.net import Net, held_out
 from nbnet.estimators.outputs import MARGINS, PROBABILITIES, Reading, probable_link
 from nbnet.estimators.reporting import with_callbacks
@@ -136,22 +136,7 @@ class NetClassifier(ClassifierMixin, Net):  # type: ignore[misc]
         dtype: Any = None,
         **routed: Any,
     ) -> None:
-        super().__init__(
-            model,
-            optimizer=optimizer,
-            loss=loss,
-            metrics=metrics,
-            batch_size=batch_size,
-            epochs=epochs,
-            validation_split=validation_split,
-            callbacks=callbacks,
-            random_state=random_state,
-            warm_start=warm_start,
-            verbose=verbose,
-            dtype=dtype,
-            **routed,
-        )
-        self.class_weight = class_weight
+        self._keep(locals())
 
     def __sklearn_tags__(self) -> Any:
         tags = super().__sklearn_tags__()
@@ -191,7 +176,7 @@ class NetClassifier(ClassifierMixin, Net):  # type: ignore[misc]
         warm, held = self.warm_start and hasattr(self, "model_"), held_out(validation_data, X_val, y_val)
         X, y = self._checked(X, y, reset=not warm, multi_output=True, **self._intake)
         known = self._task.labels if warm else None  # type: ignore[attr-defined]
-        return self._fit(X, y, sample_weight, held, self._labels(y, known, warm, True), not warm, None)
+        return self._fit(X, y, sample_weight, held, labels_of(y, known, exactly=True), not warm, None)
 
     @with_callbacks  # type: ignore[untyped-decorator]
     def partial_fit(self, X: Any, y: Any, classes: Any = None, sample_weight: Any = None) -> NetClassifier:
@@ -213,7 +198,7 @@ class NetClassifier(ClassifierMixin, Net):  # type: ignore[misc]
             labels = Labels.of_classes(classes)
         elif classes is not None and labels is not None and not np.array_equal(np.unique(classes), labels.classes):
             raise ValueError(f"classes: wants those of the first call, {labels.classes}, got {classes}")
-        return self._fit(X, y, sample_weight, None, self._labels(y, labels, labels is not None, False), first, 1)
+        return self._fit(X, y, sample_weight, None, labels_of(y, labels, exactly=False), first, 1)
 
     def _fit(
         self, X: Any, y: Any, sample_weight: Any, validation: Any, labels: Labels, fresh: bool, epochs: int | None
@@ -274,11 +259,10 @@ class NetClassifier(ClassifierMixin, Net):  # type: ignore[misc]
         ValueError
             If passes are asked for, and no layer draws random numbers.
         """
-        if mc_samples is None:
-            outputs = self._outputs(X)
-            return self._reading.probabilities(outputs)
         check_is_fitted(self)
         reading = self._reading
+        if mc_samples is None:
+            return reading.probabilities(self._outputs(X))
         if reading.link == PROBABILITIES:
             return reading.probabilities(self._sampled(X, mc_samples).mean)
         # The mean of probabilities is not what the mean of logits gives.
@@ -305,5 +289,5 @@ class NetClassifier(ClassifierMixin, Net):  # type: ignore[misc]
         -------
         ndarray, (n,) for two classes, or (n, classes) or (n, labels)
         """
-        outputs = self._outputs(X)
-        return self._reading.scores(outputs)
+        check_is_fitted(self)
+        return self._reading.scores(self._outputs(X))

@@ -115,7 +115,7 @@ class NetRegressor(RegressorMixin, Uncertain, Net):  # type: ignore[misc]
     def _fit(self, X: Any, y: Any, sample_weight: Any, validation: Any, warm: bool, epochs: int | None) -> NetRegressor:
         X, y = self._checked(X, y, reset=not warm, multi_output=True, y_numeric=True, **self._intake)
         weights = sample_weights(X, y, sample_weight, None, np.float64)
-        task = Regression(1 if y.ndim == 1 else y.shape[1], y.ndim == 1)
+        task = Regression.of(y)
         if not warm:
             self.n_outputs_ = task.outputs
             self._begin(X, y, task)

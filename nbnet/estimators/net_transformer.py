@@ -96,22 +96,7 @@ class NetTransformer(TransformerMixin, Net):  # type: ignore[misc]
         dtype: Any = None,
         **routed: Any,
     ) -> None:
-        super().__init__(
-            model,
-            optimizer=optimizer,
-            loss=loss,
-            metrics=metrics,
-            batch_size=batch_size,
-            epochs=epochs,
-            validation_split=validation_split,
-            callbacks=callbacks,
-            random_state=random_state,
-            warm_start=warm_start,
-            verbose=verbose,
-            dtype=dtype,
-            **routed,
-        )
-        self.layer, self.supervised, self.prefit = layer, supervised, prefit
+        self._keep(locals())
 
     def __sklearn_tags__(self) -> Any:
         tags = super().__sklearn_tags__()
@@ -139,11 +124,10 @@ class NetTransformer(TransformerMixin, Net):  # type: ignore[misc]
         warm = self.warm_start and hasattr(self, "model_")
         if self.prefit:
             return self._adopt(X)
-        how = {"accept_sparse": "csr", **self._intake}
         if self.supervised:
             X, y = self._checked(X, y, reset=not warm, multi_output=True, **self._intake)
         else:
-            X, y = validate_data(self, X, reset=not warm, **how), None
+            X, y = validate_data(self, X, reset=not warm, accept_sparse="csr", **self._intake), None
         task = _task(X, y)
         weights = sample_weights(X, y, sample_weight, None, np.float64)
         if warm:
@@ -185,7 +169,7 @@ class NetTransformer(TransformerMixin, Net):  # type: ignore[misc]
         if isinstance(self.layer, str):
             found = model.get_layer(self.layer)
         else:
-            number = -2 if self.layer is None and len(layers) > 1 else -1 if self.layer is None else self.layer
+            number = max(-2, -len(layers)) if self.layer is None else self.layer
             if not -len(layers) <= number < len(layers):
                 raise ValueError(f"layer: {model.name} has {len(layers)} layers, got {self.layer}")
             found = layers[number]
@@ -235,5 +219,5 @@ def _task(X: Any, y: Any) -> Task:
     if y is None:
         return Regression(int(np.prod(X.shape[1:], dtype=int)), False)
     if type_of_target(y, input_name="y").startswith("continuous"):
-        return Regression(1 if y.ndim == 1 else y.shape[1], y.ndim == 1)
+        return Regression.of(y)
     return Classification(Labels.of(y))

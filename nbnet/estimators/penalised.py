@@ -9,7 +9,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from nbnet import losses, ops
-from nbnet.core.graph import Parameter, Tensor
+from nbnet.core.graph import Tensor
+from nbnet.core.parameter import Parameter
 from nbnet.core.tape import tensors
 from nbnet.losses import Loss
 from nbnet.ops.l1_l2 import l1_l2

@@ -141,10 +141,6 @@ class MLPRegressor(RegressorMixin, Uncertain, MLP):  # type: ignore[misc]
         return X, y
 
     @property
-    def _sparse(self) -> bool:
-        return False
-
-    @property
     def _head(self) -> heads.Head:
         """How outputs are to be read."""
         objective = penalised.of_numbers(self.loss, np.zeros((1, self.n_outputs_)), None)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import difflib
 import inspect
+import itertools
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from typing import Any, ClassVar, TypeVar
 
@@ -245,8 +246,9 @@ def named_callbacks(given: Any) -> dict[str, Any]:
         given = {}
         for one in listed:
             base = name = snake_case(one.__name__ if isinstance(one, type) else type(one).__name__)
+            numbers = itertools.count(1)
             while name in given:
-                name = f"{base}_{sum(key.startswith(base) for key in given)}"
+                name = f"{base}_{next(numbers)}"
             given[name] = one
     for one in given.values():
         if not isinstance(one, Callback) and not (isinstance(one, type) and issubclass(one, Callback)):

@@ -20,7 +20,6 @@ _BELOW_ONE = Interval(Real, 0, 1, closed="left")
 _COUNT = Interval(Integral, 1, None, closed="left")
 _RATE = [Interval(Real, 0, 1, closed="both"), DropoutSchedule]
 _ACTIVATIONS = StrOptions({"identity", "logistic", *activations._known})
-_LOSSES = [StrOptions(set(losses.known)), Loss, callable]
 
 #: For ``_parameter_constraints`` of estimators, whose messages are scikit-learn's.
 CONSTRAINTS: dict[str, list[Any]] = {

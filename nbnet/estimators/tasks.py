@@ -4,13 +4,13 @@ from __future__ import annotations
 
 from abc import ABC, abstractmethod
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, Self
 
 import numpy as np
 from numpy.typing import NDArray
 
 from nbnet import losses
-from nbnet.estimators.labels import MULTILABEL, Labels
+from nbnet.estimators.labels import MULTICLASS, MULTILABEL, Labels
 
 Array = NDArray[Any]
 
@@ -67,7 +67,7 @@ class Classification(Task):
             "n_outputs": len(labels.classes) if labels.kind == MULTILABEL else 1,
             "target_type": labels.kind,
             "output_units": labels.outputs,
-            "output_activation": "softmax" if labels.kind == "multiclass" else "sigmoid",
+            "output_activation": "softmax" if labels.kind == MULTICLASS else "sigmoid",
         }
 
     def check(self, width: int, loss: losses.Loss | None) -> None:
@@ -134,6 +134,11 @@ class Regression(Task):
 
     outputs: int
     single: bool
+
+    @classmethod
+    def of(cls, y: Array) -> Self:
+        """The task of a target (n,) or (n, outputs)."""
+        return cls(1 if y.ndim == 1 else y.shape[1], y.ndim == 1)
 
     @property
     def facts(self) -> dict[str, Any]:

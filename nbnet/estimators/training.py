@@ -90,6 +90,8 @@ class Training:
         nbnet's; called as in :meth:`nbnet.Model.fit`.
     once
         Whether to stop after an epoch, whatever happened: ``partial_fit``.
+    constant
+        What reported losses are larger by.
     """
 
     model: Model
@@ -105,7 +107,6 @@ class Training:
     validate: Callable[[], tuple[float, float]] | None = None
     callbacks: Any = None
     once: bool = False
-    #: What reported losses are larger by.
     constant: float = 0.0
 
     def run(self, seen: int) -> tuple[int, int]:

@@ -8,23 +8,17 @@ from __future__ import annotations
 from math import isfinite
 
 from nbnet.core.graph import Node, Tensor
-from nbnet.export.graph import Entry, Graph, Operand, writes
+from nbnet.export.graph import Graph, Operand, same, writes
 from nbnet.ops.gelu import CUBIC, SQRT_HALF
 from nbnet.ops.gelu import SCALE as GELU_SCALE
 from nbnet.ops.selu import SCALE, SCALE_ALPHA
-
-
-def _same(op: str) -> Entry:
-    """The entry of an op that is an ONNX operator."""
-    return lambda g, node, x: g.add(op, x)
-
 
 for _name, _op in {
     "abs": "Abs", "ceil": "Ceil", "cos": "Cos", "erf": "Erf", "exp": "Exp", "floor": "Floor", "log": "Log",
     "negative": "Neg", "relu": "Relu", "round": "Round", "sigmoid": "Sigmoid", "sign": "Sign", "sin": "Sin",
     "sqrt": "Sqrt", "stop_gradient": "Identity", "tanh": "Tanh",
 }.items():  # fmt: skip
-    writes(_name)(_same(_op))
+    writes(_name)(same(_op))
 
 
 def where_positive(g: Graph, x: Operand, above: Operand, below: Operand) -> str:

@@ -6,19 +6,13 @@ import numpy as np
 
 from nbnet.core.graph import Node, Tensor
 from nbnet.export.activations import where_positive
-from nbnet.export.graph import INT64, Entry, Graph, Operand, writes
-
-
-def _same(op: str) -> Entry:
-    """The entry of an op that is an ONNX operator."""
-    return lambda g, node, a, b: g.add(op, a, b)
-
+from nbnet.export.graph import INT64, Entry, Graph, Operand, same, writes
 
 for _name, _op in {
     "add": "Add", "divide": "Div", "matmul": "MatMul", "maximum": "Max", "minimum": "Min", "multiply": "Mul",
     "power": "Pow", "subtract": "Sub",
 }.items():  # fmt: skip
-    writes(_name)(_same(_op))
+    writes(_name)(same(_op))
 
 
 def _comparison(op: str) -> Entry:

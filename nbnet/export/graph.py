@@ -39,6 +39,11 @@ def writes(*ops: str) -> Callable[[Entry], Entry]:
     return enter
 
 
+def same(op: str) -> Entry:
+    """The entry of an op that is an ONNX operator."""
+    return lambda g, node, *xs: g.add(op, *xs)
+
+
 class Record(NamedTuple):
     """A node of the ONNX graph."""
 

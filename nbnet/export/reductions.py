@@ -82,7 +82,7 @@ def _weighted_mean(g: Graph, node: Node, l: Tensor, w: Tensor, d: Tensor) -> str
 # ---- normalisation -------------------------------------------------------------------------------------------
 
 
-def _channels(g: Graph, node: Node, x: Tensor) -> int:
+def _channels(node: Node, x: Tensor) -> int:
     """The axis of the channels."""
     outer, channels, inner = node.attributes[:3]
     return next(
@@ -104,7 +104,7 @@ def _normalised(
 def _batch_norm_fixed(
     g: Graph, node: Node, x: Tensor, gamma: Tensor, beta: Tensor, mean: Tensor, variance: Tensor, epsilon: Tensor
 ) -> str:
-    axis = _channels(g, node, x)
+    axis = _channels(node, x)
     if axis == 1:
         return g.add("BatchNormalization", x, gamma, beta, mean, variance, epsilon=g.number(epsilon))
     aligned = [_aligned(g, v, axis, x.ndim) for v in (mean, variance, gamma, beta)]
@@ -118,7 +118,7 @@ def _aligned(g: Graph, v: Operand, axis: int, ndim: int) -> Operand:
 
 @writes("batch_norm")
 def _batch_norm(g: Graph, node: Node, x: Tensor, gamma: Tensor, beta: Tensor, epsilon: Tensor) -> tuple[str, str, str]:
-    axis = _channels(g, node, x)
+    axis = _channels(node, x)
     axes = [k for k in range(x.ndim) if k != axis]
     mean = reduced(g, "ReduceMean", x, axes, True)
     apart = g.add("Sub", x, mean)

@@ -29,7 +29,6 @@ _METRICS = (
     "accuracy", "binary_accuracy", "categorical_accuracy", "label_mask", "sparse_categorical_accuracy",
     "sparse_top_k_categorical_accuracy", "top_k_categorical_accuracy",
 )  # fmt: skip
-_PENALTIES = ("l1_l2",)
 
 #: Ops that the outputs of a trained model are not computed by.
 REFUSED: Mapping[str, str] = (
@@ -38,5 +37,5 @@ REFUSED: Mapping[str, str] = (
     | {"take_turn": "it depends on the number of a step, which an exported model does not know"}
     | dict.fromkeys(_LOSSES, "it is a loss, which is not exported")
     | dict.fromkeys(_METRICS, "it is a metric, which is not exported")
-    | dict.fromkeys(_PENALTIES, "it is a penalty on weights, which is not exported")
+    | {"l1_l2": "it is a penalty on weights, which is not exported"}
 )

@@ -165,11 +165,8 @@ def deserialize(config: Identifier, custom_objects: Mapping[str, Any] | None = N
     >>> initializers.deserialize({"class_name": "Constant", "config": {"value": 0.5}})
     Constant(value=0.5)
     """
-    if config is None:
-        return None
     with registry.custom_object_scope(custom_objects):
-        made: Callable[..., Any] = get(config)
-    return made
+        return get(config)
 
 
 def _named(class_name: Any, name: str) -> Any:

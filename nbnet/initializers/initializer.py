@@ -78,7 +78,7 @@ class Initializer(ABC):
 
 
 class Standard(Initializer):
-    """Base of the initializers below: checks the shape, rounds to the dtype."""
+    """Base of nbnet's own initializers: checks the shape, rounds to the dtype."""
 
     def __call__(self, shape: Iterable[SupportsIndex] | SupportsIndex, dtype: DTypeLike | None = None) -> Array:
         sizes = shape if isinstance(shape, Iterable) else (shape,)

@@ -8,8 +8,8 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
-from nbnet.core.structure import flatten, map_structure
-from nbnet.core.symbol import Symbol
+from nbnet.core.structure import flatten
+from nbnet.core.symbol import evaluate
 from nbnet.core.tape import Tape, paused
 from nbnet.layers.calling import training_mode
 from nbnet.layers.layer import Layer
@@ -93,24 +93,18 @@ def activations(
     names = call_names(calls)
     wanted = _chosen(names, layers, model.name)
     tensors = list(flatten(model._input_tensors(x)))
-    values: dict[int, Any] = {id(symbol): tensor for symbol, tensor in zip(inputs, tensors, strict=True)}
-
-    def resolve(leaf: Any) -> Any:
-        return values[id(leaf)] if isinstance(leaf, Symbol) else leaf
-
-    found = {}
+    values = {id(symbol): tensor for symbol, tensor in zip(inputs, tensors, strict=True)}
     averages = [(weight, weight.numpy().copy()) for weight in model.non_trainable_weights]
     with paused(), Tape(step=step), training_mode(training):
-        for name, call in zip(names, calls, strict=True):
-            result = call.function(*map_structure(resolve, call.args), **map_structure(resolve, call.kwargs))
-            for symbol, value in zip(flatten(call.outputs), flatten(result), strict=True):
-                values[id(symbol)] = value
-            if name in wanted and isinstance(call.function, Layer):
-                found[name] = next(flatten(result)).numpy()
+        results = evaluate(calls, values, [call.outputs for call in calls])
     # Looking leaves no trace: a call for training moves the averages of batch normalization.
     for weight, value in averages:
         weight.numpy()[...] = value
-    return found
+    return {
+        name: next(flatten(result)).numpy()
+        for name, call, result in zip(names, calls, results, strict=True)
+        if name in wanted and isinstance(call.function, Layer)
+    }
 
 
 def _chosen(names: list[str], layers: Iterable[str] | None, model: str) -> set[str]:

@@ -17,8 +17,8 @@ Array = NDArray[Any]
 INK, QUIET, BLUE, ORANGE, PALE = "#1f2933", "#7b8794", "#1f5f99", "#e8702a", "#e9eff5"
 
 
-def figure(width: float, height: float) -> Any:
-    """An empty matplotlib figure, in inches.
+def figure(width: float, height: float, title: str) -> Any:
+    """An empty matplotlib figure, in inches, with a title at the left.
 
     Raises
     ------
@@ -29,7 +29,10 @@ def figure(width: float, height: float) -> Any:
         from matplotlib.figure import Figure
     except ImportError as error:
         raise ImportError("plots of nbnet.inspect want matplotlib: pip install 'nbnet[plot]'") from error
-    return Figure(figsize=(width, height), layout="constrained", facecolor="white")
+    made = Figure(figsize=(width, height), layout="constrained", facecolor="white")
+    if title:
+        made.suptitle(title, x=0.01, ha="left", fontsize=12.5, fontweight="bold", color=INK)
+    return made
 
 
 def _plain(axes: Any, title: str = "") -> None:
@@ -40,11 +43,6 @@ def _plain(axes: Any, title: str = "") -> None:
     axes.yaxis.label.set(fontsize=8.5, color=QUIET)
     for spine in axes.spines.values():
         spine.set_visible(False)
-
-
-def _heading(made: Any, title: str) -> None:
-    if title:
-        made.suptitle(title, x=0.01, ha="left", fontsize=12.5, fontweight="bold", color=INK)
 
 
 def plot_features(images: Mapping[str, Array] | Array, columns: int | None = None, title: str = "") -> Any:
@@ -71,12 +69,11 @@ def plot_features(images: Mapping[str, Array] | Array, columns: int | None = Non
     >>> figure = nb.inspect.plot_features(nb.inspect.features(model))  # doctest: +SKIP
     """
     parts = images if isinstance(images, Mapping) else {"": images}
-    made = figure(5.2 * len(parts), 5.2 + (0.3 if title else 0))
+    made = figure(5.2 * len(parts), 5.2 + (0.3 if title else 0), title)
     for axes, (name, part) in zip(made.subplots(1, len(parts), squeeze=False)[0], parts.items(), strict=True):
         axes.imshow(grid(part, columns or isqrt(max(len(part) - 1, 0)) + 1), interpolation="nearest")
         _plain(axes, name)
         axes.set(xticks=[], yticks=[])
-    _heading(made, title)
     return made
 
 
@@ -142,7 +139,7 @@ def plot_activity(
     >>> figure = nb.inspect.plot_activity(found["hidden"])  # doctest: +SKIP
     """
     parts = {"": models} if isinstance(models, ActivityStatistics) else models
-    made = figure(9.6, 2.9 * len(parts) + (0.3 if title else 0))
+    made = figure(9.6, 2.9 * len(parts) + (0.3 if title else 0), title)
     most = max(float(np.max(np.abs(part.values))) for part in parts.values()) or 1.0
     means = max(float(np.max(np.abs(part.means))) for part in parts.values()) or 1.0
     low = 0.0 if all(part.values.min() >= 0 for part in parts.values()) else -1.0
@@ -162,7 +159,6 @@ def plot_activity(
             axes.set_axisbelow(True)
     panels[-1][0].set_xlabel("mean activation of a unit")
     panels[-1][1].set_xlabel("activation")
-    _heading(made, title)
     return made
 
 
@@ -193,7 +189,7 @@ def plot_keep_rates(
     {'drop': array([1. , 0.5])}
     """
     counts = keep_counts(masks)
-    made = figure(3.6 * len(counts), 3 + (0.3 if title else 0))
+    made = figure(3.6 * len(counts), 3 + (0.3 if title else 0), title)
     for axes, (name, (kept, rows)) in zip(made.subplots(1, len(counts), squeeze=False)[0], counts.items(), strict=True):
         share = kept / rows
         _, edges, _ = axes.hist(share, 30, color=BLUE)
@@ -203,7 +199,6 @@ def plot_keep_rates(
         axes.set(xlabel=f"share of {rows:,} rows that kept a unit", ylabel="units")
         axes.grid(axis="y", color=PALE)
         axes.set_axisbelow(True)
-    _heading(made, title)
     return made
 
 
@@ -246,7 +241,7 @@ def plot_mask_raster(
     """
     steps = list(masks)
     kept = mask_raster(steps, layer, row)[:, :units]
-    made = figure(9.6, min(max(0.03 * len(kept), 1.6), 6.0) + 0.8)
+    made = figure(9.6, min(max(0.03 * len(kept), 1.6), 6.0) + 0.8, title)
     axes = made.subplots()
     first = getattr(steps[0], "step", 0)
     colours = kept[..., None] * _rgb(PALE) + (1 - kept[..., None]) * _rgb(ORANGE)
@@ -256,7 +251,6 @@ def plot_mask_raster(
     _plain(axes, f"{layer}, {whose}: {1 - kept.mean():.1%} dropped")
     axes.set(xlabel="unit", ylabel="step")
     axes.yaxis.get_major_locator().set_params(integer=True)
-    _heading(made, title)
     return made
 
 
@@ -282,12 +276,11 @@ def plot_correlations(matrices: Mapping[str, Array] | Array, title: str = "") ->
     >>> figure = nb.inspect.plot_correlations(found)  # doctest: +SKIP
     """
     parts = matrices if isinstance(matrices, Mapping) else {"": matrices}
-    made = figure(4.8 * len(parts), 4.8 + (0.3 if title else 0))
+    made = figure(4.8 * len(parts), 4.8 + (0.3 if title else 0), title)
     for axes, (name, matrix) in zip(made.subplots(1, len(parts), squeeze=False)[0], parts.items(), strict=True):
         axes.imshow(_colours(np.asarray(matrix)), interpolation="nearest")
         others = np.abs(matrix[~np.eye(len(matrix), dtype=bool)])
         mean = float(others.mean()) if others.size else 0.0
         _plain(axes, f"{name}: mean magnitude {mean:.3f}".removeprefix(": "))
         axes.set(xlabel="unit", ylabel="unit")
-    _heading(made, title)
     return made

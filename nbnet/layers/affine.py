@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 from nbnet import constraints, initializers, regularizers
-from nbnet.core.graph import Parameter
+from nbnet.core.parameter import Parameter
 from nbnet.layers.layer import Layer
 
 

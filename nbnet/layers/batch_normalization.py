@@ -7,7 +7,7 @@ from typing import Any
 from nbnet import initializers
 from nbnet.core.graph import Tensor
 from nbnet.layers.affine import Affine
-from nbnet.layers.layer import Shape
+from nbnet.layers.shapes import Shape
 from nbnet.ops.batch_norm import batch_norm, move_average
 from nbnet.ops.batch_normalization import batch_normalization
 

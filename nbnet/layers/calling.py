@@ -1,4 +1,4 @@
-"""What a call of a layer needs to know: whether it is one of training, and shapes with an open batch axis."""
+"""What a call of a layer needs to know: whether it is one of training, how it draws, what part of a batch it sees."""
 
 from __future__ import annotations
 
@@ -6,12 +6,10 @@ import functools
 import inspect
 import math
 import threading
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import Any
-
-Shape = tuple[int | None, ...]
 
 
 @dataclass
@@ -107,16 +105,3 @@ def noting(build: Any) -> Any:
             self.built = True
 
     return noted
-
-
-def open_shape(x: Any) -> Shape:
-    """Shape of a tensor or symbol with an open batch axis."""
-    return (None, *x.shape[1:]) if x is not None else ()
-
-
-def map_shapes(function: Any, shapes: Any) -> Any:
-    """Apply a function to a shape, or to each in a list or dict of them."""
-    if isinstance(shapes, Mapping):
-        return {name: function(shape) for name, shape in shapes.items()}
-    nested = any(isinstance(part, (list, tuple)) for part in shapes)
-    return [function(shape) for shape in shapes] if nested else function(shapes)

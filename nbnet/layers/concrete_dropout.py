@@ -11,8 +11,10 @@ import numpy as np
 from nbnet import random
 from nbnet.core.graph import Tensor
 from nbnet.core.tape import scope
-from nbnet.layers.layer import Layer, Shape
+from nbnet.layers.layer import Layer
 from nbnet.layers.rated import Seeded
+from nbnet.layers.serialization import deserialize, serialize
+from nbnet.layers.shapes import Shape
 from nbnet.ops.concrete_dropout import concrete_dropout
 from nbnet.ops.exp import exp
 from nbnet.ops.log_sigmoid import log_sigmoid
@@ -127,8 +129,6 @@ class ConcreteDropout(Seeded):
         self.add_loss((self.dropout_regularizer * self._features) * negative_entropy)
 
     def get_config(self) -> dict[str, Any]:
-        from nbnet.layers.serialization import serialize
-
         return super().get_config() | {
             "layer": serialize(self.layer),
             "weight_regularizer": self.weight_regularizer,
@@ -140,6 +140,4 @@ class ConcreteDropout(Seeded):
 
     @classmethod
     def from_config(cls, config: Mapping[str, Any]) -> Self:
-        from nbnet.layers.serialization import deserialize
-
         return cls(**{**config, "layer": deserialize(config["layer"])})

@@ -5,9 +5,11 @@ from __future__ import annotations
 from typing import Any, ClassVar
 
 from nbnet import activations, constraints, initializers, regularizers
-from nbnet.core.graph import Parameter, Tensor
+from nbnet.core.graph import Tensor
+from nbnet.core.parameter import Parameter
 from nbnet.layers.dense import positive_integer
-from nbnet.layers.layer import Layer, Shape
+from nbnet.layers.layer import Layer
+from nbnet.layers.shapes import Shape
 from nbnet.ops.conv import conv
 from nbnet.ops.window import check_data_format, check_padding, per_axis
 

@@ -8,7 +8,8 @@ import numpy as np
 
 from nbnet import activations, constraints, initializers, regularizers
 from nbnet.core.graph import Tensor
-from nbnet.layers.layer import Layer, Shape
+from nbnet.layers.layer import Layer
+from nbnet.layers.shapes import Shape, features
 from nbnet.ops.dense import dense
 
 
@@ -74,13 +75,8 @@ class Dense(Layer):
         self.bias_constraint = constraints.get(bias_constraint, "bias_constraint")
 
     def build(self, input_shape: Shape) -> None:
-        width = input_shape[-1]
-        if len(input_shape) < 2 or width is None:
-            raise ValueError(
-                f"{self.name}: wants inputs (batch, ..., features) with a known last axis, got {input_shape}"
-            )
         self.kernel = self.add_weight(
-            (width, self.units),
+            (features(self.name, input_shape), self.units),
             self.kernel_initializer,
             name="kernel",
             regularizer=self.kernel_regularizer,

@@ -5,8 +5,8 @@ from __future__ import annotations
 from typing import Any
 
 from nbnet.core.graph import Tensor
-from nbnet.layers.layer import Shape
 from nbnet.layers.rated import Rated
+from nbnet.layers.shapes import Shape
 from nbnet.ops.drop_block import drop_block
 from nbnet.ranges import count, flag
 

@@ -11,8 +11,8 @@ from nbnet.activations import linear
 from nbnet.core.graph import Tensor
 from nbnet.dropout_schedules import DropoutSchedule
 from nbnet.layers.dense import Dense
-from nbnet.layers.layer import Shape
 from nbnet.layers.rated import Rated
+from nbnet.layers.shapes import Shape
 from nbnet.ops.axes import expand_dims
 from nbnet.ops.dense import dense
 from nbnet.ops.drop_connect import drop_connect
@@ -91,13 +91,17 @@ class DropConnectDense(Rated, Dense):
         seed: int | None = None,
         **kwargs: Any,
     ) -> None:
-        super().__init__(rate, seed, units=units, activation=activation, **kwargs)
         if inference not in ("moments", "mean"):
             raise ValueError(f"inference: wants 'moments' or 'mean', got {inference!r}")
-        if inference == "moments" and isinstance(self.rate, DropoutSchedule):
-            raise ValueError("rate: a schedule has no rate in inference, where the moments need one: inference='mean'")
+        self.inference = inference
+        super().__init__(rate, seed, units=units, activation=activation, **kwargs)
         self.group_size = None if group_size is None else count(group_size, "group_size")
-        self.inference, self.samples = inference, count(samples, "samples")
+        self.samples = count(samples, "samples")
+
+    def _check_schedule(self, schedule: DropoutSchedule) -> None:
+        super()._check_schedule(schedule)
+        if self.inference == "moments":
+            raise ValueError("rate: a schedule has no rate in inference, where the moments need one: inference='mean'")
 
     def build(self, input_shape: Shape) -> None:
         super().build(input_shape)

@@ -7,9 +7,10 @@ from typing import Any
 
 from nbnet.core.graph import Tensor
 from nbnet.layers.calling import calls
-from nbnet.layers.layer import Shape
 from nbnet.layers.rated import NoiseShaped
-from nbnet.ops.dropout import dropout, group_key
+from nbnet.layers.shapes import Shape
+from nbnet.ops.dropout import dropout
+from nbnet.ops.dropout_grouped import group_key
 from nbnet.ranges import count
 
 

@@ -8,7 +8,8 @@ from typing import Any
 from nbnet import constraints, initializers, regularizers
 from nbnet.core.graph import Tensor
 from nbnet.layers.dense import positive_integer
-from nbnet.layers.layer import Layer, Shape
+from nbnet.layers.layer import Layer
+from nbnet.layers.shapes import Shape
 from nbnet.ops.embedding import embedding
 
 

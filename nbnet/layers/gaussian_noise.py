@@ -7,7 +7,7 @@ from typing import Any
 import numpy as np
 
 from nbnet.core.graph import Tensor
-from nbnet.layers.rated import Seeded
+from nbnet.layers.rated import Seeded, number_in
 from nbnet.ops.gaussian_noise import gaussian_noise
 from nbnet.ranges import FROM_ZERO
 
@@ -53,7 +53,7 @@ class GaussianNoise(Seeded):
 
     @property
     def stddev(self) -> float:
-        return round(float(self._stddev.item()), 7 if self.dtype == np.float32 else 15)
+        return number_in(self._stddev)
 
     @stddev.setter
     def stddev(self, value: float) -> None:

@@ -5,8 +5,8 @@ from __future__ import annotations
 from typing import Any, ClassVar
 
 from nbnet.core.graph import Tensor
-from nbnet.layers.layer import Layer, Shape
-from nbnet.layers.pooling import check_rank
+from nbnet.layers.layer import Layer
+from nbnet.layers.shapes import Shape, check_rank
 from nbnet.ops.mean import mean
 from nbnet.ops.pool import max_pool
 from nbnet.ops.reshape import reshape
@@ -24,7 +24,7 @@ class GlobalPooling(Layer):
         self.keepdims = bool(keepdims)
 
     def build(self, input_shape: Shape) -> None:
-        check_rank(self, input_shape, self.rank)
+        check_rank(self.name, input_shape, self.rank)
 
     def get_config(self) -> dict[str, Any]:
         return super().get_config() | {"data_format": "channels_last", "keepdims": self.keepdims}

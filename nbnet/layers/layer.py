@@ -12,21 +12,19 @@ import numpy as np
 
 from nbnet import regularizers
 from nbnet.config import standardize_dtype
-from nbnet.core.graph import Parameter, Tensor
+from nbnet.core.graph import Tensor
 from nbnet.core.op import INT
+from nbnet.core.parameter import Parameter
 from nbnet.core.structure import flatten, map_structure
 from nbnet.core.symbol import Producer, Symbol, has_symbols, record
 from nbnet.core.tape import Trace, scope, tensor
-from nbnet.layers.calling import calls, map_shapes, noting, open_shape, training_argument
+from nbnet.layers.calling import calls, noting, training_argument
 from nbnet.layers.penalties import Penalties
+from nbnet.layers.shapes import Shape, map_shapes, open_shape
 from nbnet.registry import snake_case
-
-Shape = tuple[int | None, ...]
 
 _lock, _building = threading.Lock(), threading.RLock()
 _used: Counter[str] = Counter()
-
-
 #: Kinds of attributes that are and hold no layers.
 _PLAIN = frozenset((type(None), bool, int, float, str, Parameter, Tensor))
 
@@ -160,8 +158,7 @@ class Layer(Penalties):
         try:
             with scope(self.name) if self._names_nodes else nullcontext():
                 y = self.call(*args, **kwargs)
-                if self.activity_regularizer is not None:
-                    self._penalise(y)
+                self._penalise(y)
                 return y
         finally:
             calls.training = outside

@@ -11,7 +11,7 @@ import numpy as np
 from nbnet import ops, room
 from nbnet.core.graph import Tensor
 from nbnet.layers.affine import Affine
-from nbnet.layers.layer import Shape
+from nbnet.layers.shapes import Shape
 from nbnet.ops.reduction import checked_axes
 
 

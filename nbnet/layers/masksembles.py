@@ -10,8 +10,8 @@ from numpy.typing import NDArray
 from nbnet import random
 from nbnet.core.graph import Tensor
 from nbnet.layers.calling import calls
-from nbnet.layers.layer import Shape
 from nbnet.layers.rated import Seeded
+from nbnet.layers.shapes import Shape, features
 from nbnet.ops.deal_masks import deal_masks
 from nbnet.ops.multiply import multiply
 from nbnet.ops.take_turn import take_turn
@@ -80,12 +80,8 @@ class Masksembles(Seeded):
         self.n, self.scale = count(n, "n"), Range(1).check(scale, "scale")
 
     def build(self, input_shape: Shape) -> None:
-        features = input_shape[-1]
-        if len(input_shape) < 2 or features is None:
-            raise ValueError(
-                f"{self.name}: wants inputs (batch, ..., features) with a known last axis, got {input_shape}"
-            )
-        drawn = draw_masks(self.n, self.scale, features, random.generator(self.key))
+        size = features(self.name, input_shape)
+        drawn = draw_masks(self.n, self.scale, size, random.generator(self.key))
         self.masks = self.add_weight(
             drawn.shape, lambda shape, dtype: drawn.astype(dtype), trainable=False, name="masks"
         )

@@ -11,8 +11,9 @@ from numpy.typing import NDArray
 
 from nbnet import ops, room
 from nbnet.core.graph import Tensor
-from nbnet.layers.layer import Layer, Shape
+from nbnet.layers.layer import Layer
 from nbnet.layers.rescaling import finite
+from nbnet.layers.shapes import Shape
 from nbnet.ops.reduction import checked_axes
 
 Array = NDArray[Any]

@@ -7,7 +7,8 @@ from typing import Any
 from weakref import WeakSet
 
 from nbnet import regularizers
-from nbnet.core.graph import Parameter, Tensor
+from nbnet.core.graph import Tensor
+from nbnet.core.parameter import Parameter
 from nbnet.core.structure import flatten
 from nbnet.core.tape import recorder, scope
 from nbnet.layers.weights import Weights, inside

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 from typing import Any, ClassVar
 
-from nbnet.layers.layer import Layer, Shape
+from nbnet.layers.layer import Layer
+from nbnet.layers.shapes import Shape, check_rank
 from nbnet.ops.window import check_data_format, check_padding, per_axis
 
 
@@ -28,7 +29,7 @@ class Pooling(Layer):
         self.padding = check_padding(padding)
 
     def build(self, input_shape: Shape) -> None:
-        check_rank(self, input_shape, self.rank)
+        check_rank(self.name, input_shape, self.rank)
 
     def get_config(self) -> dict[str, Any]:
         return super().get_config() | {
@@ -37,10 +38,3 @@ class Pooling(Layer):
             "padding": self.padding,
             "data_format": "channels_last",
         }
-
-
-def check_rank(layer: Layer, shape: Shape, rank: int) -> None:
-    """Refuse an input that has not so many spatial axes."""
-    if len(shape) != rank + 2:
-        axes = "length" if rank == 1 else "height, width"
-        raise ValueError(f"{layer.name}: wants inputs (batch, {axes}, channels), got shape {shape}")

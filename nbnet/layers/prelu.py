@@ -7,7 +7,8 @@ from typing import Any
 
 from nbnet import constraints, initializers, regularizers
 from nbnet.core.graph import Tensor
-from nbnet.layers.layer import Layer, Shape
+from nbnet.layers.layer import Layer
+from nbnet.layers.shapes import Shape
 from nbnet.ops.prelu import prelu
 from nbnet.ops.reduction import checked_axes
 

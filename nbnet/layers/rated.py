@@ -9,11 +9,13 @@ import numpy as np
 
 from nbnet import dropout_schedules, random
 from nbnet.core.graph import Tensor
-from nbnet.core.regions import outdate
+from nbnet.core.parameter import outdate
 from nbnet.dropout_schedules import DropoutSchedule
 from nbnet.layers.calling import mask_rows
-from nbnet.layers.layer import Layer, Shape
-from nbnet.ops.dropout import check_rate, complete_noise_shape
+from nbnet.layers.layer import Layer
+from nbnet.layers.shapes import Shape
+from nbnet.ops.dropout_shared import complete_noise_shape
+from nbnet.ops.rate import check_rate
 from nbnet.ops.scheduled_rate import scheduled_rate
 
 #: Steps in which a schedule is looked at.
@@ -32,6 +34,11 @@ class Seeded(Layer):
 
     def get_config(self) -> dict[str, Any]:
         return super().get_config() | {"seed": self.seed}
+
+
+def number_in(cell: Tensor) -> float:
+    """The number that was put into a cell, without the digits that rounding to float32 has added."""
+    return round(float(cell.item()), 7 if cell.dtype == np.float32 else 15)
 
 
 class Rated(Seeded):
@@ -57,7 +64,7 @@ class Rated(Seeded):
         each step."""
         if self._schedule is not None:
             return self._schedule
-        return round(float(self._cell.item()), 7 if self.dtype == np.float32 else 15)
+        return number_in(self._cell)
 
     @rate.setter
     def rate(self, value: Any) -> None:
@@ -81,7 +88,8 @@ class Rated(Seeded):
             self._schedule = None
 
     def _check_schedule(self, schedule: DropoutSchedule) -> None:
-        """ValueError if the rate has to be below 1 and is not in one of some steps, from the first to the end."""
+        """ValueError if the layer cannot follow it: if the rate has to be below 1 and is not in one of some steps, from
+        the first to the end."""
         schedule.function()
         reached = [step for step in _STEPS if self.below_one and self.dtype.type(schedule(step)) >= 1]
         if reached:

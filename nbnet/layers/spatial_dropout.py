@@ -6,8 +6,8 @@ from typing import Any, ClassVar
 
 from nbnet.core.graph import Tensor
 from nbnet.layers.calling import mask_rows
-from nbnet.layers.layer import Shape
 from nbnet.layers.rated import Rated
+from nbnet.layers.shapes import Shape, check_rank
 from nbnet.ops.dropout import dropout
 from nbnet.ops.window import check_data_format
 
@@ -19,15 +19,10 @@ class SpatialDropout(Rated):
     rank: ClassVar[int]
 
     def build(self, input_shape: Shape) -> None:
-        self._check(input_shape)
-
-    def _check(self, shape: Shape) -> None:
-        if len(shape) != self.rank + 2:
-            axes = "length" if self.rank == 1 else "height, width"
-            raise ValueError(f"{self.name}: wants inputs (batch, {axes}, channels), got shape {shape}")
+        check_rank(self.name, input_shape, self.rank)
 
     def call(self, x: Tensor, training: bool = False) -> Tensor:
-        self._check(x.shape)
+        check_rank(self.name, x.shape, self.rank)
         return dropout(x, self._rate, (mask_rows(), *[1] * self.rank, None), key=self.key) if training else x
 
 

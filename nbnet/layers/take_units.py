@@ -9,7 +9,8 @@ import numpy as np
 
 from nbnet.core.graph import Tensor
 from nbnet.core.op import INT
-from nbnet.layers.layer import Layer, Shape
+from nbnet.layers.layer import Layer
+from nbnet.layers.shapes import Shape
 from nbnet.ops.take_columns import take_columns
 
 

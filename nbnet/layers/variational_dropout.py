@@ -10,8 +10,8 @@ import numpy as np
 from nbnet.core.graph import Tensor
 from nbnet.core.tape import scope
 from nbnet.layers.dense import Dense
-from nbnet.layers.layer import Shape
 from nbnet.layers.rated import Seeded
+from nbnet.layers.shapes import Shape, features
 from nbnet.ops.compare import less_equal
 from nbnet.ops.dense import dense
 from nbnet.ops.exp import exp
@@ -96,11 +96,7 @@ class VariationalDropout(Seeded):
         return np.exp(self.log_alpha.numpy())
 
     def build(self, input_shape: Shape) -> None:
-        if len(input_shape) < 2 or input_shape[-1] is None:
-            raise ValueError(
-                f"{self.name}: wants inputs (batch, ..., features) with a known last axis, got {input_shape}"
-            )
-        self._features = int(input_shape[-1])
+        self._features = features(self.name, input_shape)
         shape, start = (self._features,) if self.per_unit else (), math.log(self.initial_alpha)
         self.log_alpha = self.add_weight(shape, lambda shape, dtype: np.full(shape, start, dtype), name="log_alpha")
 

@@ -10,7 +10,7 @@ from numpy.typing import NDArray
 
 from nbnet import constraints, initializers, regularizers, room
 from nbnet.config import standardize_dtype
-from nbnet.core.graph import Parameter
+from nbnet.core.parameter import Parameter
 
 L = TypeVar("L", bound="Weights")
 
@@ -94,8 +94,8 @@ class Weights:
 
     @property
     def weights(self) -> list[Parameter]:
-        """All parameters: the layer's own, then those of layers inside; those that were made to be trained first."""
-        # As in Keras, those that were made to be trained come first in each layer.
+        """All parameters: the layer's own, then those of layers inside; of each layer, as in Keras, those that
+        were made to be trained first."""
         ordered = (sorted(layer._weights, key=lambda w: not w.trainable) for layer in inside(self))
         return list({id(w): w for weights in ordered for w in weights}.values())
 

@@ -6,45 +6,44 @@ from __future__ import annotations
 from typing import Any
 
 import numpy as np
-from numpy.typing import NDArray
 
 from nbnet import data
 from nbnet.core.abi import device
 from nbnet.core.graph import Tensor
 from nbnet.core.math import exp, log, log1p, sigmoid
-from nbnet.losses.crossentropy import EPSILON, Crossentropy
+from nbnet.losses.crossentropy import Crossentropy, clip
+from nbnet.losses.loss import Array
 from nbnet.losses.pairwise import pairwise
 from nbnet.ops.sigmoid import SIGMOID
 
-Array = NDArray[Any]
-
 
 @device
-def _smooth(t: Any, a: Any) -> Any:
+def smooth(t: Any, a: Any) -> Any:
+    """A target, moved by the share a towards 0.5."""
     return t * (1.0 - a) + 0.5 * a
 
 
 @device
 def _f(p: Any, t: Any, a: Any) -> Any:
-    s, q = _smooth(t, a), min(max(p, EPSILON), 1.0 - EPSILON)
+    s, q = smooth(t, a), clip(p)
     return -s * log(q) - (1.0 - s) * log(1.0 - q)
 
 
 @device
 def _df(p: Any, t: Any, a: Any) -> Any:
-    q = min(max(p, EPSILON), 1.0 - EPSILON)
-    d = (q - _smooth(t, a)) / (q * (1.0 - q))
+    q = clip(p)
+    d = (q - smooth(t, a)) / (q * (1.0 - q))
     return d if p == q else 0.0
 
 
 @device
 def _f_logits(z: Any, t: Any, a: Any) -> Any:
-    return max(z, 0.0) - z * _smooth(t, a) + log1p(exp(-abs(z)))
+    return max(z, 0.0) - z * smooth(t, a) + log1p(exp(-abs(z)))
 
 
 @device
 def _df_logits(z: Any, t: Any, a: Any) -> Any:
-    return sigmoid(z) - _smooth(t, a)
+    return sigmoid(z) - smooth(t, a)
 
 
 BINARY_CROSSENTROPY = pairwise("binary_crossentropy", _f, _df)

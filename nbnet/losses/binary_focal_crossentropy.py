@@ -12,7 +12,8 @@ from nbnet.core.abi import Function, device
 from nbnet.core.graph import Tensor
 from nbnet.core.math import exp, log, log1p, sigmoid
 from nbnet.core.op import Op
-from nbnet.losses.crossentropy import EPSILON, Crossentropy
+from nbnet.losses.binary_crossentropy import smooth
+from nbnet.losses.crossentropy import Crossentropy, clip
 from nbnet.losses.loss import Array
 from nbnet.losses.pairwise import pairwise
 from nbnet.ops.sigmoid import SIGMOID
@@ -30,7 +31,7 @@ def power(u: Any, gamma: Any) -> Any:
 @device
 def _probabilities(p: Any, s: Any) -> Any:
     """Of a prediction and its target: what the wrong class is given, the cross-entropy, and the derivatives of both."""
-    q = min(max(p, EPSILON), 1.0 - EPSILON)
+    q = clip(p)
     dc = (q - s) / (q * (1.0 - q)) if p == q else 0.0
     return s * (1.0 - p) + (1.0 - s) * p, -s * log(q) - (1.0 - s) * log(1.0 - q), 1.0 - 2.0 * s, dc
 
@@ -54,14 +55,14 @@ def _focal(name: str, parts: Function) -> Op:
     @device
     def f(z: Any, t: Any, a: Any) -> Any:
         smoothing, gamma, one, zero = a
-        s = t * (1.0 - smoothing) + 0.5 * smoothing
+        s = smooth(t, smoothing)
         u, c, _du, _dc = parts(z, s)
         return (s * one + (1.0 - s) * zero) * power(u, gamma) * c
 
     @device
     def df(z: Any, t: Any, a: Any) -> Any:
         smoothing, gamma, one, zero = a
-        s = t * (1.0 - smoothing) + 0.5 * smoothing
+        s = smooth(t, smoothing)
         u, c, du, dc = parts(z, s)
         return (s * one + (1.0 - s) * zero) * power(u, gamma - 1.0) * (gamma * du * c + max(u, TINY) * dc)
 

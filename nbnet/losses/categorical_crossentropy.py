@@ -4,11 +4,11 @@ from __future__ import annotations
 
 from typing import Any
 
-from nbnet.core.abi import accumulates, device, kernel, mat, vec
+from nbnet.core.abi import accumulates, kernel, mat, vec
 from nbnet.core.graph import Tensor
 from nbnet.core.math import log
 from nbnet.core.op import Op, Spec, register
-from nbnet.losses.crossentropy import EPSILON, Crossentropy
+from nbnet.losses.crossentropy import Crossentropy, clip
 from nbnet.losses.pairwise import infer_rows
 from nbnet.ops.softmax import SOFTMAX, softmax_rows
 
@@ -38,11 +38,6 @@ def logits_backward(mem: Any, ins: Any, step: Any) -> None:
             dz[i, j] = dz[i, j] + d if add else d
 
 
-@device
-def _clip(q: Any) -> Any:
-    return min(max(q, EPSILON), 1.0 - EPSILON)
-
-
 @kernel
 def probabilities_forward(mem: Any, ins: Any, step: Any) -> None:
     p, t, a, y = mat(mem, ins, 0), mat(mem, ins, 1), vec(mem, ins, 2)[0], vec(mem, ins, 3)
@@ -52,7 +47,7 @@ def probabilities_forward(mem: Any, ins: Any, step: Any) -> None:
         for j in range(p.shape[1]):
             whole += p[i, j]
         for j in range(p.shape[1]):
-            total -= (t[i, j] * (1.0 - a) + even) * log(_clip(p[i, j] / whole))
+            total -= (t[i, j] * (1.0 - a) + even) * log(clip(p[i, j] / whole))
         y[i] = total
 
 
@@ -67,11 +62,11 @@ def probabilities_backward(mem: Any, ins: Any, step: Any) -> None:
         share = 1.0 / whole
         for j in range(p.shape[1]):
             q = p[i, j] * share
-            through += t[i, j] * (1.0 - a) + even if _clip(q) == q else 0.0
+            through += t[i, j] * (1.0 - a) + even if clip(q) == q else 0.0
         for j in range(p.shape[1]):
             q = p[i, j] * share
             own = (t[i, j] * (1.0 - a) + even) / q
-            d, old = dy[i] * share * (through - (own if _clip(q) == q else 0.0)), dp[i, j]
+            d, old = dy[i] * share * (through - (own if clip(q) == q else 0.0)), dp[i, j]
             dp[i, j] = old + d if add else d
 
 

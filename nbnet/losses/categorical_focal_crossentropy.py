@@ -14,7 +14,7 @@ from nbnet.core.graph import Tensor
 from nbnet.core.math import exp, expm1, log
 from nbnet.core.op import Op, Spec, register
 from nbnet.losses.binary_focal_crossentropy import TINY, check_gamma, power
-from nbnet.losses.crossentropy import EPSILON, Crossentropy
+from nbnet.losses.crossentropy import Crossentropy, clip
 from nbnet.losses.pairwise import infer_rows
 from nbnet.ops.softmax import SOFTMAX, largest
 
@@ -67,7 +67,7 @@ def probabilities_forward(mem: Any, ins: Any, step: Any) -> None:
         for j in range(z.shape[1]):
             whole += z[i, j]
         for j in range(z.shape[1]):
-            q = min(max(z[i, j] / whole, EPSILON), 1.0 - EPSILON)
+            q = clip(z[i, j] / whole)
             total -= p[2 + j] * (t[i, j] * (1.0 - a) + even) * power(1.0 - q, gamma) * log(q)
         y[i] = total
 
@@ -86,7 +86,7 @@ def probabilities_backward(mem: Any, ins: Any, step: Any) -> None:
             q = z[i, j] / whole
             weight = p[2 + j] * (t[i, j] * (1.0 - a) + even)
             d = weight * power(1.0 - q, gamma - 1.0) * (gamma * log(q) - (1.0 - q) / q)
-            d = d if min(max(q, EPSILON), 1.0 - EPSILON) == q else 0.0
+            d = d if clip(q) == q else 0.0
             work[i, j] = d
             through += d * q
         for j in range(z.shape[1]):
@@ -186,10 +186,7 @@ class CategoricalFocalCrossentropy(Crossentropy):
         return [self.label_smoothing, self.gamma, *weights]
 
     def get_config(self) -> dict[str, Any]:
-        return super().get_config() | {
-            "alpha": self.alpha,
-            "gamma": self.gamma,
-        }
+        return super().get_config() | {"alpha": self.alpha, "gamma": self.gamma}
 
 
 def categorical_focal_crossentropy(

@@ -5,13 +5,19 @@ from __future__ import annotations
 from typing import Any, ClassVar
 
 from nbnet import data
+from nbnet.core.abi import device
 from nbnet.core.graph import Tensor
 from nbnet.core.op import Op
 from nbnet.core.tape import apply, tensors
-from nbnet.losses.loss import Loss, before, check_axis
+from nbnet.losses.loss import Loss, check_axis, logits_before
 
-# As in Keras, probabilities are clipped to [EPSILON, 1 - EPSILON] before the logarithm.
 EPSILON = 1e-7
+
+
+@device
+def clip(p: Any) -> Any:
+    """As in Keras, probabilities are clipped before the logarithm."""
+    return min(max(p, EPSILON), 1.0 - EPSILON)
 
 
 class Crossentropy(Loss):
@@ -36,7 +42,7 @@ class Crossentropy(Loss):
         self.axis = check_axis(axis)
 
     def losses(self, y_true: Tensor, y_pred: Tensor) -> Tensor:
-        logits = y_pred if self.from_logits else before(y_pred, self.activation)
+        logits = y_pred if self.from_logits else logits_before(y_pred, self.activation)
         op = self.of_probabilities if logits is None else self.of_logits
         z = y_pred if logits is None else logits
         return apply(op, *tensors(z, y_true, self._parameters(z.shape[-1])))  # type: ignore[no-any-return]

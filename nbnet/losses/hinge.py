@@ -6,9 +6,7 @@ from typing import Any
 
 from nbnet.core.abi import device
 from nbnet.core.graph import Tensor
-from nbnet.core.tape import apply, tensors
-from nbnet.losses.loss import Loss
-from nbnet.losses.pairwise import pairwise
+from nbnet.losses.pairwise import PairwiseLoss, pairwise
 
 
 # Targets 0 count as -1, one by one. Keras changes them where all of a batch are 0 or 1: for such targets and for -1 and
@@ -32,7 +30,7 @@ def _df(z: Any, t: Any, a: Any) -> Any:
 HINGE = pairwise("hinge", _f, _df)
 
 
-class Hinge(Loss):
+class Hinge(PairwiseLoss):
     """How far predictions lie on the wrong side of the margin; targets are -1 or 1, and 0 counts as -1.
 
     Parameters
@@ -48,12 +46,7 @@ class Hinge(Loss):
     """
 
     name = "hinge"
-
-    def __init__(self, reduction: str | None = "sum_over_batch_size", name: str | None = None) -> None:
-        super().__init__(name, reduction)
-
-    def losses(self, y_true: Tensor, y_pred: Tensor) -> Tensor:
-        return apply(HINGE, *tensors(y_pred, y_true, 0.0))  # type: ignore[no-any-return]
+    op = HINGE
 
 
 def hinge(y_true: Any, y_pred: Any) -> Tensor:

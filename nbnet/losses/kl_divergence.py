@@ -7,10 +7,8 @@ from typing import Any
 from nbnet.core.abi import device
 from nbnet.core.graph import Tensor
 from nbnet.core.math import log
-from nbnet.core.tape import apply, tensors
 from nbnet.losses.crossentropy import EPSILON
-from nbnet.losses.loss import Loss
-from nbnet.losses.pairwise import pairwise
+from nbnet.losses.pairwise import PairwiseLoss, pairwise
 
 
 @device
@@ -32,7 +30,7 @@ def _df(z: Any, t: Any, a: Any) -> Any:
 KL_DIVERGENCE = pairwise("kl_divergence", _f, _df, mean=False)
 
 
-class KLDivergence(Loss):
+class KLDivergence(PairwiseLoss):
     """Kullback-Leibler divergence of predicted distributions from the true ones; epsilon is 1e-7.
 
     Parameters
@@ -52,12 +50,7 @@ class KLDivergence(Loss):
     """
 
     name = "kl_divergence"
-
-    def __init__(self, reduction: str | None = "sum_over_batch_size", name: str | None = None) -> None:
-        super().__init__(name, reduction)
-
-    def losses(self, y_true: Tensor, y_pred: Tensor) -> Tensor:
-        return apply(KL_DIVERGENCE, *tensors(y_pred, y_true, 0.0))  # type: ignore[no-any-return]
+    op = KL_DIVERGENCE
 
 
 def kl_divergence(y_true: Any, y_pred: Any) -> Tensor:

@@ -8,9 +8,7 @@ from typing import Any
 from nbnet.core.abi import device
 from nbnet.core.graph import Tensor
 from nbnet.core.math import expm1, log1p, tanh
-from nbnet.core.tape import apply, tensors
-from nbnet.losses.loss import Loss
-from nbnet.losses.pairwise import pairwise
+from nbnet.losses.pairwise import PairwiseLoss, pairwise
 
 LOG_2 = math.log(2.0)
 
@@ -34,7 +32,7 @@ def _df(z: Any, t: Any, a: Any) -> Any:
 LOG_COSH = pairwise("log_cosh", _f, _df)
 
 
-class LogCosh(Loss):
+class LogCosh(PairwiseLoss):
     """Logarithm of the hyperbolic cosine of the error: ``e**2 / 2`` near 0, ``abs(e) - log(2)`` far out.
 
     Parameters
@@ -50,12 +48,7 @@ class LogCosh(Loss):
     """
 
     name = "log_cosh"
-
-    def __init__(self, reduction: str | None = "sum_over_batch_size", name: str | None = None) -> None:
-        super().__init__(name, reduction)
-
-    def losses(self, y_true: Tensor, y_pred: Tensor) -> Tensor:
-        return apply(LOG_COSH, *tensors(y_pred, y_true, 0.0))  # type: ignore[no-any-return]
+    op = LOG_COSH
 
 
 def log_cosh(y_true: Any, y_pred: Any) -> Tensor:

@@ -208,7 +208,8 @@ def _spread(sample_weight: Any, shape: tuple[int, ...], dtype: np.dtype[Any]) ->
 
 
 def as_given(y_true: Any, sparse: bool, y_pred: Tensor) -> Any:
-    """Targets; of a tensor with a value that is not what a loss or metric reads, the array: it is to be made that."""
+    """Targets as they are; of a tensor with a value that a loss or metric does not read as it is, the array, for them
+    to convert."""
     if not isinstance(y_true, Tensor) or y_true.data is None or y_true.requires_grad:
         return y_true
     flat = y_true.ndim == y_pred.ndim - 1
@@ -223,8 +224,8 @@ def mask_losses(per_sample: Tensor, mask: Tensor) -> Tensor:
     return per_sample
 
 
-def before(y_pred: Tensor, op: Op) -> Tensor | None:
-    """The tensor that ``op`` was applied to when it gave ``y_pred``: the logits before a softmax or sigmoid."""
+def logits_before(y_pred: Tensor, op: Op) -> Tensor | None:
+    """The logits that ``op``, a softmax or sigmoid, made ``y_pred`` of; None if something else made it."""
     node = y_pred.node
     return node.inputs[0] if node is not None and node.op is op else None
 

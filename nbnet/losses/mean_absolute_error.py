@@ -6,9 +6,7 @@ from typing import Any
 
 from nbnet.core.abi import device
 from nbnet.core.graph import Tensor
-from nbnet.core.tape import apply, tensors
-from nbnet.losses.loss import Loss
-from nbnet.losses.pairwise import pairwise
+from nbnet.losses.pairwise import PairwiseLoss, pairwise
 
 
 @device
@@ -24,7 +22,7 @@ def _df(z: Any, t: Any, a: Any) -> Any:
 MEAN_ABSOLUTE_ERROR = pairwise("mean_absolute_error", _f, _df)
 
 
-class MeanAbsoluteError(Loss):
+class MeanAbsoluteError(PairwiseLoss):
     """Mean of absolute differences; the derivative at 0 is 0.
 
     Parameters
@@ -40,12 +38,7 @@ class MeanAbsoluteError(Loss):
     """
 
     name = "mean_absolute_error"
-
-    def __init__(self, reduction: str | None = "sum_over_batch_size", name: str | None = None) -> None:
-        super().__init__(name, reduction)
-
-    def losses(self, y_true: Tensor, y_pred: Tensor) -> Tensor:
-        return apply(MEAN_ABSOLUTE_ERROR, *tensors(y_pred, y_true, 0.0))  # type: ignore[no-any-return]
+    op = MEAN_ABSOLUTE_ERROR
 
 
 def mean_absolute_error(y_true: Any, y_pred: Any) -> Tensor:

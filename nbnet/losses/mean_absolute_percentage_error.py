@@ -6,10 +6,8 @@ from typing import Any
 
 from nbnet.core.abi import device
 from nbnet.core.graph import Tensor
-from nbnet.core.tape import apply, tensors
 from nbnet.losses.crossentropy import EPSILON
-from nbnet.losses.loss import Loss
-from nbnet.losses.pairwise import pairwise
+from nbnet.losses.pairwise import PairwiseLoss, pairwise
 
 
 @device
@@ -26,7 +24,7 @@ def _df(z: Any, t: Any, a: Any) -> Any:
 MEAN_ABSOLUTE_PERCENTAGE_ERROR = pairwise("mean_absolute_percentage_error", _f, _df)
 
 
-class MeanAbsolutePercentageError(Loss):
+class MeanAbsolutePercentageError(PairwiseLoss):
     """Mean of absolute differences, in percent of the target; epsilon is 1e-7. The derivative at 0 is 0.
 
     Parameters
@@ -42,12 +40,7 @@ class MeanAbsolutePercentageError(Loss):
     """
 
     name = "mean_absolute_percentage_error"
-
-    def __init__(self, reduction: str | None = "sum_over_batch_size", name: str | None = None) -> None:
-        super().__init__(name, reduction)
-
-    def losses(self, y_true: Tensor, y_pred: Tensor) -> Tensor:
-        return apply(MEAN_ABSOLUTE_PERCENTAGE_ERROR, *tensors(y_pred, y_true, 0.0))  # type: ignore[no-any-return]
+    op = MEAN_ABSOLUTE_PERCENTAGE_ERROR
 
 
 def mean_absolute_percentage_error(y_true: Any, y_pred: Any) -> Tensor:

@@ -7,10 +7,8 @@ from typing import Any
 from nbnet.core.abi import device
 from nbnet.core.graph import Tensor
 from nbnet.core.math import log1p
-from nbnet.core.tape import apply, tensors
 from nbnet.losses.crossentropy import EPSILON
-from nbnet.losses.loss import Loss
-from nbnet.losses.pairwise import pairwise
+from nbnet.losses.pairwise import PairwiseLoss, pairwise
 
 
 @device
@@ -32,7 +30,7 @@ def _df(z: Any, t: Any, a: Any) -> Any:
 MEAN_SQUARED_LOGARITHMIC_ERROR = pairwise("mean_squared_logarithmic_error", _f, _df)
 
 
-class MeanSquaredLogarithmicError(Loss):
+class MeanSquaredLogarithmicError(PairwiseLoss):
     """Mean of squared differences of logarithms; targets and predictions below 1e-7 count as 1e-7.
 
     Parameters
@@ -48,12 +46,7 @@ class MeanSquaredLogarithmicError(Loss):
     """
 
     name = "mean_squared_logarithmic_error"
-
-    def __init__(self, reduction: str | None = "sum_over_batch_size", name: str | None = None) -> None:
-        super().__init__(name, reduction)
-
-    def losses(self, y_true: Tensor, y_pred: Tensor) -> Tensor:
-        return apply(MEAN_SQUARED_LOGARITHMIC_ERROR, *tensors(y_pred, y_true, 0.0))  # type: ignore[no-any-return]
+    op = MEAN_SQUARED_LOGARITHMIC_ERROR
 
 
 def mean_squared_logarithmic_error(y_true: Any, y_pred: Any) -> Tensor:

@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
-from typing import Any
+from typing import Any, ClassVar
 
 from nbnet.core.abi import Function, Kernel, accumulates, device, mat, scratch, vec
 from nbnet.core.graph import Tensor
 from nbnet.core.op import Op, Spec, register
+from nbnet.core.tape import apply, tensors
+from nbnet.losses.loss import Loss
 
 #: Rows shorter than this are computed many at a time, as one long row: short loops do not fill vector registers.
 NARROW = 48
@@ -20,7 +22,7 @@ def infer_rows(z: Tensor, t: Tensor, *rest: Tensor) -> tuple[Spec, ...]:
 
 
 @device
-def first(p: Any) -> Any:
+def _first(p: Any) -> Any:
     """The parameter of a loss that has one."""
     return p[0]
 
@@ -71,7 +73,7 @@ def _scale_rows(each: Any, width: Any, share: Any, dy: Any, dz: Any, add: bool) 
             dz[k] = each[k]
 
 
-def pairwise(name: str, f: Function, df: Function, mean: bool = True, parameters: Function = first) -> Op:
+def pairwise(name: str, f: Function, df: Function, mean: bool = True, parameters: Function = _first) -> Op:
     """The op ``l[i] = mean_j f(z[i, j], t[i, j], a)``; or a sum, if not ``mean``.
 
     Parameters
@@ -105,13 +107,8 @@ def pairwise(name: str, f: Function, df: Function, mean: bool = True, parameters
                 y[i] = total * share
 
     def backward(mem: Any, ins: Any, step: Any) -> None:
-        z, t, a, dy, dz = (
-            mat(mem, ins, 0),
-            mat(mem, ins, 1),
-            parameters(vec(mem, ins, 2)),
-            vec(mem, ins, 3),
-            mat(mem, ins, 4),
-        )
+        z, t, a = mat(mem, ins, 0), mat(mem, ins, 1), parameters(vec(mem, ins, 2))
+        dy, dz = vec(mem, ins, 3), mat(mem, ins, 4)
         width = z.shape[1]
         share = 1.0 / z.dtype.type(width if mean else 1)
         if width < NARROW:
@@ -143,3 +140,15 @@ def pairwise(name: str, f: Function, df: Function, mean: bool = True, parameters
             gradient=("z", "t", "a", "dy", "dz"),
         )
     )
+
+
+class PairwiseLoss(Loss):
+    """Base of the losses that one such op computes and that have no parameters."""
+
+    op: ClassVar[Op]
+
+    def __init__(self, reduction: str | None = "sum_over_batch_size", name: str | None = None) -> None:
+        super().__init__(name, reduction)
+
+    def losses(self, y_true: Tensor, y_pred: Tensor) -> Tensor:
+        return apply(self.op, *tensors(y_pred, y_true, 0.0))  # type: ignore[no-any-return]

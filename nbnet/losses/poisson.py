@@ -7,10 +7,8 @@ from typing import Any
 from nbnet.core.abi import device
 from nbnet.core.graph import Tensor
 from nbnet.core.math import log
-from nbnet.core.tape import apply, tensors
 from nbnet.losses.crossentropy import EPSILON
-from nbnet.losses.loss import Loss
-from nbnet.losses.pairwise import pairwise
+from nbnet.losses.pairwise import PairwiseLoss, pairwise
 
 
 @device
@@ -26,7 +24,7 @@ def _df(z: Any, t: Any, a: Any) -> Any:
 POISSON = pairwise("poisson", _f, _df)
 
 
-class Poisson(Loss):
+class Poisson(PairwiseLoss):
     """Negative log-likelihood of counts whose expectation is predicted, but for a constant; epsilon is 1e-7.
 
     Parameters
@@ -42,12 +40,7 @@ class Poisson(Loss):
     """
 
     name = "poisson"
-
-    def __init__(self, reduction: str | None = "sum_over_batch_size", name: str | None = None) -> None:
-        super().__init__(name, reduction)
-
-    def losses(self, y_true: Tensor, y_pred: Tensor) -> Tensor:
-        return apply(POISSON, *tensors(y_pred, y_true, 0.0))  # type: ignore[no-any-return]
+    op = POISSON
 
 
 def poisson(y_true: Any, y_pred: Any) -> Tensor:

@@ -12,8 +12,8 @@ from nbnet.core.graph import Tensor
 from nbnet.core.math import log
 from nbnet.core.op import Op, Spec, register
 from nbnet.core.tape import apply
-from nbnet.losses.crossentropy import EPSILON
-from nbnet.losses.loss import Array, Loss, before, check_axis, labels, mask_losses
+from nbnet.losses.crossentropy import clip
+from nbnet.losses.loss import Array, Loss, check_axis, labels, logits_before, mask_losses
 from nbnet.ops.softmax import SOFTMAX, softmax_rows
 
 
@@ -46,7 +46,7 @@ def probabilities_forward(mem: Any, ins: Any, step: Any) -> None:
         whole = 0.0
         for j in range(p.shape[1]):
             whole += p[i, j]
-        y[i] = 0.0 if t[i] == ignored else -log(min(max(p[i, t[i]] / whole, EPSILON), 1.0 - EPSILON))
+        y[i] = 0.0 if t[i] == ignored else -log(clip(p[i, t[i]] / whole))
 
 
 @kernel
@@ -58,7 +58,7 @@ def probabilities_backward(mem: Any, ins: Any, step: Any) -> None:
         for j in range(p.shape[1]):
             whole += p[i, j]
         q = 0.0 if t[i] == ignored else p[i, t[i]] / whole
-        inside = min(max(q, EPSILON), 1.0 - EPSILON) == q
+        inside = clip(q) == q
         common = dy[i] / whole if inside else 0.0
         for j in range(p.shape[1]):
             dp[i, j] = dp[i, j] + common if add else common
@@ -162,7 +162,7 @@ class SparseCategoricalCrossentropy(Loss):
         return np.where(ignored.reshape(n), self.ignore_class, checked)
 
     def losses(self, y_true: Tensor, y_pred: Tensor) -> Tensor:
-        logits = y_pred if self.from_logits else before(y_pred, SOFTMAX)
+        logits = y_pred if self.from_logits else logits_before(y_pred, SOFTMAX)
         op = SPARSE_CATEGORICAL_CROSSENTROPY if logits is None else SPARSE_CATEGORICAL_CROSSENTROPY_LOGITS
         inputs = y_pred if logits is None else logits, labels(y_true)
         if self.ignore_class is None:

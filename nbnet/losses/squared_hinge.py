@@ -6,10 +6,8 @@ from typing import Any
 
 from nbnet.core.abi import device
 from nbnet.core.graph import Tensor
-from nbnet.core.tape import apply, tensors
 from nbnet.losses.hinge import sign
-from nbnet.losses.loss import Loss
-from nbnet.losses.pairwise import pairwise
+from nbnet.losses.pairwise import PairwiseLoss, pairwise
 
 
 @device
@@ -27,7 +25,7 @@ def _df(z: Any, t: Any, a: Any) -> Any:
 SQUARED_HINGE = pairwise("squared_hinge", _f, _df)
 
 
-class SquaredHinge(Loss):
+class SquaredHinge(PairwiseLoss):
     """The square of how far predictions lie on the wrong side of the margin; targets are -1 or 1, and 0 counts as -1.
 
     Parameters
@@ -43,12 +41,7 @@ class SquaredHinge(Loss):
     """
 
     name = "squared_hinge"
-
-    def __init__(self, reduction: str | None = "sum_over_batch_size", name: str | None = None) -> None:
-        super().__init__(name, reduction)
-
-    def losses(self, y_true: Tensor, y_pred: Tensor) -> Tensor:
-        return apply(SQUARED_HINGE, *tensors(y_pred, y_true, 0.0))  # type: ignore[no-any-return]
+    op = SQUARED_HINGE
 
 
 def squared_hinge(y_true: Any, y_pred: Any) -> Tensor:

@@ -35,38 +35,14 @@ from nbnet.metrics.accuracy import (
     categorical_accuracy,
     sparse_categorical_accuracy,
 )
-from nbnet.metrics.auc import (
-    AUC,
-)
-from nbnet.metrics.best import (
-    PrecisionAtRecall,
-    RecallAtPrecision,
-    SensitivityAtSpecificity,
-    SpecificityAtSensitivity,
-)
+from nbnet.metrics.auc import AUC
+from nbnet.metrics.best import PrecisionAtRecall, RecallAtPrecision, SensitivityAtSpecificity, SpecificityAtSensitivity
 from nbnet.metrics.confusion import FalseNegatives, FalsePositives, TrueNegatives, TruePositives
-from nbnet.metrics.correlation import (
-    ConcordanceCorrelation,
-    PearsonCorrelation,
-)
+from nbnet.metrics.correlation import ConcordanceCorrelation, PearsonCorrelation
 from nbnet.metrics.epoch_metric import EpochMetric
-from nbnet.metrics.f_score import (
-    F1Score,
-    FBetaScore,
-    MatthewsCorrelation,
-)
-from nbnet.metrics.hinge import (
-    CategoricalHinge,
-    Hinge,
-    SquaredHinge,
-)
-from nbnet.metrics.iou import (
-    BinaryIoU,
-    IoU,
-    MeanIoU,
-    OneHotIoU,
-    OneHotMeanIoU,
-)
+from nbnet.metrics.f_score import F1Score, FBetaScore, MatthewsCorrelation
+from nbnet.metrics.hinge import CategoricalHinge, Hinge, SquaredHinge
+from nbnet.metrics.iou import BinaryIoU, IoU, MeanIoU, OneHotIoU, OneHotMeanIoU
 from nbnet.metrics.metric import Metric
 from nbnet.metrics.precision_recall import Precision, Recall
 from nbnet.metrics.probabilistic import (
@@ -76,12 +52,7 @@ from nbnet.metrics.probabilistic import (
     Poisson,
     SparseCategoricalCrossentropy,
 )
-from nbnet.metrics.reduction import (
-    Mean,
-    MeanLoss,
-    MeanMetricWrapper,
-    Sum,
-)
+from nbnet.metrics.reduction import Mean, MeanLoss, MeanMetricWrapper, Sum
 from nbnet.metrics.regression import (
     CosineSimilarity,
     LogCoshError,
@@ -98,7 +69,6 @@ from nbnet.metrics.top_k import (
     sparse_top_k_categorical_accuracy,
     top_k_categorical_accuracy,
 )
-from nbnet.registry import custom_object_scope, lookup
 
 __all__ = [
     "AUC", "Accuracy", "BinaryAccuracy", "BinaryCrossentropy", "BinaryIoU", "CategoricalAccuracy",
@@ -177,13 +147,13 @@ def get(identifier: Any, loss: Loss | None = None, width: int | None = None) -> 
         if getattr(losses, name, None) is identifier:
             return MeanLoss(losses.get(identifier), name)
         return _by_function[identifier]() if identifier in _by_function else MeanMetricWrapper(identifier)
-    return lookup(identifier, _known | _by_class_name, Metric, "metrics")
+    return registry.lookup(identifier, _known | _by_class_name, Metric, "metrics")
 
 
 def _by_name(name: str, loss: Loss | None, width: int | None) -> Metric:
     own = registry.get_registered_object(name)
     if own is not None:
-        return lookup(own, {}, Metric, "metrics") if isinstance(own, type) else MeanMetricWrapper(own)
+        return registry.lookup(own, {}, Metric, "metrics") if isinstance(own, type) else MeanMetricWrapper(own)
     sparse = loss is not None and loss.sparse
     binary = width in (None, 1) or isinstance(loss, losses.BinaryCrossentropy)
     if name in ("accuracy", "acc"):
@@ -194,7 +164,7 @@ def _by_name(name: str, loss: Loss | None, width: int | None) -> Metric:
         found = _by_class_name.get(name) or _known.get(name) or _known.get(name.lower())
         if found is None and (name in losses.known or name.lower() in losses.known):
             return MeanLoss(losses.get(name), name)
-        kind = type(lookup(name, _known, Metric, "metrics")) if found is None else found
+        kind = type(registry.lookup(name, _known, Metric, "metrics")) if found is None else found
     made = kind()
     made.name = name
     return made
@@ -226,7 +196,7 @@ def deserialize(config: Any, custom_objects: Mapping[str, type[Metric]] | None =
     >>> nb.metrics.deserialize({"class_name": "AUC", "config": {"curve": "PR"}})
     AUC(name='auc')
     """
-    with custom_object_scope(custom_objects):
+    with registry.custom_object_scope(custom_objects):
         return get(config)
 
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Any, ClassVar
+from typing import Any
 
 from nbnet import data
 from nbnet.core.abi import intvec, kernel, mat, vec
@@ -84,7 +84,7 @@ class Accuracy(Metric):
     0.75
     """
 
-    name: str = "accuracy"
+    name = "accuracy"
 
     def values(self, y_true: Tensor, y_pred: Tensor) -> Tensor:
         return apply(ACCURACY, *tensors(y_pred, y_true))  # type: ignore[no-any-return]
@@ -100,8 +100,8 @@ class SparseCategoricalAccuracy(Metric):
     0.5
     """
 
-    name: str = "sparse_categorical_accuracy"
-    sparse: ClassVar[bool] = True
+    name = "sparse_categorical_accuracy"
+    sparse = True
 
     def values(self, y_true: Tensor, y_pred: Tensor) -> Tensor:
         return apply(SPARSE_CATEGORICAL_ACCURACY, y_pred, labels(y_true))  # type: ignore[no-any-return]
@@ -117,7 +117,7 @@ class CategoricalAccuracy(Metric):
     1.0
     """
 
-    name: str = "categorical_accuracy"
+    name = "categorical_accuracy"
 
     def values(self, y_true: Tensor, y_pred: Tensor) -> Tensor:
         return apply(CATEGORICAL_ACCURACY, *tensors(y_pred, y_true))  # type: ignore[no-any-return]
@@ -140,7 +140,7 @@ class BinaryAccuracy(Metric):
     0.5
     """
 
-    name: str = "binary_accuracy"
+    name = "binary_accuracy"
 
     def __init__(self, name: str | None = None, threshold: float = 0.5) -> None:
         super().__init__(name)

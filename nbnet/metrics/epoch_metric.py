@@ -37,8 +37,8 @@ class EpochMetric(Metric):
 
     def update_state(self, y_true: Any, y_pred: Any, sample_weight: Any = None) -> None:
         y_true, y_pred = np.array(y_true), np.array(y_pred)
-        w = np.ones(len(y_pred)) if sample_weight is None else np.asarray(sample_weight, np.float64)
-        self._seen.append((y_true, y_pred, np.array(np.broadcast_to(w, len(y_pred)) if w.ndim == 0 else w)))
+        w = np.array(1.0 if sample_weight is None else sample_weight, np.float64)
+        self._seen.append((y_true, y_pred, w if w.ndim else np.full(len(y_pred), w)))
 
     def result(self) -> Any:
         """The metric of all samples since the last reset; 0 of none."""

@@ -2,13 +2,11 @@
 
 from __future__ import annotations
 
-from typing import Any
-
 from nbnet import losses
-from nbnet.metrics.reduction import MeanLoss
+from nbnet.metrics.reduction import NamedLoss
 
 
-class Hinge(MeanLoss):
+class Hinge(NamedLoss):
     """Mean of the hinge loss; targets are -1 or 1, and 0 counts as -1.
 
     Parameters
@@ -24,15 +22,10 @@ class Hinge(MeanLoss):
     """
 
     name = "hinge"
-
-    def __init__(self, name: str | None = None) -> None:
-        super().__init__(losses.Hinge(), name or type(self).name)
-
-    def get_config(self) -> dict[str, Any]:
-        return {"name": self.name}
+    kind = losses.Hinge
 
 
-class SquaredHinge(MeanLoss):
+class SquaredHinge(NamedLoss):
     """Mean of the squared hinge loss; targets are -1 or 1, and 0 counts as -1.
 
     Parameters
@@ -48,15 +41,10 @@ class SquaredHinge(MeanLoss):
     """
 
     name = "squared_hinge"
-
-    def __init__(self, name: str | None = None) -> None:
-        super().__init__(losses.SquaredHinge(), name or type(self).name)
-
-    def get_config(self) -> dict[str, Any]:
-        return {"name": self.name}
+    kind = losses.SquaredHinge
 
 
-class CategoricalHinge(MeanLoss):
+class CategoricalHinge(NamedLoss):
     """Mean of the categorical hinge loss; targets are one-hot.
 
     Parameters
@@ -72,9 +60,4 @@ class CategoricalHinge(MeanLoss):
     """
 
     name = "categorical_hinge"
-
-    def __init__(self, name: str | None = None) -> None:
-        super().__init__(losses.CategoricalHinge(), name or type(self).name)
-
-    def get_config(self) -> dict[str, Any]:
-        return {"name": self.name}
+    kind = losses.CategoricalHinge

@@ -11,7 +11,7 @@ from nbnet import data
 from nbnet.losses.loss import check_axis
 from nbnet.metrics.epoch_metric import EpochMetric
 from nbnet.metrics.metric import Array
-from nbnet.metrics.top_k import check_k
+from nbnet.ranges import count
 
 
 class _IoU(EpochMetric):
@@ -32,13 +32,13 @@ class _IoU(EpochMetric):
     ) -> None:
         check_axis(axis)
         super().__init__(name)
-        self.num_classes = check_k(num_classes, "num_classes")
+        self.num_classes = count(num_classes, "num_classes")
         wanted = range(self.num_classes) if target_class_ids is None else target_class_ids
         self.target_class_ids = [int(k) for k in wanted]
         if not all(0 <= k < self.num_classes for k in self.target_class_ids):
             raise ValueError(f"target_class_ids: wants classes below {num_classes}, got {list(wanted)}")
         self.ignore_class, self.sparse_y_true, self.sparse_y_pred = ignore_class, sparse_y_true, sparse_y_pred
-        self.sparse = sparse_y_true  # type: ignore[misc]
+        self.sparse = sparse_y_true
 
     def compute(self, y_true: Any, y_pred: Any, sample_weight: Any = None) -> float:
         from sklearn.metrics import confusion_matrix
@@ -170,7 +170,7 @@ class BinaryIoU(_IoU):
     ) -> None:
         super().__init__(2, target_class_ids, name)
         self.threshold = data.as_number(threshold, "threshold")
-        self.sparse = False  # type: ignore[misc]
+        self.sparse = False
 
     def compute(self, y_true: Any, y_pred: Any, sample_weight: Any = None) -> float:
         return super().compute(y_true, np.asarray(y_pred) >= self.threshold, sample_weight)

@@ -10,7 +10,8 @@ from numpy.typing import NDArray
 
 from nbnet import data, initializers
 from nbnet.config import floatx, standardize_dtype
-from nbnet.core.graph import Parameter, Tensor
+from nbnet.core.graph import Tensor
+from nbnet.core.parameter import Parameter
 from nbnet.core.tape import paused, tensor
 from nbnet.losses.loss import as_given
 from nbnet.registry import snake_case
@@ -46,7 +47,7 @@ class Metric:
 
     name: str
     #: Whether targets are class labels.
-    sparse: ClassVar[bool] = False
+    sparse: bool = False
     #: Whether it takes the targets and predictions of a whole epoch: :meth:`compute`, and not :meth:`values`.
     epoch_end: ClassVar[bool] = False
 

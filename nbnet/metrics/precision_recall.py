@@ -9,7 +9,7 @@ from typing import Any
 from nbnet.metrics.confusion import at_thresholds, check_class, check_thresholds
 from nbnet.metrics.epoch_metric import EpochMetric
 from nbnet.metrics.metric import Array
-from nbnet.metrics.top_k import check_k
+from nbnet.ranges import count
 
 
 class _Share(EpochMetric):
@@ -24,7 +24,7 @@ class _Share(EpochMetric):
     ) -> None:
         super().__init__(name)
         self.thresholds = check_thresholds(thresholds)
-        self.top_k = None if top_k is None else check_k(top_k, "top_k")
+        self.top_k = None if top_k is None else count(top_k, "top_k")
         self.class_id = check_class(class_id)
 
     @abstractmethod

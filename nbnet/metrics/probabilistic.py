@@ -6,7 +6,7 @@ from typing import Any
 
 from nbnet import losses
 from nbnet.losses.loss import check_axis
-from nbnet.metrics.reduction import MeanLoss
+from nbnet.metrics.reduction import MeanLoss, NamedLoss
 
 
 class BinaryCrossentropy(MeanLoss):
@@ -91,7 +91,6 @@ class SparseCategoricalCrossentropy(MeanLoss):
     """
 
     name = "sparse_categorical_crossentropy"
-    sparse = True
     loss: losses.SparseCategoricalCrossentropy
 
     def __init__(self, name: str | None = None, from_logits: bool = False, axis: int = -1) -> None:
@@ -102,7 +101,7 @@ class SparseCategoricalCrossentropy(MeanLoss):
         return {"name": self.name, "from_logits": self.loss.from_logits}
 
 
-class KLDivergence(MeanLoss):
+class KLDivergence(NamedLoss):
     """Mean Kullback-Leibler divergence of predicted distributions from the true ones.
 
     Parameters
@@ -118,15 +117,10 @@ class KLDivergence(MeanLoss):
     """
 
     name = "kl_divergence"
-
-    def __init__(self, name: str | None = None) -> None:
-        super().__init__(losses.KLDivergence(), name or type(self).name)
-
-    def get_config(self) -> dict[str, Any]:
-        return {"name": self.name}
+    kind = losses.KLDivergence
 
 
-class Poisson(MeanLoss):
+class Poisson(NamedLoss):
     """Mean Poisson loss.
 
     Parameters
@@ -142,9 +136,4 @@ class Poisson(MeanLoss):
     """
 
     name = "poisson"
-
-    def __init__(self, name: str | None = None) -> None:
-        super().__init__(losses.Poisson(), name or type(self).name)
-
-    def get_config(self) -> dict[str, Any]:
-        return {"name": self.name}
+    kind = losses.Poisson

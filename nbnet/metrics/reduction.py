@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
-from typing import Any, Self
+from typing import Any, ClassVar, Self
 
 import numpy as np
 
@@ -43,7 +43,7 @@ class Mean(Metric):
         sample_weight
             One weight a sample, one a number, or one for all; by default 1.
         """
-        total, count = weighted(np.asarray(values), sample_weight, np.mean)
+        total, count = weighted(values, sample_weight, np.mean)
         self._total += total
         self._count += count
 
@@ -73,7 +73,7 @@ class Sum(Metric):
         sample_weight
             One weight a sample, one a number, or one for all; by default 1.
         """
-        self._total += weighted(np.asarray(values), sample_weight, np.sum)[0]
+        self._total += weighted(values, sample_weight, np.sum)[0]
 
     def result(self) -> Any:
         """The sum since the last reset."""
@@ -100,7 +100,7 @@ class MeanLoss(Metric):
     def __init__(self, loss: Loss, name: str | None = None) -> None:
         super().__init__(name or loss.name)
         self.loss = loss
-        self.sparse = loss.sparse  # type: ignore[misc]
+        self.sparse = loss.sparse
 
     def values(self, y_true: Tensor, y_pred: Tensor) -> Tensor:
         return self.loss.losses(y_true, y_pred)
@@ -119,6 +119,18 @@ class MeanLoss(Metric):
             return y_true
         array = self.loss.targets(y_true, "y_true", y_pred.shape[0], y_pred.shape[1:], y_pred.dtype)
         return Tensor(array.shape, array.dtype, array) if self.sparse else tensor(array, y_pred.dtype)
+
+
+class NamedLoss(MeanLoss):
+    """Base of the losses that are metrics of their own, and take nothing but a name."""
+
+    kind: ClassVar[type[Loss]]
+
+    def __init__(self, name: str | None = None) -> None:
+        super().__init__(self.kind(), name or type(self).name)
+
+    def get_config(self) -> dict[str, Any]:
+        return {"name": self.name}
 
 
 class MeanMetricWrapper(Metric):

@@ -10,7 +10,7 @@ import numpy as np
 from nbnet import losses
 from nbnet.core.graph import Tensor
 from nbnet.metrics.epoch_metric import EpochMetric, pairs
-from nbnet.metrics.reduction import MeanLoss
+from nbnet.metrics.reduction import MeanLoss, NamedLoss
 from nbnet.ops.negative import negative
 
 #: Keras's words for what becomes of several scores, and scikit-learn's.
@@ -21,7 +21,7 @@ _AGGREGATIONS = {
 }
 
 
-class MeanSquaredError(MeanLoss):
+class MeanSquaredError(NamedLoss):
     """Mean of squared differences.
 
     Parameters
@@ -37,15 +37,10 @@ class MeanSquaredError(MeanLoss):
     """
 
     name = "mean_squared_error"
-
-    def __init__(self, name: str | None = None) -> None:
-        super().__init__(losses.MeanSquaredError(), name or type(self).name)
-
-    def get_config(self) -> dict[str, Any]:
-        return {"name": self.name}
+    kind = losses.MeanSquaredError
 
 
-class MeanAbsoluteError(MeanLoss):
+class MeanAbsoluteError(NamedLoss):
     """Mean of absolute differences.
 
     Parameters
@@ -61,15 +56,10 @@ class MeanAbsoluteError(MeanLoss):
     """
 
     name = "mean_absolute_error"
-
-    def __init__(self, name: str | None = None) -> None:
-        super().__init__(losses.MeanAbsoluteError(), name or type(self).name)
-
-    def get_config(self) -> dict[str, Any]:
-        return {"name": self.name}
+    kind = losses.MeanAbsoluteError
 
 
-class MeanAbsolutePercentageError(MeanLoss):
+class MeanAbsolutePercentageError(NamedLoss):
     """Mean of absolute differences, in percent of the target.
 
     Parameters
@@ -85,15 +75,10 @@ class MeanAbsolutePercentageError(MeanLoss):
     """
 
     name = "mean_absolute_percentage_error"
-
-    def __init__(self, name: str | None = None) -> None:
-        super().__init__(losses.MeanAbsolutePercentageError(), name or type(self).name)
-
-    def get_config(self) -> dict[str, Any]:
-        return {"name": self.name}
+    kind = losses.MeanAbsolutePercentageError
 
 
-class MeanSquaredLogarithmicError(MeanLoss):
+class MeanSquaredLogarithmicError(NamedLoss):
     """Mean of squared differences of ``log(1 + y)``.
 
     Parameters
@@ -109,15 +94,10 @@ class MeanSquaredLogarithmicError(MeanLoss):
     """
 
     name = "mean_squared_logarithmic_error"
-
-    def __init__(self, name: str | None = None) -> None:
-        super().__init__(losses.MeanSquaredLogarithmicError(), name or type(self).name)
-
-    def get_config(self) -> dict[str, Any]:
-        return {"name": self.name}
+    kind = losses.MeanSquaredLogarithmicError
 
 
-class LogCoshError(MeanLoss):
+class LogCoshError(NamedLoss):
     """Mean of logarithms of the hyperbolic cosine of the error.
 
     Parameters
@@ -133,15 +113,10 @@ class LogCoshError(MeanLoss):
     """
 
     name = "logcosh"
-
-    def __init__(self, name: str | None = None) -> None:
-        super().__init__(losses.LogCosh(), name or type(self).name)
-
-    def get_config(self) -> dict[str, Any]:
-        return {"name": self.name}
+    kind = losses.LogCosh
 
 
-class RootMeanSquaredError(MeanLoss):
+class RootMeanSquaredError(NamedLoss):
     """Square root of the mean of squared differences.
 
     Parameters
@@ -157,12 +132,7 @@ class RootMeanSquaredError(MeanLoss):
     """
 
     name = "root_mean_squared_error"
-
-    def __init__(self, name: str | None = None) -> None:
-        super().__init__(losses.MeanSquaredError(), name or type(self).name)
-
-    def get_config(self) -> dict[str, Any]:
-        return {"name": self.name}
+    kind = losses.MeanSquaredError
 
     def finish(self, mean: float) -> float:
         return math.sqrt(mean)

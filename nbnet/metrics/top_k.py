@@ -2,9 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Any, ClassVar
-
-import numpy as np
+from typing import Any
 
 from nbnet.core.abi import attribute, device, intvec, kernel, mat, vec
 from nbnet.core.graph import Tensor
@@ -15,6 +13,7 @@ from nbnet.losses.pairwise import infer_rows
 from nbnet.metrics.accuracy import infer_labels
 from nbnet.metrics.metric import Metric
 from nbnet.ops.softmax import largest_at
+from nbnet.ranges import count
 
 
 @device
@@ -84,11 +83,11 @@ class TopKCategoricalAccuracy(Metric):
     1.0
     """
 
-    name: str = "top_k_categorical_accuracy"
+    name = "top_k_categorical_accuracy"
 
     def __init__(self, k: int = 5, name: str | None = None) -> None:
         super().__init__(name)
-        self.k = check_k(k, "k")
+        self.k = count(k, "k")
 
     def values(self, y_true: Tensor, y_pred: Tensor) -> Tensor:
         return apply(TOP_K_CATEGORICAL_ACCURACY, *tensors(y_pred, y_true), k=self.k)  # type: ignore[no-any-return]
@@ -119,25 +118,18 @@ class SparseTopKCategoricalAccuracy(Metric):
     0.5
     """
 
-    name: str = "sparse_top_k_categorical_accuracy"
-    sparse: ClassVar[bool] = True
+    name = "sparse_top_k_categorical_accuracy"
+    sparse = True
 
     def __init__(self, k: int = 5, name: str | None = None) -> None:
         super().__init__(name)
-        self.k = check_k(k, "k")
+        self.k = count(k, "k")
 
     def values(self, y_true: Tensor, y_pred: Tensor) -> Tensor:
         return apply(SPARSE_TOP_K_CATEGORICAL_ACCURACY, y_pred, labels(y_true), k=self.k)  # type: ignore[no-any-return]
 
     def get_config(self) -> dict[str, Any]:
         return super().get_config() | {"k": self.k}
-
-
-def check_k(value: Any, name: str) -> int:
-    """A number of predictions to look at."""
-    if isinstance(value, bool) or not isinstance(value, (int, np.integer)) or value < 1:
-        raise ValueError(f"{name}: wants an integer from 1, got {value!r}")
-    return int(value)
 
 
 def top_k_categorical_accuracy(y_true: Any, y_pred: Any, k: int = 5) -> Tensor:

@@ -10,7 +10,7 @@ from typing import Any, NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
-from nbnet.core import layout, regions
+from nbnet.core import layout, parameter
 from nbnet.core.arena import address
 from nbnet.core.graph import Call, Tensor
 from nbnet.core.program import Linked, Program, lower
@@ -28,7 +28,7 @@ class Batch:
     slots: dict[str, Tensor]
     cursor: Array
     sums: Array
-    moves: int = field(default_factory=regions.moves)
+    moves: int = field(default_factory=parameter.moves)
     seconds: float = 0.0
     bound: dict[str, Array] = field(default_factory=dict)
     #: Of a prediction: shapes of a row of each output, and names in their structure.

@@ -5,8 +5,6 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any
 
-import numpy as np
-
 from nbnet import data
 from nbnet.callbacks.callback import CallbackList
 from nbnet.core.blas import single_thread
@@ -15,6 +13,7 @@ from nbnet.layers.dense import positive_integer
 from nbnet.models import supply
 from nbnet.models.bursts import Bursts
 from nbnet.progress import Progress
+from nbnet.ranges import flag
 
 if TYPE_CHECKING:
     from nbnet.models.model import Model
@@ -51,9 +50,7 @@ class Fitting:
         self._model, self._begun = model, False
         self._epochs = positive_integer(epochs, "epochs")
         self._first = positive_integer(initial_epoch, "initial_epoch", least=0)
-        if not isinstance(shuffle, (bool, np.bool)):
-            raise TypeError(f"shuffle: wants True or False, got {shuffle!r}")
-        self._shuffle, self._frequency = bool(shuffle), data.check_frequency(validation_freq)
+        self._shuffle, self._frequency = flag(shuffle, "shuffle"), data.check_frequency(validation_freq)
         # As in Keras, validation_data takes precedence, and class weights are for training alone.
         share = validation_split if validation_data is None else 0.0
         given = x, y, sample_weight

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any, Protocol
 
 from nbnet import optimizers
 from nbnet.history import History
-from nbnet.models import loop, prediction, stepping
+from nbnet.models import loop, prediction, stepping, streaming
 from nbnet.models.intake import Rows, with_any_targets, with_targets
 from nbnet.models.masking import Masking
 from nbnet.models.objective import Objective, Scores
@@ -154,7 +154,8 @@ class Learner(Steps, Masking, Persistence):
     def _evaluation(self, rows: Rows, size: int) -> Callable[[], dict[str, Any]]:
         """A function that evaluates on rows."""
         if self._overrides("test_step"):
-            return stepping.step_evaluation(self, stepping.batches_of(self, rows), size)
+            doing = streaming.work(self, "evaluate")
+            return lambda: streaming.evaluate_batches(doing, rows.batches(size))
         self._check_loss(rows)
         return loop.Evaluation(self, rows, size)
 

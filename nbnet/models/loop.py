@@ -11,12 +11,12 @@ import numpy as np
 from numpy.typing import NDArray
 
 from nbnet import data
-from nbnet.core import regions
+from nbnet.core import parameter
+from nbnet.models.batch import Batch
 from nbnet.models.intake import Rows
-from nbnet.models.objective import Scores
 from nbnet.models.orders import Orders
 from nbnet.models.position import Position
-from nbnet.models.programs import Batch, Builder
+from nbnet.models.programs import Builder
 from nbnet.models.running import Report, batches, program, run, sources_of
 from nbnet.models.totals import Totals
 
@@ -47,8 +47,6 @@ class Pass:
     kind : {"train", "evaluate"}
     size
         Rows of a batch; the last may be shorter.
-    scores
-        What is to be found.
     order
         Of the rows, read in each run; None for evaluation.
     single
@@ -66,15 +64,16 @@ class Pass:
         kind: str,
         rows: Rows,
         size: int,
-        scores: Scores,
         order: Array | None = None,
         single: bool = False,
     ) -> None:
-        self.model, self.kind, self.rows, self.scores, self.order = model, kind, rows, scores, order
+        self.model, self.kind, self.rows, self.order = model, kind, rows, order
+        #: What is found.
+        self.scores = model.scores(rows.row_shapes())
         self.optimizer: Optimizer | None = model.optimizer if kind == "train" else None
         self.size, self.single = size, single
         self.blocks, self._inner = data.Blocks.of(rows.arrays()), dict[int, Pass]()
-        self.outs = {k: self._room(k) for k in scores.kept} if self.blocks is None else {}
+        self.outs = {k: self._room(k) for k in self.scores.kept} if self.blocks is None else {}
         self.arrays = rows.named() | {f"out{k}": out for k, out in self.outs.items()}
         if order is not None:
             self.arrays["order"] = order
@@ -165,7 +164,7 @@ class Pass:
                 self._inner[n].take(rows)
             else:
                 order = None if self.order is None else np.arange(n)
-                self._inner[n] = Pass(self.model, self.kind, rows, self.size, self.scores, order, self.single)
+                self._inner[n] = Pass(self.model, self.kind, rows, self.size, order, self.single)
             self._inner[n].run(totals, report, calls, position=position)
             if calls is not None and self.model.stop_training:
                 break
@@ -176,7 +175,7 @@ class Pass:
 
     def _batch(self, rows: int) -> Batch:
         batch = self._ready.get(rows)
-        if batch is None or batch.reader is not self._reader or batch.moves != regions.moves():
+        if batch is None or batch.reader is not self._reader or batch.moves != parameter.moves():
             make = partial(getattr(Builder, self.kind), rows=rows, sources=self.sources)
             batch = self._ready[rows] = program(self.model, (self.kind, rows, *self.key), make)
             batch.bind(**self.arrays)
@@ -197,9 +196,8 @@ class Epochs:
         self, model: Learner, rows: Rows, size: int, orders: Orders, calls: CallbackList, bar: Progress | None
     ) -> None:
         self.model, self.orders, single = model, orders, calls.wants_batches("train")
-        scores = model.scores(rows.row_shapes())
-        self._pass = Pass(model, "train", rows, size, scores, orders.order, single)
-        self._totals, self._calls = Totals(scores), calls if single else None
+        self._pass = Pass(model, "train", rows, size, orders.order, single)
+        self._totals, self._calls = Totals(self._pass.scores), calls if single else None
         self._bar = bar if bar is not None and bar.verbose == 1 else None
         self.known: dict[int, dict[str, Any]] = {}
 
@@ -245,8 +243,8 @@ class Evaluation:
     """
 
     def __init__(self, model: Learner, rows: Rows, size: int) -> None:
-        scores = model.scores(rows.row_shapes())
-        self._pass, self._totals = Pass(model, "evaluate", rows, size, scores), Totals(scores)
+        self._pass = Pass(model, "evaluate", rows, size)
+        self._totals = Totals(self._pass.scores)
         self.known: deque[dict[str, Any]] = deque()
 
     @property

@@ -1,32 +1,23 @@
-"""The Keras-like face of a network: compile, fit, evaluate, predict."""
+"""The Keras-like face of a network: training, evaluation and the summary, on top of the classes that do the rest."""
 
 from __future__ import annotations
 
-import os
 from collections.abc import Callable, Mapping, Sequence
 from typing import Any
-
-from numpy.typing import NDArray
 
 from nbnet.callbacks.callback import CallbackList
 from nbnet.core.blas import single_thread
 from nbnet.history import History
-from nbnet.models import prediction, supply
+from nbnet.models import supply
 from nbnet.models.fitting import Fitting
 from nbnet.models.position import Position
-from nbnet.models.predictor import Predictor
-from nbnet.models.summary import BATCH_SIZE, summary, summary_html
-from nbnet.models.uncertain import Uncertain
+from nbnet.models.predicting import Predicting
+from nbnet.models.summary import summary, summary_html
 from nbnet.progress import Progress
 from nbnet.ranges import count
 
-Array = NDArray[Any]
 
-#: A batch size that no array reaches.
-_ONE_BATCH = 1 << 62
-
-
-class Model(Uncertain):
+class Model(Predicting):
     """A network with a training loop.
 
     There are three ways to make one: :class:`nbnet.Sequential`; ``Model(inputs, outputs)`` of symbols, which layers
@@ -200,55 +191,6 @@ class Model(Uncertain):
             bar.end_epoch(logs)
         return _returned(logs, return_dict)
 
-    def predict(
-        self,
-        x: Any,
-        batch_size: int | None = None,
-        verbose: int | str = 0,
-        steps: int | None = None,
-        callbacks: Any = None,
-        *,
-        mc_samples: int | None = None,
-        return_std: bool = False,
-    ) -> Any:
-        """Outputs in evaluation mode, an array (n, ...), or a list or dict of them as the model returns.
-
-        Parameters
-        ----------
-        x : array_like, (n, ...)
-            For several inputs a list or dict, as for :meth:`fit`.
-        batch_size : int
-            Rows computed at a time; by default 256. Results may differ in the last bits with it.
-        verbose : {0, "auto", 1, 2}
-            See :class:`nbnet.progress.Progress`; silent by default.
-        steps : int
-            Batches to be predicted, by default all.
-        callbacks : list of nbnet.callbacks.Callback
-            Called at the beginning and the end; those that define a batch hook, around each batch.
-        mc_samples : int
-            Instead of evaluation mode: the mean of so many passes with dropout at work; see :meth:`predict_mc`.
-        return_std : bool
-            Whether to return ``(mean, std)`` of these passes.
-        """
-        if mc_samples is not None or return_std:
-            rest = {"steps": steps, "callbacks": callbacks}
-            return self._predict_sampled(x, mc_samples, return_std, batch_size, verbose, **rest)
-        plain = verbose == 0 and batch_size is None and steps is None and callbacks is None
-        if plain and (out := prediction.predict_again(self, x)) is not None:
-            return out
-        given = supply.for_prediction(self, x, batch_size, steps)
-        if verbose == 0 and callbacks is None:
-            with single_thread:
-                return given.predictions()
-        calls = CallbackList(callbacks, self)
-        with single_thread, Progress(verbose, None, given.length) as bar:
-            bar.begin_epoch(0)
-            calls.call("on_predict_begin", None)
-            out = given.predictions(bar, calls)
-            calls.call("on_predict_end", None)
-            bar.end_epoch({})
-        return out
-
     def train_on_batch(
         self,
         x: Any,
@@ -266,33 +208,7 @@ class Model(Uncertain):
 
     def test_on_batch(self, x: Any, y: Any = None, sample_weight: Any = None, return_dict: bool = False) -> Any:
         """Loss (and metrics) of one batch in evaluation mode."""
-        return self.evaluate(x, y, _ONE_BATCH, 0, sample_weight=sample_weight, return_dict=return_dict)
-
-    def predict_on_batch(self, x: Any) -> Any:
-        """Outputs of one batch in evaluation mode."""
-        return self.predict(x, _ONE_BATCH)
-
-    def predictor(self, rows: int = 1) -> Predictor:
-        """A function that predicts batches of so many rows with everything prepared: for one row a few microseconds.
-
-        Parameters
-        ----------
-        rows
-            Of each batch.
-
-        Raises
-        ------
-        ValueError
-            If the model is not one that can be prepared for: see :class:`nbnet.models.predictor.Predictor`.
-
-        Examples
-        --------
-        >>> import nbnet as nb
-        >>> model = nb.Sequential([nb.Input((3,)), nb.layers.Dense(2, kernel_initializer="ones")])
-        >>> model.predictor()([[1.0, 2.0, 3.0]])
-        array([[6., 6.]], dtype=float32)
-        """
-        return Predictor(self, rows)
+        return self.evaluate(x, y, supply.ONE_BATCH, 0, sample_weight=sample_weight, return_dict=return_dict)
 
     def summary(
         self,
@@ -303,7 +219,7 @@ class Model(Uncertain):
         show_trainable: bool = False,
         layer_range: Sequence[str] | None = None,
         *,
-        batch_size: int = BATCH_SIZE,
+        batch_size: int = supply.BATCH_SIZE,
     ) -> None:
         """Print the layers, their output shapes and numbers of parameters, as Keras does; for a model of symbols, what
         each layer reads, too. In the end, what memory training takes beside the data, or prediction if the model is not
@@ -347,28 +263,6 @@ class Model(Uncertain):
 
     def _repr_html_(self) -> str:
         return summary_html(self)
-
-    def export(
-        self,
-        filepath: str | os.PathLike[str],
-        format: str = "onnx",
-        verbose: bool | None = None,
-        input_signature: Any = None,
-        opset_version: int = 17,
-    ) -> None:
-        """Write the model, in evaluation mode, as an ONNX file: see :func:`nbnet.export.export`.
-
-        Examples
-        --------
-        >>> import tempfile
-        >>> import nbnet as nb
-        >>> model = nb.Sequential([nb.Input((4,)), nb.layers.Dense(2, "softmax")])
-        >>> with tempfile.TemporaryDirectory() as folder:
-        ...     model.export(f"{folder}/model.onnx")
-        """
-        from nbnet.export import export
-
-        export(self, filepath, format, verbose, input_signature, opset_version)
 
 
 def _returned(logs: dict[str, Any], as_dict: bool) -> Any:

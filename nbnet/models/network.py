@@ -69,11 +69,7 @@ class Network(Layer):
         if inner and not given:
             self.dtype = inner[0].dtype
         for layer in inner:
-            if layer.dtype != self.dtype:
-                raise ValueError(
-                    f"layer: {layer.name} computes in {layer.dtype}, the model in {self.dtype}: "
-                    "give all layers one dtype, or set it with nbnet.set_floatx"
-                )
+            self._check_dtype(layer)
             if not self.trainable:
                 layer.trainable = False
         self.graph, self.built = graph, True
@@ -85,6 +81,13 @@ class Network(Layer):
         if len(symbols) == 1:
             self.batch_input_shape = symbols[0].shape
         self._changed()
+
+    def _check_dtype(self, layer: Layer) -> None:
+        if layer.dtype != self.dtype:
+            raise ValueError(
+                f"layer: {layer.name} computes in {layer.dtype}, the model in {self.dtype}: "
+                "give all layers one dtype, or set it with nbnet.set_floatx"
+            )
 
     # ---- layers ----
 

@@ -113,8 +113,6 @@ def _made(given: Any, argument: str, loss: losses.Loss | None) -> Any:
     def make(one: Any) -> Any:
         if one is None or one in _ACCURACY:
             return one
-        if isinstance(one, Mapping) and "class_name" in one:
-            return _metric(one, loss)
         if isinstance(one, (list, tuple)):
             return [make(part) for part in one]
         return _metric(one, loss)

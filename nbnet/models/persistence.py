@@ -18,7 +18,7 @@ _BUILD = {"names": (str, list, type(None)), "pairs": (list, type(None)), "shapes
 
 
 class Persistence(Network):
-    """The part of a :class:`nbnet.Model` that saves it, and makes it again."""
+    """The part of a :class:`nbnet.Model` that saves and exports it, and makes it again."""
 
     def __init__(self, inputs: Any, outputs: Any, **kwargs: Any) -> None:
         super().__init__(inputs, outputs, **kwargs)
@@ -42,6 +42,28 @@ class Persistence(Network):
         from nbnet.saving import load_weights
 
         load_weights(self, filepath, skip_mismatch)
+
+    def export(
+        self,
+        filepath: FilePath,
+        format: str = "onnx",
+        verbose: bool | None = None,
+        input_signature: Any = None,
+        opset_version: int = 17,
+    ) -> None:
+        """Write the model, in evaluation mode, as an ONNX file: see :func:`nbnet.export.export`.
+
+        Examples
+        --------
+        >>> import tempfile
+        >>> import nbnet as nb
+        >>> model = nb.Sequential([nb.Input((4,)), nb.layers.Dense(2, "softmax")])
+        >>> with tempfile.TemporaryDirectory() as folder:
+        ...     model.export(f"{folder}/model.onnx")
+        """
+        from nbnet.export import export
+
+        export(self, filepath, format, verbose, input_signature, opset_version)  # type: ignore[arg-type]
 
     def to_json(self, **kwargs: Any) -> str:
         """The model as JSON, without weights: see :func:`nbnet.models.model_from_json`.

@@ -24,23 +24,23 @@ class Position:
     --------
     >>> from nbnet.models.position import Position
     >>> position = Position(key=7, epoch=2)
-    >>> position.begin(2), position.key
-    (2, 7)
+    >>> position.begin(2)  # goes on
+    >>> position.key
+    7
     """
 
     key: int | None = None
     epoch: int = 0
     batch: int = 0
 
-    def begin(self, initial_epoch: int) -> int:
-        """Begin a training, or go on with the last one if it ended before ``initial_epoch``; returns the epoch."""
+    def begin(self, initial_epoch: int) -> None:
+        """Begin a training, or go on with the last one if it ended before ``initial_epoch``."""
         if self.key is None or initial_epoch == 0 or initial_epoch != self.epoch:
             self.key, self.batch = random.next_key(), 0
         self.epoch = initial_epoch
-        return self.epoch
 
     def move(self, key: int | None, epoch: int, batch: int) -> None:
-        """Be somewhere else."""
+        """Go on from elsewhere; a training that has begun follows."""
         self.key, self.epoch, self.batch = key, epoch, batch
 
     def reach(self, epoch: int) -> None:

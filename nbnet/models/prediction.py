@@ -10,12 +10,13 @@ import numpy as np
 from numpy.typing import NDArray
 
 from nbnet import data
-from nbnet.core import regions
+from nbnet.core import parameter
 from nbnet.core.blas import single_thread
 from nbnet.core.structure import flatten, restructure
 from nbnet.data.checks import check_finite
+from nbnet.models.batch import Batch
 from nbnet.models.intake import Rows, packed
-from nbnet.models.programs import Batch, Builder
+from nbnet.models.programs import Builder
 from nbnet.models.running import KEPT_PROGRAMS, batches, program, run, sources_of
 
 if TYPE_CHECKING:
@@ -64,7 +65,7 @@ def predict_again(model: Learner, x: Any) -> Array | None:
     if type(x) is not np.ndarray or not (kept := vars(model._local).get("again")):
         return None
     batch: Batch | None = kept.get((x.shape, x.dtype, model.structure()))
-    if batch is None or batch.moves != regions.moves():
+    if batch is None or batch.moves != parameter.moves():
         return None
     if not (x.flags.c_contiguous and x.flags.aligned):
         return None

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
-from nbnet.core import regions
+from nbnet.core import parameter
 from nbnet.core.arena import aligned
 from nbnet.core.executor import Runner
 from nbnet.core.processors import limited
@@ -20,7 +20,7 @@ from nbnet.models.running import new_steps, sources_of
 from nbnet.ranges import count
 
 if TYPE_CHECKING:
-    from nbnet.models.model import Model
+    from nbnet.models.learner import Learner
 
 Array = NDArray[Any]
 
@@ -70,7 +70,7 @@ class Predictor:
     True
     """
 
-    def __init__(self, model: Model, rows: int = 1) -> None:
+    def __init__(self, model: Learner, rows: int = 1) -> None:
         self.model, self.rows = model, count(rows, "rows")
         known = model.inputs_known
         if len(known.shapes) != 1:
@@ -98,7 +98,7 @@ class Predictor:
             If it is anything else.
         """
         ready: _Ready = getattr(self._local, "ready", None) or self._prepare()
-        if ready.moves != regions.moves() or ready.structure != self.model.structure():
+        if ready.moves != parameter.moves() or ready.structure != self.model.structure():
             ready = self._prepare()
         given = x if type(x) is np.ndarray else np.asarray(x)
         if given.shape != self._shape or given.dtype.kind not in "fiub":
@@ -116,7 +116,7 @@ class Predictor:
 
     def _prepare(self) -> _Ready:
         """Write the program of this thread."""
-        model, moves = self.model, regions.moves()
+        model, moves = self.model, parameter.moves()
         x = aligned(math.prod(self._shape), model.compute_dtype).reshape(self._shape)
         rows = model._input_rows(x)
         if any(rows.ids):

@@ -37,8 +37,6 @@ if TYPE_CHECKING:
 
 Array = NDArray[Any]
 
-__all__ = ["Batch", "Builder", "Source", "processors"]
-
 
 class Builder:
     """Writes programs for a model.

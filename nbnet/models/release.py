@@ -23,7 +23,8 @@ import numpy as np
 
 from nbnet.core.arena import aligned
 from nbnet.core.gemm import DEPTH_BYTES
-from nbnet.core.graph import Call, Node, Parameter, Tensor
+from nbnet.core.graph import Call, Node, Tensor
+from nbnet.core.parameter import Parameter
 from nbnet.models.feeds import cut
 from nbnet.ops.dense import dense_weights_backward
 
@@ -82,10 +83,8 @@ class Release:
 
     def join(self, calls: Iterable[Call]) -> None:
         """Let the parts of the batch, if there are several, lie one after the other, outside of the arena."""
-        overwritten, needed = (
-            _overwritten(calls),
-            {x for parts in self.factors.values() for pair in parts for x in pair},
-        )
+        overwritten = _overwritten(calls)
+        needed = {x for parts in self.factors.values() for pair in parts for x in pair}
         for w, parts in self.factors.items():
             for tensors in zip(*parts, strict=True):
                 if len(tensors) == 1 or tensors[0] in self._wholes:

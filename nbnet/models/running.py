@@ -10,9 +10,11 @@ from typing import TYPE_CHECKING, Any
 from numpy.typing import NDArray
 
 from nbnet import random
-from nbnet.core import processors, regions
+from nbnet.core import parameter, processors
+from nbnet.models.batch import Batch
+from nbnet.models.feeds import Source
 from nbnet.models.intake import Rows
-from nbnet.models.programs import Batch, Builder, Source
+from nbnet.models.programs import Builder
 
 if TYPE_CHECKING:
     from nbnet.models.learner import Learner
@@ -43,7 +45,7 @@ def program(model: Learner, key: tuple[Any, ...], build: Callable[[Builder], Bat
     if kept is None:
         kept = local.programs = OrderedDict()
     key = *key, processors.limit()
-    batch, moves = kept.get(key), regions.moves()
+    batch, moves = kept.get(key), parameter.moves()
     if batch is None or batch.moves != moves:
         batch = kept[key] = build(Builder(model))
         # Counted before: if another thread moved parameters meanwhile, the program is written anew next time.

@@ -23,9 +23,9 @@ from nbnet.core.structure import flatten
 from nbnet.core.tape import Trace
 from nbnet.layers.calling import sampling_mode
 from nbnet.models.batch import Batch, Draft
-from nbnet.models.feeds import Feeds
+from nbnet.models.feeds import Feeds, Source
 from nbnet.models.outline import output_names
-from nbnet.models.programs import Builder, Source, needed
+from nbnet.models.programs import Builder, needed
 from nbnet.ops.fusion import fuse
 from nbnet.ops.sigmoid import SIGMOID
 from nbnet.ops.softmax import SOFTMAX

@@ -10,8 +10,9 @@ import numpy as np
 from numpy.typing import NDArray
 
 from nbnet import data, random
+from nbnet.models.feeds import Source
 from nbnet.models.intake import Rows
-from nbnet.models.programs import Builder, Source
+from nbnet.models.programs import Builder
 from nbnet.models.running import FIRST_STEP, STEPS, program, run, sources_of
 from nbnet.models.sampler import Sampler, Sampling
 
@@ -29,9 +30,9 @@ class Wish(NamedTuple):
     """What is to be sampled: how often, whether rows share masks, quantiles, and whether the samples are kept."""
 
     samples: int
-    masks: str = "per_sample"
-    quantiles: Any = None
-    keep: bool = False
+    masks: str
+    quantiles: Any
+    keep: bool
 
 
 class Found(NamedTuple):
@@ -93,7 +94,7 @@ def _sample(
     for start in range(0, n, size):
         count = min(size, n - start)
         key = "sample", count, wish.masks, keep, *sources.items(), model.structure()
-        make = partial(_make, rows=count, sources=sources, wish=wish)
+        make = partial(_make, rows=count, sources=sources, masks=wish.masks, keep=keep)
         batch = program(model, key, make)
         assert isinstance(batch, Sampling)
         found = found or [_room(batch, k, n, wish) for k in range(len(batch.output_rows))]
@@ -119,8 +120,8 @@ def _take(found: Found, rows: slice, samples: Array, quantiles: Any) -> None:
         part[...] = np.quantile(samples, quantiles, 0)
 
 
-def _make(builder: Builder, rows: int, sources: Mapping[str, Source], wish: Wish) -> Sampling:
-    return Sampler(builder.model).sample(rows, sources, wish.masks, wish.keep or wish.quantiles is not None)
+def _make(builder: Builder, rows: int, sources: Mapping[str, Source], masks: str, keep: bool) -> Sampling:
+    return Sampler(builder.model).sample(rows, sources, masks, keep)
 
 
 def _room(batch: Sampling, k: int, n: int, wish: Wish) -> Found:

@@ -7,8 +7,9 @@ from typing import Any, Self
 
 from nbnet.core.symbol import Symbol
 from nbnet.layers.input import InputLayer
-from nbnet.layers.layer import Layer, Shape
+from nbnet.layers.layer import Layer
 from nbnet.layers.serialization import deserialize, serialize
+from nbnet.layers.shapes import Shape
 from nbnet.models.intake import Inputs
 from nbnet.models.model import Model
 from nbnet.registry import custom_object_scope
@@ -74,11 +75,8 @@ class Sequential(Model):
         if isinstance(layer, InputLayer) and self._layers:
             raise ValueError("layer: an Input comes first")
         if not isinstance(layer, InputLayer):
-            if layer.dtype != self.dtype and (self.layers or self._given_dtype):
-                raise ValueError(
-                    f"layer: {layer.name} computes in {layer.dtype}, the model in {self.dtype}: "
-                    "give all layers one dtype, or set it with nbnet.set_floatx"
-                )
+            if self.layers or self._given_dtype:
+                self._check_dtype(layer)
             self.dtype = layer.dtype
         if not self.trainable:
             layer.trainable = False

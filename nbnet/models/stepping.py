@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -79,12 +79,10 @@ class Batches:
             return Tensor(chosen.shape, INT, chosen) if chosen.dtype == INT else tensor(chosen, self.dtype)
 
         x, y, w = (
-            None if s is None else map_structure(lambda a: None if a is None else part(a), s) for s in self._all()
+            None if s is None else map_structure(lambda a: None if a is None else part(a), s)
+            for s in (self.x, self.y, self.w)
         )
         return pack_x_y_sample_weight(x, y, w)
-
-    def _all(self) -> tuple[Any, Any, Any]:
-        return self.x, self.y, self.w
 
 
 def batches_of(model: Learner, rows: Rows) -> Batches:
@@ -127,20 +125,6 @@ class StepEpochs:
             if model.stop_training:
                 break
         return logs
-
-
-def step_evaluation(model: Learner, given: Batches, size: int) -> Callable[[], dict[str, Any]]:
-    """A function that evaluates by ``test_step``."""
-
-    def evaluate() -> dict[str, Any]:
-        model.reset_metrics()
-        logs: dict[str, Any] = {}
-        with paused():
-            for start in range(0, given.n, size):
-                logs = numbers(model.test_step(given.take(slice(start, start + size))))
-        return logs
-
-    return evaluate
 
 
 def step_predictions(model: Learner, given: Batches, size: int) -> Any:

@@ -18,7 +18,7 @@ from nbnet.models.totals import Totals
 
 if TYPE_CHECKING:
     from nbnet.callbacks.callback import CallbackList
-    from nbnet.models.model import Model
+    from nbnet.models.learner import Learner
     from nbnet.progress import Progress
 
 Logs = dict[str, Any]
@@ -66,7 +66,7 @@ class Work(Protocol):
 class Compiled:
     """Work of programs: ``kind`` is ``"train"`` or ``"evaluate"``. Batches of a kind share a pass."""
 
-    def __init__(self, model: Model, kind: str) -> None:
+    def __init__(self, model: Learner, kind: str) -> None:
         self._model, self._kind = model, kind
         self._passes: dict[tuple[Any, ...], Pass] = {}
         self._totals: Totals | None = None
@@ -95,14 +95,14 @@ class Compiled:
         if len(self._passes) >= KEPT_PROGRAMS:
             self._passes.clear()
         order = np.arange(n) if self._kind == "train" else None
-        self._passes[key] = Pass(self._model, self._kind, rows, n, self._model.scores(rows.row_shapes()), order)
+        self._passes[key] = Pass(self._model, self._kind, rows, n, order)
         return self._passes[key]
 
 
 class Stepped:
     """Work of a ``train_step`` or ``test_step`` that the user has written."""
 
-    def __init__(self, model: Model, kind: str) -> None:
+    def __init__(self, model: Learner, kind: str) -> None:
         self._model, self._step = model, model.train_step if kind == "train" else model.test_step
         self._found: Logs = {}
 
@@ -119,7 +119,7 @@ class Stepped:
     logs = means
 
 
-def work(model: Model, kind: str) -> Work:
+def work(model: Learner, kind: str) -> Work:
     """What training or evaluation does with each batch."""
     stepped = model._overrides("train_step" if kind == "train" else "test_step")
     return Stepped(model, kind) if stepped else Compiled(model, kind)
@@ -130,7 +130,7 @@ class StreamEpochs:
 
     def __init__(
         self,
-        model: Model,
+        model: Learner,
         stream: Stream,
         intake: Intake,
         position: Position,
@@ -155,8 +155,8 @@ class StreamEpochs:
                 self._bar.update(number + 1, self._work.means())
             if self._calls is not None:
                 self._calls.call("on_train_batch_end", number, self._work.means())
-                if self._model.stop_training:
-                    break
+            if self._model.stop_training:
+                break
         return self._work.logs()
 
 
@@ -178,7 +178,7 @@ def evaluate_batches(
 
 
 def predict_batches(
-    model: Model, given: Iterable[Rows], bar: Progress | None = None, calls: CallbackList | None = None
+    model: Learner, given: Iterable[Rows], bar: Progress | None = None, calls: CallbackList | None = None
 ) -> list[Any]:
     """The outputs of each batch; hooks are called around each."""
     parts: list[Any] = []

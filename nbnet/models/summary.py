@@ -13,6 +13,7 @@ from nbnet.layers.layer import Layer
 from nbnet.markup import element, table
 from nbnet.models import footprint
 from nbnet.models.network import Network
+from nbnet.models.supply import BATCH_SIZE
 
 if TYPE_CHECKING:
     from nbnet.models.functional import Graph
@@ -21,8 +22,6 @@ if TYPE_CHECKING:
 Row = tuple[str, ...]
 #: A row, and the layer that it is about; None for a function.
 Line = tuple[Row, Layer | None]
-#: What fit takes where nobody says otherwise.
-BATCH_SIZE = 32
 
 
 def summary(

@@ -18,11 +18,14 @@ from nbnet.models.streaming import StreamEpochs, checked, evaluate_batches, pred
 
 if TYPE_CHECKING:
     from nbnet.callbacks.callback import CallbackList
-    from nbnet.models.learner import Trainer
-    from nbnet.models.model import Model
+    from nbnet.models.learner import Learner, Trainer
     from nbnet.progress import Progress
 
 Logs = dict[str, Any]
+#: Rows of a batch in training and validation, where nobody says otherwise.
+BATCH_SIZE = 32
+#: A batch size that no array reaches.
+ONE_BATCH = 1 << 62
 
 
 class Arrays:
@@ -34,7 +37,7 @@ class Arrays:
         Batches of an epoch, or of an evaluation; None: all there are.
     """
 
-    def __init__(self, model: Model, rows: Rows, size: int, steps: int | None = None) -> None:
+    def __init__(self, model: Learner, rows: Rows, size: int, steps: int | None = None) -> None:
         self._model, self._rows, self._size, self._steps = model, rows, size, steps
         #: Batches of an epoch, as far as one can know.
         self.length: int | None = -(-len(rows) // size) if steps is None else steps
@@ -84,6 +87,8 @@ class Streamed:
         What messages call the source and the steps.
     class_weight
         Weights of classes in training.
+    targets
+        Whether batches must have targets; steps of the user's own may do without.
     **others
         Arguments that must be None.
 
@@ -95,7 +100,7 @@ class Streamed:
 
     def __init__(
         self,
-        model: Model,
+        model: Learner,
         source: Any,
         steps: int | None,
         *,
@@ -168,7 +173,7 @@ class Streamed:
 
 
 def for_training(
-    model: Model,
+    model: Learner,
     given: tuple[Any, Any, Any],
     batch_size: int | None,
     steps: int | None,
@@ -183,25 +188,25 @@ def for_training(
             raise ValueError(f"validation_split must be 0: x is a {type(x).__name__}; take validation_data")
         others = {"y": y, "sample_weight": sample_weight, "batch_size": batch_size}
         return Streamed(model, x, steps, steps_name=name, class_weight=class_weight, **others), None
-    size, steps = _size(batch_size, 32), data.as_steps(steps, name)
+    size, steps = _size(batch_size, BATCH_SIZE), data.as_steps(steps, name)
     rows, held = model._intake(x, y, sample_weight).split(share)
     return Arrays(model, rows.weighted(class_weight, model.compute_dtype), size, steps), held
 
 
 def for_validation(
-    model: Model, given: Any, held: Rows | None, batch_size: int | None, steps: int | None
+    model: Learner, given: Any, held: Rows | None, batch_size: int | None, steps: int | None
 ) -> Arrays | Streamed | None:
     """What ``fit`` validates on: the data given, else the rows that are held out."""
     name = "validation_steps"
-    if given is not None and data.is_stream(given):
+    if data.is_stream(given):
         return Streamed(model, given, steps, name="validation_data", steps_name=name)
-    size, steps = _size(batch_size, 32, "validation_batch_size"), data.as_steps(steps, name)
+    size, steps = _size(batch_size, BATCH_SIZE, "validation_batch_size"), data.as_steps(steps, name)
     rows = held if given is None else model._validation(given)
     return None if rows is None else Arrays(model, rows, size, steps)
 
 
 def for_evaluation(
-    model: Model, given: tuple[Any, Any, Any], batch_size: int | None, steps: int | None
+    model: Learner, given: tuple[Any, Any, Any], batch_size: int | None, steps: int | None
 ) -> Arrays | Streamed:
     """What ``evaluate`` works on."""
     x, y, sample_weight = given
@@ -211,7 +216,7 @@ def for_evaluation(
     return Arrays(model, model._intake(x, y, sample_weight), size, data.as_steps(steps, "steps"))
 
 
-def for_prediction(model: Model, x: Any, batch_size: int | None, steps: int | None) -> Arrays | Streamed:
+def for_prediction(model: Learner, x: Any, batch_size: int | None, steps: int | None) -> Arrays | Streamed:
     """What ``predict`` works on."""
     if data.is_stream(x):
         return Streamed(model, x, steps, targets=False, batch_size=batch_size)

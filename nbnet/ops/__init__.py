@@ -3,7 +3,7 @@
 from typing import TYPE_CHECKING
 
 from nbnet.absences import absent
-from nbnet.core.graph import operators
+from nbnet.core.arithmetic import operators
 from nbnet.core.symbol import symbolic
 from nbnet.ops.abs import abs
 from nbnet.ops.add import add

@@ -10,11 +10,19 @@ import numpy as np
 from nbnet.core.abi import accumulates, attribute, bytevec, device, first_row, kernel, seed, vec
 from nbnet.core.graph import Tensor
 from nbnet.core.jit import precise
-from nbnet.core.op import BYTE, Op, Spec, register
+from nbnet.core.op import Op, register
 from nbnet.core.philox import fill_mask
 from nbnet.core.tape import apply, node_name, tensor
-from nbnet.ops.dropout import as_rate, complete_noise_shape, encode_shared, shared_start, spans_batch, spread
+from nbnet.ops.dropout_shared import (
+    complete_noise_shape,
+    encode_shared,
+    infer_shared,
+    shared_start,
+    spans_batch,
+    spread_shared,
+)
 from nbnet.ops.given import given_mask
+from nbnet.ops.rate import as_rate
 
 #: What SELU tends to for large negative numbers, -scale * alpha.
 ALPHA = -1.7580993408473766
@@ -71,12 +79,7 @@ def alpha_masked_forward(mem: Any, ins: Any, step: Any) -> None:
 @kernel
 def alpha_dropout_backward(mem: Any, ins: Any, step: Any) -> None:
     mask, rate, dy, dx = bytevec(mem, ins, 0), vec(mem, ins, 1)[0], vec(mem, ins, 2), vec(mem, ins, 3)
-    slope, width, last, add, at = _slope(rate), attribute(ins, 4), attribute(ins, 8), accumulates(ins, 3), 0
-    for i in range(attribute(ins, 1)):
-        for j in range(attribute(ins, 2)):
-            for k in range(attribute(ins, 3)):
-                spread(dy[at : at + width], mask[shared_start(ins, i, j, k) :], slope, dx[at : at + width], last, add)
-                at += width
+    spread_shared(dy, mask, _slope(rate), dx, ins, accumulates(ins, 3))
 
 
 def _encode(x: Tensor, noise_shape: tuple[int, ...], whole: bool = False) -> tuple[int, ...]:
@@ -92,7 +95,7 @@ ALPHA_DROPOUT = register(
         alpha_dropout_forward,
         ("x", "rate"),
         saves=("mask",),
-        infer=lambda x, rate, noise_shape, whole=False: (Spec(x.shape), Spec(noise_shape, BYTE)),
+        infer=infer_shared,
         backward=alpha_dropout_backward,
         gradient=("mask", "rate", "dy", "dx"),
         encode=lambda x, rate, noise_shape, whole=False: _encode(x, noise_shape, whole),

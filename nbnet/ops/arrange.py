@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import builtins
 from collections.abc import Sequence
 from typing import Any
 
@@ -61,7 +60,7 @@ def tile(x: Any, repeats: int | Sequence[int]) -> Tensor:
     """
     made = tensor(x)
     counts = tuple(repeats) if isinstance(repeats, Sequence) else (repeats,)
-    ndim = builtins.max(made.ndim, len(counts))
+    ndim = max(made.ndim, len(counts))
     counts = (1,) * (ndim - len(counts)) + counts
     made = reshape(made, (1,) * (ndim - made.ndim) + made.shape)
     for axis, count in enumerate(counts):

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import builtins
 from collections.abc import Sequence
 from operator import index as _index
 from typing import Any
@@ -77,7 +76,7 @@ def squeeze(x: Any, axis: int | Sequence[int] | None = None) -> Tensor:
     if axis is None:
         return reshape(x, tuple(n for n in x.shape if n != 1))
     dropped = {checked_axis(k, x.ndim) for k in (axis if isinstance(axis, Sequence) else (axis,))}
-    if builtins.any(x.shape[k] != 1 for k in dropped):
+    if any(x.shape[k] != 1 for k in dropped):
         raise ValueError(f"axis: only axes of length 1 can be dropped, got {axis} for shape {x.shape}")
     return reshape(x, tuple(n for k, n in enumerate(x.shape) if k not in dropped))
 

@@ -9,7 +9,7 @@ from nbnet.core.graph import Tensor
 from nbnet.core.tape import tensors
 from nbnet.ops.abs import abs
 from nbnet.ops.add import add
-from nbnet.ops.axes import expand_dims
+from nbnet.ops.axes import expand_dims, ravel
 from nbnet.ops.compare import greater_equal
 from nbnet.ops.divide import divide
 from nbnet.ops.exp import exp
@@ -19,7 +19,6 @@ from nbnet.ops.matmul import matmul
 from nbnet.ops.maximum import maximum
 from nbnet.ops.minimum import minimum
 from nbnet.ops.multiply import multiply
-from nbnet.ops.reshape import reshape
 from nbnet.ops.softplus import softplus
 from nbnet.ops.sqrt import sqrt
 from nbnet.ops.subtract import subtract
@@ -177,7 +176,7 @@ def outer(x1: Any, x2: Any) -> Tensor:
            [6., 8.]], dtype=float32)
     """
     x1, x2 = tensors(x1, x2)
-    return multiply(expand_dims(reshape(x1, (-1,)), 1), reshape(x2, (-1,)))
+    return multiply(expand_dims(ravel(x1), 1), ravel(x2))
 
 
 def heaviside(x1: Any, x2: Any) -> Tensor:

@@ -5,7 +5,6 @@ from __future__ import annotations
 import functools
 from collections.abc import Sequence
 from math import prod
-from operator import index as _index
 from typing import Any
 
 from nbnet.core.abi import accumulates, attribute, kernel, present, vec
@@ -13,6 +12,7 @@ from nbnet.core.graph import Tensor
 from nbnet.core.layout import MAX_OPERANDS
 from nbnet.core.op import Op, Spec
 from nbnet.core.tape import apply, tensors
+from nbnet.ops.axes import checked_axis
 
 # The number of inputs and the number of outer blocks are attributes: one pair of kernels serves any number of tensors.
 
@@ -106,10 +106,7 @@ def concatenate(xs: Sequence[Any], axis: int = 0) -> Tensor:
     joined = list(tensors(*xs))
     if not joined:
         raise ValueError("concatenate: wants at least one tensor")
-    ndim = joined[0].ndim
-    if not -ndim <= _index(axis) < ndim:
-        raise ValueError(f"axis: {axis} is out of range for {ndim} axes")
-    axis = axis % ndim
+    axis = checked_axis(axis, joined[0].ndim)
     limit = MAX_OPERANDS - 1
     while True:
         groups = [joined[k : k + limit] for k in range(0, len(joined), limit)]

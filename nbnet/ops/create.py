@@ -25,7 +25,7 @@ def full(shape: Sequence[int] | int, fill_value: float, dtype: Any = None) -> Te
     >>> nb.ops.full((2,), 7.0).numpy()
     array([7., 7.], dtype=float32)
     """
-    return convert_to_tensor(np.full(shape, fill_value, standardize_dtype(None)), dtype)
+    return convert_to_tensor(np.full(shape, fill_value, standardize_dtype(None) if dtype is None else dtype), dtype)
 
 
 def zeros(shape: Sequence[int] | int, dtype: Any = None) -> Tensor:
@@ -64,7 +64,7 @@ def full_like(x: Any, fill_value: float, dtype: Any = None) -> Tensor:
     if isinstance(x, Tensor) and x.dtype.kind == "f" and dtype in (None, x.dtype):
         # x > x holds nowhere, not even for NaN: zeros for a batch of any size.
         return add(greater(x, x), fill_value)
-    return full(shape_of(x), fill_value, dtype)
+    return full(shape_of(x), fill_value, x.dtype if dtype is None and isinstance(x, Tensor) else dtype)
 
 
 def zeros_like(x: Any, dtype: Any = None) -> Tensor:
@@ -151,7 +151,8 @@ def linspace(start: float, stop: float, num: int = 50, endpoint: bool = True, dt
     >>> nb.ops.linspace(0.0, 1.0, 3).numpy()
     array([0. , 0.5, 1. ], dtype=float32)
     """
-    return convert_to_tensor(np.linspace(start, stop, num, endpoint).astype(standardize_dtype(None)), dtype)
+    values = np.linspace(start, stop, num, endpoint)
+    return convert_to_tensor(values, standardize_dtype(None) if dtype is None else dtype)
 
 
 def one_hot(x: Any, num_classes: int, axis: int = -1, dtype: Any = None) -> Tensor:

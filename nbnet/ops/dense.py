@@ -28,8 +28,8 @@ from nbnet.core.op import BYTE, Op, Spec, register
 from nbnet.core.outer import fits, outer_product
 from nbnet.core.philox import fill_mask
 from nbnet.core.tape import apply, tensors
-from nbnet.ops.dropout import keep_scale
 from nbnet.ops.elementwise import Elementwise, product
+from nbnet.ops.rate import keep_scale
 
 
 @kernel

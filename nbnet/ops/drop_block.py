@@ -11,8 +11,9 @@ from nbnet.core.graph import Tensor
 from nbnet.core.op import BYTE, Op, Spec, register
 from nbnet.core.philox import fill_mask
 from nbnet.core.tape import apply, node_name, tensor
-from nbnet.ops.dropout import as_rate, spread
+from nbnet.ops.dropout_shared import spread
 from nbnet.ops.given import given_mask
+from nbnet.ops.rate import as_rate
 from nbnet.ranges import count
 
 # Attributes: elements of a sample's mask, height, width, size of a block, channels of x that share an element of the

@@ -11,8 +11,8 @@ from nbnet.core.op import BYTE, Op, Spec, register
 from nbnet.core.philox import fill_mask
 from nbnet.core.tape import apply, node_name, tensors
 from nbnet.ops.dense import infer_dense
-from nbnet.ops.dropout import as_rate, keep_scale
 from nbnet.ops.given import given_mask
+from nbnet.ops.rate import as_rate, keep_scale
 from nbnet.ranges import count
 
 # Attributes: samples that share a mask, 0 for all; rows of x that do. A mask is (n + 1, units): that of the weights,

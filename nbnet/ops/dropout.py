@@ -4,23 +4,18 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from math import prod
-from numbers import Real
 from typing import Any
 
-import numpy as np
-
-from nbnet.core.abi import accumulates, attribute, bytevec, device, first_row, kernel, seed, vec
+from nbnet.core.abi import accumulates, attribute, bytevec, first_row, kernel, seed, vec
 from nbnet.core.graph import Tensor
 from nbnet.core.op import BYTE, Op, Spec, register
 from nbnet.core.philox import fill_mask
-from nbnet.core.tape import apply, node_name, tensor, tensors
+from nbnet.core.tape import apply, node_name, tensor
+from nbnet.ops.dropout_grouped import DROPOUT_GROUPED
+from nbnet.ops.dropout_shared import DROPOUT_SHARED, complete_noise_shape, spans_batch
 from nbnet.ops.given import given_mask
-
-
-@device
-def keep_scale(rate: Any) -> Any:
-    """What kept units are multiplied by."""
-    return 1.0 / (1.0 - rate) if rate < 1 else 0.0 * rate
+from nbnet.ops.rate import as_rate, keep_scale
+from nbnet.ranges import count
 
 
 @kernel
@@ -80,178 +75,6 @@ MASKED = register(
 )
 
 
-# ---- a mask that is shared along axes ------------------------------------------------------------------------
-# Attributes: elements of the mask a sample has (0: the whole batch shares one), then sizes of four axes of x and the
-# mask's strides along them, 0 where it is shared.
-
-
-@device
-def shared_start(ins: Any, i: Any, j: Any, k: Any) -> Any:
-    """Number of the mask's element for the first element along the last axis."""
-    return i * attribute(ins, 5) + j * attribute(ins, 6) + k * attribute(ins, 7)
-
-
-@device
-def spread(x: Any, mask: Any, scale: Any, y: Any, last: Any, add: Any) -> None:
-    """``y = x * mask * scale``, or added to it, along the last axis; last: 0 if the axis shares the mask's first
-    element. Two loops, for one with a stride that is known at run time alone takes three times as long."""
-    real = x.dtype.type
-    if last:
-        for e in range(y.size):
-            v = x[e] * (scale * real(mask[e]))
-            y[e] = y[e] + v if add else v
-    else:
-        s = scale * real(mask[0])
-        for e in range(y.size):
-            y[e] = y[e] + x[e] * s if add else x[e] * s
-
-
-@kernel
-def shared_forward(mem: Any, ins: Any, step: Any) -> None:
-    x, rate, y, mask = vec(mem, ins, 0), vec(mem, ins, 1)[0], vec(mem, ins, 2), bytevec(mem, ins, 3)
-    fill_mask(mask, first_row(ins) * attribute(ins, 0), seed(ins), step, rate)
-    scale, width, last, at = keep_scale(rate), attribute(ins, 4), attribute(ins, 8), 0
-    for i in range(attribute(ins, 1)):
-        for j in range(attribute(ins, 2)):
-            for k in range(attribute(ins, 3)):
-                spread(x[at : at + width], mask[shared_start(ins, i, j, k) :], scale, y[at : at + width], last, False)
-                at += width
-
-
-@kernel
-def shared_backward(mem: Any, ins: Any, step: Any) -> None:
-    mask, rate, dy, dx = bytevec(mem, ins, 0), vec(mem, ins, 1)[0], vec(mem, ins, 2), vec(mem, ins, 3)
-    scale, width, last, add, at = keep_scale(rate), attribute(ins, 4), attribute(ins, 8), accumulates(ins, 3), 0
-    for i in range(attribute(ins, 1)):
-        for j in range(attribute(ins, 2)):
-            for k in range(attribute(ins, 3)):
-                spread(dy[at : at + width], mask[shared_start(ins, i, j, k) :], scale, dx[at : at + width], last, add)
-                at += width
-
-
-def _infer_shared(x: Tensor, rate: Tensor, noise_shape: tuple[int, ...], whole: bool = False) -> tuple[Spec, ...]:
-    return Spec(x.shape), Spec(noise_shape, BYTE)
-
-
-def spans_batch(noise_shape: Sequence[int | None] | None) -> bool:
-    """Whether all rows of a batch share a mask. A batch of one row, or a slice of one, does not tell by its shape."""
-    return bool(noise_shape) and noise_shape[0] == 1  # type: ignore[index]
-
-
-def encode_shared(x: Tensor, noise_shape: tuple[int, ...], whole: bool) -> tuple[int, ...]:
-    """The attributes of an op whose mask has this shape.
-
-    Parameters
-    ----------
-    whole
-        Whether all rows of the batch share it.
-    """
-    sizes = [*[1] * (4 - x.ndim), *x.shape]
-    noise = [*[1] * (4 - x.ndim), *noise_shape]
-    strides = [prod(noise[a + 1 :]) if noise[a] > 1 else 0 for a in range(4)]
-    return (0 if whole else prod(noise_shape[1:]), *sizes, *strides)
-
-
-DROPOUT_SHARED = register(
-    Op(
-        "dropout_shared",
-        shared_forward,
-        ("x", "rate"),
-        saves=("mask",),
-        infer=_infer_shared,
-        backward=shared_backward,
-        gradient=("mask", "rate", "dy", "dx"),
-        encode=lambda x, rate, noise_shape, whole=False: encode_shared(x, noise_shape, whole),
-        mask="mask",
-        random=True,
-    )
-)
-
-
-# ---- a mask for each group of rows ---------------------------------------------------------------------------
-# Each group draws with a key of its own, so that a program may compute the groups one by one.
-
-
-def group_key(key: int, group: int) -> int:
-    """The key that a group of rows draws with."""
-    return (key + group) % (1 << 64)
-
-
-@device
-def grouped(x: Any, mask: Any, rows: Any, groups: Any, scale: Any, y: Any, add: Any) -> None:
-    """``y = x * mask * scale``, or added to it; each row has the mask of its group."""
-    width = x.size // rows
-    for q in range(groups):
-        for i in range(rows * q // groups, rows * (q + 1) // groups):
-            low, high = i * width, (i + 1) * width
-            spread(x[low:high], mask[q * width : (q + 1) * width], scale, y[low:high], 1, add)
-
-
-@kernel
-def grouped_forward(mem: Any, ins: Any, step: Any) -> None:
-    x, rate, y, mask = vec(mem, ins, 0), vec(mem, ins, 1)[0], vec(mem, ins, 2), bytevec(mem, ins, 3)
-    rows, groups = attribute(ins, 0), attribute(ins, 1)
-    width = mask.size // groups
-    for q in range(groups):
-        fill_mask(mask[q * width : (q + 1) * width], 0, seed(ins) + np.uint64(q), step, rate)
-    grouped(x, mask, rows, groups, keep_scale(rate), y, False)
-
-
-@kernel
-def grouped_backward(mem: Any, ins: Any, step: Any) -> None:
-    mask, rate, dy, dx = bytevec(mem, ins, 0), vec(mem, ins, 1)[0], vec(mem, ins, 2), vec(mem, ins, 3)
-    grouped(dy, mask, attribute(ins, 0), attribute(ins, 1), keep_scale(rate), dx, accumulates(ins, 3))
-
-
-DROPOUT_GROUPED = register(
-    Op(
-        "dropout_grouped",
-        grouped_forward,
-        ("x", "rate"),
-        saves=("mask",),
-        infer=_infer_shared,
-        backward=grouped_backward,
-        gradient=("mask", "rate", "dy", "dx"),
-        encode=lambda x, rate, noise_shape: (x.shape[0], noise_shape[0]),
-        mask="mask",
-        random=True,
-        whole_batch=True,
-    )
-)
-
-
-def complete_noise_shape(noise_shape: Sequence[int | None], shape: Sequence[int]) -> tuple[int, ...]:
-    """A noise shape with its None entries filled in; ValueError if it does not fit a tensor of ``shape``."""
-    sizes = tuple(noise_shape)
-    if len(sizes) != len(shape) or any(n not in (None, 1, size) for n, size in zip(sizes, shape, strict=False)):
-        raise ValueError(
-            f"noise_shape: {sizes} does not fit an input of shape {tuple(shape)}: each entry is 1, None or that size"
-        )
-    if len(sizes) > 4:
-        raise ValueError(f"noise_shape: at most 4 axes, got {sizes}")
-    return tuple(size if n is None else int(n) for n, size in zip(sizes, shape, strict=True))
-
-
-def check_rate(rate: Any, below: bool = False) -> float:
-    """A dropout rate as a float in [0, 1], or ``below`` 1; anything else is a ValueError."""
-    number = rate.item() if isinstance(rate, np.ndarray) and rate.shape == () else rate
-    if isinstance(number, Real) and not isinstance(number, bool):
-        found = float(number)
-        if 0 <= found <= 1 and not (below and found == 1):
-            return found
-    bounds = "[0, 1)" if below else "[0, 1]"
-    raise ValueError(f"rate: the probability to drop a unit lies in {bounds}, got {rate!r}")
-
-
-def as_rate(x: Tensor, rate: Any, below: bool = False) -> Tensor:
-    """A rate as a one-element tensor of x's dtype: checked if it is a number, as it is if it is such a tensor."""
-    if not isinstance(rate, Tensor):
-        return tensors(x, check_rate(rate, below))[1]
-    if rate.size != 1:
-        raise ValueError(f"rate: wants a number or a tensor of one element, got one of shape {rate.shape}")
-    return rate
-
-
 def dropout(
     x: Any,
     rate: Any,
@@ -279,8 +102,8 @@ def dropout(
     Raises
     ------
     ValueError
-        If the rate lies outside [0, 1], there are more groups than rows, or a mask that the tape injects has another
-        shape.
+        If the rate lies outside [0, 1], there are no groups or more than rows, or a mask that the tape injects has
+        another shape.
 
     References
     ----------
@@ -298,7 +121,7 @@ def dropout(
     rate = as_rate(x, rate)
     name = node_name("dropout")
     if groups is not None:
-        if noise_shape is not None or groups > x.shape[0]:
+        if noise_shape is not None or count(groups, "groups") > x.shape[0]:
             raise ValueError(
                 f"groups: wants at most {x.shape[0]}, the number of rows, and no noise_shape; got {groups}"
             )

@@ -28,13 +28,8 @@ def _rounded(number: Any) -> Any:
 
 def _make(view: Any, index: Function) -> tuple[Any, Any]:
     def forward(mem: Any, ins: Any, step: Any) -> None:
-        w, ids, y, n, width = (
-            vec(mem, ins, 0),
-            view(mem, ins, 1),
-            vec(mem, ins, 2),
-            attribute(ins, 0),
-            attribute(ins, 1),
-        )
+        w, ids, y = vec(mem, ins, 0), view(mem, ins, 1), vec(mem, ins, 2)
+        n, width = attribute(ins, 0), attribute(ins, 1)
         for i in range(ids.size):
             k, into = index(ids[i]), y[i * width : i * width + width]
             if k >= 0 and k < n:
@@ -45,13 +40,8 @@ def _make(view: Any, index: Function) -> tuple[Any, Any]:
                 into[:] = np.nan
 
     def backward(mem: Any, ins: Any, step: Any) -> None:
-        ids, dy, dw, n, width = (
-            view(mem, ins, 0),
-            vec(mem, ins, 1),
-            vec(mem, ins, 2),
-            attribute(ins, 0),
-            attribute(ins, 1),
-        )
+        ids, dy, dw = view(mem, ins, 0), vec(mem, ins, 1), vec(mem, ins, 2)
+        n, width = attribute(ins, 0), attribute(ins, 1)
         if not accumulates(ins, 2):
             dw[:] = 0.0
         for i in range(ids.size):

@@ -13,7 +13,8 @@ from dataclasses import replace
 from nbnet.core.graph import Node, Tensor
 from nbnet.core.op import Op
 from nbnet.ops.dense import DENSE, fused_dense
-from nbnet.ops.dropout import DROPOUT, DROPOUT_SHARED
+from nbnet.ops.dropout import DROPOUT
+from nbnet.ops.dropout_shared import DROPOUT_SHARED
 from nbnet.ops.elementwise import Elementwise, fusible
 from nbnet.ops.packed import PACK, PackedDense, packed_dense
 
@@ -62,28 +63,27 @@ def fuse(nodes: Sequence[Node], keep: AbstractSet[Tensor] = frozenset()) -> list
             replaced[id(node)] = _like(PACK, [node], node.inputs)
         if node.op is not DENSE:
             continue
-        chain, activation = [node], _activation(follower(node))
-        if activation is not None:
-            chain.append(_known(follower(chain[-1])))
-        after = follower(chain[-1])
-        if after is not None and (after.op is DROPOUT or packs(after)):
+        chain, after = [node], follower(node)
+        activation = _activation(after)
+        if after is not None and activation is not None:
             chain.append(after)
-        drops = len(chain) > 1 and chain[-1].op in (DROPOUT, DROPOUT_SHARED)
-        small = chain[-1].op is DROPOUT_SHARED or node.inputs[0] in masks
-        if small and chain[-1].op is DROPOUT:
-            drops = False
-            chain.pop()
+            after = follower(after)
         parameters = chain[1].inputs[1:] if activation is not None else ()
         kept = [masks[node.inputs[0]]] if node.inputs[0] in masks else []
-        inputs = (*node.inputs, *parameters, *kept, *(chain[-1].inputs[1:] if drops else ()))
-        if small:
-            replaced |= {id(n): None for n in chain}
-            replaced[id(chain[-1])] = _like(packed_dense(activation, bool(kept), drops), chain, inputs)
+        if after is not None and (packs(after) or (after.op is DROPOUT and not kept)):
+            chain.append(after)
+        last = chain[-1]
+        drops = last.op in (DROPOUT, DROPOUT_SHARED)
+        inputs = (*node.inputs, *parameters, *kept, *(last.inputs[1:] if drops else ()))
+        if kept or last.op is DROPOUT_SHARED:
+            op: Op = packed_dense(activation, bool(kept), drops)
             if drops:
-                masks[chain[-1].outputs[0]] = chain[-1].saved[0]
-        elif len(chain) > 1:
+                masks[last.outputs[0]] = last.saved[0]
+        else:
+            op = fused_dense(activation, drops)
+        if op is not DENSE:
             replaced |= {id(n): None for n in chain}
-            replaced[id(chain[-1])] = _like(fused_dense(activation, drops), chain, inputs)
+            replaced[id(last)] = _like(op, chain, inputs)
     return [n for node in nodes if (n := replaced.get(id(node), node)) is not None]
 
 
@@ -109,14 +109,12 @@ def pack_gradients(nodes: Sequence[Node], parameters: Iterable[Tensor]) -> tuple
     return made, found
 
 
-def _known(node: Node | None) -> Node:
-    assert node is not None
-    return node
-
-
 def _activation(node: Node | None) -> Elementwise | None:
-    made = fusible.get(node.op.name) if node is not None else None
-    return made if made is not None and node is not None and made.op is node.op else None
+    """The activation that a node applies; None if it applies none."""
+    if node is None:
+        return None
+    made = fusible.get(node.op.name)
+    return made if made is not None and made.op is node.op else None
 
 
 def _like(op: Op, chain: Sequence[Node], inputs: tuple[Tensor, ...]) -> Node:

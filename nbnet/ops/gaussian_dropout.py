@@ -11,8 +11,9 @@ from nbnet.core.graph import Tensor
 from nbnet.core.op import Op, Spec, register
 from nbnet.core.tape import apply, node_name, tensor
 from nbnet.core.variates import fill_normal
-from nbnet.ops.dropout import as_rate, per_sample
+from nbnet.ops.dropout import per_sample
 from nbnet.ops.given import given_noise
+from nbnet.ops.rate import as_rate
 
 
 @device

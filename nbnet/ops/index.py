@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-from operator import index as _index
 from typing import Any
 
 import numpy as np
 
 from nbnet.core.graph import Tensor
 from nbnet.core.tape import tensor
+from nbnet.ops.axes import checked_axis
 from nbnet.ops.cut import cut
 from nbnet.ops.reshape import reshape
 from nbnet.ops.take import take_rows
@@ -52,9 +52,7 @@ def take(x: Any, indices: Any, axis: int | None = None) -> Tensor:
     x = tensor(x)
     if axis is None:
         return take_rows(reshape(x, (-1,)), indices)
-    if not -x.ndim <= _index(axis) < x.ndim:
-        raise ValueError(f"axis: {axis} is out of range for {x.ndim} axes")
-    axis = axis % x.ndim
+    axis = checked_axis(axis, x.ndim)
     if axis == 0:
         return take_rows(x, indices)
     others = [k for k in range(x.ndim) if k != axis]

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import builtins
 import itertools
 from collections.abc import Sequence
 from operator import index as _index
@@ -87,14 +86,14 @@ def split(x: Any, indices_or_sections: int | Sequence[int], axis: int = 0) -> li
     axis = checked_axis(axis, x.ndim)
     n = x.shape[axis]
     if isinstance(indices_or_sections, Sequence):
-        bounds = [builtins.min(builtins.max(k + n if k < 0 else k, 0), n) for k in indices_or_sections]
+        bounds = [min(max(k + n if k < 0 else k, 0), n) for k in indices_or_sections]
     else:
         parts = _index(indices_or_sections)
         if parts < 1 or n % parts:
             raise ValueError(f"indices_or_sections: {n} elements cannot be cut in {parts} equal parts")
         bounds = list(range(n // parts, n, n // parts)) if n else []
     edges = [0, *bounds, n]
-    return [cut(x, axis, a, builtins.max(b - a, 0)) for a, b in itertools.pairwise(edges)]
+    return [cut(x, axis, a, max(b - a, 0)) for a, b in itertools.pairwise(edges)]
 
 
 def unstack(x: Any, num: int | None = None, axis: int = 0) -> list[Tensor]:

@@ -10,9 +10,7 @@ from nbnet.core.abi import accumulates, kernel, vec
 from nbnet.core.graph import Tensor
 from nbnet.core.op import Op, Spec, register
 from nbnet.core.tape import apply, tensors
-
-#: Numbers added in the tensor's own dtype before they join a float64 total.
-BLOCK = 1024
+from nbnet.ops.reduction import BLOCK
 
 
 @kernel

@@ -7,7 +7,7 @@ from typing import Any
 from nbnet.core.abi import device
 from nbnet.core.graph import Tensor
 from nbnet.core.tape import apply, tensor, tensors
-from nbnet.ops.elementwise import elementwise
+from nbnet.ops.elementwise import elementwise, from_zero
 
 
 @device
@@ -45,7 +45,5 @@ def leaky_relu(x: Any, negative_slope: Any = 0.2) -> Tensor:
     >>> nb.ops.leaky_relu([-1.0, 2.0]).numpy()
     array([-0.2,  2. ], dtype=float32)
     """
-    x = tensor(x)
-    if not isinstance(negative_slope, Tensor) and not negative_slope >= 0:
-        raise ValueError(f"negative_slope: wants a number from 0, got {negative_slope!r}")
-    return apply(LEAKY_RELU.op, *tensors(x, negative_slope))  # type: ignore[no-any-return]
+    slope = from_zero(negative_slope, "negative_slope")
+    return apply(LEAKY_RELU.op, *tensors(tensor(x), slope))  # type: ignore[no-any-return]

@@ -177,5 +177,6 @@ def isclose(x1: Any, x2: Any, rtol: float = 1e-5, atol: float = 1e-8) -> Tensor:
     array([1., 0.], dtype=float32)
     """
     x1, x2 = tensors(x1, x2)
-    near = less_equal(abs(subtract(x1, x2)), add(atol, multiply(rtol, abs(x2))))
-    return maximum(near, equal(x1, x2))
+    # Where x2 is infinite, so is the tolerance: their difference is NaN, and only what is equal is near.
+    excess = subtract(abs(subtract(x1, x2)), add(atol, multiply(rtol, abs(x2))))
+    return maximum(less_equal(excess, 0.0), equal(x1, x2))

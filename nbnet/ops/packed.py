@@ -26,6 +26,7 @@ from nbnet.core.abi import (
     device,
     expand,
     first_row,
+    in_place,
     kernel,
     mat,
     matmul,
@@ -39,8 +40,8 @@ from nbnet.core.jit import Kernel
 from nbnet.core.op import BYTE, Op, Spec
 from nbnet.core.philox import count_kept, fill_mask
 from nbnet.ops.dense import infer_dense
-from nbnet.ops.dropout import keep_scale
 from nbnet.ops.elementwise import Elementwise, product
+from nbnet.ops.rate import keep_scale
 
 # ---- dropout alone -------------------------------------------------------------------------------------------
 # Attribute 0 is 0: the mask's elements are counted from 0 in every slice of the batch.
@@ -138,9 +139,7 @@ def packed_dense(activation: Elementwise | None, reads: bool, drops: bool, sprea
     keeps_x = activation is not None and activation.keeps == "x"
     separate = activation is not None and (keeps_x or (drops and not activation.sign_only))
     parameters = activation.op.inputs[1:] if activation is not None else ()
-    name = "_".join(
-        ["packed", *(["dense"]), *([activation.name] if activation else []), *(["dropout"] if drops else [])]
-    )
+    name = "_".join(["packed_dense", *([activation.name] if activation else []), *(["dropout"] if drops else [])])
     name += "" if reads else "_first"
     backward = f"{name}_backward" if spreads else f"{name}_backward_packed"
     inputs = ("x", "w", "b", *parameters, *(["kept"] if reads else []), *(["rate"] if drops else []))
@@ -243,7 +242,7 @@ def _backward(activation: Elementwise | None, parameters: int, reads: bool, drop
             of_columns = bytevec(mem, ins, at_mask)
             scale, kept_out = keep_scale(vec(mem, ins, at_rate)[0]), count_kept(of_columns)
         # dz usually is dy's memory. The loop works on one view: with two of the same memory it would not vectorise.
-        if dz.ctypes.data != dy.ctypes.data:
+        if not in_place(ins, 3, 4):
             for i in range(rows * kept_out):
                 dz[i] = dy[i]
         for i in range(rows * kept_out):

@@ -64,12 +64,8 @@ def _largest(
     x: flat, from the first channel's element of the sample's first pixel; corner: number of the pixel at the window's
     corner; best, number: (channels,), scratch, which the compiler knows to be apart from x
     """
-    channels, columns, width, real = (
-        attribute(ins, CHANNELS),
-        attribute(ins, COLUMNS),
-        attribute(ins, WIDTH),
-        x.dtype.type,
-    )
+    channels, columns, width = attribute(ins, CHANNELS), attribute(ins, COLUMNS), attribute(ins, WIDTH)
+    real = x.dtype.type
     start, this = (corner + top * width + left) * channels, real(top * columns + left)
     pixel = x[start : start + best.size]
     for k in range(best.size):
@@ -176,7 +172,7 @@ def average_pool_backward(mem: Any, ins: Any, step: Any) -> None:
 
 
 def _encode(x: Tensor, pool_size: Sequence[int], strides: Sequence[int], padding: str) -> tuple[int, ...]:
-    return geometry(x, pool_size, strides, padding, (1,) * len(pool_size))
+    return geometry(x, pool_size, strides, padding, (1,) * len(pool_size), "pool_size")
 
 
 def _infer(x: Tensor, **windows: Any) -> tuple[Spec, ...]:

@@ -124,13 +124,10 @@ def reduce(ops: Reduction, x: Tensor, axis: int | Sequence[int] | None, keepdims
             runs[-1].append(k)
         else:
             runs.append([k])
-    kept = x.shape
+    runs = runs or [[]]
     final: Shape = tuple(1 if k in axes else n for k, n in enumerate(x.shape) if keepdims or k not in axes)
-    for run in reversed(runs or [[]]):
-        shape = kept
-        n, inner = prod(shape[k] for k in run), prod(shape[run[-1] + 1 :] if run else ())
-        kept = tuple(1 if k in run else m for k, m in enumerate(shape))
-        last = not runs or run is runs[0]
-        op = ops.batch if 0 in run else ops.within
-        x = apply(op, x, shape=final if last else kept, n=n, inner=inner)
+    for run in reversed(runs):
+        n, inner = prod(x.shape[k] for k in run), prod(x.shape[run[-1] + 1 :] if run else ())
+        shape = final if run is runs[0] else tuple(1 if k in run else m for k, m in enumerate(x.shape))
+        x = apply(ops.batch if 0 in run else ops.within, x, shape=shape, n=n, inner=inner)
     return x

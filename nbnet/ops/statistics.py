@@ -10,6 +10,7 @@ from nbnet.core.graph import Tensor
 from nbnet.core.tape import tensor, tensors
 from nbnet.ops.abs import abs
 from nbnet.ops.add import add
+from nbnet.ops.compare import greater
 from nbnet.ops.divide import divide
 from nbnet.ops.exp import exp
 from nbnet.ops.log import log
@@ -112,7 +113,8 @@ def average(x: Any, axis: Axis = None, weights: Any = None) -> Tensor:
     x, weights = tensors(x, weights)
     if weights.ndim == 1 and x.ndim > 1 and isinstance(axis, int):
         weights = reshape(weights, (-1, *(1,) * (x.ndim - 1 - axis % x.ndim)))
-    return divide(sum(multiply(x, weights), axis), sum(add(weights, multiply(x, 0.0)), axis))
+    # x > x holds nowhere, not even for NaN: zeros for a batch of any size.
+    return divide(sum(multiply(x, weights), axis), sum(add(weights, greater(x, x)), axis))
 
 
 def norm(x: Any, ord: int | float | str | None = None, axis: Axis = None, keepdims: bool = False) -> Tensor:

@@ -9,13 +9,13 @@ from typing import Any
 import numpy as np
 
 from nbnet.core.abi import accumulates, attribute, intvec, kernel, vec
-from nbnet.core.graph import Parameter, Tensor
+from nbnet.core.graph import Tensor
 from nbnet.core.op import INT, Op, Spec, register
+from nbnet.core.parameter import Parameter
 from nbnet.core.tape import apply, tensor
 
 # Attributes: the number of rows of x and the elements in one. Row numbers that have a value are checked before they
-# get here;
-# one that is out of range all the same reads as NaN and gets no gradient.
+# get here; one that is out of range all the same reads as NaN and gets no gradient.
 
 
 @kernel

@@ -79,9 +79,10 @@ def geometry(
     strides: Sequence[int],
     padding: str,
     dilation: Sequence[int],
-    name: str = "pool_size",
+    name: str,
 ) -> tuple[int, ...]:
-    """The attributes, in their order, for x of shape (batch, length, channels) or (batch, height, width, channels)."""
+    """The attributes, in their order, for x of shape (batch, length, channels) or (batch, height, width, channels);
+    ``name`` is what an error calls the window."""
     spatial = x.shape[1:-1]
     if len(spatial) != len(window):
         axes = "length" if len(window) == 1 else "height, width"

@@ -19,7 +19,6 @@ from nbnet.optimizers.nadam import Nadam
 from nbnet.optimizers.optimizer import Optimizer
 from nbnet.optimizers.rmsprop import RMSprop
 from nbnet.optimizers.sgd import SGD
-from nbnet.registry import custom_object_scope, lookup
 
 __all__ = [
     "SGD",
@@ -53,7 +52,7 @@ def get(identifier: Any) -> Optimizer:
     >>> nb.optimizers.get("adam")
     Adam(learning_rate=0.001, beta_1=0.9, beta_2=0.999, epsilon=1e-07, amsgrad=False)
     """
-    return lookup(identifier, _known, Optimizer, "optimizer")
+    return registry.lookup(identifier, _known, Optimizer, "optimizer")
 
 
 def serialize(optimizer: Optimizer) -> dict[str, Any]:
@@ -82,8 +81,8 @@ def deserialize(config: Mapping[str, Any], custom_objects: Mapping[str, Any] | N
     >>> nb.optimizers.deserialize({"class_name": "Lion", "config": {"learning_rate": 0.01}})
     Lion(learning_rate=0.01, beta_1=0.9, beta_2=0.99)
     """
-    with custom_object_scope(custom_objects):
-        return lookup(config, _known, Optimizer, "optimizer")
+    with registry.custom_object_scope(custom_objects):
+        return get(config)
 
 
 if not TYPE_CHECKING:

@@ -7,8 +7,7 @@ from typing import Any, ClassVar, Unpack
 
 import numpy as np
 
-from nbnet.core.abi import device, root
-from nbnet.core.jit import Kernel
+from nbnet.core.abi import Kernel, device, root
 from nbnet.optimizers.hyper import Flag, Hyper
 from nbnet.optimizers.optimizer import Optimizer
 from nbnet.optimizers.rows import update_rule

@@ -4,9 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any, Self, overload
 
-import numpy as np
-
-from nbnet.ranges import FRACTION, FROM_ZERO, Range
+from nbnet.ranges import FRACTION, FROM_ZERO, Range, flag
 
 if TYPE_CHECKING:
     from nbnet.optimizers.optimizer import Optimizer
@@ -57,9 +55,7 @@ class Flag(Hyper):
         return self if optimizer is None else bool(optimizer.cells[self.index] > 0)
 
     def __set__(self, optimizer: Optimizer, value: Any) -> None:
-        if not isinstance(value, (bool, np.bool)):
-            raise TypeError(f"{self.name}: wants True or False, got {value!r}")
-        super().__set__(optimizer, float(value))
+        super().__set__(optimizer, float(flag(value, self.name)))
 
 
 class Extra:

@@ -8,9 +8,10 @@ from typing import Any, ClassVar, Unpack
 import numpy as np
 from numpy.typing import NDArray
 
-from nbnet.core.graph import Parameter, Tensor
-from nbnet.core.jit import Kernel
-from nbnet.core.regions import Block, outdate
+from nbnet.core.abi import Kernel
+from nbnet.core.graph import Tensor
+from nbnet.core.parameter import Parameter, outdate
+from nbnet.core.regions import Block
 from nbnet.optimizers import rows
 from nbnet.optimizers.settings import Common, Settings
 from nbnet.ranges import FROM_ZERO

@@ -9,9 +9,10 @@ from typing import Any, Unpack
 import numpy as np
 from numpy.typing import NDArray
 
-from nbnet.core.graph import Call, Parameter, Tensor
+from nbnet.core.graph import Call, Tensor
+from nbnet.core.parameter import Parameter, moves
 from nbnet.core.program import Linked, lower
-from nbnet.core.regions import Block, moves
+from nbnet.core.regions import Block
 from nbnet.optimizers import rows
 from nbnet.optimizers.memory import ACCUMULATOR, AVERAGE, Memory
 from nbnet.optimizers.settings import Common
@@ -21,7 +22,7 @@ Array = NDArray[Any]
 
 
 class Optimizer(Memory):
-    """Changes parameters by their gradients: what the optimizers below have in common.
+    """Changes parameters by their gradients: what all optimizers have in common.
 
     Parameters
     ----------

@@ -5,8 +5,7 @@ from __future__ import annotations
 
 from typing import Any, ClassVar, Unpack
 
-from nbnet.core.abi import device
-from nbnet.core.jit import Kernel
+from nbnet.core.abi import Kernel, device
 from nbnet.optimizers.hyper import Flag, Hyper
 from nbnet.optimizers.optimizer import Optimizer
 from nbnet.optimizers.rows import update_rule

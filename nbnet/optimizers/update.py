@@ -11,19 +11,19 @@ import numpy as np
 from numpy.typing import NDArray
 
 from nbnet.constraints import calls
+from nbnet.core.abi import Kernel
 from nbnet.core.arena import ALIGNMENT
-from nbnet.core.graph import Call, Parameter, Tensor
-from nbnet.core.jit import Kernel
+from nbnet.core.graph import Call, Tensor
+from nbnet.core.parameter import Parameter
 from nbnet.core.regions import Block
 from nbnet.optimizers import rows
 from nbnet.optimizers.packed import packed_rule, packed_squares
 
 #: Calls by phase and slice.
 Phases = list[list[list[Call]]]
-
-
-#: By parameter, where a slice finds which of its rows and columns are kept; the masks of all slices are equal.
+#: Which rows and columns of a parameter are kept; None: all.
 Masks = tuple[Tensor | None, Tensor | None]
+#: By parameter, where a slice finds its masks; those of all slices are equal.
 Kept = Mapping[Tensor, Masks]
 
 
@@ -117,8 +117,9 @@ class Update:
         """Ranges for slices, cut at cache lines."""
         unit = ALIGNMENT // self.block.dtype.itemsize
         lines = np.concatenate([np.arange(0), *(np.arange(run.low, run.high, unit) for run in runs)])
-        ends = [int(lines[len(lines) * t // slices]) for t in range(1, slices) if len(lines)]
-        return [0, *ends, self.block.size] if len(lines) else [0] * (slices + 1)
+        if not len(lines):
+            return [0] * (slices + 1)
+        return [0, *(int(lines[len(lines) * t // slices]) for t in range(1, slices)), self.block.size]
 
     def _runs(self, kept: Kept, apart: Container[Tensor]) -> list[Run]:
         found: list[Run] = []

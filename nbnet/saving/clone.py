@@ -2,17 +2,16 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Callable, Mapping
-from typing import TYPE_CHECKING, Any, cast
+from typing import Any, cast
 
 from nbnet import layers
 from nbnet.custom_objects import custom_object_scope, kept_objects
 from nbnet.layers.input import InputLayer
 from nbnet.layers.layer import Layer
+from nbnet.models.model import Model
 from nbnet.saving import record
-
-if TYPE_CHECKING:
-    from nbnet.models.model import Model
 
 
 def clone_model(
@@ -57,7 +56,7 @@ def clone_model(
 
 def _copied(model: Model, clone_function: Callable[[Layer], Layer] | None) -> Model:
     if clone_function is None:
-        return cast("Model", copy_layer(model))
+        return cast(Model, copy_layer(model))
     if not callable(clone_function):
         raise TypeError(f"clone_function: wants a function of a layer, got {clone_function!r}")
     made = {id(layer): clone_function(layer) for layer in model.layers if not isinstance(layer, InputLayer)}
@@ -83,8 +82,6 @@ def model_to_json(model: Model, **kwargs: Any) -> str:
     **kwargs
         For ``json.dumps``, as ``indent``; without them the text is canonical.
     """
-    import json
-
     described = layers.serialize(model)
     if not kwargs:
         return record.dumps(described, "model")
@@ -111,8 +108,6 @@ def model_from_json(json_string: str, custom_objects: Mapping[str, Any] | None =
     >>> nb.models.model_from_json(model.to_json()).count_params()
     9
     """
-    from nbnet.models.model import Model
-
     if not isinstance(json_string, str):
         raise TypeError(f"json_string: wants a string, got {type(json_string).__name__}")
     with custom_object_scope(custom_objects):

@@ -4,16 +4,15 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, cast
+from typing import Any
 
-from nbnet import layers, random
+from nbnet import layers, optimizers, random
+from nbnet.models.model import Model
 from nbnet.registry import custom_object_scope
 from nbnet.room import Room, limited
 from nbnet.saving import names, record, state, weights
 from nbnet.saving.file import Reader, write
-
-if TYPE_CHECKING:
-    from nbnet.models.model import Model
+from nbnet.saving.objects import serialize_keras_object
 
 _COMPILE = {
     "optimizer": dict,
@@ -122,7 +121,7 @@ def load_model(
     """
     path = weights.checked_path(filepath, ".nbnet")
     with Reader(path) as file, custom_object_scope(custom_objects):
-        return cast("Model", weights.explain(path, _load, file, compile))
+        return weights.explain(path, _load, file, compile)
 
 
 def _load(file: Reader, compile: bool) -> Model:
@@ -149,8 +148,6 @@ def _load(file: Reader, compile: bool) -> Model:
 
 def _described(about: Mapping[str, Any], room: Room) -> Model:
     """The model of a record, its weights zeros."""
-    from nbnet.models.model import Model
-
     with limited(room):
         made = layers.deserialize(about["model"])
         if not isinstance(made, Model):
@@ -162,9 +159,6 @@ def _described(about: Mapping[str, Any], room: Room) -> Model:
 
 def compile_config(model: Model) -> dict[str, Any] | None:
     """How a model was compiled; None if it was not."""
-    from nbnet import optimizers
-    from nbnet.saving.objects import serialize_keras_object
-
     if model.optimizer is None:
         return None
     goals = model._objective

@@ -10,7 +10,7 @@ import re
 from collections.abc import Container, Iterable, Iterator, Mapping
 from typing import Any
 
-from nbnet.core.graph import Parameter
+from nbnet.core.parameter import Parameter
 from nbnet.layers.input import InputLayer
 from nbnet.layers.layer import Layer
 from nbnet.models.network import Network

@@ -7,8 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 from numpy.typing import NDArray
 
-from nbnet.core.graph import Parameter
-from nbnet.core.regions import outdate
+from nbnet.core.parameter import Parameter, outdate
 from nbnet.optimizers import Optimizer
 from nbnet.saving import names
 from nbnet.saving.file import Entry, Reader
@@ -42,7 +41,7 @@ def describe(model: Model, optimizer: Optimizer | None) -> dict[str, Any]:
         "key": position.key,
         "epoch": position.epoch,
         "batch": position.batch,
-        "random": {path: key for path, (key, _) in _keys(model).items()},
+        "random": {path: layer.key for path, layer in _drawing(model).items()},
         "iterations": None,
         "learning_rate": None,
         "slots": [],
@@ -159,10 +158,10 @@ def build(model: Model, optimizer: Optimizer, about: Mapping[str, Any], entries:
 
 def restore(model: Model, optimizer: Optimizer | None, about: Mapping[str, Any], file: Reader) -> None:
     """Set the state; :func:`build` has made room for it."""
-    keys = _keys(model)
-    if keys.keys() != about["random"].keys():
-        raise ValueError(f"record: training.random: wants keys for {sorted(keys)}, got {sorted(about['random'])}")
-    for path, (_, layer) in keys.items():
+    drawing = _drawing(model)
+    if drawing.keys() != about["random"].keys():
+        raise ValueError(f"record: training.random: wants keys for {sorted(drawing)}, got {sorted(about['random'])}")
+    for path, layer in drawing.items():
         layer.key = about["random"][path]
     # Keys stand in the rows of programs.
     outdate()
@@ -180,7 +179,6 @@ def _trained(optimizer: Optimizer) -> list[Parameter]:
     return [] if optimizer.block is None else optimizer.block.parameters
 
 
-def _keys(model: Model) -> dict[str, tuple[int, Any]]:
-    """Layers that draw random numbers, and the keys they draw from."""
-    found = ((path, getattr(layer, "key", None), layer) for path, layer in names.layers(model).items())
-    return {path: (key, layer) for path, key, layer in found if type(key) is int}
+def _drawing(model: Model) -> dict[str, Any]:
+    """The layers that draw random numbers, each from a key of its own, by the way to them."""
+    return {path: layer for path, layer in names.layers(model).items() if type(getattr(layer, "key", None)) is int}

@@ -4,15 +4,17 @@ from __future__ import annotations
 
 import os
 import warnings
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeVar
 
 from nbnet.layers.layer import Layer
 from nbnet.saving import names
 from nbnet.saving.file import Entry, Reader, write
 from nbnet.saving.record import fields
 from nbnet.saving.state import PREFIX, check_tensor
+
+T = TypeVar("T")
 
 #: Version of the record. One that is higher was written by a newer nbnet.
 FORMAT = 1
@@ -192,10 +194,10 @@ def load_weights(model: Layer, filepath: Any, skip_mismatch: bool = False) -> No
         assign(model, file, skip_mismatch)
 
 
-def explain(path: Path, function: Any, *args: Any, **kwargs: Any) -> Any:
+def explain(path: Path, function: Callable[..., T], *args: Any) -> T:
     """Call a function; whatever is wrong with the file becomes a ValueError that names it."""
     try:
-        return function(*args, **kwargs)
+        return function(*args)
     except Exception as error:
         text = str(error) if isinstance(error, (ValueError, TypeError)) else f"{type(error).__name__}: {error}"
         raise ValueError(f"{path.name}: {text.removeprefix(f'{path.name}: ')}") from error

@@ -71,7 +71,7 @@ def plan(model: Model, masks: Mapping[str, Any]) -> tuple[list[Step], dict[int, 
     times = Counter(id(p.function) for p in calls)
     kinds = [kind_of(p, id(p) in kept, times[id(p.function)] > 1) for p in calls]
     zero = _zero(calls, kinds, kept)
-    needed = _needed(calls, kinds, kept, zero, outputs)
+    needed = _needed(calls, kinds, zero, outputs)
     present: dict[int, Units] = {id(symbol): np.ones(units(symbol), bool) for symbol in inputs}
     steps = []
     for producer, kind in zip(calls, kinds, strict=True):
@@ -136,7 +136,6 @@ def _zero(calls: Sequence[Producer], kinds: Sequence[Kind], kept: Mapping[int, U
 def _needed(
     calls: Sequence[Producer],
     kinds: Sequence[Kind],
-    kept: Mapping[int, Units],
     zero: Mapping[int, Units],
     outputs: Sequence[Symbol],
 ) -> dict[int, Units]:

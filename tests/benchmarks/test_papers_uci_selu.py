@@ -14,7 +14,7 @@ from scipy.special import logsumexp
 from benchmarks.papers import gal_uci, selu
 from benchmarks.papers.gal_uci import Regressor
 from benchmarks.papers.images import Images
-from benchmarks.papers.record import Record
+from benchmarks.record import Record
 from nbnet.core import jit
 
 Array = NDArray[Any]

@@ -12,7 +12,7 @@ import pytest
 
 from benchmarks import contest, learners, train
 from benchmarks.blas_alone import products, step_flops
-from benchmarks.table import aligned, spread
+from benchmarks.table import aligned, between_markers, spread
 from benchmarks.workloads import WORKLOADS
 from nbnet.core import jit
 
@@ -119,4 +119,5 @@ def test_spread_and_alignment() -> None:
 
 def test_a_block_between_markers_is_replaced() -> None:
     text = f"before\n{train.BEGIN}\nold\n{train.END}\nafter\n"
-    assert train.between_markers(text, "new") == f"before\n{train.BEGIN}\nnew\n{train.END}\nafter\n"
+    found = between_markers(text, "new", train.BEGIN, train.END)
+    assert found == f"before\n{train.BEGIN}\nnew\n{train.END}\nafter\n"

@@ -82,6 +82,26 @@ def test_batch_hooks_get_every_batch_and_change_nothing():
         np.testing.assert_array_equal(v, w)
 
 
+class Noted(nb.callbacks.LambdaCallback):
+    """Has a hook of its own beside those it is given."""
+
+    seen: list[int]
+
+    def on_train_batch_end(self, batch, logs=None):
+        self.seen.append(batch)
+
+
+def test_batch_hooks_that_are_set_on_a_callback():
+    x, y = data()
+    began: list[int] = []
+    own, noted = nb.callbacks.Callback(), Noted(on_epoch_end=None)
+    own.on_train_batch_begin = lambda batch, logs=None: began.append(batch)
+    noted.seen = []
+    for callback in (own, noted):
+        model().fit(x, y, batch_size=16, callbacks=[callback])
+    assert began == noted.seen == [0, 1, 2]
+
+
 class Evaluations(nb.callbacks.Callback):
     """Wants every batch of evaluations and predictions."""
 

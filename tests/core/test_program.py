@@ -14,8 +14,9 @@ import nbnet as nb
 from nbnet.core import program as program_module
 from nbnet.core.arena import address
 from nbnet.core.differentiation import differentiate
-from nbnet.core.graph import Call, Parameter, Tensor
+from nbnet.core.graph import Call, Tensor
 from nbnet.core.layout import ACCUMULATE, ATTRIBUTES, FIRST_ROW, KERNEL, MAX_ATTRIBUTES, MAX_OPERANDS, OPERANDS, SEED
+from nbnet.core.parameter import Parameter
 from nbnet.core.program import Linked, Program, lower, verify
 from nbnet.core.tape import Tape, Trace
 from nbnet.ops.fusion import fuse

@@ -5,9 +5,10 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from nbnet.core import regions
+from nbnet.core import parameter
 from nbnet.core.arena import address
-from nbnet.core.graph import Parameter, Tensor
+from nbnet.core.graph import Tensor
+from nbnet.core.parameter import Parameter
 from nbnet.core.program import Linked, lower
 from nbnet.core.regions import Block
 from tests.core.toys import F32, F64, affine_call, blank
@@ -60,15 +61,15 @@ def test_holds() -> None:
 
 
 def test_moves_are_counted() -> None:
-    before = regions.moves()
+    before = parameter.moves()
     made = parameters()
     block = Block(made)
     block.gradients(2)
     assert block.holds(block.parameters)
-    assert regions.moves() == before  # no program knows them yet
+    assert parameter.moves() == before  # no program knows them yet
     Linked(lower([[[affine_call(made[1], blank(5))]]], [0], F32))
     Block(made)
-    assert regions.moves() == before + 1
+    assert parameter.moves() == before + 1
 
 
 def test_gradients_of_slices() -> None:

@@ -10,8 +10,9 @@ import pytest
 
 import nbnet as nb
 from nbnet.core.abi import vec
-from nbnet.core.graph import Parameter, Tensor
+from nbnet.core.graph import Tensor
 from nbnet.core.jit import kernel
+from nbnet.core.parameter import Parameter
 from nbnet.core.tape import Tape, Trace, apply, effect, paused, recorder, scope, tensor, tensors
 from tests.core.toys import AFFINE, F32, F64, FLAT, Array
 

@@ -60,7 +60,7 @@ def test_parts_are_parts_of_the_whole(made: Any, dtype: str) -> None:
 def test_twin_and_float64_draw_the_same(made: Any) -> None:
     compiled, out = draw(made, 600, 100), np.empty(600, np.float32)
     row = np.zeros(WIDTH, np.int64)
-    encode(row, call(made, out, 100), [address(out)], 0)
+    encode(row, call(made, out, 100), lambda _: address(out), 0)
     made(Memory(0, out.dtype), row, 3)
     np.testing.assert_allclose(out, compiled, rtol=2e-5, atol=2e-6)
     np.testing.assert_allclose(draw(made, 600, 100, dtype="float64"), compiled, rtol=2e-5, atol=2e-6)

@@ -13,7 +13,7 @@ from hypothesis.extra import numpy as hnp
 from scipy import sparse
 
 from nbnet import data
-from nbnet.data import as_dense_targets, as_input, as_labels, as_weights, checks, same_length, train_validation_split
+from nbnet.data import as_dense_targets, as_input, as_labels, as_weights, checks, train_validation_split
 
 NAMES = [dtype.name for dtype in data.READABLE]
 # Besides what kernels read: other widths, and foreign byte orders.
@@ -383,12 +383,6 @@ def test_weights_refused(w, message):
 
 
 # ---- several arrays ------------------------------------------------------------------------------------------
-
-
-def test_same_length():
-    assert same_length(x=np.ones((5, 2)), y=[1, 2, 3, 4, 5], sample_weight=None) == 5
-    with pytest.raises(ValueError, match=r"^x and sample_weight must have as many rows, got 5 and 4$"):
-        same_length(x=np.ones(5), y=np.ones(5), sample_weight=np.ones(4))
 
 
 @given(st.integers(1, 300), st.floats(0, 1, exclude_max=True))

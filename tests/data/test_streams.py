@@ -340,7 +340,7 @@ def test_steps(steps):
     assert as_steps(steps, "steps") == steps
 
 
-@pytest.mark.parametrize("steps", [0, -1, 1.5, "3", True, [1]])
+@pytest.mark.parametrize("steps", [0, -1, 1.5, "3", True, [1], float("inf")])
 def test_steps_refused(steps):
     with pytest.raises(ValueError, match=r"^steps must be None or a whole number from 1, got"):
         as_steps(steps, "steps")

@@ -360,7 +360,7 @@ def test_validation_steps_begin_anew_each_time():
         assert losses == pytest.approx([expected] * 3)
 
 
-@pytest.mark.parametrize(("frequency", "epochs"), [(1, 5), (2, 2), ([1, 5], 2), ([9], 0)])
+@pytest.mark.parametrize(("frequency", "epochs"), [(1, 5), (2, 2), (np.int64(2), 2), ([1, 5], 2), ([9], 0)])
 def test_validation_is_not_after_every_epoch(frequency, epochs):
     history = network().fit(X, Y, epochs=5, verbose=0, validation_split=0.2, validation_freq=frequency)
     assert len(history.history.get("val_loss", [])) == epochs

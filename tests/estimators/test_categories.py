@@ -69,6 +69,12 @@ def test_missing_and_new_categories() -> None:
     assert found[0] == found[1] == found[2] != found[3]
 
 
+def test_missing_values_of_pandas() -> None:
+    pandas = pytest.importorskip("pandas")
+    data = pandas.DataFrame({"colour": pandas.array(["red", None, "violet"], dtype="string")})
+    assert Categories.of(data, ["colour"]).encode(data).ravel().tolist() == [1, 0, 2]
+
+
 def test_codes() -> None:
     data = np.array([[1.0, 5.0], [np.nan, 7.0], [3.0, 5.0]])
     found = Categories.of(data, [0])
@@ -78,6 +84,20 @@ def test_codes() -> None:
     assert numbers.tolist() == [[5.0], [7.0], [5.0]]
     assert ids.dtype == np.int64
     assert ids.tolist() == [[1], [0], [2]]
+
+
+@pytest.mark.parametrize(("values", "codes"), [([1, "a"], [1, 2]), ([1, 2], [1, 2]), (["1", "a"], [1, 2])])
+def test_a_code_does_not_depend_on_other_rows(values: list[Any], codes: list[int]) -> None:
+    found = Categories.of(column(values), [0])
+    assert found.encode(column(values)).ravel().tolist() == codes
+    assert found.encode(column([*values, "new", None, 7.5])).ravel().tolist() == [*codes, 0, 0, 0]
+    assert [found.encode(column([value])).item() for value in values] == codes
+
+
+def column(values: list[Any]) -> np.ndarray[Any, Any]:
+    made = np.empty((len(values), 1), object)
+    made[:, 0] = values
+    return made
 
 
 @pytest.mark.parametrize(

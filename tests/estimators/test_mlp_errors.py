@@ -95,6 +95,11 @@ OWN: dict[str, tuple[type[Exception], str, Callable[[], Any]]] = {
     ),
     "negative weights": (ValueError, "Negative values in data", lambda: MLPClassifier().fit(X, Y, -np.ones(len(X)))),
     "lbfgs": (ValueError, "lbfgs.*dropout", lambda: MLPClassifier(solver="lbfgs", dropout=0.5).fit(X, Y)),
+    "lbfgs, validation_data": (
+        ValueError,
+        "^validation_data: solver='lbfgs' has no epochs",
+        lambda: MLPClassifier(solver="lbfgs").fit(X, Y, validation_data=(X, Y)),
+    ),
     "validation_data": (
         ValueError,
         re.escape("validation_data must be (X, y)"),

@@ -12,6 +12,7 @@ from sklearn.datasets import load_iris
 
 import nbnet as nb
 from nbnet.estimators import NetClassifier, NetRegressor, NetTransformer
+from nbnet.estimators.routing import named_callbacks
 from tests.estimators.builders import Net, as_for_scikeras, plain
 
 X, y = load_iris(return_X_y=True)
@@ -94,6 +95,16 @@ def test_wrong_names(given: dict[str, Any], message: str) -> None:
         NetClassifier().set_params(**given)
     with pytest.raises(ValueError, match=message):
         NetClassifier(**given).fit(X, y)
+
+
+def test_callbacks_of_one_class_are_numbered() -> None:
+    class Stop(nb.callbacks.Callback):
+        pass
+
+    class Stop_2(nb.callbacks.Callback):
+        pass
+
+    assert list(named_callbacks([Stop, Stop_2, Stop, Stop])) == ["stop", "stop_2", "stop_1", "stop_3"]
 
 
 def test_functions_without_a_name() -> None:

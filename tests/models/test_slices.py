@@ -13,7 +13,8 @@ import nbnet as nb
 from nbnet import layers
 from nbnet.models import cost, programs, release
 from nbnet.models.cost import Work
-from nbnet.models.programs import Builder, Source
+from nbnet.models.feeds import Source
+from nbnet.models.programs import Builder
 
 rng = np.random.default_rng(4)
 ROWS = 50  # the last of batches of 16 has two rows

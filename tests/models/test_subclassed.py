@@ -346,6 +346,23 @@ def test_steps_that_return_no_dict():
         custom(Wrong).fit(X, LABELS, verbose=0)
 
 
+@pytest.mark.parametrize("stream", [False, True])
+def test_a_step_that_stops_training(stream):
+    class Once(Custom):
+        def train_step(self, data):
+            self.stop_training = True
+            return super().train_step(data)
+
+    model = custom(Once)
+    size = len(X) // 4
+    batches = [(X[k * size : (k + 1) * size], LABELS[k * size : (k + 1) * size]) for k in range(4)]
+    if stream:
+        model.fit(iter(batches), verbose=0)
+    else:
+        model.fit(X, LABELS, size, verbose=0)
+    assert model.optimizer.iterations == 1
+
+
 def test_a_model_that_only_trains_others():
     """Keras's adversarial nets: no call, two optimizers."""
 

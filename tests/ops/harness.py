@@ -54,7 +54,7 @@ class Memories:
 def run_call(call: Call, step: int = STEP, first_row: int = 0, twin: bool = False) -> None:
     """Run one call: compiled, or as plain Python."""
     row = np.zeros(WIDTH, np.int64)
-    encode(row, call, [None if t is None else address(t.numpy()) for t in call.operands], first_row)
+    encode(row, call, lambda tensor: address(tensor.numpy()), first_row)
     if twin:
         with np.errstate(all="ignore"):
             call.kernel(Memory(0, call.dtype), row, step)

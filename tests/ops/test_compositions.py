@@ -151,6 +151,7 @@ A, B = np.array([0.0, 2.0, np.nan, -1.0]), np.array([0.0, 0.0, 1.0, np.inf])
         (nb.ops.eye(3, 4, 1), np.eye(3, 4, 1)),
         (nb.ops.arange(1.0, 3.0, 0.5), np.arange(1, 3, 0.5)),
         (nb.ops.linspace(0.0, 1.0, 4, endpoint=False), np.linspace(0, 1, 4, endpoint=False)),
+        (nb.ops.isclose([1.0, np.inf, -np.inf, np.inf], [np.inf, 1.0, np.inf, np.inf]), [0, 0, 0, 1]),
         (nb.ops.full_like(X, 2.0), np.full_like(X, 2)),
         (nb.ops.zeros_like(X), np.zeros_like(X)),
         (nb.ops.ones((2, 3), "float64"), np.ones((2, 3))),
@@ -230,6 +231,17 @@ def test_zeros_like_what_is_not_finite() -> None:
     assert nb.ops.ones_like(x, "float64").dtype == np.float64
     y = nb.ops.where([[True], [False]], nb.Parameter([np.nan, np.inf]), -np.inf)
     np.testing.assert_array_equal(y.numpy(), [[np.nan, np.inf], [-np.inf, -np.inf]])
+
+
+def test_numbers_come_in_the_dtype_that_is_asked_for() -> None:
+    assert nb.ops.full((), 0.1, "float64").item() == 0.1
+    assert nb.ops.full((), 2**24 + 1, "int64").item() == 2**24 + 1
+    assert nb.ops.linspace(0.0, 0.3, 2, dtype="float64").numpy().tolist() == [0.0, 0.3]
+    assert nb.ops.ones_like(nb.ops.arange(3)).dtype == np.int64
+
+
+def test_the_average_of_what_is_infinite() -> None:
+    assert nb.ops.average([np.inf, 1.0], weights=[1.0, 1.0]).item() == np.inf
 
 
 def test_shapes_and_conversions() -> None:

@@ -136,7 +136,7 @@ class Program:
     def _in_python(self, step: int) -> None:
         for call in (call for phase in self.phases for part in phase for call in part):
             row = np.zeros(WIDTH, np.int64)
-            encode(row, call, [None if t is None else address(t.numpy()) for t in call.operands], 0)
+            encode(row, call, lambda tensor: address(tensor.numpy()), 0)
             every = int(row[EVERY])
             if (step + 1) % every == 0:
                 call.kernel(Memory(0, call.dtype), row, step // every)

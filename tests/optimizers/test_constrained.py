@@ -12,7 +12,8 @@ from numpy.typing import NDArray
 import nbnet as nb
 from nbnet.constraints import Constraint, MaxNorm, MinMaxNorm, NonNeg, UnitNorm
 from nbnet.core import jit
-from nbnet.core.graph import Call, Parameter
+from nbnet.core.graph import Call
+from nbnet.core.parameter import Parameter
 from tests.optimizers.cases import EACH, EXTRAS, Case, Program, gradients, start, values
 from tests.optimizers.reference import Reference
 

@@ -9,7 +9,7 @@ import numpy as np
 import pytest
 
 import nbnet as nb
-from nbnet.core import jit, regions
+from nbnet.core import jit, parameter
 from nbnet.models import programs
 from nbnet.optimizers import schedules
 from tests.optimizers.cases import EACH, EXTRAS, RULES, SHAPES, STEPS, Case, Program, gradients, start, values
@@ -160,10 +160,10 @@ def test_changed_settings_change_the_rows() -> None:
     parameters = [nb.Parameter([1.0], dtype="float64")]
     optimizer = nb.optimizers.SGD(0.1)
     optimizer.apply([[1.0]], parameters)
-    block, moves = optimizer.build(parameters), regions.moves()
+    block, moves = optimizer.build(parameters), parameter.moves()
     optimizer.momentum, optimizer.clipnorm = 0.5, 0.5
     # Programs are written anew, and one that still runs goes on with the same parameters.
-    assert regions.moves() > moves
+    assert parameter.moves() > moves
     assert optimizer.build(parameters) is block
     optimizer.apply([[1.0]], parameters)
     optimizer.apply([[1.0]], parameters)

@@ -14,7 +14,6 @@ from nbnet.optimizers.schedules.one_cycle import OneCycle
 from nbnet.optimizers.schedules.piecewise_constant_decay import PiecewiseConstantDecay
 from nbnet.optimizers.schedules.polynomial_decay import PolynomialDecay
 from nbnet.optimizers.schedules.schedule import LearningRateSchedule
-from nbnet.registry import custom_object_scope, lookup
 
 __all__ = [
     "CosineDecay",
@@ -49,7 +48,7 @@ def get(identifier: Any) -> LearningRateSchedule:
     >>> schedules.get({"class_name": "ExponentialDecay", "config": config})(10)
     0.05
     """
-    return lookup(identifier, _known, LearningRateSchedule, "learning_rate")
+    return registry.lookup(identifier, _known, LearningRateSchedule, "learning_rate")
 
 
 def serialize(schedule: LearningRateSchedule) -> dict[str, Any]:
@@ -79,5 +78,5 @@ def deserialize(config: Mapping[str, Any], custom_objects: Mapping[str, Any] | N
     >>> schedules.deserialize(config)(10)
     0.05
     """
-    with custom_object_scope(custom_objects):
-        return lookup(config, _known, LearningRateSchedule, "learning_rate")
+    with registry.custom_object_scope(custom_objects):
+        return get(config)

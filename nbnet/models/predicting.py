@@ -1,4 +1,4 @@
-"""Models that say how sure they are: predictions with dropout at work."""
+"""Models that predict: in evaluation mode, or in many passes with dropout at work."""
 
 from __future__ import annotations
 
@@ -7,21 +7,99 @@ from typing import Any
 import numpy as np
 
 from nbnet import data
+from nbnet.callbacks.callback import CallbackList
 from nbnet.core.blas import single_thread
 from nbnet.core.structure import map_structure
 from nbnet.layers.dense import positive_integer
+from nbnet.models import prediction, supply
 from nbnet.models.intake import packed
 from nbnet.models.learner import Learner
 from nbnet.models.monte_carlo import MCPrediction
+from nbnet.models.predictor import Predictor
 from nbnet.models.sampling import Wish, first_step, sample
 from nbnet.progress import Progress
 
 #: Rows that are sampled at a time.
-USUAL_ROWS = 512
+SAMPLED_ROWS = 512
 
 
-class Uncertain(Learner):
-    """A network that predicts by sampling, too; see :class:`nbnet.Model`."""
+class Predicting(Learner):
+    """The part of a :class:`nbnet.Model` that predicts."""
+
+    def predict(
+        self,
+        x: Any,
+        batch_size: int | None = None,
+        verbose: int | str = 0,
+        steps: int | None = None,
+        callbacks: Any = None,
+        *,
+        mc_samples: int | None = None,
+        return_std: bool = False,
+    ) -> Any:
+        """Outputs in evaluation mode, an array (n, ...), or a list or dict of them as the model returns.
+
+        Parameters
+        ----------
+        x : array_like, (n, ...)
+            For several inputs a list or dict, as for :meth:`fit`.
+        batch_size : int
+            Rows computed at a time; by default 256. Results may differ in the last bits with it.
+        verbose : {0, "auto", 1, 2}
+            See :class:`nbnet.progress.Progress`; silent by default.
+        steps : int
+            Batches to be predicted, by default all.
+        callbacks : list of nbnet.callbacks.Callback
+            Called at the beginning and the end; those that define a batch hook, around each batch.
+        mc_samples : int
+            Instead of evaluation mode: the mean of so many passes with dropout at work; see :meth:`predict_mc`.
+        return_std : bool
+            Whether to return ``(mean, std)`` of these passes.
+        """
+        if mc_samples is not None or return_std:
+            rest = {"steps": steps, "callbacks": callbacks}
+            return self._predict_sampled(x, mc_samples, return_std, batch_size, verbose, **rest)
+        plain = verbose == 0 and batch_size is None and steps is None and callbacks is None
+        if plain and (out := prediction.predict_again(self, x)) is not None:
+            return out
+        given = supply.for_prediction(self, x, batch_size, steps)
+        if verbose == 0 and callbacks is None:
+            with single_thread:
+                return given.predictions()
+        calls = CallbackList(callbacks, self)  # type: ignore[arg-type]
+        with single_thread, Progress(verbose, None, given.length) as bar:
+            bar.begin_epoch(0)
+            calls.call("on_predict_begin", None)
+            out = given.predictions(bar, calls)
+            calls.call("on_predict_end", None)
+            bar.end_epoch({})
+        return out
+
+    def predict_on_batch(self, x: Any) -> Any:
+        """Outputs of one batch in evaluation mode."""
+        return self.predict(x, supply.ONE_BATCH)
+
+    def predictor(self, rows: int = 1) -> Predictor:
+        """A function that predicts batches of so many rows with everything prepared: for one row a few microseconds.
+
+        Parameters
+        ----------
+        rows
+            Of each batch.
+
+        Raises
+        ------
+        ValueError
+            If the model is not one that can be prepared for: see :class:`nbnet.models.predictor.Predictor`.
+
+        Examples
+        --------
+        >>> import nbnet as nb
+        >>> model = nb.Sequential([nb.Input((3,)), nb.layers.Dense(2, kernel_initializer="ones")])
+        >>> model.predictor()([[1.0, 2.0, 3.0]])
+        array([[6., 6.]], dtype=float32)
+        """
+        return Predictor(self, rows)
 
     def predict_mc(
         self,
@@ -93,7 +171,7 @@ class Uncertain(Learner):
         True
         """
         wish = _wish(samples, masks, quantiles, return_samples)
-        size = USUAL_ROWS if batch_size is None else positive_integer(batch_size, "batch_size")
+        size = SAMPLED_ROWS if batch_size is None else positive_integer(batch_size, "batch_size")
         step = first_step(seed)
         if data.is_stream(x):
             raise TypeError(f"x: predict_mc wants arrays, got a {type(x).__name__}; call it for each batch")
