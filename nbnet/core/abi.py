@@ -2,7 +2,7 @@
 
 A kernel is ``kernel(mem, ins, step)``: the arena, one instruction row (see ``layout.py``) and the global step. It
 reads and writes its operands through the views below, allocates nothing, returns nothing and never raises. Every
-function here is the Python twin of a compiled one in ``native.py``: with ``NUMBA_DISABLE_JIT=1`` the twins run, and
+function here is the Python twin of a compiled one in ``native*.py``: with ``NUMBA_DISABLE_JIT=1`` the twins run, and
 kernels can be stepped through.
 """
 
@@ -31,8 +31,10 @@ __all__ = [
     "device",
     "doublevec",
     "expand",
+    "fill_rows",
     "first_row",
     "float32_bits",
+    "halves",
     "in_place",
     "intvec",
     "kernel",
@@ -43,7 +45,9 @@ __all__ = [
     "root",
     "scratch",
     "scratch_bytes",
+    "scratch_words",
     "seed",
+    "sum_rows",
     "typed_mat",
     "vec",
 ]
@@ -143,6 +147,18 @@ def attribute(ins: Array, i: int) -> int:
 def scratch_bytes() -> Array:
     """256 bytes on the stack, for the length of a kernel."""
     return np.empty(256, np.uint8)
+
+
+@intrinsic
+def scratch_words() -> Array:
+    """64 words of 64 bits on the stack, for the length of a kernel."""
+    return np.empty(64, np.uint64)
+
+
+@intrinsic
+def halves(words: Array) -> Array:
+    """Memory of 64-bit words as 16-bit words: the lowest of each comes first."""
+    return words.view("<u2")
 
 
 @intrinsic

@@ -22,6 +22,10 @@ from nbnet.core.op import INT
 from nbnet.core.program import row_of
 
 
+#: Rows shorter than this are gathered column by column: their loops would end as soon as they began.
+NARROW = 5
+
+
 def _gather(name: str) -> Kernel:
     source_view = typed_mat[np.dtype(name)]
 
@@ -29,6 +33,11 @@ def _gather(name: str) -> Kernel:
         source, order, cursor, x = source_view(mem, ins, 0), intvec(mem, ins, 1), intvec(mem, ins, 2), mat(mem, ins, 3)
         start, real, columns = cursor[0] + first_row(ins), x.dtype.type, source.shape[1]
         shuffled, per = present(ins, 1), attribute(ins, 0)
+        if per == 1 and columns < NARROW:
+            for j in range(columns):
+                for i in range(x.shape[0]):
+                    x[i, j] = real(source[order[start + i] if shuffled else start + i, j])
+            return
         for i in range(x.shape[0] // per):
             row = start + i
             if shuffled:
@@ -159,8 +168,8 @@ def _shuffle(order: Any, state: Any) -> None:
         z = z ^ (z >> np.uint64(31))
         # The high half of z * n is even over 0 ... n - 1 to one part in 2**64 / n.
         n = np.uint64(i + 1)
-        j = np.int64(((z >> _32) * n + (((z & _LOW) * n) >> _32)) >> _32)
-        order[i], order[j] = order[j], order[i]
+        j, last = ((z >> _32) * n + (((z & _LOW) * n) >> _32)) >> _32, np.uint64(i)  # unsigned: none counts from the end
+        order[last], order[j] = order[j], order[last]
 
 
 @kernel

@@ -97,6 +97,23 @@ def scratch_bytes(typing_context):
     return kind(), lambda context, builder, signature, args: _on_stack(context, builder, kind, 256)
 
 
+@intrinsic
+def scratch_words(typing_context):
+    kind = types.Array(types.uint64, 1, "C")
+    return kind(), lambda context, builder, signature, args: _on_stack(context, builder, kind, 64)
+
+
+@intrinsic
+def halves(typing_context, words):
+    kind = types.Array(types.uint16, 1, "C")
+
+    def codegen(context, builder, signature, args):
+        array = context.make_array(words)(context, builder, args[0])
+        return _array(context, builder, kind, array.data, [builder.mul(array.nitems, number(4))])
+
+    return kind(words), codegen
+
+
 # ---- numbers in a row ----------------------------------------------------------------------------------------
 
 

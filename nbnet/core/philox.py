@@ -15,13 +15,13 @@ from typing import Any
 
 import numpy as np
 
-from nbnet.core.abi import device, scratch_bytes
+from nbnet.core.abi import device, halves, scratch_bytes, scratch_words
 
 _LOW = np.uint64(0xFFFFFFFF)
-_32 = np.uint64(32)
+_HIGH, _SHORT = np.uint64(0x80000000), np.uint64(0xFFFF)
+_32, _16 = np.uint64(32), np.uint64(16)
 _M0, _M1 = np.uint64(0xD2511F53), np.uint64(0xCD9E8D57)
 _W0, _W1 = np.uint64(0x9E3779B9), np.uint64(0xBB67AE85)
-
 
 #: Rounds that masks are drawn with.
 ROUNDS = 7
@@ -46,25 +46,32 @@ def threshold(rate: Any) -> Any:
     return np.uint64(np.float64(rate) * np.float64(4294967296.0))
 
 
-# Elements are drawn in chunks of 256: 64 counters, four words each, word w of counter l for element 64 w + l. A loop
-# of 64 with
-# contiguous stores vectorises however narrow the layer is.
-LANES = 64
-CHUNK = 4 * LANES
+# Elements are drawn in chunks, 16 bits for each: a loop over counters writes words, one over elements compares halves of
+# words. Both vectorise however narrow the layer is.
+CHUNK = 256
+COUNTERS = CHUNK // 8
 
 
 @device
-def _fill_chunk(mask: Any, key: Any, step: Any, chunk: Any, limit: Any) -> None:
-    """mask: uint8 (CHUNK,)"""
-    s, base = np.uint64(step), np.uint64(chunk) * np.uint64(LANES)
+def _fill_chunk(mask: Any, key: Any, step: Any, chunk: Any, limit: Any, words: Any) -> None:
+    """mask: uint8 (CHUNK,); words: uint64 (2 * COUNTERS,), to work in."""
+    s, number = np.uint64(step), np.uint64(chunk)
     s0, s1, k0, k1 = s & _LOW, s >> _32, key & _LOW, key >> _32
-    for lane in range(LANES):
-        c = base + np.uint64(lane)
+    for lane in range(COUNTERS):
+        c = number * np.uint64(COUNTERS) + np.uint64(lane)
         w0, w1, w2, w3 = philox(c & _LOW, c >> _32, s0, s1, k0, k1, ROUNDS)
-        mask[lane] = w0 >= limit
-        mask[LANES + lane] = w1 >= limit
-        mask[2 * LANES + lane] = w2 >= limit
-        mask[3 * LANES + lane] = w3 >= limit
+        words[lane] = w0 | (w1 << _32)
+        words[COUNTERS + lane] = w2 | (w3 << _32)
+    # 32 bits of the limit in 16: it is rounded up as often as the others say. (No step has the bit that is set here.)
+    chance, _, _, _ = philox(number & _LOW, number >> _32, s0, s1 | _HIGH, k0, k1, ROUNDS)
+    rounded = (limit + (chance & _SHORT)) >> _16
+    drawn, least = halves(words), np.uint16(rounded)
+    if rounded > _SHORT:
+        for i in range(CHUNK):
+            mask[i] = 0
+    else:
+        for i in range(CHUNK):
+            mask[i] = drawn[i] >= least
 
 
 @device
@@ -72,17 +79,18 @@ def fill_mask(mask: Any, start: Any, key: Any, step: Any, rate: Any) -> None:
     """Draw a mask, 1 = kept.
 
     An element's fate is a pure function of (key, step, number of the element in the whole batch, counted row by row),
-    however the batch is cut.
+    however the batch is cut. Over the steps it is dropped at the rate to 2^-32; in one step a chunk of 256 elements
+    shares a rate that is a multiple of 2^-16.
 
     mask: uint8 (n,), the elements ``start ... start + n - 1`` of the batch's mask
     """
-    limit, end, spare = threshold(rate), start + mask.size, scratch_bytes()
+    limit, end, spare, words = threshold(rate), start + mask.size, scratch_bytes(), scratch_words()
     for chunk in range(start // CHUNK, (end + CHUNK - 1) // CHUNK):
         first = chunk * CHUNK - start
         if first >= 0 and first + CHUNK <= mask.size:
-            _fill_chunk(mask[first : first + CHUNK], key, step, chunk, limit)
+            _fill_chunk(mask[first : first + CHUNK], key, step, chunk, limit, words)
         else:
-            _fill_chunk(spare, key, step, chunk, limit)
+            _fill_chunk(spare, key, step, chunk, limit, words)
             low, high = max(first, 0), min(first + CHUNK, mask.size)
             part, source = mask[low:high], spare[low - first : high - first]
             for i in range(part.size):

@@ -1,7 +1,7 @@
 """Uniform and normal numbers inside kernels, from the words that masks are made from.
 
 An element's value is a pure function of (key, step, number of the element in the whole batch), however the batch is
-cut. As in ``philox.py``, elements come in chunks of 256: word w of counter l belongs to element 64 w + l.
+cut. Elements come in chunks of 256, from 64 counters: word w of counter l belongs to element 64 w + l.
 
 References
 ----------
@@ -15,15 +15,13 @@ from typing import Any
 
 import numpy as np
 
-# Under names that this module does not define: what a compiled function refers to is found by name.
-from numpy import sin as np_sin
-from numpy import sqrt as np_sqrt
-
 from nbnet.core.abi import Function
 from nbnet.core.jit import precise
 from nbnet.core.math import log
-from nbnet.core.philox import CHUNK, LANES, ROUNDS, philox
+from nbnet.core.philox import ROUNDS, philox
 
+LANES = 64
+CHUNK = 4 * LANES
 _LOW = np.uint64(0xFFFFFFFF)
 _32, _9, _1 = np.uint64(32), np.uint64(9), np.uint64(1)
 
@@ -31,7 +29,7 @@ _32, _9, _1 = np.uint64(32), np.uint64(9), np.uint64(1)
 @precise
 def sin_turns(a: Any) -> Any:
     """sin(2 pi a) for -1/4 <= a <= 1/4. Error <= 4 ulp."""
-    return np_sin(6.283185307179586 * a)
+    return np.sin(6.283185307179586 * a)
 
 
 @sin_turns.variant("float32")
@@ -60,7 +58,7 @@ def normals_of(w0: Any, w1: Any, real: Any) -> Any:
     """Two independent standard normal numbers, of magnitude up to 6.7."""
     # 31 bits, which fit into a signed integer: conversion of those alone is a vector instruction everywhere.
     u, a = (real(np.int32(w0 >> _1)) + 0.5) * 4.656612873077393e-10, real(np.int32(w1 >> _1)) * 4.656612873077393e-10
-    radius, turn = np_sqrt(-2.0 * log(u)), abs(a - 0.5)
+    radius, turn = np.sqrt(-2.0 * log(u)), abs(a - 0.5)
     sine = sin_turns(turn if turn < 0.25 else 0.5 - turn)
     return radius * sin_turns(0.25 - turn), radius * (sine if a < 0.5 else -sine)
 

@@ -101,14 +101,23 @@ def reference(*counter_and_key: Any) -> list[Array]:
 
 
 def mask_by_the_book(start: int, n: int, key: int, step: int, rate: float) -> Array:
-    """Element e is word w of counter 64 chunk + lane, where e = 256 chunk + 64 w + lane."""
+    """Element e of chunk e // 256 has 16 bits: i = e % 128 is half i % 2 of word i // 2 % 2 of counter i // 4, and of
+    the word after next in the chunk's second half."""
     e = np.arange(start, start + n, dtype=np.uint64)
-    counter = e // np.uint64(256) * np.uint64(64) + e % np.uint64(64)
+    chunk, i = e // np.uint64(256), (e % np.uint64(128)).astype(int)
+    word = i // 2 % 2 + 2 * (e % np.uint64(256) // np.uint64(128)).astype(int)
+    words = words_at(chunk * np.uint64(32) + (i // 4).astype(np.uint64), step, key)[word, np.arange(n)]
+    drawn = words >> (16 * (i % 2)).astype(np.uint32) & np.uint32(0xFFFF)
+    chance = words_at(chunk, step | 1 << 63, key)[0] & np.uint32(0xFFFF)
+    limit = int(np.float64(F32.type(rate)) * 2.0**32) + chance.astype(np.int64) >> 16
+    return (drawn >= limit).astype(np.uint8)
+
+
+def words_at(counters: Array, step: int, key: int) -> Array:
+    """Words of counters, (4, n)."""
     low, shift = np.uint64(0xFFFFFFFF), np.uint64(32)
     pair = [np.uint64(v) for v in (step & 0xFFFFFFFF, step >> 32, key & 0xFFFFFFFF, key >> 32)]
-    words = np.array(reference(counter & low, counter >> shift, *(np.full(n, v) for v in pair)))
-    word = words[(e % np.uint64(256) // np.uint64(64)).astype(int), np.arange(n)]
-    return (word >= np.float64(F32.type(rate)) * 2.0**32).astype(np.uint8)
+    return np.array(reference(counters & low, counters >> shift, *(np.full(len(counters), v) for v in pair)))
 
 
 # ---- masks -------------------------------------------------------------------------------------------------------
@@ -171,6 +180,16 @@ def test_a_higher_rate_drops_the_same_and_more() -> None:
     assert (high <= low).all()
 
 
+@compiled_only
+@pytest.mark.parametrize("rate", [2.0**-20, 1 - 2.0**-20])
+def test_rates_finer_than_16_bits(rate: float) -> None:
+    # A chunk's share of such a step is a multiple of 2^-16; over chunks and over steps it is the rate.
+    n, steps = 1_000_000, 20
+    dropped = sum(n - int(np.count_nonzero(mask(n, step=step, rate=rate, dtype=F64))) for step in range(steps))
+    p = min(rate, 1 - rate)
+    assert abs(dropped - n * steps * rate) <= 5 * np.sqrt(n * steps * p)
+
+
 def test_an_empty_mask() -> None:
     assert mask(0).size == 0
     assert mask(0, start=CHUNK + 3).size == 0
@@ -206,8 +225,8 @@ def drawn() -> dict[float, Array]:
 
 @compiled_only
 @pytest.mark.parametrize("rate", [0.5, 0.125])
-# Neighbours in a row; in a counter's words (64); in the next chunk (256); and in the next row of layers so wide.
-@pytest.mark.parametrize("lag", [1, 2, 3, 16, 63, 64, 65, 100, 128, 192, 256, 320, 512, 784, 1024])
+# Neighbours in a row; in a counter (1 to 3, 128 to 131); in the next chunk (256); and in the next row of layers so wide.
+@pytest.mark.parametrize("lag", [1, 2, 3, 16, 63, 64, 65, 100, 127, 128, 129, 130, 131, 256, 320, 512, 784, 1024])
 def test_neighbours_are_independent(lag: int, rate: float, drawn: dict[float, Array]) -> None:
     assert sigmas(drawn[rate][:N], drawn[rate][lag : lag + N], rate) < 5
 
