@@ -21,7 +21,6 @@ from nbnet.core.layout import SEED
 from nbnet.core.op import INT
 from nbnet.core.program import row_of
 
-
 #: Rows shorter than this are gathered column by column: their loops would end as soon as they began.
 NARROW = 5
 
@@ -168,7 +167,8 @@ def _shuffle(order: Any, state: Any) -> None:
         z = z ^ (z >> np.uint64(31))
         # The high half of z * n is even over 0 ... n - 1 to one part in 2**64 / n.
         n = np.uint64(i + 1)
-        j, last = ((z >> _32) * n + (((z & _LOW) * n) >> _32)) >> _32, np.uint64(i)  # unsigned: none counts from the end
+        # Unsigned, so that no index is one from the end.
+        j, last = ((z >> _32) * n + (((z & _LOW) * n) >> _32)) >> _32, np.uint64(i)
         order[last], order[j] = order[j], order[last]
 
 

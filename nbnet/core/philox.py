@@ -46,8 +46,8 @@ def threshold(rate: Any) -> Any:
     return np.uint64(np.float64(rate) * np.float64(4294967296.0))
 
 
-# Elements are drawn in chunks, 16 bits for each: a loop over counters writes words, one over elements compares halves of
-# words. Both vectorise however narrow the layer is.
+# Elements are drawn in chunks, 16 bits for each: a loop over counters writes words, one over elements compares their
+# halves. Both vectorise however narrow the layer is.
 CHUNK = 256
 COUNTERS = CHUNK // 8
 

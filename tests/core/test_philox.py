@@ -225,7 +225,7 @@ def drawn() -> dict[float, Array]:
 
 @compiled_only
 @pytest.mark.parametrize("rate", [0.5, 0.125])
-# Neighbours in a row; in a counter (1 to 3, 128 to 131); in the next chunk (256); and in the next row of layers so wide.
+# Neighbours in a row; in a counter (1 to 3, 128 to 131); in the next chunk (256); in the next row of layers so wide.
 @pytest.mark.parametrize("lag", [1, 2, 3, 16, 63, 64, 65, 100, 127, 128, 129, 130, 131, 256, 320, 512, 784, 1024])
 def test_neighbours_are_independent(lag: int, rate: float, drawn: dict[float, Array]) -> None:
     assert sigmas(drawn[rate][:N], drawn[rate][lag : lag + N], rate) < 5
