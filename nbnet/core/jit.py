@@ -100,7 +100,10 @@ def _load(functions: list[Function], dtype: np.dtype[Any]) -> None:
             load_llvm().add_symbol(f"nbnet_gemm_{dtype.name}", _engine().get_function_address(_symbol(keys[GEMM])))
     _engine().finalize_object()
     for function, key in keys.items():
-        _addresses[function, dtype] = _engine().get_function_address(_symbol(key))
+        found_at = _engine().get_function_address(_symbol(key))
+        if not found_at:
+            raise KernelError(f"kernel {function.name!r} is compiled, but LLVM does not find it")
+        _addresses[function, dtype] = found_at
 
 
 def _compiled(functions: list[Function], dtype: np.dtype[Any], keys: dict[Function, str]) -> dict[Function, bytes]:

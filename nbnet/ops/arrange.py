@@ -142,6 +142,8 @@ def pad(x: Any, pad_width: Any, mode: str = "constant", constant_values: float =
         widths = np.broadcast_to(np.asarray(pad_width, dtype=int), (made.ndim, 2))
     except (TypeError, ValueError):
         raise ValueError(f"pad_width: wants a number, a pair, or {made.ndim} pairs, got {pad_width!r}") from None
+    if (widths < 0).any():
+        raise ValueError(f"pad_width: wants numbers from 0, got {pad_width!r}")
     for axis, (before, after) in enumerate(widths.tolist()):
         margins = [np.full(_resized(made.shape, axis, n), constant_values, made.dtype) for n in (before, after)]
         parts = [part for part in (margins[0], made, margins[1]) if part is made or part.size]

@@ -14,6 +14,8 @@ from nbnet.ops.add import add
 from nbnet.ops.reshape import reshape
 from nbnet.ops.transpose import transpose
 
+Axis = int | Sequence[int] | None
+
 
 def checked_axis(axis: int, ndim: int) -> int:
     """An axis as a number from 0."""

@@ -15,6 +15,7 @@ from nbnet.ops.divide import divide
 from nbnet.ops.exp import exp
 from nbnet.ops.floor import floor
 from nbnet.ops.log import log
+from nbnet.ops.logical import isnan
 from nbnet.ops.matmul import matmul
 from nbnet.ops.maximum import maximum
 from nbnet.ops.minimum import minimum
@@ -138,7 +139,8 @@ def logaddexp(x1: Any, x2: Any) -> Tensor:
     array([10000.693], dtype=float32)
     """
     x1, x2 = tensors(x1, x2)
-    return add(maximum(x1, x2), softplus(multiply(abs(subtract(x1, x2)), -1.0)))
+    apart = subtract(x1, x2)  # NaN where both are the same infinity, which is then the result
+    return add(maximum(x1, x2), softplus(multiply(abs(where(isnan(apart), 0.0, apart)), -1.0)))
 
 
 def dot(x1: Any, x2: Any) -> Tensor:
@@ -180,7 +182,7 @@ def outer(x1: Any, x2: Any) -> Tensor:
 
 
 def heaviside(x1: Any, x2: Any) -> Tensor:
-    """0 where x1 is negative, 1 where it is positive, x2 where it is 0.
+    """0 where x1 is negative, 1 where it is positive, x2 where it is 0, NaN where it is NaN.
 
     Examples
     --------
@@ -189,7 +191,7 @@ def heaviside(x1: Any, x2: Any) -> Tensor:
     array([0. , 0.5, 1. ], dtype=float32)
     """
     x1, x2 = tensors(x1, x2)
-    return where(x1, greater_equal(x1, 0.0), x2)
+    return where(x1, where(isnan(x1), x1, greater_equal(x1, 0.0)), x2)
 
 
 def divide_no_nan(x1: Any, x2: Any) -> Tensor:

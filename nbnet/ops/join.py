@@ -118,4 +118,4 @@ def unstack(x: Any, num: int | None = None, axis: int = 0) -> list[Tensor]:
     axis = checked_axis(axis, x.ndim)
     if num is not None and num != x.shape[axis]:
         raise ValueError(f"num: axis {axis} has {x.shape[axis]} parts, got {num}")
-    return [squeeze(part, axis) for part in split(x, x.shape[axis], axis)]
+    return [squeeze(part, axis) for part in split(x, x.shape[axis], axis)] if x.shape[axis] else []

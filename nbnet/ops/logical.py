@@ -10,12 +10,12 @@ from nbnet.core.graph import Tensor
 from nbnet.core.tape import tensor, tensors
 from nbnet.ops.abs import abs
 from nbnet.ops.add import add
+from nbnet.ops.axes import Axis
 from nbnet.ops.compare import equal, less_equal, not_equal
 from nbnet.ops.max import max, min
 from nbnet.ops.maximum import maximum
 from nbnet.ops.minimum import minimum
 from nbnet.ops.multiply import multiply
-from nbnet.ops.statistics import Axis
 from nbnet.ops.subtract import subtract
 from nbnet.ops.sum import sum
 from nbnet.ops.where import where

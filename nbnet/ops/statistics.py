@@ -3,17 +3,18 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Sequence
 from typing import Any
 
 from nbnet.core.graph import Tensor
 from nbnet.core.tape import tensor, tensors
 from nbnet.ops.abs import abs
 from nbnet.ops.add import add
+from nbnet.ops.axes import Axis
 from nbnet.ops.compare import greater
 from nbnet.ops.divide import divide
 from nbnet.ops.exp import exp
 from nbnet.ops.log import log
+from nbnet.ops.logical import isfinite
 from nbnet.ops.max import max
 from nbnet.ops.maximum import maximum
 from nbnet.ops.mean import mean
@@ -24,8 +25,7 @@ from nbnet.ops.square import square
 from nbnet.ops.stop_gradient import stop_gradient
 from nbnet.ops.subtract import subtract
 from nbnet.ops.sum import sum
-
-Axis = int | Sequence[int] | None
+from nbnet.ops.where import where
 
 
 def logsumexp(x: Any, axis: Axis = None, keepdims: bool = False) -> Tensor:
@@ -44,6 +44,7 @@ def logsumexp(x: Any, axis: Axis = None, keepdims: bool = False) -> Tensor:
     """
     x = tensor(x)
     top = stop_gradient(max(x, axis, keepdims=True))
+    top = where(isfinite(top), top, 0.0)
     total = log(sum(exp(subtract(x, top)), axis, keepdims))
     return add(total, reshape(top, total.shape))
 
