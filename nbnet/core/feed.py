@@ -20,9 +20,16 @@ from nbnet.core.jit import Kernel
 from nbnet.core.layout import SEED
 from nbnet.core.op import INT
 from nbnet.core.program import row_of
+from nbnet.core.short_rows import WIDE, by_width
 
-#: Rows shorter than this are gathered column by column: their loops would end as soon as they began.
-NARROW = 5
+
+@by_width
+@device
+def _gather_short(columns: Any, source: Any, order: Any, start: Any, x: Any) -> None:
+    for i in range(x.shape[0]):
+        row = order[start + i] if order.size else start + i
+        for j in range(columns):
+            x[i, j] = source[row, j]
 
 
 def _gather(name: str) -> Kernel:
@@ -32,10 +39,8 @@ def _gather(name: str) -> Kernel:
         source, order, cursor, x = source_view(mem, ins, 0), intvec(mem, ins, 1), intvec(mem, ins, 2), mat(mem, ins, 3)
         start, real, columns = cursor[0] + first_row(ins), x.dtype.type, source.shape[1]
         shuffled, per = present(ins, 1), attribute(ins, 0)
-        if per == 1 and columns < NARROW:
-            for j in range(columns):
-                for i in range(x.shape[0]):
-                    x[i, j] = real(source[order[start + i] if shuffled else start + i, j])
+        if per == 1 and columns < WIDE:
+            _gather_short(columns, source, order, start, x)
             return
         for i in range(x.shape[0] // per):
             row = start + i

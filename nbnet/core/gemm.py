@@ -1,100 +1,49 @@
-"""The product of two matrices: tiles of the result held in registers, BLAS where it is faster.
+"""The product of two matrices, which kernels call: which way for which shapes.
 
 OpenBLAS is made for matrices of thousands of rows. In a small network the call and the choice of a method cost more
 than the arithmetic, and ``a @ b.T``, which every backward pass needs, takes it up to four times as long as ``a @ b``.
-Here a strip of ``b``, transposed on the way or not, is read in its entirety for each tile of a few rows of ``a``.
-
-References
-----------
-K. Goto, R. A. van de Geijn: Anatomy of high-performance matrix multiplication. ACM Transactions on Mathematical
-Software 34 (2008), section 4: the strip in the first cache, and the tile in registers.
 """
 
 from __future__ import annotations
 
 from typing import Any
 
-import numpy as np
 from numpy.lib.stride_tricks import as_strided
-from numpy.typing import NDArray
 
-from nbnet.core.blas import CHOICE
 from nbnet.core.jit import Function, device, intrinsic
+from nbnet.core.short_rows import by_width
+from nbnet.core.tiles import (
+    DEPTH_BYTES,
+    PANEL_BYTES,
+    TILES,
+    itemsize,
+    lanes,
+    multiply_block,
+    multiply_strip,
+    part,
+    strip_memory,
+    tall,
+    turn_strip,
+)
 
-#: Rows of b in a strip, times the size of an element: with rows of two vectors it fits the first cache.
-DEPTH_BYTES = 1024
 #: A b this large does not stay in the first cache: each of its lines has to be worth its way, so a is packed.
 NEAR_BYTES = 32768
-#: Memory for the rows of a that are packed at a time.
-PANEL_BYTES = 131072
 #: Rows of a from which packing pays.
 MANY = 16
-#: Steps along the inner length that a tile takes at a time if a is packed.
-STEPS = 4
 #: Multiply-adds up to which tiles beat BLAS on every processor.
 SMALL = 64 * 64 * 64
-
-#: Whether large products may be done without BLAS: not where ``NBNET_BLAS`` names one.
-TILES = CHOICE == "auto"
-
 #: Rows below which a tile is mostly empty.
 FEW = 4
-
-Flat = NDArray[Any]
-
-
-@intrinsic
-def lanes(a: Any) -> int:
-    """Elements in a vector register."""
-    return 4
-
-
-@intrinsic
-def itemsize(a: Any) -> int:
-    """Bytes of an element."""
-    return int(a.itemsize)
-
-
-@intrinsic
-def tall(a: Any) -> int:
-    """Rows of the tallest tile that the registers hold."""
-    return 4
+#: Rows of a result are short if a vector has as many times their elements.
+THIN = 4
+#: A row of so many vectors is long enough for a product of its own.
+LONG = 4
 
 
 @intrinsic
 def tiles_win(a: Any) -> bool:
     """Whether tiles beat BLAS for products of any size: they do where registers are 64 bytes wide."""
     return True
-
-
-@intrinsic
-def fetches(a: Any) -> bool:
-    """Whether :func:`nbnet.core.outer.outer_product` is to be used."""
-    return False
-
-
-@intrinsic
-def begin(a: Any) -> Any:
-    """Where a matrix begins."""
-    return a.reshape(-1)
-
-
-@intrinsic
-def strip_memory(a: Any) -> Any:
-    """Memory on the stack for a strip: rows of two vectors."""
-    return np.empty(DEPTH_BYTES // a.itemsize * 8, a.dtype)
-
-
-@intrinsic
-def panel_memory(a: Any) -> Any:
-    """Memory on the stack for panels."""
-    return np.empty(PANEL_BYTES // a.itemsize, a.dtype)
-
-
-@intrinsic
-def part(a: Any, start: int) -> Any:
-    """What begins at element ``start``."""
-    return a[start:]
 
 
 @intrinsic
@@ -105,145 +54,6 @@ def blas(a: Any, a_pitch: int, ta: bool, b: Any, tb: bool, c: Any, m: int, n: in
     out = c[: m * n].reshape(m, n)
     product = (x.T if ta else x) @ (y.T if tb else y)
     out[...] = out + product if accumulate else product
-
-
-def _tile(
-    a: Flat, down: int, along: int, b: Flat, pitch: int, k: int, c: Flat, width: int, rows: int, columns: int, add: bool
-) -> None:
-    """``c[:rows, :columns] (+)= a @ b``, rows of a ``down`` and columns ``along`` elements apart, rows of b ``pitch``,
-    of c ``width``."""
-    for i in range(rows):
-        for j in range(columns):
-            total = a.dtype.type(c[i * width + j] if add else 0)
-            for q in range(k):
-                total += a[i * down + q * along] * b[q * pitch + j]
-            c[i * width + j] = total
-
-
-def _tile_function(name: str) -> Function:
-    def tile(*args: Any) -> None:
-        _tile(*args)
-
-    tile.__name__ = tile.__qualname__ = name
-    return intrinsic(tile)
-
-
-# Of the tallest, a middle and the lowest height; one or two vectors wide.
-tile_tall_1, tile_middle_1, tile_low_1 = (_tile_function(f"tile_{height}_1") for height in ("tall", "middle", "low"))
-tile_tall_2, tile_middle_2, tile_low_2 = (_tile_function(f"tile_{height}_2") for height in ("tall", "middle", "low"))
-
-
-@intrinsic
-def tile_packed(
-    panel: Flat, b: Flat, pitch: int, k: int, c: Flat, width: int, columns: int, add: bool, ahead: Flat, stride: int
-) -> None:
-    """A tile of the tallest height, more than one vector wide, whose rows of a lie in a panel.
-
-    Meanwhile the cache fetches two lines at every element of ``ahead`` that is ``stride`` from the one before, one with
-    each ``STEPS`` steps.
-    """
-    _tile(panel, 1, lanes(panel), b, pitch, k, c, width, tall(panel), columns, add)
-
-
-@intrinsic
-def copy_strip(b: Flat, pitch: int, k: int, columns: int, strip: Flat, across: int) -> None:
-    """``k`` rows of ``columns`` elements, ``pitch`` apart, to rows ``across`` apart; two vectors at most."""
-    for q in range(k):
-        for j in range(columns):
-            strip[q * across + j] = b[q * pitch + j]
-
-
-@intrinsic
-def turn_strip(b: Flat, pitch: int, k: int, columns: int, strip: Flat, across: int) -> None:
-    """The same, transposed: ``columns`` rows of ``k`` elements."""
-    for q in range(k):
-        for j in range(columns):
-            strip[q * across + j] = b[j * pitch + q]
-
-
-@device
-def pack(a: Any, transposed: Any, pitch: Any, k: Any, m: Any, panels: Any) -> None:
-    """Panels of as many rows of a as a vector has lanes: their first elements side by side, then their second ones."""
-    side = lanes(a)
-    for i in range(0, m, side):
-        if transposed:
-            copy_strip(part(a, i), pitch, k, min(side, m - i), part(panels, i * k), side)
-        else:
-            turn_strip(part(a, i * pitch), pitch, k, min(side, m - i), part(panels, i * k), side)
-
-
-@device
-def multiply_panels(
-    panels: Any, b: Any, pitch: Any, k: Any, c: Any, width: Any, m: Any, columns: Any, add: Any,
-    ahead: Any, stride: Any, jump: Any, tiles: Any
-) -> Any:  # fmt: skip
-    """Rows of a strip of c, as long as the tallest tile is full; each of the first ``tiles`` fetches ahead."""
-    i = 0
-    while i + tall(panels) <= m:
-        panel = part(panels, i // lanes(panels) * lanes(panels) * k + i % lanes(panels))
-        tile_packed(panel, b, pitch, k, part(c, i * width), width, columns, add, ahead, stride)
-        i += tall(panels)
-        tiles -= 1
-        ahead, stride = part(ahead, jump), stride if tiles > 0 else 0
-    return i
-
-
-@device
-def multiply_strip(
-    a: Any, down: Any, along: Any, b: Any, pitch: Any, k: Any, c: Any, width: Any, m: Any, columns: Any, add: Any
-) -> None:
-    i, wide = 0, columns > lanes(a)
-    while i < m:
-        left = min(m - i, tall(a))
-        x, y = part(a, i * down), part(c, i * width)
-        if left * 2 > tall(a):
-            if wide:
-                tile_tall_2(x, down, along, b, pitch, k, y, width, left, columns, add)
-            else:
-                tile_tall_1(x, down, along, b, pitch, k, y, width, left, columns, add)
-        elif left > 1:
-            if wide:
-                tile_middle_2(x, down, along, b, pitch, k, y, width, left, columns, add)
-            else:
-                tile_middle_1(x, down, along, b, pitch, k, y, width, left, columns, add)
-        elif wide:
-            tile_low_2(x, down, along, b, pitch, k, y, width, left, columns, add)
-        else:
-            tile_low_1(x, down, along, b, pitch, k, y, width, left, columns, add)
-        i += left
-
-
-@device
-def _multiply_block(
-    a: Any, ta: Any, a_pitch: Any, packed: Any, b: Any, tb: Any, b_pitch: Any, c: Any, m: Any, n: Any, k: Any, add: Any
-) -> None:
-    """``c (+)= op(a) @ op(b)``, strip by strip; neither m, if a is packed, nor k is more than memory on the stack
-    holds."""
-    strip, panels, across = strip_memory(a), panel_memory(a), 2 * lanes(a)
-    down, along = (1 if ta else a_pitch), (a_pitch if ta else 1)
-    if packed:
-        pack(a, ta, a_pitch, k, m, panels)
-    for j in range(0, n, across):
-        columns, left = min(across, n - j), n - j - across
-        source, pitch, done = part(b, j), b_pitch, 0
-        if tb:
-            turn_strip(part(b, j * b_pitch), b_pitch, k, columns, strip, across)
-            source, pitch = strip, across
-        elif packed and ta:
-            copy_strip(source, pitch, k, columns, strip, across)
-            source, pitch = strip, across
-        if packed and columns > lanes(a):
-            next_strip, stride, jump, tiles = part(b, j + across), b_pitch, k // STEPS * b_pitch, STEPS
-            if tb:
-                next_strip, jump, tiles = part(b, (j + across) * b_pitch), across, k // across
-            # A gradient's factors, of as many rows as the batch has, lie in the second cache already.
-            if ta or left < 2 * across:
-                next_strip, stride, jump = source, 0, 0
-            done = multiply_panels(
-                panels, source, pitch, k, part(c, j), n, m, columns, add, next_strip, stride, jump, tiles
-            )
-        x, y = part(a, done * down), part(c, done * n + j)
-        multiply_strip(x, down, along, source, pitch, k, y, n, m - done, columns, add)
 
 
 @device
@@ -258,9 +68,60 @@ def _multiply_narrow(a: Any, ta: Any, a_pitch: Any, b: Any, tb: Any, c: Any, m: 
         multiply_strip(a, down, along, b, n, k, c, n, m, n, add)
 
 
+@by_width
+@device
+def _put_turned(width: Any, strip: Any, across: Any, c: Any, count: Any, add: Any) -> None:
+    """Columns of a strip to rows of c."""
+    for i in range(count):
+        for j in range(width):
+            total = strip[j * across + i]
+            c[i * width + j] = c[i * width + j] + total if add else total
+
+
+@device
+def _multiply_thin(a: Any, a_pitch: Any, b: Any, c: Any, m: Any, n: Any, k: Any, add: Any) -> None:
+    """``c (+)= a.T @ b`` for a b of few columns: rows of the transposed result fill registers, its own do not."""
+    strip, across = strip_memory(a), 2 * lanes(a)
+    for i in range(0, m, across):
+        columns = min(across, m - i)
+        multiply_strip(b, 1, n, part(a, i), a_pitch, k, strip, across, n, columns, False)
+        _put_turned(n, strip, across, part(c, i * n), columns, add)
+
+
+@by_width
+@device
+def _turn(width: Any, b: Any, k: Any, strip: Any) -> None:
+    """Rows of b, of ``width`` elements, to columns of a strip."""
+    for q in range(k):
+        for j in range(width):
+            strip[j * k + q] = b[q * width + j]
+
+
+@device
+def _multiply_dots(a: Any, a_pitch: Any, b: Any, tb: Any, c: Any, m: Any, n: Any, k: Any, add: Any) -> None:
+    """``c (+)= a @ op(b)`` for few columns: products of long rows, by registers full of their elements."""
+    columns = b
+    if not tb and n > 1:
+        columns = strip_memory(a)
+        _turn(n, b, k, columns)
+    for i in range(m):
+        row = part(a, i * a_pitch)
+        for j in range(n):
+            column, total = part(columns, j * k), 0.0
+            for q in range(k):
+                total += row[q] * column[q]
+            c[i * n + j] = c[i * n + j] + total if add else total
+
+
 def _gemm(a: Any, a_pitch: Any, ta: Any, b: Any, tb: Any, c: Any, m: Any, n: Any, k: Any, accumulate: Any) -> None:
     """``c (+)= op(a) @ op(b)``: (m, n), inner length k, all row-major, none empty but for k; rows of a ``a_pitch``
     elements apart, b and c contiguous."""
+    if ta and not tb and n * THIN <= lanes(a) <= m:
+        _multiply_thin(a, a_pitch, b, c, m, n, k, accumulate)
+        return
+    if not ta and n * THIN <= lanes(a) and k >= LONG * lanes(a) and k * n <= DEPTH_BYTES // itemsize(a) * lanes(a):
+        _multiply_dots(a, a_pitch, b, tb, c, m, n, k, accumulate)
+        return
     if m < FEW or (m * n * k > SMALL and not (TILES and tiles_win(a))):
         blas(a, a_pitch, ta, b, tb, c, m, n, k, accumulate)
         return
@@ -283,7 +144,7 @@ def _gemm(a: Any, a_pitch: Any, ta: Any, b: Any, tb: Any, c: Any, m: Any, n: Any
         while start < m:
             x = part(a, first * a_pitch + start if ta else start * a_pitch + first)
             height = min(rows, m - start)
-            _multiply_block(x, ta, a_pitch, packed, y, tb, b_pitch, part(c, start * n), height, n, deep, add)
+            multiply_block(x, ta, a_pitch, packed, y, tb, b_pitch, part(c, start * n), height, n, deep, add)
             start += height
         first += depth
 

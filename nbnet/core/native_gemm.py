@@ -1,4 +1,4 @@
-"""The compiled bodies of the intrinsics in ``nbnet/core/gemm.py``, in vectors of the processor's width."""
+"""The compiled bodies of the intrinsics in ``tiles.py`` and ``gemm.py``, in vectors of the processor's width."""
 
 # mypy: ignore-errors
 from itertools import chain
@@ -8,9 +8,9 @@ from numba import types
 from numba.core import cgutils
 from numba.extending import intrinsic
 
-from nbnet.core.gemm import DEPTH_BYTES, PANEL_BYTES, STEPS
 from nbnet.core.native_vectors import I1, Vectors, lanes_of, number, registers
 from nbnet.core.native_views import data_of
+from nbnet.core.tiles import DEPTH_BYTES, PANEL_BYTES, STEPS
 
 
 def _heights():

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 from typing import Any
 
-from nbnet.core.gemm import (
+from nbnet.core.jit import device
+from nbnet.core.tiles import (
     DEPTH_BYTES,
     PANEL_BYTES,
     STEPS,
@@ -22,7 +23,6 @@ from nbnet.core.gemm import (
     strip_memory,
     tall,
 )
-from nbnet.core.jit import device
 
 
 @device

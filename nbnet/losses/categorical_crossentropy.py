@@ -15,9 +15,9 @@ from nbnet.ops.softmax import SOFTMAX, softmax_rows
 
 @kernel
 def logits_forward(mem: Any, ins: Any, step: Any) -> None:
-    z, t, a, y, p = mat(mem, ins, 0), mat(mem, ins, 1), vec(mem, ins, 2)[0], vec(mem, ins, 3), mat(mem, ins, 4)
+    z, t, a, y = mat(mem, ins, 0), mat(mem, ins, 1), vec(mem, ins, 2)[0], vec(mem, ins, 3)
     even = a / z.dtype.type(z.shape[1])
-    softmax_rows(mem, z, p, vec(mem, ins, 4), y)
+    softmax_rows(mem, z.shape[0], z.shape[1], vec(mem, ins, 0), vec(mem, ins, 4), y)
     for i in range(z.shape[0]):
         norm, total = y[i], 0.0
         for j in range(z.shape[1]):

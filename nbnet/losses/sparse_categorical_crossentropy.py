@@ -7,10 +7,11 @@ from typing import Any, ClassVar
 
 import numpy as np
 
-from nbnet.core.abi import accumulates, attribute, intvec, kernel, mat, vec
+from nbnet.core.abi import accumulates, attribute, device, intvec, kernel, mat, vec
 from nbnet.core.graph import Tensor
 from nbnet.core.math import log
 from nbnet.core.op import Op, Spec, register
+from nbnet.core.short_rows import by_width
 from nbnet.core.tape import apply
 from nbnet.losses.crossentropy import clip
 from nbnet.losses.loss import Array, Loss, check_axis, labels, logits_before, mask_losses
@@ -19,24 +20,27 @@ from nbnet.ops.softmax import SOFTMAX, softmax_rows
 
 @kernel
 def logits_forward(mem: Any, ins: Any, step: Any) -> None:
-    z, t, y, p = mat(mem, ins, 0), intvec(mem, ins, 1), vec(mem, ins, 2), mat(mem, ins, 3)
+    z, t, y = mat(mem, ins, 0), intvec(mem, ins, 1), vec(mem, ins, 2)
     ignored = attribute(ins, 0)
-    softmax_rows(mem, z, p, vec(mem, ins, 3), y)
+    softmax_rows(mem, z.shape[0], z.shape[1], vec(mem, ins, 0), vec(mem, ins, 3), y)
     for i in range(z.shape[0]):
         y[i] = 0.0 if t[i] == ignored else y[i] - z[i, t[i]]
 
 
+@by_width
+@device
+def _logits_backward(width: Any, p: Any, t: Any, dy: Any, dz: Any, add: Any, ignored: Any) -> None:
+    for i in range(t.size):
+        label, di = t[i], 0.0 if t[i] == ignored else dy[i]
+        for j in range(width):
+            d = di * p[i * width + j] - (di if j == label else 0.0)
+            dz[i * width + j] = dz[i * width + j] + d if add else d
+
+
 @kernel
 def logits_backward(mem: Any, ins: Any, step: Any) -> None:
-    p, t, dy, dz = mat(mem, ins, 0), intvec(mem, ins, 1), vec(mem, ins, 2), mat(mem, ins, 3)
-    add, ignored = accumulates(ins, 3), attribute(ins, 0)
-    for i in range(p.shape[0]):
-        di = 0.0 if t[i] == ignored else dy[i]
-        for j in range(p.shape[1]):
-            d = di * p[i, j]
-            dz[i, j] = dz[i, j] + d if add else d
-        if t[i] != ignored:
-            dz[i, t[i]] -= di
+    p, t, dy, dz = vec(mem, ins, 0), intvec(mem, ins, 1), vec(mem, ins, 2), vec(mem, ins, 3)
+    _logits_backward(mat(mem, ins, 0).shape[1], p, t, dy, dz, accumulates(ins, 3), attribute(ins, 0))
 
 
 @kernel

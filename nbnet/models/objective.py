@@ -175,6 +175,10 @@ class Scores:
             self.names.append(self._name(f"{goals[k].name}_" if several else "", metric.name, counts))
         self.cells = len(self.names)
         self.first = 1 + len(self.parts)
+        #: Each metric and its name in logs.
+        self.named_metrics = [
+            (name, metric) for name, (_, metric, _) in zip(self.names[self.first :], self.watched, strict=True)
+        ]
         #: Outputs that have to be kept for metrics that want the whole epoch.
         self.kept = sorted({k for k, metric, _ in self.watched if metric.epoch_end})
 
@@ -184,16 +188,12 @@ class Scores:
         used = self.names.count(prefix + name)
         return f"{prefix}{name}_{used}" if used else prefix + name
 
-    def named_metrics(self) -> list[tuple[str, metrics.Metric]]:
-        """Each metric and its name in logs."""
-        return [(name, metric) for name, (_, metric, _) in zip(self.names[self.first :], self.watched, strict=True)]
-
     def means(self, sums: Sequence[Sequence[float]]) -> dict[str, float]:
         """Losses and metrics so far, without those that want the whole epoch."""
         found = {}
         for name, (total, count) in zip(self.names[: self.first], sums, strict=False):
             found[name] = total / count if count else float("nan")
-        for (name, metric), (total, count) in zip(self.named_metrics(), sums[self.first :], strict=True):
+        for (name, metric), (total, count) in zip(self.named_metrics, sums[self.first :], strict=True):
             if not metric.epoch_end:
                 found[name] = float(metric.finish(total / count)) if count else float("nan")
         return found

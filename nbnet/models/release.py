@@ -22,9 +22,9 @@ from math import prod
 import numpy as np
 
 from nbnet.core.arena import aligned
-from nbnet.core.gemm import DEPTH_BYTES
 from nbnet.core.graph import Call, Node, Tensor
 from nbnet.core.parameter import Parameter
+from nbnet.core.tiles import DEPTH_BYTES
 from nbnet.models.feeds import cut
 from nbnet.ops.dense import dense_weights_backward
 

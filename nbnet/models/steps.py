@@ -42,10 +42,10 @@ class CompiledMetrics(metrics.Metric):
 
     def result(self) -> Any:
         """Each metric's result by its name in logs."""
-        return {name: metric.result() for name, metric in Scores(self._goals).named_metrics()}
+        return {name: metric.result() for name, metric in Scores(self._goals).named_metrics}
 
     def reset_state(self) -> None:
-        for _, metric in Scores(self._goals).named_metrics():
+        for _, metric in Scores(self._goals).named_metrics:
             metric.reset_state()
 
 

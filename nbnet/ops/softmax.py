@@ -8,10 +8,8 @@ from nbnet.core.abi import accumulates, device, kernel, mat, scratch, vec
 from nbnet.core.graph import Tensor
 from nbnet.core.math import exp, log
 from nbnet.core.op import Op, register
+from nbnet.core.short_rows import WIDE, by_width
 from nbnet.core.tape import apply, tensor
-
-#: Rows shorter than this are worked on column by column: their loops would end as soon as they began.
-NARROW = 5
 
 
 @device
@@ -35,64 +33,77 @@ def largest_at(x: Any) -> Any:
     return at if at < x.size else 0
 
 
+@by_width
 @device
-def _shift(x: Any, y: Any, tops: Any) -> None:
+def _shift_short(width: Any, x: Any, y: Any, tops: Any) -> None:
+    for i in range(tops.size):
+        top = x[i * width]
+        for j in range(1, width):
+            top = max(top, x[i * width + j])
+        tops[i] = top
+        for j in range(width):
+            y[i * width + j] = x[i * width + j] - top
+
+
+@by_width
+@device
+def _normalize_short(width: Any, y: Any, totals: Any) -> None:
+    for i in range(totals.size):
+        total = y[i * width]
+        for j in range(1, width):
+            total += y[i * width + j]
+        totals[i] = total
+        for j in range(width):
+            y[i * width + j] *= 1.0 / total
+
+
+@device
+def _shift(width: Any, x: Any, y: Any, tops: Any) -> None:
     """Subtract its largest element from each row."""
-    if x.shape[1] < NARROW:
-        for i in range(x.shape[0]):
-            tops[i] = x[i, 0]
-        for j in range(1, x.shape[1]):
-            for i in range(x.shape[0]):
-                tops[i] = max(tops[i], x[i, j])
-        for j in range(x.shape[1]):
-            for i in range(x.shape[0]):
-                y[i, j] = x[i, j] - tops[i]
+    if width < WIDE:
+        _shift_short(width, x, y, tops)
     else:
-        for i in range(x.shape[0]):
-            tops[i] = largest(x[i])
-            for j in range(x.shape[1]):
-                y[i, j] = x[i, j] - tops[i]
+        for i in range(tops.size):
+            row, out = x[i * width : (i + 1) * width], y[i * width : (i + 1) * width]
+            top = largest(row)
+            tops[i] = top
+            for j in range(width):
+                out[j] = row[j] - top
 
 
 @device
-def _normalize(y: Any, totals: Any) -> None:
+def _normalize(width: Any, y: Any, totals: Any) -> None:
     """Divide each row by its sum."""
-    if y.shape[1] < NARROW:
-        for i in range(y.shape[0]):
-            totals[i] = y[i, 0]
-        for j in range(1, y.shape[1]):
-            for i in range(y.shape[0]):
-                totals[i] += y[i, j]
-        for j in range(y.shape[1]):
-            for i in range(y.shape[0]):
-                y[i, j] *= 1.0 / totals[i]
+    if width < WIDE:
+        _normalize_short(width, y, totals)
     else:
-        for i in range(y.shape[0]):
-            total = 0.0
-            for j in range(y.shape[1]):
-                total += y[i, j]
-            totals[i], share = total, 1.0 / total
-            for j in range(y.shape[1]):
-                y[i, j] *= share
+        for i in range(totals.size):
+            row, total = y[i * width : (i + 1) * width], 0.0
+            for j in range(width):
+                total += row[j]
+            totals[i] = total
+            share = 1.0 / total
+            for j in range(width):
+                row[j] *= share
 
 
 @device
-def softmax_rows(mem: Any, x: Any, y: Any, flat: Any, norms: Any) -> None:
-    """Write softmax of each row of x to y, stable for any finite x, and the logarithm of the row's sum of exponentials
-    to ``norms``, if that is not empty; ``flat`` is y as a vector.
+def softmax_rows(mem: Any, n: Any, width: Any, x: Any, y: Any, norms: Any) -> None:
+    """Write softmax of each row of x (n * width,) to y, stable for any finite x, and the logarithm of the row's sum of
+    exponentials to ``norms``, if that is not empty.
 
     The exponentials are one loop over many rows: these are often too short to fill a vector register.
     """
-    room, width = scratch(mem), x.shape[1]
+    room = scratch(mem)
     most = room.size // 2
-    for first in range(0, x.shape[0], most):
-        rows = min(most, x.shape[0] - first)
-        tops, totals, out = room[:rows], room[most : most + rows], y[first : first + rows]
-        _shift(x[first : first + rows], out, tops)
-        part = flat[first * width : (first + rows) * width]
+    for first in range(0, n, most):
+        rows = min(most, n - first)
+        low, high, tops, totals = first * width, (first + rows) * width, room[:rows], room[most : most + rows]
+        part = y[low:high]
+        _shift(width, x[low:high], part, tops)
         for k in range(part.size):
             part[k] = exp(part[k])
-        _normalize(out, totals)
+        _normalize(width, part, totals)
         if norms.size > 0:
             into = norms[first : first + rows]
             for i in range(rows):
@@ -101,8 +112,8 @@ def softmax_rows(mem: Any, x: Any, y: Any, flat: Any, norms: Any) -> None:
 
 @kernel
 def softmax_forward(mem: Any, ins: Any, step: Any) -> None:
-    y = vec(mem, ins, 1)
-    softmax_rows(mem, mat(mem, ins, 0), mat(mem, ins, 1), y, y[:0])
+    shape, y = mat(mem, ins, 0).shape, vec(mem, ins, 1)
+    softmax_rows(mem, shape[0], shape[1], vec(mem, ins, 0), y, y[:0])
 
 
 @kernel

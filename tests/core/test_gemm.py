@@ -8,7 +8,8 @@ import numpy as np
 import pytest
 
 from nbnet.core.abi import attribute, kernel, mat, matmul, root, vec
-from nbnet.core.gemm import DEPTH_BYTES, GEMM, NEAR_BYTES, PANEL_BYTES, lanes, tall
+from nbnet.core.gemm import GEMM, NEAR_BYTES
+from nbnet.core.tiles import DEPTH_BYTES, PANEL_BYTES, lanes, tall
 from tests.core.toys import F32, F64, Array, compiled_only, run
 
 
@@ -87,12 +88,21 @@ def test_large_factors_are_packed(ta: bool, tb: bool, m: int, n: int, k: int) ->
     check(m, n, k, ta, tb, True, F64)
 
 
+@flags
+@pytest.mark.parametrize("dtype", [F32, F64])
+def test_few_columns(ta: bool, tb: bool, dtype: Any) -> None:
+    for m in (1, 8, 15, 16, 17, 33, 70):
+        for n in (1, 2, 3, 4, 5):
+            for k in (0, 1, 16, 31, 32, 63, 64, 65, 130, 1025, 4096):
+                check(m, n, k, ta, tb, k % 2 == 1, dtype)
+
+
 @pytest.mark.parametrize("dtype", [F32, F64])
 @pytest.mark.parametrize("across", [False, True])
 @pytest.mark.parametrize(("first", "end"), [(0, 5), (3, 70), (40, 170), (170, 300), (299, 300)])
 def test_columns_of_a_wider_matrix(across: bool, first: int, end: int, dtype: Any) -> None:
     rng = np.random.default_rng(first)
-    for n in (3, 33, 150):
+    for n in (1, 3, 33, 150):
         a = rng.normal(size=(90, 300)).astype(dtype)
         part = a[:, first:end].T if across else a[:, first:end]
         b = rng.normal(size=(part.shape[1], n)).astype(dtype)
@@ -125,7 +135,7 @@ def test_a_row_does_not_depend_on_its_neighbours(ta: bool, tb: bool) -> None:
 @flags
 @pytest.mark.parametrize("add", [False, True])
 def test_the_python_twin_computes_the_same(ta: bool, tb: bool, add: bool) -> None:
-    for m, n, k in ((5, 3, 4), (9, 17, 7), (20, 5, 260), (17, 40, 205), (21, 45, 150)):
+    for m, n, k in ((5, 3, 4), (9, 17, 7), (20, 5, 260), (17, 40, 205), (21, 45, 150), (9, 1, 40)):
         a, b, c = operands(m, n, k, ta, tb, F64)
         want = (a.T if ta else a) @ (b.T if tb else b) + (c if add else 0)
         out = c.copy()

@@ -9,7 +9,7 @@ import pytest
 
 import nbnet as nb
 from nbnet import layers
-from nbnet.core.gemm import DEPTH_BYTES, PANEL_BYTES
+from nbnet.core.tiles import DEPTH_BYTES, PANEL_BYTES
 from nbnet.models import footprint, release
 from nbnet.ops.dense import dense_weights_backward
 from tests.core.toys import F32, F64, run
