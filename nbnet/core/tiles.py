@@ -28,7 +28,6 @@ STEPS = 4
 #: Whether large products may be done without BLAS: not where ``NBNET_BLAS`` names one.
 TILES = CHOICE == "auto"
 
-
 Flat = NDArray[Any]
 
 
