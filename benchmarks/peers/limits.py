@@ -1,4 +1,4 @@
-"""What the machine allows: no training step is faster than its matrix products, nor than the memory it must touch."""
+"""What the machine takes for parts of a training step: its matrix products, and moving the memory it touches."""
 
 from __future__ import annotations
 
