@@ -15,8 +15,9 @@ WIDE = 5
 
 
 def by_width(body: Function) -> Function:
-    """A device function ``f(width, *args)`` that does what ``body(width, *args)`` does: compiled for each short width by
-    itself, and once for all others.
+    """A device function ``f(width, *args)`` that does what ``body(width, *args)`` does.
+
+    It is compiled for each short width by itself, and once for all others.
 
     Examples
     --------
