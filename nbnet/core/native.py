@@ -12,6 +12,7 @@ from nbnet.core.layout import WIDTH
 from nbnet.core.native_gemm import *  # noqa: F403
 from nbnet.core.native_pack import *  # noqa: F403
 from nbnet.core.native_rows import *  # noqa: F403
+from nbnet.core.native_sparse import *  # noqa: F403
 from nbnet.core.native_views import *  # noqa: F403
 
 _inline = njit(error_model="numpy", inline="always")

@@ -32,29 +32,30 @@ def _constant(name, value, kind):
 lanes = _constant("lanes", lanes_of, types.int64)
 itemsize = _constant("itemsize", lambda a: a.dtype.bitwidth // 8, types.int64)
 tall = _constant("tall", lambda a: _heights()["tall"], types.int64)
-fetches = _constant("fetches", lambda a: registers()[0] == 64, types.boolean)
-tiles_win = _constant("tiles_win", lambda a: registers()[0] == 64, types.boolean)
+wide_registers = _constant("wide_registers", lambda a: registers()[0] == 64, types.boolean)
 
 
-def _memory(size):
-    """An intrinsic: so many bytes on the stack."""
+def memory(size, kind=None):
+    """An intrinsic: so many bytes on the stack, for elements of its argument's type or of another."""
 
     @intrinsic
-    def memory(typing_context, a):
+    def on_stack(typing_context, a):
+        result = kind or a
+
         def codegen(context, builder, signature, args):
-            block = ir.ArrayType(context.get_value_type(a.dtype), size(a) * 8 // a.dtype.bitwidth)
+            block = ir.ArrayType(context.get_value_type(result.dtype), size(a) * 8 // result.dtype.bitwidth)
             with builder.goto_entry_block():
                 begin = builder.alloca(block)
                 begin.align = 64
-            return builder.bitcast(begin, context.get_value_type(a))
+            return builder.bitcast(begin, context.get_value_type(result))
 
-        return a(a), codegen
+        return result(a), codegen
 
-    return memory
+    return on_stack
 
 
-strip_memory = _memory(lambda a: DEPTH_BYTES * 2 * lanes_of(a))
-panel_memory = _memory(lambda a: PANEL_BYTES)
+strip_memory = memory(lambda a: DEPTH_BYTES * 2 * lanes_of(a))
+panel_memory = memory(lambda a: PANEL_BYTES)
 
 
 @intrinsic
@@ -87,7 +88,7 @@ def _not_unrolled(module):
     return loop
 
 
-def _loop(builder, state, stop, advance, unrolled):
+def loop(builder, state, stop, advance, unrolled):
     """While the counter ``state[0]`` is at most ``stop``, let ``advance`` make a new state; returns the last one."""
     before, body, done = builder.block, builder.append_basic_block("k"), builder.append_basic_block("end")
     builder.cbranch(builder.icmp_signed("<=", state[0], stop), body, done)
@@ -131,8 +132,8 @@ def _sums(v, inputs, along, b, pitch, k, masks, ahead=None):
 
     state = [number(0)] * 3 + [v.zero] * (len(inputs) * len(masks))
     if ahead is not None:
-        state = _loop(builder, state, builder.sub(k, number(STEPS)), steps, unrolled=False)
-    sums = iter(_loop(builder, state, builder.sub(k, number(1)), step, ahead is None and len(masks) > 1)[3:])
+        state = loop(builder, state, builder.sub(k, number(STEPS)), steps, unrolled=False)
+    sums = iter(loop(builder, state, builder.sub(k, number(1)), step, ahead is None and len(masks) > 1)[3:])
     return [[next(sums) for _ in masks] for _ in inputs]
 
 

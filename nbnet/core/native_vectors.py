@@ -53,15 +53,15 @@ class Vectors:
         numbers = ir.Constant(wide, list(range(self.lanes)))
         # One comparison does, where 64 bits for each lane would take two and a word to put their results together.
         count = b.trunc(b.select(b.icmp_signed("<", count, all_), count, all_), I32)
-        return b.icmp_signed("<", numbers, self._spread(count, wide))
+        return b.icmp_signed("<", numbers, self.splat(count, wide))
 
-    def _spread(self, value, kind):
+    def splat(self, value, kind):
         none = ir.Constant(kind, ir.Undefined)
         one = self.builder.insert_element(none, value, ir.Constant(I32, 0))
         return self.builder.shuffle_vector(one, none, ir.Constant(ir.VectorType(I32, self.lanes), [0] * self.lanes))
 
     def spread(self, pointer):
-        return self._spread(self.builder.load(pointer), self.vector)
+        return self.splat(self.builder.load(pointer), self.vector)
 
     def load(self, pointer, mask=None):
         place = self.builder.bitcast(pointer, self.vector.as_pointer())
@@ -99,9 +99,9 @@ class Vectors:
         function = cgutils.get_or_insert_function(self.builder.module, kind, f"llvm.ctpop.i{self.lanes}")
         return self.builder.zext(self.builder.call(function, [self.builder.bitcast(mask, bits)]), I64)
 
-    def compress(self, value, pointer, mask):
+    def compress(self, value, pointer, mask, element=None):
         """Store the lanes of a mask side by side."""
-        self._masked("compressstore", ir.VoidType(), value, pointer, mask, place="")
+        self._masked("compressstore", ir.VoidType(), value, pointer, mask, element=element, place="")
 
     def expand(self, pointer, mask):
         """Load lanes that lie side by side to the lanes of a mask, zeros elsewhere."""
@@ -112,6 +112,10 @@ class Vectors:
         suffix = f"v{self.lanes}{element or ('f32' if self.single else 'f64')}{place}"
         function = cgutils.get_or_insert_function(self.builder.module, kind, f"llvm.masked.{name}.{suffix}")
         return self.builder.call(function, args)
+
+    def all(self, flag):
+        """A mask of all lanes, or of none."""
+        return self.splat(self.builder.trunc(flag, I1), self.mask)
 
     def multiply_add(self, a, b, c):
         return self._call("fma", self.vector, a, b, c)

@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 from nbnet.core.jit import device
+from nbnet.core.sparse import outer_sparse, worthwhile
 from nbnet.core.tiles import (
     DEPTH_BYTES,
     PANEL_BYTES,
@@ -12,7 +13,6 @@ from nbnet.core.tiles import (
     TILES,
     begin,
     copy_strip,
-    fetches,
     itemsize,
     lanes,
     multiply_panels,
@@ -22,6 +22,7 @@ from nbnet.core.tiles import (
     part,
     strip_memory,
     tall,
+    wide_registers,
 )
 
 
@@ -29,7 +30,7 @@ from nbnet.core.tiles import (
 def fits(x: Any, rows: Any) -> Any:
     """Whether so many columns of x, of a batch of so many rows, are a case for :func:`outer_product`."""
     depth = x.shape[0] * itemsize(x)
-    return TILES and fetches(x) and 0 < depth <= DEPTH_BYTES and depth * (rows + lanes(x)) <= PANEL_BYTES
+    return TILES and wide_registers(x) and 0 < depth <= DEPTH_BYTES and depth * (rows + lanes(x)) <= PANEL_BYTES
 
 
 @device
@@ -40,6 +41,9 @@ def outer_product(x: Any, first: Any, rows: Any, dy: Any, out: Any, count: Any, 
     as large as the result and will be used together with it.
     """
     a, b, c, k, n = begin(x), begin(dy), begin(out), x.shape[0], dy.shape[1]
+    if worthwhile(part(a, first), True, x.shape[1], rows, n, k):
+        outer_sparse(part(a, first), x.shape[1], k, rows, b, n, c, count, begin(one), begin(two), begin(three))
+        return
     strip, panels, across = strip_memory(a), panel_memory(a), 2 * lanes(a)
     pack(part(a, first), True, x.shape[1], k, rows, panels)
     jump, at, fetched, ahead = k // STEPS * across, 0, 0, begin(one)

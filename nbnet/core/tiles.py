@@ -50,8 +50,8 @@ def tall(a: Any) -> int:
 
 
 @intrinsic
-def fetches(a: Any) -> bool:
-    """Whether :func:`nbnet.core.outer.outer_product` is to be used."""
+def wide_registers(a: Any) -> bool:
+    """Whether registers are 64 bytes wide: with these, what is written here beats BLAS for products of any size."""
     return False
 
 

@@ -1,0 +1,187 @@
+"""Products whose first matrix is mostly zeros, as activations are behind ReLU and dropout.
+
+For each row of ``a`` the elements that are not zero are listed, and only these multiply their rows of ``b``. Those come
+from the first cache: a strip of them, copied there, serves every row of ``a``. A product with zero is left out even if
+the other factor is not finite.
+"""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from nbnet.core.jit import device, intrinsic
+from nbnet.core.tiles import DEPTH_BYTES, TILES, itemsize, lanes, part, turn_strip, wide_registers
+
+#: Vectors in a row of a strip. So many sums hide how long an addition takes, and registers hold them.
+ACROSS = 8
+#: Rows of b in a strip, times the size of an element: with rows of eight vectors it fits the first cache.
+SHALLOW_BYTES = DEPTH_BYTES // 4
+#: Rows of a from which strips pay.
+FEWEST_ROWS = 16
+#: What one element of a costs for each vector of b, what a vector of b costs, and what an element costs in a tile.
+TERM, LINE, TILE_TERM = 9, 45, 5
+#: Rows of a that are listed at a time, times the size of an element.
+LISTED_BYTES = 512
+
+Flat = NDArray[Any]
+Places = NDArray[np.int32]
+
+
+@intrinsic
+def wide_strip_memory(a: Any) -> Any:
+    """Memory on the stack for a strip."""
+    return np.empty(SHALLOW_BYTES // a.itemsize * ACROSS * lanes(a), a.dtype)
+
+
+@intrinsic
+def value_memory(a: Any) -> Any:
+    """Memory on the stack for what is not zero: a row for each row of a."""
+    return np.empty(LISTED_BYTES // a.itemsize * (SHALLOW_BYTES // a.itemsize), a.dtype)
+
+
+@intrinsic
+def place_memory(a: Any) -> Any:
+    """Memory on the stack for how many there are in a row, and where in a strip their rows of b begin."""
+    return np.empty(LISTED_BYTES // a.itemsize * (SHALLOW_BYTES // a.itemsize + 1), np.int32)
+
+
+@intrinsic
+def collect(row: Flat, count: int, values: Flat, places: Places) -> None:
+    """List what is not zero among the first elements of a row."""
+    found = np.flatnonzero(row[:count])
+    values[: len(found)] = row[found]
+    places[0] = len(found)
+    places[1 : 1 + len(found)] = found * ACROSS * lanes(row)
+
+
+@intrinsic
+def combine(values: Flat, places: Places, strip: Flat, c: Flat, columns: int, add: bool) -> None:
+    """``c[:columns] (+)=`` the rows of a strip that are listed, each times its value."""
+    total = c[:columns].copy() if add else np.zeros_like(c[:columns])
+    for value, place in zip(values[: places[0]], places[1 : 1 + places[0]], strict=True):
+        total += value * strip[place : place + columns]
+    c[:columns] = total
+
+
+@intrinsic
+def copy_wide_strip(b: Flat, pitch: int, k: int, columns: int, strip: Flat) -> None:
+    """``k`` rows of ``columns`` elements, ``pitch`` apart, to those of a strip."""
+    for q in range(k):
+        strip[q * ACROSS * lanes(b) :][:columns] = b[q * pitch :][:columns]
+
+
+@intrinsic
+def fetch(a: Flat, start: int) -> None:
+    """Have the second cache fetch the line there."""
+
+
+@device
+def count_nonzero(a: Any, pitch: Any, rows: Any, columns: Any) -> Any:
+    """How many elements are not zero; rows are ``pitch`` apart."""
+    total = 0
+    for i in range(rows):
+        row, found = part(a, i * pitch), np.int32(0)
+        for j in range(columns):
+            found += np.int32(row[j] != 0)
+        total += found
+    return total
+
+
+@device
+def worthwhile(a: Any, ta: Any, pitch: Any, m: Any, n: Any, k: Any) -> Any:
+    """Whether leaving zeros out is faster than tiles; counts them where it may be."""
+    if not (TILES and wide_registers(a)) or m < FEWEST_ROWS or n < ACROSS * lanes(a) or k * itemsize(a) < SHALLOW_BYTES:
+        return False
+    vectors = (n + lanes(a) - 1) // lanes(a)
+    strips, pairs = (vectors + ACROSS - 1) // ACROSS, (vectors + 1) // 2
+    nonzero = count_nonzero(a, pitch, k if ta else m, m if ta else k)
+    return (nonzero * TERM + k * LINE) * strips * ACROSS < m * k * 2 * pairs * TILE_TERM
+
+
+@device
+def list_rows(
+    a: Any, ta: Any, pitch: Any, rows: Any, deep: Any, turned: Any, values: Any, places: Any, depth: Any
+) -> None:
+    """Rows of op(a), of ``deep`` elements."""
+    for i in range(rows):
+        row = part(a, i * pitch)
+        if ta:
+            if i % lanes(a) == 0:
+                turn_strip(part(a, i), pitch, min(lanes(a), rows - i), deep, turned, depth)
+            row = part(turned, i % lanes(a) * depth)
+        collect(row, deep, part(values, i * depth), part(places, i * (depth + 1)))
+
+
+@device
+def multiply_listed(
+    values: Any, places: Any, depth: Any, strip: Any, c: Any, width: Any, rows: Any, columns: Any, add: Any,
+    ahead: Any, pitch: Any, lines: Any, each: Any
+) -> None:  # fmt: skip
+    """Rows of a strip of c. Meanwhile the second cache fetches ``lines`` lines: ``each`` side by side, then those of
+    the next row ``pitch`` elements on."""
+    fetched = 0
+    for i in range(rows):
+        combine(part(values, i * depth), part(places, i * (depth + 1)), strip, part(c, i * width), columns, add)
+        while fetched * rows < lines * (i + 1):
+            fetch(ahead, fetched // each * pitch + fetched % each * lanes(c))
+            fetched += 1
+
+
+@device
+def fill_strip(b: Any, tb: Any, pitch: Any, deep: Any, columns: Any, strip: Any) -> None:
+    """Rows of op(b), of no more columns than a strip has."""
+    across = ACROSS * lanes(b)
+    if tb:
+        turn_strip(b, pitch, deep, columns, strip, across)
+    else:
+        copy_wide_strip(b, pitch, deep, columns, strip)
+
+
+@device
+def multiply_sparse(
+    a: Any, ta: Any, a_pitch: Any, b: Any, tb: Any, c: Any, m: Any, n: Any, k: Any, accumulate: Any
+) -> None:
+    """``c (+)= op(a) @ op(b)``, as :data:`nbnet.core.gemm.GEMM` has it."""
+    strip, values, places = wide_strip_memory(a), value_memory(a), place_memory(a)
+    depth, most, across = SHALLOW_BYTES // itemsize(a), LISTED_BYTES // itemsize(a), ACROSS * lanes(a)
+    pitch, each = (k, depth // lanes(a)) if tb else (n, ACROSS)
+    for start in range(0, m, most):
+        rows = min(most, m - start)
+        for first in range(0, k, depth):
+            deep, add = min(depth, k - first), accumulate or first > 0
+            x = part(a, first * a_pitch + start if ta else start * a_pitch + first)
+            list_rows(x, ta, a_pitch, rows, deep, strip, values, places, depth)
+            for j in range(0, n, across):
+                columns, lines = min(across, n - j), depth * ACROSS
+                fill_strip(part(b, j * k + first if tb else first * n + j), tb, pitch, deep, columns, strip)
+                down, right = (first, j + across) if j + across < n else (first + depth, 0)
+                if down >= k:
+                    lines, down = 0, first
+                ahead, z = part(b, right * k + down if tb else down * n + right), part(c, start * n + j)
+                multiply_listed(values, places, depth, strip, z, n, rows, columns, add, ahead, pitch, lines, each)
+
+
+@device
+def outer_sparse(
+    x: Any, x_pitch: Any, k: Any, rows: Any, dy: Any, n: Any, out: Any, count: Any, one: Any, two: Any, three: Any
+) -> None:
+    """``out = x[:, :rows].T @ dy``. Meanwhile the second cache fetches ``count`` of the last three matrices, which are
+    as large as the result."""
+    strip, values, places = wide_strip_memory(x), value_memory(x), place_memory(x)
+    depth, most, across = SHALLOW_BYTES // itemsize(x), LISTED_BYTES // itemsize(x), ACROSS * lanes(x)
+    steps = ((rows + most - 1) // most) * ((k + depth - 1) // depth) * ((n + across - 1) // across)
+    at, lines = 0, (count * rows * n // lanes(x) + steps - 1) // steps
+    for start in range(0, rows, most):
+        listed = min(most, rows - start)
+        for first in range(0, k, depth):
+            deep = min(depth, k - first)
+            list_rows(part(x, first * x_pitch + start), True, x_pitch, listed, deep, strip, values, places, depth)
+            for j in range(0, n, across):
+                columns, z = min(across, n - j), part(out, start * n + j)
+                fill_strip(part(dy, first * n + j), False, n, deep, columns, strip)
+                ahead = part(one if at < rows * n else two if at < 2 * rows * n else three, at % (rows * n))
+                multiply_listed(values, places, depth, strip, z, n, listed, columns, first > 0, ahead, 0, lines, lines)
+                at += lines * lanes(x)
