@@ -83,7 +83,8 @@ def count_nonzero(a: Any, pitch: Any, rows: Any, columns: Any) -> Any:
     """How many elements are not zero; rows are ``pitch`` apart."""
     total = 0
     for i in range(rows):
-        row, found = part(a, i * pitch), np.int32(0)
+        row = part(a, i * pitch)
+        found: Any = np.int32(0)
         for j in range(columns):
             found += np.int32(row[j] != 0)
         total += found
