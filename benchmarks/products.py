@@ -29,6 +29,7 @@ from nbnet.core.jit import link
 
 NOTES = """\
 GFLOP/s on one thread: medians over rounds in which all take turns; own is nbnet's product, "auto" in NBNET_BLAS.
+Products with zeros count as done, though nbnet leaves them out where they are many (--zeros .75: ReLU and dropout).
 warm: the same operands each time. cold: operands take turns, so that each time they come from beyond the second cache,
 as weights do in a step. own / best: against whichever library is faster in that line; for a workload, the time that the
 best one needs for each product, all together, over nbnet's."""
@@ -88,14 +89,16 @@ def products_of(sizes: Sequence[int], rows: int) -> Iterator[Product]:
 
 
 class Operands:
-    """Operands of a product, in so many copies, and the words with which each library is called for them."""
+    """Operands of a product, in so many copies, and the words with which each library is called for them. A share of
+    the first one's elements is zero."""
 
-    def __init__(self, product: Product, dtype: DTypeLike, cold: bool) -> None:
+    def __init__(self, product: Product, dtype: DTypeLike, cold: bool, zeros: float = 0.0) -> None:
         p, self.dtype = product, np.dtype(dtype)
         size = (p.m * p.k + p.k * p.n + p.m * p.n) * self.dtype.itemsize
         self.copies = max(2, -(-COLD_BYTES // size)) if cold else 1
         rng = np.random.default_rng(0)
         self.a, self.b = (_copies(rng, s, self.copies, self.dtype) for s in (p.m * p.k, p.k * p.n))
+        self.a[rng.random(self.a.shape) < zeros] = 0
         self.c = _copies(rng, p.m * p.n, self.copies, self.dtype)
         letters = [np.frombuffer(b"T" if t else b"N", np.uint8) for t in (p.tb, p.ta)]
         numbers = [np.array(v, np.int64) for v in (p.n, p.m, p.k, p.n if not p.tb else p.k, p.m if p.ta else p.k)]
@@ -179,9 +182,9 @@ def addresses(dtype: DTypeLike) -> dict[str, int]:
     return found
 
 
-def measure(product: Product, dtype: DTypeLike, cold: bool, rounds: int, seconds: float) -> Line:
+def measure(product: Product, dtype: DTypeLike, cold: bool, rounds: int, seconds: float, zeros: float = 0.0) -> Line:
     """Let all take turns, so many seconds each."""
-    repeat, operands, found = Repeat(), Operands(product, dtype, cold), addresses(dtype)
+    repeat, operands, found = Repeat(), Operands(product, dtype, cold, zeros), addresses(dtype)
     words = {name: operands.own if name == "own" else operands.fortran for name in found}
     once = {name: repeat(found[name], words[name], 2 * operands.copies) for name in found}
     times: dict[str, list[float]] = {name: [] for name in found}
@@ -254,12 +257,15 @@ def main(arguments: Sequence[str] | None = None) -> None:
     parser.add_argument("--rounds", type=int, default=9, help="how often each takes its turn (9)")
     parser.add_argument("--seconds", type=float, default=0.004, help="length of a turn (0.004)")
     parser.add_argument("--dtype", choices=("float32", "float64"), default="float32")
+    parser.add_argument("--zeros", type=float, default=0.0, help="share of the first factor that is zero (0)")
     parser.add_argument("--steps", action="store_true", help="time whole training steps for each BLAS instead")
     parser.add_argument("--turn", choices=WORKLOADS, help=argparse.SUPPRESS)
     parser.add_argument("--json", type=Path, metavar="FILE", help="write every number there, too")
     options = parser.parse_args(arguments)
     if options.rounds < 1 or not options.seconds > 0:
         parser.error("--rounds and --seconds: want numbers above 0")
+    if not 0 <= options.zeros <= 1:
+        parser.error("--zeros: wants a number from 0 to 1")
     if options.turn:
         print(turn(options.turn, options.seconds))
         return
@@ -273,7 +279,7 @@ def main(arguments: Sequence[str] | None = None) -> None:
         load = WORKLOADS[name]
         for rows in (load.batch_size, load.batch_size // 2):
             lines = [
-                measure(product, options.dtype, cold, options.rounds, options.seconds)
+                measure(product, options.dtype, cold, options.rounds, options.seconds, options.zeros)
                 for product in dict.fromkeys(products_of(load.sizes, rows))
                 for cold in (True, False)
             ]

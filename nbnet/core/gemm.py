@@ -12,7 +12,7 @@ from numpy.lib.stride_tricks import as_strided
 
 from nbnet.core.jit import Function, device, intrinsic
 from nbnet.core.short_rows import by_width
-from nbnet.core.sparse import multiply_sparse, worthwhile
+from nbnet.core.sparse import BLAS_TERM, TILE_TERM, multiply_sparse, worthwhile
 from nbnet.core.tiles import (
     DEPTH_BYTES,
     PANEL_BYTES,
@@ -22,10 +22,10 @@ from nbnet.core.tiles import (
     multiply_block,
     multiply_strip,
     part,
+    register_bytes,
     strip_memory,
     tall,
     turn_strip,
-    wide_registers,
 )
 
 #: A b this large does not stay in the first cache: each of its lines has to be worth its way, so a is packed.
@@ -118,14 +118,15 @@ def _gemm(a: Any, a_pitch: Any, ta: Any, b: Any, tb: Any, c: Any, m: Any, n: Any
     if not ta and n * THIN <= lanes(a) and k >= LONG * lanes(a) and k * n <= DEPTH_BYTES // itemsize(a) * lanes(a):
         _multiply_dots(a, a_pitch, b, tb, c, m, n, k, accumulate)
         return
-    if m < FEW or (m * n * k > SMALL and not (TILES and wide_registers(a))):
+    large = m * n * k > SMALL and not (TILES and register_bytes(a) == 64)
+    if worthwhile(a, ta, a_pitch, m, n, k, BLAS_TERM if large else TILE_TERM):
+        multiply_sparse(a, ta, a_pitch, b, tb, c, m, n, k, accumulate)
+        return
+    if m < FEW or large:
         blas(a, a_pitch, ta, b, tb, c, m, n, k, accumulate)
         return
     if n <= 2 * lanes(a) and k * itemsize(a) <= DEPTH_BYTES:
         _multiply_narrow(a, ta, a_pitch, b, tb, c, m, n, k, accumulate)
-        return
-    if worthwhile(a, ta, a_pitch, m, n, k):
-        multiply_sparse(a, ta, a_pitch, b, tb, c, m, n, k, accumulate)
         return
     packed = m >= MANY and n >= 8 * lanes(a) and k * n * itemsize(a) > NEAR_BYTES and lanes(a) >= tall(a)
     depth = max(k, 1)

@@ -32,7 +32,7 @@ def _constant(name, value, kind):
 lanes = _constant("lanes", lanes_of, types.int64)
 itemsize = _constant("itemsize", lambda a: a.dtype.bitwidth // 8, types.int64)
 tall = _constant("tall", lambda a: _heights()["tall"], types.int64)
-wide_registers = _constant("wide_registers", lambda a: registers()[0] == 64, types.boolean)
+register_bytes = _constant("register_bytes", lambda a: registers()[0], types.int64)
 
 
 def memory(size, kind=None):

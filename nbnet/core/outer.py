@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 from nbnet.core.jit import device
-from nbnet.core.sparse import outer_sparse, worthwhile
+from nbnet.core.sparse import TILE_TERM, outer_sparse, worthwhile
 from nbnet.core.tiles import (
     DEPTH_BYTES,
     PANEL_BYTES,
@@ -20,9 +20,9 @@ from nbnet.core.tiles import (
     pack,
     panel_memory,
     part,
+    register_bytes,
     strip_memory,
     tall,
-    wide_registers,
 )
 
 
@@ -30,7 +30,7 @@ from nbnet.core.tiles import (
 def fits(x: Any, rows: Any) -> Any:
     """Whether so many columns of x, of a batch of so many rows, are a case for :func:`outer_product`."""
     depth = x.shape[0] * itemsize(x)
-    return TILES and wide_registers(x) and 0 < depth <= DEPTH_BYTES and depth * (rows + lanes(x)) <= PANEL_BYTES
+    return TILES and register_bytes(x) == 64 and 0 < depth <= DEPTH_BYTES and depth * (rows + lanes(x)) <= PANEL_BYTES
 
 
 @device
@@ -41,7 +41,7 @@ def outer_product(x: Any, first: Any, rows: Any, dy: Any, out: Any, count: Any, 
     as large as the result and will be used together with it.
     """
     a, b, c, k, n = begin(x), begin(dy), begin(out), x.shape[0], dy.shape[1]
-    if worthwhile(part(a, first), True, x.shape[1], rows, n, k):
+    if worthwhile(part(a, first), True, x.shape[1], rows, n, k, TILE_TERM):
         outer_sparse(part(a, first), x.shape[1], k, rows, b, n, c, count, begin(one), begin(two), begin(three))
         return
     strip, panels, across = strip_memory(a), panel_memory(a), 2 * lanes(a)

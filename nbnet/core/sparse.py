@@ -13,7 +13,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from nbnet.core.jit import device, intrinsic
-from nbnet.core.tiles import DEPTH_BYTES, TILES, itemsize, lanes, part, turn_strip, wide_registers
+from nbnet.core.tiles import DEPTH_BYTES, TILES, itemsize, lanes, part, register_bytes, turn_strip
 
 #: Vectors in a row of a strip. So many sums hide how long an addition takes, and registers hold them.
 ACROSS = 8
@@ -21,8 +21,10 @@ ACROSS = 8
 SHALLOW_BYTES = DEPTH_BYTES // 4
 #: Rows of a from which strips pay.
 FEWEST_ROWS = 16
-#: What one element of a costs for each vector of b, what a vector of b costs, and what an element costs in a tile.
-TERM, LINE, TILE_TERM = 9, 45, 5
+#: What an element of a costs for each vector of its row of b, and what that vector costs, once.
+TERM, LINE = 20, 100
+#: What an element costs in a tile, and in BLAS where that has narrower registers.
+TILE_TERM, BLAS_TERM = 11, 15
 #: Rows of a that are listed at a time, times the size of an element.
 LISTED_BYTES = 512
 
@@ -50,7 +52,7 @@ def place_memory(a: Any) -> Any:
 
 @intrinsic
 def collect(row: Flat, count: int, values: Flat, places: Places) -> None:
-    """List what is not zero among the first elements of a row."""
+    """:func:`list_row`, by vectors."""
     found = np.flatnonzero(row[:count])
     values[: len(found)] = row[found]
     places[0] = len(found)
@@ -92,14 +94,30 @@ def count_nonzero(a: Any, pitch: Any, rows: Any, columns: Any) -> Any:
 
 
 @device
-def worthwhile(a: Any, ta: Any, pitch: Any, m: Any, n: Any, k: Any) -> Any:
-    """Whether leaving zeros out is faster than tiles; counts them where it may be."""
-    if not (TILES and wide_registers(a)) or m < FEWEST_ROWS or n < ACROSS * lanes(a) or k * itemsize(a) < SHALLOW_BYTES:
+def worthwhile(a: Any, ta: Any, pitch: Any, m: Any, n: Any, k: Any, term: Any) -> Any:
+    """Whether leaving zeros out is faster than what costs ``term`` an element; counts them where it may be."""
+    if not TILES or register_bytes(a) < 32 or m < FEWEST_ROWS or n < ACROSS * lanes(a):
+        return False
+    if k * itemsize(a) < SHALLOW_BYTES:
         return False
     vectors = (n + lanes(a) - 1) // lanes(a)
     strips, pairs = (vectors + ACROSS - 1) // ACROSS, (vectors + 1) // 2
     nonzero = count_nonzero(a, pitch, k if ta else m, m if ta else k)
-    return (nonzero * TERM + k * LINE) * strips * ACROSS < m * k * 2 * pairs * TILE_TERM
+    return (nonzero * TERM + k * LINE) * strips * ACROSS < m * k * 2 * pairs * term
+
+
+@device
+def list_row(row: Any, count: Any, values: Any, places: Any) -> None:
+    """List what is not zero among the first elements of a row: how many, then where in a strip their rows begin."""
+    if register_bytes(row) == 64:
+        collect(row, count, values, places)
+        return
+    found = 0
+    for q in range(count):
+        values[found] = row[q]
+        places[1 + found] = np.int32(q * ACROSS * lanes(row))
+        found += row[q] != 0
+    places[0] = np.int32(found)
 
 
 @device
@@ -113,7 +131,7 @@ def list_rows(
             if i % lanes(a) == 0:
                 turn_strip(part(a, i), pitch, min(lanes(a), rows - i), deep, turned, depth)
             row = part(turned, i % lanes(a) * depth)
-        collect(row, deep, part(values, i * depth), part(places, i * (depth + 1)))
+        list_row(row, deep, part(values, i * depth), part(places, i * (depth + 1)))
 
 
 @device

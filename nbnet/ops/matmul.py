@@ -62,6 +62,10 @@ def matmul(a: Any, b: Any) -> Tensor:
     ValueError
         If the shapes do not fit, or b is no matrix.
 
+    Notes
+    -----
+    Where most of a large a is zero, products with zeros are left out; then zero times infinity is nothing, not NaN.
+
     Examples
     --------
     >>> import nbnet as nb

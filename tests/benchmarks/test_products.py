@@ -42,6 +42,14 @@ def test_cold_operands_take_turns() -> None:
     assert all(int(row[0]) % 64 == 0 for row in operands.own)
 
 
+def test_a_share_of_the_first_factor_is_zero() -> None:
+    operands = Operands(Product("x w", 64, 32, 512), "float32", cold=False, zeros=0.75)
+    assert np.mean(operands.a == 0) == pytest.approx(0.75, abs=0.02)
+    assert (operands.b != 0).all()
+    with pytest.raises(SystemExit):
+        products.main(["--zeros", "1.5"])
+
+
 def test_ratios_are_to_the_fastest_library() -> None:
     lines = [
         Line(product, True, {"own": [2.0], "openblas": [4.0], "mkl": [1.0 if product.form == "x w" else 8.0]})

@@ -10,15 +10,17 @@ import pytest
 from nbnet.core.abi import attribute, kernel, mat, matmul, vec
 from nbnet.core.sparse import (
     ACROSS,
+    BLAS_TERM,
     FEWEST_ROWS,
     LISTED_BYTES,
     SHALLOW_BYTES,
+    TILE_TERM,
     count_nonzero,
     multiply_sparse,
     outer_sparse,
     worthwhile,
 )
-from nbnet.core.tiles import TILES, begin, itemsize, lanes, part, wide_registers
+from nbnet.core.tiles import TILES, begin, itemsize, lanes, part, register_bytes
 from tests.core.toys import F32, F64, Array, compiled_only, run
 
 
@@ -49,9 +51,9 @@ def choose(mem: Any, ins: Any, step: Any) -> None:
     """Whether zeros of a are left out in a product with so many columns; how many elements are none; lanes."""
     a, found, ta, n = mat(mem, ins, 0), vec(mem, ins, 1), attribute(ins, 0) == 1, attribute(ins, 1)
     m, k = (a.shape[1], a.shape[0]) if ta else (a.shape[0], a.shape[1])
-    found[0] = worthwhile(begin(a), ta, a.shape[1], m, n, k)
+    found[0] = worthwhile(begin(a), ta, a.shape[1], m, n, k, attribute(ins, 2))
     found[1] = count_nonzero(begin(a), a.shape[1], a.shape[0], a.shape[1])
-    found[2] = TILES and wide_registers(begin(a))
+    found[2] = TILES and register_bytes(begin(a)) >= 32
     found[3] = lanes(begin(a))
     found[4] = itemsize(begin(a))
 
@@ -70,9 +72,9 @@ def mostly_zeros(shape: tuple[int, int], share: float, dtype: Any, seed: int = 0
     return a.astype(dtype)
 
 
-def chosen(a: Array, n: int, ta: bool = False) -> Array:
+def chosen(a: Array, n: int, ta: bool = False, term: int = TILE_TERM) -> Array:
     found = np.empty(5, a.dtype)
-    run(choose, a, found, attributes=(int(ta), n))
+    run(choose, a, found, attributes=(int(ta), n, term))
     return found
 
 
@@ -157,18 +159,21 @@ def test_only_zeros_are_left_out() -> None:
 @pytest.mark.parametrize("dtype", [F32, F64])
 @pytest.mark.parametrize("ta", [False, True])
 def test_they_are_chosen_where_most_are_zeros(dtype: Any, ta: bool) -> None:
-    def choice(m: int, n: int, k: int, share: float) -> bool:
+    def choice(m: int, n: int, k: int, share: float, term: int = TILE_TERM) -> bool:
         a = mostly_zeros((m, k), share, dtype)
-        return bool(chosen(np.ascontiguousarray(a.T) if ta else a, n, ta)[0])
+        return bool(chosen(np.ascontiguousarray(a.T) if ta else a, n, ta, term)[0])
 
     wide, strip, depth = chosen(np.ones((2, 2), dtype), 1)[2:] * (1, ACROSS, SHALLOW_BYTES / dtype.itemsize**2)
     if not wide:
         assert not choice(128, 1024, 1024, 0.0)
-        pytest.skip("tiles of wide registers only: this processor has none, or NBNET_BLAS names a library")
+        pytest.skip("registers are narrow, or NBNET_BLAS names a library")
     n, k = int(strip), int(depth)
     assert choice(128, 8 * n, 512, 0.25)
     assert not choice(128, 8 * n, 512, 0.8)
     assert not choice(128, 8 * n, 512, 1.0)
+    assert not choice(128, 8 * n, 512, 0.62)
+    assert choice(128, 8 * n, 512, 0.62, BLAS_TERM)
+    assert not choice(128, 8 * n, 512, 0.8, BLAS_TERM)
     # The fewer rows share a strip, the emptier they must be.
     assert choice(FEWEST_ROWS, n, k, 0.1)
     assert not choice(FEWEST_ROWS, n, k, 0.45)
@@ -186,7 +191,7 @@ def test_products_of_kernels_leave_them_out() -> None:
     b[-1] = np.inf  # the last column of a is empty
     out = np.empty((64, 384), F32)
     run(plain, a, b, out)
-    if not chosen(a, 384)[0]:
+    if not chosen(a, 384)[2]:
         assert np.isnan(out).all()
-        pytest.skip("tiles of wide registers only: this processor has none, or NBNET_BLAS names a library")
+        pytest.skip("registers are narrow, or NBNET_BLAS names a library")
     np.testing.assert_allclose(out, a[:, :-1].astype(F64) @ b[:-1], atol=1e-4)

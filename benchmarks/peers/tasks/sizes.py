@@ -21,9 +21,9 @@ from benchmarks.record import Record
 TITLE = "Batch sizes and widths"
 NOTES = """\
 Microseconds of a training step, dropout 0.5. batch: 256-256-256-10, so many rows. width: that of the input and of both
-hidden layers, 128 rows. BLAS alone: the step's matrix products in np.dot. memory alone: reading and writing weights,
-gradients and moments as often as a step usually does, at the speed of a copy; less time takes who keeps gradients in
-registers, or more of all that in a near cache."""
+hidden layers, 128 rows. BLAS alone: the step's matrix products in np.dot, zeros and all. memory alone: reading and
+writing weights, gradients and moments as often as a step usually does, at the speed of a copy; less time takes who
+keeps gradients in registers, or more of all that in a near cache."""
 
 BATCHES = (1, 4, 16, 64, 256, 1024, 4096)
 WIDTHS = (16, 64, 256, 1024, 4096)
