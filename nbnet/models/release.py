@@ -32,8 +32,8 @@ from nbnet.ops.dense import dense_weights_backward
 BLOCK_BYTES = 1 << 17
 #: The same where that is not fetched meanwhile: the more rows the faster the product.
 LARGE_BLOCK_BYTES = 1 << 20
-#: Rows that a block has at least.
-LEAST_ROWS = 16
+#: Rows that a block has at least: with fewer, leaving zeros out gains little.
+LEAST_ROWS = 32
 #: Smaller parameters stay in the cache anyway.
 LEAST_BYTES = 1 << 19
 
