@@ -21,7 +21,8 @@ on, Adam's moments decay into denormal numbers, which slow NumPy down and which 
 nbnet is timed through model.fit, shuffling included. NumPy: written as one writes it. tuned: with buffers, one flat
 vector of parameters, Adam in blocks. Both leave the number of threads to BLAS.
 first epoch: nbnet's, with all that had to be compiled or loaded for it; us/step has nothing of that.
-GFLOP/s count 6 * inputs * outputs * rows a step for nbnet and BLAS alike, though the input's gradient is not computed.
+GFLOP/s count 6 * inputs * outputs * rows a step for nbnet and BLAS alike, though the input's gradient is not computed,
+nor, by nbnet, products with what ReLU or dropout has set to zero in large layers.
 BLAS alone: the matrix products of a step in np.dot and nothing else; where they are small, the calls count."""
 
 #: What frames the table in a README.

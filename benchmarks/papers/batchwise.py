@@ -5,7 +5,9 @@ B. Graham, J. Reizenstein, L. Robinson: Efficient batchwise dropout training usi
 When all images of a batch drop the same units, a step multiplies smaller matrices. Networks 784-1024-1024-1024-10 that
 drop a fifth of the pixels and half of the hidden units: a mask for each image, one for each batch, and four for each
 batch; on MNIST and on Fashion-MNIST. At equal time, networks with fewer masks are trained for more epochs: as many more
-as their steps are faster, which is measured apart, on a machine with nothing else to do, and given by `--ratio`.
+as their steps are faster, which `benchmarks.batchwise` measures and `--ratio` says. Where zeros are multiplied, steps
+with one mask and with four took 0.46 and 0.72 of those with a mask an image: 26 and 17 epochs for 12. Where they are
+left out, which masks an image gain most from, one mask takes 0.60: 20 epochs; four take as long as a mask an image.
 """
 
 from __future__ import annotations
@@ -30,7 +32,7 @@ MASKS: dict[str, dict[str, Any]] = {
     "four masks a batch": {"batchwise": True, "groups": 4},
 }
 NONE, _, ONE, FOUR = MASKS
-EPOCHS, RATE, RATIOS = 12, 0.001, (0.5, 0.6)
+EPOCHS, RATE, RATIOS = 12, 0.001, (0.6, 1.0)
 NAME, TITLE, SEEDS = "batchwise", "Batchwise dropout", 5
 
 
@@ -75,15 +77,14 @@ def build(masks: str) -> nb.Sequential:
 
 
 def table(record: Record) -> str:
-    """Test errors at equal epochs, and of networks that were trained for as long."""
+    """Test errors at equal epochs, and of networks that were trained for longer."""
     key = ("set", "masks", "epochs")
     groups = tables.grouped(record.runs(), lambda found: tuple(found["run"][name] for name in key))
-    shortest = min((epochs for _, _, epochs in groups), default=0)
     lines = [
         [
             name,
             masks,
-            f"{epochs}" + (" (equal time)" if epochs > shortest else ""),
+            str(epochs),
             tables.errors(group),
             str(len(group)),
             tables.minutes(group),
