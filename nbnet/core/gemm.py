@@ -120,7 +120,7 @@ def _gemm(a: Any, a_pitch: Any, ta: Any, b: Any, tb: Any, c: Any, m: Any, n: Any
         return
     large = m * n * k > SMALL and not (TILES and register_bytes(a) == 64)
     if worthwhile(a, ta, a_pitch, m, n, k, BLAS_TERM if large else TILE_TERM):
-        multiply_sparse(a, ta, a_pitch, b, tb, c, m, n, k, accumulate)
+        multiply_sparse(a, ta, a_pitch, b, tb, c, m, n, k, accumulate, 0, b, b, b)
         return
     if m < FEW or large:
         blas(a, a_pitch, ta, b, tb, c, m, n, k, accumulate)

@@ -197,21 +197,29 @@ def tile_packed(typing_context, panel, b, pitch, k, c, width, columns, add, ahea
     return types.void(panel, b, i, i, panel, i, i, types.boolean, panel, i), codegen
 
 
-@intrinsic
-def copy_strip(typing_context, b, pitch, k, columns, strip, across):
-    def codegen(context, builder, signature, args):
-        b, pitch, k, columns, strip, across = args
-        v = Vectors(builder, signature.args[0])
-        masks = [v.first(builder.sub(columns, number(j * v.lanes))) for j in range(2)]
-        with cgutils.for_range(builder, k) as loop:
-            source = v.at(b, builder.mul(loop.index, pitch))
-            target = v.at(strip, builder.mul(loop.index, across))
-            for j, mask in enumerate(masks):
-                v.store(v.load(v.at(source, number(j * v.lanes)), mask), v.at(target, number(j * v.lanes)))
-        return context.get_dummy_value()
+def copying(vectors):
+    """An intrinsic that copies rows of up to so many vectors."""
 
-    i = types.int64
-    return types.void(b, i, i, i, strip, i), codegen
+    @intrinsic
+    def copy(typing_context, b, pitch, k, columns, strip, across):
+        def codegen(context, builder, signature, args):
+            b, pitch, k, columns, strip, across = args
+            v = Vectors(builder, signature.args[0])
+            masks = [v.first(builder.sub(columns, number(j * v.lanes))) for j in range(vectors)]
+            with cgutils.for_range(builder, k) as row:
+                source = v.at(b, builder.mul(row.index, pitch))
+                target = v.at(strip, builder.mul(row.index, across))
+                for j, mask in enumerate(masks):
+                    v.store(v.load(v.at(source, number(j * v.lanes)), mask), v.at(target, number(j * v.lanes)))
+            return context.get_dummy_value()
+
+        i = types.int64
+        return types.void(b, i, i, i, strip, i), codegen
+
+    return copy
+
+
+copy_strip = copying(2)
 
 
 @intrinsic

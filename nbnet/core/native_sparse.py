@@ -6,7 +6,7 @@ from numba import types
 from numba.core import cgutils
 from numba.extending import intrinsic
 
-from nbnet.core.native_gemm import loop, memory
+from nbnet.core.native_gemm import copying, loop, memory
 from nbnet.core.native_vectors import I32, I64, Vectors, lanes_of, number
 from nbnet.core.sparse import ACROSS, LISTED_BYTES, SHALLOW_BYTES
 
@@ -17,6 +17,7 @@ def _size(a):
     return a.dtype.bitwidth // 8
 
 
+copy_wide_strip = copying(ACROSS)
 wide_strip_memory = memory(lambda a: SHALLOW_BYTES * ACROSS * lanes_of(a))
 value_memory = memory(lambda a: LISTED_BYTES // _size(a) * SHALLOW_BYTES)
 place_memory = memory(lambda a: LISTED_BYTES // _size(a) * (SHALLOW_BYTES // _size(a) + 1) * 4, _places)
@@ -32,24 +33,7 @@ def fetch(typing_context, a, start):
 
 
 @intrinsic
-def copy_wide_strip(typing_context, b, pitch, k, columns, strip):
-    def codegen(context, builder, signature, args):
-        b, pitch, k, columns, strip = args
-        v = Vectors(builder, signature.args[0])
-        masks = [v.first(builder.sub(columns, number(j * v.lanes))) for j in range(ACROSS)]
-        with cgutils.for_range(builder, k) as row:
-            source = v.at(b, builder.mul(row.index, pitch))
-            target = v.at(strip, builder.mul(row.index, number(ACROSS * v.lanes)))
-            for j, mask in enumerate(masks):
-                v.store(v.load(v.at(source, number(j * v.lanes)), mask), v.at(target, number(j * v.lanes)))
-        return context.get_dummy_value()
-
-    i = types.int64
-    return types.void(b, i, i, i, strip), codegen
-
-
-@intrinsic
-def collect(typing_context, row, count, values, places):
+def list_by_vectors(typing_context, row, count, values, places):
     def codegen(context, builder, signature, args):
         row, count, values, places = args
         v = Vectors(builder, signature.args[0])

@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 from nbnet.core.jit import device
-from nbnet.core.sparse import TILE_TERM, outer_sparse, worthwhile
+from nbnet.core.sparse import TILE_TERM, multiply_sparse, worthwhile
 from nbnet.core.tiles import (
     DEPTH_BYTES,
     PANEL_BYTES,
@@ -42,7 +42,8 @@ def outer_product(x: Any, first: Any, rows: Any, dy: Any, out: Any, count: Any, 
     """
     a, b, c, k, n = begin(x), begin(dy), begin(out), x.shape[0], dy.shape[1]
     if worthwhile(part(a, first), True, x.shape[1], rows, n, k, TILE_TERM):
-        outer_sparse(part(a, first), x.shape[1], k, rows, b, n, c, count, begin(one), begin(two), begin(three))
+        later = begin(one), begin(two), begin(three)
+        multiply_sparse(part(a, first), True, x.shape[1], b, False, c, rows, n, k, False, count, *later)
         return
     strip, panels, across = strip_memory(a), panel_memory(a), 2 * lanes(a)
     pack(part(a, first), True, x.shape[1], k, rows, panels)

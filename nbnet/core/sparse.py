@@ -13,7 +13,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from nbnet.core.jit import device, intrinsic
-from nbnet.core.tiles import DEPTH_BYTES, TILES, itemsize, lanes, part, register_bytes, turn_strip
+from nbnet.core.tiles import DEPTH_BYTES, TILES, copy_strip, itemsize, lanes, part, register_bytes, turn_strip
 
 #: Vectors in a row of a strip. So many sums hide how long an addition takes, and registers hold them.
 ACROSS = 8
@@ -50,13 +50,21 @@ def place_memory(a: Any) -> Any:
     return np.empty(LISTED_BYTES // a.itemsize * (SHALLOW_BYTES // a.itemsize + 1), np.int32)
 
 
+@device
+def list_singly(row: Any, count: Any, values: Any, places: Any) -> None:
+    """List what is not zero among the first elements of a row: how many, then where in a strip their rows begin."""
+    found = 0
+    for q in range(count):
+        values[found] = row[q]
+        places[1 + found] = np.int32(q * ACROSS * lanes(row))
+        found += row[q] != 0
+    places[0] = np.int32(found)
+
+
 @intrinsic
-def collect(row: Flat, count: int, values: Flat, places: Places) -> None:
-    """:func:`list_row`, by vectors."""
-    found = np.flatnonzero(row[:count])
-    values[: len(found)] = row[found]
-    places[0] = len(found)
-    places[1 : 1 + len(found)] = found * ACROSS * lanes(row)
+def list_by_vectors(row: Flat, count: int, values: Flat, places: Places) -> None:
+    """The same, for registers of 64 bytes."""
+    list_singly(row, count, values, places)
 
 
 @intrinsic
@@ -69,10 +77,9 @@ def combine(values: Flat, places: Places, strip: Flat, c: Flat, columns: int, ad
 
 
 @intrinsic
-def copy_wide_strip(b: Flat, pitch: int, k: int, columns: int, strip: Flat) -> None:
-    """``k`` rows of ``columns`` elements, ``pitch`` apart, to those of a strip."""
-    for q in range(k):
-        strip[q * ACROSS * lanes(b) :][:columns] = b[q * pitch :][:columns]
+def copy_wide_strip(b: Flat, pitch: int, k: int, columns: int, strip: Flat, across: int) -> None:
+    """:func:`nbnet.core.tiles.copy_strip` for as many vectors as a strip has here."""
+    copy_strip(b, pitch, k, columns, strip, across)
 
 
 @intrinsic
@@ -107,20 +114,6 @@ def worthwhile(a: Any, ta: Any, pitch: Any, m: Any, n: Any, k: Any, term: Any) -
 
 
 @device
-def list_row(row: Any, count: Any, values: Any, places: Any) -> None:
-    """List what is not zero among the first elements of a row: how many, then where in a strip their rows begin."""
-    if register_bytes(row) == 64:
-        collect(row, count, values, places)
-        return
-    found = 0
-    for q in range(count):
-        values[found] = row[q]
-        places[1 + found] = np.int32(q * ACROSS * lanes(row))
-        found += row[q] != 0
-    places[0] = np.int32(found)
-
-
-@device
 def list_rows(
     a: Any, ta: Any, pitch: Any, rows: Any, deep: Any, turned: Any, values: Any, places: Any, depth: Any
 ) -> None:
@@ -131,7 +124,10 @@ def list_rows(
             if i % lanes(a) == 0:
                 turn_strip(part(a, i), pitch, min(lanes(a), rows - i), deep, turned, depth)
             row = part(turned, i % lanes(a) * depth)
-        list_row(row, deep, part(values, i * depth), part(places, i * (depth + 1)))
+        if register_bytes(a) == 64:
+            list_by_vectors(row, deep, part(values, i * depth), part(places, i * (depth + 1)))
+        else:
+            list_singly(row, deep, part(values, i * depth), part(places, i * (depth + 1)))
 
 
 @device
@@ -156,17 +152,23 @@ def fill_strip(b: Any, tb: Any, pitch: Any, deep: Any, columns: Any, strip: Any)
     if tb:
         turn_strip(b, pitch, deep, columns, strip, across)
     else:
-        copy_wide_strip(b, pitch, deep, columns, strip)
+        copy_wide_strip(b, pitch, deep, columns, strip, across)
 
 
 @device
 def multiply_sparse(
-    a: Any, ta: Any, a_pitch: Any, b: Any, tb: Any, c: Any, m: Any, n: Any, k: Any, accumulate: Any
-) -> None:
-    """``c (+)= op(a) @ op(b)``, as :data:`nbnet.core.gemm.GEMM` has it."""
+    a: Any, ta: Any, a_pitch: Any, b: Any, tb: Any, c: Any, m: Any, n: Any, k: Any, accumulate: Any,
+    count: Any, one: Any, two: Any, three: Any
+) -> None:  # fmt: skip
+    """``c (+)= op(a) @ op(b)``, as :data:`nbnet.core.gemm.GEMM` has it.
+
+    Meanwhile the second cache fetches the next strip of b, or ``count`` of the last three matrices, as large as c.
+    """
     strip, values, places = wide_strip_memory(a), value_memory(a), place_memory(a)
     depth, most, across = SHALLOW_BYTES // itemsize(a), LISTED_BYTES // itemsize(a), ACROSS * lanes(a)
     pitch, each = (k, depth // lanes(a)) if tb else (n, ACROSS)
+    steps = ((m + most - 1) // most) * ((k + depth - 1) // depth) * ((n + across - 1) // across)
+    share, at = (count * m * n // lanes(a) + steps - 1) // steps, 0
     for start in range(0, m, most):
         rows = min(most, m - start)
         for first in range(0, k, depth):
@@ -174,33 +176,14 @@ def multiply_sparse(
             x = part(a, first * a_pitch + start if ta else start * a_pitch + first)
             list_rows(x, ta, a_pitch, rows, deep, strip, values, places, depth)
             for j in range(0, n, across):
-                columns, lines = min(across, n - j), depth * ACROSS
+                columns, z = min(across, n - j), part(c, start * n + j)
                 fill_strip(part(b, j * k + first if tb else first * n + j), tb, pitch, deep, columns, strip)
-                down, right = (first, j + across) if j + across < n else (first + depth, 0)
-                if down >= k:
-                    lines, down = 0, first
-                ahead, z = part(b, right * k + down if tb else down * n + right), part(c, start * n + j)
-                multiply_listed(values, places, depth, strip, z, n, rows, columns, add, ahead, pitch, lines, each)
-
-
-@device
-def outer_sparse(
-    x: Any, x_pitch: Any, k: Any, rows: Any, dy: Any, n: Any, out: Any, count: Any, one: Any, two: Any, three: Any
-) -> None:
-    """``out = x[:, :rows].T @ dy``. Meanwhile the second cache fetches ``count`` of the last three matrices, which are
-    as large as the result."""
-    strip, values, places = wide_strip_memory(x), value_memory(x), place_memory(x)
-    depth, most, across = SHALLOW_BYTES // itemsize(x), LISTED_BYTES // itemsize(x), ACROSS * lanes(x)
-    steps = ((rows + most - 1) // most) * ((k + depth - 1) // depth) * ((n + across - 1) // across)
-    at, lines = 0, (count * rows * n // lanes(x) + steps - 1) // steps
-    for start in range(0, rows, most):
-        listed = min(most, rows - start)
-        for first in range(0, k, depth):
-            deep = min(depth, k - first)
-            list_rows(part(x, first * x_pitch + start), True, x_pitch, listed, deep, strip, values, places, depth)
-            for j in range(0, n, across):
-                columns, z = min(across, n - j), part(out, start * n + j)
-                fill_strip(part(dy, first * n + j), False, n, deep, columns, strip)
-                ahead = part(one if at < rows * n else two if at < 2 * rows * n else three, at % (rows * n))
-                multiply_listed(values, places, depth, strip, z, n, listed, columns, first > 0, ahead, 0, lines, lines)
-                at += lines * lanes(x)
+                if count > 0:
+                    lines, side = share, share
+                    ahead = part(one if at < m * n else two if at < 2 * m * n else three, at % (m * n))
+                    at += share * lanes(a)
+                else:
+                    down, right = (first, j + across) if j + across < n else (first + depth, 0)
+                    lines, side = depth * ACROSS if down < k else 0, each
+                    ahead = part(b, right * k + down if tb else down * n + right)
+                multiply_listed(values, places, depth, strip, z, n, rows, columns, add, ahead, pitch, lines, side)

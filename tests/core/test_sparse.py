@@ -17,10 +17,9 @@ from nbnet.core.sparse import (
     TILE_TERM,
     count_nonzero,
     multiply_sparse,
-    outer_sparse,
     worthwhile,
 )
-from nbnet.core.tiles import TILES, begin, itemsize, lanes, part, register_bytes
+from nbnet.core.tiles import TILES, begin, lanes, part, register_bytes
 from tests.core.toys import F32, F64, Array, compiled_only, run
 
 
@@ -31,7 +30,7 @@ def multiply(mem: Any, ins: Any, step: Any) -> None:
     k = a.shape[0] if ta else a.shape[1]
     multiply_sparse(
         begin(a), ta, a.shape[1], begin(b), attribute(ins, 1) == 1, begin(c), c.shape[0], c.shape[1], k,
-        attribute(ins, 2) == 1,
+        attribute(ins, 2) == 1, 0, begin(b), begin(b), begin(b),
     )  # fmt: skip
 
 
@@ -41,8 +40,9 @@ def outer(mem: Any, ins: Any, step: Any) -> None:
     x, dy, out = mat(mem, ins, 0), mat(mem, ins, 1), mat(mem, ins, 2)
     one, two, three = begin(mat(mem, ins, 3)), begin(mat(mem, ins, 4)), begin(mat(mem, ins, 5))
     a, count = part(begin(x), attribute(ins, 0)), attribute(ins, 1)
-    outer_sparse(
-        a, x.shape[1], x.shape[0], out.shape[0], begin(dy), out.shape[1], begin(out), count, one, two, three
+    multiply_sparse(
+        a, True, x.shape[1], begin(dy), False, begin(out), out.shape[0], out.shape[1], x.shape[0], False, count,
+        one, two, three,
     )  # fmt: skip
 
 
@@ -55,7 +55,6 @@ def choose(mem: Any, ins: Any, step: Any) -> None:
     found[1] = count_nonzero(begin(a), a.shape[1], a.shape[0], a.shape[1])
     found[2] = TILES and register_bytes(begin(a)) >= 32
     found[3] = lanes(begin(a))
-    found[4] = itemsize(begin(a))
 
 
 @kernel
@@ -73,7 +72,7 @@ def mostly_zeros(shape: tuple[int, int], share: float, dtype: Any, seed: int = 0
 
 
 def chosen(a: Array, n: int, ta: bool = False, term: int = TILE_TERM) -> Array:
-    found = np.empty(5, a.dtype)
+    found = np.empty(4, a.dtype)
     run(choose, a, found, attributes=(int(ta), n, term))
     return found
 
@@ -121,7 +120,8 @@ def test_the_python_twin_computes_the_same(ta: bool, tb: bool) -> None:
         a, b = mostly_zeros((m, k), 0.3, F64), np.random.default_rng(1).normal(size=(k, n))
         out = np.ones((m, n))
         x, y = np.ascontiguousarray(a.T if ta else a), np.ascontiguousarray(b.T if tb else b)
-        multiply_sparse(x.reshape(-1), ta, x.shape[1], y.reshape(-1), tb, out.reshape(-1), m, n, k, True)
+        flat = y.reshape(-1)
+        multiply_sparse(x.reshape(-1), ta, x.shape[1], flat, tb, out.reshape(-1), m, n, k, True, 0, flat, flat, flat)
         np.testing.assert_allclose(out, 1 + a @ b, rtol=1e-12, atol=1e-12)
     assert ACROSS * lanes(a) < 40
     assert LISTED_BYTES // 8 < 70
@@ -163,11 +163,11 @@ def test_they_are_chosen_where_most_are_zeros(dtype: Any, ta: bool) -> None:
         a = mostly_zeros((m, k), share, dtype)
         return bool(chosen(np.ascontiguousarray(a.T) if ta else a, n, ta, term)[0])
 
-    wide, strip, depth = chosen(np.ones((2, 2), dtype), 1)[2:] * (1, ACROSS, SHALLOW_BYTES / dtype.itemsize**2)
+    wide, side = chosen(np.ones((2, 2), dtype), 1)[2:]
     if not wide:
         assert not choice(128, 1024, 1024, 0.0)
         pytest.skip("registers are narrow, or NBNET_BLAS names a library")
-    n, k = int(strip), int(depth)
+    n, k = ACROSS * int(side), SHALLOW_BYTES // dtype.itemsize
     assert choice(128, 8 * n, 512, 0.25)
     assert not choice(128, 8 * n, 512, 0.8)
     assert not choice(128, 8 * n, 512, 1.0)
