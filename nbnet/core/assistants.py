@@ -136,14 +136,18 @@ def _start() -> Assistant:
     made = subprocess.Popen(
         [sys.executable, "-c", _SCRIPT], stdin=pipe, stdout=pipe, stderr=subprocess.DEVNULL, env=alone
     )
-    assert made.stdin is not None
-    pickle.dump(sys.path, made.stdin)
-    made.stdin.flush()
+    try:
+        assert made.stdin is not None
+        pickle.dump(sys.path, made.stdin)
+        made.stdin.flush()
+    except BaseException:  # it may be over already
+        _end(made)
+        raise
     return made
 
 
 def _end(assistant: Assistant) -> None:
-    with assistant:  # closes pipes, and waits
+    with suppress(OSError), assistant:  # closes pipes, even one with something left that nobody reads, and waits
         assistant.kill()
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hashlib
+import subprocess
 import sys
 import threading
 from collections import deque
@@ -105,6 +106,28 @@ def test_all_functions_get_ready(script: str, monkeypatch: pytest.MonkeyPatch) -
     assert len(set(addresses)) == 3
     assert [run(function)[1] for function in made] == [0.5, 2.5, 4.5]
     assert working() == 0
+
+
+def test_one_that_dies_at_once_leaves_nothing_behind(monkeypatch: pytest.MonkeyPatch) -> None:
+    started = []
+
+    class Recorded(subprocess.Popen[bytes]):
+        def __init__(self, *args: Any, **kwargs: Any) -> None:
+            super().__init__(*args, **kwargs)
+            started.append(self)
+
+    monkeypatch.setattr(subprocess, "Popen", Recorded)
+    monkeypatch.setattr(assistants, "_SCRIPT", "raise SystemExit(3)")
+    # More than a pipe holds: who sends it waits until somebody reads it, or nobody can any more.
+    monkeypatch.setattr(sys, "path", [*sys.path, "/" + "x" * 1_000_000])
+    with pytest.raises(OSError):  # noqa: PT011 - of a broken pipe, which not every system calls so
+        assistants._start()
+    (dead,) = started
+    assert dead.returncode is not None
+    assert dead.stdin is not None
+    assert dead.stdin.closed
+    assert dead.stdout is not None
+    assert dead.stdout.closed
 
 
 @pytest.mark.usefixtures("many")
