@@ -14,7 +14,7 @@ from nbnet.dropout_schedules import DropoutSchedule
 from nbnet.layers.calling import mask_rows
 from nbnet.layers.layer import Layer
 from nbnet.layers.shapes import Shape
-from nbnet.ops.dropout_shared import complete_noise_shape
+from nbnet.ops.dropout_shared import check_noise_shape
 from nbnet.ops.rate import check_rate
 from nbnet.ops.scheduled_rate import scheduled_rate
 
@@ -121,13 +121,8 @@ class NoiseShaped(Rated):
         self.noise_shape = None if noise_shape is None else _check_noise_shape(noise_shape)
 
     def build(self, input_shape: Shape) -> None:
-        noise = self.noise_shape
-        if noise is not None and len(noise) == len(input_shape):
-            # Where a size is not known yet, any will do.
-            sizes = (1, *(n or m or 1 for n, m in zip(input_shape[1:], noise[1:], strict=True)))
-            complete_noise_shape((None, *noise[1:]), sizes)
-        elif noise is not None:
-            complete_noise_shape(noise, tuple(n or 1 for n in input_shape))
+        if self.noise_shape is not None:
+            check_noise_shape(self.noise_shape, (None, *input_shape[1:]))
 
     def _noise(self, x: Tensor) -> Shape | None:
         """The noise shape of any batch: on its axis, anything but 1 stands for its size."""

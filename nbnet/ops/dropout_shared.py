@@ -101,13 +101,20 @@ DROPOUT_SHARED = register(
 )
 
 
-def complete_noise_shape(noise_shape: Sequence[int | None], shape: Sequence[int]) -> tuple[int, ...]:
-    """A noise shape with its None entries filled in; ValueError if it does not fit a tensor of ``shape``."""
+def check_noise_shape(noise_shape: Sequence[int | None], shape: Sequence[int | None]) -> None:
+    """ValueError if a noise shape does not fit a tensor of ``shape``, where None is a size not known yet."""
     sizes = tuple(noise_shape)
-    if len(sizes) != len(shape) or any(n not in (None, 1, size) for n, size in zip(sizes, shape, strict=False)):
+    if len(sizes) != len(shape) or any(
+        n not in (None, 1, size) for n, size in zip(sizes, shape, strict=True) if size is not None
+    ):
         raise ValueError(
             f"noise_shape: {sizes} does not fit an input of shape {tuple(shape)}: each entry is 1, None or that size"
         )
     if len(sizes) > 4:
         raise ValueError(f"noise_shape: at most 4 axes, got {sizes}")
-    return tuple(size if n is None else int(n) for n, size in zip(sizes, shape, strict=True))
+
+
+def complete_noise_shape(noise_shape: Sequence[int | None], shape: Sequence[int]) -> tuple[int, ...]:
+    """A noise shape with its None entries filled in; ValueError if it does not fit a tensor of ``shape``."""
+    check_noise_shape(noise_shape, shape)
+    return tuple(size if n is None else int(n) for n, size in zip(noise_shape, shape, strict=True))
