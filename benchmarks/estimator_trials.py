@@ -146,7 +146,7 @@ def time_fits(fit: Fit, data: Data, rounds: int) -> Timed:
         # Now one comes first, then the other: who comes second finds a warm processor, or a throttled one.
         for name in list(seconds)[:: 1 if number % 2 else -1]:
             elapsed, net = _fit(name, fit, data.x, data.y, number + 1)
-            losses[name] = net.loss_curve_[0], net.loss_curve_[-1]
+            losses[name] = float(net.loss_curve_[0]), float(net.loss_curve_[-1])
             if number >= 0:
                 seconds[name].append(elapsed)
         if not np.allclose([first for first, _ in losses.values()], losses[THEIRS][0], rtol=LOSSES_APART):

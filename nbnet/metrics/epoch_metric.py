@@ -59,7 +59,7 @@ def pairs(y_true: Any, y_pred: Any, sample_weight: Any = None) -> tuple[Array, A
         y_pred = y_pred[..., 0]
     if y_true.shape != y_pred.shape:
         raise ValueError(f"y_true: predictions have shape {y_pred.shape}, so targets must have; got {y_true.shape}")
-    w = np.ones(()) if sample_weight is None else np.asarray(sample_weight, np.float64)
+    w: Array = np.ones(()) if sample_weight is None else np.asarray(sample_weight, np.float64)
     if w.ndim == y_true.ndim + 1 and w.shape[-1] == 1:
         w = w[..., 0]
     w = w.reshape(*w.shape, *[1] * (y_true.ndim - w.ndim))

@@ -15,6 +15,11 @@ def _numbers(values: Any) -> Tensor:
     return convert_to_tensor(np.asarray(values), INT)
 
 
+def _found(find: Any, x: Any, axis: int | None, keepdims: bool) -> Tensor:
+    """What one of NumPy's functions finds."""
+    return _numbers(find(np.asarray(x), axis, keepdims=keepdims))
+
+
 def argmax(x: Any, axis: int | None = None, keepdims: bool = False) -> Tensor:
     """Where the largest elements along an axis are: int64, of a tensor that has a value.
 
@@ -33,7 +38,7 @@ def argmax(x: Any, axis: int | None = None, keepdims: bool = False) -> Tensor:
     >>> nb.ops.argmax([[1.0, 3.0, 2.0]], axis=-1).numpy()
     array([1])
     """
-    return _numbers(np.argmax(np.asarray(x), axis, keepdims=keepdims))
+    return _found(np.argmax, x, axis, keepdims)
 
 
 def argmin(x: Any, axis: int | None = None, keepdims: bool = False) -> Tensor:
@@ -50,7 +55,7 @@ def argmin(x: Any, axis: int | None = None, keepdims: bool = False) -> Tensor:
     >>> nb.ops.argmin([[1.0, 3.0, 0.0]], axis=-1).numpy()
     array([2])
     """
-    return _numbers(np.argmin(np.asarray(x), axis, keepdims=keepdims))
+    return _found(np.argmin, x, axis, keepdims)
 
 
 def argsort(x: Any, axis: int | None = -1) -> Tensor:
