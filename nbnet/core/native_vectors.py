@@ -38,9 +38,9 @@ class Vectors:
         self.zero = ir.Constant(self.vector, [0.0] * self.lanes)
         self.align = 4 if self.single else 8
 
-    def _call(self, name, result, *args):
+    def _call(self, name, result, *args, element=None, place=""):
         kind = ir.FunctionType(result, [a.type for a in args])
-        suffix = f"v{self.lanes}f{32 if self.single else 64}"
+        suffix = f"v{self.lanes}{element or ('f32' if self.single else 'f64')}{place}"
         function = cgutils.get_or_insert_function(self.builder.module, kind, f"llvm.{name}.{suffix}")
         return self.builder.call(function, args)
 
@@ -101,17 +101,22 @@ class Vectors:
 
     def compress(self, value, pointer, mask, element=None):
         """Store the lanes of a mask side by side."""
-        self._masked("compressstore", ir.VoidType(), value, pointer, mask, element=element, place="")
+        if registers()[0] < 64:
+            self._masked("compressstore", ir.VoidType(), value, pointer, mask, element=element, place="")
+            return
+        # The instruction that does both takes some processors (Zen 4) a hundred cycles and more.
+        nothing = ir.Constant(value.type, ir.Undefined)
+        packed = self._call("experimental.vector.compress", value.type, value, mask, nothing, element=element)
+        place = self.builder.bitcast(pointer, value.type.as_pointer())
+        align = ir.Constant(I32, 4 if element == "i32" else self.align)
+        self._masked("store", ir.VoidType(), packed, place, align, self.first(self.count(mask)), element=element)
 
     def expand(self, pointer, mask):
         """Load lanes that lie side by side to the lanes of a mask, zeros elsewhere."""
         return self._masked("expandload", self.vector, pointer, mask, self.zero, place="")
 
     def _masked(self, name, result, *args, element=None, place=".p0"):
-        kind = ir.FunctionType(result, [a.type for a in args])
-        suffix = f"v{self.lanes}{element or ('f32' if self.single else 'f64')}{place}"
-        function = cgutils.get_or_insert_function(self.builder.module, kind, f"llvm.masked.{name}.{suffix}")
-        return self.builder.call(function, args)
+        return self._call(f"masked.{name}", result, *args, element=element, place=place)
 
     def all(self, flag):
         """A mask of all lanes, or of none."""
