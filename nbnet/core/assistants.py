@@ -81,7 +81,7 @@ def _length(function: Function, dtype: np.dtype[Any], seen: set[Function]) -> in
 
 def _assistants(functions: int) -> int:
     """How many assistants it takes."""
-    enough = ENOUGH if _waiting or "numba" not in sys.modules else ENOUGH_WITH_NUMBA
+    enough = ENOUGH if _somebody_waits() or "numba" not in sys.modules else ENOUGH_WITH_NUMBA
     return min(functions // enough, processors() - 1) if _able() else 0
 
 
@@ -120,9 +120,14 @@ def _employ(
 
 def call() -> None:
     """Start an assistant before there is much to do: it takes a second to get ready. It waits for a while."""
-    if not _waiting and _able() and processors() > 1:
+    if not _somebody_waits() and _able() and processors() > 1:
         with suppress(OSError):
             _waiting.append(_start())
+
+
+def _somebody_waits() -> bool:
+    """Whether an assistant waits that has not lost its patience."""
+    return any(assistant.poll() is None for assistant in _waiting)
 
 
 def _able() -> bool:
@@ -168,10 +173,22 @@ if hasattr(os, "register_at_fork"):
     os.register_at_fork(after_in_child=_leave_all)
 
 
+def _take() -> Assistant:
+    """One that waits, or else a new one."""
+    while True:
+        try:
+            assistant = _waiting.pop()
+        except IndexError:
+            return _start()
+        if assistant.poll() is None:
+            return assistant
+        _end(assistant)
+
+
 @contextmanager
 def _process() -> Iterator[tuple[Any, Any]]:
     """A process, to which one can send objects and receive others."""
-    assistant = _waiting.pop() if _waiting else _start()
+    assistant = _take()
     to, answers = assistant.stdin, assistant.stdout
     assert to is not None
     assert answers is not None

@@ -183,3 +183,19 @@ def test_one_that_was_called_early_is_employed() -> None:
     assert made is not None
     assert not assistants._waiting
     assert early.returncode is not None
+
+
+@pytest.mark.usefixtures("many")
+def test_another_is_employed_in_place_of_one_that_has_lost_its_patience() -> None:
+    assistants.call()
+    (gone,) = assistants._waiting
+    gone.kill()
+    gone.wait()
+    assistants.call()
+    assert len(assistants._waiting) == 2
+    (made,) = employ(scaled(512.0)).values()
+    assert made is not None
+    assert assistants._waiting == [gone]
+    (made,) = employ(scaled(1024.0)).values()
+    assert made is not None
+    assert not assistants._waiting
