@@ -71,12 +71,13 @@ class Vectors:
             return value
         return self._masked("load", self.vector, place, ir.Constant(I32, self.align), mask, self.zero)
 
-    def store(self, value, pointer, mask=None):
-        place = self.builder.bitcast(pointer, self.vector.as_pointer())
+    def store(self, value, pointer, mask=None, element=None):
+        place = self.builder.bitcast(pointer, value.type.as_pointer())
         if mask is None:
             self.builder.store(value, place).align = self.align
         else:
-            self._masked("store", ir.VoidType(), value, place, ir.Constant(I32, self.align), mask)
+            align = ir.Constant(I32, 4 if element == "i32" else self.align)
+            self._masked("store", ir.VoidType(), value, place, align, mask, element=element)
 
     def prefetch(self, pointer):
         """Have the second cache fetch the line there, whatever lies there."""
@@ -107,9 +108,7 @@ class Vectors:
         # The instruction that does both takes some processors (Zen 4) a hundred cycles and more.
         nothing = ir.Constant(value.type, ir.Undefined)
         packed = self._call("experimental.vector.compress", value.type, value, mask, nothing, element=element)
-        place = self.builder.bitcast(pointer, value.type.as_pointer())
-        align = ir.Constant(I32, 4 if element == "i32" else self.align)
-        self._masked("store", ir.VoidType(), packed, place, align, self.first(self.count(mask)), element=element)
+        self.store(packed, pointer, self.first(self.count(mask)), element)
 
     def expand(self, pointer, mask):
         """Load lanes that lie side by side to the lanes of a mask, zeros elsewhere."""

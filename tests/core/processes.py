@@ -26,7 +26,7 @@ def start(script: str, **environment: str | None) -> subprocess.Popen[str]:
 def finish(process: subprocess.Popen[str]) -> str:
     """What a script printed, once it is over; it must end well."""
     try:
-        out, err = process.communicate(timeout=600)
+        out, err = process.communicate(timeout=120)
     except subprocess.TimeoutExpired:
         stop(process)
         out, err = process.communicate()
