@@ -10,7 +10,7 @@ ARGS ?=
 PYTEST := NBNET_CACHE_DIR="$(CURDIR)/$(VENV)/cache/nbnet" NUMBA_CACHE_DIR="$(CURDIR)/$(VENV)/cache/numba" \
 	$(BIN)/python -m pytest
 
-.PHONY: demo test test-slow lint bench clean
+.PHONY: demo test test-slow test-benchmarks lint bench clean
 
 demo: $(VENV)/.installed-plot
 	$(BIN)/python examples/demo.py $(ARGS)
@@ -21,6 +21,9 @@ test: $(VENV)/.installed-test
 # pytest answers 5 when no test is marked slow.
 test-slow: $(VENV)/.installed-test
 	$(PYTEST) -m slow $(ARGS) || [ $$? -eq 5 ]
+
+test-benchmarks: $(VENV)/.installed-test
+	$(PYTEST) -m benchmark tests/benchmarks $(ARGS)
 
 lint: $(VENV)/.installed-dev
 	$(BIN)/ruff check .

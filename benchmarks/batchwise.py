@@ -1,8 +1,8 @@
 """Time dropout whose mask a batch shares: ``python -m benchmarks.batchwise``.
 
 One network, 784-1024-1024-1024-10 at rates 0.2 and 0.5, batches of 128, Adam: with a mask for each row, which is
-multiplied, and with masks that the batch or groups of its rows share, so that what they drop is not computed. They take
-turns. What it does to accuracy is measured by ``python -m benchmarks.papers.batchwise``.
+multiplied, and with masks that the batch shares, so that what they drop is not computed. They take turns. What it does
+to accuracy is measured by ``python -m benchmarks.papers.batchwise``.
 """
 
 from __future__ import annotations
@@ -13,10 +13,10 @@ from functools import partial
 from typing import Any
 
 import nbnet as nb
-from benchmarks import machine
-from benchmarks.table import aligned, spread
-from benchmarks.turns import in_turn, ratios
-from benchmarks.workloads import WORKLOADS, Data
+from benchmarks.harness import machine
+from benchmarks.harness.table import aligned, spread
+from benchmarks.harness.turns import in_turn, ratios
+from benchmarks.harness.workloads import WORKLOADS, Data
 
 NOTES = """\
 ms/step, ratio: medians over the rounds [smallest - largest]; the ratio is to the masks of rows in the same round.
@@ -29,8 +29,6 @@ VARIANTS: dict[str, tuple[dict[str, Any], dict[str, Any]]] = {
     ROWS: ({}, {}),
     "a mask a batch": ({"batchwise": True}, {}),
     "a mask a batch, lazy": ({"batchwise": True}, {"lazy": True}),
-    "two masks a batch": ({"batchwise": True, "groups": 2}, {}),
-    "four masks a batch": ({"batchwise": True, "groups": 4}, {}),
 }
 
 
@@ -67,7 +65,7 @@ def run(rounds: int, steps: int) -> dict[str, list[float]]:
 def build(dropout: dict[str, Any], adam: dict[str, Any]) -> nb.Sequential:
     """The network, compiled."""
     nb.set_random_seed(0)
-    layers: list[nb.Layer] = [nb.Input((LOAD.sizes[0],)), nb.layers.Dropout(LOAD.input_dropout, **dropout)]
+    layers: list[Any] = [nb.Input((LOAD.sizes[0],)), nb.layers.Dropout(LOAD.input_dropout, **dropout)]
     for units in LOAD.sizes[1:-1]:
         layers += [nb.layers.Dense(units, "relu"), nb.layers.Dropout(LOAD.hidden_dropout, **dropout)]
     model = nb.Sequential([*layers, nb.layers.Dense(LOAD.sizes[-1], "softmax")])

@@ -5,14 +5,15 @@ from __future__ import annotations
 import argparse
 from collections.abc import Callable, Sequence
 from functools import partial
+from typing import Any
 
 import numpy as np
 
 import nbnet as nb
-from benchmarks import machine, turns
-from benchmarks.learners import build
-from benchmarks.table import aligned, spread
-from benchmarks.workloads import WORKLOADS, Data, Workload
+from benchmarks.harness import machine, turns
+from benchmarks.harness.learners import build
+from benchmarks.harness.table import aligned, spread
+from benchmarks.harness.workloads import WORKLOADS, Data, Workload
 
 NOTES = """\
 us/step, ratios: medians over the rounds [smallest - largest]. All train the same network with Adam, and take turns;
@@ -27,11 +28,11 @@ PLAIN, PENALTIES = "plain", ("l2", "activity l2")
 Pair = tuple[float, float]
 
 
-def _optimizer(**arguments: object) -> Callable[[nb.Sequential], nb.optimizers.Optimizer]:
+def _optimizer(**arguments: Any) -> Callable[[nb.Sequential], nb.optimizers.Optimizer]:
     return lambda model: nb.optimizers.Adam(**arguments)
 
 
-def _each_kernel(name: str, value: object, **arguments: object) -> Callable[[nb.Sequential], nb.optimizers.Optimizer]:
+def _each_kernel(name: str, value: object, **arguments: Any) -> Callable[[nb.Sequential], nb.optimizers.Optimizer]:
     def change(model: nb.Sequential) -> nb.optimizers.Optimizer:
         for weight in model.trainable_weights:
             if weight.ndim > 1:

@@ -25,7 +25,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 import nbnet as nb
-from benchmarks.table import aligned
+from benchmarks.harness.table import aligned
 
 Array = NDArray[Any]
 
@@ -102,9 +102,9 @@ def main(arguments: Sequence[str] | None = None) -> None:
     parser.add_argument("--steps", type=int, default=STEPS, help=f"of training ({STEPS})")
     options = parser.parse_args(arguments)
     if unknown := [name for name in options.scripts if name not in SCRIPTS]:
-        parser.error(f"SCRIPT: wants names out of {', '.join(SCRIPTS)}, got {', '.join(unknown)}")
+        parser.error(f"SCRIPT: expected names out of {', '.join(SCRIPTS)}, got {', '.join(unknown)}")
     if options.steps < 1:
-        parser.error("--steps: wants 1 or more")
+        parser.error("--steps: expected 1 or more")
     keras = import_keras()
     print(f"nbnet {nb.__version__}, Keras {keras.__version__} on {keras.backend.backend()}")
     found = [compare(name, keras, dtype, options.steps) for name in options.scripts or SCRIPTS for dtype in DTYPES]

@@ -11,14 +11,13 @@ from typing import Any
 import numpy as np
 from threadpoolctl import threadpool_limits
 
-from benchmarks import machine
-from benchmarks.kernel_calls import Subject, subjects
-from benchmarks.table import aligned
-from nbnet.core.abi import kernel, vec
-from nbnet.core.arena import aligned as memory
-from nbnet.core.executor import Runner
-from nbnet.core.graph import Call, Tensor
-from nbnet.core.program import row_of
+from benchmarks.harness import machine
+from benchmarks.harness.table import aligned
+from benchmarks.kernel_cases.calls import Subject, subjects
+from nbnet.engine.graph.tensor import Call, Tensor, row_of
+from nbnet.engine.kernels.abi import kernel, vec
+from nbnet.engine.kernels.executor import Runner
+from nbnet.engine.kernels.executor import aligned as memory
 
 NOTES = """\
 One thread. ns: for an element of the largest operand; of products, for a multiply-add.

@@ -11,6 +11,7 @@ from __future__ import annotations
 import argparse
 import importlib.util
 from collections.abc import Callable, Sequence
+from functools import partial
 from itertools import pairwise
 from typing import Any
 
@@ -18,10 +19,10 @@ import numpy as np
 from numpy.typing import NDArray
 
 import nbnet as nb
-from benchmarks import machine
-from benchmarks.table import aligned, spread
-from benchmarks.turns import in_turn, ratios
-from benchmarks.workloads import glorot_weights, layer_by_layer
+from benchmarks.harness import machine
+from benchmarks.harness.table import aligned, spread
+from benchmarks.harness.turns import in_turn, ratios
+from benchmarks.harness.workloads import glorot_weights, layer_by_layer
 
 NOTES = """\
 ms: of all passes, medians over the rounds [smallest - largest]. ratio: of PyTorch's time to it, round by round.
@@ -67,7 +68,7 @@ def run(rate: float, rounds: int, rows: int, samples: int) -> dict[str, list[flo
     x = np.random.default_rng(0).random((rows, SIZES[0]), dtype=np.float32)
     model = build(rate)
     learners: dict[str, Callable[[], Moments]] = {
-        masks: (lambda masks=masks: sampled(model, x, samples, masks)) for masks in ("per_sample", "shared")
+        masks: partial(sampled, model, x, samples, masks) for masks in ("per_sample", "shared")
     }
     if importlib.util.find_spec("torch") is not None:
         learners["PyTorch"] = passes(model, rate, x, samples)

@@ -19,13 +19,13 @@ import llvmlite.binding as llvm
 import numpy as np
 from numpy.typing import DTypeLike, NDArray
 
-from benchmarks import learners, machine
-from benchmarks.table import aligned, spread
-from benchmarks.turns import ratios
-from benchmarks.workloads import WORKLOADS
-from nbnet.core import blas
-from nbnet.core.gemm import GEMM
-from nbnet.core.jit import link
+from benchmarks.harness import learners, machine
+from benchmarks.harness.table import aligned, spread
+from benchmarks.harness.turns import ratios
+from benchmarks.harness.workloads import WORKLOADS
+from nbnet.engine.gemm import blas
+from nbnet.engine.gemm.dispatch import GEMM
+from nbnet.engine.jit.linker import link
 
 NOTES = """\
 GFLOP/s on one thread: medians over rounds in which all take turns; own is nbnet's product, "auto" in NBNET_BLAS.
@@ -265,7 +265,7 @@ def main(arguments: Sequence[str] | None = None) -> None:
     if options.rounds < 1 or not options.seconds > 0:
         parser.error("--rounds and --seconds: want numbers above 0")
     if not 0 <= options.zeros <= 1:
-        parser.error("--zeros: wants a number from 0 to 1")
+        parser.error("--zeros: expected a number from 0 to 1")
     if options.turn:
         print(turn(options.turn, options.seconds))
         return

@@ -21,9 +21,9 @@ from sklearn.model_selection import GridSearchCV
 from sklearn.neural_network import MLPClassifier as ScikitMLP
 
 import nbnet as nb
-from benchmarks import machine, turns
-from benchmarks.table import aligned, spread
-from nbnet.core.processors import processors
+from benchmarks.harness import machine, turns
+from benchmarks.harness.table import aligned, spread
+from nbnet.base.cpu import processors
 from nbnet.estimators import MLPClassifier, MultiFitSearchCV
 
 NOTES = """\

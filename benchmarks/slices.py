@@ -1,8 +1,8 @@
 """Time programs on one thread and on several: ``python -m benchmarks.slices``.
 
 Dense networks of many widths, a deep one of few units, and convolutions, in batches of many sizes, trained and
-predicting: what a step takes in one slice and in two, and what ``nbnet.models.cost`` thinks it takes. Where its choice
-takes longer than the other by a tenth, the line is marked. ``--fit`` prints the constants that would fit best.
+predicting: the time of a step in one slice and in two, and what :mod:`nbnet.train.step_builder` predicts. Where its
+choice takes longer than the other by a tenth, the line is marked. ``--fit`` prints the constants that would fit best.
 """
 
 from __future__ import annotations
@@ -19,13 +19,11 @@ from numpy.typing import NDArray
 from scipy.optimize import nnls
 
 import nbnet as nb
-from benchmarks import machine
-from benchmarks.table import aligned
-from nbnet.core.blas import single_thread
-from nbnet.models.batch import Batch, Draft
-from nbnet.models.cost import Work
-from nbnet.models.feeds import Source
-from nbnet.models.programs import Builder
+from benchmarks.harness import machine
+from benchmarks.harness.table import aligned
+from nbnet.engine.gemm.blas import single_thread
+from nbnet.train import program_report
+from nbnet.train.step_builder import CompiledStep, Work
 
 #: Regret that is marked; seconds of a call; rows and bytes of the data that are gathered from.
 REGRET, CALL, ROWS, BYTES = 1.1, 0.015, 1 << 16, 1 << 23
@@ -115,22 +113,14 @@ def _case(name: str, make: Callable[[], nb.Sequential], kind: str, rows: int, sl
         model = make()
         model.compile("adam", "sparse_categorical_crossentropy", slices=count)
         shape = model.input_shape[1:]
-        sources = {"x0": Source(shape, np.dtype("float32"))}
-        if kind == "train":
-            sources["y0"] = Source((), np.dtype("int64"))
-        draft = _draft(model, kind, rows, sources)
+        draft = program_report.draft(model, kind, rows, (shape,))
         work = work or Work.of(draft)
-        runs.append(_bound(draft.batch(), kind, shape))
+        runs.append(_bound(draft.compile(), kind, shape))
     assert work is not None
     return Case(name, kind, rows, slices, work, (runs[0], runs[1]))
 
 
-def _draft(model: nb.Sequential, kind: str, rows: int, sources: dict[str, Source]) -> Draft:
-    builder = Builder(model)
-    return builder.draft_training(rows, sources) if kind == "train" else builder.draft_prediction(rows, sources)
-
-
-def _bound(batch: Batch, kind: str, shape: tuple[int, ...]) -> Callable[[int], float]:
+def _bound(batch: CompiledStep, kind: str, shape: tuple[int, ...]) -> Callable[[int], float]:
     """Seconds for so many steps."""
     rng, held = np.random.default_rng(0), 2 * batch.rows
     x = rng.random((held, *shape), dtype=np.float32)

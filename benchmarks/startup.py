@@ -15,11 +15,11 @@ from typing import Any
 
 import numpy as np
 
-from benchmarks import machine
-from benchmarks.learners import build, oppose
-from benchmarks.table import aligned, spread
-from benchmarks.turns import ratios
-from benchmarks.workloads import WORKLOADS
+from benchmarks.harness import machine
+from benchmarks.harness.learners import build, oppose
+from benchmarks.harness.table import aligned, spread
+from benchmarks.harness.turns import ratios
+from benchmarks.harness.workloads import WORKLOADS
 
 EPOCH = """
 import numpy as np
@@ -58,7 +58,7 @@ def main(arguments: Sequence[str] | None = None) -> None:
     parser.add_argument("--json", type=Path, metavar="FILE", help="write every number there, too")
     options = parser.parse_args(arguments)
     if options.rounds < 1:
-        parser.error("--rounds: wants a number above 0")
+        parser.error("--rounds: expected a number above 0")
 
     described = machine.describe()
     print("\n".join(machine.lines(described)), end="\n\n", flush=True)

@@ -8,11 +8,11 @@ from collections.abc import Sequence
 from dataclasses import asdict
 from pathlib import Path
 
-from benchmarks import machine
-from benchmarks.contest import COMPARED, Result, run
-from benchmarks.learners import NAMES, OPPONENTS
-from benchmarks.table import aligned, between_markers, spread
-from benchmarks.workloads import WORKLOADS
+from benchmarks.harness import machine
+from benchmarks.harness.contest import COMPARED, Result, run
+from benchmarks.harness.learners import NAMES, OPPONENTS
+from benchmarks.harness.table import aligned, between_markers, spread
+from benchmarks.harness.workloads import WORKLOADS
 
 NOTES = """\
 us/step, ratios, GFLOP/s: medians over the rounds [smallest - largest]; a ratio is taken within a round.

@@ -9,9 +9,13 @@ B. Han, Q. Yao, X. Yu et al.: Co-teaching: robust training of deep neural networ
 NeurIPS 2018.
 """
 
+from __future__ import annotations
+
 import argparse
+from typing import Any
 
 import numpy as np
+from numpy.typing import NDArray
 from sklearn.datasets import load_digits
 from sklearn.model_selection import train_test_split
 
@@ -29,7 +33,7 @@ x_train, x_test, right, y_test = train_test_split(images / 16, labels, test_size
 y_train = np.where(rng.random(len(right)) < WRONG, (right + rng.integers(1, 10, len(right))) % 10, right)
 
 
-def build():
+def build() -> keras.Sequential:
     model = keras.Sequential(
         [
             keras.Input(shape=(64,)),
@@ -44,7 +48,7 @@ def build():
     return model
 
 
-def small_losses(model, x, y, n):
+def small_losses(model: keras.Sequential, x: NDArray[Any], y: NDArray[Any], n: int) -> NDArray[Any]:
     """The n rows the model finds most plausible."""
     probabilities = model.predict_on_batch(x)
     return np.argsort(-probabilities[np.arange(len(y)), y])[:n]

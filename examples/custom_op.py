@@ -18,9 +18,9 @@ import numpy as np
 
 import nbnet as nb
 from nbnet import layers
-from nbnet.core.abi import accumulates, mat, present, vec
-from nbnet.core.op import Spec
-from nbnet.core.tape import apply, tensors
+from nbnet.engine.graph.op import Spec
+from nbnet.engine.graph.tensor import apply, tensors
+from nbnet.engine.kernels.abi import accumulates, mat, present, vec
 
 EPOCHS = 300
 
@@ -60,7 +60,7 @@ def snake_backward(mem: Any, ins: Any, step: Any) -> None:
 def infer(x: nb.Tensor, a: nb.Tensor) -> tuple[Spec]:
     """The shape of y; what does not fit is refused here, in words."""
     if a.shape != x.shape[-1:]:
-        raise ValueError(f"snake: wants one frequency for each of the last axis of x, got {a.shape} for {x.shape}")
+        raise ValueError(f"snake: expected one frequency for each of the last axis of x, got {a.shape} for {x.shape}")
     return (Spec(x.shape),)
 
 
@@ -76,7 +76,7 @@ SNAKE = nb.Op(
 
 def snake(x: Any, a: Any) -> nb.Tensor:
     """``x + sin(a x)**2 / a``, element by element; x (..., units), a (units,), none of them 0."""
-    return apply(SNAKE, *tensors(x, a))  # type: ignore[no-any-return]
+    return apply(SNAKE, *tensors(x, a))
 
 
 # ---- a layer -------------------------------------------------------------------------------------------------

@@ -149,7 +149,7 @@ def draw(histories: dict[str, dict[str, list[float]]], model: nb.Sequential, x: 
     ends = ", ".join(f"{history['val_accuracy'][-1]:.1%} {name}" for name, history in histories.items())
     write(0.962, "Dropout on handwritten digits", 18, weight="bold")
     write(0.94, f"Accuracy on the test images after {epochs} epochs: {ends}.", 10.5)
-    left, right = top.subgridspec(1, 2, wspace=0.14).subplots()
+    left, right = top.subgridspec(1, 2, wspace=0.14).subplots(squeeze=False).flat
     accuracy = {name: history["val_accuracy"] for name, history in histories.items()}
     lowest = min(0.94, *(values[len(values) // 10] for values in accuracy.values()))
     draw_curves(left, "Accuracy on the test images", accuracy, ylim=(lowest, 1.0))
@@ -158,7 +158,7 @@ def draw(histories: dict[str, dict[str, list[float]]], model: nb.Sequential, x: 
 
     head(middle, "What the tape recorded while one batch passed", f"{len(x)} rows, one an image. Orange: dropped.")
     columns = middle.subgridspec(1, len(masks), width_ratios=[m.shape[1] for m in masks.values()], wspace=0.04)
-    for axes, (name, mask) in zip(columns.subplots(), masks.items(), strict=True):
+    for axes, (name, mask) in zip(columns.subplots(squeeze=False).flat, masks.items(), strict=True):
         draw_mask(axes, f"{name}: {mask.shape[1]} units, {(~mask).mean():.0%} dropped", mask)
 
     head(
@@ -166,7 +166,7 @@ def draw(histories: dict[str, dict[str, list[float]]], model: nb.Sequential, x: 
         "The thinned networks of its first four images",
         "Pixels, units of both hidden layers, and the probability of each digit. Darker: larger. Orange: dropped.",
     )
-    for image, axes in enumerate(bottom.subgridspec(2, 2, hspace=0.45, wspace=0.06).subplots().flat):
+    for image, axes in enumerate(bottom.subgridspec(2, 2, hspace=0.45, wspace=0.06).subplots(squeeze=False).flat):
         kept = "-".join(str(mask[image].sum()) for mask in masks.values())
         shown = [values[name][image] for name in masks], [mask[image] for mask in masks.values()]
         draw_thinned(axes, f"a {y[image]}, seen by a {kept}-10 network", *shown, output[image])
@@ -179,7 +179,7 @@ def main() -> None:
     parser.add_argument("--out", type=Path, default=Path("demo.png"), help="where the picture goes")
     arguments = parser.parse_args()
     if arguments.epochs < 2:
-        parser.error("--epochs: wants 2 or more, the first is not timed")
+        parser.error("--epochs: expected 2 or more, the first is not timed")
 
     data = load()
     x_train, x_test, y_train, _ = data

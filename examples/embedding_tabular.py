@@ -8,9 +8,13 @@ district has a level of its own, which no column tells: the embedding has to fin
 C. Guo, F. Berkhahn: Entity embeddings of categorical variables. arXiv:1604.06737, 2016.
 """
 
+from __future__ import annotations
+
 import argparse
+from typing import Any
 
 import numpy as np
+from numpy.typing import NDArray
 from sklearn.linear_model import LinearRegression
 
 import nbnet as keras
@@ -60,7 +64,7 @@ model.compile(optimizer=keras.optimizers.Adam(0.005), loss="mean_squared_logarit
 model.fit(x_train, y_train, batch_size=128, epochs=epochs, verbose=0)
 
 
-def one_hot(x):
+def one_hot(x: dict[str, NDArray[Any]]) -> NDArray[Any]:
     return np.hstack([np.eye(DISTRICTS)[x["district"][:, 0]], np.eye(KINDS)[x["kind"][:, 0]], x["numbers"]])
 
 

@@ -45,7 +45,7 @@ def main() -> None:
     parser.add_argument("--verbose", action="store_true", help="show a progress bar and the summary of the network")
     arguments = parser.parse_args()
     if arguments.epochs < 1:
-        parser.error("--epochs: wants 1 or more")
+        parser.error("--epochs: expected 1 or more")
 
     try:
         (x_train, y_train), (x_test, y_test) = load_mnist(arguments.data)

@@ -6,9 +6,13 @@ Both pictures pass through the same encoder, whose weights are shared. Pictures 
 test pairs are in no training pair.
 """
 
+from __future__ import annotations
+
 import argparse
+from typing import Any
 
 import numpy as np
+from numpy.typing import NDArray
 from sklearn.datasets import load_digits
 
 import nbnet as keras
@@ -22,7 +26,7 @@ rng = np.random.default_rng(0)
 images, labels = load_digits(return_X_y=True)
 
 
-def pairs(chosen, n):
+def pairs(chosen: NDArray[Any], n: int) -> tuple[dict[str, NDArray[Any]], dict[str, NDArray[Any]]]:
     """Inputs and targets of n random pairs, dicts by the names of inputs and outputs."""
     first, second = rng.choice(chosen, n), rng.choice(chosen, n)
     x = {"first": images[first] / 16, "second": images[second] / 16}

@@ -49,7 +49,7 @@ print(f"test accuracy             {100 * search.score(x_test, y_test):.1f}%")
 
 
 # A function that builds the model is told what it asks for, here of the target.
-def build(output_units, output_activation, width=64, rate=0.3):
+def build(output_units: int, output_activation: str, width: int = 64, rate: float = 0.3) -> nb.Sequential:
     layers = [nb.layers.Dense(width, activation="relu"), nb.layers.Dropout(rate)]
     return nb.Sequential([*layers, nb.layers.Dense(output_units, activation=output_activation)])
 

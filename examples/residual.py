@@ -8,7 +8,10 @@ blocks and once without the addition. The block is a layer made by subclassing.
 K. He, X. Zhang, S. Ren, J. Sun: Identity mappings in deep residual networks. ECCV 2016.
 """
 
+from __future__ import annotations
+
 import argparse
+from typing import Any
 
 from sklearn.datasets import load_digits
 from sklearn.model_selection import train_test_split
@@ -28,28 +31,28 @@ x_train, x_test, y_train, y_test = train_test_split(
 class Branch(keras.layers.Layer):
     """Normalisation, then a bottleneck of two dense layers with dropout between them."""
 
-    def __init__(self, units, rate=0.1, **kwargs):
+    def __init__(self, units: int, rate: float = 0.1, **kwargs: Any) -> None:
         super().__init__(**kwargs)
         self.units, self.rate = units, rate
         self.normalization = keras.layers.LayerNormalization()
         self.reduce = keras.layers.Dense(units, activation="relu", kernel_initializer="he_normal")
         self.dropout = keras.layers.Dropout(rate)
 
-    def build(self, input_shape):
+    def build(self, input_shape: tuple[int, ...]) -> None:
         self.expand = keras.layers.Dense(input_shape[-1])
         self.normalization.build(input_shape)
         self.reduce.build(input_shape)
         self.expand.build((*input_shape[:-1], self.units))
 
-    def call(self, x, training=None):
+    def call(self, x: keras.Tensor, training: bool | None = None) -> keras.Tensor:
         h = self.reduce(self.normalization(x))
         return self.expand(self.dropout(h, training=training))
 
-    def get_config(self):
+    def get_config(self) -> dict[str, Any]:
         return {**super().get_config(), "units": self.units, "rate": self.rate}
 
 
-def build(residual, blocks=20):
+def build(residual: bool, blocks: int = 20) -> keras.Model:
     inputs = keras.Input(shape=(64,))
     x = keras.layers.Dense(64)(inputs)
     for _ in range(blocks):

@@ -9,9 +9,9 @@ from nbnet import (
     callbacks,
     config,
     constraints,
-    core,
     datasets,
     dropout_schedules,
+    engine,
     initializers,
     inspect,
     layers,
@@ -26,14 +26,15 @@ from nbnet import (
     saving,
     utils,
 )
-from nbnet.absences import absent
+from nbnet.base.unsupported_keras import keras_hint
+from nbnet.base.version import __version__ as __version__
+from nbnet.callbacks.callback import History
 from nbnet.config import floatx, set_floatx
-from nbnet.core.abi import device, kernel
-from nbnet.core.graph import Tensor
-from nbnet.core.op import Op
-from nbnet.core.parameter import Parameter
-from nbnet.core.tape import Tape, tensor
-from nbnet.history import History
+from nbnet.engine.graph.op import Op
+from nbnet.engine.graph.parameter import Parameter
+from nbnet.engine.graph.tape import Tape
+from nbnet.engine.graph.tensor import Tensor, tensor
+from nbnet.engine.kernels.abi import device, kernel
 from nbnet.initializers import Initializer
 from nbnet.layers import Input, Layer
 from nbnet.losses import Loss
@@ -45,9 +46,7 @@ from nbnet.random import set_random_seed
 from nbnet.regularizers import Regularizer
 from nbnet.saving import clone_model, load_model
 from nbnet.utils import plot_model
-from nbnet.warming import warmup
-
-__version__ = "0.1.0"
+from nbnet.warmup import warmup
 
 __all__ = [
     "History",
@@ -71,10 +70,10 @@ __all__ = [
     "clone_model",
     "config",
     "constraints",
-    "core",
     "datasets",
     "device",
     "dropout_schedules",
+    "engine",
     "estimators",
     "fit_many",
     "floatx",
@@ -106,4 +105,4 @@ if TYPE_CHECKING:
     from nbnet import estimators
 else:
     # scikit-learn takes its time to import.
-    __getattr__ = absent(__name__, parts=("estimators",))
+    __getattr__ = keras_hint(__name__, parts=("estimators",))

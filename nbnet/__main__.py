@@ -1,4 +1,4 @@
-"""``python -m nbnet warmup``: compile what networks need before it is needed."""
+"""The command line: ``python -m nbnet warmup`` compiles kernels ahead of their first use."""
 
 from __future__ import annotations
 
@@ -6,8 +6,8 @@ import argparse
 import time
 from collections.abc import Sequence
 
-from nbnet.core import cache
-from nbnet.warming import warmup
+from nbnet.engine.jit import disk_cache
+from nbnet.warmup import warmup
 
 
 def main(arguments: Sequence[str] | None = None) -> None:
@@ -16,14 +16,14 @@ def main(arguments: Sequence[str] | None = None) -> None:
     commands = parser.add_subparsers(required=True, metavar="COMMAND")
     command = commands.add_parser("warmup", help="compile the kernels of dense networks, once for this user")
     command.add_argument("--dtypes", nargs="+", choices=("float32", "float64"), default=["float32"])
-    command.add_argument("--everything", action="store_true", help="all kernels there are; takes minutes")
+    command.add_argument("--everything", action="store_true", help="all kernels; takes minutes")
     options = parser.parse_args(arguments)
     began = time.perf_counter()
-    place = cache.folder() or "memory only: there is no cache folder that is safe to write to"
+    place = disk_cache.folder() or "memory only: there is no cache folder that is safe to write to"
     try:
         compiled = warmup(options.dtypes, options.everything)
     except KeyboardInterrupt:
-        parser.exit(130, f"\ninterrupted; what is compiled is kept in {place}\n")
+        parser.exit(130, f"\ninterrupted; the kernels compiled so far are kept in {place}\n")
     print(f"{compiled} kernels compiled in {time.perf_counter() - began:.1f} s; they are kept in {place}")
 
 

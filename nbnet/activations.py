@@ -5,8 +5,8 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping
 from typing import Any
 
-from nbnet import registry
-from nbnet.core.graph import Tensor
+from nbnet.base import registry
+from nbnet.engine.graph.tensor import Tensor
 from nbnet.ops import (
     celu,
     elu,
@@ -47,6 +47,8 @@ __all__ = [
 ]  # fmt: skip
 
 Activation = Callable[..., Tensor]
+#: Arguments that :func:`get` accepts.
+ActivationLike = str | Mapping[str, Any] | Activation | None
 
 
 def linear(x: Tensor) -> Tensor:
@@ -69,7 +71,7 @@ def gelu(x: Tensor, approximate: bool = False) -> Tensor:
     x
         Tensor or array of any shape.
     approximate
-        Whether to take the approximation through tanh.
+        If True, use the approximation by tanh.
 
     Examples
     --------
@@ -82,14 +84,8 @@ def gelu(x: Tensor, approximate: bool = False) -> Tensor:
 
 exponential, hard_swish, swish = exp, hard_silu, silu
 
-_functions: tuple[Activation, ...] = (
-    celu, elu, gelu, glu, hard_shrink, hard_sigmoid, hard_silu, hard_tanh, leaky_relu, linear, log_sigmoid,
-    log_softmax, mish, relu, relu6, selu, sigmoid, silu, soft_shrink, softmax, softplus, softsign, sparse_plus,
-    sparse_sigmoid, sparsemax, squareplus, tanh, tanh_shrink, threshold,
-)  # fmt: skip
 #: By name; the first name of a function is its own.
-_known: dict[str, Activation] = {"exponential": exp} | {f.__name__: f for f in _functions}
-_known |= {"exp": exp, "hard_swish": hard_silu, "swish": silu}
+_known: dict[str, Activation] = {name: globals()[name] for name in __all__ if name in globals()} | {"exp": exp}
 
 
 def get(identifier: Any) -> Activation:
@@ -115,12 +111,12 @@ def get(identifier: Any) -> Activation:
 
 
 def deserialize(config: Any, custom_objects: Mapping[str, Activation] | None = None) -> Activation:
-    """What :func:`serialize` was given, from what it returned.
+    """An activation from its name, as returned by :func:`serialize`.
 
     Parameters
     ----------
     custom_objects
-        Functions of your own by name.
+        Your own functions by name.
 
     Examples
     --------
@@ -136,19 +132,20 @@ def deserialize(config: Any, custom_objects: Mapping[str, Activation] | None = N
         found = registry.get_registered_object(config, custom_objects) or _known.get(config)
         if found is None:
             raise ValueError(f"activation: {config!r} is not known; known are {', '.join(sorted(_known))}")
-        return registry.named_function(found, "activation")  # type: ignore[no-any-return]
+        config = registry.named_function(found, "activation")
     if callable(config):
-        return config  # type: ignore[no-any-return]
-    raise TypeError(f"activation: wants a name or a function, got {config!r}")
+        activation: Activation = config
+        return activation
+    raise TypeError(f"activation: expected a name or a function, got {config!r}")
 
 
 def serialize(activation: Activation) -> str:
-    """The name of an activation; that of a function of your own is its ``__name__``.
+    """The name of an activation; that of your own function is its ``__name__``.
 
     Raises
     ------
     ValueError
-        If the function has no name to find it by again.
+        If the function has no name by which it could be found again.
 
     Examples
     --------

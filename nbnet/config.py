@@ -1,13 +1,14 @@
-"""The default dtype of parameters and activations, and what is the same for all models."""
+"""The default dtype of parameters and activations, and constants of the framework."""
 
 from __future__ import annotations
 
+from contextlib import suppress
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 from numpy.typing import DTypeLike
 
-from nbnet.absences import absent
+from nbnet.base.unsupported_keras import keras_hint
 
 FLOAT_DTYPES = (np.dtype("float32"), np.dtype("float64"))
 
@@ -15,7 +16,7 @@ _floatx = FLOAT_DTYPES[0]
 
 
 def floatx() -> str:
-    """Name of the default dtype: ``"float32"`` unless :func:`set_floatx` said otherwise.
+    """Name of the default dtype: ``"float32"`` unless :func:`set_floatx` has changed it.
 
     Examples
     --------
@@ -27,7 +28,7 @@ def floatx() -> str:
 
 
 def set_floatx(value: str) -> None:
-    """Set the default dtype of everything built from now on; what exists already keeps its own.
+    """Set the default dtype of everything built from now on; existing objects keep theirs.
 
     Parameters
     ----------
@@ -51,7 +52,7 @@ def set_floatx(value: str) -> None:
 
 
 def backend() -> str:
-    """What computes: Numba.
+    """Name of the backend: Numba.
 
     Examples
     --------
@@ -63,7 +64,7 @@ def backend() -> str:
 
 
 def epsilon() -> float:
-    """The small number that losses keep logarithms and divisions away from zero by.
+    """The small number by which losses keep arguments of logarithms and divisors away from zero.
 
     Examples
     --------
@@ -75,7 +76,7 @@ def epsilon() -> float:
 
 
 def image_data_format() -> str:
-    """Where the channels of an image are: in the last axis.
+    """Position of the channel axis of images: the last.
 
     Examples
     --------
@@ -107,23 +108,18 @@ def standardize_dtype(dtype: DTypeLike | None) -> np.dtype[Any]:
     >>> standardize_dtype("float16")
     Traceback (most recent call last):
         ...
-    ValueError: dtype must be float32 or float64, got 'float16'
+    ValueError: dtype: expected float32 or float64, got 'float16'
     """
     return _floatx if dtype is None else _float_dtype(dtype, "dtype")
 
 
 def _float_dtype(value: DTypeLike | None, name: str) -> np.dtype[Any]:
-    # np.dtype(None) is float64: None is no dtype here.
-    if value is not None:
-        try:
-            dtype = np.dtype(value)
-        except TypeError:
-            pass
-        else:
-            if dtype in FLOAT_DTYPES:
-                return dtype
-    raise ValueError(f"{name} must be float32 or float64, got {value!r}")
+    with suppress(TypeError):
+        # np.dtype(None) is float64: None is no dtype here.
+        if value is not None and (dtype := np.dtype(value)) in FLOAT_DTYPES:
+            return dtype
+    raise ValueError(f"{name}: expected float32 or float64, got {value!r}")
 
 
 if not TYPE_CHECKING:
-    __getattr__ = absent(__name__)
+    __getattr__ = keras_hint(__name__)

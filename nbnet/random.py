@@ -1,277 +1,227 @@
-"""Where random numbers outside kernels come from: 64-bit keys, and NumPy generators made from them.
-
-There is no shared stream. Whoever needs random numbers takes a key of its own; what it draws depends on that key alone.
-"""
+"""Random tensors drawn outside a model, and the seed of everything random in nbnet."""
 
 from __future__ import annotations
 
-import operator
-import os
-import secrets
-import threading
-from collections.abc import Iterator
-from contextlib import contextmanager
-from contextvars import ContextVar
-from typing import TYPE_CHECKING, SupportsIndex
+from collections.abc import Sequence
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
+from numpy.typing import DTypeLike, NDArray
 
-from nbnet.absences import absent
-
-_MASK = 2**64 - 1
-_GAMMA = 0x9E3779B97F4A7C15
-
-
-class _Keys:
-    """The base seed, and how many keys were taken from it."""
-
-    def __init__(self) -> None:
-        self.lock = threading.Lock()
-        self.from_entropy = True
-        self.seed = secrets.randbits(64)
-        self.taken = 0
-        self.drawn = 0
-
-    def after_fork(self) -> None:
-        """A forked child must not wait for a lock its parent held, nor repeat its parent's entropy."""
-        self.lock = threading.Lock()
-        if self.from_entropy:
-            self.seed = secrets.randbits(64)
-
-
-_keys = _Keys()
-#: Those of the seed scope that a thread is in.
-_scoped: ContextVar[_Keys | None] = ContextVar("keys", default=None)
-if hasattr(os, "register_at_fork"):
-    os.register_at_fork(after_in_child=_keys.after_fork)
-
-
-def _source() -> _Keys:
-    return _scoped.get() or _keys
-
-
-@contextmanager
-def seed_scope(seed: SupportsIndex) -> Iterator[None]:
-    """Inside, everything random that this thread makes depends on a seed of its own; outside nothing changes.
-
-    Threads that train models side by side thus repeat what they do whatever the others do.
-
-    Parameters
-    ----------
-    seed : int
-        0 to 2**64 - 1.
-
-    Raises
-    ------
-    TypeError, ValueError
-        As :func:`set_random_seed`.
-
-    Examples
-    --------
-    >>> from nbnet.random import next_key, seed_scope
-    >>> with seed_scope(1):
-    ...     first = next_key()
-    >>> with seed_scope(1):
-    ...     next_key() == first
-    True
-    """
-    before = _scoped.set(_Keys())
-    try:
-        set_random_seed(seed)
-        yield
-    finally:
-        _scoped.reset(before)
-
-
-def set_random_seed(seed: SupportsIndex) -> None:
-    """Make everything random in nbnet repeatable from here: initial weights, dropout masks, the order of rows.
-
-    Without it, each process starts from the operating system's entropy. NumPy's and Python's own generators are not
-    touched.
-
-    Parameters
-    ----------
-    seed : int
-        0 to 2**64 - 1.
-
-    Raises
-    ------
-    TypeError
-        If ``seed`` is not an integer.
-    ValueError
-        If it is out of range.
-
-    Examples
-    --------
-    >>> from nbnet.random import next_key, set_random_seed
-    >>> set_random_seed(1)
-    >>> first = next_key()
-    >>> set_random_seed(1)
-    >>> next_key() == first
-    True
-    """
-    number = as_integer(seed, "seed")
-    if not 0 <= number <= _MASK:
-        raise ValueError(f"seed must be in the range 0 to 2**64 - 1, got {number}")
-    keys = _source()
-    with keys.lock:
-        keys.from_entropy, keys.seed, keys.taken, keys.drawn = False, number, 0, 0
-
-
-def get_state() -> tuple[int, int, int]:
-    """The base seed, how many keys and how many draws were taken from it: what :func:`set_state` goes back to.
-
-    Examples
-    --------
-    >>> from nbnet.random import get_state, next_key, set_state
-    >>> state = get_state()
-    >>> first = next_key()
-    >>> set_state(*state)
-    >>> next_key() == first
-    True
-    """
-    keys = _source()
-    with keys.lock:
-        return keys.seed, keys.taken, keys.drawn
-
-
-def set_state(seed: int, taken: int, drawn: int) -> None:
-    """Go on from where :func:`get_state` was called, in this process or another."""
-    keys = _source()
-    with keys.lock:
-        keys.seed, keys.taken, keys.drawn = seed, taken, drawn
-
-
-def next_key() -> int:
-    """A fresh 64-bit key: a pure function of the seed and of how many keys were taken since it was set.
-
-    Examples
-    --------
-    >>> from nbnet.random import next_key
-    >>> next_key() != next_key()
-    True
-    """
-    keys = _source()
-    with keys.lock:
-        keys.taken += 1
-        return derive(keys.seed, keys.taken)
-
-
-def next_draw() -> int:
-    """A step number for random ops outside compiled training: from 2**40 on, where no training gets, each used once.
-
-    Examples
-    --------
-    >>> from nbnet.random import next_draw
-    >>> next_draw() >= 2**40
-    True
-    """
-    keys = _source()
-    with keys.lock:
-        keys.drawn += 1
-        return (1 << 40) + keys.drawn
-
-
-def derive(*integers: SupportsIndex) -> int:
-    """A 64-bit key that depends on every integer and on their order (SplitMix64's finaliser, chained).
-
-    Parameters
-    ----------
-    *integers : int
-        Taken modulo 2**64; at least one.
-
-    References
-    ----------
-    G. L. Steele, D. Lea, C. H. Flood: Fast splittable pseudorandom number generators. OOPSLA 2014.
-
-    Examples
-    --------
-    >>> from nbnet.random import derive
-    >>> hex(derive(0))
-    '0xe220a8397b1dcdaf'
-    >>> derive(1, 2) == derive(2, 1)
-    False
-    """
-    if not integers:
-        raise TypeError("derive wants at least one integer, got none")
-    key = 0
-    for integer in integers:
-        key = _mix((key + _GAMMA + as_integer(integer, "integers")) & _MASK)
-    return key
-
-
-def _mix(z: int) -> int:
-    z = ((z ^ (z >> 30)) * 0xBF58476D1CE4E5B9) & _MASK
-    z = ((z ^ (z >> 27)) * 0x94D049BB133111EB) & _MASK
-    return z ^ (z >> 31)
-
-
-def generator(key: int) -> np.random.Generator:
-    """A NumPy generator (Philox) whose draws depend on the key alone.
-
-    Parameters
-    ----------
-    key : int
-        0 to 2**128 - 1; see :func:`next_key` and :func:`derive`.
-
-    Examples
-    --------
-    >>> from nbnet.random import generator
-    >>> bool(generator(7).random() == generator(7).random())
-    True
-    """
-    return np.random.Generator(np.random.Philox(key=key))
-
-
-def as_integer(value: SupportsIndex, name: str) -> int:
-    """An int from a Python or NumPy integer.
-
-    Raises
-    ------
-    TypeError
-        If ``value`` is not an integer; ``name`` is what the message calls it.
-
-    Examples
-    --------
-    >>> from nbnet.random import as_integer
-    >>> as_integer(3.0, "seed")
-    Traceback (most recent call last):
-        ...
-    TypeError: seed must be an integer, got 3.0
-    """
-    try:
-        return operator.index(value)
-    except TypeError:
-        raise TypeError(f"{name} must be an integer, got {value!r}") from None
-
-
-# At the end: what draws is built on the keys above.
-from nbnet.draws import (  # noqa: E402
-    SeedGenerator,
-    categorical,
-    normal,
-    randint,
-    shuffle,
-    truncated_normal,
-    uniform,
-)
+from nbnet.base.seeds import as_integer, derive, generator, next_draw, next_key, seed_scope, set_random_seed
+from nbnet.base.unsupported_keras import keras_hint
+from nbnet.config import standardize_dtype
+from nbnet.engine.graph.tensor import Tensor, recorder, tensor
 
 __all__ = [
-    "SeedGenerator",
-    "as_integer",
-    "categorical",
-    "derive",
-    "generator",
-    "next_draw",
-    "next_key",
-    "normal",
-    "randint",
-    "seed_scope",
-    "set_random_seed",
-    "shuffle",
-    "truncated_normal",
-    "uniform",
-]
+    "SeedGenerator", "as_integer", "categorical", "derive", "generator", "next_draw", "next_key", "normal",
+    "randint", "seed_scope", "set_random_seed", "shuffle", "truncated_normal", "uniform",
+]  # fmt: skip
+
+
+class SeedGenerator:
+    """A sequence of seeds: draws differ from call to call, and are the same for an equal generator.
+
+    Parameters
+    ----------
+    seed : int or None
+        None takes a fresh key (see :func:`nbnet.random.set_random_seed`).
+
+    Examples
+    --------
+    >>> import nbnet as nb
+    >>> first, second = nb.random.SeedGenerator(1), nb.random.SeedGenerator(1)
+    >>> first.next() == second.next(), first.next() == first.next()
+    (True, False)
+    """
+
+    def __init__(self, seed: int | None = None) -> None:
+        self.seed = next_key() if seed is None else as_integer(seed, "seed")
+        self._taken = 0
+
+    def next(self) -> int:
+        """The next seed: 64 bits."""
+        self._taken += 1
+        return derive(self.seed, self._taken)
+
+    def get_config(self) -> dict[str, Any]:
+        """The seed, as an argument of the constructor."""
+        return {"seed": self.seed}
+
+
+Seed = int | SeedGenerator | None
+
+
+def _generator(seed: Seed) -> np.random.Generator:
+    active = recorder()
+    if active is not None and active.deferred:
+        raise RuntimeError(
+            "nbnet.random draws once, while a program is built, not in each step: use layers.Dropout, or draw outside "
+            "the model and pass the numbers to it"
+        )
+    if isinstance(seed, SeedGenerator):
+        return generator(seed.next())
+    if seed is None:
+        return generator(next_key())
+    return generator(derive(as_integer(seed, "seed")))
+
+
+def _integers(values: Any, dtype: DTypeLike) -> Tensor:
+    if np.dtype(dtype).kind not in "iu":
+        raise ValueError(f"dtype: expected an integer dtype, got {dtype!r}")
+    array = np.array(values, np.int64, order="C")
+    return Tensor(array.shape, array.dtype, array)
+
+
+def normal(
+    shape: Sequence[int], mean: float = 0.0, stddev: float = 1.0, dtype: DTypeLike | None = None, seed: Seed = None
+) -> Tensor:
+    """Normal numbers.
+
+    Parameters
+    ----------
+    shape
+        Of the tensor.
+    mean, stddev
+        Of the distribution.
+    dtype
+        float32 or float64; None for the framework's default.
+    seed
+        An integer always draws the same; a :class:`SeedGenerator` or None draws anew each time.
+
+    Raises
+    ------
+    RuntimeError
+        While a program is built: the numbers would be the same in each step.
+
+    Examples
+    --------
+    >>> import nbnet as nb
+    >>> nb.random.normal((2, 3), seed=1).shape
+    (2, 3)
+    """
+    return tensor(_generator(seed).normal(mean, stddev, shape), standardize_dtype(dtype))
+
+
+def uniform(
+    shape: Sequence[int], minval: float = 0.0, maxval: float = 1.0, dtype: DTypeLike | None = None, seed: Seed = None
+) -> Tensor:
+    """Uniform numbers.
+
+    Parameters
+    ----------
+    shape, dtype, seed
+        As for :func:`normal`.
+    minval, maxval
+        Bounds of the interval; the upper one is excluded.
+
+    Examples
+    --------
+    >>> import nbnet as nb
+    >>> x = nb.random.uniform((100,), 2.0, 3.0, seed=1).numpy()
+    >>> bool(((2 <= x) & (x < 3)).all())
+    True
+    """
+    drawn = tensor(_generator(seed).uniform(minval, maxval, shape), standardize_dtype(dtype))
+    # Rounding to float32 may reach the end.
+    drawn.numpy()[drawn.numpy() >= maxval] = np.nextafter(drawn.dtype.type(maxval), drawn.dtype.type(minval))
+    return drawn
+
+
+def truncated_normal(
+    shape: Sequence[int], mean: float = 0.0, stddev: float = 1.0, dtype: DTypeLike | None = None, seed: Seed = None
+) -> Tensor:
+    """Normal numbers no further from the mean than two standard deviations.
+
+    Parameters
+    ----------
+    shape, mean, stddev, dtype, seed
+        As for :func:`normal`; stddev is that of the distribution before it is truncated.
+
+    Examples
+    --------
+    >>> import nbnet as nb
+    >>> bool((abs(nb.random.truncated_normal((1000,), seed=1).numpy()) <= 2).all())
+    True
+    """
+    generator = _generator(seed)
+    values: NDArray[Any] = generator.normal(size=shape)
+    while (outside := np.abs(values) > 2).any():
+        values[outside] = generator.normal(size=int(outside.sum()))
+    return tensor(values * stddev + mean, standardize_dtype(dtype))
+
+
+def randint(shape: Sequence[int], minval: int, maxval: int, dtype: DTypeLike = "int32", seed: Seed = None) -> Tensor:
+    """Whole numbers from ``minval`` up to ``maxval``, without it; the tensor is int64.
+
+    Parameters
+    ----------
+    shape, seed
+        As for :func:`normal`.
+    minval, maxval
+        Bounds; the upper one is excluded.
+    dtype
+        Any integer dtype; integers are int64 here.
+
+    Examples
+    --------
+    >>> import nbnet as nb
+    >>> sorted(set(nb.random.randint((100,), 0, 3, seed=1).numpy().tolist()))
+    [0, 1, 2]
+    """
+    return _integers(_generator(seed).integers(minval, maxval, shape), dtype)
+
+
+def categorical(logits: Any, num_samples: int, dtype: DTypeLike = "int32", seed: Seed = None) -> Tensor:
+    """Class numbers, drawn with the probabilities ``softmax(logits)``.
+
+    Parameters
+    ----------
+    logits : array_like, (batch, classes)
+    num_samples
+        Number of draws for each row.
+    dtype, seed
+        As for :func:`randint`.
+
+    Returns
+    -------
+    Tensor, (batch, num_samples)
+
+    Examples
+    --------
+    >>> import nbnet as nb
+    >>> nb.random.categorical([[-1e9, 0.0]], 3).numpy()
+    array([[1, 1, 1]])
+    """
+    rows = np.asarray(logits)
+    if rows.ndim != 2:
+        raise ValueError(f"logits: expected shape (batch, classes), got {rows.shape}")
+    # The argmax of logits with Gumbel noise is distributed as the softmax.
+    noise = _generator(seed).gumbel(size=(len(rows), num_samples, rows.shape[1]))
+    return _integers((rows[:, None, :] + noise).argmax(-1), dtype)
+
+
+def shuffle(x: Any, axis: int = 0, seed: Seed = None) -> Tensor:
+    """Shuffle x along an axis.
+
+    Parameters
+    ----------
+    x
+        Tensor or array.
+    axis
+        The axis.
+    seed
+        As for :func:`normal`.
+
+    Examples
+    --------
+    >>> import nbnet as nb
+    >>> sorted(nb.random.shuffle([1.0, 2.0, 3.0], seed=1).numpy().tolist())
+    [1.0, 2.0, 3.0]
+    """
+    shuffled = _generator(seed).permutation(np.asarray(x), axis=axis)
+    return tensor(shuffled, shuffled.dtype if isinstance(x, Tensor) else None)
+
 
 if not TYPE_CHECKING:
-    __getattr__ = absent(__name__)
+    __getattr__ = keras_hint(__name__)

@@ -4,47 +4,28 @@ from __future__ import annotations
 
 from abc import ABC, abstractmethod
 from collections.abc import Callable, Mapping
-from dataclasses import asdict, dataclass, is_dataclass
-from typing import Any, Self
+from dataclasses import dataclass, fields
+from typing import Any, cast
 
 import numpy as np
 
-from nbnet import registry
-from nbnet.core.graph import Tensor
-from nbnet.core.tape import tensor
-from nbnet.ops.abs import abs as absolute
-from nbnet.ops.l1_l2 import l1_l2 as penalty
-from nbnet.ops.matmul import matmul
-from nbnet.ops.maximum import maximum
-from nbnet.ops.multiply import multiply
-from nbnet.ops.sqrt import sqrt
-from nbnet.ops.sum import sum
-from nbnet.ops.transpose import transpose
-from nbnet.ranges import FROM_ZERO
+from nbnet import ops
+from nbnet.base import registry
+from nbnet.base.validation import FROM_ZERO, check_choice
+from nbnet.config import epsilon
+from nbnet.engine.graph.tensor import Tensor, tensor
+from nbnet.ops.reduction import l1_l2 as penalty
 
 __all__ = [
-    "L1",
-    "L1L2",
-    "L2",
-    "OrthogonalRegularizer",
-    "Regularizer",
-    "deserialize",
-    "get",
-    "l1",
-    "l1_l2",
-    "l2",
-    "orthogonal_regularizer",
-    "serialize",
-]
-
-#: As Keras's ``epsilon()``: vectors shorter than this are not brought to length 1.
-EPSILON = 1e-7
+    "L1", "L1L2", "L2", "OrthogonalRegularizer", "Regularizer", "deserialize", "get", "l1", "l1_l2", "l2",
+    "orthogonal_regularizer", "serialize",
+]  # fmt: skip
 
 
-class Regularizer(ABC):
-    """Base of all regularizers: one of your own needs ``__call__``, written with ops, and ``get_config``.
+class Regularizer(registry.Configurable, ABC):
+    """Base of all regularizers: your own needs ``__call__``, written with ops, and ``get_config``.
 
-    A function of a tensor serves as well, wherever a regularizer is wanted.
+    A function of a tensor is accepted as well wherever a regularizer is.
 
     Examples
     --------
@@ -66,32 +47,21 @@ class Regularizer(ABC):
             Tensor or array.
         """
 
-    def get_config(self) -> dict[str, Any]:
-        """The arguments it was made with.
 
-        Examples
-        --------
-        >>> from nbnet.regularizers import L1L2
-        >>> L1L2(l1=0.5).get_config()
-        {'l1': 0.5, 'l2': 0.0}
-        """
-        return asdict(self) if is_dataclass(self) else {}
+class _Penalty(Regularizer):
+    """Base of dataclasses whose float fields are factors from 0; None stands for a field's default."""
 
-    @classmethod
-    def from_config(cls, config: Mapping[str, Any]) -> Self:
-        """The regularizer that :meth:`get_config` describes.
-
-        Examples
-        --------
-        >>> from nbnet.regularizers import L2
-        >>> L2.from_config({"l2": 0.5})
-        L2(l2=0.5)
-        """
-        return cls(**config)
+    def __post_init__(self) -> None:
+        for field in fields(cast(Any, self)):
+            if isinstance(field.default, float):
+                value = getattr(self, field.name)
+                object.__setattr__(
+                    self, field.name, FROM_ZERO.check(field.default if value is None else value, field.name)
+                )
 
 
 @dataclass(frozen=True)
-class L1(Regularizer):
+class L1(_Penalty):
     """``l1 * sum(|x|)``.
 
     Parameters
@@ -108,15 +78,12 @@ class L1(Regularizer):
 
     l1: float = 0.01
 
-    def __post_init__(self) -> None:
-        object.__setattr__(self, "l1", FROM_ZERO.check(0.01 if self.l1 is None else self.l1, "l1"))
-
     def __call__(self, x: Any) -> Tensor:
         return penalty(tensor(x), self.l1, 0.0)
 
 
 @dataclass(frozen=True)
-class L2(Regularizer):
+class L2(_Penalty):
     """``l2 * sum(x ** 2)``.
 
     Parameters
@@ -133,15 +100,12 @@ class L2(Regularizer):
 
     l2: float = 0.01
 
-    def __post_init__(self) -> None:
-        object.__setattr__(self, "l2", FROM_ZERO.check(0.01 if self.l2 is None else self.l2, "l2"))
-
     def __call__(self, x: Any) -> Tensor:
         return penalty(tensor(x), 0.0, self.l2)
 
 
 @dataclass(frozen=True)
-class L1L2(Regularizer):
+class L1L2(_Penalty):
     """``l1 * sum(|x|) + l2 * sum(x ** 2)``.
 
     Parameters
@@ -158,10 +122,6 @@ class L1L2(Regularizer):
 
     l1: float = 0.0
     l2: float = 0.0
-
-    def __post_init__(self) -> None:
-        object.__setattr__(self, "l1", FROM_ZERO.check(0.0 if self.l1 is None else self.l1, "l1"))
-        object.__setattr__(self, "l2", FROM_ZERO.check(0.0 if self.l2 is None else self.l2, "l2"))
 
     def __call__(self, x: Any) -> Tensor:
         return penalty(tensor(x), self.l1, self.l2)
@@ -194,32 +154,29 @@ class OrthogonalRegularizer(Regularizer):
 
     def __post_init__(self) -> None:
         object.__setattr__(self, "factor", FROM_ZERO.check(self.factor, "factor"))
-        if self.mode not in ("rows", "columns"):
-            raise ValueError(f"mode: wants 'rows' or 'columns', got {self.mode!r}")
+        check_choice(self.mode, "mode", ["rows", "columns"])
 
     def __call__(self, x: Any) -> Tensor:
         x = tensor(x)
         if x.ndim != 2:
-            raise ValueError(f"OrthogonalRegularizer wants a matrix, got shape {x.shape}")
-        rows = x if self.mode == "rows" else transpose(x)
+            raise ValueError(f"OrthogonalRegularizer: expected a matrix, got shape {x.shape}")
+        rows = x if self.mode == "rows" else ops.transpose(x)
         n = rows.shape[0]
         if n < 2:
-            raise ValueError(f"OrthogonalRegularizer wants two {self.mode} at least, got shape {x.shape}")
-        lengths = sqrt(maximum(sum(multiply(rows, rows), axis=1, keepdims=True), EPSILON**2))
-        unit = rows / lengths
+            raise ValueError(f"OrthogonalRegularizer: expected two {self.mode} or more, got shape {x.shape}")
+        # Vectors shorter than epsilon are not normalized to length 1.
+        unit = rows / ops.sqrt(ops.maximum(ops.sum(rows * rows, axis=1, keepdims=True), epsilon() ** 2))
         others = (1 - np.eye(n, dtype=x.dtype)) * x.dtype.type(self.factor / (n * (n - 1)))
-        return sum(multiply(absolute(matmul(unit, transpose(unit))), others))
+        return ops.sum(ops.abs(ops.matmul(unit, ops.transpose(unit))) * others)
 
+
+#: Arguments that :func:`get` accepts.
+RegularizerLike = str | Mapping[str, Any] | Callable[[Any], Tensor] | type[Regularizer] | None
 
 l1, l2, l1_l2, orthogonal_regularizer = L1, L2, L1L2, OrthogonalRegularizer
 
-_known: dict[str, type[Regularizer]] = {
-    "l1": L1,
-    "l2": L2,
-    "l1_l2": L1L2,
-    "l1l2": L1L2,
-    "orthogonal_regularizer": OrthogonalRegularizer,
-}
+_known: dict[str, type[Regularizer]] = {"l1": L1, "l2": L2, "l1_l2": L1L2, "l1l2": L1L2}
+_known["orthogonal_regularizer"] = OrthogonalRegularizer
 
 
 def get(identifier: Any, name: str = "regularizer") -> Callable[[Any], Tensor] | None:
@@ -231,12 +188,12 @@ def get(identifier: Any, name: str = "regularizer") -> Callable[[Any], Tensor] |
         A name as ``"l2"`` or ``"L2"``; a dict with ``class_name`` and perhaps ``config``; a function of a tensor, which
         is returned as it is, and so is None.
     name : str
-        The argument that messages speak of, such as ``"kernel_regularizer"``.
+        Name of the argument in messages, such as ``"kernel_regularizer"``.
 
     Raises
     ------
     ValueError, TypeError
-        If it stands for none.
+        If it is anything else.
 
     Examples
     --------
@@ -255,7 +212,7 @@ def get(identifier: Any, name: str = "regularizer") -> Callable[[Any], Tensor] |
 
 
 def serialize(regularizer: Callable[[Any], Tensor] | None) -> dict[str, Any] | str | None:
-    """What :func:`get` makes the regularizer from; the name of a function that is no Regularizer.
+    """A configuration for :func:`get`; the name of a function that is no Regularizer.
 
     Examples
     --------
@@ -269,12 +226,12 @@ def serialize(regularizer: Callable[[Any], Tensor] | None) -> dict[str, Any] | s
 
 
 def deserialize(config: Any, custom_objects: Mapping[str, Any] | None = None) -> Callable[[Any], Tensor] | None:
-    """The regularizer that :func:`serialize` described.
+    """A regularizer from the configuration that :func:`serialize` returned.
 
     Parameters
     ----------
     custom_objects
-        Classes or functions of your own, by name.
+        Your own classes or functions by name.
 
     Examples
     --------

@@ -10,11 +10,11 @@ from itertools import chain
 
 import numpy as np
 
-from nbnet.core.jit import link
-from nbnet.core.op import Op
+from nbnet.engine.graph.op import Op
+from nbnet.engine.jit.linker import link
+from nbnet.ops.dense import packed_dense
 from nbnet.ops.elementwise import Elementwise, fusible
-from nbnet.ops.packed import packed_dense
-from nbnet.warming import kernels, ops
+from nbnet.warmup import kernels, ops
 
 #: Activations that ``tests/ops/test_packed.py`` trains with.
 PACKED = ("relu", None, "tanh", "gelu", "leaky_relu")

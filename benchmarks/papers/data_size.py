@@ -17,11 +17,11 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from benchmarks.harness.record import Record
+from benchmarks.harness.table import markdown
 from benchmarks.papers import images, pictures, script, tables
 from benchmarks.papers.networks import dense_network
 from benchmarks.papers.training import Recipe, train
-from benchmarks.record import Record
-from benchmarks.table import markdown
 
 
 @dataclass(frozen=True)

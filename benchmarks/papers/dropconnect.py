@@ -14,11 +14,11 @@ from collections.abc import Sequence
 from functools import partial
 
 import nbnet as nb
+from benchmarks.harness.record import Record
 from benchmarks.papers import rows
 from benchmarks.papers.networks import CLASSES, PIXELS, dense_network
 from benchmarks.papers.rows import Row
 from benchmarks.papers.training import Recipe
-from benchmarks.record import Record
 
 HIDDEN = (800, 800)
 RATE, SHARING = 0.5, 32

@@ -31,10 +31,10 @@ import numpy as np
 from numpy.typing import NDArray
 
 import nbnet as nb
+from benchmarks.harness.record import Record
+from benchmarks.harness.table import markdown
 from benchmarks.papers import script
 from benchmarks.papers.tables import mean
-from benchmarks.record import Record
-from benchmarks.table import markdown
 
 Array = NDArray[Any]
 

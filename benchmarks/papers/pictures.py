@@ -8,7 +8,7 @@ from typing import Any
 
 import numpy as np
 
-from benchmarks import plotting
+from benchmarks.harness import plotting
 from benchmarks.papers.tables import Found, error
 
 

@@ -18,11 +18,11 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
+from benchmarks.harness.record import Record
+from benchmarks.harness.table import markdown
 from benchmarks.papers import images, pictures, script, tables
 from benchmarks.papers.networks import dense_network
 from benchmarks.papers.training import Recipe, train
-from benchmarks.record import Record
-from benchmarks.table import markdown
 
 KEEPS = (0.1, 0.2, 0.4, 0.5, 0.6, 0.8, 1.0)
 LAYERS, WIDTH, KEPT = 3, 512, 128

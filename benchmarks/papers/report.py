@@ -9,8 +9,8 @@ from inspect import cleandoc
 from pathlib import Path
 from types import ModuleType
 
+from benchmarks.harness.record import Record
 from benchmarks.papers.script import RESULTS
-from benchmarks.record import Record
 
 README = Path(__file__).parent / "README.md"
 SCRIPTS = ("srivastava_mnist", "dropconnect", "data_size", "rate_sweep", "batchwise", "gal_uci", "selu")

@@ -8,11 +8,11 @@ from pathlib import Path
 from typing import Any
 
 import nbnet as nb
+from benchmarks.harness.record import Record
+from benchmarks.harness.table import markdown
 from benchmarks.papers import images, script, tables
 from benchmarks.papers.script import RESULTS
 from benchmarks.papers.training import Recipe, train
-from benchmarks.record import Record
-from benchmarks.table import markdown
 
 
 @dataclass(frozen=True)
@@ -64,7 +64,7 @@ def run(
     parser.add_argument("--held-out", action="store_true", help="test on the last 10,000 training images instead")
     options = parser.parse_args(arguments)
     if options.held_out and options.results == RESULTS / f"{name}.jsonl":
-        parser.error("--held-out: wants another file in --results")
+        parser.error("--held-out: expected another file in --results")
     data = images.load(options.data)
     if options.held_out:
         data = data.held_out()

@@ -8,8 +8,8 @@ from collections.abc import Callable, Iterable, Mapping
 from pathlib import Path
 from typing import Any
 
-from benchmarks import machine
-from benchmarks.record import Record, slug
+from benchmarks.harness import machine
+from benchmarks.harness.record import Record, slug
 
 Run = Mapping[str, Any]
 #: Where the findings are that the tables are made from.

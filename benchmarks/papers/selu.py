@@ -20,11 +20,11 @@ import numpy as np
 from numpy.typing import NDArray
 
 import nbnet as nb
-from benchmarks import plotting
+from benchmarks.harness import plotting
+from benchmarks.harness.record import Record
+from benchmarks.harness.table import markdown
 from benchmarks.papers import images, networks, script
 from benchmarks.papers.tables import grouped, mean
-from benchmarks.record import Record
-from benchmarks.table import markdown
 
 Array = NDArray[Any]
 

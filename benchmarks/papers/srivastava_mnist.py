@@ -16,11 +16,11 @@ from __future__ import annotations
 from collections.abc import Sequence
 from functools import partial
 
+from benchmarks.harness.record import Record
 from benchmarks.papers import rows
 from benchmarks.papers.networks import dense_network
 from benchmarks.papers.rows import Row
 from benchmarks.papers.training import Recipe
-from benchmarks.record import Record
 
 WIDE, RATES = (1024, 1024, 1024), (0.2, 0.5)
 

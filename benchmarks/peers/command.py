@@ -14,11 +14,11 @@ from importlib import import_module
 from pathlib import Path
 from typing import Any
 
-from benchmarks import machine
+from benchmarks.harness import machine
+from benchmarks.harness.record import Record
 from benchmarks.peers import findings, report
 from benchmarks.peers.libraries import LIBRARIES, OURS
 from benchmarks.peers.rounds import OutOfTime, Session
-from benchmarks.record import Record
 
 TASKS = ("train", "predict", "startup", "memory", "search", "alone", "sizes")
 RESULTS = Path(__file__).parent / "results"
@@ -35,7 +35,6 @@ def main(arguments: Sequence[str] | None = None) -> None:
     for name, (task, record) in records.items():
         if name in (options.tasks or TASKS) and findings.cases(record):
             print(f"\n{report.section(task, record)}")
-    print(f"\n{report.all_goals(records)}")
     if options.plot:
         report.draw(records, options.results)
     for path in options.readme:
@@ -97,14 +96,14 @@ def parse(arguments: Sequence[str] | None) -> argparse.Namespace:
     parser.add_argument("--plot", action="store_true", help="draw what can be drawn, beside results (the extra plot)")
     options = parser.parse_args(arguments)
     if unknown := [name for name in options.tasks if name not in TASKS]:
-        parser.error(f"TASK: wants names out of {', '.join(TASKS)}, got {', '.join(unknown)}")
+        parser.error(f"TASK: expected names out of {', '.join(TASKS)}, got {', '.join(unknown)}")
     known = {case for name in options.tasks for case in load(name).CASES}
     if unknown := [case for case in options.cases or () if case not in known]:
-        parser.error(f"--cases: wants names out of {', '.join(sorted(known))}, got {', '.join(unknown)}")
+        parser.error(f"--cases: expected names out of {', '.join(sorted(known))}, got {', '.join(unknown)}")
     if options.rounds < 1 or not options.seconds > 0 or not options.minutes > 0:
         parser.error("--rounds, --seconds and --minutes: want numbers above 0")
     if options.quick and options.results == RESULTS:
-        parser.error("--quick: wants another folder in --results")
+        parser.error("--quick: expected another folder in --results")
     options.deadline = time.monotonic() + 60 * options.minutes
     options.python = interpreters(parser, options.python)
     # Results are compared with nbnet's, and it is the first to be asked.
@@ -118,6 +117,6 @@ def interpreters(parser: argparse.ArgumentParser, given: Sequence[str]) -> dict[
     for text in given:
         name, _, path = text.partition("=")
         if name not in LIBRARIES or not path:
-            parser.error(f"--python: wants LIBRARY=PATH with one of {', '.join(LIBRARIES)}, got {text}")
+            parser.error(f"--python: expected LIBRARY=PATH with one of {', '.join(LIBRARIES)}, got {text}")
         found[name] = path
     return found

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 from typing import Any
 
-from benchmarks.record import Record
+from benchmarks.harness.record import Record
 
 #: What a library found in a turn, or ``{"error": reason}``.
 Found = dict[str, Any]

@@ -9,7 +9,7 @@ from itertools import pairwise
 import numpy as np
 from threadpoolctl import threadpool_limits
 
-from benchmarks.blas_alone import products
+from benchmarks.numpy_mlp.blas_alone import products
 from benchmarks.peers.exercise import Network
 from benchmarks.peers.threads import choices
 from benchmarks.peers.timing import median_time

@@ -6,7 +6,7 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
-from benchmarks import plotting
+from benchmarks.harness import plotting
 from benchmarks.peers.libraries import OURS
 from benchmarks.peers.tables import label
 

@@ -6,10 +6,10 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
-from benchmarks import machine
-from benchmarks.peers import findings, goals, tables
-from benchmarks.record import Record
-from benchmarks.table import between_markers
+from benchmarks.harness import machine
+from benchmarks.harness.record import Record
+from benchmarks.harness.table import between_markers
+from benchmarks.peers import findings, tables
 
 #: Modules and records, by name.
 Tasks = Mapping[str, tuple[Any, Record]]
@@ -42,13 +42,18 @@ def conditions(record: Record) -> list[str]:
     for line in lines:
         for found in line["versions"].values():
             versions |= found
-    on = dict.fromkeys(_described(line["machine"]) for line in lines)
     count = [len(findings.rounds(record, case)) for case in findings.cases(record)]
     times = f"{min(count)}" if min(count) == max(count) else f"{min(count)} to {max(count)}"
     return [
         f"Medians of {times} rounds; in brackets, of the ratio to nbnet in the same round.",
-        "\n".join([*on, ", ".join(f"{name} {version}" for name, version in versions.items())]),
+        "\n".join([machines(record), ", ".join(f"{name} {version}" for name, version in versions.items())]),
     ]
+
+
+def machines(record: Record) -> str:
+    """A line for each machine that rounds ran on."""
+    lines = [line for case in findings.cases(record) for line in findings.rounds(record, case)]
+    return "\n".join(dict.fromkeys(_described(line["machine"]) for line in lines))
 
 
 def _described(made_on: dict[str, Any]) -> str:
@@ -57,21 +62,18 @@ def _described(made_on: dict[str, Any]) -> str:
     return f"{where}, {machine.blas(made_on)}."
 
 
-def all_goals(tasks: Tasks) -> str:
-    """Those of all tasks, and whether they were reached."""
-    found = []
-    for task, record in tasks.values():
-        value = next(iter(task.VALUES.values()))
-        found += [(goal, goal.ratios(record, value)) for goal in getattr(task, "GOALS", ())]
-    return goals.table(found)
+def summary(task: Any, record: Record) -> str:
+    """The table of the first page: the task's cases and its best-known libraries, Keras on its fastest backend."""
+    value = next(iter(task.VALUES.values()))
+    return "\n\n".join([tables.summary(record, cases(task, record), value), machines(record)])
 
 
 def filled(text: str, tasks: Tasks, pictures: Sequence[str] = ()) -> str:
     """A text with tables between its markers, where there is something on record.
 
     ``<!-- peers NAME:begin -->`` stands for what a task found in brief, ``<!-- peers NAME, all:begin -->`` for
-    everything, ``<!-- peers goals:begin -->`` for the goals of all tasks, ``<!-- peers pictures:begin -->`` for
-    pictures; each goes on to its ``:end``.
+    everything, ``<!-- peers summary:begin -->`` for the table of training steps on the first page, and
+    ``<!-- peers pictures:begin -->`` for pictures; each goes on to its ``:end``.
 
     Parameters
     ----------
@@ -79,8 +81,8 @@ def filled(text: str, tasks: Tasks, pictures: Sequence[str] = ()) -> str:
         Their places, as seen from where the text is.
     """
     blocks = {}
-    if any(findings.cases(record) for _, record in tasks.values()):
-        blocks["peers goals"] = all_goals(tasks)
+    if "train" in tasks and findings.cases(tasks["train"][1]):
+        blocks["peers summary"] = summary(*tasks["train"])
     if pictures:
         blocks["peers pictures"] = "\n".join(f"![{Path(place).stem}]({place})" for place in pictures)
     for name, (task, record) in tasks.items():

@@ -10,12 +10,12 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-from benchmarks import machine
+from benchmarks.harness import machine
+from benchmarks.harness.record import Record
 from benchmarks.peers import findings
 from benchmarks.peers.driver import PeerError
 from benchmarks.peers.findings import Found
 from benchmarks.peers.libraries import OURS
-from benchmarks.record import Record
 
 #: Seconds after each turn, in which the threads of who had it go to sleep.
 PAUSE = 0.2

@@ -6,11 +6,11 @@ from collections.abc import Iterable, Sequence
 
 import numpy as np
 
+from benchmarks.harness.record import Record
+from benchmarks.harness.table import markdown, spread
 from benchmarks.peers import findings
 from benchmarks.peers.findings import Value
-from benchmarks.peers.libraries import LIBRARIES, OURS
-from benchmarks.record import Record
-from benchmarks.table import markdown, spread
+from benchmarks.peers.libraries import KERAS, LIBRARIES, OURS
 
 
 def label(name: str) -> str:
@@ -31,6 +31,21 @@ def overview(record: Record, cases: Sequence[str], value: Value, unit: str) -> s
     names = in_order(name for found in taken.values() for name in found)
     rows = [[label(name), *(_cell(found, name) for found in taken.values())] for name in names]
     return markdown([unit, *taken], rows)
+
+
+def summary(record: Record, cases: Sequence[str], value: Value) -> str:
+    """A row a case: nbnet's median, then those of the libraries that most readers know; the fastest Keras backend."""
+    columns = {"PyTorch": ("torch",), "JAX": ("jax",), "Keras": KERAS, "scikit-learn": ("sklearn",)}
+    rows = []
+    for case in cases:
+        taken = findings.values(record, case, value)
+        medians = {name: float(np.median(known)) for name in taken if (known := findings.known(taken[name]))}
+        row = [case, _cell(taken, OURS)]
+        for names in columns.values():
+            fastest = min((name for name in names if name in medians), key=medians.__getitem__, default="")
+            row.append(_cell(taken, fastest))
+        rows.append(row)
+    return markdown(["network", OURS, *columns], rows)
 
 
 def _cell(found: dict[str, list[float | None]], name: str) -> str:

@@ -9,13 +9,13 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
+from benchmarks.harness.workloads import WORKLOADS, glorot_weights, layer_by_layer
 from benchmarks.peers import rounds
 from benchmarks.peers.driver import Peer, PeerError, together, versions
 from benchmarks.peers.exercise import Exercise, Network
 from benchmarks.peers.findings import Found
 from benchmarks.peers.libraries import OURS
 from benchmarks.peers.rounds import Session
-from benchmarks.workloads import WORKLOADS, glorot_weights, layer_by_layer
 
 
 class Compared(NamedTuple):

@@ -58,10 +58,10 @@ class NbnetLearner:
 def dropout(shape: tuple[int, int], rate: float) -> dict[str, Callable[[], Any]]:
     """Forward and backward of a layer: on the tape, and as the program that training has in it."""
     # Not at the top: nobody else imports them to train a network.
-    from nbnet.core.differentiation import differentiate
-    from nbnet.core.graph import Tensor
-    from nbnet.core.program import Linked, lower
-    from nbnet.core.tape import Trace
+    from nbnet.engine.graph.autodiff import differentiate
+    from nbnet.engine.graph.tape import Trace
+    from nbnet.engine.graph.tensor import Tensor
+    from nbnet.engine.runtime.program import Linked, lower
 
     layer = nb.layers.Dropout(rate, seed=0)
     x, dy = nb.Parameter(np.ones(shape, np.float32)), np.ones(shape, np.float32)

@@ -9,7 +9,7 @@ from typing import Any
 
 import torch
 
-from benchmarks.blas_alone import operands
+from benchmarks.numpy_mlp.blas_alone import operands
 from benchmarks.peers.exercise import Array, Exercise, Network
 from benchmarks.peers.threads import choices, named
 

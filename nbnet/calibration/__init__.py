@@ -1,4 +1,4 @@
-"""Whether predicted probabilities and spreads can be believed: reliability, coverage, temperature scaling."""
+"""Calibration of predicted probabilities and intervals: reliability, coverage, temperature scaling."""
 
 from nbnet.calibration.coverage import CoverageCurve, coverage_curve, interval_coverage
 from nbnet.calibration.reliability import (
@@ -11,14 +11,6 @@ from nbnet.calibration.scores import brier_score, log_loss
 from nbnet.calibration.temperature import TemperatureScaling
 
 __all__ = [
-    "CoverageCurve",
-    "ReliabilityCurve",
-    "TemperatureScaling",
-    "brier_score",
-    "coverage_curve",
-    "expected_calibration_error",
-    "interval_coverage",
-    "log_loss",
-    "maximum_calibration_error",
-    "reliability_curve",
-]
+    "CoverageCurve", "ReliabilityCurve", "TemperatureScaling", "brier_score", "coverage_curve",
+    "expected_calibration_error", "interval_coverage", "log_loss", "maximum_calibration_error", "reliability_curve",
+]  # fmt: skip

@@ -1,27 +1,30 @@
-"""Predictive intervals of a regression against the share of targets that lie inside."""
+"""Coverage of predictive intervals: their levels against the share of targets inside."""
 
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import Any
+from typing import TYPE_CHECKING
 
 import numpy as np
 from numpy.typing import ArrayLike
 
-from nbnet.calibration.drawing import unit_axes
-from nbnet.calibration.intake import Float64, numbers
+from nbnet.calibration.reliability import CalibrationCurve
+from nbnet.calibration.scores import Float64, numbers
+
+if TYPE_CHECKING:
+    from matplotlib.axes import Axes
 
 
 @dataclass(frozen=True, eq=False)
-class CoverageCurve:
-    """What :func:`coverage_curve` found.
+class CoverageCurve(CalibrationCurve):
+    """Coverage of central predictive intervals by level; see :func:`coverage_curve`.
 
     Attributes
     ----------
     levels : ndarray, (m,)
-        Probability that each interval claims.
+        Nominal probability of each interval.
     coverage : ndarray, (m,)
-        Share of the targets inside.
+        Share of the targets inside each interval.
 
     References
     ----------
@@ -38,52 +41,28 @@ class CoverageCurve:
     levels: Float64
     coverage: Float64
 
-    @property
-    def expected_error(self) -> float:
-        """Mean distance between level and coverage."""
-        return float(np.abs(self.coverage - self.levels).mean())
+    _axes = ("level", "targets inside")
+    _error = "expected error"
 
-    @property
-    def maximum_error(self) -> float:
-        """The largest of these distances."""
-        return float(np.abs(self.coverage - self.levels).max())
+    def _points(self) -> tuple[Float64, Float64, None]:
+        return self.levels, self.coverage, None
 
-    def plot(self, ax: Any = None) -> Any:
-        """Draw the curve with matplotlib.
-
-        Parameters
-        ----------
-        ax : matplotlib axes, optional
-            Where to draw; by default a new figure.
-
-        Returns
-        -------
-        The axes.
-
-        Raises
-        ------
-        ImportError
-            If matplotlib is missing.
-        """
-        ax = unit_axes(ax, "CoverageCurve.plot", "level", "targets inside")
+    def _draw(self, ax: Axes) -> None:
         ax.plot(self.levels, self.coverage, marker="o", label="intervals")
-        ax.set_title(f"expected error {self.expected_error:.3f}")
-        ax.legend()
-        return ax
 
 
 def interval_coverage(y_true: ArrayLike, lower: ArrayLike, upper: ArrayLike) -> float:
-    """Share of the targets that lie in their intervals, ends included.
+    """Share of the targets that lie in their intervals, bounds included.
 
     Parameters
     ----------
     y_true, lower, upper : array_like, (n, ...)
-        Of one shape.
+        Targets and bounds, of one shape.
 
     Raises
     ------
     ValueError
-        If shapes differ, numbers are not finite, or an interval ends before it begins.
+        If shapes differ, numbers are not finite, or a lower bound is above the upper.
 
     Examples
     --------
@@ -93,9 +72,9 @@ def interval_coverage(y_true: ArrayLike, lower: ArrayLike, upper: ArrayLike) -> 
     """
     y, low, high = numbers(y_true, "y_true"), numbers(lower, "lower"), numbers(upper, "upper")
     if low.shape != y.shape or high.shape != y.shape:
-        raise ValueError(f"lower, upper: want shape {y.shape}, that of y_true, got {low.shape} and {high.shape}")
+        raise ValueError(f"lower, upper: expected shape {y.shape}, that of y_true, got {low.shape} and {high.shape}")
     if (low > high).any():
-        raise ValueError("upper: wants ends that are not below lower")
+        raise ValueError("upper: expected bounds that are not below lower")
     return float(((low <= y) & (y <= high)).mean())
 
 
@@ -114,19 +93,19 @@ def coverage_curve(
     y_true : array_like, (n, ...)
         Targets.
     mean, std : array_like, (n, ...)
-        Of normal distributions. What ``predict_mc`` calls std is the spread of the network's outputs alone; with noise
-        of precision tau on the targets, it is ``sqrt(std**2 + 1 / tau)``.
+        Means and standard deviations of normal distributions. ``predict_mc`` returns the spread of the network's
+        outputs alone; for targets with noise of precision tau, pass ``sqrt(std**2 + 1 / tau)``.
     samples : array_like, (samples, n, ...)
-        Instead of mean and std: intervals are those between quantiles.
+        Samples in place of mean and std; intervals lie between their quantiles.
     levels : array_like, (m,)
-        In (0, 1); by default 0.05, 0.1 ... 0.95.
+        Levels in (0, 1); by default 0.05, 0.1 ... 0.95.
 
     Raises
     ------
     TypeError
-        Unless mean and std are given, or samples.
+        If neither mean and std nor samples are given, or both.
     ValueError
-        If shapes do not fit, numbers are not finite, a std is negative, or a level lies outside.
+        If shapes do not match, numbers are not finite, a std is negative, or a level lies outside.
 
     Examples
     --------
@@ -140,29 +119,29 @@ def coverage_curve(
     y = numbers(y_true, "y_true")
     wanted = np.arange(1, 20) / 20 if levels is None else np.atleast_1d(numbers(levels, "levels"))
     if wanted.ndim != 1 or wanted.min() <= 0 or wanted.max() >= 1:
-        raise ValueError(f"levels: wants numbers in (0, 1), got {wanted.tolist()}")
+        raise ValueError(f"levels: expected numbers in (0, 1), got {wanted.tolist()}")
     if samples is not None and mean is None and std is None:
         drawn = numbers(samples, "samples")
         if drawn.shape[1:] != y.shape:
-            raise ValueError(f"samples: wants shape (samples, {str(y.shape)[1:]}, got {drawn.shape}")
+            raise ValueError(f"samples: expected shape (samples, {str(y.shape)[1:]}, got {drawn.shape}")
         lower = np.quantile(drawn, (1 - wanted) / 2, axis=0)
         upper = np.quantile(drawn, (1 + wanted) / 2, axis=0)
     elif samples is None and mean is not None and std is not None:
         lower, upper = _normal(y, numbers(mean, "mean"), numbers(std, "std"), wanted)
     else:
-        raise TypeError("samples: wants mean and std, or samples; not both")
+        raise TypeError("samples: expected mean and std, or samples; not both")
     inside = (lower <= y) & (y <= upper)
     return CoverageCurve(wanted, inside.reshape(len(wanted), -1).mean(1))
 
 
 def _normal(y: Float64, mean: Float64, std: Float64, levels: Float64) -> tuple[Float64, Float64]:
-    """Ends of central intervals of normal distributions, (levels, n, ...)."""
+    """Return the bounds of central intervals of normal distributions, (levels, n, ...)."""
     from scipy.special import ndtri
 
     for name, array in (("mean", mean), ("std", std)):
         if array.shape != y.shape:
-            raise ValueError(f"{name}: wants shape {y.shape}, that of y_true, got {array.shape}")
+            raise ValueError(f"{name}: expected shape {y.shape}, that of y_true, got {array.shape}")
     if std.min() < 0:
-        raise ValueError(f"std: wants numbers from 0, got {std.min():g}")
+        raise ValueError(f"std: expected numbers from 0, got {std.min():g}")
     half = ndtri((1 + levels) / 2).reshape(-1, *[1] * y.ndim) * std
     return mean - half, mean + half

@@ -1,30 +1,92 @@
-"""Predicted probabilities against what happened, bin by bin."""
+"""Reliability of predicted probabilities: confidence against accuracy in bins, and calibration errors."""
 
 from __future__ import annotations
 
+from abc import ABC, abstractmethod
 from dataclasses import dataclass
-from typing import Any
+from typing import TYPE_CHECKING, Any, ClassVar
 
 import numpy as np
 from numpy.typing import ArrayLike
 
-from nbnet.calibration.drawing import unit_axes
-from nbnet.calibration.intake import Float64, Labels, labels, probabilities
-from nbnet.ranges import count
+from nbnet.base.validation import check_choice, check_int
+from nbnet.calibration.scores import Float64, Labels, labels, probabilities
+
+if TYPE_CHECKING:
+    from matplotlib.axes import Axes
+
+
+class CalibrationCurve(ABC):
+    """A curve of predicted against observed probabilities."""
+
+    _axes: ClassVar[tuple[str, str]]
+    _error: ClassVar[str]
+
+    @abstractmethod
+    def _points(self) -> tuple[Float64, Float64, Labels | None]:
+        """Return predicted and observed probabilities, and weights of the points."""
+
+    @abstractmethod
+    def _draw(self, ax: Axes) -> None:
+        """Draw the curve on axes."""
+
+    @property
+    def expected_error(self) -> float:
+        """Mean distance between predicted and observed probabilities, over predictions (ECE) or levels."""
+        predicted, observed, weights = self._points()
+        return float(np.average(np.abs(observed - predicted), weights=weights))
+
+    @property
+    def maximum_error(self) -> float:
+        """Largest distance between predicted and observed probabilities (MCE)."""
+        predicted, observed, _ = self._points()
+        return float(np.abs(observed - predicted).max())
+
+    def plot(self, ax: Axes | None = None) -> Axes:
+        """Draw the curve with matplotlib, and the diagonal of perfect predictions.
+
+        Parameters
+        ----------
+        ax : matplotlib.axes.Axes, optional
+            Axes to draw on; by default those of a new figure.
+
+        Returns
+        -------
+        matplotlib.axes.Axes
+
+        Raises
+        ------
+        ImportError
+            If matplotlib is missing.
+        """
+        if ax is None:
+            try:
+                from matplotlib import pyplot
+            except ImportError as error:
+                name = type(self).__name__
+                raise ImportError(f"{name}.plot requires matplotlib: pip install 'nbnet[plot]'") from error
+            ax = pyplot.subplots(figsize=(4.2, 4.2), layout="constrained")[1]
+        ax.plot([0, 1], [0, 1], color="gray", linestyle=":", label="perfect")
+        (xlabel, ylabel), limits = self._axes, (-0.02, 1.02)
+        ax.set(xlim=limits, ylim=limits, xlabel=xlabel, ylabel=ylabel, aspect="equal")
+        self._draw(ax)
+        ax.set_title(f"{self._error} {self.expected_error:.3f}")
+        ax.legend()
+        return ax
 
 
 @dataclass(frozen=True, eq=False)
-class ReliabilityCurve:
-    """What :func:`reliability_curve` found; bins without predictions are left out.
+class ReliabilityCurve(CalibrationCurve):
+    """Accuracy and confidence of predictions by bin, without empty bins; see :func:`reliability_curve`.
 
     Attributes
     ----------
     accuracy : ndarray, (bins,)
-        Share of the predictions in each bin that came true.
+        Share of correct predictions in each bin.
     confidence : ndarray, (bins,)
-        Their mean predicted probability.
+        Mean predicted probability in each bin.
     counts : ndarray, (bins,)
-        How many there are.
+        Number of predictions in each bin.
 
     References
     ----------
@@ -43,40 +105,17 @@ class ReliabilityCurve:
     confidence: Float64
     counts: Labels
 
-    @property
-    def expected_error(self) -> float:
-        """Mean over predictions of the distance between accuracy and confidence of their bin (ECE)."""
-        return float(np.average(np.abs(self.accuracy - self.confidence), weights=self.counts))
+    _axes = ("confidence", "accuracy")
+    _error = "expected calibration error"
 
-    @property
-    def maximum_error(self) -> float:
-        """The largest of these distances (MCE)."""
-        return float(np.abs(self.accuracy - self.confidence).max())
+    def _points(self) -> tuple[Float64, Float64, Labels]:
+        return self.confidence, self.accuracy, self.counts
 
-    def plot(self, ax: Any = None) -> Any:
-        """Draw the reliability diagram with matplotlib: a point for each bin, as large as its share of predictions.
-
-        Parameters
-        ----------
-        ax : matplotlib axes, optional
-            Where to draw; by default a new figure.
-
-        Returns
-        -------
-        The axes.
-
-        Raises
-        ------
-        ImportError
-            If matplotlib is missing.
-        """
-        ax = unit_axes(ax, "ReliabilityCurve.plot", "confidence", "accuracy")
+    def _draw(self, ax: Axes) -> None:
+        # The area of a point is the bin's share of predictions.
         (line,) = ax.plot(self.confidence, self.accuracy)
-        shares = self.counts / self.counts.sum()
-        ax.scatter(self.confidence, self.accuracy, 12 + 300 * shares, color=line.get_color(), label="predictions")
-        ax.set_title(f"expected calibration error {self.expected_error:.3f}")
-        ax.legend()
-        return ax
+        areas = 12 + 300 * self.counts / self.counts.sum()
+        ax.scatter(self.confidence, self.accuracy, areas, color=line.get_color(), label="predictions")
 
 
 def reliability_curve(
@@ -89,21 +128,21 @@ def reliability_curve(
     y_true : array_like, (n,)
         Classes from 0; or one-hot, (n, classes).
     y_prob : array_like, (n,) or (n, classes)
-        Probability of class 1; or of all classes: then that of the likeliest is the confidence, and it comes true if
-        this is the right one.
+        Probabilities of class 1; or of all classes: then the largest is the confidence, and the prediction is correct
+        if it is that of the right class.
     n_bins : int
-        How many there are.
+        Number of bins.
     strategy : {"uniform", "quantile"}
-        Whether bins are as wide as each other, or hold as many predictions.
+        Bins of equal width, or with equally many predictions.
 
     Raises
     ------
     ValueError
-        If shapes do not fit, or numbers are no probabilities or classes.
+        If shapes do not match, or numbers are no probabilities or classes.
 
     See Also
     --------
-    sklearn.calibration.calibration_curve : What it is computed by.
+    sklearn.calibration.calibration_curve : computes it.
 
     Examples
     --------
@@ -115,11 +154,9 @@ def reliability_curve(
     from sklearn.calibration import calibration_curve
 
     events, confidence = _events(y_true, y_prob)
-    n_bins = count(n_bins, "n_bins")
-    if strategy not in ("uniform", "quantile"):
-        raise ValueError(f"strategy: wants 'uniform' or 'quantile', got {strategy!r}")
+    n_bins, strategy = check_int(n_bins, "n_bins"), check_choice(strategy, "strategy", ["uniform", "quantile"])
     accuracy, mean = calibration_curve(events, confidence, pos_label=1, n_bins=n_bins, strategy=strategy)
-    # The bins that calibration_curve makes, for it does not tell how many predictions are in each.
+    # Repeat the bins of calibration_curve, which does not return the counts.
     levels = np.linspace(0, 1, n_bins + 1)
     edges = levels if strategy == "uniform" else np.percentile(confidence, levels * 100)
     counts = np.bincount(np.searchsorted(edges[1:-1], confidence), minlength=n_bins)
@@ -127,7 +164,7 @@ def reliability_curve(
 
 
 def _events(y_true: Any, y_prob: Any) -> tuple[Labels, Float64]:
-    """What was predicted for each row: whether it came true, and with what probability."""
+    """Return for each row whether the prediction is correct, and its probability."""
     p = probabilities(y_prob)
     y = labels(y_true, p)
     return (y, p) if p.ndim == 1 else ((p.argmax(1) == y).astype(np.int64), p.max(1).clip(0, 1))

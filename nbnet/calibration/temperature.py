@@ -1,4 +1,4 @@
-"""One number that makes a classifier less, or more, sure of itself."""
+"""Temperature scaling: one number that makes a classifier less, or more, confident."""
 
 from __future__ import annotations
 
@@ -8,21 +8,21 @@ from typing import Any, Self
 import numpy as np
 from numpy.typing import ArrayLike
 
-from nbnet.calibration.intake import Float64, columns, labels, numbers
+from nbnet.calibration.scores import Float64, columns, labels, numbers
 
-#: Temperatures are looked for between one over this, and this.
+#: Temperatures are searched between 1 / LIMIT and LIMIT.
 LIMIT = 1e3
 
 
 class TemperatureScaling:
-    """Divides logits by the temperature under which held-out classes are likeliest.
+    """Division of logits by the temperature with the largest likelihood on held-out data.
 
-    The order of the classes stays, and so does accuracy.
+    The order of the classes, and so the accuracy, stays the same.
 
     Attributes
     ----------
     temperature_ : float
-        Found by :meth:`fit`; above 1 if the network is too sure of itself. Between 0.001 and 1000.
+        Set by :meth:`fit`, from 0.001 to 1000; above 1 if the network is overconfident.
 
     References
     ----------
@@ -51,21 +51,21 @@ class TemperatureScaling:
         Parameters
         ----------
         logits : array_like, (n, classes) or (n,)
-            What goes into the softmax, or the sigmoid of two classes; of rows that the network was not trained on.
-            Logarithms of a softmax's probabilities serve as well.
+            Inputs of the softmax, or of the sigmoid for two classes, on rows that the network was not trained on.
+            Logarithms of a softmax's probabilities also work.
         y_true : array_like, (n,)
             Classes from 0; or one-hot, (n, classes).
 
         Raises
         ------
         ValueError
-            If shapes do not fit, or numbers are not finite or no classes.
+            If shapes do not match, or numbers are not finite or no classes.
         """
         from scipy.optimize import minimize_scalar
 
         z = _logits(logits)
         y = labels(y_true, z)
-        # In the inverse temperature the mean loss is convex, so in its logarithm it has no second minimum.
+        # The mean loss is convex in the inverse temperature, so it has one minimum in its logarithm.
         limit = math.log(LIMIT)
         found = minimize_scalar(
             lambda t: _loss(z * math.exp(-t), y), bounds=(-limit, limit), method="bounded", options={"xatol": 1e-8}
@@ -74,13 +74,13 @@ class TemperatureScaling:
         return self
 
     def transform(self, logits: ArrayLike) -> Float64:
-        """The logits divided by the temperature."""
+        """Return the logits divided by the temperature."""
         if not hasattr(self, "temperature_"):
             raise ValueError("temperature_: is not known yet: call fit(logits, y_true) first")
         return numbers(logits, "logits") / self.temperature_
 
     def predict_proba(self, logits: ArrayLike) -> Float64:
-        """Probabilities, shaped like the logits."""
+        """Return probabilities, in the shape of the logits."""
         from scipy.special import expit, softmax
 
         z = self.transform(logits)
@@ -96,7 +96,7 @@ def _logits(value: Any) -> Float64:
 
 
 def _loss(z: Float64, y: Any) -> float:
-    """Mean of -log of the probability of the right class."""
+    """Return the mean of -log of the probability of the right class."""
     if z.ndim == 1:
         return float(np.logaddexp(0.0, np.where(y == 1, -z, z)).mean())
     z = z - z.max(1, keepdims=True)

@@ -1,44 +1,30 @@
-"""Callbacks that watch one number."""
+"""Callbacks that watch one entry of the logs: early stopping, and reducing the learning rate."""
 
 from __future__ import annotations
 
 import math
 import warnings
+from typing import Any
 
+from nbnet.base.validation import Interval, check_choice
 from nbnet.callbacks.callback import Callback, Logs
 
 
 class Monitor(Callback):
-    """Watches one entry of the logs and knows when it is better.
-
-    Parameters
-    ----------
-    monitor
-        Name of the entry.
-    mode
-        ``"min"``, ``"max"``, or ``"auto"``: from the name, accuracies and the like are better when larger.
-    min_delta
-        What counts as better has to be better by so much.
-
-    Raises
-    ------
-    ValueError
-        If mode is none of these.
-    """
+    """Base class of callbacks that watch one entry of the logs."""
 
     LARGER = ("acc", "auc", "precision", "recall", "f1", "fbeta", "r2", "top_k", "true_", "iou", "cosine_similarity")
 
     def __init__(self, monitor: str = "val_loss", mode: str = "auto", min_delta: float = 0.0) -> None:
         super().__init__()
-        if mode not in ("auto", "min", "max"):
-            raise ValueError(f"mode: wants 'auto', 'min' or 'max', got {mode!r}")
+        check_choice(mode, "mode", ["auto", "min", "max"])
         self.monitor, self.mode, self.min_delta = monitor, mode, abs(float(min_delta))
         name = monitor.removeprefix("val_")
         self.larger = mode == "max" or (mode == "auto" and any(part in name for part in self.LARGER))
         self.best = math.nan
 
     def is_better(self, value: float, than: float) -> bool:
-        """Whether a value improves on another; anything improves on NaN."""
+        """True if a value improves on another; any number improves on NaN."""
         if math.isnan(than):
             return not math.isnan(value)
         return value > than + self.min_delta if self.larger else value < than - self.min_delta
@@ -50,3 +36,176 @@ class Monitor(Callback):
         known = ", ".join(logs or ())
         warnings.warn(f"{type(self).__name__}: the logs have no {self.monitor!r}, only {known}", stacklevel=3)
         return None
+
+
+class EarlyStopping(Monitor):
+    """Stops training when a monitored number has not improved for some epochs.
+
+    Parameters
+    ----------
+    monitor : str
+        Entry of the logs to watch.
+    min_delta : float
+        Smallest difference that counts as an improvement.
+    mode : {"auto", "min", "max"}
+        Direction of improvement; ``"auto"`` decides by the name: accuracies and the like are better when larger.
+    patience : int
+        Number of epochs without improvement after which training stops.
+    verbose : int
+        1 prints a line when training stops.
+    baseline : float, optional
+        An improvement counts only if the number is also better than this.
+    restore_best_weights : bool
+        If True, the model ends with the weights of its best epoch.
+    start_from_epoch : int
+        Number of epochs to wait before watching.
+
+    Attributes
+    ----------
+    stopped_epoch, best_epoch : int
+        Numbers of epochs, from 0.
+
+    Raises
+    ------
+    ValueError
+        If mode is something else.
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> import nbnet as nb
+    >>> model = nb.Sequential([nb.Input((1,)), nb.layers.Dense(1, kernel_initializer="zeros")])
+    >>> model.compile("sgd", "mse")
+    >>> stop = nb.callbacks.EarlyStopping(monitor="loss", patience=2)
+    >>> history = model.fit(np.zeros((8, 1)), np.zeros(8), epochs=50, callbacks=[stop])
+    >>> len(history.epoch)
+    3
+    """
+
+    def __init__(
+        self,
+        monitor: str = "val_loss",
+        min_delta: float = 0.0,
+        patience: int = 0,
+        verbose: int = 0,
+        mode: str = "auto",
+        baseline: float | None = None,
+        restore_best_weights: bool = False,
+        start_from_epoch: int = 0,
+    ) -> None:
+        super().__init__(monitor, mode, min_delta)
+        self.patience, self.verbose, self.baseline = int(patience), verbose, baseline
+        self.restore_best_weights, self.start_from_epoch = bool(restore_best_weights), int(start_from_epoch)
+        self.stopped_epoch = self.best_epoch = 0
+        self.wait = 0
+        self._weights: Any = None
+
+    def on_train_begin(self, logs: Logs = None) -> None:
+        self.wait = self.stopped_epoch = self.best_epoch = 0
+        self.best, self._weights = float("nan"), None
+
+    def spare_epochs(self) -> int:
+        """The epochs before it could stop; none where it has to keep the weights of the best epoch."""
+        own = type(self).on_epoch_end is not EarlyStopping.on_epoch_end
+        return super().spare_epochs() if own or self.restore_best_weights else max(self.patience - self.wait - 1, 0)
+
+    def on_epoch_end(self, epoch: int, logs: Logs = None) -> None:
+        value = self.value(logs)
+        if value is None or epoch < self.start_from_epoch:
+            return
+        if self.restore_best_weights and self._weights is None:
+            self._weights, self.best_epoch = self.model.get_weights(), epoch
+        self.wait += 1
+        if self.is_better(value, self.best):
+            self.best, self.best_epoch = value, epoch
+            if self.restore_best_weights:
+                self._weights = self.model.get_weights()
+            if self.baseline is None or self.is_better(value, self.baseline):
+                self.wait = 0
+        if self.wait >= self.patience and epoch > 0:
+            self.stopped_epoch = epoch
+            self.model.stop_training = True
+
+    def on_train_end(self, logs: Logs = None) -> None:
+        if self.stopped_epoch and self.verbose:
+            print(f"Epoch {self.stopped_epoch + 1}: early stopping, best epoch {self.best_epoch + 1}")
+        if self._weights is not None:
+            self.model.set_weights(self._weights)
+
+
+class ReduceLROnPlateau(Monitor):
+    """Reduces the learning rate when a monitored number has not improved for some epochs.
+
+    The learning rate of each epoch appears in logs as ``learning_rate``.
+
+    Parameters
+    ----------
+    monitor, mode, min_delta
+        See :class:`EarlyStopping`.
+    factor : float
+        In (0, 1): factor of a reduction.
+    patience : int
+        Number of epochs without improvement before a reduction.
+    verbose : int
+        1 prints a line for each reduction.
+    cooldown : int
+        Number of epochs to wait after a reduction before watching again.
+    min_lr : float
+        Smallest learning rate.
+
+    Raises
+    ------
+    ValueError
+        If factor is not in (0, 1), or mode is invalid.
+
+    Examples
+    --------
+    >>> import nbnet as nb
+    >>> nb.callbacks.ReduceLROnPlateau(monitor="loss", factor=0.5, patience=3).factor
+    0.5
+    """
+
+    def __init__(
+        self,
+        monitor: str = "val_loss",
+        factor: float = 0.1,
+        patience: int = 10,
+        verbose: int = 0,
+        mode: str = "auto",
+        min_delta: float = 1e-4,
+        cooldown: int = 0,
+        min_lr: float = 0.0,
+    ) -> None:
+        super().__init__(monitor, mode, min_delta)
+        factor = Interval(0, 1, above=True, below=True).check(factor, "factor")
+        self.factor, self.patience, self.verbose = factor, int(patience), verbose
+        self.cooldown, self.min_lr = int(cooldown), float(min_lr)
+        self.wait = self.cooling = 0
+
+    def on_train_begin(self, logs: Logs = None) -> None:
+        self.wait = self.cooling = 0
+        self.best = float("nan")
+
+    def on_epoch_end(self, epoch: int, logs: Logs = None) -> None:
+        if logs is not None:
+            logs["learning_rate"] = float(self._optimizer.learning_rate)
+        value = self.value(logs)
+        if value is None:
+            return
+        if self.cooling > 0:
+            self.cooling -= 1
+            self.wait = 0
+        if self.is_better(value, self.best):
+            self.best, self.wait = value, 0
+        elif self.cooling == 0:
+            self.wait += 1
+            if self.wait >= self.patience:
+                self._reduce(epoch)
+
+    def _reduce(self, epoch: int) -> None:
+        before = float(self._optimizer.learning_rate)
+        if before > self.min_lr:
+            self._optimizer.learning_rate = max(before * self.factor, self.min_lr)
+            self.cooling, self.wait = self.cooldown, 0
+            if self.verbose:
+                print(f"Epoch {epoch + 1}: learning rate reduced to {self._optimizer.learning_rate:.4g}")

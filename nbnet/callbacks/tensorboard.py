@@ -1,4 +1,4 @@
-"""Logs that TensorBoard shows."""
+"""A callback that writes logs for TensorBoard."""
 
 from __future__ import annotations
 
@@ -20,23 +20,24 @@ class TensorBoard(Callback):
 
     Parameters
     ----------
-    log_dir
+    log_dir : str or path
         The folder of logs.
-    histogram_freq
-        Write histograms of the weights every so many epochs; 0 for never.
+    histogram_freq : int
+        Number of epochs between two histograms of the weights; 0 for none.
     write_graph, write_images, profile_batch, embeddings_freq, embeddings_metadata
         Accepted as in Keras; nothing is written for them.
-    write_steps_per_second
-        Whether to write how many steps a second an epoch had.
+    write_steps_per_second : bool
+        If True, write the number of steps per second of each epoch.
     update_freq : {"epoch", "batch"} or int
-        When to write besides: after each batch, or after every so many. That makes each batch a call of its own.
+        When to write: after each epoch, and also after each batch or a number of batches, which makes each batch a
+        call of its own.
 
     Raises
     ------
     ImportError
         If tensorboardX is missing.
     ValueError
-        If a frequency is no such number.
+        If a frequency is invalid.
 
     Examples
     --------
@@ -58,13 +59,13 @@ class TensorBoard(Callback):
     ) -> None:
         super().__init__()
         if not isinstance(histogram_freq, int) or histogram_freq < 0:
-            raise ValueError(f"histogram_freq: wants a number of epochs, or 0 for never; got {histogram_freq!r}")
+            raise ValueError(f"histogram_freq: expected a number of epochs, or 0 for never; got {histogram_freq!r}")
         if update_freq not in ("epoch", "batch") and not (isinstance(update_freq, int) and update_freq > 0):
-            raise ValueError(f"update_freq: wants 'epoch', 'batch' or a number of batches, got {update_freq!r}")
+            raise ValueError(f"update_freq: expected 'epoch', 'batch' or a number of batches, got {update_freq!r}")
         try:
             from tensorboardX import SummaryWriter
         except ImportError as error:
-            raise ImportError("TensorBoard wants tensorboardX: pip install 'nbnet[tensorboard]'") from error
+            raise ImportError("TensorBoard needs tensorboardX: pip install 'nbnet[tensorboard]'") from error
         self.log_dir, self.histogram_freq = os.fspath(log_dir), histogram_freq
         self.write_steps_per_second, self.update_freq = write_steps_per_second, update_freq
         self._every = None if update_freq == "epoch" else 1 if update_freq == "batch" else int(update_freq)
@@ -86,12 +87,10 @@ class TensorBoard(Callback):
             self._write("train", "batch_", logs, self._steps())
 
     def on_epoch_end(self, epoch: int, logs: Logs = None) -> None:
-        optimizer = self.model.optimizer
-        assert optimizer is not None
         logs = logs or {}
         held = {name.removeprefix("val_"): value for name, value in logs.items() if name.startswith("val_")}
         own = {name: value for name, value in logs.items() if not name.startswith("val_")}
-        own["learning_rate"] = float(optimizer.learning_rate)
+        own["learning_rate"] = float(self._optimizer.learning_rate)
         if self.write_steps_per_second:
             own["steps_per_second"] = (self._steps() - self._began) / max(time.perf_counter() - self._clock, 1e-9)
         self._write("train", "epoch_", own, epoch)
@@ -128,7 +127,7 @@ class TensorBoard(Callback):
 
 
 def _scalars(logs: Any) -> Iterator[tuple[str, float]]:
-    """Names and numbers; a metric with a number for each class becomes several."""
+    """Names and numbers; a metric with a number for each class gives several."""
     for name, value in logs.items():
         if np.ndim(value):
             yield from ((f"{name}_{k}", float(part)) for k, part in enumerate(np.ravel(value)))

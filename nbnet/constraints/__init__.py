@@ -1,56 +1,43 @@
-"""What weights are held to after each update: Keras's constraints, with its names, arguments and formulas."""
+"""Constraints on weights after each update: Keras's constraints, with its names, arguments and formulas."""
 
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
 from typing import Any
 
-from nbnet import registry
-from nbnet.constraints.constraint import Constraint, calls
-from nbnet.constraints.non_neg import NonNeg
-from nbnet.constraints.norms import MaxNorm, MinMaxNorm, UnitNorm
+from nbnet.base import registry
+from nbnet.constraints.constraint import Constraint, MaxNorm, MinMaxNorm, NonNeg, UnitNorm, calls
 
 __all__ = [
-    "Constraint",
-    "MaxNorm",
-    "MinMaxNorm",
-    "NonNeg",
-    "UnitNorm",
-    "calls",
-    "deserialize",
-    "get",
-    "max_norm",
-    "min_max_norm",
-    "non_neg",
-    "serialize",
-    "unit_norm",
-]
+    "Constraint", "MaxNorm", "MinMaxNorm", "NonNeg", "UnitNorm", "calls", "deserialize", "get", "max_norm",
+    "min_max_norm", "non_neg", "serialize", "unit_norm",
+]  # fmt: skip
 
 max_norm, min_max_norm, non_neg, unit_norm = MaxNorm, MinMaxNorm, NonNeg, UnitNorm
 
+#: Arguments that :func:`get` accepts.
+ConstraintLike = str | Mapping[str, Any] | Callable[..., Any] | None
+
 _known: dict[str, type[Constraint]] = {
-    "max_norm": MaxNorm,
-    "min_max_norm": MinMaxNorm,
-    "non_neg": NonNeg,
-    "unit_norm": UnitNorm,
+    registry.snake_case(cls.__name__): cls for cls in (MaxNorm, MinMaxNorm, NonNeg, UnitNorm)
 }
 
 
-def get(identifier: Any, name: str = "constraint") -> Callable[[Any], Any] | None:
+def get(identifier: ConstraintLike, name: str = "constraint") -> Callable[[Any], Any] | None:
     """The constraint that ``identifier`` stands for.
 
     Parameters
     ----------
     identifier : None, str, dict, Constraint, class or callable
-        A name as ``"max_norm"`` or ``"MaxNorm"``; a dict with ``class_name`` and perhaps ``config``; a function of a
-        tensor, written with ops, which is returned as it is; None for none.
+        A name such as ``"max_norm"`` or ``"MaxNorm"``; a dict with ``class_name`` and perhaps ``config``; a function
+        of a tensor, written with ops, which is returned as it is; None for none.
     name : str
-        The argument that messages speak of, such as ``"kernel_constraint"``.
+        Name of the argument in messages, such as ``"kernel_constraint"``.
 
     Raises
     ------
     ValueError, TypeError
-        If it stands for none.
+        If no constraint has that name, or it is none of these.
 
     Examples
     --------
@@ -60,12 +47,12 @@ def get(identifier: Any, name: str = "constraint") -> Callable[[Any], Any] | Non
     """
     if identifier is None or (callable(identifier) and not isinstance(identifier, type)):
         return identifier
-    made: Constraint = registry.lookup(identifier, _known, Constraint, name, functions=True)
-    return made
+    constraint: Constraint = registry.lookup(identifier, _known, Constraint, name, functions=True)
+    return constraint
 
 
 def serialize(constraint: Callable[[Any], Any] | None) -> dict[str, Any] | str | None:
-    """What :func:`deserialize` makes the constraint from; the name of a function that is no Constraint.
+    """The class and configuration of a constraint; the name of a function that is no Constraint.
 
     Examples
     --------

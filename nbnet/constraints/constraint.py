@@ -1,25 +1,29 @@
-"""What every constraint is, and the calls that it is in a program."""
+"""The base of all constraints, how programs apply them; constraints to numbers from 0, and on norms of vectors."""
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
-from dataclasses import asdict, is_dataclass
-from typing import Any, Self
+from abc import abstractmethod
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from math import prod
+from operator import index
+from typing import Any
 
 import numpy as np
 
-from nbnet.core.abi import kernel, vec
-from nbnet.core.graph import Call, Tensor, topological
-from nbnet.core.parameter import Parameter
-from nbnet.core.program import run_call
-from nbnet.core.tape import Trace, recorder, tensor
+from nbnet.base.registry import Configurable
+from nbnet.base.validation import FRACTION, FROM_ZERO
+from nbnet.engine.graph.parameter import Parameter
+from nbnet.engine.graph.tape import Trace
+from nbnet.engine.graph.tensor import Call, Tensor, recorder, run_call, tensor, topological
+from nbnet.engine.kernels.abi import attribute, doublevec, kernel, vec
 
 
-class Constraint:
+class Constraint(Configurable):
     """Base of all constraints.
 
-    One of your own defines ``__call__(w)`` with functions of ``nbnet.ops``, as in Keras, or says in :meth:`call` which
-    kernel changes a parameter. A function of a tensor serves as well, wherever a constraint is wanted.
+    A subclass defines ``__call__(w)`` with functions of ``nbnet.ops``, as in Keras, or returns from :meth:`call` the
+    call of a kernel that changes a parameter. A function of a tensor is accepted wherever a constraint is.
 
     Examples
     --------
@@ -36,8 +40,8 @@ class Constraint:
 
     With a kernel:
 
-    >>> from nbnet.core.abi import vec
-    >>> from nbnet.core.graph import Call
+    >>> from nbnet.engine.kernels.abi import vec
+    >>> from nbnet.engine.graph.tensor import Call
     >>> @nb.kernel
     ... def cut(mem, ins, step):
     ...     w = vec(mem, ins, 0)
@@ -51,7 +55,8 @@ class Constraint:
     """
 
     def call(self, parameter: Parameter) -> Call:
-        """The call that brings a parameter, in place, to what is allowed; scratch memory is a tensor without data.
+        """The kernel call that applies the constraint to a parameter in place; its scratch memory is a tensor without
+        data.
 
         Raises
         ------
@@ -61,7 +66,7 @@ class Constraint:
         raise NotImplementedError(f"{type(self).__name__} defines neither __call__(w) nor call(parameter)")
 
     def __call__(self, w: Any) -> Any:
-        """An array brought to what is allowed, as a new array.
+        """Apply the constraint to an array; returns a new array.
 
         Parameters
         ----------
@@ -71,44 +76,17 @@ class Constraint:
         Raises
         ------
         TypeError
-            Inside a function that is being written down for a program.
+            Inside a function that is being traced for a program.
         """
         active = recorder()
         if active is not None and active.deferred:
             raise TypeError(
-                f"constraint: {type(self).__name__} changes weights in place, and cannot be a part of a constraint of "
-                "your own; write that with functions of nbnet.ops alone"
+                f"constraint: {type(self).__name__} changes weights in place, and cannot be a part of another one; "
+                "write that with functions of nbnet.ops alone"
             )
         parameter = Parameter(tensor(w).numpy())
-        made = self.call(parameter)
-        for operand in made.operands:
-            if operand is not None and operand.data is None:
-                operand.data = np.empty(operand.shape, operand.dtype)
-        run_call(made, 0)
+        run_call(self.call(parameter), 0)
         return parameter.numpy()
-
-    def get_config(self) -> dict[str, Any]:
-        """The arguments it was made with.
-
-        Examples
-        --------
-        >>> from nbnet.constraints import MaxNorm
-        >>> MaxNorm(3.0).get_config()
-        {'max_value': 3.0, 'axis': 0}
-        """
-        return asdict(self) if is_dataclass(self) else {}
-
-    @classmethod
-    def from_config(cls, config: Mapping[str, Any]) -> Self:
-        """The constraint that :meth:`get_config` describes.
-
-        Examples
-        --------
-        >>> from nbnet.constraints import MaxNorm
-        >>> MaxNorm.from_config({"max_value": 3.0})
-        MaxNorm(max_value=3.0, axis=0)
-        """
-        return cls(**config)
 
 
 @kernel
@@ -120,7 +98,7 @@ def assign(mem: Any, ins: Any, step: Any) -> None:
 
 
 def calls(constraint: Callable[[Any], Any], parameter: Parameter) -> list[Call]:
-    """The calls of a program that bring a parameter to what a constraint allows.
+    """The kernel calls that apply a constraint to a parameter in a program.
 
     Parameters
     ----------
@@ -145,7 +123,7 @@ def calls(constraint: Callable[[Any], Any], parameter: Parameter) -> list[Call]:
         y = constraint(parameter)
     name, of = getattr(constraint, "__name__", type(constraint).__name__), parameter.name or "the parameter"
     if not isinstance(y, Tensor) or (y.data is not None and y is not parameter):
-        raise TypeError(f"constraint: {name} wants to return a tensor that nbnet.ops computed from {of}, got {y!r}")
+        raise TypeError(f"constraint: expected {name} to return a tensor that nbnet.ops computed from {of}, got {y!r}")
     if y.shape != parameter.shape or y.dtype != parameter.dtype:
         raise ValueError(
             f"constraint: {of} has shape {parameter.shape} and dtype {parameter.dtype}, {name} returned shape "
@@ -155,3 +133,202 @@ def calls(constraint: Callable[[Any], Any], parameter: Parameter) -> list[Call]:
         return []
     last = Call(assign, (y, parameter), (1,), 0, 0, (), "constraint", parameter.dtype)
     return [*(node.call() for node in topological([y])), last]
+
+
+@kernel
+def cut_negative(mem: Any, ins: Any, step: Any) -> None:
+    """``w = max(w, 0)``, in place."""
+    w = vec(mem, ins, 0)
+    for i in range(w.size):
+        w[i] = 0.0 if w[i] < 0.0 else w[i]
+
+
+@dataclass(frozen=True)
+class NonNeg(Constraint):
+    """Negative weights become 0.
+
+    Examples
+    --------
+    >>> from nbnet.constraints import NonNeg
+    >>> NonNeg()([-1.0, 2.0])
+    array([0., 2.], dtype=float32)
+    """
+
+    def call(self, parameter: Parameter) -> Call:
+        return Call(cut_negative, (parameter,), (0,), 1, 0, (), "constraint", parameter.dtype)
+
+
+#: Keras's ``epsilon()``: added to norms before division.
+EPSILON = 1e-7
+
+
+@kernel
+def bound_norms(mem: Any, ins: Any, step: Any) -> None:
+    """``w *= (rate clip(norm, low, high) + (1 - rate) norm) / (norm + epsilon)``, in place.
+
+    w is read as (outer, n, inner), norms are over n; the attributes are n, inner and outer.
+    """
+    w, numbers, norms = vec(mem, ins, 0), doublevec(mem, ins, 1), vec(mem, ins, 2)
+    real, n, inner = w.dtype.type, attribute(ins, 0), attribute(ins, 1)
+    low, high, rate, epsilon = real(numbers[0]), real(numbers[1]), real(numbers[2]), real(numbers[3])
+    for o in range(attribute(ins, 2)):
+        block = w[o * n * inner : (o + 1) * n * inner]
+        if inner == 1:
+            total = 0.0
+            for i in range(block.size):
+                total += block[i] * block[i]
+            norms[0] = total
+        else:
+            for j in range(norms.size):
+                norms[j] = 0.0
+            for k in range(n):
+                row = block[k * inner : (k + 1) * inner]
+                for j in range(row.size):
+                    norms[j] += row[j] * row[j]
+        for j in range(norms.size):
+            norm = np.sqrt(norms[j])
+            target = low if norm < low else norm
+            target = high if target > high else target
+            norms[j] = (norm + rate * (target - norm)) / (norm + epsilon)
+        if inner == 1:
+            factor = norms[0]
+            for i in range(block.size):
+                block[i] *= factor
+        else:
+            for k in range(n):
+                row = block[k * inner : (k + 1) * inner]
+                for j in range(row.size):
+                    row[j] *= norms[j]
+
+
+class NormConstraint(Constraint):
+    """Base of the constraints on norms."""
+
+    # Each subclass declares it as its last field, where Keras has it.
+    axis: int | Sequence[int]
+
+    def __post_init__(self) -> None:
+        axes = [index(k) for k in self._axes()]
+        object.__setattr__(self, "axis", axes if isinstance(self.axis, Sequence) else axes[0])
+
+    def _axes(self) -> Sequence[int]:
+        return self.axis if isinstance(self.axis, Sequence) else (self.axis,)
+
+    @abstractmethod
+    def _bounds(self) -> tuple[float, float, float]:
+        """The smallest and largest norm, and the rate."""
+
+    def call(self, parameter: Parameter) -> Call:
+        first, last = self._span(parameter)
+        n, inner = prod(parameter.shape[first : last + 1]), prod(parameter.shape[last + 1 :])
+        numbers = np.array([*self._bounds(), EPSILON])
+        operands = (parameter, Tensor((4,), np.float64, numbers), Tensor((inner,), parameter.dtype, name="norms"))
+        attributes = (n, inner, prod(parameter.shape[:first]))
+        return Call(bound_norms, operands, (0, 2), 1, 0, attributes, "constraint", parameter.dtype)
+
+    def _span(self, parameter: Parameter) -> tuple[int, int]:
+        """The first and last of the neighbouring axes that norms are over."""
+        given, name, ndim = self._axes(), type(self).__name__, parameter.ndim
+        if any(not -ndim <= k < ndim for k in given):
+            raise ValueError(f"{name}: axis {self.axis} is out of range for a weight of shape {parameter.shape}")
+        axes = sorted({k % ndim for k in given})
+        if axes != list(range(axes[0], axes[0] + len(given))):
+            raise ValueError(f"axis: {name} expected neighbouring axes, each once, got {self.axis}")
+        return axes[0], axes[-1]
+
+
+@dataclass(frozen=True)
+class MaxNorm(NormConstraint):
+    """Shortens vectors longer than ``max_value`` to that length.
+
+    Parameters
+    ----------
+    max_value : float
+        From 0.
+    axis : int or sequence of int
+        Axes that a vector lies along: 0 for the weights into each unit of a Dense kernel (inputs, units), ``[0, 1, 2]``
+        for each filter of a Conv2D kernel.
+
+    References
+    ----------
+    N. Srivastava, G. Hinton, A. Krizhevsky, I. Sutskever, R. Salakhutdinov: Dropout: a simple way to prevent neural
+    networks from overfitting. JMLR 15 (2014), section 5.1.
+
+    Examples
+    --------
+    >>> from nbnet.constraints import MaxNorm
+    >>> MaxNorm(1.0)([[3.0, 0.3], [4.0, 0.4]]).round(4)
+    array([[0.6, 0.3],
+           [0.8, 0.4]], dtype=float32)
+    """
+
+    max_value: float = 2
+    axis: int | Sequence[int] = 0
+
+    def __post_init__(self) -> None:
+        super().__post_init__()
+        FROM_ZERO.check(self.max_value, "max_value")
+
+    def _bounds(self) -> tuple[float, float, float]:
+        return 0.0, self.max_value, 1.0
+
+
+@dataclass(frozen=True)
+class MinMaxNorm(NormConstraint):
+    """Brings the lengths of vectors to the range from ``min_value`` to ``max_value``.
+
+    Parameters
+    ----------
+    min_value, max_value : float
+        From 0, in this order.
+    rate : float
+        In [0, 1]: share of the correction that one update makes.
+    axis : int or sequence of int
+        See :class:`MaxNorm`.
+
+    Examples
+    --------
+    >>> from nbnet.constraints import MinMaxNorm
+    >>> MinMaxNorm(1.0, 2.0)([[3.0, 0.3], [4.0, 0.4]]).round(4)
+    array([[1.2, 0.6],
+           [1.6, 0.8]], dtype=float32)
+    """
+
+    min_value: float = 0.0
+    max_value: float = 1.0
+    rate: float = 1.0
+    axis: int | Sequence[int] = 0
+
+    def __post_init__(self) -> None:
+        super().__post_init__()
+        FROM_ZERO.check(self.min_value, "min_value")
+        FROM_ZERO.check(self.max_value, "max_value")
+        FRACTION.check(self.rate, "rate")
+        if self.min_value > self.max_value:
+            raise ValueError(f"min_value: expected a number up to max_value {self.max_value}, got {self.min_value}")
+
+    def _bounds(self) -> tuple[float, float, float]:
+        return self.min_value, self.max_value, self.rate
+
+
+@dataclass(frozen=True)
+class UnitNorm(NormConstraint):
+    """Brings vectors to length 1.
+
+    Parameters
+    ----------
+    axis : int or sequence of int
+        See :class:`MaxNorm`.
+
+    Examples
+    --------
+    >>> from nbnet.constraints import UnitNorm
+    >>> UnitNorm()([[3.0, 0.3], [4.0, 0.4]]).round(4)
+    array([[0.6, 0.6],
+           [0.8, 0.8]], dtype=float32)
+    """
+
+    axis: int | Sequence[int] = 0
+
+    def _bounds(self) -> tuple[float, float, float]:
+        return 1.0, 1.0, 1.0

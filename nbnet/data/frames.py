@@ -1,7 +1,7 @@
-"""Data frames and series, of pandas, polars and whoever has their methods; none of them is imported.
+"""Data frames and series of pandas, polars, and libraries with the same methods; none of them is imported.
 
-What NumPy makes of a frame by itself is objects as soon as one column is nullable or of another kind, and NaN where a
-value is missing. So columns are converted one by one, and a message names the column.
+NumPy makes objects of a frame with a nullable or non-numeric column, and NaN of missing values. So columns are
+converted one by one, and messages name the column.
 """
 
 from __future__ import annotations
@@ -15,41 +15,25 @@ Array = NDArray[Any]
 
 
 def is_frame(value: Any) -> bool:
-    """Whether it has columns and converts to an array."""
+    """Return True if the value has columns and converts to an array."""
     # In this order: the columns of a lazy frame are expensive.
     return hasattr(value, "to_numpy") and hasattr(value, "columns")
 
 
 def is_series(value: Any) -> bool:
-    """Whether it is a column, and knows of missing values."""
+    """Return True if the value is a column that knows of missing values."""
     return hasattr(value, "to_numpy") and hasattr(value, "dtype") and (_pandas(value) or hasattr(value, "null_count"))
 
 
 def frame_array(frame: Any, name: str) -> Array:
-    """The numbers of a frame, one column beside the other.
+    """Return the numbers of a data frame (n, k) as an array of a dtype that holds all columns.
 
-    Parameters
-    ----------
-    frame : data frame, (n, k)
-        Of pandas or polars; booleans, integers and floats, nullable ones too.
-    name : str
-        What messages call it.
-
-    Returns
-    -------
-    ndarray, (n, k)
-        Of the dtype that holds all columns.
-
-    Raises
-    ------
-    TypeError
-        If a column holds no numbers.
-    ValueError
-        If one has missing values.
+    Columns are booleans, integers and floats, also nullable ones. Raise TypeError if a column holds no numbers, and
+    ValueError if one has missing values.
     """
     columns, labels = _columns(frame), list(frame.columns)
     if not columns:
-        raise ValueError(f"{name} must not be empty, got a data frame without columns")
+        raise ValueError(f"{name}: expected columns, got a data frame without any")
     kinds = {column.dtype for column in columns}
     if len(kinds) == 1 and isinstance(columns[0].dtype, np.dtype) and columns[0].dtype.kind in "fiub":
         array = frame.to_numpy()
@@ -65,7 +49,7 @@ def frame_array(frame: Any, name: str) -> Array:
 
 
 def series_array(series: Any, name: str) -> Array:
-    """The numbers of a series (n,); errors as for a frame."""
+    """Return the numbers of a series (n,); it raises the errors of :func:`frame_array`."""
     return _column_array(series, name, getattr(series, "name", None))
 
 
@@ -79,7 +63,7 @@ def _column_array(column: Any, name: str, label: Any) -> Array:
     dtype = column.dtype
     if not _numeric(dtype):
         raise TypeError(
-            f"{name} must hold booleans, integers or floats, {_called(label)} is of dtype {dtype}: encode it as "
+            f"{name}: expected booleans, integers or floats, {_called(label)} is of dtype {dtype}: encode it as "
             "numbers (codes, or one column for each category) or leave it out"
         )
     if not isinstance(dtype, np.dtype):
@@ -95,7 +79,7 @@ def _pandas(column: Any) -> bool:
 
 
 def _numeric(dtype: Any) -> bool:
-    """A dtype of NumPy or pandas says so by its kind, one of polars answers when asked."""
+    """Return True for a dtype of numbers; NumPy and pandas have a kind, polars has ``is_numeric``."""
     if hasattr(dtype, "kind"):
         return dtype.kind in "fiub"
     return str(dtype) == "Boolean" or (hasattr(dtype, "is_numeric") and bool(dtype.is_numeric()))
@@ -104,7 +88,7 @@ def _numeric(dtype: Any) -> bool:
 def _check_none_missing(count: int, name: str, label: Any) -> None:
     if count:
         raise ValueError(
-            f"{name} must have no missing values, {_called(label)} has {count}: fill them in, or leave these rows out"
+            f"{name}: expected no missing values, {_called(label)} has {count}: fill them in, or leave these rows out"
         )
 
 

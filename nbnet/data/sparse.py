@@ -1,4 +1,4 @@
-"""Sparse features: kept in compressed form, and made dense a batch at a time by the program that reads them."""
+"""Sparse features: they stay in compressed form, and the program that reads them makes a batch dense at a time."""
 
 from __future__ import annotations
 
@@ -9,30 +9,19 @@ import numpy as np
 from numpy.typing import DTypeLike, NDArray
 
 from nbnet.config import standardize_dtype
-from nbnet.data.checks import check_finite, check_kind, fits, readable
-from nbnet.data.words import Shape, mismatch, place
+from nbnet.data.arrays import Shape, as_input, check_finite, check_kind, check_row_shape, place, readable
 
 Array = NDArray[Any]
 
 
 def is_sparse(x: Any) -> bool:
-    """Whether ``x`` is a matrix or array of ``scipy.sparse``, in any format."""
+    """Return True if ``x`` is a matrix or array of ``scipy.sparse``, in any format."""
     return hasattr(x, "tocsr") and hasattr(x, "nnz")
 
 
 @dataclass(frozen=True, eq=False)
 class SparseRows:
-    """Rows in compressed form (CSR), checked: a program may read them.
-
-    Attributes
-    ----------
-    values : ndarray, (nnz,)
-        Of a dtype that kernels read.
-    indices : ndarray of int32 or int64, (nnz,)
-        The column of each value; in a row, a column occurs once at most.
-    bounds : ndarray of int64, (n + 1,)
-        Row r has the values from ``bounds[r]`` up to ``bounds[r + 1]``.
-    columns : int
+    """Checked rows in compressed form (CSR), which a program can read.
 
     Examples
     --------
@@ -43,37 +32,37 @@ class SparseRows:
     ((3, 3), array([7, 8, 9]), array([1, 1, 3]))
     """
 
-    values: Array
-    indices: Array
-    bounds: NDArray[np.int64]
+    values: Array  # (nnz,), of a dtype that kernels read
+    indices: Array  # int32 or int64, (nnz,): the column of each value, which occurs at most once in a row
+    bounds: NDArray[np.int64]  # (n + 1,): row r has the values from ``bounds[r]`` up to ``bounds[r + 1]``
     columns: int
 
     @property
     def shape(self) -> tuple[int, int]:
-        """Rows and columns."""
+        """Numbers of rows and columns."""
         return len(self), self.columns
 
     @property
     def dtype(self) -> np.dtype[Any]:
-        """That of the values."""
+        """Dtype of the values."""
         return self.values.dtype
 
     def __len__(self) -> int:
         return len(self.bounds) - 1
 
     def __getitem__(self, rows: slice) -> SparseRows:
-        """Consecutive rows; the values are shared."""
+        """Return consecutive rows; they share the values."""
         start, stop, step = rows.indices(len(self))
         if step != 1:
-            raise ValueError(f"rows: wants consecutive rows, got a slice with step {step}")
+            raise ValueError(f"rows: expected consecutive rows, got a slice with step {step}")
         return SparseRows(self.values, self.indices, self.bounds[start : max(start, stop) + 1], self.columns)
 
     def parts(self, name: str) -> dict[str, Array]:
-        """What a program binds where it would bind an array under a name."""
+        """Return the arrays that a program binds in place of one under a name."""
         return {name: self.values, f"{name}.indices": self.indices, f"{name}.bounds": self.bounds}
 
     def dense(self, rows: slice | NDArray[np.int64] = slice(None)) -> Array:
-        """Some rows as an array."""
+        """Return rows as an array."""
         wanted = np.arange(len(self))[rows]
         out = np.zeros((len(wanted), self.columns), self.dtype)
         for i, row in enumerate(wanted.tolist()):
@@ -85,25 +74,10 @@ class SparseRows:
 def as_sparse_rows(
     x: Any, name: str = "x", *, shape: Shape | None = None, dtype: DTypeLike | None = None
 ) -> SparseRows:
-    """Sparse features as rows that a program can read; they are never made dense as a whole.
+    """Sparse features (n, columns) as rows that a program can read; they never become dense as a whole.
 
-    Parameters
-    ----------
-    x : scipy.sparse matrix or array, (n, columns)
-        CSR is read where it lies, if its columns are sorted and occur once a row; other formats are converted.
-    name : str
-        What messages call it.
-    shape : tuple of int or None
-        Shape of one row.
-    dtype : None, float32 or float64
-        What the model computes in.
-
-    Raises
-    ------
-    TypeError
-        If ``x`` does not hold numbers.
-    ValueError
-        If it is empty, not finite, damaged, or of another shape than the model wants.
+    CSR is read where it lies, if its columns are sorted and occur once a row; other formats are converted. Arguments
+    and errors are those of :func:`as_input`; a damaged matrix is a ValueError.
 
     Examples
     --------
@@ -115,11 +89,11 @@ def as_sparse_rows(
     """
     check_kind(x.dtype, name)
     if x.ndim != 2:
-        raise ValueError(f"{name} must have rows and columns, got a sparse array of shape {x.shape}")
+        raise ValueError(f"{name}: expected rows and columns, got a sparse array of shape {x.shape}")
     if 0 in x.shape:
-        raise ValueError(f"{name} must not be empty, got shape {x.shape}")
-    if shape is not None and not fits(x.shape[1:], shape):
-        raise ValueError(mismatch(name, x.shape[1:], "the model wants", shape))
+        raise ValueError(f"{name}: expected a non-empty array, got shape {x.shape}")
+    if shape is not None:
+        check_row_shape(x.shape[1:], name, shape)
     csr = x.tocsr()
     _check_format(csr, name)
     if not csr.has_canonical_format:
@@ -136,12 +110,27 @@ def as_sparse_rows(
     return rows
 
 
+def as_features(
+    x: Any, name: str = "x", *, shape: Shape | None = None, dtype: DTypeLike | None = None
+) -> Array | SparseRows:
+    """Features as an array (see :func:`as_input`), or of a sparse matrix its rows (see :func:`as_sparse_rows`).
+
+    Examples
+    --------
+    >>> from scipy.sparse import eye_array
+    >>> from nbnet.data import as_features
+    >>> as_features(eye_array(1000)).shape, as_features([1.0, 2.0]).shape
+    ((1000, 1000), (2, 1))
+    """
+    return (as_sparse_rows if is_sparse(x) else as_input)(x, name, shape=shape, dtype=dtype)
+
+
 def _where(rows: SparseRows, k: int) -> str:
     return place((np.searchsorted(rows.bounds, k, "right") - 1, rows.indices[k]))
 
 
 def _check_format(csr: Any, name: str) -> None:
-    """Refuse indices that would let a kernel read or write beside its arrays."""
+    """Refuse indices with which a kernel would read or write outside its arrays."""
     bounds, indices = csr.indptr, csr.indices
     good = (
         len(bounds) == csr.shape[0] + 1
@@ -150,8 +139,8 @@ def _check_format(csr: Any, name: str) -> None:
         and (bounds[1:] >= bounds[:-1]).all()
     )
     if not good:
-        raise ValueError(f"{name} must be a valid sparse matrix, its indptr does not divide its values into rows")
+        raise ValueError(f"{name}: expected a valid sparse matrix, its indptr does not divide its values into rows")
     used = indices[: bounds[-1]]
     if used.size and not (used.min() >= 0 and used.max() < csr.shape[1]):
         wrong = used.min() if used.min() < 0 else used.max()
-        raise ValueError(f"{name} must be a valid sparse matrix, it has a value in column {wrong} of {csr.shape[1]}")
+        raise ValueError(f"{name}: expected a valid sparse matrix, it has a value in column {wrong} of {csr.shape[1]}")

@@ -1,6 +1,6 @@
-"""Data that come in batches: generators, datasets that are asked for batch after batch, loaders.
+"""Data that come in batches: generators, datasets with numbered batches, loaders.
 
-A training loop sees one thing only: ``for x, y, w in stream.epoch(k)``.
+A training loop only sees ``for x, y, w in stream.epoch(k)``.
 """
 
 from __future__ import annotations
@@ -15,25 +15,85 @@ from typing import Any, NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
-from nbnet.data.passes import as_steps, part_of_pass, warn_short
-from nbnet.data.py_dataset import PyDataset
+from nbnet.base.validation import check_int
+from nbnet.data.epochs import as_steps, part_of_pass, warn_short
+
+
+class PyDataset:
+    """Batches by number: subclasses define ``__getitem__(index)`` and ``__len__``.
+
+    Background threads compute batches while the model trains on earlier ones; their order stays. ``fit(shuffle=True)``
+    shuffles the order of the batches.
+
+    Parameters
+    ----------
+    workers : int
+        Number of threads that compute batches; with 0 the training thread computes them.
+    use_multiprocessing : bool
+        Accepted for Keras's signature. Workers are always threads: NumPy releases the interpreter lock while it
+        computes, and threads need no copies of the data.
+    max_queue_size : int
+        Number of computed batches that may wait.
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> import nbnet as nb
+    >>> class Squares(nb.utils.PyDataset):
+    ...     def __len__(self):
+    ...         return 4
+    ...
+    ...     def __getitem__(self, index):
+    ...         x = np.linspace(index, index + 1, 8, dtype="float32")[:, None]
+    ...         return x, x**2
+    >>> model = nb.Sequential([nb.Input((1,)), nb.layers.Dense(8, "tanh"), nb.layers.Dense(1)])
+    >>> model.compile("adam", "mse")
+    >>> model.fit(Squares(), epochs=2, verbose=0).epoch
+    [0, 1]
+    """
+
+    # Defaults for subclasses that do not call this __init__.
+    workers: int = 1
+    use_multiprocessing: bool = False
+    max_queue_size: int = 10
+
+    def __init__(self, workers: int = 1, use_multiprocessing: bool = False, max_queue_size: int = 10) -> None:
+        self.workers, self.use_multiprocessing = check_int(workers, "workers", 0), use_multiprocessing
+        self.max_queue_size = check_int(max_queue_size, "max_queue_size")
+
+    def __getitem__(self, index: int) -> Any:
+        """Return batch ``index``: ``(x, y)``, ``(x, y, sample_weight)``, or for prediction ``x``."""
+        raise NotImplementedError(f"{type(self).__name__} defines no __getitem__(index) that returns a batch")
+
+    @property
+    def num_batches(self) -> int | None:
+        """Number of batches of one pass; None, for a class without a length, means infinitely many."""
+        return len(self) if hasattr(self, "__len__") else None
+
+    def on_epoch_begin(self) -> None:
+        """Called before each epoch."""
+
+    def on_epoch_end(self) -> None:
+        """Called after each epoch, for example to shuffle samples."""
 
 
 class RawBatch(NamedTuple):
-    """One batch as it came: inputs, targets, weights of samples."""
+    """A batch as the source yields it: inputs, targets, sample weights."""
 
     x: Any
     y: Any
     w: Any
 
 
-#: ``order(number, n)``: the order of n batches in a pass.
+#: ``order(number, n)`` returns the order of n batches in a pass.
 Order = Callable[[int, int], NDArray[np.int64]]
 
 
 def is_stream(x: Any) -> bool:
-    """Whether ``x`` comes in batches: a :class:`PyDataset`, an iterator, or any object of the user's that has
-    ``__getitem__`` and ``__len__``, or ``__iter__``, and is no array.
+    """Return True if ``x`` comes in batches.
+
+    That is a :class:`PyDataset`, an iterator, or an object with ``__getitem__`` and ``__len__``, or ``__iter__``, that
+    is no array or collection.
 
     Examples
     --------
@@ -53,33 +113,13 @@ def is_stream(x: Any) -> bool:
 
 
 def as_stream(
-    x: Any,
-    steps: Any = None,
-    *,
-    name: str = "x",
-    steps_name: str = "steps",
-    targets: bool = True,
-    **others: Any,
+    x: Any, steps: Any = None, *, name: str = "x", steps_name: str = "steps", targets: bool = True, **others: Any
 ) -> Stream:
-    """A stream of batches.
+    """Return a stream of batches of a source for which :func:`is_stream` is true.
 
-    Parameters
-    ----------
-    x
-        What :func:`is_stream` is true for.
-    steps : int, optional
-        Steps of one epoch; without, an epoch ends where the data end.
-    name, steps_name : str
-        What messages call ``x`` and ``steps``.
-    targets : bool
-        Whether batches must have targets.
-    **others
-        Arguments that must be None: ``y``, ``sample_weight``, ``batch_size``.
-
-    Raises
-    ------
-    ValueError
-        If one of these is not None, or the data have no end and ``steps`` is None.
+    An epoch has ``steps`` steps; by default it ends where the data end. If ``targets`` is True, batches must have
+    targets. ``others``, such as ``y``, ``sample_weight`` and ``batch_size``, must be None. Raise ValueError if one of
+    them is not, or the data are infinite and ``steps`` is None; ``name`` and ``steps_name`` are for messages.
 
     Examples
     --------
@@ -92,65 +132,45 @@ def as_stream(
     for argument, value in others.items():
         if value is not None:
             what = "has batches of its own" if argument == "batch_size" else "yields (x, y, sample_weight) itself"
-            raise ValueError(f"{argument} must be None: {name} is a {kind}, which {what}")
+            raise ValueError(f"{argument}: expected None: {name} is a {kind}, which {what}")
     steps = as_steps(steps, steps_name)
     if isinstance(x, PyDataset) or (hasattr(x, "__getitem__") and hasattr(x, "__len__")):
         length = x.num_batches if isinstance(x, PyDataset) else len(x)
         if length is None and steps is None:
-            raise ValueError(f"{steps_name} must be given: {name} is a {kind} without a length")
+            raise ValueError(f"{steps_name}: expected a number: {name} is a {kind} without a length")
         if length == 0:
-            raise ValueError(f"{name} must not be empty, got a {kind} of length 0")
+            raise ValueError(f"{name}: expected batches, got a {kind} of length 0")
         return Numbered(x, name, steps, targets, length)
     return Iterated(x, name, steps, targets)
 
 
 class Stream(ABC):
-    """Batches, epoch by epoch.
-
-    Parameters
-    ----------
-    source
-        Where they come from.
-    name : str
-        What messages call it.
-    steps : int or None
-        Steps of an epoch.
-    targets : bool
-        Whether a batch must have targets.
-    """
+    """Batches of a source, epoch by epoch; see :func:`as_stream` for the parameters."""
 
     def __init__(self, source: Any, name: str, steps: int | None, targets: bool) -> None:
         self.source, self.name, self.steps, self.targets = source, name, steps, targets
-        #: The order in which batches are asked for by number; None: as they are numbered.
+        #: Order in which batches are requested by number; None: as they are numbered.
         self.order: Order | None = None
-        #: Whether the last epoch had fewer batches than steps.
+        #: True if the last epoch had fewer batches than steps.
         self.short = False
 
     @property
     @abstractmethod
     def length(self) -> int | None:
-        """Batches of the next epoch, as far as one can know."""
+        """Number of batches of the next epoch; None if it is not known."""
 
     @abstractmethod
     def ready(self) -> bool:
-        """Whether there is a batch for another epoch."""
+        """Return True if there is a batch for another epoch."""
 
     @abstractmethod
     def _items(self, number: int) -> Iterator[Any]:
-        """What the source gives for an epoch."""
+        """Yield the items of the source for an epoch."""
 
     def epoch(self, number: int) -> Iterator[RawBatch]:
-        """The batches of an epoch, their form checked; warns if there are fewer than ``steps``.
+        """Yield the checked batches of an epoch, counted from 0; warn if there are fewer than ``steps``.
 
-        Parameters
-        ----------
-        number : int
-            From 0.
-
-        Raises
-        ------
-        TypeError, ValueError
-            If the source yields something that is no batch.
+        Raise ValueError if the source yields an item that is no batch.
         """
         self._notify("on_epoch_begin")
         done = 0
@@ -171,16 +191,16 @@ class Stream(ABC):
         wanted = "(x, y) or (x, y, sample_weight)" if self.targets else "x, (x, y) or (x, y, sample_weight)"
         if item is None or isinstance(item, (str, bytes)) or not 1 <= len(parts) <= 3:
             got = f"{len(parts)} parts" if isinstance(item, (tuple, list)) else repr(item)
-            raise ValueError(f"{self.name} must yield batches {wanted}, batch {number} is {got}")
+            raise ValueError(f"{self.name}: expected batches {wanted}, batch {number} is {got}")
         x, y, w = (*parts, None, None, None)[:3]
         if self.targets and y is None:
             got = type(item).__name__ + (" without targets" if isinstance(item, (tuple, list)) else "")
-            raise ValueError(f"{self.name} must yield batches {wanted}, batch {number} is a {got}")
+            raise ValueError(f"{self.name}: expected batches {wanted}, batch {number} is a {got}")
         return RawBatch(x, y, w)
 
 
 class Numbered(Stream):
-    """Batches that are asked for by number, in background threads if the source wants so."""
+    """Batches that are requested by number, in background threads if the source has workers."""
 
     def __init__(self, source: Any, name: str, steps: int | None, targets: bool, batches: int | None) -> None:
         super().__init__(source, name, steps, targets)
@@ -223,7 +243,7 @@ class Numbered(Stream):
 
 
 class Iterated(Stream):
-    """Batches that come one after the other: once from an iterator, again and again from what makes iterators."""
+    """Batches in sequence: one pass from an iterator, repeated passes from an iterable."""
 
     def __init__(self, source: Any, name: str, steps: int | None, targets: bool) -> None:
         super().__init__(source, name, steps, targets)
@@ -247,7 +267,7 @@ class Iterated(Stream):
         return bool(self._ahead)
 
     def _take(self) -> None:
-        """Read one item ahead, if there is one; at the end the pass is over."""
+        """Read one item ahead; at the end the pass is over."""
         if self._pass is None:
             self._pass = iter(self.source)
         self._ahead = list(islice(self._pass, 1))

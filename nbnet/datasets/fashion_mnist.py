@@ -13,10 +13,7 @@ def load_data(path: str | PathLike[str] | None = None) -> Split:
     Parameters
     ----------
     path
-        A folder with the four IDX files (see :func:`nbnet.datasets.load_mnist`), or an ``.npz`` file with the arrays
-        x_train, y_train, x_test and y_test. Without it the folder that the environment variable ``NBNET_DATA`` names is
-        searched: for a folder ``fashion_mnist`` in it, then for the files themselves. Then scikit-learn fetches the
-        data from OpenML, once: it keeps a copy.
+        See :func:`nbnet.datasets.mnist.load_data`; the folder in ``NBNET_DATA`` is ``fashion_mnist``.
 
     Returns
     -------
@@ -26,12 +23,8 @@ def load_data(path: str | PathLike[str] | None = None) -> Split:
 
     Raises
     ------
-    FileNotFoundError
-        If a path is given and nothing is there.
-    OSError
-        If no path is given and the data can neither be found nor fetched.
-    ValueError
-        If a file is damaged.
+    OSError, ValueError
+        See :func:`nbnet.datasets.mnist.load_data`.
 
     References
     ----------
@@ -44,6 +37,6 @@ def load_data(path: str | PathLike[str] | None = None) -> Split:
     >>> nb.datasets.fashion_mnist.load_data("nowhere")
     Traceback (most recent call last):
         ...
-    FileNotFoundError: nowhere is not a folder; wanted is one with the four files ...
+    FileNotFoundError: nowhere is not a folder; expected one with the four files ...
     """
     return load("fashion_mnist", "Fashion-MNIST", path)

@@ -1,4 +1,4 @@
-"""IDX files, the format of MNIST: 0 0, a type code, the number of axes, their sizes, the values; all big-endian."""
+"""IDX files, the format of MNIST: 00 00, a type code, the number of axes, their sizes, the values; big-endian."""
 
 from __future__ import annotations
 
@@ -16,30 +16,30 @@ Images = NDArray[np.uint8]
 Labels = NDArray[np.uint8]
 
 _DTYPES = {0x08: "u1", 0x09: "i1", 0x0B: ">i2", 0x0C: ">i4", 0x0D: ">f4", 0x0E: ">f8"}
-_AXES = 32  # as many as every version of NumPy can hold
+_AXES = 32  # the limit of the oldest supported NumPy
 _PARTS = ("train-images-idx3-ubyte", "train-labels-idx1-ubyte", "t10k-images-idx3-ubyte", "t10k-labels-idx1-ubyte")
 _SIDE = 28
 
 
 def read_idx(path: str | PathLike[str]) -> NDArray[Any]:
-    """The array in an IDX file, gzipped or not (its first bytes tell, whatever its name).
+    """Return the array in an IDX file, which may be gzipped under any name.
 
     Parameters
     ----------
     path
-        The file.
+        Path of the file.
 
     Returns
     -------
     ndarray
-        A new array of uint8, int8, int16, int32, float32 or float64, in the machine's byte order.
+        New array of uint8, int8, int16, int32, float32 or float64, in the machine's byte order.
 
     Raises
     ------
     FileNotFoundError
         If there is no such file.
     ValueError
-        If it is not an IDX file, damaged, or longer or shorter than its header says.
+        If it is no IDX file, damaged, or longer or shorter than its header says.
 
     References
     ----------
@@ -60,7 +60,7 @@ def read_idx(path: str | PathLike[str]) -> NDArray[Any]:
     content = _content(Path(path))
     if len(content) < 4 or content[:2] != b"\0\0" or content[2] not in _DTYPES or not 1 <= content[3] <= _AXES:
         raise ValueError(
-            f"{path}: not an IDX file: it starts with {content[:4].hex(' ') or 'nothing'}; wanted are 00 00, "
+            f"{path}: not an IDX file: it starts with {content[:4].hex(' ') or 'nothing'}; expected 00 00, "
             f"a type code ({', '.join(f'{code:02x}' for code in _DTYPES)}) and the number of axes (1 to {_AXES})"
         )
     dtype, start = np.dtype(_DTYPES[content[2]]), 4 + 4 * content[3]
@@ -70,18 +70,20 @@ def read_idx(path: str | PathLike[str]) -> NDArray[Any]:
     got, wanted = len(content) - start, prod(shape) * dtype.itemsize
     if got != wanted:
         trouble = "truncated" if got < wanted else "trailing bytes"
-        raise ValueError(f"{path}: {trouble}: {wanted} bytes of {dtype.name} {shape} must follow the header, {got} do")
+        raise ValueError(
+            f"{path}: {trouble}: expected {wanted} bytes of {dtype.name} {shape} after the header, got {got}"
+        )
     return np.frombuffer(content, dtype, offset=start).reshape(shape).astype(dtype.newbyteorder("="))
 
 
 def load_mnist(folder: str | PathLike[str]) -> tuple[tuple[Images, Labels], tuple[Images, Labels]]:
-    """MNIST, or a data set in its form (Fashion-MNIST, KMNIST), from its four IDX files.
+    """Return MNIST, or a data set in its format (Fashion-MNIST, KMNIST), from its four IDX files.
 
     Parameters
     ----------
     folder
-        Where ``train-images-idx3-ubyte``, ``train-labels-idx1-ubyte``, ``t10k-images-idx3-ubyte`` and
-        ``t10k-labels-idx1-ubyte`` lie; the hyphen before ``idx`` may be a dot, and each may end in ``.gz``.
+        Folder with ``train-images-idx3-ubyte``, ``train-labels-idx1-ubyte``, ``t10k-images-idx3-ubyte`` and
+        ``t10k-labels-idx1-ubyte``; the hyphen before ``idx`` may be a dot, and each name may end in ``.gz``.
 
     Returns
     -------
@@ -93,7 +95,7 @@ def load_mnist(folder: str | PathLike[str]) -> tuple[tuple[Images, Labels], tupl
     FileNotFoundError
         If one of the four is missing.
     ValueError
-        If one is damaged, or does not hold what its name says.
+        If one is damaged, or does not hold such images or labels.
 
     Examples
     --------
@@ -101,7 +103,7 @@ def load_mnist(folder: str | PathLike[str]) -> tuple[tuple[Images, Labels], tupl
     >>> load_mnist("nowhere")
     Traceback (most recent call last):
         ...
-    FileNotFoundError: nowhere is not a folder; wanted is one with the four files ...
+    FileNotFoundError: nowhere is not a folder; expected one with the four files ...
     """
     paths = _find(Path(folder))
     train, test = (_pair(*paths[i : i + 2]) for i in (0, 2))
@@ -109,7 +111,7 @@ def load_mnist(folder: str | PathLike[str]) -> tuple[tuple[Images, Labels], tupl
 
 
 def _content(path: Path) -> bytes:
-    """The bytes of a file, unpacked if it is gzipped."""
+    """Return the bytes of a file, decompressed if it is gzipped."""
     content = path.read_bytes()
     if not content.startswith(b"\x1f\x8b"):
         return content
@@ -120,25 +122,25 @@ def _content(path: Path) -> bytes:
 
 
 def _find(folder: Path) -> list[Path]:
-    """The four files; of several spellings the first."""
+    """Return the paths of the four files; of several spellings the first."""
     wanted = f"the four files {', '.join(_PARTS)} (or with .idx for -idx; each may end in .gz)"
     if not folder.is_dir():
-        raise FileNotFoundError(f"{folder} is not a folder; wanted is one with {wanted}")
+        raise FileNotFoundError(f"{folder} is not a folder; expected one with {wanted}")
     found = []
     for part in _PARTS:
         spellings = [name + end for name in (part, part.replace("-idx", ".idx")) for end in ("", ".gz")]
         found.append(next((folder / name for name in spellings if (folder / name).is_file()), None))
     if missing := [part for part, path in zip(_PARTS, found, strict=True) if path is None]:
-        raise FileNotFoundError(f"{folder} lacks {', '.join(missing)}; wanted are {wanted}")
+        raise FileNotFoundError(f"{folder} lacks {', '.join(missing)}; expected {wanted}")
     return [path for path in found if path is not None]
 
 
 def _pair(images: Path, labels: Path) -> tuple[Images, Labels]:
     x, y = read_idx(images), read_idx(labels)
     if x.dtype != np.uint8 or x.shape[1:] != (_SIDE, _SIDE):
-        raise ValueError(f"{images}: wanted are images, uint8 (n, {_SIDE}, {_SIDE}); it holds {x.dtype} {x.shape}")
+        raise ValueError(f"{images}: expected images, uint8 (n, {_SIDE}, {_SIDE}), got {x.dtype} {x.shape}")
     if y.dtype != np.uint8 or y.ndim != 1:
-        raise ValueError(f"{labels}: wanted are labels, uint8 (n,); it holds {y.dtype} {y.shape}")
+        raise ValueError(f"{labels}: expected labels, uint8 (n,), got {y.dtype} {y.shape}")
     if len(x) != len(y):
-        raise ValueError(f"{labels}: holds {len(y)} labels for the {len(x)} images of {images.name}")
+        raise ValueError(f"{labels}: expected {len(x)} labels, one for each of {images.name}, got {len(y)}")
     return x, y

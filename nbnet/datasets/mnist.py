@@ -14,9 +14,9 @@ def load_data(path: str | PathLike[str] | None = None) -> Split:
     ----------
     path
         A folder with the four IDX files (see :func:`nbnet.datasets.load_mnist`), or an ``.npz`` file with the arrays
-        x_train, y_train, x_test and y_test. Without it the folder that the environment variable ``NBNET_DATA`` names
-        is searched: for a folder ``mnist`` in it, then for the files themselves. Then scikit-learn fetches the data
-        from OpenML, once: it keeps a copy.
+        x_train, y_train, x_test and y_test. By default a folder ``mnist``, or the files themselves, in the folder that
+        the environment variable ``NBNET_DATA`` names; otherwise scikit-learn fetches the data from OpenML once and
+        keeps a copy.
 
     Returns
     -------
@@ -26,7 +26,7 @@ def load_data(path: str | PathLike[str] | None = None) -> Split:
     Raises
     ------
     FileNotFoundError
-        If a path is given and nothing is there.
+        If a path is given and there is no file.
     OSError
         If no path is given and the data can neither be found nor fetched.
     ValueError
@@ -43,6 +43,6 @@ def load_data(path: str | PathLike[str] | None = None) -> Split:
     >>> nb.datasets.mnist.load_data("nowhere")
     Traceback (most recent call last):
         ...
-    FileNotFoundError: nowhere is not a folder; wanted is one with the four files ...
+    FileNotFoundError: nowhere is not a folder; expected one with the four files ...
     """
     return load("mnist", "mnist_784", path)

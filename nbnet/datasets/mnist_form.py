@@ -1,4 +1,4 @@
-"""Finding a data set in MNIST's form: a folder or file that is named, one in ``NBNET_DATA``, or OpenML's copy."""
+"""Data sets in MNIST's format: in a given file or folder, in ``NBNET_DATA``, or fetched from OpenML."""
 
 from __future__ import annotations
 
@@ -13,22 +13,15 @@ from nbnet.datasets.idx import Images, Labels, load_mnist
 
 Split = tuple[tuple[Images, Labels], tuple[Images, Labels]]
 
-#: Images for training; those after them are the test set.
+#: Number of images for training; the rest is the test set.
 _TRAINING = 60_000
 _ARRAYS = ("x_train", "y_train", "x_test", "y_test")
 
 
 def load(name: str, openml: str, path: str | PathLike[str] | None) -> Split:
-    """Training and test set of a data set.
+    """Return training and test set of a data set, with its names in ``NBNET_DATA`` and at OpenML.
 
-    Parameters
-    ----------
-    name
-        Of the folder in ``NBNET_DATA``.
-    openml
-        Its name at OpenML.
-    path
-        A folder with the four IDX files, or an ``.npz`` file as Keras keeps it; None to search.
+    ``path`` is a folder with the four IDX files, or an ``.npz`` file as Keras stores it; None to search.
     """
     found = _find(name, path)
     if found is None:
@@ -39,7 +32,7 @@ def load(name: str, openml: str, path: str | PathLike[str] | None) -> Split:
 def _find(name: str, path: str | PathLike[str] | None) -> Path | None:
     if path is not None:
         given = Path(path)
-        # Keras's default is the bare name of a file it keeps elsewhere: no path to anything here.
+        # Keras's default is the bare name of a file in its own cache, which is not here.
         if given.exists() or given != Path(f"{name}.npz"):
             return given
     named = os.environ.get("NBNET_DATA")
@@ -50,7 +43,7 @@ def _find(name: str, path: str | PathLike[str] | None) -> Path | None:
     for inner in (*(folder / s for s in spellings), *(folder / f"{s}.npz" for s in spellings)):
         if inner.exists():
             return inner
-    # The folder may hold the files themselves; what else it holds is no concern of this data set.
+    # The folder may hold the files themselves.
     return folder if any(folder.glob("train-images*")) or not folder.is_dir() else None
 
 
@@ -58,7 +51,7 @@ def _read_npz(path: Path) -> Split:
     with np.load(path, allow_pickle=False) as arrays:
         missing = [key for key in _ARRAYS if key not in arrays]
         if missing:
-            raise ValueError(f"{path}: lacks {', '.join(missing)}; wanted are the arrays {', '.join(_ARRAYS)}")
+            raise ValueError(f"{path}: expected the arrays {', '.join(_ARRAYS)}; {', '.join(missing)} are missing")
         x_train, y_train, x_test, y_test = (arrays[key] for key in _ARRAYS)
     return (x_train, y_train), (x_test, y_test)
 
@@ -73,7 +66,7 @@ def _fetch(name: str, openml: str) -> Split:
     except (OSError, ValueError) as error:
         raise OSError(
             f"{name} was not found and could not be fetched from OpenML ({error}): download its four IDX files and "
-            f"give their folder as load_data(path=...), or put them in a folder {name!r} in the folder that the "
+            f"pass their folder as load_data(path=...), or put them in the folder {name!r} of the folder that the "
             "environment variable NBNET_DATA names"
         ) from error
     x, y = np.asarray(images).astype(np.uint8).reshape(-1, 28, 28), np.asarray(labels).astype(np.uint8)

@@ -1,8 +1,8 @@
-"""Dropout rates that change in the course of training, inside the compiled loop.
+"""Dropout rates that change during training, inside the compiled loop.
 
-A schedule stands wherever a dropout layer takes a rate: ``Dropout(rate=Late(0.5, start=1000))``. The program that
-trains computes the rate of each step from the step's number, so nothing is compiled again, and a training that is
-interrupted goes on with the rates it would have had.
+Dropout layers accept a schedule as their rate: ``Dropout(rate=Late(0.5, start=1000))``. The training program computes
+the rate of each step from the step's number, so nothing is compiled again, and a training that was interrupted
+continues with the same rates.
 """
 
 from __future__ import annotations
@@ -10,21 +10,19 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any
 
-from nbnet import registry
-from nbnet.dropout_schedules.cosine import Cosine
-from nbnet.dropout_schedules.curriculum import Curriculum
-from nbnet.dropout_schedules.early import Early
-from nbnet.dropout_schedules.late import Late
-from nbnet.dropout_schedules.linear import Linear
-from nbnet.dropout_schedules.schedule import DropoutSchedule
+from nbnet.base import registry
+from nbnet.dropout_schedules.schedules import Cosine, Curriculum, DropoutSchedule, Early, Late, Linear
 
 __all__ = ["Cosine", "Curriculum", "DropoutSchedule", "Early", "Late", "Linear", "deserialize", "serialize"]
+
+#: Rates that dropout layers accept: a number, a schedule, or the configuration of a schedule.
+RateLike = float | DropoutSchedule | Mapping[str, Any]
 
 _known: dict[str, type[DropoutSchedule]] = {cls.__name__: cls for cls in (Cosine, Curriculum, Early, Late, Linear)}
 
 
 def serialize(schedule: DropoutSchedule) -> dict[str, Any]:
-    """What :func:`deserialize` makes the schedule from.
+    """The class and configuration of a schedule: the input of :func:`deserialize`.
 
     Examples
     --------

@@ -1,24 +1,23 @@
-"""Networks as scikit-learn's estimators.
+"""Networks as scikit-learn estimators.
 
 ``MLPClassifier`` and ``MLPRegressor`` are scikit-learn's classes of that name, many times faster and with dropout and
 more; ``NetClassifier``, ``NetRegressor`` and ``NetTransformer`` wrap any model of nbnet. ``MultiFitSearchCV`` is a
-``GridSearchCV`` that trains them side by side in one process. This is where the first two differ on purpose from
-scikit-learn 1.9:
+``GridSearchCV`` that trains them side by side in one process. The first two differ from scikit-learn 1.9 on purpose:
 
-- They compute in float32 unless ``dtype`` says otherwise; with ``dtype="float64"`` they agree with scikit-learn's to
-  the last digits, weights after any number of epochs included.
-- ``warm_start`` goes on with the weights when rates, functions, alpha or dtype have changed, and says so when sizes
-  have, which do not fit. It does not keep ``partial_fit`` from seeing batches without some of the classes.
-- Weights of samples are not negative. A batch in which all are 0 has a loss and a gradient of 0.
-- Of a single class the probability is 1, in a single column.
-- L-BFGS prints a line for each iteration if it is ``verbose``.
+- They compute in float32 by default; with ``dtype="float64"`` they agree with scikit-learn to the last digits, weights
+  after any number of epochs included.
+- ``warm_start`` continues with the weights if rates, functions, alpha or dtype have changed, and raises an error if
+  sizes have. It does not keep ``partial_fit`` from seeing batches without some of the classes.
+- Sample weights are not negative. A batch in which all are 0 has a loss and a gradient of 0.
+- The probability of a single class is 1, in a single column.
+- L-BFGS prints a line for each iteration if ``verbose`` is True.
 """
 
-from nbnet.estimators.classifier import MLPClassifier
+from nbnet.estimators.mlp_classifier import MLPClassifier
+from nbnet.estimators.mlp_regressor import MLPRegressor
 from nbnet.estimators.net_classifier import NetClassifier
 from nbnet.estimators.net_regressor import NetRegressor
 from nbnet.estimators.net_transformer import NetTransformer
-from nbnet.estimators.regressor import MLPRegressor
 from nbnet.estimators.search import MultiFitSearchCV
 
 __all__ = ["MLPClassifier", "MLPRegressor", "MultiFitSearchCV", "NetClassifier", "NetRegressor", "NetTransformer"]

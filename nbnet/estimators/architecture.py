@@ -1,4 +1,4 @@
-"""From the parameters of an estimator to a network, and its weights as scikit-learn draws them."""
+"""Architectures of the multi-layer perceptrons, and initial weights as scikit-learn draws them."""
 
 from __future__ import annotations
 
@@ -6,52 +6,25 @@ from collections.abc import Callable, Iterator, Sequence
 from typing import Any, NamedTuple
 
 import numpy as np
-from numpy.typing import NDArray
 
 from nbnet import activations, constraints, layers
-from nbnet.estimators.base import next_seed
-from nbnet.estimators.categories import UNKNOWN, dimension
+from nbnet.estimators.base import Array, next_seed
+from nbnet.estimators.categories import UNKNOWN, embedding_dim
 from nbnet.layers import Input
 from nbnet.models import Model, Sequential
 
-Array = NDArray[Any]
-
-#: Numbers in the vectors of categories are drawn from a uniform distribution up to this, as in Keras.
-_SPREAD = 0.05
-#: scikit-learn's names of activations that have another one here.
-NAMES = {"identity": "linear", "logistic": "sigmoid", "exp": "exponential"}
+#: Bound of the uniform distribution of initial embeddings, as in Keras.
+_EMBEDDING_BOUND = 0.05
+#: scikit-learn's names of activations that have another name here.
+_ACTIVATIONS = {"identity": "linear", "logistic": "sigmoid", "exp": "exponential"}
 
 
 class Architecture(NamedTuple):
-    """What a network is made of.
+    """The layers of a network; fields without a comment are parameters of the estimator."""
 
-    Attributes
-    ----------
-    features
-        Numbers in a row.
-    tables
-        For each column of categories, rows of its table of vectors.
-    hidden
-        Units of each hidden layer.
-    outputs, out_activation
-        Of the last layer.
-    activations
-        One for each hidden layer.
-    dropout
-        A rate for each hidden layer.
-    input_dropout
-        The rate of the input.
-    batch_norm
-        Whether to normalise what goes into the activations of hidden layers.
-    max_norm
-        Largest norm of the weights of a unit in hidden layers; None: any.
-    dtype
-        What it computes in.
-    """
-
-    features: int
-    tables: tuple[int, ...]
-    hidden: tuple[int, ...]
+    features: int  # numeric features of a row
+    tables: tuple[int, ...]  # rows of the embedding of each categorical column
+    hidden: tuple[int, ...]  # units of the hidden layers, as activations and dropout one for each
     outputs: int
     out_activation: str
     activations: tuple[Any, ...]
@@ -62,39 +35,38 @@ class Architecture(NamedTuple):
     dtype: Any = "float32"
 
     def build(self, rng: np.random.RandomState) -> tuple[Model, list[layers.Dense]]:
-        """The network, its weights drawn, and its dense layers."""
-        # Draws of weights come first, in scikit-learn's order: equal seeds mean equal weights.
+        """Return the network with initial weights, and its dense layers."""
+        # Weights are drawn first, in scikit-learn's order: equal seeds give equal weights.
         drawn = [self._draw(rng, *size) for size in self._sizes()]
-        made = list(self._layers(rng))
-        model = self._with_tables(made, rng) if self.tables else self._stack(made)
-        dense = [layer for layer in made if isinstance(layer, layers.Dense)]
+        stack = list(self._layers(rng))
+        model = self._with_embeddings(stack, rng) if self.tables else self._sequential(stack)
+        dense = [layer for layer in stack if isinstance(layer, layers.Dense)]
         for layer, (kernel, bias) in zip(dense, drawn, strict=True):
-            layer.kernel.assign(kernel)
-            layer.bias.assign(bias)
+            layer.set_weights([kernel, bias])
         return model, dense
 
-    def _stack(self, made: Sequence[layers.Layer]) -> Model:
-        return Sequential([Input((self.features,), dtype=self.dtype), *made], name="network", dtype=self.dtype)
+    def _sequential(self, stack: Sequence[layers.Layer]) -> Model:
+        return Sequential([Input((self.features,), dtype=self.dtype), *stack], name="network", dtype=self.dtype)
 
-    def _with_tables(self, made: Sequence[layers.Layer], rng: np.random.RandomState) -> Model:
-        """The layers on top of numbers and vectors of categories side by side."""
+    def _with_embeddings(self, stack: Sequence[layers.Layer], rng: np.random.RandomState) -> Model:
+        """Put the layers on top of the numeric features and the embeddings, concatenated."""
         inputs = [Input((self.features,), dtype=self.dtype, name="numbers")] if self.features else []
         parts = list(inputs)
         for k, size in enumerate(self.tables):
             inputs.append(Input((1,), dtype="int64", name=f"category_{k}"))
-            table = layers.Embedding(size, dimension(size - 1), name=f"table_{k}", dtype=self.dtype)
+            table = layers.Embedding(size, embedding_dim(size - 1), name=f"table_{k}", dtype=self.dtype)
             parts.append(layers.Flatten(name=f"vector_{k}", dtype=self.dtype)(table(inputs[-1])))
-            vectors = rng.uniform(-_SPREAD, _SPREAD, table.embeddings.shape)
+            vectors = rng.uniform(-_EMBEDDING_BOUND, _EMBEDDING_BOUND, table.embeddings.shape)
             vectors[UNKNOWN] = 0.0
             table.embeddings.assign(vectors)
         joined = layers.Concatenate(name="row", dtype=self.dtype)(parts) if len(parts) > 1 else parts[0]
-        for layer in made:
+        for layer in stack:
             joined = layer(joined)
         return Model(inputs, joined, name="network")
 
     def _layers(self, rng: np.random.RandomState) -> Iterator[layers.Layer]:
-        """The layers, weights not drawn."""
-        if _drops(self.input_dropout):
+        """Yield the layers; kernels are zeros."""
+        if _is_active(self.input_dropout):
             yield self._dropout(self.input_dropout, rng, "input_dropout")
         norm = None if self.max_norm is None else constraints.MaxNorm(self.max_norm)
         for k, (units, activation, rate) in enumerate(zip(self.hidden, self.activations, self.dropout, strict=True), 1):
@@ -102,7 +74,7 @@ class Architecture(NamedTuple):
             if self.batch_norm:
                 yield layers.BatchNormalization(name=f"batch_norm_{k}", dtype=self.dtype)
                 yield layers.Activation(activation, name=f"activation_{k}", dtype=self.dtype)
-            if _drops(rate):
+            if _is_active(rate):
                 yield self._dropout(rate, rng, f"dropout_{k}")
         yield self._dense(self.outputs, activation_of(self.out_activation), None, "output")
 
@@ -116,46 +88,34 @@ class Architecture(NamedTuple):
 
     def _sizes(self) -> list[tuple[int, int, Any]]:
         """Inputs, units and activation of each dense layer; the last one is drawn like the one before it."""
-        features = self.features + sum(dimension(size - 1) for size in self.tables)
+        features = self.features + sum(embedding_dim(size - 1) for size in self.tables)
         units = [features, *self.hidden, self.outputs]
         functions = [*self.activations, self.activations[-1] if self.activations else activations.linear]
         return list(zip(units[:-1], units[1:], functions, strict=True))
 
     def _draw(self, rng: np.random.RandomState, inputs: int, units: int, activation: Any) -> tuple[Array, Array]:
-        """Kernel and bias from Glorot's uniform distribution, its bound as in scikit-learn."""
+        """Draw kernel and bias from Glorot's uniform distribution, with scikit-learn's bound."""
         bound = np.sqrt((2.0 if activation is activations.sigmoid else 6.0) / (inputs + units))
         return rng.uniform(-bound, bound, (inputs, units)), rng.uniform(-bound, bound, units)
 
 
-def continued(old: Model, new: Model) -> None:
-    """Give a network the weights of another one, for it is to go on from there.
-
-    Raises
-    ------
-    ValueError
-        If they differ in more than rates, functions and dtype.
-    """
+def copy_weights(old: Model, new: Model) -> None:
+    """Give a network the weights of another one, to continue its training; raise ValueError if shapes differ."""
     shapes = [[w.shape for w in model.weights] for model in (old, new)]
     if shapes[0] != shapes[1]:
         raise ValueError(
-            "warm_start and partial_fit go on with the weights of the previous call, whose shapes were "
+            "warm_start and partial_fit continue with the weights of the last call, whose shapes were "
             f"{shapes[0]}; for these parameters and data they are {shapes[1]}."
         )
     new.set_weights(old.get_weights())
 
 
-def _drops(rate: Any) -> bool:
+def _is_active(rate: Any) -> bool:
     return not (isinstance(rate, (int, float)) and rate == 0)
 
 
-def sizes(hidden_layer_sizes: Any) -> tuple[int, ...]:
-    """Units of each hidden layer.
-
-    Raises
-    ------
-    ValueError
-        If one is not above 0, or no whole number.
-    """
+def layer_sizes(hidden_layer_sizes: Any) -> tuple[int, ...]:
+    """Return the units of each hidden layer; raise ValueError if one is not a whole number above 0."""
     given = hidden_layer_sizes if hasattr(hidden_layer_sizes, "__iter__") else [hidden_layer_sizes]
     units = list(given)
     if np.any(np.array(units) <= 0):
@@ -165,18 +125,13 @@ def sizes(hidden_layer_sizes: Any) -> tuple[int, ...]:
     return tuple(int(n) for n in units)
 
 
-def each(value: Any, count: int, name: str, make: Callable[[Any], Any] = lambda one: one) -> tuple[Any, ...]:
-    """One value for each hidden layer, from one for all or from a list.
-
-    Raises
-    ------
-    ValueError
-        If a list has another length.
+def per_layer(value: Any, count: int, name: str, make: Callable[[Any], Any] = lambda value: value) -> tuple[Any, ...]:
+    """Return one value for each of ``count`` hidden layers, from one for all or from a list of this length.
 
     Examples
     --------
-    >>> from nbnet.estimators.architecture import each
-    >>> each(0.5, 2, "dropout"), each([0.2, 0.5], 2, "dropout")
+    >>> from nbnet.estimators.architecture import per_layer
+    >>> per_layer(0.5, 2, "dropout"), per_layer([0.2, 0.5], 2, "dropout")
     ((0.5, 0.5), (0.2, 0.5))
     """
     if isinstance(value, (str, bytes)) or not isinstance(value, (Sequence, np.ndarray)):
@@ -187,5 +142,5 @@ def each(value: Any, count: int, name: str, make: Callable[[Any], Any] = lambda 
 
 
 def activation_of(identifier: Any) -> Any:
-    """The function of a name, scikit-learn's names among them, or of a function."""
-    return activations.get(NAMES.get(identifier, identifier) if isinstance(identifier, str) else identifier)
+    """Return the activation for a function, or for a name, scikit-learn's names among them."""
+    return activations.get(_ACTIVATIONS.get(identifier, identifier) if isinstance(identifier, str) else identifier)

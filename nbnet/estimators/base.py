@@ -1,65 +1,59 @@
-"""What all estimators share: data and weights that are checked in scikit-learn's words, and seeds."""
+"""The base class of all estimators, and the checks of data and sample weights that they share."""
 
 from __future__ import annotations
 
-from collections.abc import Mapping
-from typing import Any
+import inspect
+from collections.abc import Callable
+from typing import TYPE_CHECKING, Any, Self, TypeVar, cast
 
 import numpy as np
 from numpy.typing import NDArray
-from sklearn.base import BaseEstimator
-from sklearn.utils import check_random_state, column_or_1d
+from sklearn.base import BaseEstimator, _fit_context
+from sklearn.utils import check_random_state, column_or_1d, metaestimators
 from sklearn.utils.class_weight import compute_sample_weight
 from sklearn.utils.validation import _check_sample_weight, validate_data
 
 Array = NDArray[Any]
+F = TypeVar("F", bound=Callable[..., Any])
+C = TypeVar("C", bound=type)
 
 #: Seeds for nbnet are below this.
-SEEDS = 2**31 - 1
+_SEEDS = 2**31 - 1
 
 
-class NeuralEstimator(BaseEstimator):  # type: ignore[misc]
-    """A network with scikit-learn's methods."""
+class NeuralEstimator(BaseEstimator):
+    """Base class of networks with scikit-learn's methods."""
+
+    if TYPE_CHECKING:  # scikit-learn has no types
+
+        def get_params(self, deep: bool = True) -> dict[str, Any]: ...
+
+        def set_params(self, **params: Any) -> Self: ...
+
+        def score(self, X: Any, y: Any, sample_weight: Any = None) -> float: ...
 
     def __sklearn_tags__(self) -> Any:
         tags = super().__sklearn_tags__()
         tags.input_tags.sparse = True
         return tags
 
-    def _keep(self, parameters: Mapping[str, Any]) -> None:
-        """Keep what the constructor was given: its local variables."""
-        self.__dict__.update({name: value for name, value in parameters.items() if name != "self"})
+    def _checked(self, X: Any, y: Any = None, *, reset: bool, **settings: Any) -> Any:
+        """Return X, or (X, y), as arrays; a sparse X as CSR. ``settings`` are those of ``validate_data``.
 
-    def _checked(self, X: Any, y: Any = None, *, reset: bool, **how: Any) -> Any:
-        """X, or (X, y), as arrays; CSR if sparse. Features are counted and their names kept (``reset``), or compared
-        to those of the last fit.
-
-        Parameters
-        ----------
-        **how
-            For ``sklearn.utils.validation.validate_data``: ``dtype``, ``multi_output``, ``y_numeric``, ``allow_nd``.
+        If ``reset`` is True, record the number and names of the features, else compare them to those of the last fit.
         """
-        how = {"accept_sparse": "csr", "order": "C"} | how
+        settings = {"accept_sparse": "csr", "order": "C"} | settings
         if y is None and not reset:
-            return validate_data(self, X, reset=False, **how)
-        X, y = validate_data(self, X, y, reset=reset, **how)
-        return X, flat(y)
+            return validate_data(self, X, reset=False, **settings)
+        X, y = validate_data(self, X, y, reset=reset, **settings)
+        return X, as_vector(y)
 
 
 def sample_weights(X: Any, y: Any, sample_weight: Any, class_weight: Any, dtype: Any) -> Array | None:
-    """A weight for each row: those of samples times those of classes; None if there are neither.
+    """Weights of the samples times those of their classes; None if there are neither.
 
-    Parameters
-    ----------
-    X, y
-        As they are after validation; labels not encoded.
-    class_weight
-        None, ``"balanced"``, a dict by label, or for several labels a list of dicts.
-
-    Raises
-    ------
-    ValueError
-        If there are not as many as rows, one is negative, or none is above 0.
+    ``class_weight`` is None, ``"balanced"``, a dict by label (not encoded), or a list of dicts for multilabel targets.
+    Raise ValueError if the number of weights differs from that of the samples, one is negative, or all are zero.
 
     Examples
     --------
@@ -81,19 +75,18 @@ def sample_weights(X: Any, y: Any, sample_weight: Any, class_weight: Any, dtype:
     return np.ascontiguousarray(weights, dtype)
 
 
-def flat(y: Array) -> Array:
-    """Targets of a single column as a vector; scikit-learn's warning says that they should be one."""
-    found: Array = column_or_1d(y, warn=True) if y.ndim == 2 and y.shape[1] == 1 else y
-    return found
+def as_vector(y: Array) -> Array:
+    """Return targets of a single column as a vector; scikit-learn's warning asks for one."""
+    return cast(Array, column_or_1d(y, warn=True)) if y.ndim == 2 and y.shape[1] == 1 else y
 
 
 def generator(random_state: Any) -> np.random.RandomState:
-    """What ``random_state`` stands for: None, an integer, or a generator, which goes on."""
-    return check_random_state(random_state)  # type: ignore[no-any-return]
+    """Return the generator that ``random_state`` stands for: None, an integer, or a generator, which goes on."""
+    return cast(np.random.RandomState, check_random_state(random_state))
 
 
 def next_seed(rng: np.random.RandomState) -> int:
-    """A seed for something of nbnet's.
+    """Draw a seed for layers and samplers of nbnet.
 
     Examples
     --------
@@ -101,4 +94,41 @@ def next_seed(rng: np.random.RandomState) -> int:
     >>> next_seed(generator(0)) == next_seed(generator(0))
     True
     """
-    return int(rng.randint(SEEDS))
+    return int(rng.randint(_SEEDS))
+
+
+# ---- decorators; those of scikit-learn have no types ----
+
+
+def validates_parameters(method: F) -> F:
+    """Decorator of ``fit``: scikit-learn first checks the estimator's parameters against its constraints."""
+    return cast(F, _fit_context(prefer_skip_nested_validation=True)(method))
+
+
+def available_if(check: Callable[[Any], bool]) -> Callable[[F], F]:
+    """Decorator of methods that an estimator lacks if ``check(estimator)`` raises an AttributeError."""
+    return cast(Callable[[F], F], metaestimators.available_if(check))
+
+
+def documented(**blocks: str) -> Callable[[C], C]:
+    """Decorator of classes: fills in the docstring, where ``%(name)s`` stands for the block of that name.
+
+    Examples
+    --------
+    >>> from nbnet.estimators.base import documented
+    >>> @documented(units="units : int")
+    ... class Net:
+    ...     '''Parameters: %(units)s.'''
+    >>> Net.__doc__
+    'Parameters: units : int.'
+    """
+
+    def fill(cls: C) -> C:
+        if cls.__doc__ is not None:
+            doc = inspect.cleandoc(cls.__doc__)
+            for name, block in blocks.items():
+                doc = doc.replace(f"%({name})s", inspect.cleandoc(block))
+            cls.__doc__ = doc
+        return cls
+
+    return fill

@@ -1,4 +1,4 @@
-"""Columns of categories: the numbers that stand for them, each of which has a vector in an embedding."""
+"""Categorical columns and their codes, each of which has a vector in an embedding."""
 
 from __future__ import annotations
 
@@ -10,25 +10,17 @@ import numpy as np
 from numpy.typing import NDArray
 
 from nbnet.data.sparse import is_sparse
+from nbnet.estimators.base import Array
 
-Array = NDArray[Any]
-
-#: The number of categories that were not there in ``fit``, and of missing ones.
+#: Code of missing categories and of those that ``fit`` has not seen.
 UNKNOWN = 0
-#: What polars and pandas call dtypes of categories.
+#: Names of categorical dtypes in polars and pandas.
 _DTYPES = ("category", "Categorical", "Enum")
 
 
 @dataclass(frozen=True, eq=False)
 class Categories:
-    """Which columns hold categories, and which they are.
-
-    Attributes
-    ----------
-    columns
-        Numbers of the columns.
-    values
-        For each of them its categories, sorted.
+    """The categorical columns of data, and their categories.
 
     Examples
     --------
@@ -41,62 +33,52 @@ class Categories:
            [0. , 0. ]])
     """
 
-    columns: tuple[int, ...]
-    values: tuple[Array, ...]
+    columns: tuple[int, ...]  # indices
+    values: tuple[Array, ...]  # sorted categories of each column
 
     @classmethod
-    def of(cls, X: Any, wanted: Any) -> Self:
-        """The categories of data.
+    def of(cls, X: Any, selection: Any) -> Self:
+        """Return the categories of a matrix or data frame; ``selection`` is "from_dtype", or mask, indices or names.
 
-        Parameters
-        ----------
-        X
-            A matrix or data frame.
-        wanted
-            ``"from_dtype"``, a mask of the columns, their numbers, or their names.
-
-        Raises
-        ------
-        ValueError, TypeError
-            If there are no such columns, or X cannot have any.
+        Raise ValueError or TypeError if X has no such columns, or is sparse.
         """
         if is_sparse(X):
-            raise TypeError("categorical_features wants dense data, got a sparse matrix.")
-        columns = _numbers(X, wanted)
+            raise TypeError("X: expected dense data with categorical_features, got a sparse matrix")
+        columns = _selected(X, selection)
         return cls(columns, tuple(_values(_column(X, k)) for k in columns))
 
     @property
     def sizes(self) -> list[int]:
-        """Rows of the table of each column."""
+        """Rows of the embedding of each column."""
         return [len(values) + 1 for values in self.values]
 
     def encode(self, X: Any) -> Array:
-        """The data as numbers."""
+        """Return the data as numbers."""
         width = _width(X)
-        found = np.empty((len(X), width), np.float64)
+        encoded = np.empty((len(X), width), np.float64)
         by_column = dict(zip(self.columns, self.values, strict=True))
         for k in range(width):
             given = _column(X, k)
-            found[:, k] = _codes(given, by_column[k]) if k in by_column else given
-        return found
+            encoded[:, k] = _codes(given, by_column[k]) if k in by_column else given
+        return encoded
 
     def inputs(self, X: Array) -> tuple[Array, ...]:
-        """Of data that were encoded the columns of numbers, if there are any, then each column of categories."""
+        """Return the numeric columns of encoded data, if there are any, then each categorical column."""
         rest = [k for k in range(X.shape[1]) if k not in self.columns]
         ids = [np.ascontiguousarray(X[:, [k]], np.int64) for k in self.columns]
         return (np.ascontiguousarray(X[:, rest]), *ids) if rest else tuple(ids)
 
 
-def dimension(size: int) -> int:
-    """Numbers in the vector of a category: ``1.6 n**0.56``, at most 50, for n categories.
+def embedding_dim(categories: int) -> int:
+    """Dimension of an embedding: ``1.6 n**0.56``, at most 50, for n categories.
 
     Examples
     --------
-    >>> from nbnet.estimators.categories import dimension
-    >>> [dimension(n) for n in (2, 10, 1000)]
+    >>> from nbnet.estimators.categories import embedding_dim
+    >>> [embedding_dim(n) for n in (2, 10, 1000)]
     [2, 6, 50]
     """
-    return min(50, round(float(1.6 * size**0.56)))
+    return min(50, round(float(1.6 * categories**0.56)))
 
 
 def _is_frame(X: Any) -> bool:
@@ -104,8 +86,7 @@ def _is_frame(X: Any) -> bool:
 
 
 def _width(X: Any) -> int:
-    width: int = len(X.columns) if _is_frame(X) else np.shape(X)[1]
-    return width
+    return int(len(X.columns) if _is_frame(X) else np.shape(X)[1])
 
 
 def _column(X: Any, k: int) -> Array:
@@ -114,13 +95,13 @@ def _column(X: Any, k: int) -> Array:
     return np.asarray(X)[:, k]
 
 
-def _numbers(X: Any, wanted: Any) -> tuple[int, ...]:
-    """Numbers of the columns that are wanted."""
+def _selected(X: Any, selection: Any) -> tuple[int, ...]:
+    """Return the indices of the selected columns."""
     width = _width(X)
-    if isinstance(wanted, str):
+    if isinstance(selection, str):
         dtypes = [str(dtype) for dtype in X.dtypes] if _is_frame(X) else []
         return tuple(k for k, dtype in enumerate(dtypes) if dtype.startswith(_DTYPES))
-    given = np.asarray(wanted)
+    given = np.asarray(selection)
     if given.dtype == bool:
         if given.shape != (width,):
             raise ValueError(
@@ -143,14 +124,14 @@ def _numbers(X: Any, wanted: Any) -> tuple[int, ...]:
 
 
 def _present(column: Array) -> NDArray[np.bool]:
-    """Where values are not missing."""
+    """Return a mask of the values that are not missing."""
     if column.dtype.kind == "O":
         return np.array([v is not None and type(v).__name__ != "NAType" and v == v for v in column], bool)
     return ~np.isnan(column) if column.dtype.kind == "f" else np.ones(len(column), bool)
 
 
 def _values(column: Array) -> Array:
-    """The categories of a column, sorted; strings if some are."""
+    """Return the sorted categories of a column, as strings if some are."""
     found = column[_present(column)]
     if column.dtype.kind == "O":
         found = np.array(_as_strings(found) if any(isinstance(value, str) for value in found) else found.tolist())
@@ -162,7 +143,7 @@ def _as_strings(values: Iterable[Any]) -> list[str]:
 
 
 def _codes(column: Array, values: Array) -> NDArray[np.int64]:
-    """1 ... for the categories that are known, else 0."""
+    """Return codes from 1 for known categories, 0 for others."""
     here, strings = _present(column), values.dtype.kind == "U"
     if column.dtype.kind == "O" and not strings:
         here &= np.array([not isinstance(value, str) for value in column], bool)

@@ -1,64 +1,103 @@
-"""What the wrappers of a network share: building, training, going on, computing outputs."""
+"""The base classes of the wrappers of any network: building, training, continuing, computing outputs."""
 
 from __future__ import annotations
 
 import copy
-from collections.abc import Callable, Iterable, Mapping
-from typing import Any, ClassVar
+from abc import abstractmethod
+from collections.abc import Callable
+from typing import Any, ClassVar, Self
 
 import numpy as np
-from numpy.typing import NDArray
 from sklearn.model_selection import train_test_split
 from sklearn.utils.validation import check_is_fitted
 
-from nbnet.estimators import building
-from nbnet.estimators.base import NeuralEstimator, generator, next_seed
-from nbnet.estimators.compiling import compile_for, own_callbacks
-from nbnet.estimators.labels import MULTILABEL
-from nbnet.estimators.networks import small_network
-from nbnet.estimators.reporting import CallbackSupportMixin, reported
-from nbnet.estimators.routing import PREFIXES, Routed, without_routed
-from nbnet.estimators.tasks import Classification, Task
-from nbnet.history import History
+from nbnet.callbacks.callback import History
+from nbnet.estimators import model_factory
+from nbnet.estimators.base import Array, generator, next_seed
+from nbnet.estimators.default_models import small_network
+from nbnet.estimators.routing import RoutedParameters, accepts_routed
+from nbnet.estimators.sklearn_callbacks import CallbackSupportMixin, reported_fit, with_callbacks
+from nbnet.estimators.targets import MULTILABEL, Classification, Task
+from nbnet.losses import Loss
 from nbnet.models.model import Model
+from nbnet.models.monte_carlo import MCPrediction
 from nbnet.random import seed_scope
 
-Array = NDArray[Any]
 #: Smaller batches are computed by other kernels than larger ones, and may differ from them in the last bits.
-FEWEST_ROWS = 4
+_LEAST_ROWS = 4
+
+#: numpydoc of the first parameter.
+MODEL = """
+model : nbnet.Model, function or class
+    A model, which stays as it is: ``fit`` trains a copy with new weights. Or a function that returns a model; it gets
+    those of these facts that it has arguments for: ``input_shape`` of a row, ``n_features_in``, ``n_classes``,
+    ``classes``, ``n_outputs``, ``target_type`` (scikit-learn's name of it), matching ``output_units`` and
+    ``output_activation``, ``dtype``, and ``meta``, a dict with most of them under SciKeras's names. Rows of numbers are
+    reshaped to the model's input, and split between several inputs in their order.
+"""
+
+#: numpydoc of the parameters that all wrappers have.
+PARAMETERS = """
+optimizer : str, class or nbnet.optimizers.Optimizer
+    ``"auto"``: that of the compiled model, otherwise Adam.
+loss : str, class, function or nbnet.losses.Loss
+    ``"auto"``: that of the compiled model, otherwise a cross-entropy that fits the labels and the last layer, or the
+    mean squared error of numbers. Labels are one-hot encoded if the loss requires it.
+metrics : list
+    Metrics of :mod:`nbnet.metrics`; by default those of the compiled model.
+batch_size, epochs, verbose : int
+    See :meth:`nbnet.Model.fit`.
+validation_split : float
+    Share of the rows to validate on after each epoch; classes keep their shares.
+callbacks : nbnet.callbacks.Callback, class, list or dict of them
+    Callbacks, of which each fit gets copies.
+random_state : int, RandomState or None
+    Source of the initial weights, the order of rows, dropout masks and the validation split.
+warm_start : bool
+    If True, ``fit`` continues with the model of the last fit, and begins with the weights of ``model``.
+dtype : {"float32", "float64"}
+    Dtype of the network; by default that of ``model``.
+**routed
+    ``model__units=8`` gives the function that builds the model ``units=8``; in a model, ``model__hidden__units=8``
+    changes the layer named ``hidden``. ``optimizer__learning_rate``, ``loss__label_smoothing``,
+    ``callbacks__patience`` (``callbacks__early_stopping__patience`` if there are several) and so on; ``compile__``,
+    ``fit__`` and ``predict__`` are further arguments of these methods of the model. ``set_params``, ``clone`` and
+    searches treat them like all other parameters.
+"""
+
+#: numpydoc of the attributes that all wrappers have.
+ATTRIBUTES = """
+model_ : nbnet.Model
+    The trained model.
+history_ : nbnet.History
+    Losses and metrics of all its epochs.
+n_iter_ : int
+    Number of its epochs.
+callbacks_ : list of nbnet.callbacks.Callback
+    The copies of the last fit.
+n_features_in_, feature_names_in_ : int, ndarray of str
+    Columns of X, and their names if it has any.
+"""
 
 
-class Net(Routed, CallbackSupportMixin, NeuralEstimator):  # type: ignore[misc]
+class Net(CallbackSupportMixin, RoutedParameters):
     """Base of :class:`NetClassifier`, :class:`NetRegressor` and :class:`NetTransformer`."""
 
-    _prefixes: ClassVar[Mapping[str, Callable[[Any], Iterable[str] | None]]] = PREFIXES
-    #: What makes a model if there is none.
-    _usual: ClassVar[Callable[..., Model]] = staticmethod(small_network)
+    model_: Model
+    #: Builds the model if none is given.
+    _default_model: ClassVar[Callable[..., Model]] = staticmethod(small_network)
+    #: Checks of features: bytes stay bytes, and rows may be images.
+    _checks: ClassVar[dict[str, Any]] = {"dtype": "numeric", "allow_nd": True}
+    _task: Task
 
-    @without_routed
+    @accepts_routed
     def __init__(
-        self,
-        model: Any = None,
-        *,
-        optimizer: Any = "auto",
-        loss: Any = "auto",
-        metrics: Any = None,
-        batch_size: int | None = 32,
-        epochs: int = 50,
-        validation_split: float = 0.0,
-        callbacks: Any = None,
-        random_state: Any = None,
-        warm_start: bool = False,
-        verbose: int | str = 0,
-        dtype: Any = None,
+        self, model: Any = None, *, optimizer: Any = "auto", loss: Any = "auto", metrics: Any = None,
+        batch_size: int | None = 32, epochs: int = 50, validation_split: float = 0.0, callbacks: Any = None,
+        random_state: Any = None, warm_start: bool = False, verbose: int | str = 0, dtype: Any = None,
         **routed: Any,
-    ) -> None:
-        self._keep(locals())
-
-    def _keep(self, parameters: Mapping[str, Any]) -> None:
-        own = dict(parameters)
-        self._take(own.pop("routed"))
-        super()._keep(own)
+    ) -> None:  # fmt: skip
+        self._set_parameters(locals())
 
     def __sklearn_is_fitted__(self) -> bool:
         # A routed parameter may end with an underscore, too.
@@ -68,75 +107,67 @@ class Net(Routed, CallbackSupportMixin, NeuralEstimator):  # type: ignore[misc]
 
     def _begin(self, X: Any, y: Any, task: Task) -> None:
         """Build and compile a model for data like these."""
-        self.check_routed()
+        self._check_routed()
         self._rng = generator(self.random_state)
         with seed_scope(next_seed(self._rng)):
             model, source = self._make(X, y, task)
             self._compile(model, source, task, self._width(model, X))
         self.model_, self.history_ = model, History()
-        #: What predictions come in: bytes and the like do not make them more exact.
+        #: Dtype of predictions: integers are no reason for more than the model's.
         self._float = np.result_type(X.dtype, model.dtype)
-        #: Masks of predictions that sample are the same each time.
+        #: Makes Monte Carlo predictions repeatable.
         self._mask_seed = next_seed(self._rng)
 
     def _compile(self, model: Model, source: Model, task: Task, width: int) -> None:
-        self._ready(model, compile_for(self, model, source, task, width), task, width)
-        self._task, self._units = task, width
+        loss = model_factory.compile_model(self, model, source, task, width)
+        self._set_task(model, loss, task, width)
         self._built_by = self._settings("model")
         self._compiled_by = self._settings("optimizer", "loss", "metrics", "compile")
 
+    def _set_task(self, model: Model, loss: Loss | None, task: Task, width: int) -> None:
+        """Record the task of a compiled model and its number of output units."""
+        self._task, self._units = task, width
+
     def _settings(self, *names: str) -> list[Any]:
-        """Parameters of these names, and those with them as prefixes."""
+        """Return the parameters of these names, and those with them as prefixes."""
         return [(getattr(self, name, None), self.routed(name)) for name in names]
 
-    def _go_on(self) -> None:
-        """See to it that the model of the last fit is what parameters say now."""
-        self.check_routed()
+    def _resume(self) -> None:
+        """Compile the model of the last fit again if parameters have changed."""
+        self._check_routed()
         if _differ(self._built_by, self._settings("model")):
             raise ValueError(
-                "model: this training goes on with the model of the last one, and parameters of the model were changed "
-                "since; clone the estimator to begin anew"
+                "model: this training continues with the model of the last one, and parameters of the model have "
+                "changed since; clone the estimator to start again"
             )
         if _differ(self._compiled_by, self._settings("optimizer", "loss", "metrics", "compile")):
             self._compile(self.model_, self.model_, self._task, self._units)
 
     def _make(self, X: Any, y: Any, task: Task) -> tuple[Model, Model]:
-        """A model, and the one that says how to compile it."""
+        """Return a model, and the one that says how to compile it."""
         changes = self.routed("model")
         if isinstance(self.model, Model):
-            make = building.taken if self.warm_start else building.renewed
+            make = model_factory.copy_model if self.warm_start else model_factory.rebuild_model
             return make(self.model, changes, self.dtype), self.model
-        facts = building.facts_about(X, y, task.facts, self.dtype)
-        function = type(self)._usual if self.model is None else self.model
-        made = building.built(function, changes, facts, self.dtype)
-        return made, made
+        facts = model_factory.model_facts(X, y, task.facts, self.dtype)
+        function = type(self)._default_model if self.model is None else self.model
+        model = model_factory.build_model(function, changes, facts, self.dtype)
+        return model, model
 
     def _width(self, model: Model, X: Any) -> int:
-        """Units of the output."""
-        return building.output_width(model, building.feed(model, X[:1]))
-
-    def _ready(self, model: Model, loss: Any, task: Task, units: int) -> None:
-        """Take note of a model that was compiled for a task."""
+        """Return the number of output units."""
+        return model_factory.output_width(model, model_factory.feed(model, X[:1]))
 
     # ---- training ----
 
     def _train(
         self, X: Any, y: Array | None, weights: Array | None, validation: Any = None, epochs: int | None = None
     ) -> None:
-        """Train the model, from where it stands, for a number of epochs.
+        """Train the model on validated data, by default for the constructor's number of epochs.
 
-        Parameters
-        ----------
-        y
-            As it was validated.
-        weights
-            Of rows.
-        validation
-            ``(X, y)`` or ``(X, y, sample_weight)``, as the user gave them.
-        epochs
-            By default those of the constructor.
+        ``validation`` is ``(X, y)`` or ``(X, y, sample_weight)`` of the user.
         """
-        x, target, given = building.feed(self.model_, X), self._target(X, y), weights
+        x, target, given = model_factory.feed(self.model_, X), self._target(X, y), weights
         held = None
         if validation is not None:
             held = self._validation(validation)
@@ -145,117 +176,137 @@ class Net(Routed, CallbackSupportMixin, NeuralEstimator):  # type: ignore[misc]
             held = (_rows(x, others), target[others], *(() if weights is None else (weights[others],)))
             x, target, weights = _rows(x, rows), target[rows], None if weights is None else weights[rows]
         first, more = self.n_iter_, self.epochs if epochs is None else epochs
-        self.callbacks_ = own_callbacks(self.callbacks, self.routed("callbacks"))
-        with seed_scope(next_seed(self._rng)), reported(self, more, X, y, given, self._snapshot) as told:
+        self.callbacks_ = model_factory.copy_callbacks(self.callbacks, self.routed("callbacks"))
+        with (
+            seed_scope(next_seed(self._rng)),
+            reported_fit(self, more, X, y, given, self._fitted_attributes) as reporters,
+        ):
             history = self.model_.fit(
-                x,
-                target,
-                batch_size=self.batch_size,
-                epochs=first + more,
-                initial_epoch=first,
-                verbose=self.verbose,
-                callbacks=[*self.callbacks_, *told],
-                validation_data=held,
-                sample_weight=weights,
+                x, target, batch_size=self.batch_size, epochs=first + more, initial_epoch=first, verbose=self.verbose,
+                callbacks=[*self.callbacks_, *reporters], validation_data=held, sample_weight=weights,
                 **self.routed("fit"),
-            )
+            )  # fmt: skip
         for name, values in history.history.items():
             self.history_.history.setdefault(name, []).extend(values)
         self.history_.epoch += history.epoch
         self.history_.params, self.history_.masks = history.params, history.masks
-        self._trained(held)
+        self._end_training(held)
 
     @property
     def n_iter_(self) -> int:
-        """Epochs that the model was trained for."""
+        """Number of epochs of the model."""
         return len(self.history_.epoch)
 
     def _target(self, X: Any, y: Any) -> Array:
-        """What the loss reads."""
+        """Return the target as the loss reads it."""
         return self._task.encode(y, self.model_.loss, self._units)
 
-    def _snapshot(self) -> dict[str, Any]:
-        """Attributes of an estimator like this one whose training is over."""
+    def _fitted_attributes(self) -> dict[str, Any]:
+        """Return the attributes of an estimator whose training ends now."""
         return {"model_": copy.deepcopy(self.model_)}
 
-    def _trained(self, held: tuple[Any, ...] | None) -> None:
-        """Take note of the rows that were validated on."""
+    def _end_training(self, held: tuple[Any, ...] | None) -> None:
+        """Record the errors of rows that were validated on."""
 
     def _split(self, y: Any, weights: Array | None, n: int) -> tuple[Array, Array]:
-        """Numbers of rows to train on, and of those to validate on: drawn from rows that count, and for classifiers
-        with each class's share if the classes are large enough."""
+        """Return indices of rows to train on and to validate on.
+
+        The latter are drawn from rows with a weight; classes that are large enough keep their shares.
+        """
         rows = np.arange(n) if weights is None else np.flatnonzero(weights)
-        how = {"test_size": self.validation_split, "random_state": next_seed(self._rng)}
+        settings = {"test_size": self.validation_split, "random_state": next_seed(self._rng)}
+        single = isinstance(self._task, Classification) and self._task.labels.kind != MULTILABEL
         try:
-            _, held = train_test_split(rows, **how, stratify=self._strata(y, rows))
+            _, held = train_test_split(rows, **settings, stratify=y[rows] if single else None)
         except ValueError:
-            _, held = train_test_split(rows, **how)
+            _, held = train_test_split(rows, **settings)
         return np.setdiff1d(np.arange(n), held), held
 
-    def _strata(self, y: Any, rows: Array) -> Any:
-        task = self._task
-        single = isinstance(task, Classification) and task.labels.kind != MULTILABEL
-        return y[rows] if single else None
-
     def _validation(self, given: Any) -> tuple[Any, ...]:
-        """Data of validation as the model reads them."""
+        """Return validation data as the model reads them."""
         if not isinstance(given, (tuple, list)) or len(given) not in (2, 3):
-            raise ValueError(f"validation_data: wants (X, y) or (X, y, sample_weight), got {type(given).__name__}")
+            raise ValueError(f"validation_data: expected (X, y) or (X, y, sample_weight), got {type(given).__name__}")
         try:
-            X, y = self._checked(given[0], given[1], reset=False, multi_output=True, **self._intake)
-            return (building.feed(self.model_, X), self._target(X, y), *given[2:])
+            X, y = self._checked(given[0], given[1], reset=False, multi_output=True, **self._checks)
+            return (model_factory.feed(self.model_, X), self._target(X, y), *given[2:])
         except ValueError as error:
             raise ValueError(f"validation_data: {error}") from None
 
     # ---- outputs ----
 
     def _features(self, X: Any) -> Any:
-        """Features to predict from, or to validate on."""
-        return self._checked(X, reset=False, **self._intake)
-
-    #: How features are checked: bytes stay bytes, and rows may be images.
-    _intake: ClassVar[dict[str, Any]] = {"dtype": "numeric", "allow_nd": True}
+        """Check features to predict from."""
+        return self._checked(X, reset=False, **self._checks)
 
     def _outputs(self, X: Any) -> Array:
-        """What the model makes of features, dropout not at work."""
+        """Return the outputs of the model for features, without dropout."""
         check_is_fitted(self)
         X = self._features(X)
-        return self._computed(self.model_, X).astype(self._float, copy=False)
+        return self._compute(self.model_, X).astype(self._float, copy=False)
 
-    def _computed(self, model: Model, X: Any) -> Array:
-        """The outputs of a model for features: for a row the same whichever rows are beside it."""
+    def _compute(self, model: Model, X: Any) -> Array:
+        """Return the outputs of a model: those of a row do not depend on the rows beside it."""
         n = X.shape[0]
-        if n < FEWEST_ROWS:
-            X = X[np.arange(FEWEST_ROWS) % n]
-        outputs: Array = model.predict(building.feed(model, X), **self.routed("predict"))
+        if n < _LEAST_ROWS:
+            X = X[np.arange(_LEAST_ROWS) % n]
+        outputs: Array = model.predict(model_factory.feed(model, X), **self.routed("predict"))
         return outputs[:n]
 
-    def _sampled(self, X: Any, samples: int, **wishes: Any) -> Any:
-        """What it makes of them in so many passes with dropout at work; see :meth:`nbnet.Model.predict_mc`."""
+    def _sampled(self, X: Any, samples: int, **settings: Any) -> MCPrediction:
+        """Return statistics of passes with active dropout; see :meth:`nbnet.Model.predict_mc`."""
         check_is_fitted(self)
-        x = building.feed(self.model_, self._features(X))
-        return self.model_.predict_mc(x, samples, seed=self._mask_seed, **self.routed("predict"), **wishes)
+        x = model_factory.feed(self.model_, self._features(X))
+        return self.model_.predict_mc(x, samples, seed=self._mask_seed, **self.routed("predict"), **settings)
 
 
-def _rows(x: Any, which: Array) -> Any:
-    return [part[which] for part in x] if isinstance(x, list) else x[which]
+class SupervisedNet(Net):
+    """Base of :class:`NetClassifier` and :class:`NetRegressor`."""
+
+    @with_callbacks
+    def fit(
+        self, X: Any, y: Any, sample_weight: Any = None, validation_data: Any = None, *,
+        X_val: Any = None, y_val: Any = None,
+    ) -> Self:  # fmt: skip
+        """Train a new model; with ``warm_start`` continue with that of the last fit.
+
+        Parameters
+        ----------
+        X : array_like, data frame or sparse matrix, (n, features) or (n, ...)
+        y : array_like, (n,) or (n, outputs)
+            Labels, or indicators of labels (n, labels); for the regressor numbers.
+        sample_weight : array_like, (n,)
+        validation_data : tuple
+            ``(X, y)`` or ``(X, y, sample_weight)``, instead of a ``validation_split``.
+        X_val, y_val : array_like
+            The same, one by one, so that ``Pipeline(transform_input=["X_val"])`` transforms it.
+
+        Returns
+        -------
+        The estimator itself.
+
+        Raises
+        ------
+        ValueError, TypeError
+            If data or parameters are not valid, or with ``warm_start`` the classes or outputs have changed.
+        """
+        if X_val is not None or y_val is not None:
+            if X_val is None or y_val is None:
+                missing, given = ("X_val", "y_val") if X_val is None else ("y_val", "X_val")
+                raise ValueError(f"{missing}: expected data, because {given} is given, got None")
+            if validation_data is not None:
+                raise ValueError("validation_data: expected None beside X_val and y_val")
+            validation_data = X_val, y_val
+        return self._fit(X, y, sample_weight, validation_data, self.warm_start and hasattr(self, "model_"), None)
+
+    @abstractmethod
+    def _fit(
+        self, X: Any, y: Any, sample_weight: Any, validation: Any, warm: bool, epochs: int | None, classes: Any = None
+    ) -> Self:
+        """Train a new model, or if ``warm`` the one there is; ``epochs`` is 1 for ``partial_fit``, otherwise None."""
 
 
-def held_out(validation_data: Any, X_val: Any, y_val: Any) -> Any:
-    """Data of validation, however they are given.
-
-    Raises
-    ------
-    ValueError
-        If they are given twice, or half of them.
-    """
-    if X_val is None and y_val is None:
-        return validation_data
-    if X_val is None or y_val is None:
-        raise ValueError(f"{'X_val' if X_val is None else 'y_val'}: wants data, as there are of the other; got None")
-    if validation_data is not None:
-        raise ValueError("validation_data: wants None beside X_val and y_val")
-    return X_val, y_val
+def _rows(x: Any, indices: Array) -> Any:
+    return [part[indices] for part in x] if isinstance(x, list) else x[indices]
 
 
 def _differ(before: list[Any], now: list[Any]) -> bool:

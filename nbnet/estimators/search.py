@@ -1,37 +1,38 @@
-"""Search for the best parameters, with fits side by side in this process."""
+"""Grid search whose fits run side by side in threads of this process."""
 
 from __future__ import annotations
 
 import threading
+from contextlib import nullcontext
 from multiprocessing.pool import ThreadPool
-from typing import Any
+from typing import Any, Self
 
 from joblib import parallel_config
 from joblib.parallel import ThreadingBackend
 from sklearn.model_selection import GridSearchCV
 
-from nbnet.core.processors import processors, restrict
+from nbnet.base.cpu import processors, set_limit
 from nbnet.estimators.base import NeuralEstimator
 
 
-class MultiFitSearchCV(GridSearchCV):  # type: ignore[misc]
+class MultiFitSearchCV(GridSearchCV):
     """scikit-learn's ``GridSearchCV``, whose fits run side by side in threads of this process.
 
-    A network's training leaves the interpreter free, so threads serve it as processes would, without starting any and
-    without copies of the data. Each fit has the processors that the others leave it: one, where there are as many fits
-    as processors. Ctrl-C ends those that run within a tenth of a second.
+    A network's training releases the interpreter lock, so threads are as fast as processes, without their start and
+    their copies of the data. The fits share the processors: one each, if there are as many fits as processors. Ctrl-C
+    ends running fits within a tenth of a second.
 
-    Parameters, attributes and methods are those of :class:`sklearn.model_selection.GridSearchCV`, but for ``n_jobs``.
-    Estimators other than nbnet's (or a pipeline, or another meta-estimator, around one) are searched as there.
+    Parameters, attributes and methods are those of :class:`sklearn.model_selection.GridSearchCV`, except ``n_jobs``.
+    Estimators other than nbnet's (and pipelines and meta-estimators around them) are searched as there.
 
     Parameters
     ----------
     estimator
-        An estimator of :mod:`nbnet.estimators`, or one around it.
+        An estimator of :mod:`nbnet.estimators`, or a meta-estimator around it.
     param_grid : dict or list of dicts
         The values to try for each parameter.
     n_jobs : int, optional
-        Fits at a time; by default as many as there are processors.
+        Fits at a time; by default one for each processor.
     scoring, refit, cv, verbose, pre_dispatch, error_score, return_train_score
         See :class:`sklearn.model_selection.GridSearchCV`.
 
@@ -46,19 +47,19 @@ class MultiFitSearchCV(GridSearchCV):  # type: ignore[misc]
     ({'activation': 'relu'}, 3)
     """
 
-    def fit(self, X: Any, y: Any = None, **params: Any) -> Any:
-        """Fit with all parameters on all folds, then with the best ones on everything.
+    def fit(self, X: Any, y: Any = None, **params: Any) -> Self:
+        """Fit with all parameters on all folds, then with the best ones on all data.
 
         Parameters, results and errors are those of :meth:`sklearn.model_selection.GridSearchCV.fit`.
         """
-        if not _is_network(self.estimator):
-            return super().fit(X, y, **params)
-        with parallel_config(backend=_Threads(), n_jobs=processors()):
-            return super().fit(X, y, **params)
+        ours = _is_network(self.estimator)
+        with parallel_config(backend=_Threads(), n_jobs=processors()) if ours else nullcontext():
+            super().fit(X, y, **params)
+        return self
 
 
-class _Threads(ThreadingBackend):  # type: ignore[misc]
-    """joblib's threads, which share the processors out and stop when they are told to."""
+class _Threads(ThreadingBackend):
+    """joblib's threads, which share the processors and can be stopped."""
 
     _pool: ThreadPool | None
     _stop: threading.Event
@@ -67,18 +68,18 @@ class _Threads(ThreadingBackend):  # type: ignore[misc]
         if self._pool is None:
             self._stop = threading.Event()
             each = max(1, processors() // self._n_jobs)
-            self._pool = ThreadPool(self._n_jobs, initializer=restrict, initargs=(each, self._stop))
+            self._pool = ThreadPool(self._n_jobs, initializer=set_limit, initargs=(each, self._stop))
         return self._pool
 
     def terminate(self) -> None:
-        """Nobody waits for what still runs."""
+        """Stop the running fits."""
         if self._pool is not None:
             self._stop.set()
         super().terminate()
 
 
 def _is_network(estimator: Any) -> bool:
-    """Whether an estimator is one of nbnet's, or is about one."""
+    """True if an estimator is one of nbnet's, or a meta-estimator around one."""
     while not isinstance(estimator, NeuralEstimator):
         inner = getattr(estimator, "steps", None)
         if inner:

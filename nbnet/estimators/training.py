@@ -1,199 +1,255 @@
-"""Epochs as scikit-learn's networks are trained: its orders of rows, its rules for stopping."""
+"""Training of the multi-layer perceptrons, as in scikit-learn: rows, their order, validation, convergence, epochs."""
 
 from __future__ import annotations
 
 import warnings
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field, replace
 from typing import Any
 
 import numpy as np
-from numpy.typing import NDArray
 from sklearn.exceptions import ConvergenceWarning
+from sklearn.model_selection import train_test_split
 
 from nbnet.callbacks import CallbackList
-from nbnet.core.blas import single_thread
-from nbnet.core.feed import line_call
-from nbnet.core.graph import Call
-from nbnet.estimators.stopping import Progress, Rates
+from nbnet.data.sparse import as_sparse_rows, is_sparse
+from nbnet.engine.gemm.blas import single_thread
+from nbnet.engine.graph.tensor import Call
+from nbnet.engine.runtime.batch_io import line_call
+from nbnet.estimators.base import Array
+from nbnet.estimators.mlp_loss import PenalizedLoss
+from nbnet.estimators.mlp_parameters import MLPParameters
+from nbnet.estimators.solvers import RatePolicy
 from nbnet.models import Model
-from nbnet.models.bursts import Bursts
-from nbnet.models.intake import Rows
-from nbnet.models.loop import Epochs
-from nbnet.models.orders import Orders
-from nbnet.models.position import Position
+from nbnet.train.data_source import ArraySource, EpochSampler
+from nbnet.train.epoch_fusion import MultiEpochRunner
+from nbnet.train.epoch_loop import train_epochs
+from nbnet.train.fit import train_loop, training_lock
+from nbnet.train.inputs import Rows
+from nbnet.train.predict import predict
+from nbnet.train.trainable import TrainingPosition
 
-Array = NDArray[Any]
+
+@dataclass(frozen=True, eq=False)
+class FitData:
+    """Rows to fit: a network's inputs, encoded targets, and sample weights or None."""
+
+    x: tuple[Any, ...]
+    targets: Array
+    weights: Array | None
+
+    def __len__(self) -> int:
+        return len(self.targets)
+
+    def rows(self, dtype: Any) -> Rows:
+        """The rows as programs read them."""
+        return replace(input_rows(self.x, dtype), y=(self.targets,), w=(self.weights,))
+
+    def split(self, fraction: float, rng: np.random.RandomState, stratify: Array | None) -> tuple[FitData, FitData]:
+        """Return the rows to train on, and the fraction that is held out; less than two of these are a ValueError."""
+        arrays = [*self.x, self.targets, *([] if self.weights is None else [self.weights])]
+        parts = train_test_split(*arrays, random_state=rng, test_size=fraction, stratify=stratify)
+        if parts[1].shape[0] < 2:
+            raise ValueError(
+                "The validation set is too small. Increase 'validation_fraction' or the size of your dataset."
+            )
+        return self._of(parts[::2]), self._of(parts[1::2])
+
+    def _of(self, arrays: list[Any]) -> FitData:
+        n = len(self.x)
+        return FitData(tuple(arrays[:n]), arrays[n], None if self.weights is None else arrays[n + 1])
 
 
-class Drawn(Orders):
-    """The order of rows in each epoch, drawn as ``sklearn.utils.shuffle`` draws it.
+def input_rows(x: tuple[Any, ...], dtype: Any) -> Rows:
+    """Return features as programs read them; integers are indices into embeddings."""
+    parts = tuple(as_sparse_rows(part, "X", dtype=dtype) if is_sparse(part) else part for part in x)
+    return Rows(parts, ids=tuple(part.dtype.kind == "i" for part in x))
 
-    Parameters
-    ----------
-    n, size
-        Numbers of rows, of all and of a batch.
-    rng
-        None: rows stay in their order.
 
-    Attributes
-    ----------
-    order : ndarray of int64, (n,)
+def validator(
+    model: Model, held: FitData, loss: PenalizedLoss, score: Callable[[Array, Array, Array | None], float]
+) -> Callable[[], tuple[float, float]]:
+    """Return a function that computes score and loss of the rows held out; NaN once the network has diverged."""
+    rows = input_rows(held.x, model.dtype)
+
+    def validate() -> tuple[float, float]:
+        outputs: Array = predict(model, rows)
+        if not np.isfinite(outputs).all():
+            return float("nan"), float("nan")
+        found = held.targets, outputs, held.weights
+        return score(*found), loss.value(*found)
+
+    return validate
+
+
+def r2(y: Array, predicted: Array, weights: Array | None) -> float:
+    """``1 - sum(w (y - predicted)**2) / sum(w (y - mean)**2)``, averaged over targets.
+
+    A constant target scores 1 if it is predicted exactly, else 0. ``y`` and ``predicted`` are (n, targets), and are not
+    checked again.
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> from nbnet.estimators.training import r2
+    >>> r2(np.array([[0.0], [2.0]]), np.array([[0.0], [1.0]]), None)
+    0.5
     """
+    w = np.ones((len(y), 1)) if weights is None else weights.astype(np.float64)[:, None]
+    y64 = y.astype(np.float64)
+    residual = (w * (y64 - predicted) ** 2).sum(0)
+    total = (w * (y64 - np.average(y64, axis=0, weights=w[:, 0])) ** 2).sum(0)
+    exact = np.where(residual == 0, 1.0, 0.0)
+    varies = total != 0
+    return float(np.where(varies, 1 - residual / np.where(varies, total, 1.0), exact).mean())
+
+
+class SklearnSampler(EpochSampler):
+    """The order of rows in each epoch, drawn as ``sklearn.utils.shuffle`` draws it; ``rng`` None: always the same."""
 
     def __init__(self, n: int, size: int, rng: np.random.RandomState | None) -> None:
-        super().__init__(n, size, False, Position())
+        super().__init__(n, size, False, TrainingPosition())
         self._rng = rng
 
     def epoch(self, number: int) -> slice:
-        """Put the rows in the order of the next epoch; it sees them all."""
+        """Put the rows in the order of the next epoch, which covers all of them."""
         if self._rng is not None:
-            self.order[:] = self._next(self.order)
+            self.order[:] = self._next(self.order, self._rng)
         self.position.batch = 0
         return super().epoch(number)
 
     def calls(self, epochs: Sequence[int]) -> list[Call]:
-        """What puts the rows in the order of each of the next epochs."""
+        """Draw the orders of the next epochs; return the calls that put the rows in them."""
         if self._rng is None:
             return []
         lines, order = np.empty((len(epochs), len(self.order)), np.int64), self.order
         for line in lines:
-            line[:] = order = self._next(order)
+            line[:] = order = self._next(order, self._rng)
         return [line_call(self.order, lines)]
 
-    def _next(self, order: Array) -> Array:
+    @staticmethod
+    def _next(order: Array, rng: np.random.RandomState) -> Array:
         drawn = np.arange(len(order))
-        assert self._rng is not None
-        self._rng.shuffle(drawn)
+        rng.shuffle(drawn)
         return order[drawn]
 
 
 @dataclass
+class Convergence:
+    """Losses and scores so far, and when to stop; kept by ``warm_start`` and ``partial_fit``."""
+
+    early_stopping: bool  # validation scores decide, otherwise training losses
+    losses: list[float] = field(default_factory=list)
+    validation_losses: list[float] = field(default_factory=list)
+    scores: list[float] = field(default_factory=list)
+    best_loss: float = np.inf
+    best_score: float = -np.inf
+    no_improvement_count: int = 0  # consecutive epochs without an improvement by tol
+    best_weights: Any = None  # of the epoch with the best score
+
+    def add_loss(self, loss: float, tol: float) -> None:
+        """Record the training loss of an epoch."""
+        self.losses.append(loss)
+        if self.early_stopping:
+            return
+        self.no_improvement_count = self.no_improvement_count + 1 if loss > self.best_loss - tol else 0
+        # Not min(): NaN is never the best loss.
+        self.best_loss = loss if loss < self.best_loss else self.best_loss
+
+    def add_score(self, score: float, loss: float, tol: float) -> bool:
+        """Record the validation score and loss of an epoch; return True if the score is the best so far."""
+        self.scores.append(score)
+        self.validation_losses.append(loss)
+        if self.early_stopping:
+            self.no_improvement_count = self.no_improvement_count + 1 if score < self.best_score + tol else 0
+        if better := score > self.best_score:
+            self.best_score = score
+        return better
+
+    def reason_to_stop(self, tol: float, patience: float) -> str:
+        """Return the reason to stop, empty if training continues."""
+        if self.no_improvement_count <= patience:
+            return ""
+        quantity = "Validation score" if self.early_stopping else "Training loss"
+        return f"{quantity} did not improve more than tol={tol:f} for {patience} consecutive epochs."
+
+
+@dataclass
 class Training:
-    """A training of a compiled network.
+    """A training of a compiled network by a stochastic solver."""
 
-    Attributes
-    ----------
-    rows
-        What to train on.
-    batch_size, max_iter, tol, patience, verbose
-        As the estimator has them.
-    orders
-        Those of the rows.
-    progress
-        What is known so far; kept up to date.
-    rates
-        The learning rate; None if the optimizer sees to it.
-    validate
-        Score and loss of validation; None if there are no rows for it.
-    callbacks
-        nbnet's; called as in :meth:`nbnet.Model.fit`.
-    once
-        Whether to stop after an epoch, whatever happened: ``partial_fit``.
-    constant
-        What reported losses are larger by.
-    """
-
+    estimator: MLPParameters
     model: Model
     rows: Rows
     batch_size: int
-    max_iter: int
-    tol: float
-    patience: float
-    verbose: bool
-    orders: Orders
-    progress: Progress
-    rates: Rates | None = None
-    validate: Callable[[], tuple[float, float]] | None = None
-    callbacks: Any = None
-    once: bool = False
-    constant: float = 0.0
+    convergence: Convergence  # kept up to date
+    sampler: EpochSampler
+    rate_policy: RatePolicy
+    validate: Callable[[], tuple[float, float]] | None = None  # returns validation score and loss
+    one_epoch: bool = False  # stop after an epoch without a test of convergence: partial_fit
+    constant: float = 0.0  # added to reported losses
+    _calls: CallbackList = field(init=False)
+    _done: int = field(init=False, default=0)
+    _seen: int = field(init=False, default=0)
 
     def run(self, seen: int) -> tuple[int, int]:
-        """Train.
+        """Train, after ``seen`` rows of earlier fits; return the epochs of this training, and all rows seen."""
+        model, max_iter, verbose = self.model, self.estimator.max_iter, int(self.estimator.verbose)
+        source = ArraySource(self.rows, self.batch_size, self.sampler)
+        calls = CallbackList(self.estimator.callbacks, model, verbose=verbose, epochs=max_iter, steps=source.length)
+        self._calls, self._done, self._seen = calls, 0, seen
+        with training_lock(model), single_thread:
+            loop = train_loop(model, source, calls)
+            fused = MultiEpochRunner.of(loop) if self.validate is None and not self.one_epoch else None
+            train_epochs(loop, range(max_iter), max_iter, self, calls, fused)
+        if self.convergence.early_stopping and self.convergence.best_weights is not None:
+            model.set_weights(self.convergence.best_weights)
+        return self._done, self._seen
 
-        Parameters
-        ----------
-        seen
-            Rows that were seen before.
+    # ---- the stopping policy ----
 
-        Returns
-        -------
-        Epochs of this training, and rows seen since the first.
-        """
-        n, model, done = len(self.rows), self.model, 0
-        steps = -(-n // self.batch_size)
-        calls = CallbackList(self.callbacks, model, verbose=int(self.verbose), epochs=self.max_iter, steps=steps)
-        with model._alone(), single_thread:
-            epochs = Epochs(model, self.rows, self.batch_size, self.orders, calls, None)
-            bursts = Bursts.of(epochs) if self.validate is None and not self.once else None
-            model.stop_training = False
-            calls.call("on_train_begin", None)
-            logs: dict[str, Any] | None = None
-            try:
-                while done < self.max_iter:
-                    calls.call("on_epoch_begin", done, None)
-                    if bursts is not None:
-                        bursts.run(done, min(self.max_iter, done + 1 + min(self._spare(), calls.spare_epochs())))
-                    logs = epochs.run(done)
-                    done, seen = done + 1, seen + n
-                    self.orders.position.reach(done)
-                    stop = self._end_epoch(done, seen, logs, calls)
-                    if stop or self.once:
-                        break
-                    if done == self.max_iter:
-                        _warn_unfinished(self.max_iter)
-            except KeyboardInterrupt:
-                warnings.warn("Training interrupted by user.", stacklevel=5)
-            assert model.optimizer is not None
-            model.optimizer.finalize_variable_values()
-            calls.call("on_train_end", logs)
-        if self.progress.early and self.progress.weights is not None:
-            model.set_weights(self.progress.weights)
-        return done, seen
+    def spare_epochs(self) -> int:
+        """Epochs that may be trained before anything depends on the result of this one."""
+        patience = self.estimator.n_iter_no_change - self.convergence.no_improvement_count
+        return 0 if self.rate_policy.policy == "invscaling" else int(min(patience, self.estimator.max_iter))
 
-    def _spare(self) -> int:
-        """Epochs that may be trained before anything depends on how this one ends."""
-        if self.rates is not None and self.rates.policy == "invscaling":
-            return 0
-        return int(min(self.patience - self.progress.unchanged, self.max_iter))
+    def interrupted(self) -> bool:
+        """Warn of a Ctrl-C: training ends there, in good order."""
+        warnings.warn("Training interrupted by user.", stacklevel=8)
+        return True
 
-    def _end_epoch(self, done: int, seen: int, logs: dict[str, Any], calls: CallbackList) -> bool:
-        """Take note of an epoch; returns whether it was the last."""
-        progress, loss = self.progress, logs["loss"] + self.constant
+    def end_epoch(self, epoch: int, logs: dict[str, Any]) -> bool:
+        """Record an epoch; return True if it was the last."""
+        self._done, self._seen = epoch + 1, self._seen + len(self.rows)
+        convergence, loss = self.convergence, logs["loss"] + self.constant
         logs["loss"] = loss
-        progress.add_loss(loss, self.tol)
-        self._say(f"Iteration {done}, loss = {loss:.8f}")
+        convergence.add_loss(loss, self.estimator.tol)
+        self._print(f"Iteration {self._done}, loss = {loss:.8f}")
         if self.validate is not None:
             score, validation_loss = self.validate()
             logs |= {"val_loss": validation_loss, "val_score": score}
-            self._say(f"Validation score: {score:f}")
-            if progress.add_score(score, validation_loss, self.tol) and progress.early:
-                progress.weights = self.model.get_weights()
-        if self.rates is not None:
-            self.rates.end_epoch(seen)
-        calls.call("on_epoch_end", done - 1, logs)
-        return self.model.stop_training or self._has_converged()
+            self._print(f"Validation score: {score:f}")
+            if convergence.add_score(score, validation_loss, self.estimator.tol) and convergence.early_stopping:
+                convergence.best_weights = self.model.get_weights()
+        self.rate_policy.end_epoch(self._seen)
+        self._calls.call("on_epoch_end", epoch, logs)
+        if self.model.stop_training or self._has_converged() or self.one_epoch:
+            return True
+        if self._done == self.estimator.max_iter:
+            text = f"Stochastic Optimizer: Maximum iterations ({self._done}) reached"
+            warnings.warn(f"{text} and the optimization hasn't converged yet.", ConvergenceWarning, stacklevel=8)
+        return False
 
     def _has_converged(self) -> bool:
-        reason = self.progress.reason(self.tol, self.patience)
+        reason = self.convergence.reason_to_stop(self.estimator.tol, self.estimator.n_iter_no_change)
         if not reason:
             return False
-        if lowered := "" if self.rates is None else self.rates.lower():
-            self._say(reason + lowered)
-            self.progress.unchanged = 0
-            return False
-        self._say(reason + (" Stopping." if self.rates is None else self.rates.farewell))
-        return True
+        stops, message = self.rate_policy.reach_plateau()
+        self._print(reason + message)
+        if not stops:
+            self.convergence.no_improvement_count = 0
+        return stops
 
-    def _say(self, text: str) -> None:
-        if self.verbose:
+    def _print(self, text: str) -> None:
+        if self.estimator.verbose:
             print(text)
-
-
-def _warn_unfinished(max_iter: int) -> None:
-    warnings.warn(
-        f"Stochastic Optimizer: Maximum iterations ({max_iter}) reached and the optimization hasn't converged yet.",
-        ConvergenceWarning,
-        stacklevel=5,
-    )

@@ -8,24 +8,18 @@ from typing import Any
 
 import numpy as np
 
-from nbnet.core.graph import Tensor
-from nbnet.export.graph import Graph
-from nbnet.saving.replacing import replacing
+from nbnet.base.atomic_file import replacing
+from nbnet.engine.graph.tensor import Tensor
+from nbnet.export.graph import OnnxGraph
 
-#: The version of the operators that entries are written for, and of the file's format.
+#: Version of the operator set that entries are written for, and of the file format.
 OPSET, IR_VERSION = 17, 8
-#: A message of the format holds less.
+#: Limit of a Protocol Buffers message, in bytes.
 LARGEST = (1 << 31) - 1
 
 
 def onnx_package() -> ModuleType:
-    """The package onnx.
-
-    Raises
-    ------
-    ImportError
-        If it is not installed.
-    """
+    """Return the package onnx; raise ImportError if it is not installed."""
     try:
         import onnx
         import onnx.checker
@@ -36,22 +30,10 @@ def onnx_package() -> ModuleType:
     return onnx
 
 
-def document(graph: Graph, name: str, version: str) -> Any:
-    """The graph as an ``onnx.ModelProto`` that the checker has passed.
+def document(graph: OnnxGraph, name: str, version: str) -> Any:
+    """Return the graph as an ``onnx.ModelProto`` that the checker of onnx accepts; raise ValueError above 2 GB.
 
-    Parameters
-    ----------
-    graph
-        What to write.
-    name
-        Of the model.
-    version
-        Of nbnet.
-
-    Raises
-    ------
-    ValueError
-        If it is too large for one file.
+    ``name`` is that of the model, ``version`` that of nbnet.
     """
     onnx = onnx_package()
     used = {name for record in graph.records for name in record.inputs}
@@ -62,12 +44,12 @@ def document(graph: Graph, name: str, version: str) -> Any:
         onnx.helper.make_node(record.op, record.inputs, record.outputs, record.name, **record.attributes)
         for record in graph.records
     ]
-    made = onnx.helper.make_model(
+    model = onnx.helper.make_model(
         onnx.helper.make_graph(
             nodes,
             name,
-            [_described(onnx, graph, name, x) for name, x in graph.inputs.items()],
-            [_described(onnx, graph, name, x) for name, x in graph.outputs.items()],
+            [_value_info(onnx, graph, name, x) for name, x in graph.inputs.items()],
+            [_value_info(onnx, graph, name, x) for name, x in graph.outputs.items()],
             [onnx.numpy_helper.from_array(value, key) for key, value in constants.items()],
         ),
         opset_imports=[onnx.helper.make_opsetid("", OPSET)],
@@ -75,12 +57,12 @@ def document(graph: Graph, name: str, version: str) -> Any:
         producer_name="nbnet",
         producer_version=version,
     )
-    onnx.checker.check_model(made, full_check=True)
-    return made
+    onnx.checker.check_model(model, full_check=True)
+    return model
 
 
-def _described(onnx: ModuleType, graph: Graph, name: str, x: Tensor) -> Any:
-    """Dtype and shape of an input or output; the batch is an axis of unknown length."""
+def _value_info(onnx: ModuleType, graph: OnnxGraph, name: str, x: Tensor) -> Any:
+    """Return name, dtype and shape of an input or output; the batch is an axis of unknown length."""
     dtype = np.dtype(np.int64) if graph.is_integer(x) else x.dtype
     shape = [
         n if n == other else ("batch" if axis == 0 else f"{name}_{axis}")
@@ -89,7 +71,7 @@ def _described(onnx: ModuleType, graph: Graph, name: str, x: Tensor) -> Any:
     return onnx.helper.make_tensor_value_info(name, onnx.helper.np_dtype_to_tensor_dtype(dtype), shape)
 
 
-def write(made: Any, path: Path) -> None:
-    """Write the file; nobody sees half of it."""
+def write(model: Any, path: Path) -> None:
+    """Write the file atomically."""
     with replacing(path) as aside:
-        aside.write_bytes(made.SerializeToString())
+        aside.write_bytes(model.SerializeToString())

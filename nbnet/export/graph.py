@@ -1,47 +1,64 @@
-"""An ONNX graph that is being written: nodes, constants and their names. Knows no op, and no ONNX package."""
+"""An ONNX graph under construction: nodes, constants and their names. Needs no package onnx.
+
+The modules elementwise, moves and reductions register an entry for each op that has one in ONNX.
+"""
 
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from typing import Any, NamedTuple
 
 import numpy as np
-from numpy.typing import NDArray
+from numpy.typing import ArrayLike, NDArray
 
-from nbnet.core.graph import Node, Tensor
-from nbnet.export.probe import Outline, Sizes
+from nbnet.engine.graph.op import Op
+from nbnet.engine.graph.tensor import Node, Tensor
+from nbnet.export.probe import Probe, Sizes
 
 Array = NDArray[Any]
 #: A tensor of the model, or the name of a value in the ONNX graph.
 Operand = Tensor | str
-#: Writes a node of the model: ``entry(graph, node, *inputs)`` returns the names of its outputs.
+#: Writes a node of the model: ``entry(graph, *inputs)`` returns the names of its outputs.
 Entry = Callable[..., str | tuple[str, ...]]
 
-#: Functions that write ops, by name of op.
-entries: dict[str, Entry] = {}
+#: Entries by name of op.
+ENTRIES: dict[str, Entry] = {}
 #: The number of int64 among the types of ONNX (TensorProto.INT64).
 INT64 = 7
-#: What onnxruntime computes in float32 only.
+#: Operators that onnxruntime has for float32 only.
 SINGLE_ONLY = frozenset({"AveragePool", "Conv", "Erf", "GlobalAveragePool"})
 
 
+def register(entries: Mapping[str, Entry]) -> None:
+    """Add entries of ops, by name; an op has one entry."""
+    for name, entry in entries.items():
+        if name in ENTRIES:
+            raise ValueError(f"op {name!r} has an entry already")
+        ENTRIES[name] = entry
+
+
 def writes(*ops: str) -> Callable[[Entry], Entry]:
-    """Make a function the entry of ops."""
+    """Return a decorator that makes a function the entry of ops."""
 
     def enter(entry: Entry) -> Entry:
-        for name in ops:
-            if name in entries:
-                raise ValueError(f"op {name!r} has an entry already")
-            entries[name] = entry
+        register(dict.fromkeys(ops, entry))
         return entry
 
     return enter
 
 
-def same(op: str) -> Entry:
-    """The entry of an op that is an ONNX operator."""
-    return lambda g, node, *xs: g.add(op, *xs)
+def refusal(op: Op) -> str | None:
+    """Return the reason why an op has no entry; None if nothing on its record says so."""
+    if op.draws:
+        return "it draws random numbers, which an exported model does not; apply it in training only"
+    if op.name == "deal_masks":
+        return "it depends on where in its batch a row stands, which an exported model does not know"
+    if op.name == "take_turn":
+        return "it depends on the number of a step, which an exported model does not know"
+    if op.role in ("loss", "metric"):
+        return f"it is a {op.role}, which is not exported"
+    return "it is a penalty on weights, which is not exported" if op.role == "penalty" else None
 
 
 class Record(NamedTuple):
@@ -54,56 +71,37 @@ class Record(NamedTuple):
     attributes: Mapping[str, Any]
 
 
-class Graph:
-    """The ONNX graph of a model, written node by node.
+class OnnxGraph:
+    """The ONNX graph of a model, written node by node from its recorded forward pass.
 
-    Parameters
-    ----------
-    outline
-        What the model computes.
-    refused
-        Ops that have no entry, with the reason.
-
-    Attributes
-    ----------
-    records
-        The nodes.
-    inputs, outputs
-        By their names in the graph.
-    constants
-        Parameters and other arrays, by name.
-
-    Raises
-    ------
-    NotImplementedError
-        If an op has no entry, or onnxruntime does not compute it in the model's dtype.
+    Raise NotImplementedError if an op has no entry, or onnxruntime does not compute it in the model's dtype.
     """
 
-    def __init__(self, outline: Outline, refused: Mapping[str, str]) -> None:
-        self.outline, self._refused = outline, refused
+    def __init__(self, probe: Probe) -> None:
+        self.probe = probe
         self.records: list[Record] = []
         self.constants: dict[str, Array] = {}
         self._claimed: Counter[str] = Counter()
         self._known: dict[Any, str] = {}
-        self.inputs = {self.claim(name): x for name, x in outline.inputs.items()}
-        self.outputs = {self.claim(name): x for name, x in outline.outputs.items()}
+        self.inputs = {self.claim(name): x for name, x in probe.inputs.items()}
+        self.outputs = {self.claim(name): x for name, x in probe.outputs.items()}
         self._known |= {x: name for name, x in self.inputs.items()}
-        for node in outline.nodes:
+        for node in probe.nodes:
             self._write(node)
         self._finish()
 
     def _write(self, node: Node) -> None:
         self.node = node
-        entry = entries.get(node.op.name)
+        entry = ENTRIES.get(node.op.name)
         if entry is None:
-            reason = self._refused.get(node.op.name, "nothing says how to write it in ONNX")
+            reason = refusal(node.op) or "it has no entry in nbnet.export"
             raise NotImplementedError(f"export: {node.name} applies the op {node.op.name!r}: {reason}")
-        made = entry(self, node, *node.inputs)
-        for x, name in zip(node.outputs, (made,) if isinstance(made, str) else made, strict=True):
+        names = entry(self, *node.inputs)
+        for x, name in zip(node.outputs, (names,) if isinstance(names, str) else names, strict=True):
             self._known[x] = name
 
     def _finish(self) -> None:
-        """Let the outputs have their names; what is an input as well, or an output twice, is copied."""
+        """Give the outputs their names; a value that is also an input, or an output twice, is copied."""
         final: dict[str, str] = {}
         for result, x in self.outputs.items():
             name = self.name(x)
@@ -123,38 +121,38 @@ class Graph:
 
     @property
     def single(self) -> bool:
-        """Whether the node computes in float32."""
+        """True if the node computes in float32."""
         return self.node.dtype == np.float32
 
     @property
     def twin(self) -> Node:
         """The node with larger sizes of the open axes."""
-        return self.outline.twins[id(self.node)]
+        return self.probe.twins[id(self.node)]
 
     def sizes(self, x: Tensor) -> Sizes:
-        """Lengths of the axes, in either probe."""
-        return self.outline.sizes[x]
+        """Return the lengths of the axes in either pass."""
+        return self.probe.sizes[x]
 
     def length(self, x: Tensor, axis: int) -> int:
-        """The length of an axis that must not be open."""
+        """Return the length of an axis that must not be open."""
         n, other = self.sizes(x)[axis]
         if n != other:
             raise self.depends("an axis that it works on")
         return n
 
     def depends(self, what: str) -> NotImplementedError:
-        """The error for something that ONNX wants as a number, and that depends on the size of the input."""
+        """Return the error for a number in ONNX that depends on the size of the input."""
         return NotImplementedError(
             f"export: {self.node.name} applies the op {self.node.op.name!r}, where {what} depends on the size of the "
             "input; give input_signature with all sizes but the batch's"
         )
 
     def is_integer(self, x: Tensor) -> bool:
-        """Whether a value is an integer in the ONNX graph."""
-        return x.dtype.kind == "i" or x in self.outline.integers
+        """Return True if a value is an integer in the ONNX graph."""
+        return x.dtype.kind == "i" or x in self.probe.integers
 
     def add(self, op: str, *operands: Operand, **attributes: Any) -> str:
-        """Write a node with one output, and return the name of that."""
+        """Write a node with one output, and return its name."""
         return self.split(op, 1, *operands, **attributes)[0]
 
     def split(self, op: str, count: int, *operands: Operand, **attributes: Any) -> tuple[str, ...]:
@@ -171,48 +169,44 @@ class Graph:
         return outputs
 
     def name(self, x: Operand) -> str:
-        """The name of a value; a constant is written down when it is first asked for."""
+        """Return the name of a value; a constant is added when it is first used."""
         if isinstance(x, str):
             return x
         return self._known[x] if x in self._known else self._stored(x, x, lambda value: value)
 
     def transposed(self, x: Tensor, axes: Sequence[int]) -> str:
-        """The axes of x in another order; of a constant right away."""
+        """Return x with its axes in another order; a constant is transposed now."""
         if x.data is None:
             return self.add("Transpose", x, perm=list(axes))
         return self._stored((x, tuple(axes)), x, lambda value: value.transpose(axes))
 
     def number(self, x: Tensor) -> float:
-        """The value of a constant with one element."""
+        """Return the value of a constant with one element."""
         return float(self.value(x).item())
 
     def value(self, x: Tensor) -> Array:
-        """The value of a constant."""
+        """Return the value of a constant."""
         if x.data is None:
             raise NotImplementedError(
-                f"export: {self.node.name} applies the op {self.node.op.name!r} with a parameter that is computed; "
-                "wants a number"
+                f"export: {self.node.name} applies the op {self.node.op.name!r} with a computed parameter; "
+                "expected a number"
             )
         return x.data
 
-    def real(self, value: float) -> str:
-        """A number in the dtype of the node."""
+    def real(self, value: ArrayLike) -> str:
+        """Add a number, or a vector of numbers, in the dtype of the node."""
         return self._constant(np.array(value, self.node.dtype))
 
-    def reals(self, values: Iterable[float]) -> str:
-        """A vector of numbers in the dtype of the node."""
-        return self._constant(np.array(list(values), self.node.dtype))
-
     def integers(self, *values: int) -> str:
-        """A vector of integers."""
+        """Add a vector of integers."""
         return self._constant(np.array(values, np.int64))
 
     def integer(self, value: int) -> str:
-        """An integer without axes."""
+        """Add an integer without axes."""
         return self._constant(np.array(value, np.int64))
 
     def claim(self, name: str) -> str:
-        """The name, or another like it if it was used before."""
+        """Return the name, or a variant of it if it is taken."""
         while True:
             used = self._claimed[name]
             self._claimed[name] += 1

@@ -1,4 +1,4 @@
-"""From a model to an ONNX file."""
+"""Export of a model to ONNX."""
 
 from __future__ import annotations
 
@@ -9,14 +9,17 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from nbnet.core.graph import Tensor
-from nbnet.core.op import INT
-from nbnet.core.structure import flatten
+from nbnet.base.tree import flatten, restructure
+from nbnet.base.validation import check_choice
+from nbnet.base.version import __version__
+from nbnet.engine.graph.op import INT
+from nbnet.engine.graph.tensor import Tensor
+from nbnet.export import elementwise, moves, reductions  # noqa: F401 - they register entries
 from nbnet.export.document import OPSET, document, write
-from nbnet.export.graph import Graph
-from nbnet.export.probe import LENGTHS, Forward, Input, OpenShape, outline
-from nbnet.export.table import REFUSED
-from nbnet.models.intake import Inputs, packed
+from nbnet.export.graph import OnnxGraph
+from nbnet.export.probe import LENGTHS, Forward, Input, OpenShape, probe
+from nbnet.train.inputs import signature_of
+from nbnet.train.trainable import Inputs
 
 if TYPE_CHECKING:
     from nbnet.models.model import Model
@@ -32,18 +35,18 @@ def export(
     input_signature: Any = None,
     opset_version: int = OPSET,
 ) -> None:
-    """Write a model as an ONNX file: what :meth:`nbnet.Model.export` does.
+    """Write a model as an ONNX file; see :meth:`nbnet.Model.export`.
 
     Parameters
     ----------
     model
         A built model.
     filepath
-        Where to; a file that is there is replaced once the new one is complete.
+        Path of the file; an existing file is replaced once the new one is complete.
     format
         ``"onnx"``.
     verbose
-        Whether to say where the file is.
+        If True, print the path of the file.
     input_signature
         See :func:`to_onnx`.
     opset_version
@@ -54,7 +57,7 @@ def export(
     ImportError
         If the package onnx is not installed.
     ValueError, TypeError, NotImplementedError
-        If an argument is wrong, or the model cannot be written (see :func:`to_onnx`); then no file is made.
+        If an argument is wrong, or the model cannot be written (see :func:`to_onnx`); then no file is written.
 
     Examples
     --------
@@ -68,49 +71,49 @@ def export(
     ...     path.exists()
     True
     """
-    if format != "onnx":
-        raise ValueError(f"format: nbnet writes 'onnx', got {format!r}")
+    check_choice(format, "format", ["onnx"])
     if not isinstance(filepath, (str, os.PathLike)):
-        raise TypeError(f"filepath: wants a path, got {filepath!r}")
+        raise TypeError(f"filepath: expected a path, got {filepath!r}")
     path = Path(filepath)
     if not path.parent.is_dir():
         raise ValueError(f"filepath: {path.parent} is not a folder")
     if path.is_dir():
-        raise ValueError(f"filepath: {path} is a folder; wants the name of a file")
+        raise ValueError(f"filepath: {path} is a folder; expected the name of a file")
     write(to_onnx(model, input_signature, opset_version), path)
     if verbose:
         print(f"Saved {model.name} as ONNX: {path}")
 
 
 def to_onnx(model: Model, input_signature: Any = None, opset_version: int = OPSET) -> Any:
-    """A model as an ``onnx.ModelProto``: operator set 17, format 8, any size of the batch.
+    """Return a model as an ``onnx.ModelProto``: operator set 17, format 8, any size of the batch.
 
-    Weights are constants with their names; dropout is absent. An input that goes to an embedding, and nowhere else, is
-    int64; all others, and the outputs, are of the model's dtype. Outside its table, where nbnet gives NaN, a number is
-    an error in ONNX. Some operators exist for float32 only in onnxruntime; models that compute in float64 and need
-    one are refused: convolution, average pooling, and gelu without ``approximate=True``.
+    Weights are constants with their names; dropout is absent. An input that only embeddings read is int64; other
+    inputs, and the outputs, have the model's dtype. A row number outside its table is an error in ONNX, where nbnet
+    gives NaN. onnxruntime has some operators for float32 only, so a model that computes in float64 cannot contain
+    convolution, average pooling, or gelu without ``approximate=True``.
 
     Parameters
     ----------
     model
         A built model.
     input_signature
-        Shapes with the batch axis, ``(None, ...)``, or things that have a ``shape``: one, or a list or dict with one
-        for each input. None stands for any size, a first number for batches of that size alone. Builds a model that is
-        not built; otherwise it must agree with the model. By default the model's own.
+        Shapes with the batch axis, ``(None, ...)``, or objects that have a ``shape``: one, or a list or dict with one
+        for each input. None stands for any size; a number on the first axis, for batches of that size only. It builds a
+        model that is not built yet, and must agree with one that is. By default the model's own shapes.
     opset_version
         17.
 
     Returns
     -------
-    onnx.ModelProto, which the checker of onnx has passed.
+    onnx.ModelProto
+        Accepted by the checker of onnx.
 
     Raises
     ------
     ImportError
         If the package onnx is not installed.
     ValueError
-        If an argument is wrong, the model is not built, or depends on the size of the batch in other ways than shape.
+        If an argument is wrong, or the model is not built, or the batch size changes more than shapes in it.
     NotImplementedError
         If an op of the model cannot be written; the message names the layer.
 
@@ -119,37 +122,32 @@ def to_onnx(model: Model, input_signature: Any = None, opset_version: int = OPSE
     >>> import nbnet as nb
     >>> from nbnet.export import to_onnx
     >>> model = nb.Sequential([nb.Input((4,)), nb.layers.Dense(2, "relu", name="hidden")])
-    >>> made = to_onnx(model)
-    >>> [node.op_type for node in made.graph.node], [array.name for array in made.graph.initializer]
+    >>> graph = to_onnx(model).graph
+    >>> [node.op_type for node in graph.node], [array.name for array in graph.initializer]
     (['Gemm', 'Relu'], ['hidden/kernel', 'hidden/bias'])
     """
-    from nbnet import __version__
-
     if opset_version != OPSET:
-        raise ValueError(
-            f"opset_version: nbnet writes {OPSET}, got {opset_version!r}; onnx.version_converter makes others of it"
-        )
-    graph = Graph(outline(*_described(model, input_signature)), REFUSED)
-    return document(graph, model.name, __version__)
+        raise ValueError(f"opset_version: expected {OPSET}, got {opset_version!r}; onnx.version_converter converts it")
+    return document(OnnxGraph(probe(*_inputs_and_forward(model, input_signature))), model.name, __version__)
 
 
-def _described(model: Model, signature: Any) -> tuple[list[Input], Forward]:
-    """The inputs of the model, and what computes its outputs."""
+def _inputs_and_forward(model: Model, signature: Any) -> tuple[list[Input], Forward]:
+    """Return the inputs of the model, and a function that computes its outputs."""
     given = None if signature is None else _shapes(signature)
     known = _known_inputs(model, given)
     shapes = _agreed(model, known, given)
-    found = model.outline(tuple(tuple(n or LENGTHS[0] for n in shape[1:]) for shape in shapes))
+    found = signature_of(model, tuple(tuple(n or LENGTHS[0] for n in shape[1:]) for shape in shapes))
     dtypes = [INT if whole else model.compute_dtype for whole in found.whole]
 
     def forward(xs: Sequence[Tensor]) -> dict[str, Tensor]:
-        made = model.forward(packed(known.template, xs), training=False)
-        return dict(zip(found.names, flatten(made), strict=True))
+        outputs = model.forward(restructure(known.template, xs), training=False)
+        return dict(zip(found.names, flatten(outputs), strict=True))
 
     return [Input(*described) for described in zip(known.names, shapes, dtypes, strict=True)], forward
 
 
 def _shapes(signature: Any) -> Shapes:
-    """The shapes of a signature: one, in a list, or by name."""
+    """Return the shapes of a signature, in a list or by name."""
     if isinstance(signature, Mapping):
         return {name: _shape(part) for name, part in signature.items()}
     several = isinstance(signature, (list, tuple)) and not _is_shape(signature)
@@ -159,7 +157,7 @@ def _shapes(signature: Any) -> Shapes:
 def _shape(part: Any) -> OpenShape:
     shape = getattr(part, "shape", part)
     if not _is_shape(shape):
-        raise ValueError(f"input_signature: wants shapes, (None, ...) with integers above 0 or None, got {part!r}")
+        raise ValueError(f"input_signature: expected shapes, (None, ...) with integers above 0 or None, got {part!r}")
     return tuple(shape)
 
 
@@ -172,7 +170,7 @@ def _is_shape(value: Any) -> bool:
 
 
 def _known_inputs(model: Model, given: Shapes | None) -> Inputs:
-    """The inputs of the model, which is built if it is not and shapes are given: zeros are the first data it sees."""
+    """Return the inputs of the model; a model that is not built is built on zeros of the given shapes."""
     try:
         return model.inputs_known
     except ValueError:
@@ -180,14 +178,14 @@ def _known_inputs(model: Model, given: Shapes | None) -> Inputs:
             raise
     shapes = given.values() if isinstance(given, dict) else given
     if any(n is None for shape in shapes for n in shape[1:]):
-        raise ValueError(f"input_signature: {model.name} is not built; wants all sizes but the batch's, got {given}")
+        raise ValueError(f"input_signature: {model.name} is not built: expected all sizes but the batch's, got {given}")
     zeros = [np.zeros((1, *(n or 1 for n in shape[1:])), model.compute_dtype) for shape in shapes]
     model(dict(zip(given, zeros, strict=True)) if isinstance(given, dict) else zeros if len(zeros) > 1 else zeros[0])
     return model.inputs_known
 
 
 def _agreed(model: Model, known: Inputs, given: Shapes | None) -> list[OpenShape]:
-    """The shape of each input, as it is given where the model leaves it open."""
+    """Return the shape of each input; given sizes replace open ones."""
     own: list[OpenShape] = [(None, *shape) for shape in known.shapes]
     if given is None:
         return own

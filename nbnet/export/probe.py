@@ -1,4 +1,4 @@
-"""What a model computes, seen with two sizes of its open axes: what differs is open, all else stays as it is."""
+"""A model recorded twice, with two sizes of its open axes: an axis whose length differs is open."""
 
 from __future__ import annotations
 
@@ -8,8 +8,8 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
-from nbnet.core.graph import Node, Tensor, topological
-from nbnet.core.tape import Trace
+from nbnet.engine.graph.tape import Trace
+from nbnet.engine.graph.tensor import Node, Tensor, topological
 
 OpenShape = tuple[int | None, ...]
 
@@ -22,12 +22,6 @@ Named = Mapping[str, Tensor]
 #: Computes the outputs, by name, for inputs in their order.
 Forward = Callable[[Sequence[Tensor]], Named]
 
-#: Ops that only move elements of their first input: whole numbers stay whole.
-_MOVES = frozenset({
-    "cut", "cut_batch", "permute", "permute_batch", "reshape", "reshape_batch", "stop_gradient", "take_batch",
-    "transpose",
-})  # fmt: skip
-
 
 @dataclass(frozen=True, eq=False)
 class Input:
@@ -38,62 +32,39 @@ class Input:
     dtype: np.dtype[Any]
 
     def tensor(self, which: int) -> Tensor:
-        """A tensor in its place."""
+        """Return a tensor for one of the two passes."""
         head, *tail = self.shape
         rows = BATCHES[which] if head is None else head
         return Tensor((rows, *(LENGTHS[which] if n is None else n for n in tail)), self.dtype, name=self.name)
 
 
 @dataclass(frozen=True, eq=False)
-class Outline:
-    """The nodes of a forward pass with the smaller sizes, and how they change with the larger ones.
+class Probe:
+    """A forward pass with the smaller sizes, and how its nodes change with the larger ones."""
 
-    Parameters
-    ----------
-    nodes
-        In forward order.
-    twins
-        The same nodes with the larger sizes.
-    inputs, outputs
-        By name.
-    sizes
-        Of all tensors.
-    integers
-        Inputs that nothing but an embedding reads, and what is made of them by moving elements: they may be integers.
-    """
-
-    nodes: Sequence[Node]
-    twins: Mapping[int, Node]
+    nodes: Sequence[Node]  # in forward order
+    twins: Mapping[int, Node]  # the same nodes with the larger sizes
     inputs: Named
     outputs: Named
-    sizes: Mapping[Tensor, Sizes]
+    sizes: Mapping[Tensor, Sizes]  # of all tensors
+    #: Tensors that may be integers: inputs that only look-ups read, and tensors of their moved elements.
     integers: frozenset[Tensor]
 
 
-def outline(inputs: Sequence[Input], forward: Forward) -> Outline:
-    """Record two forward passes and compare.
+def probe(inputs: Sequence[Input], forward: Forward) -> Probe:
+    """Record two forward passes and compare; raise ValueError if they differ in more than the sizes of axes.
 
-    Parameters
-    ----------
-    inputs
-        Of the model.
-    forward
-        Computes the outputs by name, for tensors in the order of inputs.
-
-    Raises
-    ------
-    ValueError
-        If the passes differ in more than the sizes of axes.
+    ``forward`` computes the outputs by name, for tensors in the order of ``inputs``.
     """
     first, second = (_record(inputs, forward, which) for which in (0, 1))
     if [(n.op.name, len(n.inputs)) for n in first.nodes] != [(n.op.name, len(n.inputs)) for n in second.nodes]:
-        raise ValueError("export: which ops the model applies depends on the size of the batch; wants the same for any")
+        raise ValueError("export: which ops the model applies depends on the size of the batch")
     pairs = _Pairs()
     pairs.add("the input", first.inputs.values(), second.inputs.values())
     for node, twin in zip(first.nodes, second.nodes, strict=True):
         pairs.add(node.name, (*node.inputs, *node.outputs), (*twin.inputs, *twin.outputs))
     pairs.add("the output", first.outputs.values(), second.outputs.values())
-    return Outline(
+    return Probe(
         first.nodes,
         {id(node): twin for node, twin in zip(first.nodes, second.nodes, strict=True)},
         first.inputs,
@@ -127,7 +98,7 @@ class _Pairs:
         self._twins: dict[Tensor, Tensor] = {}
 
     def add(self, where: str, some: Iterable[Tensor], others: Iterable[Tensor]) -> None:
-        """Pair tensors; ``where`` is for errors."""
+        """Pair tensors; errors name ``where``."""
         for x, twin in zip(some, others, strict=True):
             known = self._twins.setdefault(x, twin)
             if x.ndim != twin.ndim or (x.data is None and known is not twin) or not _same_value(x, twin):
@@ -149,13 +120,13 @@ def _integers(nodes: Sequence[Node], inputs: Named, outputs: Named) -> frozenset
 
     found = {x for x in inputs.values() if x.dtype.kind == "i" or whole(x)}
     for node in nodes:
-        if node.op.name in _MOVES and node.inputs[0] in found:
+        if node.op.moves_values and node.inputs[0] in found:
             found.update(node.outputs)
     return frozenset(found)
 
 
 def _readers(nodes: Sequence[Node]) -> Mapping[Tensor, list[tuple[Node, int]]]:
-    """Who reads a tensor, and as which operand."""
+    """Return the nodes that read a tensor, each with the number of the operand."""
     found: dict[Tensor, list[tuple[Node, int]]] = {}
     for node in nodes:
         for k, x in enumerate(node.inputs):
@@ -164,7 +135,7 @@ def _readers(nodes: Sequence[Node]) -> Mapping[Tensor, list[tuple[Node, int]]]:
 
 
 def _takes_numbers(node: Node, operand: int, whole: Callable[[Tensor], Any]) -> bool:
-    """Whether a node wants nothing of this operand but whole numbers."""
-    if node.op.name in _MOVES and operand == 0:
+    """Return True if whole numbers are enough for this operand of a node."""
+    if node.op.moves_values and operand == 0:
         return bool(whole(node.outputs[0]))
-    return node.op.inputs[operand] == "ids"
+    return node.op.lookup and operand == 1

@@ -1,30 +1,13 @@
-"""Looking into models: what units compute and when they are dropped, as arrays and as figures.
+"""Inspection of models: activations, features and dropout masks, as arrays and as figures.
 
-Each ``plot_`` function draws what the function of its name returns, and gives a matplotlib figure (the extra ``plot``).
+Each ``plot_`` function draws the result of the function of its name as a matplotlib figure (extra ``plot``).
 """
 
-from nbnet.inspect.activity import ActivityStatistics, activations, activity, correlations
-from nbnet.inspect.dropped import keep_rates, mask_raster
-from nbnet.inspect.features import features
-from nbnet.inspect.plots import (
-    plot_activity,
-    plot_correlations,
-    plot_features,
-    plot_keep_rates,
-    plot_mask_raster,
-)
+from nbnet.inspect.masks import keep_rates, mask_raster
+from nbnet.inspect.plots import plot_activity, plot_correlations, plot_features, plot_keep_rates, plot_mask_raster
+from nbnet.inspect.units import ActivityStatistics, activations, activity, correlations, features
 
 __all__ = [
-    "ActivityStatistics",
-    "activations",
-    "activity",
-    "correlations",
-    "features",
-    "keep_rates",
-    "mask_raster",
-    "plot_activity",
-    "plot_correlations",
-    "plot_features",
-    "plot_keep_rates",
-    "plot_mask_raster",
-]
+    "ActivityStatistics", "activations", "activity", "correlations", "features", "keep_rates", "mask_raster",
+    "plot_activity", "plot_correlations", "plot_features", "plot_keep_rates", "plot_mask_raster",
+]  # fmt: skip

@@ -1,42 +1,53 @@
-"""Figures of what the other functions return."""
+"""Figures of activations, features, correlations and masks."""
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from math import ceil, isqrt
-from typing import Any
+from typing import TYPE_CHECKING, Any, TypeVar
 
 import numpy as np
 from numpy.typing import NDArray
 
-from nbnet.inspect.activity import ActivityStatistics
-from nbnet.inspect.dropped import keep_counts, mask_raster
+from nbnet.base.docstrings import join_common_sections
+from nbnet.inspect.masks import keep_counts, mask_raster
+from nbnet.inspect.units import ActivityStatistics
+
+if TYPE_CHECKING:
+    from matplotlib.figure import Figure
 
 Array = NDArray[Any]
+
+F = TypeVar("F", bound="Callable[..., Figure]")
 
 INK, QUIET, BLUE, ORANGE, PALE = "#1f2933", "#7b8794", "#1f5f99", "#e8702a", "#e9eff5"
 
 
-def figure(width: float, height: float, title: str) -> Any:
-    """An empty matplotlib figure, in inches, with a title at the left.
+def figure(width: float, height: float, title: str) -> Figure:
+    """Return an empty matplotlib figure of a size in inches; a title at the left adds to its height.
 
-    Raises
-    ------
-    ImportError
-        If matplotlib is missing.
+    Raise ImportError if matplotlib is missing.
     """
     try:
         from matplotlib.figure import Figure
     except ImportError as error:
-        raise ImportError("plots of nbnet.inspect want matplotlib: pip install 'nbnet[plot]'") from error
-    made = Figure(figsize=(width, height), layout="constrained", facecolor="white")
+        raise ImportError("plots of nbnet.inspect require matplotlib: pip install 'nbnet[plot]'") from error
+    fig = Figure(figsize=(width, height + (0.3 if title else 0)), layout="constrained", facecolor="white")
     if title:
-        made.suptitle(title, x=0.01, ha="left", fontsize=12.5, fontweight="bold", color=INK)
-    return made
+        fig.suptitle(title, x=0.01, ha="left", fontsize=12.5, fontweight="bold", color=INK)
+    return fig
+
+
+def _panels(parts: Any, size: tuple[float, float], title: str) -> tuple[Figure, list[tuple[Any, str, Any]]]:
+    """Return a figure with a panel for each part, side by side, and its axes with headings and parts."""
+    named = parts if isinstance(parts, Mapping) else {"": parts}
+    fig = figure(size[0] * len(named), size[1], title)
+    axes = fig.subplots(1, len(named), squeeze=False)[0]
+    return fig, [(ax, *item) for ax, item in zip(axes, named.items(), strict=True)]
 
 
 def _plain(axes: Any, title: str = "") -> None:
-    """A title at the left, no frame."""
+    """Set a title at the left, and remove the frame."""
     axes.set_title(title, loc="left", fontsize=10, color=INK)
     axes.tick_params(which="both", length=0, labelsize=8, labelcolor=QUIET)
     axes.xaxis.label.set(fontsize=8.5, color=QUIET)
@@ -45,22 +56,30 @@ def _plain(axes: Any, title: str = "") -> None:
         spine.set_visible(False)
 
 
-def plot_features(images: Mapping[str, Array] | Array, columns: int | None = None, title: str = "") -> Any:
+def _ruled(axes: Any) -> None:
+    """Draw horizontal grid lines behind the data."""
+    axes.grid(axis="y", color=PALE)
+    axes.set_axisbelow(True)
+
+
+def _documented(function: F) -> F:
+    """Add the parameter and the section that all plots share to a docstring."""
+    shared = "title : str\n    Title of the figure."
+    join_common_sections(function, last=shared, returns="matplotlib.figure.Figure")
+    return function
+
+
+@_documented
+def plot_features(images: Mapping[str, Array] | Array, columns: int | None = None, title: str = "") -> Figure:
     """Draw features as a grid of images, or several grids side by side.
 
     Parameters
     ----------
     images
-        From :func:`features`, or a dict of several by heading. Dark is positive, orange negative, white 0; each image
-        has a scale of its own. Images with three channels are drawn in colours.
+        Images from :func:`features`, or a dict of several by heading. Dark is positive, orange negative, white 0, with
+        a scale for each image. Images with three channels are drawn in colour.
     columns
-        Images in a row; by default as many as make a square.
-    title
-        Of the figure.
-
-    Returns
-    -------
-    matplotlib.figure.Figure
+        Number of images in a row; by default the grid is a square.
 
     Examples
     --------
@@ -68,17 +87,16 @@ def plot_features(images: Mapping[str, Array] | Array, columns: int | None = Non
     >>> model = nb.Sequential([nb.Input((6, 6)), nb.layers.Flatten(), nb.layers.Dense(9)])
     >>> figure = nb.inspect.plot_features(nb.inspect.features(model))  # doctest: +SKIP
     """
-    parts = images if isinstance(images, Mapping) else {"": images}
-    made = figure(5.2 * len(parts), 5.2 + (0.3 if title else 0), title)
-    for axes, (name, part) in zip(made.subplots(1, len(parts), squeeze=False)[0], parts.items(), strict=True):
+    fig, panels = _panels(images, (5.2, 5.2), title)
+    for axes, name, part in panels:
         axes.imshow(grid(part, columns or isqrt(max(len(part) - 1, 0)) + 1), interpolation="nearest")
         _plain(axes, name)
         axes.set(xticks=[], yticks=[])
-    return made
+    return fig
 
 
 def grid(images: Array, columns: int) -> Array:
-    """Images (n, height, width[, channels]) side by side, as one in red, green and blue, with a margin around each.
+    """Return images (n, height, width[, channels]) in a grid, as one RGB image with a margin around each.
 
     Examples
     --------
@@ -90,15 +108,15 @@ def grid(images: Array, columns: int) -> Array:
     array = np.asarray(images, float)
     n, height, width = array.shape[:3]
     rows = max(ceil(n / columns), 1)
-    made = np.full((rows * (height + 1) + 1, columns * (width + 1) + 1, 3), 0.86)
+    picture = np.full((rows * (height + 1) + 1, columns * (width + 1) + 1, 3), 0.86)
     for k, image in enumerate(array):
         top, left = (k // columns) * (height + 1) + 1, (k % columns) * (width + 1) + 1
-        made[top : top + height, left : left + width] = _colours(image)
-    return made
+        picture[top : top + height, left : left + width] = _colours(image)
+    return picture
 
 
 def _colours(image: Array) -> Array:
-    """Numbers as colours: of three channels those they are, else from orange by white to ink."""
+    """Return numbers as colours: three channels as they are, others from orange through white to ink."""
     if image.ndim == 3 and image.shape[-1] == 3:
         low, high = float(image.min()), float(image.max())
         scaled: Array = (image - low) / (high - low if high > low else 1.0)
@@ -113,23 +131,18 @@ def _rgb(colour: str) -> Array:
     return np.array([int(colour[k : k + 2], 16) for k in (1, 3, 5)]) / 255
 
 
+@_documented
 def plot_activity(
     models: Mapping[str, ActivityStatistics] | ActivityStatistics, bins: int = 40, title: str = ""
-) -> Any:
+) -> Figure:
     """Draw histograms of the mean activations of units, and of all activations.
 
     Parameters
     ----------
     models
-        A layer's entry of :func:`activity`, or a dict of several by heading: with and without dropout, say.
+        A layer's entry of :func:`activity`, or a dict of several by heading, such as with and without dropout.
     bins
-        Bars of a histogram.
-    title
-        Of the figure.
-
-    Returns
-    -------
-    matplotlib.figure.Figure
+        Number of bars of a histogram.
 
     Examples
     --------
@@ -139,11 +152,11 @@ def plot_activity(
     >>> figure = nb.inspect.plot_activity(found["hidden"])  # doctest: +SKIP
     """
     parts = {"": models} if isinstance(models, ActivityStatistics) else models
-    made = figure(9.6, 2.9 * len(parts) + (0.3 if title else 0), title)
+    fig = figure(9.6, 2.9 * len(parts), title)
     most = max(float(np.max(np.abs(part.values))) for part in parts.values()) or 1.0
     means = max(float(np.max(np.abs(part.means))) for part in parts.values()) or 1.0
     low = 0.0 if all(part.values.min() >= 0 for part in parts.values()) else -1.0
-    panels = made.subplots(len(parts), 2, squeeze=False, sharex="col", sharey="col")
+    panels = fig.subplots(len(parts), 2, squeeze=False, sharex="col", sharey="col")
     for row, (name, part) in zip(panels, parts.items(), strict=True):
         about = f"{part.sparsity:.0%} are 0" if part.sparsity else "none is 0"
         row[0].hist(part.means, bins, range=(low * means, means), color=BLUE)
@@ -155,30 +168,24 @@ def plot_activity(
         _plain(row[1], f"{name}: {about}".removeprefix(": "))
         row[1].set(yscale="log", ylabel="share of activations")
         for axes in row:
-            axes.grid(axis="y", color=PALE)
-            axes.set_axisbelow(True)
+            _ruled(axes)
     panels[-1][0].set_xlabel("mean activation of a unit")
     panels[-1][1].set_xlabel("activation")
-    return made
+    return fig
 
 
+@_documented
 def plot_keep_rates(
     masks: Mapping[str, Any] | Iterable[Any], rates: Mapping[str, float] | None = None, title: str = ""
-) -> Any:
-    """Draw histograms of how often units were kept, a panel for each layer.
+) -> Figure:
+    """Draw histograms of the keep rates of units, a panel for each layer.
 
     Parameters
     ----------
     masks
         As for :func:`keep_rates`.
     rates
-        Probabilities to DROP by name of layer: with them goes a curve, what independent draws give.
-    title
-        Of the figure.
-
-    Returns
-    -------
-    matplotlib.figure.Figure
+        Probabilities to DROP by name of layer; a curve shows the distribution of independent draws.
 
     Examples
     --------
@@ -188,32 +195,31 @@ def plot_keep_rates(
     >>> nb.inspect.keep_rates(masks)
     {'drop': array([1. , 0.5])}
     """
-    counts = keep_counts(masks)
-    made = figure(3.6 * len(counts), 3 + (0.3 if title else 0), title)
-    for axes, (name, (kept, rows)) in zip(made.subplots(1, len(counts), squeeze=False)[0], counts.items(), strict=True):
+    fig, panels = _panels(keep_counts(masks), (3.6, 3), title)
+    for axes, name, (kept, rows) in panels:
         share = kept / rows
         _, edges, _ = axes.hist(share, 30, color=BLUE)
         if rates is not None and name in rates:
             _draw_binomial(axes, 1 - rates[name], rows, len(kept) * (edges[1] - edges[0]))
         _plain(axes, f"{name}: {share.mean():.2%} kept")
         axes.set(xlabel=f"share of {rows:,} rows that kept a unit", ylabel="units")
-        axes.grid(axis="y", color=PALE)
-        axes.set_axisbelow(True)
-    return made
+        _ruled(axes)
+    return fig
 
 
 def _draw_binomial(axes: Any, keep: float, rows: int, area: float) -> None:
-    """The normal curve that shares of so many independent draws follow."""
+    """Draw the normal approximation of the shares of independent draws."""
     deviation = np.sqrt(keep * (1 - keep) / rows)
     if deviation > 0:
         z = np.linspace(-4, 4, 200)
         axes.plot(keep + z * deviation, area * np.exp(-z * z / 2) / (deviation * np.sqrt(2 * np.pi)), color=ORANGE)
 
 
+@_documented
 def plot_mask_raster(
     masks: Iterable[Any], layer: str, row: int | None = 0, units: int | None = None, title: str = ""
-) -> Any:
-    """Draw which units were dropped in which step: a line a step, orange where dropped.
+) -> Figure:
+    """Draw the dropped units of each step: a line a step, orange where dropped.
 
     Parameters
     ----------
@@ -222,13 +228,7 @@ def plot_mask_raster(
     row
         Number of a row of the batch; None for the share of all rows.
     units
-        Draw so many, the first; by default all.
-    title
-        Of the figure.
-
-    Returns
-    -------
-    matplotlib.figure.Figure
+        Number of units to draw, the first ones; by default all.
 
     Examples
     --------
@@ -241,8 +241,8 @@ def plot_mask_raster(
     """
     steps = list(masks)
     kept = mask_raster(steps, layer, row)[:, :units]
-    made = figure(9.6, min(max(0.03 * len(kept), 1.6), 6.0) + 0.8, title)
-    axes = made.subplots()
+    fig = figure(9.6, min(max(0.03 * len(kept), 1.6), 6.0) + 0.8, title)
+    axes = fig.subplots()
     first = getattr(steps[0], "step", 0)
     colours = kept[..., None] * _rgb(PALE) + (1 - kept[..., None]) * _rgb(ORANGE)
     bounds = (-0.5, kept.shape[1] - 0.5, first + len(kept) - 0.5, first - 0.5)
@@ -250,23 +250,18 @@ def plot_mask_raster(
     whose = "all rows of the batch" if row is None else f"row {row} of the batch"
     _plain(axes, f"{layer}, {whose}: {1 - kept.mean():.1%} dropped")
     axes.set(xlabel="unit", ylabel="step")
-    axes.yaxis.get_major_locator().set_params(integer=True)
-    return made
+    axes.locator_params(axis="y", integer=True)
+    return fig
 
 
-def plot_correlations(matrices: Mapping[str, Array] | Array, title: str = "") -> Any:
-    """Draw correlations between units: squares of colour.
+@_documented
+def plot_correlations(matrices: Mapping[str, Array] | Array, title: str = "") -> Figure:
+    """Draw correlations between units as coloured squares.
 
     Parameters
     ----------
     matrices
-        From :func:`correlations`, or a dict of several by heading. Dark is positive, orange negative.
-    title
-        Of the figure.
-
-    Returns
-    -------
-    matplotlib.figure.Figure
+        Matrices from :func:`correlations`, or a dict of several by heading. Dark is positive, orange negative.
 
     Examples
     --------
@@ -275,12 +270,11 @@ def plot_correlations(matrices: Mapping[str, Array] | Array, title: str = "") ->
     >>> found = nb.inspect.correlations(np.eye(3))
     >>> figure = nb.inspect.plot_correlations(found)  # doctest: +SKIP
     """
-    parts = matrices if isinstance(matrices, Mapping) else {"": matrices}
-    made = figure(4.8 * len(parts), 4.8 + (0.3 if title else 0), title)
-    for axes, (name, matrix) in zip(made.subplots(1, len(parts), squeeze=False)[0], parts.items(), strict=True):
+    fig, panels = _panels(matrices, (4.8, 4.8), title)
+    for axes, name, matrix in panels:
         axes.imshow(_colours(np.asarray(matrix)), interpolation="nearest")
         others = np.abs(matrix[~np.eye(len(matrix), dtype=bool)])
         mean = float(others.mean()) if others.size else 0.0
         _plain(axes, f"{name}: mean magnitude {mean:.3f}".removeprefix(": "))
         axes.set(xlabel="unit", ylabel="unit")
-    return made
+    return fig

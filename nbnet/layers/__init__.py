@@ -2,59 +2,51 @@
 
 from typing import TYPE_CHECKING
 
-from nbnet.absences import absent
-from nbnet.layers.activation import Activation
-from nbnet.layers.activity_regularization import ActivityRegularization
-from nbnet.layers.add import Add, add
-from nbnet.layers.alpha_dropout import AlphaDropout
-from nbnet.layers.average import Average, average
-from nbnet.layers.average_pooling import AveragePooling1D, AveragePooling2D
-from nbnet.layers.batch_normalization import BatchNormalization
-from nbnet.layers.concatenate import Concatenate, concatenate
-from nbnet.layers.concrete_dropout import ConcreteDropout
-from nbnet.layers.conv1d import Conv1D
-from nbnet.layers.conv2d import Conv2D
+from nbnet.base.unsupported_keras import keras_hint
+from nbnet.layers.activation import ELU, Activation, ActivityRegularization, Identity, LeakyReLU, PReLU, ReLU, Softmax
+from nbnet.layers.adaptive_dropout import ConcreteDropout, StandoutDense, VariationalDense, VariationalDropout
+from nbnet.layers.convolution import Conv1D, Conv2D
 from nbnet.layers.dense import Dense
-from nbnet.layers.dot import Dot, dot
-from nbnet.layers.drop_block import DropBlock2D
 from nbnet.layers.drop_connect import DropConnectDense
-from nbnet.layers.drop_path import DropPath
-from nbnet.layers.dropout import Dropout
-from nbnet.layers.elu import ELU
+from nbnet.layers.dropout import DropBlock2D, Dropout, DropPath, SpatialDropout1D, SpatialDropout2D
 from nbnet.layers.embedding import Embedding
-from nbnet.layers.gaussian_dropout import GaussianDropout
-from nbnet.layers.gaussian_noise import GaussianNoise
-from nbnet.layers.global_pooling import (
+from nbnet.layers.input import Input, InputLayer
+from nbnet.layers.layer import Layer
+from nbnet.layers.masksembles import Masksembles
+from nbnet.layers.merging import (
+    Add,
+    Average,
+    Concatenate,
+    Dot,
+    Maximum,
+    Minimum,
+    Multiply,
+    Subtract,
+    add,
+    average,
+    concatenate,
+    dot,
+    maximum,
+    minimum,
+    multiply,
+    subtract,
+)
+from nbnet.layers.noise import AlphaDropout, GaussianDropout, GaussianNoise
+from nbnet.layers.normalization import BatchNormalization, LayerNormalization
+from nbnet.layers.pooling import (
+    AveragePooling1D,
+    AveragePooling2D,
     GlobalAveragePooling1D,
     GlobalAveragePooling2D,
     GlobalMaxPooling1D,
     GlobalMaxPooling2D,
+    MaxPooling1D,
+    MaxPooling2D,
 )
-from nbnet.layers.identity import Identity
-from nbnet.layers.input import Input, InputLayer
-from nbnet.layers.layer import Layer
-from nbnet.layers.layer_normalization import LayerNormalization
-from nbnet.layers.leaky_relu import LeakyReLU
-from nbnet.layers.masksembles import Masksembles
-from nbnet.layers.max_pooling import MaxPooling1D, MaxPooling2D
-from nbnet.layers.maximum import Maximum, maximum
-from nbnet.layers.minimum import Minimum, minimum
-from nbnet.layers.multiply import Multiply, multiply
-from nbnet.layers.normalization import Normalization
-from nbnet.layers.permute import Permute
-from nbnet.layers.prelu import PReLU
-from nbnet.layers.put_units import PutUnits
-from nbnet.layers.relu import ReLU
-from nbnet.layers.repeat_vector import RepeatVector
-from nbnet.layers.rescaling import Rescaling
-from nbnet.layers.reshape import Flatten, Reshape
-from nbnet.layers.serialization import deserialize, serialize
-from nbnet.layers.softmax import Softmax
-from nbnet.layers.spatial_dropout import SpatialDropout1D, SpatialDropout2D
-from nbnet.layers.standout import StandoutDense
-from nbnet.layers.subtract import Subtract, subtract
-from nbnet.layers.take_units import TakeUnits
-from nbnet.layers.variational_dropout import VariationalDense, VariationalDropout
+from nbnet.layers.preprocessing import Normalization, Rescaling
+from nbnet.layers.reshaping import Flatten, Permute, RepeatVector, Reshape
+from nbnet.layers.serialization import deserialize, register_layer, serialize
+from nbnet.layers.unit_selection import PutUnits, TakeUnits
 
 # Keras's other names.
 AvgPool1D, AvgPool2D, MaxPool1D, MaxPool2D = AveragePooling1D, AveragePooling2D, MaxPooling1D, MaxPooling2D
@@ -76,5 +68,10 @@ __all__ = [
     "serialize", "subtract",
 ]  # fmt: skip
 
+# Configurations and files may name these classes.
+for _class in list(vars().values()):
+    if isinstance(_class, type) and issubclass(_class, Layer) and _class is not Layer:
+        register_layer(_class)
+
 if not TYPE_CHECKING:
-    __getattr__ = absent(__name__)
+    __getattr__ = keras_hint(__name__)

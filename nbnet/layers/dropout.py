@@ -1,20 +1,138 @@
-"""Dropout as a layer: at work in training, absent otherwise."""
+"""Dropout of units, of channels, of samples and of squares: masks in training, the identity otherwise."""
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-from typing import Any
+from collections.abc import Mapping, Sequence
+from typing import Any, ClassVar
 
-from nbnet.core.graph import Tensor
-from nbnet.layers.calling import calls
-from nbnet.layers.rated import NoiseShaped
-from nbnet.layers.shapes import Shape
-from nbnet.ops.dropout import dropout
-from nbnet.ops.dropout_grouped import group_key
-from nbnet.ranges import count
+import numpy as np
+
+from nbnet import dropout_schedules, random
+from nbnet.base.validation import check_bool, check_int
+from nbnet.dropout_schedules import DropoutSchedule, RateLike
+from nbnet.engine.graph.parameter import invalidate_programs
+from nbnet.engine.graph.tensor import Tensor
+from nbnet.layers.layer import Layer, Shape, check_rank, mask_rows
+from nbnet.ops.conv import check_data_format
+from nbnet.ops.drop_block import drop_block
+from nbnet.ops.dropout import check_noise_shape, check_rate, dropout, scheduled_rate
+
+#: Steps at which the rate of a schedule is checked.
+_STEPS = (0, *(1 << k for k in range(62)))
 
 
-class Dropout(NoiseShaped):
+class StochasticLayer(Layer):
+    """Base of the layers that draw random numbers: with a key of their seed, or the next one of the global seed."""
+
+    _arguments: ClassVar[tuple[str, ...]] = ("seed",)
+    stochastic = True
+    _shared_docs: ClassVar[dict[str, str]] = {
+        "last": "seed\n    Integer; by default the layer draws its own from the global seed."
+    }
+
+    def __init__(self, seed: int | None = None, **kwargs: Any) -> None:
+        super().__init__(**kwargs)
+        self.seed = None if seed is None else random.as_integer(seed, "seed")
+        self.key = random.next_key() if seed is None else random.derive(seed)
+
+
+def scalar_cell(layer: Layer, name: str) -> Tensor:
+    """A scalar of a layer that programs read in each step."""
+    return Tensor((), layer.dtype, np.zeros((), layer.dtype), name=f"{layer.name}/{name}")
+
+
+def cell_value(cell: Tensor) -> float:
+    """The number that was written to a cell, without the digits that rounding to float32 adds."""
+    return round(float(cell.item()), 7 if cell.dtype == np.float32 else 15)
+
+
+class RateLayer(StochasticLayer):
+    """Base of the layers with a probability to DROP, a number or a schedule."""
+
+    _arguments: ClassVar[tuple[str, ...]] = ("rate",)
+    #: If True, the rate must be below 1.
+    below_one: ClassVar[bool] = False
+
+    def __init__(self, rate: RateLike, seed: int | None = None, **kwargs: Any) -> None:
+        if "keep_prob" in kwargs:
+            raise TypeError(
+                "keep_prob: nbnet, like Keras and PyTorch, takes the probability to DROP: rate = 1 - keep_prob"
+            )
+        super().__init__(seed, **kwargs)
+        self._cell = scalar_cell(self, "rate")
+        self._schedule: DropoutSchedule | None = None
+        self._numbers = self._cell
+        self._set_rate(rate)
+
+    @property
+    def rate(self) -> float | DropoutSchedule:
+        """The probability to drop, or the schedule it follows; may be changed at any time, programs read a number in
+        each step."""
+        return cell_value(self._cell) if self._schedule is None else self._schedule
+
+    @rate.setter
+    def rate(self, value: RateLike) -> None:
+        scheduled = self._schedule is not None
+        self._set_rate(value)
+        if scheduled or self._schedule is not None:
+            invalidate_programs()  # They compute the rate of a schedule, and read a number.
+
+    def _set_rate(self, value: RateLike) -> None:
+        if isinstance(value, Mapping):
+            value = dropout_schedules.deserialize(value)
+        if isinstance(value, DropoutSchedule):
+            self._check_schedule(value)
+            numbers = np.array(value.numbers(), self.dtype)
+            self._numbers = Tensor(numbers.shape, self.dtype, numbers, name=f"{self.name}/schedule")
+            self._schedule = value
+        else:
+            rate = self.dtype.type(check_rate(value, self.below_one))
+            # Rounding to the layer's dtype may bring a rate below 1 to 1.
+            self._cell.numpy()[...] = check_rate(rate, self.below_one)
+            self._schedule = None
+
+    def _check_schedule(self, schedule: DropoutSchedule) -> None:
+        """Raise ValueError if the layer cannot follow a schedule: its rate must be below 1 and reaches 1."""
+        schedule.function()
+        reached = [step for step in _STEPS if self.below_one and self.dtype.type(schedule(step)) >= 1]
+        if reached:
+            raise ValueError(
+                f"rate: the probability to drop a unit lies in [0, 1), {schedule!r} reaches 1 by step {reached[0]}"
+            )
+
+    @property
+    def _rate(self) -> Tensor:
+        """The rate of the current step, a scalar."""
+        if self._schedule is None:
+            return self._cell
+        return scheduled_rate(self._schedule.function(), self._numbers)
+
+
+def as_noise_shape(noise_shape: Sequence[int | None] | None) -> Shape | None:
+    """The noise shape of a layer as a tuple; ValueError if an entry is neither None nor a size from 1."""
+    if noise_shape is None:
+        return None
+    sizes = tuple(noise_shape) if isinstance(noise_shape, Sequence) and noise_shape else (0,)
+    if any(n is not None and (not isinstance(n, (int, np.integer)) or n < 1) for n in sizes):
+        raise ValueError(f"noise_shape: expected a size from 1 or None for each axis, got {noise_shape!r}")
+    return tuple(None if n is None else int(n) for n in sizes)
+
+
+def check_input_shape(noise_shape: Shape | None, input_shape: Shape) -> None:
+    """Raise ValueError if a noise shape does not fit a layer's input."""
+    if noise_shape is not None:
+        check_noise_shape(noise_shape, (None, *input_shape[1:]))
+
+
+def batch_noise_shape(noise_shape: Shape | None, x: Tensor) -> Shape | None:
+    """The noise shape for a batch: on the batch axis, anything but 1 stands for the rows."""
+    rows = mask_rows()
+    if noise_shape is None:
+        return None if rows is None else (rows, *x.shape[1:])
+    return (rows, *noise_shape[1:]) if noise_shape[0] != 1 else noise_shape
+
+
+class Dropout(RateLayer):
     """Sets units to 0 with probability ``rate`` in training and multiplies the others by ``1 / (1 - rate)``;
     otherwise the identity.
 
@@ -24,19 +142,15 @@ class Dropout(NoiseShaped):
         Probability to DROP a unit, in [0, 1], or a :class:`nbnet.dropout_schedules.DropoutSchedule`. Many papers give
         the probability to keep.
     noise_shape
-        Shape of the mask, with 1 where units share their fate along an axis and None for the size of the input;
-        None: every element has its own. On the batch axis, anything but 1 stands for None.
+        Shape of the mask, with 1 where all units along an axis share a mask value and None for the size of the
+        input; None: every element has its own. On the batch axis, anything but 1 stands for None.
     seed
         Integer; by default the layer draws its own from the global seed.
     batchwise
-        Whether all rows of a batch drop the same units: ``noise_shape=(1, ...)``. Between dense layers, training then
-        multiplies the kept rows and columns of the weights and nothing else. On large layers a step takes 0.6 of the
-        time, or less than half where masks of rows do not save anything (registers of 16 bytes, ``NBNET_BLAS``). The
-        gradient is noisier. Whether weights that a mask cuts off move all the same, by their moments, is the
-        optimizer's ``lazy``.
-    groups
-        With ``batchwise``, the number of masks a batch has: its rows are cut into so many even groups of neighbours
-        (of a row each, where there are fewer rows).
+        If True, all rows of a batch drop the same units: ``noise_shape=(1, ...)``. Between dense layers, training
+        then multiplies only the kept rows and columns of the weights. On large layers a step takes 0.6 of the time, or
+        less than half where masks of rows save nothing (registers of 16 bytes, ``NBNET_BLAS``). The gradient is
+        noisier. The optimizer's ``lazy`` decides if its moments still move the weights that a mask cuts off.
 
     Attributes
     ----------
@@ -70,37 +184,213 @@ class Dropout(NoiseShaped):
     [0.0, 2.0]
     """
 
+    _arguments = ("noise_shape", "batchwise")
+
     def __init__(
         self,
-        rate: Any,
+        rate: RateLike,
         noise_shape: Sequence[int | None] | None = None,
         seed: int | None = None,
         batchwise: bool = False,
-        groups: int = 1,
         **kwargs: Any,
     ) -> None:
-        super().__init__(rate, noise_shape, seed, **kwargs)
-        if not isinstance(batchwise, bool):
-            raise TypeError(f"batchwise: wants True or False, got {batchwise!r}")
+        # Saved configurations may say groups=1.
+        if (groups := kwargs.pop("groups", 1)) != 1:
+            raise ValueError(
+                f"groups: expected no such argument, got {groups!r}; use a mask for each row, the default, or one mask "
+                "for the whole batch, batchwise=True"
+            )
+        super().__init__(rate, seed, **kwargs)
+        self.noise_shape = as_noise_shape(noise_shape)
+        self.batchwise = check_bool(batchwise, "batchwise")
         if batchwise and noise_shape is not None:
-            raise ValueError("batchwise: says that the mask is shared along the batch; give it or noise_shape")
-        self.batchwise, self.groups = batchwise, count(groups, "groups")
-        if self.groups > 1 and not batchwise:
-            raise ValueError("groups: says how many masks a batch shares; it goes with batchwise=True")
+            raise ValueError("batchwise: shares the mask along the batch; it cannot be combined with noise_shape")
+
+    def build(self, input_shape: Shape) -> None:
+        check_input_shape(self.noise_shape, input_shape)
 
     def _noise(self, x: Tensor) -> Shape | None:
-        return (1, *x.shape[1:]) if self.batchwise else super()._noise(x)
-
-    def get_config(self) -> dict[str, Any]:
-        return super().get_config() | {"batchwise": self.batchwise, "groups": self.groups}
+        return (1, *x.shape[1:]) if self.batchwise else batch_noise_shape(self.noise_shape, x)
 
     def call(self, x: Tensor, training: bool = False) -> Tensor:
-        if not training:
-            return x
-        groups = min(self.groups, calls.cut.rows or x.shape[0])
-        if groups < 2 or calls.sampling is not None:
-            return dropout(x, self._rate, self._noise(x), key=self.key)
-        group = calls.cut.group(groups)
-        if group is None:
-            return dropout(x, self._rate, key=self.key, groups=min(groups, x.shape[0]))
-        return dropout(x, self._rate, self._noise(x), key=group_key(self.key, group))
+        return dropout(x, self._rate, self._noise(x), key=self.key) if training else x
+
+
+class SpatialDropout(RateLayer):
+    """Base of the layers that drop whole channels: all points of a channel share a mask value."""
+
+    #: Number of axes between the batch's and that of the channels.
+    rank: ClassVar[int]
+
+    def build(self, input_shape: Shape) -> None:
+        check_rank(self.name, input_shape, self.rank)
+
+    def call(self, x: Tensor, training: bool = False) -> Tensor:
+        check_rank(self.name, x.shape, self.rank)
+        return dropout(x, self._rate, (mask_rows(), *[1] * self.rank, None), key=self.key) if training else x
+
+
+class SpatialDropout1D(SpatialDropout):
+    """Sets whole channels of sequences to 0 with probability ``rate`` in training and multiplies the others by
+    ``1 / (1 - rate)``; otherwise the identity.
+
+    Parameters
+    ----------
+    rate
+        Probability to DROP a channel of a sample, in [0, 1], or a :class:`nbnet.dropout_schedules.DropoutSchedule`.
+
+    Raises
+    ------
+    ValueError
+        If the rate lies outside [0, 1], or inputs are not (batch, length, channels).
+
+    References
+    ----------
+    J. Tompson, R. Goroshin, A. Jain, Y. LeCun, C. Bregler: Efficient object localization using convolutional networks.
+    CVPR (2015), section 3.2.
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> import nbnet as nb
+    >>> layer = nb.layers.SpatialDropout1D(0.5, name="drop")
+    >>> with nb.Tape() as tape:
+    ...     y = layer(np.ones((2, 7, 3)), training=True)
+    >>> y.shape, tape.masks["drop"].shape
+    ((2, 7, 3), (2, 1, 3))
+    """
+
+    rank = 1
+
+
+class SpatialDropout2D(SpatialDropout):
+    """Sets whole channels of images to 0 with probability ``rate`` in training and multiplies the others by
+    ``1 / (1 - rate)``; otherwise the identity. See :class:`SpatialDropout1D`.
+
+    Parameters
+    ----------
+    rate
+        Probability to DROP a channel of a sample, in [0, 1], or a :class:`nbnet.dropout_schedules.DropoutSchedule`.
+    data_format
+        ``"channels_last"`` or None.
+
+    Raises
+    ------
+    ValueError
+        If the rate lies outside [0, 1], or inputs are not (batch, height, width, channels).
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> import nbnet as nb
+    >>> layer = nb.layers.SpatialDropout2D(0.5, name="drop")
+    >>> with nb.Tape() as tape:
+    ...     y = layer(np.ones((2, 5, 5, 3)), training=True)
+    >>> tape.masks["drop"].shape
+    (2, 1, 1, 3)
+    """
+
+    _arguments = ("data_format",)
+    data_format = "channels_last"
+    rank = 2
+
+    def __init__(self, rate: RateLike, data_format: str | None = None, seed: int | None = None, **kwargs: Any) -> None:
+        check_data_format(data_format)
+        super().__init__(rate, seed, **kwargs)
+
+
+class DropPath(RateLayer):
+    """Sets whole samples to 0 with probability ``rate`` in training and multiplies the others by ``1 / (1 - rate)``;
+    otherwise the identity.
+
+    At the end of a residual branch, ``x + DropPath(rate)(branch(x))``, it lets samples skip the branch.
+
+    Parameters
+    ----------
+    rate
+        Probability to DROP a sample, in [0, 1], or a :class:`nbnet.dropout_schedules.DropoutSchedule`. The paper's p is
+        the probability to keep; it scales by it at inference instead.
+
+    Raises
+    ------
+    ValueError
+        If the rate lies outside [0, 1].
+
+    References
+    ----------
+    G. Huang, Y. Sun, Z. Liu, D. Sedra, K. Q. Weinberger: Deep networks with stochastic depth. ECCV (2016).
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> import nbnet as nb
+    >>> layer = nb.layers.DropPath(0.5, name="path")
+    >>> with nb.Tape(masks={"path": [[True], [False]]}):
+    ...     y = layer(np.ones((2, 3)), training=True)
+    >>> y.numpy()
+    array([[2., 2., 2.],
+           [0., 0., 0.]], dtype=float32)
+    """
+
+    def call(self, x: Tensor, training: bool = False) -> Tensor:
+        return dropout(x, self._rate, (mask_rows(), *[1] * (x.ndim - 1)), key=self.key) if training else x
+
+
+class DropBlock2D(RateLayer):
+    """Sets squares of images to 0 in training and multiplies the rest of each image by elements / elements kept;
+    otherwise the identity.
+
+    Corners of squares are drawn with the paper's probability ``gamma``, so that about ``rate`` of the elements are
+    dropped: fewer where squares overlap. The paper normalises by the mask of a batch; here each image is normalised by
+    its own mask, so that it does not depend on the others.
+
+    Parameters
+    ----------
+    rate
+        Share of the elements to DROP, in [0, 1], or a :class:`nbnet.dropout_schedules.DropoutSchedule`; the paper
+        raises it slowly from 0. 1 gives zeros.
+    block_size
+        Height and width of a square; at most those of the image.
+    seed
+        Integer; by default the layer draws its own from the global seed.
+    shared
+        If True, the channels of an image share one mask. The paper finds that a mask for each works better.
+
+    Raises
+    ------
+    ValueError
+        If the rate lies outside [0, 1], or inputs are no images at least as large as a square.
+
+    References
+    ----------
+    G. Ghiasi, T.-Y. Lin, Q. V. Le: DropBlock: a regularization method for convolutional networks. NeurIPS (2018),
+    algorithm 1.
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> import nbnet as nb
+    >>> layer = nb.layers.DropBlock2D(0.1, block_size=3, seed=1, name="block")
+    >>> with nb.Tape(step=0) as tape:
+    ...     y = layer(np.ones((50, 16, 16, 8)), training=True)
+    >>> round(float(tape.masks["block"].mean()), 2), round(float(y.numpy().mean()), 4)
+    (0.9, 1.0)
+    """
+
+    _arguments = ("block_size", "shared")
+
+    def __init__(
+        self, rate: RateLike, block_size: int, seed: int | None = None, shared: bool = False, **kwargs: Any
+    ) -> None:
+        super().__init__(rate, seed, **kwargs)
+        self.block_size, self.shared = check_int(block_size, "block_size"), check_bool(shared, "shared")
+
+    def build(self, input_shape: Shape) -> None:
+        if len(input_shape) != 4 or any(n is not None and n < self.block_size for n in input_shape[1:3]):
+            raise ValueError(
+                f"{self.name}: expected inputs (batch, height, width, channels) with at least {self.block_size} x "
+                f"{self.block_size} points, got shape {input_shape}"
+            )
+
+    def call(self, x: Tensor, training: bool = False) -> Tensor:
+        return drop_block(x, self._rate, self.block_size, self.shared, key=self.key) if training else x

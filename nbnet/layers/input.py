@@ -8,17 +8,17 @@ from typing import Any
 import numpy as np
 
 from nbnet.config import floatx
-from nbnet.core.graph import Tensor
-from nbnet.core.op import INT
-from nbnet.core.symbol import Producer, Symbol
+from nbnet.engine.graph.op import INT
+from nbnet.engine.graph.symbolic import Producer, Symbol
+from nbnet.engine.graph.tensor import Tensor
 from nbnet.layers.layer import Layer
 
-#: Integers of more than two bytes are numbers of something; smaller ones, as those of images, are quantities.
-_IDS = frozenset(np.dtype(name) for name in ("int32", "int64", "uint32", "uint64"))
+#: Integers of more than two bytes are indices; smaller ones, such as the bytes of images, are quantities.
+_INDICES = frozenset(np.dtype(name) for name in ("int32", "int64", "uint32", "uint64"))
 
 
 class InputLayer(Layer):
-    """Says what the input of a model looks like; passes it on.
+    """Describes the input of a model, and returns it.
 
     Parameters
     ----------
@@ -27,7 +27,7 @@ class InputLayer(Layer):
     batch_size, sparse
         Accepted as in Keras; models take batches of any size, and sparse matrices wherever they take dense ones.
     dtype
-        int32, int64 and their like: whole numbers, as an Embedding wants them; all else becomes floats.
+        int32, int64 and their unsigned kinds are indices, such as an Embedding takes; all else becomes floats.
     batch_shape
         The shape with the batch axis, instead of ``shape``.
     name
@@ -36,7 +36,7 @@ class InputLayer(Layer):
     Raises
     ------
     ValueError
-        If a size is no integer above 0, or not exactly one of ``shape`` and ``batch_shape`` is given.
+        If a size is no integer above 0, or shape and batch_shape are both given, or both missing.
 
     Examples
     --------
@@ -55,22 +55,22 @@ class InputLayer(Layer):
         name: str | None = None,
     ) -> None:
         if (shape is None) == (batch_shape is None):
-            raise ValueError(f"shape: wants either shape or batch_shape, got {shape!r} and {batch_shape!r}")
+            raise ValueError(f"shape: expected either shape or batch_shape, got {shape!r} and {batch_shape!r}")
         if batch_shape is not None:
             batch_size, *shape = batch_shape
         sizes = tuple(shape) if isinstance(shape, Sequence) and not isinstance(shape, str) else (0,)
         if any(n is not None and (isinstance(n, bool) or not isinstance(n, (int, np.integer)) or n < 1) for n in sizes):
             raise ValueError(
-                f"shape: wants sizes of one sample, integers above 0, without the batch axis; got {shape!r}"
+                f"shape: expected sizes of one sample, integers above 0, without the batch axis; got {shape!r}"
             )
-        given = np.dtype(floatx() if dtype is None else dtype)
-        if given.kind not in "fiub":
-            raise ValueError(f"dtype: wants that of real numbers, got {dtype!r}")
-        floating = given.kind == "f" and given.itemsize in (4, 8)
-        super().__init__(name=name, dtype=given if floating else None, input_shape=sizes)
-        self.batch_size, self._given = batch_size, given
+        data_dtype = np.dtype(floatx() if dtype is None else dtype)
+        if data_dtype.kind not in "fiub":
+            raise ValueError(f"dtype: expected a dtype of real numbers, got {dtype!r}")
+        floating = data_dtype.kind == "f" and data_dtype.itemsize in (4, 8)
+        super().__init__(name=name, dtype=data_dtype if floating else None, input_shape=sizes)
+        self.batch_size, self._data_dtype = batch_size, data_dtype
         producer = Producer(self, (), {}, self.name)
-        value = INT if given in _IDS else self.dtype
+        value = INT if data_dtype in _INDICES else self.dtype
         producer.outputs = Symbol((None, *sizes), value, self.name, producer)
         self._producer, self.built = producer, True
 
@@ -92,7 +92,7 @@ class InputLayer(Layer):
         return {
             "shape": list(self.batch_input_shape[1:]),
             "batch_size": self.batch_size,
-            "dtype": self._given.name,
+            "dtype": self._data_dtype.name,
             "name": self.name,
         }
 

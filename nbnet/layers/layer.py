@@ -1,58 +1,173 @@
-"""What every layer is: parameters, and a ``call`` written with ops."""
+"""The base of all layers: weights, losses, and a ``call`` written with ops, in the context of training or inference."""
 
 from __future__ import annotations
 
+import functools
+import inspect
 import threading
 from collections import Counter
-from collections.abc import Mapping, Sequence
-from contextlib import nullcontext
-from typing import Any, ClassVar, Self
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from typing import Any, ClassVar, Self, overload
+from weakref import WeakSet
 
 import numpy as np
+from numpy.typing import NDArray
 
-from nbnet import regularizers
+from nbnet import constraints, initializers, regularizers
+from nbnet.base import weight_budget
+from nbnet.base.docstrings import join_common_sections
+from nbnet.base.registry import snake_case
+from nbnet.base.tree import flatten, map_structure
 from nbnet.config import standardize_dtype
-from nbnet.core.graph import Tensor
-from nbnet.core.op import INT
-from nbnet.core.parameter import Parameter
-from nbnet.core.structure import flatten, map_structure
-from nbnet.core.symbol import Producer, Symbol, has_symbols, record
-from nbnet.core.tape import Trace, scope, tensor
-from nbnet.layers.calling import calls, noting, training_argument
-from nbnet.layers.penalties import Penalties
-from nbnet.layers.shapes import Shape, map_shapes, open_shape
-from nbnet.registry import snake_case
+from nbnet.engine.graph.op import INT
+from nbnet.engine.graph.parameter import Parameter
+from nbnet.engine.graph.symbolic import Producer, Symbol, has_symbols, record
+from nbnet.engine.graph.tape import Trace
+from nbnet.engine.graph.tensor import Tensor, recorder, scope, tensor, thread_state
+from nbnet.layers.arguments import OPTIONS, ConstraintLike, InitializerLike, RegularizerLike, plain, weight_arguments
+from nbnet.ops.broadcast import multiply
+from nbnet.ops.reduction import sum as total
 
-_lock, _building = threading.Lock(), threading.RLock()
-_used: Counter[str] = Counter()
-#: Kinds of attributes that are and hold no layers.
+#: The shape of an input: the batch axis is open (None), others may be.
+Shape = tuple[int | None, ...]
+#: Numbers, nested lists of numbers, arrays and tensors: the arguments that :meth:`Layer.__call__` makes tensors of.
+Numbers = float | Tensor | NDArray[Any] | Sequence["Numbers"]
+
+_name_lock, _build_lock = threading.Lock(), threading.RLock()
+_name_counts: Counter[str] = Counter()
+#: Types of attributes that neither are nor hold layers.
 _PLAIN = frozenset((type(None), bool, int, float, str, Parameter, Tensor))
+#: Regularizers whose penalties on two slices of a batch add up to that on the whole batch.
+_ADDITIVE = (regularizers.L1, regularizers.L2, regularizers.L1L2)
+#: Layers that hold losses of an eager call.
+_with_losses: WeakSet[Layer] = WeakSet()
 
 
 def unique_name(base: str) -> str:
     """``dense``, then ``dense_1``, ``dense_2`` ..., as Keras counts."""
-    with _lock:
-        used = _used[base]
-        _used[base] += 1
-    return f"{base}_{used}" if used else base
+    with _name_lock:
+        count = _name_counts[base]
+        _name_counts[base] += 1
+    return f"{base}_{count}" if count else base
 
 
 def clear_names() -> None:
-    """Count names from the start again."""
-    with _lock:
-        _used.clear()
+    """Start counting layer names anew."""
+    with _name_lock:
+        _name_counts.clear()
 
 
-class Layer(Penalties):
-    """A part of a model: subclass it, make parameters in ``build``, compute in ``call`` with functions of
-    ``nbnet.ops``.
+def flatten_layers(layer: Layer) -> list[Layer]:
+    """A layer and all layers inside it, each once."""
+    found: dict[int, Layer] = {}
+    pending = [layer]
+    while pending:
+        current = pending.pop()
+        if id(current) not in found:
+            found[id(current)] = current
+            pending.extend(reversed(current.layers))
+    return list(found.values())
+
+
+def open_shape(x: Any) -> Shape:
+    """Shape of a tensor or symbol with an open batch axis."""
+    return (None, *x.shape[1:]) if x is not None else ()
+
+
+def map_shapes(function: Callable[[Any], Any], shapes: Any) -> Any:
+    """Apply a function to a shape, or to each shape of a list or dict."""
+    if isinstance(shapes, Mapping):
+        return {name: function(shape) for name, shape in shapes.items()}
+    nested = any(isinstance(part, (list, tuple)) for part in shapes)
+    return [function(shape) for shape in shapes] if nested else function(shapes)
+
+
+def features(layer: str, shape: Shape) -> int:
+    """Size of the last axis of a layer's input; ValueError if it is not known, or the input has only a batch axis."""
+    size = shape[-1] if len(shape) > 1 else None
+    if size is None:
+        raise ValueError(f"{layer}: expected inputs (batch, ..., features) with a known last axis, got {shape}")
+    return int(size)
+
+
+def check_rank(layer: str, shape: Shape, rank: int) -> None:
+    """Raise ValueError if a layer's input has another number of spatial axes."""
+    if len(shape) != rank + 2:
+        axes = "length" if rank == 1 else "height, width"
+        raise ValueError(f"{layer}: expected inputs (batch, {axes}, channels), got shape {shape}")
+
+
+class _CallContext(threading.local):
+    def __init__(self) -> None:
+        #: True or False inside a layer call, for training and inference; None outside.
+        self.training: bool | None = None
+        #: Set while stochastic layers draw in inference: ``"per_sample"`` or ``"shared"`` masks.
+        self.sampling: str | None = None
+
+
+#: The context of the current thread.
+call_context = _CallContext()
+
+
+@contextmanager
+def training_mode(training: bool) -> Iterator[None]:
+    """Call the layers inside for training or for inference, unless a call says otherwise."""
+    before, call_context.training = call_context.training, training
+    try:
+        yield
+    finally:
+        call_context.training = before
+
+
+@contextmanager
+def sampling_mode(masks: str = "per_sample") -> Iterator[None]:
+    """Let the stochastic layers inside draw as in training, in any mode; the other layers keep their mode. With
+    ``"shared"`` masks, layers that can share a mask among all rows of the batch do so."""
+    before, call_context.sampling = call_context.sampling, masks
+    try:
+        yield
+    finally:
+        call_context.sampling = before
+
+
+def mask_rows() -> int | None:
+    """Size of a mask's batch axis: 1 if all rows share it, else None, which stands for the rows of the batch."""
+    return 1 if call_context.sampling == "shared" else None
+
+
+@functools.cache
+def training_argument(call: Callable[..., Any]) -> tuple[int | None, bool]:
+    """Position of ``training`` among the arguments of a method after self, or None; and its default."""
+    parameters = inspect.signature(call).parameters
+    if "training" not in parameters:
+        return None, False
+    default = parameters["training"].default
+    return list(parameters).index("training") - 1, default if isinstance(default, bool) else False
+
+
+def marks_built(build: Callable[..., None]) -> Callable[..., None]:
+    """Wrap a ``build`` method so that it marks its layer as built, whoever calls it."""
+
+    @functools.wraps(build)
+    def wrapper(self: Any, *args: Any, **kwargs: Any) -> None:
+        build(self, *args, **kwargs)
+        # A base class's build, called by that of a subclass, is only a part of it.
+        if type(self).build is wrapper:
+            self.built = True
+
+    return wrapper
+
+
+class Layer:
+    """A part of a model: subclass it, create weights in ``build``, compute in ``call`` with functions of ``nbnet.ops``.
 
     Parameters
     ----------
     name
         By default the class's name in snake case, numbered.
     trainable
-        Whether optimizers change its weights.
+        If False, optimizers leave its weights as they are.
     dtype
         Of its weights and outputs: ``"float32"``, ``"float64"`` or None for the framework's default.
     input_shape
@@ -75,12 +190,18 @@ class Layer(Penalties):
     array([[1., 2.]], dtype=float32)
     """
 
-    #: Whether the nodes of a call are named after the layer.
+    #: Names of the constructor arguments that a class adds to :meth:`get_config`; they are attributes of the same name.
+    _arguments: ClassVar[tuple[str, ...]] = ()
+    #: Names of the weights whose options a class adds to it, too: ``kernel_initializer`` ...
+    _weight_names: ClassVar[tuple[str, ...]] = ()
+    #: If True, the nodes of a call are named after the layer.
     _names_nodes: ClassVar[bool] = True
-    #: Whether inputs are whole numbers, which need not be made floats.
+    #: If True, integer inputs stay integers; otherwise they become floats.
     integer_input: ClassVar[bool] = False
-    #: Whether it draws random numbers in training: ``predict_mc`` calls it as in training, and all other layers not.
+    #: If True, the layer draws random numbers in training: ``predict_mc`` calls it, and no other layer, as in training.
     stochastic: ClassVar[bool] = False
+    #: Sections that the docstrings of a family of layers share: arguments of ``join_common_sections``.
+    _shared_docs: ClassVar[dict[str, str]] = {}
 
     def __init__(
         self,
@@ -90,137 +211,173 @@ class Layer(Penalties):
         dtype: Any = None,
         input_shape: Sequence[int | None] | None = None,
         input_dim: int | None = None,
-        activity_regularizer: Any = None,
+        activity_regularizer: RegularizerLike = None,
     ) -> None:
-        super().__init__(trainable, activity_regularizer)
+        self.activity_regularizer = regularizers.get(activity_regularizer, "activity_regularizer")
         if name is not None and (not isinstance(name, str) or not name or "/" in name or ":" in name):
-            raise ValueError(f"name: wants a string without '/' and ':', got {name!r}")
+            raise ValueError(f"name: expected a string without '/' and ':', got {name!r}")
         self.name = name or unique_name(snake_case(type(self).__name__))
         self.dtype = standardize_dtype(dtype)
         self.built = False
-        self._training_at, self._training_default = training_argument(type(self).call)
-        self._producer: Producer | None = None
         if input_dim is not None:
             if input_shape is not None:
-                raise ValueError(f"input_dim: wants None beside input_shape {input_shape}, got {input_dim}")
+                raise ValueError(f"input_dim: expected None beside input_shape {input_shape}, got {input_dim}")
             input_shape = (input_dim,)
         self.batch_input_shape: Shape | None = None if input_shape is None else (None, *input_shape)
+        self._trainable = bool(trainable)
+        self._weights: list[Parameter] = []
+        self._losses: list[Tensor] = []
+        self._training_at, self._training_default = training_argument(type(self).call)
+        self._producer: Producer | None = None
 
     def __init_subclass__(cls, **kwargs: Any) -> None:
         super().__init_subclass__(**kwargs)
         if "build" in vars(cls):
-            cls.build = noting(cls.build)  # type: ignore[method-assign]
+            cls.build = marks_built(cls.build)  # type: ignore[method-assign]
+        if cls._shared_docs:
+            join_common_sections(cls, **cls._shared_docs)
 
-    # ---- for subclasses ----
+    def __repr__(self) -> str:
+        return f"<{type(self).__name__} name={self.name!r}>"
 
-    def build(self, input_shape: Shape) -> None:
-        """Make the weights; called once, with the shape of the first input (its batch axis is None)."""
+    # ---- methods that subclasses define ----
 
-    def call(self, x: Tensor) -> Tensor:
-        """Compute the output; may take ``training`` as well."""
-        raise TypeError(f"{type(self).__name__} does not say what it computes: define call(self, x)")
+    def build(self, input_shape: Any) -> None:
+        """Create the weights; called once, with the shape of the first input, a tuple whose first entry is None (or a
+        list or dict of shapes, for several inputs)."""
 
-    # ---- use ----
+    def call(self, *args: Any, **kwargs: Any) -> Any:
+        """Compute the output of an input, a tensor in most layers; may take ``training`` as well."""
+        raise TypeError(f"{type(self).__name__} has no call method: define call(self, x)")
 
+    def get_config(self) -> dict[str, Any]:
+        """The arguments of the constructor."""
+        config: dict[str, Any] = {"name": self.name, "trainable": self.trainable, "dtype": self.dtype.name}
+        if self.activity_regularizer is not None:
+            config["activity_regularizer"] = regularizers.serialize(self.activity_regularizer)
+        for cls in reversed(type(self).__mro__):
+            names = *vars(cls).get("_arguments", ()), *weight_arguments(*vars(cls).get("_weight_names", ()))
+            config |= {name: plain(name, getattr(self, name)) for name in names}
+        return config
+
+    @classmethod
+    def from_config(cls, config: Mapping[str, Any]) -> Self:
+        """Create a layer from the dict that :meth:`get_config` returned."""
+        return cls(**config)
+
+    # ---- calls ----
+
+    @overload
+    def __call__(
+        self, x: Symbol | Sequence[Symbol], *args: Any, training: bool | None = None, **kwargs: Any
+    ) -> Symbol: ...
+    @overload
+    def __call__(self, x: Numbers, *args: Any, training: bool | None = None, **kwargs: Any) -> Tensor: ...
+    @overload
+    def __call__(self, *args: Any, training: bool | None = None, **kwargs: Any) -> Any: ...
     def __call__(self, *args: Any, training: bool | None = None, **kwargs: Any) -> Any:
         """Apply the layer to a tensor or an array whose first axis is the batch, or to a list, tuple or dict of them.
 
-        Of symbols (see :func:`nbnet.Input`) it makes symbols: the call is noted as a part of a model.
+        Called with symbols (see :func:`nbnet.Input`), it returns symbols: the call is recorded as a part of a model.
 
         Parameters
         ----------
         *args, **kwargs
-            For :meth:`call`.
+            Arguments of :meth:`call`.
         training
-            Whether the call is one of training. By default what the call is that this one is made in; outside, False.
+            True for training, False for inference; None: as in the layer call around this one, else False.
         """
         if kwargs or len(args) != 1 or not isinstance(args[0], Tensor):
             if has_symbols(args) or has_symbols(kwargs):
-                return self._describe(args, kwargs, training)
+                return self._call_symbolic(args, kwargs, training)
             if args:
-                args = (self._tensors(args[0]), *map(self._operand, args[1:]))
-            kwargs = {name: self._operand(value) for name, value in kwargs.items()}
+                args = (self._as_tensors(args[0]), *map(self._as_operand, args[1:]))
+            kwargs = {name: self._as_operand(value) for name, value in kwargs.items()}
         if not self.built:
             self.build_for(map_structure(open_shape, args[0] if args else next(iter(kwargs.values()), None)))
         at = self._training_at
         if at is not None and at < len(args):
             training, args = args[at], args[:at]
-        outside = calls.training
-        if outside is None:
+        outer = call_context.training
+        if outer is None:
             self._forget_losses()
         if training is None:
-            training = outside if outside is not None else self._training_default
-        if self.stochastic and calls.sampling is not None:
+            training = outer if outer is not None else self._training_default
+        if self.stochastic and call_context.sampling is not None:
             training = True
         if at is not None:
             kwargs["training"] = training
-        calls.training = training
+        call_context.training = training
+        scopes = thread_state.scopes if self._names_nodes else []
+        scopes.append(self.name)
         try:
-            with scope(self.name) if self._names_nodes else nullcontext():
-                y = self.call(*args, **kwargs)
-                self._penalise(y)
-                return y
+            y = self.call(*args, **kwargs)
+            if self.activity_regularizer is not None:
+                for penalty, additive in output_penalties(self.activity_regularizer, y):
+                    self._record_loss(penalty, additive)
+            return y
         finally:
-            calls.training = outside
+            scopes.pop()
+            call_context.training = outer
 
-    def _describe(self, args: tuple[Any, ...], kwargs: dict[str, Any], training: bool | None) -> Any:
-        """Note a call with symbols."""
+    def _call_symbolic(self, args: tuple[Any, ...], kwargs: dict[str, Any], training: bool | None) -> Any:
+        """Record a call with symbols."""
         if training is not None:
             kwargs = kwargs | {"training": training}
         for leaf in flatten((args, kwargs)):
-            # Data are gathered in whatever dtype is wanted: an input takes that of the first layer that reads it.
+            # Data are gathered in any dtype: a float input takes that of the first layer that reads it.
             if isinstance(leaf, Symbol) and leaf.dtype.kind == "f" and leaf.producer and not leaf.producer.inputs():
                 leaf.dtype = self.dtype
         if not self.built and args:
             self.build_for(map_structure(open_shape, args[0]))
-        found = record(self, args, kwargs, self.name)
+        outputs = record(self, args, kwargs, self.name)
         if self._producer is None:
-            self._producer = next(flatten(found)).producer
-        return found
+            self._producer = next(flatten(outputs)).producer
+        return outputs
 
-    def _tensors(self, x: Any) -> Any:
-        """A tensor; of a dict, a dict of tensors; of a list or tuple with tensors or arrays in it, a list of them."""
+    def _as_tensors(self, x: Any) -> Any:
+        """A tensor; for a dict, a dict of tensors; for a list or tuple with tensors or arrays in it, a list of them."""
         if isinstance(x, Tensor):
             return x
         if isinstance(x, Mapping):
-            return {name: self._tensors(part) for name, part in x.items()}
+            return {name: self._as_tensors(part) for name, part in x.items()}
         if isinstance(x, (list, tuple)) and any(isinstance(part, (Tensor, np.ndarray)) for part in x):
-            return [self._tensors(part) for part in x]
+            return [self._as_tensors(part) for part in x]
         if self.integer_input and (array := np.asarray(x)).dtype.kind in "iu":
             return Tensor(array.shape, INT, np.array(array, INT, order="C"))
         return tensor(x, self.dtype)
 
-    def _operand(self, value: Any) -> Any:
-        """A further argument: arrays become tensors, what is none stays as it is."""
-        return self._tensors(value) if any(isinstance(leaf, np.ndarray) for leaf in flatten(value)) else value
+    def _as_operand(self, value: Any) -> Any:
+        """A further argument: arrays become tensors, other values stay as they are."""
+        return self._as_tensors(value) if any(isinstance(leaf, np.ndarray) for leaf in flatten(value)) else value
 
     def build_for(self, input_shape: Shape) -> None:
-        """Build once, whichever thread comes first."""
+        """Build the layer if it is not built; safe to call from several threads."""
         if not self.built:
-            with _building:
+            with _build_lock:
                 if not self.built:
                     self.build(input_shape)
                     self.built = True
 
     def compute_output_shape(self, input_shape: Any) -> Any:
-        """Shape of the output, or a structure of them, for a shape of the input (or a structure of them); found by
-        writing down a call for one sample."""
+        """Shape of the output, or a structure of shapes, for a shape of the input (or a structure of shapes); found by
+        tracing a call with one sample."""
         with Trace():
             y = self(map_shapes(lambda shape: Tensor((1, *(n or 1 for n in shape[1:])), self.dtype), input_shape))
         return map_structure(open_shape, y)
 
     @property
     def input(self) -> Any:
-        """What the layer was first called with, when it was first called with symbols."""
-        producer = self._described()
+        """The symbols of the layer's first symbolic call."""
+        producer = self._first_call()
         return producer.args[0] if producer.args else next(iter(producer.kwargs.values()))
 
     @property
     def output(self) -> Any:
-        """The symbols that the layer returned when it was first called with symbols."""
-        return self._described().outputs
+        """The symbols that the layer's first symbolic call returned."""
+        return self._first_call().outputs
 
-    def _described(self) -> Producer:
+    def _first_call(self) -> Producer:
         if self._producer is None:
             raise ValueError(f"{self.name} has no symbolic input and output: it was not called with an Input yet")
         return self._producer
@@ -240,17 +397,215 @@ class Layer(Penalties):
                         found.setdefault(id(part), part)
         return list(found.values())
 
-    def get_config(self) -> dict[str, Any]:
-        """What the constructor was given."""
-        config = {"name": self.name, "trainable": self.trainable, "dtype": self.dtype.name}
-        if self.activity_regularizer is not None:
-            config["activity_regularizer"] = regularizers.serialize(self.activity_regularizer)
-        return config
+    # ---- weights ----
 
-    @classmethod
-    def from_config(cls, config: Mapping[str, Any]) -> Self:
-        """Made from what :meth:`get_config` returned."""
-        return cls(**config)
+    def add_weight(
+        self,
+        shape: Sequence[int] = (),
+        initializer: InitializerLike = "glorot_uniform",
+        dtype: Any = None,
+        trainable: bool = True,
+        *,
+        regularizer: RegularizerLike = None,
+        constraint: ConstraintLike = None,
+        name: str = "weight",
+    ) -> Parameter:
+        """Create a parameter that belongs to this layer.
 
-    def __repr__(self) -> str:
-        return f"<{type(self).__name__} name={self.name!r}>"
+        Parameters
+        ----------
+        shape
+            Of the parameter.
+        initializer
+            Name, initializer or function of a shape and a dtype: its first values.
+        dtype
+            None or the layer's.
+        trainable
+            If False, optimizers leave it as it is.
+        regularizer
+            Name, regularizer or function: penalty on it, which is added to the loss.
+        constraint
+            Name, constraint or function that is applied to it after each update.
+        name
+            The layer's name is put before it.
+
+        Raises
+        ------
+        ValueError
+            If the dtype is not the layer's, or a name is not known.
+        """
+        if dtype is not None and standardize_dtype(dtype) != self.dtype:
+            raise ValueError(f"dtype: {self.name} computes in {self.dtype}, got {dtype!r}")
+        sizes = tuple(shape)
+        value = weight_budget.weight(sizes, self.dtype, f"{self.name}/{name}")
+        if value is None:
+            value = initializers.get("glorot_uniform" if initializer is None else initializer)(sizes, self.dtype)
+        parameter = Parameter(
+            value,
+            trainable=trainable,
+            name=f"{self.name}/{name}",
+            dtype=self.dtype,
+            regularizer=regularizers.get(regularizer),
+            constraint=constraints.get(constraint),
+        )
+        parameter.requires_grad = trainable and self._trainable
+        self._weights.append(parameter)
+        return parameter
+
+    def _add_named_weight(self, name: str, shape: Sequence[int]) -> Parameter:
+        """Create the weight of a name with the options that ``weight_options`` returned."""
+        initializer, regularizer, constraint = (getattr(self, f"{name}_{option}") for option in OPTIONS)
+        return self.add_weight(shape, initializer, regularizer=regularizer, constraint=constraint, name=name)
+
+    @property
+    def trainable(self) -> bool:
+        """If False, optimizers leave the weights of this layer, and of those inside it, as they are."""
+        return self._trainable
+
+    @trainable.setter
+    def trainable(self, value: bool) -> None:
+        for layer in flatten_layers(self):
+            layer._trainable = bool(value)
+            for parameter in layer._weights:
+                parameter.requires_grad = parameter.trainable and layer._trainable
+
+    @property
+    def weights(self) -> list[Parameter]:
+        """All parameters: the layer's own, then those of layers inside; of each layer, as in Keras, those that were
+        created as trainable come first."""
+        ordered = (sorted(layer._weights, key=lambda w: not w.trainable) for layer in flatten_layers(self))
+        return list({id(w): w for weights in ordered for w in weights}.values())
+
+    @property
+    def trainable_weights(self) -> list[Parameter]:
+        """The parameters that optimizers change."""
+        return [w for w in self.weights if w.requires_grad]
+
+    @property
+    def non_trainable_weights(self) -> list[Parameter]:
+        """The parameters that optimizers leave as they are."""
+        return [w for w in self.weights if not w.requires_grad]
+
+    trainable_variables = trainable_weights
+    variables = weights
+
+    def count_params(self) -> int:
+        """Number of values in all parameters."""
+        return sum(w.size for w in self.weights)
+
+    def get_weights(self) -> list[NDArray[Any]]:
+        """Copies of all parameters, in Keras's order and layout: for a Dense, kernel (in, units), then bias
+        (units,)."""
+        return [w.numpy().copy() for w in self.weights]
+
+    def set_weights(self, weights: Sequence[Any]) -> None:
+        """Overwrite all parameters with arrays of the shapes that :meth:`get_weights` returns."""
+        own, arrays = self.weights, [np.asarray(w) for w in weights]
+        if len(arrays) != len(own):
+            raise ValueError(f"weights: {self.name} has {len(own)} arrays, got {len(arrays)}")
+        for parameter, array in zip(own, arrays, strict=True):
+            if array.shape != parameter.shape:
+                raise ValueError(f"weights: {parameter.name} has shape {parameter.shape}, got {array.shape}")
+            if array.dtype.kind not in "fiub":
+                raise TypeError(f"weights: expected real numbers for {parameter.name}, got {array.dtype}")
+        for parameter, array in zip(own, arrays, strict=True):
+            parameter.assign(array)
+
+    # ---- losses ----
+
+    @property
+    def losses(self) -> list[Tensor]:
+        """Scalars that this layer and those inside it add to the loss: of their last call, then of their weights.
+
+        Those of weights are computed anew each time, on a tape if one is recording. Weights that are not trained have
+        no penalty.
+
+        Examples
+        --------
+        >>> import nbnet as nb
+        >>> layer = nb.layers.Dense(1, kernel_initializer="ones", kernel_regularizer="l2", activity_regularizer="l1")
+        >>> y = layer([[1.0, 2.0], [3.0, 4.0]])
+        >>> [round(loss.item(), 4) for loss in layer.losses]
+        [0.05, 0.02]
+        """
+        active = recorder()
+        if active is not None and active.deferred:
+            losses = [value for value, _ in active.losses]
+        else:
+            losses = [value for layer in flatten_layers(self) for value in layer._losses]
+        return losses + weight_penalties(self.trainable_weights)
+
+    def add_loss(self, loss: Tensor | Sequence[Tensor]) -> None:
+        """Add a loss that :meth:`call` computed to the loss of the model.
+
+        Parameters
+        ----------
+        loss : Tensor or list of Tensor
+            Computed from the layer's input or weights; a tensor that is no scalar is summed. A program that computes
+            such a loss from the input does not slice its batches for several threads.
+
+        Raises
+        ------
+        TypeError
+            If it is no tensor.
+
+        Examples
+        --------
+        >>> import nbnet as nb
+        >>> class Gate(nb.layers.Layer):
+        ...     def call(self, x):
+        ...         self.add_loss(0.1 * nb.ops.mean(nb.ops.abs(x)))
+        ...         return nb.ops.sigmoid(x)
+        >>> gate = Gate()
+        >>> y = gate([[1.0, -3.0]])
+        >>> [round(loss.item(), 4) for loss in gate.losses]
+        [0.2]
+        """
+        for value in loss if isinstance(loss, (list, tuple)) else [loss]:
+            self._record_loss(as_scalar(value, "loss"), False)
+
+    def _record_loss(self, value: Tensor, additive: bool) -> None:
+        active = recorder()
+        if active is not None and active.deferred:
+            active.losses.append((value, additive))
+        else:
+            self._losses.append(value)
+            _with_losses.add(self)
+
+    def _forget_losses(self) -> None:
+        """Forget the losses of the last call, here and in the layers inside."""
+        active = recorder()
+        if _with_losses and (active is None or not active.deferred):
+            for layer in flatten_layers(self):
+                layer._losses = []
+                _with_losses.discard(layer)
+
+
+# ---- penalties on weights and outputs ----
+
+
+def weight_penalties(weights: Iterable[Parameter]) -> list[Tensor]:
+    """The penalty of each parameter that has a regularizer."""
+    penalties = []
+    for weight in weights:
+        if weight.regularizer is not None:
+            with scope(weight.name or "penalty"):
+                penalties.append(as_scalar(weight.regularizer(weight), "regularizer"))
+    return penalties
+
+
+def output_penalties(regularizer: Callable[[Tensor], Tensor], outputs: Any) -> Iterator[tuple[Tensor, bool]]:
+    """The penalty on each output of a layer, divided by the rows of the batch as in Keras; and True if the penalties
+    of slices of a batch add up to that of the whole."""
+    for y in flatten(outputs):
+        if isinstance(y, Tensor):
+            value = as_scalar(regularizer(y), "activity_regularizer")
+            scaled = multiply(value, 1.0 / max(len(y), 1)) if y.shape else value
+            yield scaled, type(regularizer) in _ADDITIVE
+
+
+def as_scalar(value: Any, name: str) -> Tensor:
+    """The sum of a tensor that is to be added to the loss; TypeError if it is no tensor of floats."""
+    if not isinstance(value, Tensor) or value.dtype.kind != "f":
+        raise TypeError(f"{name}: expected a tensor computed with nbnet.ops, got {value!r}")
+    return total(value) if value.shape else value

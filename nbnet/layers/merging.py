@@ -1,43 +1,313 @@
-"""What the layers of several inputs share."""
+"""Merging layers: one tensor from a list of tensors, each also as a function."""
 
 from __future__ import annotations
 
-from abc import ABC, abstractmethod
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from functools import reduce
-from typing import Any
+from typing import Any, ClassVar, Protocol, overload
 
-from nbnet.core.graph import Tensor
+from numpy.typing import NDArray
+
+from nbnet import ops
+from nbnet.base.validation import check_int
+from nbnet.engine.graph.symbolic import Symbol
+from nbnet.engine.graph.tensor import Tensor
 from nbnet.layers.layer import Layer
 from nbnet.ops.reshape import reshape
 
 
-class Merging(Layer, ABC):
-    """Base of the layers that make one tensor of a list of tensors, element by element.
+class MergingFunction(Protocol):
+    """A merging layer as a function: symbols give a symbol; tensors and arrays, a tensor."""
+
+    @overload
+    def __call__(self, inputs: Sequence[Symbol], *args: Any, **kwargs: Any) -> Symbol: ...
+    @overload
+    def __call__(self, inputs: Sequence[Tensor | NDArray[Any]], *args: Any, **kwargs: Any) -> Tensor: ...
+
+
+def _typed(function: Callable[..., Any]) -> MergingFunction:
+    return function
+
+
+def as_function(cls: type[Layer], summary: str) -> MergingFunction:
+    """The function that makes a merging layer without arguments of its own and calls it."""
+
+    def merge(inputs: Sequence[Any], **kwargs: Any) -> Any:
+        return cls(**kwargs)(inputs)
+
+    merge.__name__ = merge.__qualname__ = cls.__name__.lower()
+    example = (cls.__doc__ or "").partition("    Examples\n")[2].replace(f"{cls.__name__}()(", f"{merge.__name__}(")
+    merge.__doc__ = f"{summary}: :class:`{cls.__name__}` as a function.\n\n    Examples\n{example}"
+    return merge
+
+
+class Merging(Layer):
+    """Base of the layers that merge a list of tensors element by element.
 
     Shapes of samples broadcast. An input with fewer axes gets axes of length 1 behind the batch's.
     """
 
-    @abstractmethod
-    def merge(self, a: Tensor, b: Tensor) -> Tensor:
-        """What becomes of two tensors."""
+    #: The op that merges two tensors.
+    merge: ClassVar[Callable[..., Tensor]]
 
-    def call(self, inputs: Sequence[Tensor]) -> Tensor:  # type: ignore[override]
+    def call(self, inputs: Sequence[Tensor]) -> Tensor:
         tensors = check_inputs(self, inputs)
         axes = max(x.ndim for x in tensors)
         return reduce(self.merge, [_with_axes(x, axes) for x in tensors])
 
 
 def check_inputs(layer: Layer, inputs: Any, least: int = 1) -> list[Tensor]:
-    """A list of tensors of one batch."""
+    """The inputs of a layer; ValueError if they are no list of tensors with one number of rows."""
     if not isinstance(inputs, (list, tuple)) or len(inputs) < least:
-        found = f"a list of {len(inputs)}" if isinstance(inputs, (list, tuple)) else type(inputs).__name__
-        raise ValueError(f"{layer.name}: wants a list of at least {least} tensors, got {found}")
+        given = f"a list of {len(inputs)}" if isinstance(inputs, (list, tuple)) else type(inputs).__name__
+        raise ValueError(f"{layer.name}: expected a list of at least {least} tensors, got {given}")
     shapes = [tuple(x.shape) for x in inputs]
     if any(not shape or shape[0] != shapes[0][0] for shape in shapes):
-        raise ValueError(f"{layer.name}: wants tensors with one number of rows, got shapes {shapes}")
+        raise ValueError(f"{layer.name}: expected tensors with one number of rows, got shapes {shapes}")
     return list(inputs)
 
 
 def _with_axes(x: Tensor, axes: int) -> Tensor:
     return x if x.ndim == axes else reshape(x, (x.shape[0], *[1] * (axes - x.ndim), *x.shape[1:]))
+
+
+class Add(Merging):
+    """The sum of its inputs.
+
+    Called with a list of tensors whose samples broadcast.
+
+    Raises
+    ------
+    ValueError
+        If the input is no list of tensors, or their shapes do not fit.
+
+    Examples
+    --------
+    >>> import nbnet as nb
+    >>> a, b = nb.tensor([[1.0, 2.0]]), nb.tensor([[10.0, 20.0]])
+    >>> nb.layers.Add()([a, b]).numpy()
+    array([[11., 22.]], dtype=float32)
+    """
+
+    merge = staticmethod(ops.add)
+
+
+add = as_function(Add, "The sum of tensors")
+
+
+class Subtract(Merging):
+    """The first of its two inputs minus the second.
+
+    Called with a list of two tensors whose samples broadcast.
+
+    Raises
+    ------
+    ValueError
+        If the input is no list of two tensors, or their shapes do not fit.
+
+    Examples
+    --------
+    >>> import nbnet as nb
+    >>> a, b = nb.tensor([[1.0, 2.0]]), nb.tensor([[10.0, 20.0]])
+    >>> nb.layers.Subtract()([a, b]).numpy()
+    array([[ -9., -18.]], dtype=float32)
+    """
+
+    merge = staticmethod(ops.subtract)
+
+    def call(self, inputs: Sequence[Tensor]) -> Tensor:
+        if not isinstance(inputs, (list, tuple)) or len(inputs) != 2:
+            raise ValueError(f"{self.name}: expected a list of two tensors")
+        return super().call(inputs)
+
+
+subtract = as_function(Subtract, "The difference of two tensors")
+
+
+class Multiply(Merging):
+    """The product of its inputs, element by element.
+
+    Inputs and errors are those of :class:`Add`.
+
+    Examples
+    --------
+    >>> import nbnet as nb
+    >>> a, b = nb.tensor([[1.0, 2.0]]), nb.tensor([[10.0, 20.0]])
+    >>> nb.layers.Multiply()([a, b]).numpy()
+    array([[10., 40.]], dtype=float32)
+    """
+
+    merge = staticmethod(ops.multiply)
+
+
+multiply = as_function(Multiply, "The product of tensors")
+
+
+class Average(Merging):
+    """The mean of its inputs.
+
+    Inputs and errors are those of :class:`Add`.
+
+    Examples
+    --------
+    >>> import nbnet as nb
+    >>> a, b = nb.tensor([[1.0, 2.0]]), nb.tensor([[10.0, 20.0]])
+    >>> nb.layers.Average()([a, b]).numpy()
+    array([[ 5.5, 11. ]], dtype=float32)
+    """
+
+    merge = staticmethod(ops.add)
+
+    def call(self, inputs: Sequence[Tensor]) -> Tensor:
+        return super().call(inputs) / len(inputs)
+
+
+average = as_function(Average, "The mean of tensors")
+
+
+class Maximum(Merging):
+    """The largest of its inputs, element by element; equal ones share the gradient.
+
+    Inputs and errors are those of :class:`Add`.
+
+    Examples
+    --------
+    >>> import nbnet as nb
+    >>> a, b = nb.tensor([[1.0, 2.0]]), nb.tensor([[10.0, -20.0]])
+    >>> nb.layers.Maximum()([a, b]).numpy()
+    array([[10.,  2.]], dtype=float32)
+    """
+
+    merge = staticmethod(ops.maximum)
+
+
+maximum = as_function(Maximum, "The largest of tensors")
+
+
+class Minimum(Merging):
+    """The smallest of its inputs, element by element; equal ones share the gradient.
+
+    Inputs and errors are those of :class:`Add`.
+
+    Examples
+    --------
+    >>> import nbnet as nb
+    >>> a, b = nb.tensor([[1.0, 2.0]]), nb.tensor([[10.0, -20.0]])
+    >>> nb.layers.Minimum()([a, b]).numpy()
+    array([[  1., -20.]], dtype=float32)
+    """
+
+    merge = staticmethod(ops.minimum)
+
+
+minimum = as_function(Minimum, "The smallest of tensors")
+
+
+class Concatenate(Layer):
+    """Joins its inputs along an axis.
+
+    Called with a list of tensors, equal in shape but for that axis.
+
+    Parameters
+    ----------
+    axis
+        Axis along which they are joined; not the batch's.
+
+    Raises
+    ------
+    ValueError
+        If the input is no list of tensors, their shapes differ elsewhere, or the axis is out of range.
+
+    Examples
+    --------
+    >>> import nbnet as nb
+    >>> a, b = nb.tensor([[1.0, 2.0]]), nb.tensor([[3.0]])
+    >>> nb.layers.Concatenate()([a, b]).numpy()
+    array([[1., 2., 3.]], dtype=float32)
+    """
+
+    _arguments = ("axis",)
+
+    def __init__(self, axis: int = -1, **kwargs: Any) -> None:
+        super().__init__(**kwargs)
+        self.axis = check_int(axis, "axis", least=None)
+        if self.axis == 0:
+            raise ValueError("axis: expected an integer that is not 0, the batch's; got 0")
+
+    def call(self, inputs: Sequence[Tensor]) -> Tensor:
+        tensors = check_inputs(self, inputs)
+        if self.axis + tensors[0].ndim == 0:
+            raise ValueError(f"{self.name}: axis {self.axis} is the batch's for shape {tensors[0].shape}")
+        return ops.concatenate(tensors, self.axis)
+
+
+@_typed
+def concatenate(inputs: Sequence[Any], axis: int = -1, **kwargs: Any) -> Any:
+    """Tensors joined along an axis: :class:`Concatenate` as a function.
+
+    Examples
+    --------
+    >>> import nbnet as nb
+    >>> nb.layers.concatenate([nb.tensor([[1.0, 2.0]]), nb.tensor([[3.0]])]).numpy()
+    array([[1., 2., 3.]], dtype=float32)
+    """
+    return Concatenate(axis, **kwargs)(inputs)
+
+
+class Dot(Layer):
+    """The inner product of two vectors for each sample: (batch, n) and (batch, n) to (batch, 1).
+
+    Parameters
+    ----------
+    axes
+        1 or -1 (or a pair of these): the axis that is summed over. Of the inputs that Keras takes, nbnet takes
+        vectors.
+    normalize
+        If True, divide by the lengths of the vectors: the cosine of the angle between them.
+
+    Raises
+    ------
+    ValueError
+        If the input is no pair of vectors, or the axes are others.
+
+    Examples
+    --------
+    >>> import nbnet as nb
+    >>> a, b = nb.tensor([[1.0, 2.0]]), nb.tensor([[10.0, 20.0]])
+    >>> nb.layers.Dot(axes=1)([a, b]).numpy()
+    array([[50.]], dtype=float32)
+    """
+
+    _arguments = ("axes", "normalize")
+
+    def __init__(self, axes: int | Sequence[int], normalize: bool = False, **kwargs: Any) -> None:
+        super().__init__(**kwargs)
+        self.axes: int | list[int] = list(axes) if isinstance(axes, Sequence) else axes
+        self.normalize = bool(normalize)
+        pair = self.axes if isinstance(self.axes, list) else [self.axes, self.axes]
+        if len(pair) != 2 or any(axis not in (1, -1) for axis in pair):
+            raise ValueError(f"axes: nbnet multiplies vectors (batch, n), axes=1; got {axes!r}")
+
+    def call(self, inputs: Sequence[Tensor]) -> Tensor:
+        tensors = check_inputs(self, inputs, 2)
+        if len(tensors) != 2 or any(x.ndim != 2 or x.shape != tensors[0].shape for x in tensors):
+            raise ValueError(f"{self.name}: expected two vectors (batch, n), got shapes {[x.shape for x in tensors]}")
+        a, b = (_unit(x) if self.normalize else x for x in tensors)
+        return ops.sum(a * b, axis=1, keepdims=True)
+
+
+def _unit(x: Tensor) -> Tensor:
+    return x / ops.sqrt(ops.maximum(ops.sum(ops.square(x), axis=1, keepdims=True), 1e-12))
+
+
+@_typed
+def dot(inputs: Sequence[Any], axes: int | Sequence[int] = -1, **kwargs: Any) -> Any:
+    """The inner product of two vectors for each sample: :class:`Dot` as a function.
+
+    Examples
+    --------
+    >>> import nbnet as nb
+    >>> nb.layers.dot([nb.tensor([[1.0, 2.0]]), nb.tensor([[10.0, 20.0]])], axes=1).numpy()
+    array([[50.]], dtype=float32)
+    """
+    return Dot(axes, **kwargs)(inputs)

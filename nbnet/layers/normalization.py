@@ -1,176 +1,229 @@
-"""``(x - mean) / sqrt(variance)`` with statistics of the data, known before training."""
+"""Batch and layer normalisation: statistics of the data in use, then a learned scale and shift."""
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Sequence
 from math import prod
-from typing import Any
+from typing import Any, ClassVar
 
 import numpy as np
-from numpy.typing import NDArray
 
-from nbnet import ops, room
-from nbnet.core.graph import Tensor
-from nbnet.layers.layer import Layer
-from nbnet.layers.rescaling import finite
-from nbnet.layers.shapes import Shape
+from nbnet import initializers, ops
+from nbnet.base import weight_budget
+from nbnet.base.validation import FRACTION, FROM_ZERO, check_int
+from nbnet.engine.graph.parameter import Parameter
+from nbnet.engine.graph.tensor import Tensor
+from nbnet.layers.arguments import ConstraintLike, InitializerLike, RegularizerLike, weight_options
+from nbnet.layers.layer import Layer, Shape
+from nbnet.ops.normalization import batch_norm, batch_normalization, move_average
 from nbnet.ops.reduction import checked_axes
 
-Array = NDArray[Any]
 
-#: Divisors are not smaller than this: a feature that never varies becomes 0.
-SMALLEST = 1e-7
-#: Elements of an array that are looked at together: arrays may be larger than memory.
-CHUNK = 1 << 22
+class ScaledNormalization(Layer):
+    """Base of :class:`BatchNormalization` and :class:`LayerNormalization`: the result times gamma, plus beta."""
+
+    _arguments: ClassVar[tuple[str, ...]] = ("epsilon", "center", "scale")
+    _weight_names = ("beta", "gamma")
+
+    def __init__(
+        self,
+        epsilon: float,
+        center: bool,
+        scale: bool,
+        beta: tuple[InitializerLike, RegularizerLike, ConstraintLike],
+        gamma: tuple[InitializerLike, RegularizerLike, ConstraintLike],
+        **kwargs: Any,
+    ) -> None:
+        super().__init__(**kwargs)
+        self.epsilon, self.center, self.scale = FROM_ZERO.check(epsilon, "epsilon"), bool(center), bool(scale)
+        self.beta_initializer, self.beta_regularizer, self.beta_constraint = weight_options("beta", *beta)
+        self.gamma_initializer, self.gamma_regularizer, self.gamma_constraint = weight_options("gamma", *gamma)
+        self.gamma: Parameter | None = None
+        self.beta: Parameter | None = None
+
+    def _add_scale_and_shift(self, shape: tuple[int, ...]) -> None:
+        """Create gamma and beta, where the layer has them."""
+        if self.scale:
+            self.gamma = self._add_named_weight("gamma", shape)
+        if self.center:
+            self.beta = self._add_named_weight("beta", shape)
 
 
-class Normalization(Layer):
-    """Brings features to mean 0 and variance 1: ``(x - mean) / sqrt(variance)``.
+class BatchNormalization(ScaledNormalization):
+    """Normalises each channel by the statistics of the batch in training, otherwise by their moving averages.
 
-    The statistics are given, or learned from data by :meth:`adapt` before training.
+    Each training step computes ``moving = moving * momentum + batch * (1 - momentum)``, for the mean and for the
+    variance (of which the divisor is the number of elements). With ``trainable = False`` the layer uses its moving
+    averages in training, too, and leaves them as they are.
+
+    A training step works on the batch as a whole: it is not sliced for several threads.
 
     Parameters
     ----------
     axis
-        An axis or several along which each index has statistics of its own; None: one mean and one variance for all.
-    mean, variance
-        Numbers or arrays that broadcast with the sizes of these axes; both or neither.
-    invert
-        Compute ``x * sqrt(variance) + mean`` instead.
+        Of the channels.
+    momentum
+        Share of the moving averages that a step keeps, in [0, 1].
+    epsilon
+        Added to the variance, from 0.
+    center, scale
+        If True, there is a beta, and a gamma.
+    beta_initializer, gamma_initializer, moving_mean_initializer, moving_variance_initializer
+        Names or initializers.
+    beta_regularizer, gamma_regularizer
+        Names, regularizers or functions: penalties on them, which are added to the loss.
+    beta_constraint, gamma_constraint
+        Names, constraints or functions that are applied to them after each update.
     **kwargs
-        ``name``, ``dtype``, ``input_shape`` (see :class:`Layer`).
+        ``name``, ``trainable``, ``dtype``, ``input_shape`` (see :class:`Layer`).
 
     Attributes
     ----------
-    mean, variance
-        Tensors; weights, if they are to be adapted. Keras's third weight, the count, is kept as well.
+    gamma, beta
+        Trainable; None without ``scale``, ``center``.
+    moving_mean, moving_variance
+        Not trainable. The order of weights is gamma, beta, moving mean, moving variance.
 
     Raises
     ------
     ValueError
-        If the arguments do not fit each other, or the input.
+        If an argument is out of range, or the input has no such axis.
+
+    References
+    ----------
+    S. Ioffe, C. Szegedy: Batch normalization: accelerating deep network training by reducing internal covariate shift.
+    ICML (2015).
 
     Examples
     --------
     >>> import nbnet as nb
-    >>> import numpy as np
-    >>> layer = nb.layers.Normalization()
-    >>> layer.adapt(np.array([[1.0, 10.0], [3.0, 30.0]]))
-    >>> layer([[1.0, 40.0]]).numpy()
-    array([[-1.,  2.]], dtype=float32)
+    >>> layer = nb.layers.BatchNormalization(momentum=0.5, epsilon=0.0)
+    >>> layer([[1.0], [5.0]], training=True).numpy().ravel()
+    array([-1.,  1.], dtype=float32)
+    >>> layer.moving_mean.numpy(), layer.moving_variance.numpy()
+    (array([1.5], dtype=float32), array([2.5], dtype=float32))
     """
+
+    _arguments = ("axis", "momentum", "moving_mean_initializer", "moving_variance_initializer")
 
     def __init__(
         self,
-        axis: int | Sequence[int] | None = -1,
-        mean: Any = None,
-        variance: Any = None,
-        invert: bool = False,
+        axis: int = -1,
+        momentum: float = 0.99,
+        epsilon: float = 1e-3,
+        center: bool = True,
+        scale: bool = True,
+        beta_initializer: InitializerLike = "zeros",
+        gamma_initializer: InitializerLike = "ones",
+        moving_mean_initializer: InitializerLike = "zeros",
+        moving_variance_initializer: InitializerLike = "ones",
+        beta_regularizer: RegularizerLike = None,
+        gamma_regularizer: RegularizerLike = None,
+        beta_constraint: ConstraintLike = None,
+        gamma_constraint: ConstraintLike = None,
         **kwargs: Any,
     ) -> None:
-        super().__init__(**kwargs)
-        if (mean is None) != (variance is None):
-            raise ValueError("mean: mean and variance are given together, or not at all")
-        self.axis = list(axis) if isinstance(axis, Sequence) else axis
-        self.input_mean = None if mean is None else finite(mean, "mean")
-        self.input_variance = None if variance is None else finite(variance, "variance")
-        if variance is not None and np.any(np.asarray(self.input_variance) < 0):
-            raise ValueError(f"variance: wants numbers from 0, got {variance!r}")
-        self.invert = bool(invert)
+        beta = beta_initializer, beta_regularizer, beta_constraint
+        gamma = gamma_initializer, gamma_regularizer, gamma_constraint
+        super().__init__(epsilon, center, scale, beta, gamma, **kwargs)
+        self.axis, self.momentum = check_int(axis, "axis", None), FRACTION.check(momentum, "momentum")
+        self.moving_mean_initializer = initializers.get(moving_mean_initializer, "moving_mean_initializer")
+        self.moving_variance_initializer = initializers.get(moving_variance_initializer, "moving_variance_initializer")
 
     def build(self, input_shape: Shape) -> None:
-        axes = () if self.axis is None else checked_axes(self.axis, len(input_shape))
-        if any(input_shape[k] is None for k in axes):
-            raise ValueError(
-                f"{self.name}: axis {self.axis} has no known size in inputs of shape {input_shape}; for a batch of "
-                "single numbers use axis=None"
+        axes = len(input_shape)
+        if not -axes <= self.axis < axes or self.axis % axes == 0:
+            raise ValueError(f"{self.name}: axis {self.axis} is no axis of channels in inputs of shape {input_shape}")
+        channels = (input_shape[self.axis] or 0,)
+        self._add_scale_and_shift(channels)
+        self.moving_mean = self.add_weight(channels, self.moving_mean_initializer, trainable=False, name="moving_mean")
+        self.moving_variance = self.add_weight(
+            channels, self.moving_variance_initializer, trainable=False, name="moving_variance"
+        )
+
+    def call(self, x: Tensor, training: bool = False) -> Tensor:
+        if not (training and self.trainable):
+            return batch_normalization(
+                x, self.moving_mean, self.moving_variance, self.axis, self.beta, self.gamma, self.epsilon
             )
-        self._axes, self._shape = axes, tuple(input_shape[k] or 0 for k in axes)
-        # Where only the last axes are kept, statistics broadcast as they are.
-        last = axes == tuple(range(len(input_shape) - len(axes), len(input_shape)))
-        self._aligned = self._shape if last else tuple(n or 0 if k in axes else 1 for k, n in enumerate(input_shape))
-        self.mean: Tensor
-        self.variance: Tensor
-        if self.input_mean is None:
-            self.mean = self.add_weight(self._shape, "zeros", trainable=False, name="mean")
-            self.variance = self.add_weight(self._shape, "ones", trainable=False, name="variance")
-            self.count = self.add_weight((), "zeros", trainable=False, name="count")
-        else:
-            self.mean = self._constant(self.input_mean, "mean")
-            self.variance = self._constant(self.input_variance, "variance")
+        y, mean, variance = batch_norm(x, self.gamma, self.beta, self.epsilon, self.axis)
+        move_average(self.moving_mean, mean, self.momentum)
+        move_average(self.moving_variance, variance, self.momentum)
+        return y
 
-    def _constant(self, value: Any, name: str) -> Tensor:
-        room.reserve(prod(self._shape), self.name)
-        try:
-            data = np.array(np.broadcast_to(np.asarray(value, self.dtype), self._shape))
-        except ValueError:
-            raise ValueError(f"{name}: shape {np.shape(value)} does not fit axes of sizes {self._shape}") from None
-        return Tensor(data.shape, self.dtype, data, name=f"{self.name}/{name}")
 
-    def adapt(self, data: Any) -> None:
-        """Learn mean and variance; what was learned before is forgotten.
+class LayerNormalization(ScaledNormalization):
+    """Normalises over an axis, or several together, each sample for itself; the same in training and afterwards.
 
-        Parameters
-        ----------
-        data
-            An array (n, ...), or an iterable of such arrays: batches. Of a batch that is a tuple, the first is taken.
+    Parameters
+    ----------
+    axis
+        An axis or several; not the batch's.
+    epsilon, center, scale, beta_initializer, ..., gamma_constraint, **kwargs
+        As for :class:`BatchNormalization`.
 
-        Raises
-        ------
-        ValueError
-            If there are no data, they are not finite, their shape does not fit, or mean and variance were given.
-        """
-        if self.input_mean is not None:
-            raise ValueError(f"{self.name}: mean and variance were given; there is nothing to adapt")
-        count, mean, spread = 0, np.zeros(()), np.zeros(())
-        for batch in _batches(data):
-            self.build_for((None, *batch.shape[1:]))
-            if tuple(batch.shape[k] for k in self._axes if k < batch.ndim) != self._shape:
-                raise ValueError(f"data: shape {batch.shape} does not fit: axes {self._axes} have sizes {self._shape}")
-            others = tuple(k for k in range(batch.ndim) if k not in self._axes)
-            values = np.asarray(batch, np.float64)
-            n = prod(values.shape[k] for k in others)
-            if n == 0:
-                continue
-            if not np.isfinite(values).all():
-                raise ValueError("data: holds NaN or infinite numbers")
-            # Two sets of numbers into one (Chan, Golub, LeVeque: Algorithms for computing the sample variance, 1983).
-            apart = values.mean(others) - mean
-            mean = mean + apart * (n / (count + n))
-            spread = spread + values.var(others) * n + apart**2 * (count * n / (count + n))
-            count += n
-        if count == 0:
-            raise ValueError("data: holds no rows to learn from")
-        for weight, value in ((self.mean, mean), (self.variance, spread / count), (self.count, count)):
-            weight.numpy()[...] = value
+    Attributes
+    ----------
+    gamma, beta
+        Of the shape of the normalised axes; None without ``scale``, ``center``.
+
+    Raises
+    ------
+    ValueError
+        If the input has no such axis.
+
+    References
+    ----------
+    J. L. Ba, J. R. Kiros, G. E. Hinton: Layer normalization. arXiv:1607.06450 (2016).
+
+    Examples
+    --------
+    >>> import nbnet as nb
+    >>> nb.layers.LayerNormalization(epsilon=0.0)([[1.0, 5.0], [0.0, 2.0]]).numpy()
+    array([[-1.,  1.],
+           [-1.,  1.]], dtype=float32)
+    """
+
+    _arguments = ("axis",)
+
+    def __init__(
+        self,
+        axis: int | Sequence[int] = -1,
+        epsilon: float = 1e-3,
+        center: bool = True,
+        scale: bool = True,
+        beta_initializer: InitializerLike = "zeros",
+        gamma_initializer: InitializerLike = "ones",
+        beta_regularizer: RegularizerLike = None,
+        gamma_regularizer: RegularizerLike = None,
+        beta_constraint: ConstraintLike = None,
+        gamma_constraint: ConstraintLike = None,
+        **kwargs: Any,
+    ) -> None:
+        beta = beta_initializer, beta_regularizer, beta_constraint
+        gamma = gamma_initializer, gamma_regularizer, gamma_constraint
+        super().__init__(epsilon, center, scale, beta, gamma, **kwargs)
+        self.axis: int | list[int] = list(axis) if isinstance(axis, Sequence) else axis
+
+    def build(self, input_shape: Shape) -> None:
+        axes = checked_axes(self.axis, len(input_shape))
+        if not axes or axes[0] == 0:
+            raise ValueError(f"{self.name}: axis {self.axis} includes the batch's, or is none")
+        self._axes, shape = axes, tuple(input_shape[k] or 0 for k in axes)
+        self._last = axes == tuple(range(axes[0], len(input_shape)))
+        self._shape = tuple((input_shape[k] or 0) if k in axes else 1 for k in range(len(input_shape)))
+        self._add_scale_and_shift(shape)
 
     def call(self, x: Tensor) -> Tensor:
-        mean, deviation = self.mean, ops.maximum(ops.sqrt(self.variance), SMALLEST)
-        if self._aligned != self._shape:
-            mean, deviation = ops.reshape(mean, self._aligned), ops.reshape(deviation, self._aligned)
-        return x * deviation + mean if self.invert else (x - mean) / deviation
-
-    def get_config(self) -> dict[str, Any]:
-        return super().get_config() | {
-            "axis": self.axis,
-            "mean": self.input_mean,
-            "variance": self.input_variance,
-            "invert": self.invert,
-        }
-
-
-def _batches(data: Any) -> Iterator[Array]:
-    """Arrays (n, ...) of bounded size."""
-    if not hasattr(data, "__array__") and isinstance(data, Iterable):
-        # A list of lists of numbers is an array; a list of arrays, or anything else that can be walked, is batches.
-        first = next(iter(data), ()) if isinstance(data, Sequence) else ()
-        if isinstance(first, tuple) or hasattr(first, "__array__"):
-            for batch in data:
-                yield from _batches(np.asarray(batch[0] if isinstance(batch, tuple) else batch))
-            return
-    array = data if isinstance(data, np.ndarray) else np.asarray(data)
-    if array.ndim == 0 or array.dtype.kind not in "fiub":
-        raise ValueError(f"data: wants arrays of numbers (n, ...), got {array.dtype} of shape {array.shape}")
-    rows = max(CHUNK // max(prod(array.shape[1:]), 1), 1)
-    for start in range(0, max(len(array), 1), rows):
-        yield array[start : start + rows]
+        if self._last:
+            shape = x.shape[self._axes[0] :]
+            weight_budget.reserve(prod(shape), self.name)
+            gamma = np.ones(shape, x.dtype) if self.gamma is None else self.gamma
+            beta = np.zeros(shape, x.dtype) if self.beta is None else self.beta
+            return ops.layer_norm(x, gamma, beta, self.epsilon)
+        centred = x - ops.mean(x, self._axes, keepdims=True)
+        variance = ops.mean(ops.square(centred), self._axes, keepdims=True)
+        y = centred / ops.sqrt(variance + self.epsilon)
+        if self.gamma is not None:
+            y = y * ops.reshape(self.gamma, self._shape)
+        return y if self.beta is None else y + ops.reshape(self.beta, self._shape)

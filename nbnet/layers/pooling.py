@@ -1,23 +1,42 @@
-"""What the pooling layers share."""
+"""Pooling over windows of sequences and images, and over all of each channel."""
 
 from __future__ import annotations
 
+from collections.abc import Callable, Sequence
 from typing import Any, ClassVar
 
-from nbnet.layers.layer import Layer
-from nbnet.layers.shapes import Shape, check_rank
-from nbnet.ops.window import check_data_format, check_padding, per_axis
+from nbnet.engine.graph.tensor import Tensor
+from nbnet.layers.layer import Layer, Shape, check_rank
+from nbnet.ops.conv import average_pool, check_data_format, check_padding, max_pool, per_axis
+from nbnet.ops.reduction import mean
+from nbnet.ops.reshape import reshape
 
 
 class Pooling(Layer):
-    """Base of the layers that make one number of each window of a channel."""
+    """Base of the layers that reduce each window of a channel to one number."""
 
+    _shared_docs: ClassVar[dict[str, str]] = {
+        "last": """pool_size
+    Length of a window of a sequence; height and width of a window of an image, or one number for both.
+strides
+    Steps from window to window, along each axis or one number for all; None for the size of a window.
+padding
+    ``"valid"``: windows lie inside the input. ``"same"``: as many windows as steps fit in it.
+data_format
+    ``"channels_last"`` or None.""",
+        "raises": "ValueError\n    If an argument is out of range, or the window is larger than the input.",
+    }
+    _arguments = ("pool_size", "strides", "padding", "data_format")
+    data_format = "channels_last"
+    #: Number of spatial axes.
     rank: ClassVar[int]
+    #: The op, a function of a tensor, window, strides and padding.
+    pool: ClassVar[Callable[..., Tensor]]
 
     def __init__(
         self,
-        pool_size: Any = 2,
-        strides: Any = None,
+        pool_size: int | Sequence[int] = 2,
+        strides: int | Sequence[int] | None = None,
         padding: str = "valid",
         data_format: str | None = None,
         **kwargs: Any,
@@ -31,10 +50,151 @@ class Pooling(Layer):
     def build(self, input_shape: Shape) -> None:
         check_rank(self.name, input_shape, self.rank)
 
-    def get_config(self) -> dict[str, Any]:
-        return super().get_config() | {
-            "pool_size": list(self.pool_size),
-            "strides": list(self.strides),
-            "padding": self.padding,
-            "data_format": "channels_last",
-        }
+    def call(self, x: Tensor) -> Tensor:
+        return self.pool(x, self.pool_size, self.strides, self.padding)
+
+
+class MaxPooling1D(Pooling):
+    """The largest element of each window of a sequence, channel by channel.
+
+    Examples
+    --------
+    >>> import nbnet as nb
+    >>> nb.layers.MaxPooling1D(2)([[[1.0], [3.0], [2.0], [0.0]]]).numpy().ravel()
+    array([3., 2.], dtype=float32)
+    """
+
+    rank, pool = 1, staticmethod(max_pool)
+
+
+class MaxPooling2D(Pooling):
+    """The largest element of each window of an image, channel by channel.
+
+    Examples
+    --------
+    >>> import nbnet as nb
+    >>> import numpy as np
+    >>> nb.layers.MaxPooling2D((2, 2))(np.zeros((4, 26, 26, 32))).shape
+    (4, 13, 13, 32)
+    """
+
+    rank, pool = 2, staticmethod(max_pool)
+
+
+class AveragePooling1D(Pooling):
+    """The mean of each window of a sequence, channel by channel, over the elements that lie inside the sequence.
+
+    Examples
+    --------
+    >>> import nbnet as nb
+    >>> nb.layers.AveragePooling1D(2, padding="same")([[[1.0], [3.0], [2.0]]]).numpy().ravel()
+    array([2., 2.], dtype=float32)
+    """
+
+    rank, pool = 1, staticmethod(average_pool)
+
+
+class AveragePooling2D(Pooling):
+    """The mean of each window of an image, channel by channel, over the elements that lie inside the image.
+
+    Examples
+    --------
+    >>> import nbnet as nb
+    >>> import numpy as np
+    >>> nb.layers.AveragePooling2D()(np.zeros((4, 26, 26, 32))).shape
+    (4, 13, 13, 32)
+    """
+
+    rank, pool = 2, staticmethod(average_pool)
+
+
+class GlobalPooling(Layer):
+    """Base of the layers that reduce each channel to one number."""
+
+    _shared_docs: ClassVar[dict[str, str]] = {
+        "last": """data_format
+    ``"channels_last"`` or None.
+keepdims
+    If True, the spatial axes stay, with length 1.""",
+        "raises": "ValueError\n    If the input has other axes.",
+    }
+    _arguments = ("data_format", "keepdims")
+    data_format = "channels_last"
+    #: Number of spatial axes.
+    rank: ClassVar[int]
+    #: Function of a tensor and ``keepdims``.
+    reduce: ClassVar[Callable[..., Tensor]]
+
+    def __init__(self, data_format: str | None = None, keepdims: bool = False, **kwargs: Any) -> None:
+        super().__init__(**kwargs)
+        check_data_format(data_format)
+        self.keepdims = bool(keepdims)
+
+    def build(self, input_shape: Shape) -> None:
+        check_rank(self.name, input_shape, self.rank)
+
+    def call(self, x: Tensor) -> Tensor:
+        return self.reduce(x, self.keepdims)
+
+
+def _average(x: Tensor, keepdims: bool) -> Tensor:
+    return mean(x, tuple(range(1, x.ndim - 1)), keepdims)
+
+
+def _maximum(x: Tensor, keepdims: bool) -> Tensor:
+    y = max_pool(x, x.shape[1:-1])
+    return y if keepdims else reshape(y, (x.shape[0], x.shape[-1]))
+
+
+class GlobalAveragePooling1D(GlobalPooling):
+    """The mean of each channel of a sequence: (batch, length, channels) to (batch, channels).
+
+    Examples
+    --------
+    >>> import nbnet as nb
+    >>> nb.layers.GlobalAveragePooling1D()([[[1.0], [3.0]]]).numpy()
+    array([[2.]], dtype=float32)
+    """
+
+    rank, reduce = 1, staticmethod(_average)
+
+
+class GlobalAveragePooling2D(GlobalPooling):
+    """The mean of each channel of an image: (batch, height, width, channels) to (batch, channels).
+
+    Examples
+    --------
+    >>> import nbnet as nb
+    >>> import numpy as np
+    >>> nb.layers.GlobalAveragePooling2D()(np.zeros((2, 4, 5, 3))).shape
+    (2, 3)
+    """
+
+    rank, reduce = 2, staticmethod(_average)
+
+
+class GlobalMaxPooling1D(GlobalPooling):
+    """The largest element of each channel of a sequence: (batch, length, channels) to (batch, channels).
+
+    Examples
+    --------
+    >>> import nbnet as nb
+    >>> nb.layers.GlobalMaxPooling1D()([[[1.0], [3.0]]]).numpy()
+    array([[3.]], dtype=float32)
+    """
+
+    rank, reduce = 1, staticmethod(_maximum)
+
+
+class GlobalMaxPooling2D(GlobalPooling):
+    """The largest element of each channel of an image: (batch, height, width, channels) to (batch, channels).
+
+    Examples
+    --------
+    >>> import nbnet as nb
+    >>> import numpy as np
+    >>> nb.layers.GlobalMaxPooling2D(keepdims=True)(np.zeros((2, 4, 5, 3))).shape
+    (2, 1, 1, 3)
+    """
+
+    rank, reduce = 2, staticmethod(_maximum)

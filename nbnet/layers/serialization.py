@@ -3,31 +3,30 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from typing import Any
+from typing import Any, TypeVar
 
-from nbnet import registry
+from nbnet.base import registry
 from nbnet.layers.layer import Layer
 
+L = TypeVar("L", bound=Layer)
 
-def known_layers() -> dict[str, type[Layer]]:
-    """Classes of layers and models, by name: nothing else is made from a file without the user's word."""
-    from nbnet import layers, models
+#: nbnet's classes of layers and models, by name: a configuration makes nothing else unless the user names it.
+_known: dict[str, type[Layer]] = {}
 
-    offered = [getattr(module, name) for module in (layers, models) for name in module.__all__]
-    return {
-        thing.__name__: thing
-        for thing in offered
-        if isinstance(thing, type) and issubclass(thing, Layer) and thing is not Layer
-    }
+
+def register_layer(cls: type[L]) -> type[L]:
+    """Decorate a class of nbnet's, so that configurations and files can name it."""
+    _known[cls.__name__] = cls
+    return cls
 
 
 def serialize(layer: Layer) -> dict[str, Any]:
-    """The class and the arguments of a layer or model, without its weights: what :func:`deserialize` makes it from.
+    """The class and the arguments of a layer or model, without its weights: the input of :func:`deserialize`.
 
     Raises
     ------
     ValueError
-        If a class of the user's has the name of one of nbnet's.
+        If a class of your own has the name of one of nbnet's.
 
     Examples
     --------
@@ -35,7 +34,7 @@ def serialize(layer: Layer) -> dict[str, Any]:
     >>> nb.layers.serialize(nb.layers.Rescaling(0.5, name="halve"))["config"]["scale"]
     0.5
     """
-    return registry.serialize(layer, known_layers())
+    return registry.serialize(layer, _known)
 
 
 def deserialize(config: Any, custom_objects: Mapping[str, Any] | None = None) -> Layer:
@@ -58,4 +57,4 @@ def deserialize(config: Any, custom_objects: Mapping[str, Any] | None = None) ->
     <Dense name='three'>
     """
     with registry.custom_object_scope(custom_objects):
-        return registry.lookup(config, known_layers(), Layer, "layer")
+        return registry.lookup(config, _known, Layer, "layer")

@@ -5,33 +5,51 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping
 from typing import TYPE_CHECKING, Any, cast
 
-from nbnet import registry
-from nbnet.absences import absent
-from nbnet.losses.binary_crossentropy import BinaryCrossentropy, binary_crossentropy
-from nbnet.losses.binary_focal_crossentropy import BinaryFocalCrossentropy, binary_focal_crossentropy
-from nbnet.losses.categorical_crossentropy import CategoricalCrossentropy, categorical_crossentropy
-from nbnet.losses.categorical_focal_crossentropy import CategoricalFocalCrossentropy, categorical_focal_crossentropy
-from nbnet.losses.categorical_hinge import CategoricalHinge, categorical_hinge
-from nbnet.losses.cosine_similarity import CosineSimilarity, cosine_similarity
-from nbnet.losses.function import LossFunctionWrapper
-from nbnet.losses.gaussian_negative_log_likelihood import (
-    GaussianNegativeLogLikelihood,
-    gaussian_negative_log_likelihood,
+from nbnet.base import registry
+from nbnet.base.registry import custom_object_scope, lookup, snake_case
+from nbnet.base.unsupported_keras import keras_hint
+from nbnet.losses.crossentropy import (
+    BinaryCrossentropy,
+    CategoricalCrossentropy,
+    KLDivergence,
+    SparseCategoricalCrossentropy,
+    binary_crossentropy,
+    categorical_crossentropy,
+    kl_divergence,
+    sparse_categorical_crossentropy,
 )
-from nbnet.losses.hinge import Hinge, hinge
-from nbnet.losses.huber import Huber, huber
-from nbnet.losses.kl_divergence import KLDivergence, kl_divergence
-from nbnet.losses.log_cosh import LogCosh, log_cosh
-from nbnet.losses.loss import Loss
-from nbnet.losses.mean_absolute_error import MeanAbsoluteError, mean_absolute_error
-from nbnet.losses.mean_absolute_percentage_error import MeanAbsolutePercentageError, mean_absolute_percentage_error
-from nbnet.losses.mean_squared_error import MeanSquaredError, mean_squared_error
-from nbnet.losses.mean_squared_logarithmic_error import MeanSquaredLogarithmicError, mean_squared_logarithmic_error
-from nbnet.losses.poisson import Poisson, poisson
-from nbnet.losses.quantile import Quantile, quantile
-from nbnet.losses.sparse_categorical_crossentropy import SparseCategoricalCrossentropy, sparse_categorical_crossentropy
-from nbnet.losses.squared_hinge import SquaredHinge, squared_hinge
-from nbnet.registry import custom_object_scope, lookup, snake_case
+from nbnet.losses.distribution import (
+    GaussianNegativeLogLikelihood,
+    Quantile,
+    gaussian_negative_log_likelihood,
+    quantile,
+)
+from nbnet.losses.focal import (
+    BinaryFocalCrossentropy,
+    CategoricalFocalCrossentropy,
+    binary_focal_crossentropy,
+    categorical_focal_crossentropy,
+)
+from nbnet.losses.hinge import CategoricalHinge, Hinge, SquaredHinge, categorical_hinge, hinge, squared_hinge
+from nbnet.losses.loss import Loss, LossFunctionWrapper
+from nbnet.losses.regression import (
+    CosineSimilarity,
+    Huber,
+    LogCosh,
+    MeanAbsoluteError,
+    MeanAbsolutePercentageError,
+    MeanSquaredError,
+    MeanSquaredLogarithmicError,
+    Poisson,
+    cosine_similarity,
+    huber,
+    log_cosh,
+    mean_absolute_error,
+    mean_absolute_percentage_error,
+    mean_squared_error,
+    mean_squared_logarithmic_error,
+    poisson,
+)
 
 __all__ = [
     "BinaryCrossentropy", "BinaryFocalCrossentropy", "CategoricalCrossentropy", "CategoricalFocalCrossentropy",
@@ -45,30 +63,10 @@ __all__ = [
     "serialize", "sparse_categorical_crossentropy", "squared_hinge",
 ]  # fmt: skip
 
-_by_function: dict[Callable[..., Any], type[Loss]] = {
-    binary_crossentropy: BinaryCrossentropy,
-    binary_focal_crossentropy: BinaryFocalCrossentropy,
-    categorical_crossentropy: CategoricalCrossentropy,
-    categorical_focal_crossentropy: CategoricalFocalCrossentropy,
-    categorical_hinge: CategoricalHinge,
-    cosine_similarity: CosineSimilarity,
-    gaussian_negative_log_likelihood: GaussianNegativeLogLikelihood,
-    hinge: Hinge,
-    huber: Huber,
-    kl_divergence: KLDivergence,
-    log_cosh: LogCosh,
-    mean_absolute_error: MeanAbsoluteError,
-    mean_absolute_percentage_error: MeanAbsolutePercentageError,
-    mean_squared_error: MeanSquaredError,
-    mean_squared_logarithmic_error: MeanSquaredLogarithmicError,
-    poisson: Poisson,
-    quantile: Quantile,
-    sparse_categorical_crossentropy: SparseCategoricalCrossentropy,
-    squared_hinge: SquaredHinge,
-}
-#: Classes by name: that of the function, the class's own, and short ones.
-known: dict[str, type[Loss]] = {f.__name__: loss for f, loss in _by_function.items()}
-known |= {snake_case(loss.__name__): loss for loss in _by_function.values()} | {
+_public = [value for name, value in globals().items() if name in __all__]
+_classes = [kind for kind in _public if isinstance(kind, type) and kind not in (Loss, LossFunctionWrapper)]
+#: Classes by name: the class's own in snake case, which is that of the function, and short names.
+known: dict[str, type[Loss]] = {snake_case(loss.__name__): loss for loss in _classes} | {
     "bce": BinaryCrossentropy,
     "kld": KLDivergence,
     "kullback_leibler_divergence": KLDivergence,
@@ -77,6 +75,9 @@ known |= {snake_case(loss.__name__): loss for loss in _by_function.values()} | {
     "mape": MeanAbsolutePercentageError,
     "mse": MeanSquaredError,
     "msle": MeanSquaredLogarithmicError,
+}
+_by_function: dict[Callable[..., Any], type[Loss]] = {
+    globals()[name]: loss for name, loss in known.items() if name in __all__
 }
 
 
@@ -96,12 +97,12 @@ def get(identifier: Any) -> Loss:
         return LossFunctionWrapper(identifier) if known_class is None else known_class()
     if isinstance(identifier, Mapping) and identifier.get("class_name") == "LossFunctionWrapper":
         return cast(Loss, registry.make(LossFunctionWrapper, identifier.get("config"), "loss"))
-    found = lookup(identifier, known, Loss, "loss", functions=True)
-    return found if isinstance(found, Loss) else LossFunctionWrapper(found)
+    loss = lookup(identifier, known, Loss, "loss", functions=True)
+    return loss if isinstance(loss, Loss) else LossFunctionWrapper(loss)
 
 
 def serialize(loss: Loss) -> dict[str, Any]:
-    """The class and the arguments of a loss: what :func:`deserialize` makes it from.
+    """The class and the arguments of a loss: what :func:`deserialize` reads.
 
     Examples
     --------
@@ -117,8 +118,8 @@ def deserialize(config: Any, custom_objects: Mapping[str, type[Loss]] | None = N
 
     Parameters
     ----------
-    custom_objects
-        Classes of your own by name.
+    custom_objects : mapping of str to class, optional
+        Classes of your own, by name.
 
     Examples
     --------
@@ -131,4 +132,4 @@ def deserialize(config: Any, custom_objects: Mapping[str, type[Loss]] | None = N
 
 
 if not TYPE_CHECKING:
-    __getattr__ = absent(__name__)
+    __getattr__ = keras_hint(__name__)

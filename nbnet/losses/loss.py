@@ -1,8 +1,8 @@
-"""What every loss is: per-sample losses, weighted and averaged."""
+"""The base class of losses: per-sample losses, weighted and averaged; and the ops that compute them."""
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping, Sequence
 from typing import Any, ClassVar, Self
 from weakref import WeakKeyDictionary
 
@@ -10,38 +10,49 @@ import numpy as np
 from numpy.typing import NDArray
 
 from nbnet import data
+from nbnet.base.docstrings import join_common_sections
+from nbnet.base.registry import function_name, named_function, snake_case
+from nbnet.base.validation import Interval, check_choice
 from nbnet.config import standardize_dtype
-from nbnet.core.graph import Tensor
-from nbnet.core.op import INT, Op
-from nbnet.core.tape import recorder, tensor, tensors
-from nbnet.ops.multiply import multiply
-from nbnet.ops.weighted_mean import weighted_mean
-from nbnet.ops.weighted_sum import weighted_sum
-from nbnet.registry import snake_case
+from nbnet.engine.graph.op import INT, Op, Spec, register
+from nbnet.engine.graph.tensor import Tensor, apply, recorder, tensor, tensors
+from nbnet.engine.kernels.abi import Function, Kernel, accumulates, device, mat, scratch, vec
+from nbnet.ops.broadcast import multiply
+from nbnet.ops.reduction import weighted_mean, weighted_sum
 
 Array = NDArray[Any]
 
-#: How losses of samples become the loss of a batch: see :class:`Loss`.
+#: Smallest probability, norm or target in the denominator of a loss, as in Keras.
+EPSILON = 1e-7
+#: Ways to make the loss of a batch of those of samples: see :class:`Loss`.
 REDUCTIONS = ("sum_over_batch_size", "mean", "sum", "mean_with_sample_weight", "none", None)
-#: For tensors of losses of which not all count: 1 for those that do, else 0.
+#: Shorter rows are computed many at a time, as one long row: short loops do not fill vector registers.
+NARROW = 48
+#: For tensors of losses of which not all count: 1 for those that count, else 0.
 _masks: WeakKeyDictionary[Tensor, Tensor] = WeakKeyDictionary()
+#: Entries that class creation adds to the docstring of each loss.
+_LAST = """\
+reduction : str or None
+    Rule that makes the loss of a batch from those of samples, by default ``"sum_over_batch_size"``: see :class:`Loss`.
+name : str, optional
+    By default the class's ``name``."""
 
 
 class Loss:
     """A loss: ``loss(y_true, y_pred, sample_weight=None)`` is the mean over the batch of weighted per-sample losses.
 
-    For a loss of your own, subclass and write ``call(y_true, y_pred)`` with functions of ``nbnet.ops``.
+    For a loss of your own, write a subclass with ``call(y_true, y_pred)``, made of functions of ``nbnet.ops``.
 
     Parameters
     ----------
-    name
-        By default that of the class, in snake case.
+    name : str, optional
+        By default the name of the class in snake case.
     reduction : {"sum_over_batch_size", "mean", "sum", "mean_with_sample_weight", "none", None}
-        What becomes of the weighted losses of samples. The first two, which are the same, divide their sum by the
-        number of losses, not by the sum of weights, as in Keras 3; "mean_with_sample_weight" divides by the sum of
-        weights; "none" and None leave one loss a sample, which is not something to train with.
-    dtype
-        float32, float64 or None, as in Keras; losses are computed in the dtype of predictions.
+        Rule that makes the loss of a batch from weighted losses of samples. The first two, which are the same, divide
+        their sum by the number of losses, not by the sum of weights, as in Keras 3; "mean_with_sample_weight" divides
+        by the sum of weights; "none" and None keep one loss for each sample, with which training is impossible.
+    dtype : {"float32", "float64", None}
+        Accepted as in Keras; losses are computed in the dtype of predictions.
 
     Raises
     ------
@@ -60,63 +71,56 @@ class Loss:
 
     #: Name in the registry, in snake case.
     name: str
-    #: Whether targets are class labels (integers) and not arrays shaped like the predictions.
+    #: True if targets are class labels (integers), not arrays shaped like the predictions.
     sparse: ClassVar[bool] = False
     reduction: str | None = "sum_over_batch_size"
+    #: Names of the constructor's arguments, beside name and reduction, that are attributes.
+    _arguments: ClassVar[tuple[str, ...]] = ()
 
     def __init__(
         self, name: str | None = None, reduction: str | None = "sum_over_batch_size", dtype: Any = None
     ) -> None:
         if dtype is not None:
             standardize_dtype(dtype)
-        if reduction not in REDUCTIONS:
-            raise ValueError(f"reduction: wants one of {', '.join(map(repr, REDUCTIONS))}, got {reduction!r}")
-        self.reduction = reduction
+        self.reduction = check_choice(reduction, "reduction", REDUCTIONS)
         if name is not None or not hasattr(self, "name"):
             self.name = name or snake_case(type(self).__name__)
 
-    def __init_subclass__(cls, **kwargs: Any) -> None:
+    def __init_subclass__(cls, abstract: bool = False, **kwargs: Any) -> None:
         super().__init_subclass__(**kwargs)
-        if not hasattr(cls, "name"):
+        if not abstract and not hasattr(cls, "name"):
             cls.name = snake_case(cls.__name__)
+        join_common_sections(cls, last=_LAST)
 
     def losses(self, y_true: Tensor, y_pred: Tensor) -> Tensor:
         """One loss for each sample: shape ``y_pred.shape[:-1]``."""
-        found = self.call(y_true, y_pred)
-        if not isinstance(found, Tensor):
-            raise TypeError(f"{self.name}: wants a tensor from call(y_true, y_pred), got {type(found).__name__}")
-        if not found.shape and y_pred.shape:  # a mean over the batch is the loss of each of its samples
-            found = multiply(found, np.ones(y_pred.shape[:1], y_pred.dtype))
-        if found.shape[:1] != y_pred.shape[:1]:
-            raise ValueError(
-                f"{self.name}: wants a loss for each of {y_pred.shape[0]} samples, got a tensor of shape {found.shape}"
-            )
-        return found
+        value = self.call(y_true, y_pred)
+        if not isinstance(value, Tensor):
+            raise TypeError(f"{self.name}: expected a tensor from call(y_true, y_pred), got {type(value).__name__}")
+        if not value.shape and y_pred.shape:  # a mean over the batch is the loss of each of its samples
+            value = multiply(value, np.ones(y_pred.shape[:1], y_pred.dtype))
+        if value.shape[:1] != y_pred.shape[:1]:
+            n = y_pred.shape[0]
+            raise ValueError(f"{self.name}: expected a loss for each of {n} samples, got shape {value.shape}")
+        return value
 
     def call(self, y_true: Tensor, y_pred: Tensor) -> Tensor:
         """One loss for each sample; for subclasses to define."""
         raise NotImplementedError(f"{type(self).__name__} defines no call(y_true, y_pred)")
 
     def targets(self, y: Any, name: str, n: int, shape: tuple[int, ...], dtype: np.dtype[Any]) -> Array:
-        """Check targets for predictions of ``shape`` (without the batch axis) and bring them to the form this loss
-        reads."""
+        """Check targets for predictions of ``shape`` (without the batch axis) and convert them for the loss."""
         if self.sparse:
             if len(shape) != 1:
                 sizes = ", ".join(map(str, ("n", *shape)))
-                raise ValueError(f"{name}: {self.name} wants predictions (n, classes), the model's are ({sizes})")
+                raise ValueError(f"{name}: {self.name} expected predictions (n, classes), the model's are ({sizes})")
             return data.as_labels(y, name, n, shape[-1])
-        if type(self).losses is Loss.losses:  # call is the user's: he may want targets of another shape
+        if type(self).losses is Loss.losses:  # call is the user's, who may use targets of another shape
             shape = np.shape(y)[1:] or (1,)
         return data.as_dense_targets(y, name, n, shape, dtype)
 
     def each(self, y_true: Any, y_pred: Any) -> Tensor:
-        """The losses of samples, not weighted and not averaged.
-
-        Parameters
-        ----------
-        y_true, y_pred
-            As for a call. A vector of predictions is one sample, as in Keras.
-        """
+        """The losses of samples, neither weighted nor averaged; a vector of predictions is one sample, as in Keras."""
         y_pred = tensor(y_pred)
         y_true = as_given(y_true, self.sparse, y_pred)
         if not isinstance(y_true, Tensor):
@@ -133,12 +137,12 @@ class Loss:
 
         Parameters
         ----------
-        y_true
-            Targets: an array, or a tensor.
-        y_pred
-            Predictions: a tensor (gradients flow to it) or an array.
-        sample_weight
-            One weight a sample, or one a loss, by default 1.
+        y_true : Tensor or array_like
+            Targets.
+        y_pred : Tensor or array_like
+            Predictions; gradients flow to a tensor.
+        sample_weight : Tensor or array_like, optional
+            A weight for each sample or for each loss, by default 1.
         """
         per_sample = self.each(y_true, y_pred)
         shape, dtype = per_sample.shape, per_sample.dtype
@@ -155,19 +159,19 @@ class Loss:
 
         Parameters
         ----------
-        per_sample, weights
+        per_sample, weights : Tensor
             A loss and a weight for each sample of a slice of the batch.
-        count
-            Number of losses in the whole batch. The values of its slices add up to the loss of the batch; where that
-            takes sums over the whole batch, the op says so (``Op.whole_batch``).
+        count : int
+            Number of losses in the whole batch. The values of its slices add up to the loss of the batch; an op that
+            needs sums over the whole batch says so (``Op.whole_batch``).
         """
         mask = _masks.get(per_sample)
         if self.reduction in ("none", None):
             active = recorder()
             if active is not None and active.deferred:
                 raise ValueError(
-                    f"{self.name}: training wants one number a batch, and reduction={self.reduction!r} leaves one a "
-                    "sample; take 'sum_over_batch_size'"
+                    f"{self.name}: training needs a number for each batch, reduction={self.reduction!r} keeps one for "
+                    "each sample; take 'sum_over_batch_size'"
                 )
             return multiply(per_sample, weights)
         if self.reduction == "mean_with_sample_weight":
@@ -179,12 +183,13 @@ class Loss:
         return weighted_sum(per_sample, weights, tensors(per_sample, scale)[1])
 
     def get_config(self) -> dict[str, Any]:
-        """What the constructor was given."""
-        return {"name": self.name, "reduction": self.reduction}
+        """The arguments of the constructor."""
+        own = {argument: getattr(self, argument) for argument in self._arguments}
+        return {"name": self.name, "reduction": self.reduction} | own
 
     @classmethod
     def from_config(cls, config: Mapping[str, Any]) -> Self:
-        """Made from what :meth:`get_config` returned."""
+        """The loss that :meth:`get_config` describes."""
         return cls(**config)
 
     def __repr__(self) -> str:
@@ -194,7 +199,7 @@ class Loss:
 
 
 def _spread(sample_weight: Any, shape: tuple[int, ...], dtype: np.dtype[Any]) -> Array:
-    """A weight for each loss from one for each sample, for each loss, or for all."""
+    """A weight for each loss, from weights for samples, for losses, or for all."""
     given = np.asarray(sample_weight)
     if given.ndim == 0:
         given = np.full(shape[:1], given)
@@ -202,14 +207,21 @@ def _spread(sample_weight: Any, shape: tuple[int, ...], dtype: np.dtype[Any]) ->
         return data.as_weights(given.reshape(-1), "sample_weight", given.size, dtype).reshape(shape)
     n = shape[0] if shape else 1
     column = data.as_weights(given.reshape(1) if not shape else given, "sample_weight", n, dtype)
-    return np.ascontiguousarray(np.broadcast_to(column.reshape(n, *[1] * (len(shape) - 1)), (n, *shape[1:]))).reshape(
-        shape
-    )
+    spread = np.broadcast_to(column.reshape(n, *[1] * (len(shape) - 1)), (n, *shape[1:]))
+    return np.ascontiguousarray(spread).reshape(shape)
+
+
+def one_or_many(value: float | Sequence[float], name: str, allowed: Interval) -> float | list[float]:
+    """A number, or a list of at least one, checked."""
+    if isinstance(value, (Sequence, np.ndarray)) and not isinstance(value, str):
+        if not len(value):
+            raise ValueError(f"{name}: expected at least one number, got {value!r}")
+        return [allowed.check(v, name) for v in value]
+    return allowed.check(value, name)
 
 
 def as_given(y_true: Any, sparse: bool, y_pred: Tensor) -> Any:
-    """Targets as they are; of a tensor with a value that a loss or metric does not read as it is, the array, for them
-    to convert."""
+    """Targets, as an array that still needs conversion if they are a tensor whose value cannot be read directly."""
     if not isinstance(y_true, Tensor) or y_true.data is None or y_true.requires_grad:
         return y_true
     flat = y_true.ndim == y_pred.ndim - 1
@@ -219,26 +231,238 @@ def as_given(y_true: Any, sparse: bool, y_pred: Tensor) -> Any:
 
 
 def mask_losses(per_sample: Tensor, mask: Tensor) -> Tensor:
-    """Note which losses of samples count: the mask is 1 for these and 0 for the others."""
+    """Attach the mask of the losses that count: 1 for these and 0 for the others."""
     _masks[per_sample] = mask
     return per_sample
 
 
 def logits_before(y_pred: Tensor, op: Op) -> Tensor | None:
-    """The logits that ``op``, a softmax or sigmoid, made ``y_pred`` of; None if something else made it."""
+    """The input of ``op``, a softmax or sigmoid, if its output is ``y_pred``; else None."""
     node = y_pred.node
     return node.inputs[0] if node is not None and node.op is op else None
 
 
 def labels(y: Tensor) -> Tensor:
-    """Check that a tensor holds class labels."""
+    """The tensor itself, if it holds class labels."""
     if y.dtype != INT:
         raise TypeError(f"y_true: class labels are int64, got {y.dtype}")
     return y
 
 
 def check_axis(axis: int) -> int:
-    """The axis of features: kernels work on rows, so it is the last one."""
+    """The axis itself, if it is the last one: kernels work on rows."""
     if axis != -1:
-        raise ValueError(f"axis: only the last axis, -1, is offered, got {axis!r}")
+        raise ValueError(f"axis: only the last axis, -1, is supported, got {axis!r}")
     return axis
+
+
+class LossFunctionWrapper(Loss):
+    """A loss that calls a function; made by ``compile(loss=function)``.
+
+    Parameters
+    ----------
+    fn : callable
+        ``fn(y_true, y_pred, **kwargs)`` returns a tensor with a loss for each sample, made by functions of
+        ``nbnet.ops``.
+    name : str, optional
+        By default the function's name.
+    **kwargs
+        Arguments of the function.
+
+    Examples
+    --------
+    >>> import nbnet as nb
+    >>> def cubic(y_true, y_pred):
+    ...     return nb.ops.mean(nb.ops.abs(y_true - y_pred) ** 3.0, axis=-1)
+    >>> nb.losses.get(cubic)([[0.0]], [[2.0]]).item()
+    8.0
+    """
+
+    def __init__(
+        self,
+        fn: Callable[..., Tensor],
+        reduction: str | None = "sum_over_batch_size",
+        name: str | None = None,
+        **kwargs: Any,
+    ) -> None:
+        super().__init__(name or getattr(fn, "__name__", None), reduction)
+        self.fn, self.kwargs = fn, kwargs
+
+    def call(self, y_true: Tensor, y_pred: Tensor) -> Tensor:
+        return self.fn(y_true, y_pred, **self.kwargs)
+
+    def get_config(self) -> dict[str, Any]:
+        return super().get_config() | {"fn": function_name(self.fn, "loss"), **self.kwargs}
+
+    @classmethod
+    def from_config(cls, config: Mapping[str, Any]) -> Self:
+        return cls(**{**config, "fn": named_function(config.get("fn"), "loss")})
+
+
+def infer_rows(z: Tensor, t: Tensor, *rest: Tensor, **attributes: int) -> tuple[Spec, ...]:
+    """One loss for each row of two matrices of the same shape."""
+    if z.shape != t.shape or not z.shape:
+        raise ValueError(f"y_true: expected the shape of the predictions, {z.shape}, got {t.shape}")
+    return (Spec(z.shape[:-1]),)
+
+
+def infer_labels(z: Tensor, t: Tensor, **attributes: int) -> tuple[Spec, ...]:
+    """One loss for each row of predictions and its label."""
+    if len(z.shape) < 2 or t.shape != z.shape[:-1]:
+        raise ValueError(f"y_true: expected labels of shape {z.shape[:-1]} for predictions {z.shape}, got {t.shape}")
+    return (Spec(t.shape),)
+
+
+def loss_op(
+    name: str,
+    forward: Kernel,
+    backward: Kernel,
+    inputs: tuple[str, ...],
+    infer: Callable[..., tuple[Spec, ...]] = infer_rows,
+    saves: tuple[str, ...] = (),
+    work: tuple[str, ...] = (),
+    **fields: Any,
+) -> Op:
+    """Register an op that computes a loss for each row of its first input, z, and the gradient by z.
+
+    Parameters
+    ----------
+    saves, work : tuple of str
+        Arrays like z that the forward kernel keeps, in place of z, and that the backward kernel uses as scratch.
+    **fields
+        Other fields of :class:`nbnet.Op`.
+    """
+    like_z = len(saves) + len(work)
+    gradient = (*(saves or inputs[:1]), *inputs[1:], "dy", "dz", *work)
+    own: dict[str, Any] = {"gradient": gradient, "role": "loss", "saves": saves, "work": work, "backward": backward}
+
+    def shapes(z: Tensor, *others: Tensor, **attributes: int) -> tuple[Spec, ...]:
+        return (*infer(z, *others, **attributes), *[Spec(z.shape)] * like_z)
+
+    return register(Op(name, forward, inputs, infer=shapes, **own | fields))
+
+
+@device
+def _first(p: Any) -> Any:
+    """The parameter of a loss with one parameter."""
+    return p[0]
+
+
+@device
+def _rows_in(each: Any, width: Any) -> Any:
+    """Number of rows that fit in the scratch: from 16 on a multiple of 16, which fills vectors."""
+    rows = each.size // max(width, 1)
+    return max(rows // 16 * 16 if rows >= 16 else rows, 1)
+
+
+@device
+def _flat(x: Any, low: Any, rows: Any, width: Any) -> Any:
+    """The rows of a flat matrix from ``low`` on, one for each element of ``rows``."""
+    return x[low * width : (low + rows.size) * width]
+
+
+@device
+def _sum_rows(each: Any, width: Any, share: Any, y: Any) -> None:
+    """``y[i] = share * sum_j each[i, j]``"""
+    if width == 1:
+        for i in range(y.size):
+            y[i] = each[i] * share
+    else:
+        for i in range(y.size):
+            row, total = each[i * width : i * width + width], 0.0
+            for j in range(width):
+                total += row[j]
+            y[i] = total * share
+
+
+@device
+def _scale_rows(each: Any, width: Any, share: Any, dy: Any, dz: Any, add: bool) -> None:
+    """``dz[i, j] (+)= share * dy[i] * each[i, j]``"""
+    if width == 1:
+        for i in range(dy.size):
+            each[i] *= share * dy[i]
+    else:
+        for i in range(dy.size):
+            row, scale = each[i * width : i * width + width], share * dy[i]
+            for j in range(width):
+                row[j] *= scale
+    if add:
+        for k in range(dz.size):
+            dz[k] += each[k]
+    else:
+        for k in range(dz.size):
+            dz[k] = each[k]
+
+
+def pairwise(name: str, f: Function, df: Function, mean: bool = True, parameters: Function = _first) -> Op:
+    """The op ``l[i] = mean_j f(z[i, j], t[i, j], a)``.
+
+    Parameters
+    ----------
+    f, df : Function
+        Device function ``f(z, t, a)`` and its derivative by z; z is the prediction, t the target, a the parameters of
+        the loss.
+    mean : bool
+        If False, sum instead of averaging.
+    parameters : Function
+        Device function that makes a from the op's last input, a vector.
+    """
+
+    # A long loop that chooses inside between adding and writing would not be vectorised.
+    def forward(mem: Any, ins: Any, step: Any) -> None:
+        z, t, a, y = mat(mem, ins, 0), mat(mem, ins, 1), parameters(vec(mem, ins, 2)), vec(mem, ins, 3)
+        width = z.shape[1]
+        share = 1.0 / z.dtype.type(width if mean else 1)
+        if width < NARROW:
+            each = scratch(mem)
+            rows = _rows_in(each, width)
+            for low in range(0, y.size, rows):
+                into = y[low : low + rows]
+                zb, tb = _flat(vec(mem, ins, 0), low, into, width), _flat(vec(mem, ins, 1), low, into, width)
+                for k in range(zb.size):
+                    each[k] = f(zb[k], tb[k], a)
+                _sum_rows(each, width, share, into)
+        else:
+            for i in range(z.shape[0]):
+                total = 0.0
+                for j in range(z.shape[1]):
+                    total += f(z[i, j], t[i, j], a)
+                y[i] = total * share
+
+    def backward(mem: Any, ins: Any, step: Any) -> None:
+        z, t, a = mat(mem, ins, 0), mat(mem, ins, 1), parameters(vec(mem, ins, 2))
+        dy, dz = vec(mem, ins, 3), mat(mem, ins, 4)
+        width = z.shape[1]
+        share = 1.0 / z.dtype.type(width if mean else 1)
+        if width < NARROW:
+            each = scratch(mem)
+            rows = _rows_in(each, width)
+            for low in range(0, dy.size, rows):
+                d = dy[low : low + rows]
+                zb, tb = _flat(vec(mem, ins, 0), low, d, width), _flat(vec(mem, ins, 1), low, d, width)
+                for k in range(zb.size):
+                    each[k] = df(zb[k], tb[k], a)
+                _scale_rows(each, width, share, d, _flat(vec(mem, ins, 4), low, d, width), accumulates(ins, 4))
+        else:
+            for i in range(z.shape[0]):
+                scale = dy[i] * share
+                if accumulates(ins, 4):
+                    for j in range(z.shape[1]):
+                        dz[i, j] += scale * df(z[i, j], t[i, j], a)
+                else:
+                    for j in range(z.shape[1]):
+                        dz[i, j] = scale * df(z[i, j], t[i, j], a)
+
+    return loss_op(name, Kernel(forward, f"{name}_forward"), Kernel(backward, f"{name}_backward"), ("z", "t", "a"))
+
+
+class PairwiseLoss(Loss, abstract=True):
+    """Base class of the losses without parameters that one op computes."""
+
+    op: ClassVar[Op]
+
+    def __init__(self, reduction: str | None = "sum_over_batch_size", name: str | None = None) -> None:
+        super().__init__(name, reduction)
+
+    def losses(self, y_true: Tensor, y_pred: Tensor) -> Tensor:
+        return apply(self.op, *tensors(y_pred, y_true, 0.0)[: len(self.op.inputs)])

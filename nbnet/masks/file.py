@@ -1,40 +1,41 @@
-"""Masks in files: safetensors, one bit a unit."""
+"""Saving and loading of masks: safetensors with one bit a unit."""
 
 from __future__ import annotations
 
-import os
 from collections.abc import Mapping
 from math import prod
 from typing import Any
 
 import numpy as np
-from numpy.typing import NDArray
+from numpy.typing import ArrayLike, NDArray
+
+from nbnet.base.json_record import fields
+from nbnet.base.tensor_file import FilePath, Reader, write
 
 Array = NDArray[Any]
-FilePath = str | os.PathLike[str]
 
-#: What the record of a file of masks says it is.
+#: Kind of file in the record.
 KIND = "masks"
 
 
-def save_masks(path: FilePath, masks: Mapping[str, Any], overwrite: bool = True) -> None:
+def save_masks(path: FilePath, masks: Mapping[str, ArrayLike], overwrite: bool = True) -> None:
     """Write masks to a file, in one bit a unit.
 
     Parameters
     ----------
     path
-        Any name; the file is in the safetensors format.
+        Path with any ending; the format is safetensors.
     masks
-        ``{name: array of bool}``: what ``tape.masks``, ``model.masks(step)`` or a step of ``history.masks`` give.
+        ``{name: array of bool}``, such as ``tape.masks``, ``model.masks(step)`` or a step of ``history.masks``.
     overwrite
-        Whether a file of this name may be there.
+        If False, an existing file is an error.
 
     Raises
     ------
     TypeError
-        If something in masks is not made of booleans.
+        If ``masks`` is no dict of boolean arrays.
     FileExistsError
-        If there is a file and it may not be replaced.
+        If there is a file and ``overwrite`` is False.
 
     Examples
     --------
@@ -45,23 +46,21 @@ def save_masks(path: FilePath, masks: Mapping[str, Any], overwrite: bool = True)
     ...     nb.load_masks(f"{folder}/masks.safetensors")
     {'drop': array([[ True, False]])}
     """
-    from nbnet.saving import file
-
     if not isinstance(masks, Mapping):
-        raise TypeError(f"masks: wants a dict of bool arrays by name of layer, got {type(masks).__name__}")
+        raise TypeError(f"masks: expected a dict of bool arrays by name of layer, got {type(masks).__name__}")
     arrays = {name: np.asarray(mask) for name, mask in masks.items()}
     for name, mask in arrays.items():
         if not isinstance(name, str) or not name:
-            raise TypeError(f"masks: names are strings, got {name!r}")
+            raise TypeError(f"masks: expected names that are strings, got {name!r}")
         if mask.dtype != np.bool_:
-            raise TypeError(f"masks[{name!r}]: wants booleans, got {mask.dtype}")
+            raise TypeError(f"masks[{name!r}]: expected booleans, got {mask.dtype}")
     words = {name: _words(mask) for name, mask in arrays.items()}
     shapes = {name: list(mask.shape) for name, mask in arrays.items()}
-    file.write(path, words, {"kind": KIND, "shapes": shapes}, overwrite)
+    write(path, words, {"kind": KIND, "shapes": shapes}, overwrite)
 
 
 def load_masks(path: FilePath) -> dict[str, Array]:
-    """Read what :func:`save_masks` wrote: ``nb.Tape(masks=nb.load_masks(path))`` replays them.
+    """Load masks that :func:`save_masks` wrote; ``nb.Tape(masks=nb.load_masks(path))`` replays them.
 
     Returns
     -------
@@ -87,20 +86,18 @@ def load_masks(path: FilePath) -> dict[str, Array]:
     >>> again.numpy().tolist() == y.numpy().tolist()
     True
     """
-    from nbnet.saving import file, record
-
-    with file.Reader(path) as reader:
+    with Reader(path) as reader:
         where = reader.path.name
         if not isinstance(reader.about, dict) or reader.about.get("kind") != KIND:
             raise ValueError(f"{where}: holds no masks")
-        shapes = record.fields(reader.about, {"kind": str, "shapes": dict}, f"{where}: record")["shapes"]
+        shapes = fields(reader.about, {"kind": str, "shapes": dict}, f"{where}: record")["shapes"]
         if sorted(shapes) != sorted(reader.entries):
             raise ValueError(f"{where}: has shapes of {sorted(shapes)} and masks of {sorted(reader.entries)}")
         return {name: _mask(reader.read(name), shape, f"{where}: {name}") for name, shape in shapes.items()}
 
 
 def _words(mask: Array) -> Array:
-    """Bits in int64, the first element in the lowest."""
+    """Return a mask as bits in int64, the first element in the lowest bit."""
     packed = np.packbits(mask.reshape(-1), bitorder="little")
     padded = np.zeros(-(-packed.size // 8) * 8, np.uint8)
     padded[: packed.size] = packed
@@ -108,6 +105,7 @@ def _words(mask: Array) -> Array:
 
 
 def _mask(words: Array, shape: Any, where: str) -> Array:
+    """Return the mask of a shape that lies in words of bits."""
     if not isinstance(shape, list) or len(shape) > 32 or not all(type(n) is int and n >= 0 for n in shape):
         raise ValueError(f"{where}: {shape!r} is no shape")
     size = prod(shape)

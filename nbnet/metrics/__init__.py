@@ -5,70 +5,67 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping
 from typing import TYPE_CHECKING, Any
 
-from nbnet import losses, registry
-from nbnet.absences import absent
-from nbnet.losses import (
-    Loss,
-    binary_crossentropy,
-    binary_focal_crossentropy,
-    categorical_crossentropy,
-    categorical_focal_crossentropy,
-    categorical_hinge,
-    hinge,
-    huber,
-    kl_divergence,
-    log_cosh,
-    mean_absolute_error,
-    mean_absolute_percentage_error,
-    mean_squared_error,
-    mean_squared_logarithmic_error,
-    poisson,
-    sparse_categorical_crossentropy,
-    squared_hinge,
-)
+from nbnet import losses
+from nbnet.base import registry
+from nbnet.base.unsupported_keras import keras_hint
+from nbnet.losses import Loss
 from nbnet.metrics.accuracy import (
     Accuracy,
     BinaryAccuracy,
     CategoricalAccuracy,
     SparseCategoricalAccuracy,
+    SparseTopKCategoricalAccuracy,
+    TopKCategoricalAccuracy,
     binary_accuracy,
     categorical_accuracy,
     sparse_categorical_accuracy,
+    sparse_top_k_categorical_accuracy,
+    top_k_categorical_accuracy,
 )
-from nbnet.metrics.auc import AUC
-from nbnet.metrics.best import PrecisionAtRecall, RecallAtPrecision, SensitivityAtSpecificity, SpecificityAtSensitivity
-from nbnet.metrics.confusion import FalseNegatives, FalsePositives, TrueNegatives, TruePositives
-from nbnet.metrics.correlation import ConcordanceCorrelation, PearsonCorrelation
-from nbnet.metrics.epoch_metric import EpochMetric
+from nbnet.metrics.at_threshold import (
+    AUC,
+    PrecisionAtRecall,
+    RecallAtPrecision,
+    SensitivityAtSpecificity,
+    SpecificityAtSensitivity,
+)
+from nbnet.metrics.confusion import FalseNegatives, FalsePositives, Precision, Recall, TrueNegatives, TruePositives
 from nbnet.metrics.f_score import F1Score, FBetaScore, MatthewsCorrelation
-from nbnet.metrics.hinge import CategoricalHinge, Hinge, SquaredHinge
 from nbnet.metrics.iou import BinaryIoU, IoU, MeanIoU, OneHotIoU, OneHotMeanIoU
-from nbnet.metrics.metric import Metric
-from nbnet.metrics.precision_recall import Precision, Recall
-from nbnet.metrics.probabilistic import (
+from nbnet.metrics.loss_metrics import (
     BinaryCrossentropy,
     CategoricalCrossentropy,
+    CategoricalHinge,
+    Hinge,
     KLDivergence,
+    MeanLoss,
     Poisson,
     SparseCategoricalCrossentropy,
+    SquaredHinge,
 )
-from nbnet.metrics.reduction import Mean, MeanLoss, MeanMetricWrapper, Sum
+from nbnet.metrics.metric import EpochMetric, Mean, MeanMetricWrapper, Metric, Sum
 from nbnet.metrics.regression import (
+    ConcordanceCorrelation,
     CosineSimilarity,
     LogCoshError,
     MeanAbsoluteError,
     MeanAbsolutePercentageError,
     MeanSquaredError,
     MeanSquaredLogarithmicError,
+    PearsonCorrelation,
     R2Score,
     RootMeanSquaredError,
 )
-from nbnet.metrics.top_k import (
-    SparseTopKCategoricalAccuracy,
-    TopKCategoricalAccuracy,
-    sparse_top_k_categorical_accuracy,
-    top_k_categorical_accuracy,
-)
+
+# Losses as functions, which are metrics as well.
+binary_crossentropy, binary_focal_crossentropy = losses.binary_crossentropy, losses.binary_focal_crossentropy
+categorical_crossentropy, categorical_hinge = losses.categorical_crossentropy, losses.categorical_hinge
+categorical_focal_crossentropy = losses.categorical_focal_crossentropy
+hinge, huber, kl_divergence, log_cosh = losses.hinge, losses.huber, losses.kl_divergence, losses.log_cosh
+mean_absolute_error, mean_squared_error = losses.mean_absolute_error, losses.mean_squared_error
+mean_absolute_percentage_error = losses.mean_absolute_percentage_error
+mean_squared_logarithmic_error, poisson = losses.mean_squared_logarithmic_error, losses.poisson
+sparse_categorical_crossentropy, squared_hinge = losses.sparse_categorical_crossentropy, losses.squared_hinge
 
 __all__ = [
     "AUC", "Accuracy", "BinaryAccuracy", "BinaryCrossentropy", "BinaryIoU", "CategoricalAccuracy",
@@ -88,16 +85,11 @@ __all__ = [
     "top_k_categorical_accuracy",
 ]  # fmt: skip
 
-_classes: tuple[type[Metric], ...] = (
-    AUC, Accuracy, BinaryAccuracy, BinaryCrossentropy, BinaryIoU, CategoricalAccuracy, CategoricalCrossentropy,
-    CategoricalHinge, ConcordanceCorrelation, CosineSimilarity, F1Score, FBetaScore, FalseNegatives, FalsePositives,
-    Hinge, IoU, KLDivergence, LogCoshError, MatthewsCorrelation, Mean, MeanAbsoluteError,
-    MeanAbsolutePercentageError, MeanIoU, MeanSquaredError, MeanSquaredLogarithmicError, OneHotIoU, OneHotMeanIoU,
-    PearsonCorrelation, Poisson, Precision, PrecisionAtRecall, R2Score, Recall, RecallAtPrecision,
-    RootMeanSquaredError, SensitivityAtSpecificity, SparseCategoricalAccuracy, SparseCategoricalCrossentropy,
-    SparseTopKCategoricalAccuracy, SpecificityAtSensitivity, SquaredHinge, Sum, TopKCategoricalAccuracy,
-    TrueNegatives, TruePositives,
-)  # fmt: skip
+_classes: list[type[Metric]] = [
+    kind
+    for kind in (globals()[name] for name in __all__ if name in globals())
+    if isinstance(kind, type) and kind not in (EpochMetric, MeanLoss, MeanMetricWrapper, Metric)
+]
 #: By the name they have in logs, and short ones.
 _known: dict[str, type[Metric]] = {metric.name: metric for metric in _classes} | {
     "bce": BinaryCrossentropy,
@@ -124,13 +116,16 @@ _by_function: dict[Callable[..., Any], type[Metric]] = {
 def get(identifier: Any, loss: Loss | None = None, width: int | None = None) -> Metric:
     """A metric from its name, class, configuration, a loss, a function of targets and predictions, or itself.
 
-    A metric that a name stands for is called by that name, as in Keras.
+    A metric that is given by a name has that name in logs, as in Keras.
 
     Parameters
     ----------
-    loss, width
-        What the model minimises and the size of its last axis: they say what ``"accuracy"`` and ``"crossentropy"``
-        mean.
+    identifier : str, type, dict, Loss, callable or Metric
+        The metric.
+    loss : Loss, optional
+        The loss of the model: decides, with ``width``, what ``"accuracy"`` and ``"crossentropy"`` mean.
+    width : int, optional
+        Size of the last axis of predictions.
 
     Examples
     --------
@@ -161,17 +156,17 @@ def _by_name(name: str, loss: Loss | None, width: int | None) -> Metric:
     elif name in ("crossentropy", "ce"):
         kind = SparseCategoricalCrossentropy if sparse else BinaryCrossentropy if binary else CategoricalCrossentropy
     else:
-        found = _by_class_name.get(name) or _known.get(name) or _known.get(name.lower())
-        if found is None and (name in losses.known or name.lower() in losses.known):
+        known = _by_class_name.get(name) or _known.get(name) or _known.get(name.lower())
+        if known is None and (name in losses.known or name.lower() in losses.known):
             return MeanLoss(losses.get(name), name)
-        kind = type(registry.lookup(name, _known, Metric, "metrics")) if found is None else found
-    made = kind()
-    made.name = name
-    return made
+        kind = type(registry.lookup(name, _known, Metric, "metrics")) if known is None else known
+    metric = kind()
+    metric.name = name
+    return metric
 
 
 def serialize(metric: Metric) -> dict[str, Any]:
-    """The class and the arguments of a metric: what :func:`deserialize` makes it from.
+    """The class and the arguments of a metric: what :func:`deserialize` reads.
 
     Examples
     --------
@@ -187,8 +182,8 @@ def deserialize(config: Any, custom_objects: Mapping[str, type[Metric]] | None =
 
     Parameters
     ----------
-    custom_objects
-        Classes of your own by name.
+    custom_objects : mapping of str to class, optional
+        Classes of your own, by name.
 
     Examples
     --------
@@ -201,4 +196,4 @@ def deserialize(config: Any, custom_objects: Mapping[str, type[Metric]] | None =
 
 
 if not TYPE_CHECKING:
-    __getattr__ = absent(__name__)
+    __getattr__ = keras_hint(__name__)

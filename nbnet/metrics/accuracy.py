@@ -1,16 +1,16 @@
-"""How many predictions are right: ops without a gradient, and the metrics made of them."""
+"""Shares of right predictions: ops without a gradient, and the metrics made of them."""
 
 from __future__ import annotations
 
-from typing import Any
+from collections.abc import Callable, Sequence
+from typing import Any, ClassVar
 
-from nbnet import data
-from nbnet.core.abi import intvec, kernel, mat, vec
-from nbnet.core.graph import Tensor
-from nbnet.core.op import Op, Spec, register
-from nbnet.core.tape import apply, tensors
-from nbnet.losses.loss import labels
-from nbnet.losses.pairwise import infer_rows
+from nbnet.base.docstrings import join_common_sections
+from nbnet.base.validation import FINITE, check_int
+from nbnet.engine.graph.op import Op, Spec, register
+from nbnet.engine.graph.tensor import Tensor, apply, tensors
+from nbnet.engine.kernels.abi import Kernel, attribute, device, intvec, kernel, mat, vec
+from nbnet.losses.loss import infer_labels, infer_rows, labels
 from nbnet.metrics.metric import Metric
 from nbnet.ops.softmax import largest_at
 
@@ -49,33 +49,55 @@ def binary_accuracy_forward(mem: Any, ins: Any, step: Any) -> None:
         y[i] = right / z.dtype.type(z.shape[1])
 
 
-def infer_labels(z: Tensor, t: Tensor) -> tuple[Spec, ...]:
-    if t.shape != z.shape[:-1]:
-        raise ValueError(f"y_true: predictions have shape {z.shape}, so labels must have {z.shape[:-1]}; got {t.shape}")
-    return (Spec(t.shape),)
+@device
+def _above(z: Any, k: Any) -> Any:
+    """Number of predictions larger than that of class k; all, if that is NaN."""
+    count = 0
+    for j in range(z.size):
+        count += 0 if z[j] <= z[k] else 1
+    return count
 
 
-ACCURACY = register(Op("accuracy", accuracy_forward, ("z", "t"), infer=infer_rows))
-SPARSE_CATEGORICAL_ACCURACY = register(
-    Op(
-        "sparse_categorical_accuracy",
-        sparse_categorical_accuracy_forward,
-        ("z", "t"),
-        infer=infer_labels,
-        integers=("t",),
-    )
-)
-CATEGORICAL_ACCURACY = register(Op("categorical_accuracy", categorical_accuracy_forward, ("z", "t"), infer=infer_rows))
-BINARY_ACCURACY = register(Op("binary_accuracy", binary_accuracy_forward, ("z", "t", "threshold"), infer=infer_rows))
+@kernel
+def sparse_top_k_categorical_accuracy_forward(mem: Any, ins: Any, step: Any) -> None:
+    z, t, y, k = mat(mem, ins, 0), intvec(mem, ins, 1), vec(mem, ins, 2), attribute(ins, 0)
+    for i in range(z.shape[0]):
+        known = t[i] >= 0 and t[i] < z.shape[1]
+        y[i] = 1.0 if known and _above(z[i], t[i] if known else 0) < k else 0.0
 
 
-class Accuracy(Metric):
+@kernel
+def top_k_categorical_accuracy_forward(mem: Any, ins: Any, step: Any) -> None:
+    z, t, y, k = mat(mem, ins, 0), mat(mem, ins, 1), vec(mem, ins, 2), attribute(ins, 0)
+    for i in range(z.shape[0]):
+        y[i] = 1.0 if _above(z[i], largest_at(t[i])) < k else 0.0
+
+
+def metric_op(
+    name: str,
+    forward: Kernel,
+    inputs: tuple[str, ...] = ("z", "t"),
+    infer: Callable[..., tuple[Spec, ...]] = infer_rows,
+    **fields: Any,
+) -> Op:
+    """Register an op that computes a value for each row of predictions, without a gradient."""
+    return register(Op(name, forward, inputs, infer=infer, role="metric", **fields))
+
+
+class RowAccuracy(Metric, abstract=True):
+    """Base class of the accuracies that one op computes for each row of predictions."""
+
+    op: ClassVar[Op]
+
+    def values(self, y_true: Tensor, y_pred: Tensor) -> Tensor:
+        return apply(self.op, *self._operands(y_true, y_pred))
+
+    def _operands(self, y_true: Tensor, y_pred: Tensor) -> Sequence[Tensor]:
+        return (y_pred, labels(y_true)) if self.sparse else tensors(y_pred, y_true)
+
+
+class Accuracy(RowAccuracy):
     """Share of outputs that equal their targets.
-
-    Parameters
-    ----------
-    name
-        See :class:`Metric`.
 
     Examples
     --------
@@ -84,13 +106,10 @@ class Accuracy(Metric):
     0.75
     """
 
-    name = "accuracy"
-
-    def values(self, y_true: Tensor, y_pred: Tensor) -> Tensor:
-        return apply(ACCURACY, *tensors(y_pred, y_true))  # type: ignore[no-any-return]
+    op = metric_op("accuracy", accuracy_forward)
 
 
-class SparseCategoricalAccuracy(Metric):
+class SparseCategoricalAccuracy(RowAccuracy):
     """Share of samples whose largest prediction is that of the labelled class.
 
     Examples
@@ -100,14 +119,13 @@ class SparseCategoricalAccuracy(Metric):
     0.5
     """
 
-    name = "sparse_categorical_accuracy"
     sparse = True
+    op = metric_op(
+        "sparse_categorical_accuracy", sparse_categorical_accuracy_forward, infer=infer_labels, integers=("t",)
+    )
 
-    def values(self, y_true: Tensor, y_pred: Tensor) -> Tensor:
-        return apply(SPARSE_CATEGORICAL_ACCURACY, y_pred, labels(y_true))  # type: ignore[no-any-return]
 
-
-class CategoricalAccuracy(Metric):
+class CategoricalAccuracy(RowAccuracy):
     """Share of samples whose largest prediction is where the target is largest.
 
     Examples
@@ -117,20 +135,15 @@ class CategoricalAccuracy(Metric):
     1.0
     """
 
-    name = "categorical_accuracy"
-
-    def values(self, y_true: Tensor, y_pred: Tensor) -> Tensor:
-        return apply(CATEGORICAL_ACCURACY, *tensors(y_pred, y_true))  # type: ignore[no-any-return]
+    op = metric_op("categorical_accuracy", categorical_accuracy_forward)
 
 
-class BinaryAccuracy(Metric):
+class BinaryAccuracy(RowAccuracy):
     """Share of outputs on the right side of the threshold.
 
     Parameters
     ----------
-    name
-        See :class:`Metric`.
-    threshold
+    threshold : float
         Predictions above it count as 1.
 
     Examples
@@ -140,17 +153,66 @@ class BinaryAccuracy(Metric):
     0.5
     """
 
-    name = "binary_accuracy"
+    _arguments = ("threshold",)
+    op = metric_op("binary_accuracy", binary_accuracy_forward, ("z", "t", "threshold"))
 
     def __init__(self, name: str | None = None, threshold: float = 0.5) -> None:
         super().__init__(name)
-        self.threshold = data.as_number(threshold, "threshold")
+        self.threshold = FINITE.check(threshold, "threshold")
+
+    def _operands(self, y_true: Tensor, y_pred: Tensor) -> Sequence[Tensor]:
+        return tensors(y_pred, y_true, self.threshold)
+
+
+class TopKAccuracy(RowAccuracy, abstract=True):
+    """Base class of the accuracies among the k largest predictions."""
+
+    _arguments = ("k",)
+
+    def __init_subclass__(cls, **kwargs: Any) -> None:
+        raises = "ValueError\n    If k is not an integer from 1."
+        join_common_sections(cls, first="k : int\n    From 1.", raises=raises)
+        super().__init_subclass__(**kwargs)
+
+    def __init__(self, k: int = 5, name: str | None = None) -> None:
+        super().__init__(name)
+        self.k = check_int(k, "k")
 
     def values(self, y_true: Tensor, y_pred: Tensor) -> Tensor:
-        return apply(BINARY_ACCURACY, *tensors(y_pred, y_true, self.threshold))  # type: ignore[no-any-return]
+        return apply(self.op, *self._operands(y_true, y_pred), k=self.k)
 
-    def get_config(self) -> dict[str, Any]:
-        return super().get_config() | {"threshold": self.threshold}
+
+class TopKCategoricalAccuracy(TopKAccuracy):
+    """Share of samples where fewer than k predictions are larger than that of the class whose target is largest.
+
+    Examples
+    --------
+    >>> import nbnet as nb
+    >>> nb.metrics.TopKCategoricalAccuracy(k=2)([[0.0, 0.0, 1.0]], [[0.5, 0.1, 0.4]])
+    1.0
+    """
+
+    op = metric_op("top_k_categorical_accuracy", top_k_categorical_accuracy_forward, encode=lambda z, t, k: (k,))
+
+
+class SparseTopKCategoricalAccuracy(TopKAccuracy):
+    """Share of samples where fewer than k predictions are larger than that of the labelled class.
+
+    Examples
+    --------
+    >>> import nbnet as nb
+    >>> nb.metrics.SparseTopKCategoricalAccuracy(k=2)([2, 1], [[0.5, 0.1, 0.4], [0.5, 0.1, 0.4]])
+    0.5
+    """
+
+    sparse = True
+    op = metric_op(
+        "sparse_top_k_categorical_accuracy",
+        sparse_top_k_categorical_accuracy_forward,
+        infer=infer_labels,
+        encode=lambda z, t, k: (k,),
+        integers=("t",),
+    )
 
 
 def binary_accuracy(y_true: Any, y_pred: Any, threshold: float = 0.5) -> Tensor:
@@ -187,3 +249,27 @@ def sparse_categorical_accuracy(y_true: Any, y_pred: Any) -> Tensor:
     array([1., 0.], dtype=float32)
     """
     return SparseCategoricalAccuracy().each(y_true, y_pred)
+
+
+def top_k_categorical_accuracy(y_true: Any, y_pred: Any, k: int = 5) -> Tensor:
+    """1 for samples where fewer than k predictions are larger than that of the class whose target is largest, else 0.
+
+    Examples
+    --------
+    >>> import nbnet as nb
+    >>> nb.metrics.top_k_categorical_accuracy([[0.0, 0.0, 1.0]], [[0.5, 0.1, 0.4]], k=2).numpy()
+    array([1.], dtype=float32)
+    """
+    return TopKCategoricalAccuracy(k).each(y_true, y_pred)
+
+
+def sparse_top_k_categorical_accuracy(y_true: Any, y_pred: Any, k: int = 5) -> Tensor:
+    """1 for samples where fewer than k predictions are larger than that of the labelled class, else 0.
+
+    Examples
+    --------
+    >>> import nbnet as nb
+    >>> nb.metrics.sparse_top_k_categorical_accuracy([2, 1], [[0.5, 0.1, 0.4], [0.5, 0.1, 0.4]], k=2).numpy()
+    array([1., 0.], dtype=float32)
+    """
+    return SparseTopKCategoricalAccuracy(k).each(y_true, y_pred)

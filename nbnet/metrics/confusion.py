@@ -1,44 +1,48 @@
-"""Counts of right and wrong decisions."""
+"""Counts of right and wrong decisions, precision and recall."""
 
 from __future__ import annotations
 
 from abc import abstractmethod
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from operator import index
-from typing import Any
+from typing import Any, ClassVar, NamedTuple
 
 import numpy as np
 
-from nbnet import data
-from nbnet.metrics.epoch_metric import EpochMetric, pairs
-from nbnet.metrics.metric import Array
+from nbnet.base.docstrings import join_common_sections
+from nbnet.base.validation import FRACTION, check_int
+from nbnet.losses.loss import one_or_many
+from nbnet.metrics.metric import Array, EpochMetric, Score, pairs
 
-#: Below any prediction.
+#: A threshold below any prediction.
 NO_THRESHOLD = -1e10
+#: Entries that class creation adds to docstrings.
+_THRESHOLDS = """\
+thresholds : float or sequence of float, optional
+    Predictions above it are positive, by default 0.5; a list makes the metric an array."""
+_COLUMNS = """\
+top_k : int, optional
+    Only the k largest predictions of a row can be positive; without thresholds, all of them are.
+class_id : int, optional
+    Number of the only column that counts."""
 
 
-def check_thresholds(value: Any) -> float | list[float] | None:
+def check_thresholds(value: float | Sequence[float] | None) -> float | list[float] | None:
     """One threshold in [0, 1], or a list of them; None stands for the default."""
-    if value is None:
-        return None
-    many = isinstance(value, (Sequence, np.ndarray)) and not isinstance(value, str)
-    found = [data.as_number(v, "thresholds") for v in (value if many else [value])]
-    if not found or not all(0 <= v <= 1 for v in found):
-        raise ValueError(f"thresholds: wants numbers in [0, 1], got {value!r}")
-    return found if many else found[0]
+    return None if value is None else one_or_many(value, "thresholds", FRACTION)
 
 
 def check_class(value: Any) -> int | None:
     """The number of a column, or None."""
     if value is not None and index(value) < 0:
-        raise ValueError(f"class_id: wants an integer from 0, got {value!r}")
+        raise ValueError(f"class_id: expected an integer from 0, got {value!r}")
     return None if value is None else index(value)
 
 
 def selected(
     y_true: Any, y_pred: Any, sample_weight: Any, top_k: int | None = None, class_id: int | None = None
 ) -> tuple[Array, Array, Array]:
-    """Targets as booleans, predictions and weights, flat: of one class, and only the largest of each row, if wanted."""
+    """Flat targets (booleans), predictions and weights, of a class if given; ``top_k`` keeps the k largest of a row."""
     y_true, y_pred, w = pairs(y_true, y_pred, sample_weight)
     if top_k is not None:
         k = min(top_k, y_pred.shape[-1])
@@ -48,55 +52,51 @@ def selected(
         y_pred = kept
     if class_id is not None:
         if y_pred.ndim < 2 or class_id >= y_pred.shape[-1]:
-            raise ValueError(f"class_id: {class_id} is none of the columns of predictions of shape {y_pred.shape}")
+            raise ValueError(f"class_id: expected a column of predictions {y_pred.shape}, got {class_id}")
         y_true, y_pred, w = y_true[..., class_id], y_pred[..., class_id], w[..., class_id]
     return y_true.reshape(-1) != 0, y_pred.reshape(-1), w.reshape(-1)
 
 
-def at_thresholds(
-    score: Callable[[Array, Array, Array], float],
-    y_true: Any,
-    y_pred: Any,
-    sample_weight: Any,
-    thresholds: float | list[float] | None,
-    top_k: int | None = None,
-    class_id: int | None = None,
-) -> Any:
-    """A score of targets and decisions: a number for one threshold, an array for several."""
-    positive, flat, w = selected(y_true, y_pred, sample_weight, top_k, class_id)
-    if thresholds is None:
-        thresholds = 0.5 if top_k is None else NO_THRESHOLD
-    if isinstance(thresholds, list):
-        return np.array([score(positive, flat > t, w) for t in thresholds])
-    return score(positive, flat > thresholds, w)
+class Decisions(EpochMetric):
+    """Base class of the scores of targets and decisions: a number for one threshold, an array for several."""
 
+    _arguments: ClassVar[tuple[str, ...]] = ("thresholds",)
+    top_k: int | None = None
+    class_id: int | None = None
 
-class _Count(EpochMetric):
-    """How much weight, or how many outputs, are decided in a certain way."""
+    def __init_subclass__(cls, **kwargs: Any) -> None:
+        join_common_sections(cls, first=_THRESHOLDS)
+        super().__init_subclass__(**kwargs)
 
     def __init__(self, thresholds: float | Sequence[float] | None = None, name: str | None = None) -> None:
         super().__init__(name)
         self.thresholds = check_thresholds(thresholds)
 
     @abstractmethod
-    def _weigh(self, positive: Array, predicted: Array, w: Array) -> float: ...
+    def _score(self, positive: Array, predicted: Array, w: Array) -> float: ...
 
-    def compute(self, y_true: Any, y_pred: Any, sample_weight: Any = None) -> Any:
-        return at_thresholds(self._weigh, y_true, y_pred, sample_weight, self.thresholds)
+    def compute(self, y_true: Any, y_pred: Any, sample_weight: Any = None) -> Score:
+        positive, flat, w = selected(y_true, y_pred, sample_weight, self.top_k, self.class_id)
+        thresholds = self.thresholds
+        if thresholds is None:
+            thresholds = 0.5 if self.top_k is None else NO_THRESHOLD
+        if isinstance(thresholds, list):
+            return np.array([self._score(positive, flat > t, w) for t in thresholds])
+        return self._score(positive, flat > thresholds, w)
 
-    def get_config(self) -> dict[str, Any]:
-        return super().get_config() | {"thresholds": self.thresholds}
+
+class DecisionCount(Decisions):
+    """Base class of the weights, or numbers, of outputs with a certain target and decision."""
+
+    _counted: ClassVar[tuple[bool, bool]]
+
+    def _score(self, positive: Array, predicted: Array, w: Array) -> float:
+        target, decision = self._counted
+        return float(w[(positive == target) & (predicted == decision)].sum())
 
 
-class TruePositives(_Count):
+class TruePositives(DecisionCount):
     """Weight of positives that are predicted as such; their number, without weights.
-
-    Parameters
-    ----------
-    thresholds
-        Predictions above it are positive, by default 0.5; of a list, the metric is an array.
-    name
-        See :class:`Metric`.
 
     Examples
     --------
@@ -106,18 +106,11 @@ class TruePositives(_Count):
     """
 
     name = "true_positives"
-
-    def _weigh(self, positive: Array, predicted: Array, w: Array) -> float:
-        return float(w[positive & predicted].sum())
+    _counted = True, True
 
 
-class TrueNegatives(_Count):
+class TrueNegatives(DecisionCount):
     """Weight of negatives that are predicted as such; their number, without weights.
-
-    Parameters
-    ----------
-    thresholds, name
-        See :class:`TruePositives`.
 
     Examples
     --------
@@ -127,18 +120,11 @@ class TrueNegatives(_Count):
     """
 
     name = "true_negatives"
-
-    def _weigh(self, positive: Array, predicted: Array, w: Array) -> float:
-        return float(w[~positive & ~predicted].sum())
+    _counted = False, False
 
 
-class FalsePositives(_Count):
+class FalsePositives(DecisionCount):
     """Weight of negatives that are predicted to be positive; their number, without weights.
-
-    Parameters
-    ----------
-    thresholds, name
-        See :class:`TruePositives`.
 
     Examples
     --------
@@ -148,18 +134,11 @@ class FalsePositives(_Count):
     """
 
     name = "false_positives"
-
-    def _weigh(self, positive: Array, predicted: Array, w: Array) -> float:
-        return float(w[~positive & predicted].sum())
+    _counted = False, True
 
 
-class FalseNegatives(_Count):
+class FalseNegatives(DecisionCount):
     """Weight of positives that are predicted to be negative; their number, without weights.
-
-    Parameters
-    ----------
-    thresholds, name
-        See :class:`TruePositives`.
 
     Examples
     --------
@@ -169,6 +148,121 @@ class FalseNegatives(_Count):
     """
 
     name = "false_negatives"
+    _counted = True, False
 
-    def _weigh(self, positive: Array, predicted: Array, w: Array) -> float:
-        return float(w[positive & ~predicted].sum())
+
+def ratio(a: Array, b: Array) -> Array:
+    """``a / b``, and 0 where b is 0."""
+    quotient: Array = np.divide(a, b, out=np.zeros_like(a), where=b != 0)
+    return quotient
+
+
+class Counts(NamedTuple):
+    """Weights of right and wrong decisions at rising thresholds."""
+
+    tp: Array
+    fp: Array
+    tn: Array
+    fn: Array
+
+    @classmethod
+    def of(cls, positive: Array, predictions: Array, w: Array, thresholds: Array) -> Counts:
+        """Counts of predictions above each threshold."""
+        order = np.argsort(predictions, kind="stable")
+        below = np.searchsorted(predictions[order], thresholds, side="right")
+
+        def above(weights: Array) -> Array:
+            sums = np.concatenate([[0.0], weights[order].cumsum()])
+            total: Array = np.maximum(sums[-1] - sums[below], 0.0)
+            return total
+
+        tp, fp = above(w * positive), above(w * ~positive)
+        return cls(tp, fp, (w * ~positive).sum() - fp, (w * positive).sum() - tp)
+
+    @property
+    def recall(self) -> Array:
+        return ratio(self.tp, self.tp + self.fn)
+
+    @property
+    def precision(self) -> Array:
+        return ratio(self.tp, self.tp + self.fp)
+
+    @property
+    def specificity(self) -> Array:
+        return ratio(self.tn, self.tn + self.fp)
+
+    def area(self, curve: str, summation: str) -> float:
+        """The area under the ROC or PR curve, summed from threshold to threshold."""
+        if curve == "PR" and summation == "interpolation":
+            return self._interpolated()
+        x, y = (1.0 - self.specificity, self.recall) if curve == "ROC" else (self.recall, self.precision)
+        if curve == "ROC" and not (self.tn + self.fp).any():
+            x = np.zeros_like(y)
+        sides = {"interpolation": (y[:-1] + y[1:]) / 2, "minoring": np.minimum(y[:-1], y[1:])}
+        return float(((x[:-1] - x[1:]) * sides.get(summation, np.maximum(y[:-1], y[1:]))).sum())
+
+    def _interpolated(self) -> float:
+        # Between thresholds, true positives change linearly with positives p: tp = slope p + start. The area is that
+        # under tp / p over tp.
+        p = self.tp + self.fp
+        dtp = self.tp[:-1] - self.tp[1:]
+        slope = ratio(dtp, p[:-1] - p[1:])
+        start = self.tp[1:] - slope * p[1:]
+        growth = np.where((p[:-1] > 0) & (p[1:] > 0), ratio(p[:-1], p[1:]), 1.0)
+        return float(ratio(slope * (dtp + start * np.log(growth)), self.tp[1:] + self.fn[1:]).sum())
+
+
+class DecisionShare(Decisions):
+    """Base class of the shares of right decisions in the weight of some outputs."""
+
+    _arguments = ("thresholds", "top_k", "class_id")
+
+    def __init_subclass__(cls, **kwargs: Any) -> None:
+        join_common_sections(cls, last=_COLUMNS)
+        super().__init_subclass__(**kwargs)
+
+    def __init__(
+        self,
+        thresholds: float | Sequence[float] | None = None,
+        top_k: int | None = None,
+        class_id: int | None = None,
+        name: str | None = None,
+    ) -> None:
+        super().__init__(thresholds, name)
+        self.top_k, self.class_id = None if top_k is None else check_int(top_k, "top_k"), check_class(class_id)
+
+
+class Precision(DecisionShare):
+    """Share of predicted positives that are positive: ``tp / (tp + fp)``, 0 if there are none.
+
+    Examples
+    --------
+    >>> import nbnet as nb
+    >>> round(nb.metrics.Precision()([0, 1, 1, 1], [1, 0, 1, 1]), 4)
+    0.6667
+    """
+
+    name = "precision"
+
+    def _score(self, positive: Array, predicted: Array, w: Array) -> float:
+        from sklearn.metrics import precision_score
+
+        return float(precision_score(positive, predicted, sample_weight=w, zero_division=0.0))
+
+
+class Recall(DecisionShare):
+    """Share of positives that are predicted as such: ``tp / (tp + fn)``, 0 if there are none.
+
+    Examples
+    --------
+    >>> import nbnet as nb
+    >>> round(nb.metrics.Recall()([0, 1, 1, 1], [1, 0, 1, 1]), 4)
+    0.6667
+    """
+
+    name = "recall"
+
+    def _score(self, positive: Array, predicted: Array, w: Array) -> float:
+        from sklearn.metrics import recall_score
+
+        return float(recall_score(positive, predicted, sample_weight=w, zero_division=0.0))

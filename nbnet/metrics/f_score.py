@@ -1,75 +1,31 @@
-"""F-scores: precision and recall in one number; and Matthews's correlation coefficient."""
+"""F-scores, which combine precision and recall, and Matthews's correlation coefficient."""
 
 from __future__ import annotations
 
-from typing import Any
+from typing import Any, ClassVar
 
 import numpy as np
 
-from nbnet import data
+from nbnet.base.validation import ABOVE_ZERO, FINITE, Interval, check_choice
 from nbnet.metrics.confusion import selected
-from nbnet.metrics.epoch_metric import EpochMetric, pairs
-from nbnet.metrics.metric import Array
+from nbnet.metrics.metric import Array, EpochMetric, Score, pairs
 
-# Predictions this near to 0 are not the largest of a row.
+#: Predictions this close to 0 are not the largest of a row.
 _ZERO = 1e-9
 
 
-class _FScore(EpochMetric):
-    def __init__(self, average: str | None, beta: float, threshold: float | None, name: str | None) -> None:
-        super().__init__(name)
-        if average not in (None, "micro", "macro", "weighted"):
-            raise ValueError(f"average: wants None, 'micro', 'macro' or 'weighted', got {average!r}")
-        self.average, self.beta = average, data.as_number(beta, "beta")
-        if not self.beta > 0:
-            raise ValueError(f"beta: wants a number above 0, got {beta!r}")
-        self.threshold = None if threshold is None else data.as_number(threshold, "threshold")
-        if self.threshold is not None and not 0 < self.threshold <= 1:
-            raise ValueError(f"threshold: wants a number above 0 and up to 1, got {threshold!r}")
-
-    def compute(self, y_true: Any, y_pred: Any, sample_weight: Any = None) -> Any:
-        from sklearn.metrics import fbeta_score
-
-        y_true, y_pred, w = pairs(y_true, y_pred, sample_weight)
-        y_true, y_pred, w = (a.reshape(len(a), -1) for a in (y_true, y_pred, w))
-        positive, predicted = y_true != 0, self._decide(y_pred)
-        single = y_true.shape[1] == 1
-        score = fbeta_score(
-            positive, predicted, beta=self.beta, average="binary" if single else self.average, sample_weight=w[:, 0],
-            zero_division=0.0,
-        )  # fmt: skip
-        return float(score) if np.size(score) == 1 else score
-
-    def _decide(self, y_pred: Array) -> Array:
-        """What is predicted to be positive: what is above the threshold, or the largest of each row."""
-        if self.threshold is not None:
-            return y_pred > self.threshold
-        found: Array = (y_pred >= y_pred.max(-1, keepdims=True)) & (np.abs(y_pred) > _ZERO)
-        return found
-
-    def get_config(self) -> dict[str, Any]:
-        return super().get_config() | {"average": self.average, "beta": self.beta, "threshold": self.threshold}
-
-
-class FBetaScore(_FScore):
+class FBetaScore(EpochMetric):
     """``(1 + beta**2) precision recall / (beta**2 precision + recall)`` of one-hot or multi-label targets.
 
     Parameters
     ----------
     average : {None, "micro", "macro", "weighted"}
-        Of the scores of classes: an array of them, that of all decisions taken together, their mean, or their mean
-        weighted by how often each class is the right one.
-    beta
-        Above 0: how much more recall counts than precision.
-    threshold
-        Above 0 and up to 1: predictions above it are positive. None: the largest of each row is.
-    name
-        See :class:`Metric`.
-
-    Raises
-    ------
-    ValueError
-        If an argument is out of range.
+        Combination of the scores of classes: an array of them, the score of all decisions together, their mean, or
+        their mean weighted by how often each class is the right one.
+    beta : float
+        Above 0: recall counts beta times as much as precision.
+    threshold : float, optional
+        In (0, 1]: predictions above it are positive. None: the largest of each row is.
 
     Examples
     --------
@@ -80,25 +36,44 @@ class FBetaScore(_FScore):
     """
 
     name = "fbeta_score"
+    _arguments: ClassVar[tuple[str, ...]] = ("average", "beta", "threshold")
 
     def __init__(
         self, average: str | None = None, beta: float = 1.0, threshold: float | None = None, name: str | None = None
     ) -> None:
-        super().__init__(average, beta, threshold, name)
+        super().__init__(name)
+        check_choice(average, "average", [None, "micro", "macro", "weighted"])
+        self.average, self.beta = average, ABOVE_ZERO.check(beta, "beta")
+        self.threshold = None if threshold is None else Interval(0, 1, above=True).check(threshold, "threshold")
+
+    def compute(self, y_true: Any, y_pred: Any, sample_weight: Any = None) -> Score:
+        from sklearn.metrics import fbeta_score
+
+        y_true, y_pred, w = pairs(y_true, y_pred, sample_weight)
+        y_true, y_pred, w = (a.reshape(len(a), -1) for a in (y_true, y_pred, w))
+        positive, predicted = y_true != 0, self._decide(y_pred)
+        single = y_true.shape[1] == 1
+        average, weights = "binary" if single else self.average, w[:, 0]
+        score: Array = fbeta_score(
+            positive, predicted, beta=self.beta, average=average, sample_weight=weights, zero_division=0.0
+        )
+        return float(score) if np.size(score) == 1 else score
+
+    def _decide(self, y_pred: Array) -> Array:
+        """True for positive decisions: those above the threshold, or the largest of each row."""
+        if self.threshold is not None:
+            return y_pred > self.threshold
+        decisions: Array = (y_pred >= y_pred.max(-1, keepdims=True)) & (np.abs(y_pred) > _ZERO)
+        return decisions
 
 
-class F1Score(_FScore):
+class F1Score(FBetaScore):
     """``2 precision recall / (precision + recall)`` of one-hot or multi-label targets.
 
     Parameters
     ----------
-    average, threshold, name
+    average, threshold
         See :class:`FBetaScore`.
-
-    Raises
-    ------
-    ValueError
-        If an argument is out of range.
 
     Examples
     --------
@@ -109,27 +84,21 @@ class F1Score(_FScore):
     """
 
     name = "f1_score"
+    _arguments = ("average", "threshold")
 
     def __init__(self, average: str | None = None, threshold: float | None = None, name: str | None = None) -> None:
         super().__init__(average, 1.0, threshold, name)
 
-    def get_config(self) -> dict[str, Any]:
-        config = super().get_config()
-        del config["beta"]
-        return config
-
 
 class MatthewsCorrelation(EpochMetric):
-    """Matthews's correlation coefficient of targets and decisions: 1 if all are right, 0 as good as chance.
+    """Matthews's correlation coefficient of targets and decisions: 1 if all are right, 0 if as good as chance.
 
-    Of several columns the largest is the class, of one it is whether the prediction is above the threshold.
+    The class is the largest of several columns, and 1 in one column where the prediction is above the threshold.
 
     Parameters
     ----------
-    threshold
-        In [0, 1].
-    name
-        See :class:`Metric`.
+    threshold : float
+        Predictions above it are of class 1.
 
     References
     ----------
@@ -143,10 +112,11 @@ class MatthewsCorrelation(EpochMetric):
     """
 
     name = "matthews_correlation"
+    _arguments = ("threshold",)
 
     def __init__(self, threshold: float = 0.5, name: str | None = None) -> None:
         super().__init__(name)
-        self.threshold = data.as_number(threshold, "threshold")
+        self.threshold = FINITE.check(threshold, "threshold")
 
     def compute(self, y_true: Any, y_pred: Any, sample_weight: Any = None) -> float:
         from sklearn.metrics import matthews_corrcoef
@@ -159,6 +129,3 @@ class MatthewsCorrelation(EpochMetric):
         classes = y_true.argmax(-1) if y_true.shape == y_pred.shape else y_true.reshape(y_pred.shape[:-1])
         labels, found, w = pairs(classes, y_pred.argmax(-1), sample_weight)
         return float(matthews_corrcoef(labels.reshape(-1), found.reshape(-1), sample_weight=w.reshape(-1)))
-
-    def get_config(self) -> dict[str, Any]:
-        return super().get_config() | {"threshold": self.threshold}

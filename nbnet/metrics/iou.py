@@ -3,22 +3,18 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import Any, ClassVar
+from typing import Any
 
 import numpy as np
 
-from nbnet import data
+from nbnet.base.validation import FINITE, check_int
 from nbnet.losses.loss import check_axis
-from nbnet.metrics.epoch_metric import EpochMetric
-from nbnet.metrics.metric import Array
-from nbnet.ranges import count
+from nbnet.metrics.metric import Array, EpochMetric
 
 
-class _IoU(EpochMetric):
-    """The mean over some classes, by default all; classes that neither are nor are predicted do not count."""
-
-    #: What the constructor of a subclass takes, beside the name.
-    _arguments: ClassVar[tuple[str, ...]]
+class IntersectionOverUnion(EpochMetric):
+    """Base class of the means over some classes, by default all; classes in neither targets nor predictions are left
+    out."""
 
     def __init__(
         self,
@@ -32,63 +28,55 @@ class _IoU(EpochMetric):
     ) -> None:
         check_axis(axis)
         super().__init__(name)
-        self.num_classes = count(num_classes, "num_classes")
-        wanted = range(self.num_classes) if target_class_ids is None else target_class_ids
-        self.target_class_ids = [int(k) for k in wanted]
+        self.num_classes = check_int(num_classes, "num_classes")
+        ids = range(self.num_classes) if target_class_ids is None else target_class_ids
+        self.target_class_ids = [int(k) for k in ids]
         if not all(0 <= k < self.num_classes for k in self.target_class_ids):
-            raise ValueError(f"target_class_ids: wants classes below {num_classes}, got {list(wanted)}")
+            raise ValueError(f"target_class_ids: expected classes below {num_classes}, got {list(ids)}")
         self.ignore_class, self.sparse_y_true, self.sparse_y_pred = ignore_class, sparse_y_true, sparse_y_pred
         self.sparse = sparse_y_true
 
     def compute(self, y_true: Any, y_pred: Any, sample_weight: Any = None) -> float:
         from sklearn.metrics import confusion_matrix
 
-        labels, found = self._labels(y_true, self.sparse_y_true), self._labels(y_pred, self.sparse_y_pred)
-        if labels.shape != found.shape:
-            raise ValueError(f"y_true: wants one label for each of {found.size} predicted, got {labels.size}")
+        labels, predicted = _labels(y_true, self.sparse_y_true), _labels(y_pred, self.sparse_y_pred)
+        if labels.shape != predicted.shape:
+            raise ValueError(f"y_true: expected one label for each of {predicted.size} predicted, got {labels.size}")
         w = np.ones(()) if sample_weight is None else np.asarray(sample_weight, np.float64)
         w = np.repeat(w.reshape(-1), labels.size // w.size)
         counted = np.ones(labels.size, bool) if self.ignore_class is None else labels != self.ignore_class
         table = np.zeros((self.num_classes, self.num_classes))
         if counted.any():
             classes = range(self.num_classes)
-            table = confusion_matrix(labels[counted], found[counted], labels=classes, sample_weight=w[counted])
+            table = confusion_matrix(labels[counted], predicted[counted], labels=classes, sample_weight=w[counted])
         right = np.diag(table)
         union = table.sum(0) + table.sum(1) - right
         shares = [right[k] / union[k] for k in self.target_class_ids if union[k] > 0]
         return float(np.mean(shares)) if shares else 0.0
 
-    def _labels(self, y: Any, sparse: bool) -> Array:
-        y = np.asarray(y)
-        labels: Array = (y if sparse else y.argmax(-1)).reshape(-1).astype(np.int64)
-        return labels
 
-    def get_config(self) -> dict[str, Any]:
-        return super().get_config() | {name: getattr(self, name) for name in self._arguments}
+def _labels(y: Any, sparse: bool) -> Array:
+    """Flat labels, of the largest of the last axis unless ``sparse``."""
+    y = np.asarray(y)
+    labels: Array = (y if sparse else y.argmax(-1)).reshape(-1).astype(np.int64)
+    return labels
 
 
-class IoU(_IoU):
+class IoU(IntersectionOverUnion):
     """Mean intersection over union of some classes.
 
     Parameters
     ----------
-    num_classes
+    num_classes : int
         Number of classes.
-    target_class_ids
-        The classes to look at.
-    name
-        See :class:`Metric`.
-    ignore_class
+    target_class_ids : sequence of int
+        The classes that count.
+    ignore_class : int, optional
         A label whose samples do not count.
-    sparse_y_true, sparse_y_pred
-        Whether targets and predictions are labels; else the largest of the last axis is the class.
-    axis
-        The last one.
-
-    Raises
-    ------
-    ValueError
-        If a class is out of range.
+    sparse_y_true, sparse_y_pred : bool
+        True if targets, or predictions, are labels; else the class is the largest of the last axis.
+    axis : int
+        -1: kernels work on the last axis.
 
     Examples
     --------
@@ -100,25 +88,13 @@ class IoU(_IoU):
     name = "io_u"
     _arguments = ("num_classes", "target_class_ids", "ignore_class", "sparse_y_true", "sparse_y_pred")
 
-    def __init__(
-        self,
-        num_classes: int,
-        target_class_ids: Sequence[int],
-        name: str | None = None,
-        ignore_class: int | None = None,
-        sparse_y_true: bool = True,
-        sparse_y_pred: bool = True,
-        axis: int = -1,
-    ) -> None:
-        super().__init__(num_classes, target_class_ids, name, ignore_class, sparse_y_true, sparse_y_pred, axis)
 
-
-class MeanIoU(_IoU):
+class MeanIoU(IntersectionOverUnion):
     """Mean intersection over union of all classes.
 
     Parameters
     ----------
-    num_classes, name, ignore_class, sparse_y_true, sparse_y_pred, axis
+    num_classes, ignore_class, sparse_y_true, sparse_y_pred, axis
         See :class:`IoU`.
 
     Examples
@@ -143,17 +119,15 @@ class MeanIoU(_IoU):
         super().__init__(num_classes, None, name, ignore_class, sparse_y_true, sparse_y_pred, axis)
 
 
-class BinaryIoU(_IoU):
+class BinaryIoU(IntersectionOverUnion):
     """Mean intersection over union of the classes 0 and 1, told apart by a threshold.
 
     Parameters
     ----------
-    target_class_ids
-        The classes to look at: 0, 1 or both.
-    threshold
-        Predictions from there on are of class 1.
-    name
-        See :class:`Metric`.
+    target_class_ids : sequence of int
+        The classes that count: 0, 1 or both.
+    threshold : float
+        Predictions from it on are of class 1.
 
     Examples
     --------
@@ -169,19 +143,19 @@ class BinaryIoU(_IoU):
         self, target_class_ids: Sequence[int] = (0, 1), threshold: float = 0.5, name: str | None = None
     ) -> None:
         super().__init__(2, target_class_ids, name)
-        self.threshold = data.as_number(threshold, "threshold")
+        self.threshold = FINITE.check(threshold, "threshold")
         self.sparse = False
 
     def compute(self, y_true: Any, y_pred: Any, sample_weight: Any = None) -> float:
         return super().compute(y_true, np.asarray(y_pred) >= self.threshold, sample_weight)
 
 
-class OneHotIoU(_IoU):
+class OneHotIoU(IntersectionOverUnion):
     """Mean intersection over union of some classes; targets are one-hot.
 
     Parameters
     ----------
-    num_classes, target_class_ids, name, ignore_class, sparse_y_pred, axis
+    num_classes, target_class_ids, ignore_class, sparse_y_pred, axis
         See :class:`IoU`.
 
     Examples
@@ -207,12 +181,12 @@ class OneHotIoU(_IoU):
         super().__init__(num_classes, target_class_ids, name, ignore_class, False, sparse_y_pred, axis)
 
 
-class OneHotMeanIoU(_IoU):
+class OneHotMeanIoU(IntersectionOverUnion):
     """Mean intersection over union of all classes; targets are one-hot.
 
     Parameters
     ----------
-    num_classes, name, ignore_class, sparse_y_pred, axis
+    num_classes, ignore_class, sparse_y_pred, axis
         See :class:`IoU`.
 
     Examples

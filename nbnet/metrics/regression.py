@@ -8,26 +8,23 @@ from typing import Any
 import numpy as np
 
 from nbnet import losses
-from nbnet.core.graph import Tensor
-from nbnet.metrics.epoch_metric import EpochMetric, pairs
-from nbnet.metrics.reduction import MeanLoss, NamedLoss
-from nbnet.ops.negative import negative
+from nbnet.base.docstrings import join_common_sections
+from nbnet.base.validation import check_choice, check_int
+from nbnet.engine.graph.tensor import Tensor
+from nbnet.losses.loss import EPSILON, check_axis
+from nbnet.metrics.loss_metrics import LossMetric, NamedLoss
+from nbnet.metrics.metric import EpochMetric, Metric, Score, pairs
+from nbnet.ops.elementwise import negative, sqrt, square
+from nbnet.ops.reduction import mean
 
-#: Keras's words for what becomes of several scores, and scikit-learn's.
+#: Keras's names of the ways to combine several scores, and scikit-learn's.
 _AGGREGATIONS = {
-    "uniform_average": "uniform_average",
-    "variance_weighted_average": "variance_weighted",
-    None: "raw_values",
-}
+    "uniform_average": "uniform_average", "variance_weighted_average": "variance_weighted", None: "raw_values"
+}  # fmt: skip
 
 
 class MeanSquaredError(NamedLoss):
     """Mean of squared differences.
-
-    Parameters
-    ----------
-    name
-        See :class:`Metric`.
 
     Examples
     --------
@@ -36,17 +33,11 @@ class MeanSquaredError(NamedLoss):
     0.5
     """
 
-    name = "mean_squared_error"
     kind = losses.MeanSquaredError
 
 
 class MeanAbsoluteError(NamedLoss):
     """Mean of absolute differences.
-
-    Parameters
-    ----------
-    name
-        See :class:`Metric`.
 
     Examples
     --------
@@ -55,17 +46,11 @@ class MeanAbsoluteError(NamedLoss):
     1.5
     """
 
-    name = "mean_absolute_error"
     kind = losses.MeanAbsoluteError
 
 
 class MeanAbsolutePercentageError(NamedLoss):
     """Mean of absolute differences, in percent of the target.
-
-    Parameters
-    ----------
-    name
-        See :class:`Metric`.
 
     Examples
     --------
@@ -74,17 +59,11 @@ class MeanAbsolutePercentageError(NamedLoss):
     37.5
     """
 
-    name = "mean_absolute_percentage_error"
     kind = losses.MeanAbsolutePercentageError
 
 
 class MeanSquaredLogarithmicError(NamedLoss):
     """Mean of squared differences of ``log(1 + y)``.
-
-    Parameters
-    ----------
-    name
-        See :class:`Metric`.
 
     Examples
     --------
@@ -93,17 +72,11 @@ class MeanSquaredLogarithmicError(NamedLoss):
     0.2402
     """
 
-    name = "mean_squared_logarithmic_error"
     kind = losses.MeanSquaredLogarithmicError
 
 
 class LogCoshError(NamedLoss):
     """Mean of logarithms of the hyperbolic cosine of the error.
-
-    Parameters
-    ----------
-    name
-        See :class:`Metric`.
 
     Examples
     --------
@@ -119,11 +92,6 @@ class LogCoshError(NamedLoss):
 class RootMeanSquaredError(NamedLoss):
     """Square root of the mean of squared differences.
 
-    Parameters
-    ----------
-    name
-        See :class:`Metric`.
-
     Examples
     --------
     >>> import nbnet as nb
@@ -131,22 +99,19 @@ class RootMeanSquaredError(NamedLoss):
     5.0
     """
 
-    name = "root_mean_squared_error"
     kind = losses.MeanSquaredError
 
     def finish(self, mean: float) -> float:
         return math.sqrt(mean)
 
 
-class CosineSimilarity(MeanLoss):
+class CosineSimilarity(LossMetric):
     """Mean cosine of the angle between target and prediction.
 
     Parameters
     ----------
-    name
-        See :class:`Metric`.
-    axis
-        The last one.
+    axis : int
+        -1: kernels work on the last axis.
 
     Examples
     --------
@@ -155,16 +120,11 @@ class CosineSimilarity(MeanLoss):
     0.96
     """
 
-    name = "cosine_similarity"
-
     def __init__(self, name: str | None = None, axis: int = -1) -> None:
-        super().__init__(losses.CosineSimilarity(axis), name or type(self).name)
+        super().__init__(losses.CosineSimilarity(axis), name)
 
     def values(self, y_true: Tensor, y_pred: Tensor) -> Tensor:
         return negative(super().values(y_true, y_pred))
-
-    def get_config(self) -> dict[str, Any]:
-        return {"name": self.name}
 
 
 class R2Score(EpochMetric):
@@ -173,16 +133,9 @@ class R2Score(EpochMetric):
     Parameters
     ----------
     class_aggregation : {"uniform_average", "variance_weighted_average", None}
-        What becomes of the scores of several outputs; None leaves an array of them.
-    num_regressors
-        From 0: adjusts the score for as many independent variables.
-    name
-        See :class:`Metric`.
-
-    Raises
-    ------
-    ValueError
-        If an argument is out of range.
+        Combination of the scores of several outputs; None keeps an array of them.
+    num_regressors : int
+        From 0: number of independent variables for which the score is adjusted.
 
     Examples
     --------
@@ -192,18 +145,16 @@ class R2Score(EpochMetric):
     """
 
     name = "r2_score"
+    _arguments = ("class_aggregation", "num_regressors")
 
     def __init__(
         self, class_aggregation: str | None = "uniform_average", num_regressors: int = 0, name: str | None = None
     ) -> None:
         super().__init__(name)
-        if class_aggregation not in _AGGREGATIONS:
-            raise ValueError(f"class_aggregation: wants one of {[*_AGGREGATIONS]}, got {class_aggregation!r}")
-        if not isinstance(num_regressors, (int, np.integer)) or num_regressors < 0:
-            raise ValueError(f"num_regressors: wants an integer from 0, got {num_regressors!r}")
-        self.class_aggregation, self.num_regressors = class_aggregation, int(num_regressors)
+        check_choice(class_aggregation, "class_aggregation", _AGGREGATIONS)
+        self.class_aggregation, self.num_regressors = class_aggregation, check_int(num_regressors, "num_regressors", 0)
 
-    def compute(self, y_true: Any, y_pred: Any, sample_weight: Any = None) -> Any:
+    def compute(self, y_true: Any, y_pred: Any, sample_weight: Any = None) -> Score:
         from sklearn.metrics import r2_score
 
         y_true, y_pred, w = pairs(y_true, y_pred, sample_weight)
@@ -216,8 +167,60 @@ class R2Score(EpochMetric):
             score = 1 - (1 - score) * (n - 1) / (n - self.num_regressors - 1)
         return float(np.squeeze(score)) if np.size(score) == 1 else score
 
-    def get_config(self) -> dict[str, Any]:
-        return super().get_config() | {
-            "class_aggregation": self.class_aggregation,
-            "num_regressors": self.num_regressors,
-        }
+
+def _centred(x: Tensor) -> tuple[Tensor, Tensor, Tensor]:
+    """The mean of each row, the deviations from it, and the variance."""
+    middle = mean(x, axis=-1, keepdims=True)
+    rest = x - middle
+    return middle, rest, mean(square(rest), axis=-1, keepdims=True)
+
+
+class Correlation(Metric, abstract=True):
+    """Base class of the means of coefficients of samples, each over the last axis."""
+
+    def __init_subclass__(cls, **kwargs: Any) -> None:
+        join_common_sections(cls, first="axis : int\n    -1: kernels work on the last axis.")
+        super().__init_subclass__(**kwargs)
+
+    def __init__(self, name: str | None = None, axis: int = -1) -> None:
+        super().__init__(name)
+        self.axis = check_axis(axis)
+
+
+class PearsonCorrelation(Correlation):
+    """Mean of the correlation coefficients of samples, each over the last axis, which is longer than 1.
+
+    Examples
+    --------
+    >>> import nbnet as nb
+    >>> round(
+    ...     nb.metrics.PearsonCorrelation()([[0.0, 1.0, 0.5], [1.0, 1.0, 0.2]], [[0.1, 0.9, 0.5], [1.0, 0.9, 0.2]]), 4
+    ... )
+    0.9967
+    """
+
+    def values(self, y_true: Tensor, y_pred: Tensor) -> Tensor:
+        (_, t, t_variance), (_, p, p_variance) = _centred(y_true), _centred(y_pred)
+        return mean((t / (sqrt(t_variance) + EPSILON)) * (p / (sqrt(p_variance) + EPSILON)), axis=-1)
+
+
+class ConcordanceCorrelation(Correlation):
+    """Mean of the concordance correlation coefficients of samples, each over the last axis, which is longer than 1.
+
+    It is 1 where predictions equal targets, and less than the correlation coefficient where their means or variances
+    differ.
+
+    References
+    ----------
+    L. I.-K. Lin: A concordance correlation coefficient to evaluate reproducibility. Biometrics 45 (1989).
+
+    Examples
+    --------
+    >>> import nbnet as nb
+    >>> round(nb.metrics.ConcordanceCorrelation()([[0.0, 1.0, 0.5]], [[0.1, 0.9, 0.5]]), 4)
+    0.9756
+    """
+
+    def values(self, y_true: Tensor, y_pred: Tensor) -> Tensor:
+        (t_mean, t, t_variance), (p_mean, p, p_variance) = _centred(y_true), _centred(y_pred)
+        return mean(2.0 * t * p / (t_variance + p_variance + square(t_mean - p_mean) + EPSILON), axis=-1)

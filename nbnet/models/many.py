@@ -1,4 +1,4 @@
-"""Many models trained at once."""
+"""Training of many models at once."""
 
 from __future__ import annotations
 
@@ -6,12 +6,14 @@ from collections.abc import Callable, Iterable, Mapping, Sequence
 from contextlib import ExitStack, closing
 from typing import Any
 
-from nbnet.core.blas import single_thread
-from nbnet.core.crew import share_out, workers
-from nbnet.history import History
-from nbnet.models.fitting import Fitting
+from nbnet.callbacks.callback import History
+from nbnet.callbacks.progress import Progress
+from nbnet.engine.gemm.blas import single_thread
+from nbnet.engine.runtime.parallel import resolve_n_jobs, run_tasks
 from nbnet.models.model import Model
-from nbnet.progress import Progress
+from nbnet.models.trainer import PreparedFit, prepare_fit
+from nbnet.train.compiled_runner import clear_programs
+from nbnet.train.fit import training_lock
 
 
 def fit_many(
@@ -23,13 +25,13 @@ def fit_many(
     verbose: int | str = "auto",
     return_exceptions: bool = False,
     **shared: Any,
-) -> list[Any]:
+) -> list[History]:
     """Train many compiled models at once, on all processors, in this process.
 
-    Each model has one processor; several, if fewer models than processors are trained at a time. It becomes, bit for
-    bit, what ``fit`` makes of it if they are trained one after the other in this order, with as many processors each
-    (``NBNET_NUM_THREADS=1``). Arrays are read where they are; they are not copied for each model. Fits that Python has
-    to see at every epoch or batch, for their callbacks' sake, wait for each other now and then.
+    Each model has one processor; several, if fewer models than processors are trained at a time. The weights are, bit
+    for bit, those of one ``fit`` after the other in this order, with as many processors each
+    (``NBNET_NUM_THREADS=1``). Arrays are read where they are; they are not copied for each model. Fits whose callbacks
+    have to see every epoch or batch wait for each other now and then.
 
     Parameters
     ----------
@@ -38,12 +40,12 @@ def fit_many(
     x, y, **shared
         Arguments of ``fit`` for the jobs that have none of their own.
     n_jobs
-        Models that are trained at the same time: by default, or -1, as many as there are processors.
+        Number of models that are trained at the same time: by default, or -1, that of processors.
     verbose : {"auto", 0, 1, 2}
-        See :class:`nbnet.progress.Progress`; 1 draws a bar for all jobs, 2 prints a line for each.
+        See :class:`nbnet.callbacks.progress.Progress`; 1 draws a bar for all jobs, 2 prints a line for each.
     return_exceptions
-        Whether the error of a job takes the place of its history. Otherwise it is raised when all jobs are done, with a
-        note that names the job.
+        If True, the error of a job takes the place of its history. Otherwise it is raised when all jobs are done, with
+        a note that names the job.
 
     Returns
     -------
@@ -53,8 +55,8 @@ def fit_many(
     Raises
     ------
     ValueError, TypeError
-        Before anything is trained: if arguments of a job do not fit its model, or two jobs share what training changes
-        (a model, weights, an optimizer, a callback).
+        Before anything is trained: if arguments of a job do not fit its model, or two jobs share an object that
+        training changes (a model, weights, an optimizer, a callback).
 
     Examples
     --------
@@ -73,13 +75,13 @@ def fit_many(
     >>> [history.params["epochs"] for history in nb.fit_many(halves, epochs=5)]
     [5, 5]
     """
-    made = [_Job(number, job, {"x": x, "y": y, **shared}) for number, job in enumerate(jobs)]
-    _check_apart(made)
-    threads, each = workers(n_jobs, len(made))
+    members = [_Job(number, job, {"x": x, "y": y, **shared}) for number, job in enumerate(jobs)]
+    _check_apart(members)
+    threads, each = resolve_n_jobs(n_jobs, len(members))
     results: dict[int, Any] = {}
-    with ExitStack() as held, Progress(verbose, None, len(made)) as bar, single_thread:
+    with ExitStack() as held, Progress(verbose, None, len(members)) as bar, single_thread:
         ready = []
-        for job in made:
+        for job in members:
             try:
                 ready.append((job, job.prepare(held)))
             except Exception as error:
@@ -88,67 +90,68 @@ def fit_many(
                 results[job.number] = error
         bar.begin_epoch(0)
         tasks = [task for _, task in ready]
-        for k, history, failure in held.enter_context(closing(share_out(tasks, threads, each))):
+        for k, history, failure in held.enter_context(closing(run_tasks(tasks, threads, each))):
             if failure is not None and not isinstance(failure, Exception):
                 raise failure
             job = ready[k][0]
             results[job.number] = history if failure is None else job.named(failure)
             _show(bar, job, results)
         bar.end_epoch({})
-    found = [results[job.number] for job in made]
-    failures = {number: result for number, result in enumerate(found) if isinstance(result, Exception)}
+    histories = [results[job.number] for job in members]
+    failures = {number: result for number, result in enumerate(histories) if isinstance(result, Exception)}
     if failures and not return_exceptions:
         first = next(iter(failures.values()))
-        first.add_note(f"fit_many: {len(failures)} of {len(made)} jobs have failed: {', '.join(map(str, failures))}")
+        first.add_note(f"fit_many: {len(failures)} of {len(members)} jobs have failed: {', '.join(map(str, failures))}")
         raise first
-    return found
+    return histories
 
 
 class _Job:
-    """A model, and what to train it with."""
+    """A model, and the arguments of its ``fit``."""
 
     def __init__(self, number: int, given: Any, shared: Mapping[str, Any]) -> None:
         own = dict(given) if isinstance(given, Mapping) else {"model": given}
         model = own.pop("model", None)
         if not isinstance(model, Model):
-            raise TypeError(f"jobs[{number}]: wants a model, or a dict with a 'model', got {given!r}")
+            raise TypeError(f"jobs[{number}]: expected a model, or a dict with a 'model', got {given!r}")
         self.number, self.model = number, model
         self.name = f"jobs[{number}], model {model.name}"
         if "verbose" in own:
             raise TypeError(f"{self.name}: verbose is for fit_many, not for a job")
         self.arguments = {**shared, **own, "verbose": 0}
-        self._fitting: Fitting | None = None
+        self._prepared: PreparedFit | None = None
 
     def prepare(self, held: ExitStack) -> Callable[[], History]:
-        """Check the arguments and draw what is random; returns what trains."""
+        """Check the arguments and draw the keys; return the function that trains."""
         model = self.model
         if type(model).fit is not Model.fit:
             return lambda: model.fit(**self.arguments)
         try:
-            self._fitting = Fitting(model, **self.arguments)
-            held.enter_context(model._alone())
+            self._prepared = prepare_fit(model, self.arguments)
+            held.enter_context(training_lock(model))
         except Exception as error:
             raise self.named(error) from error.__cause__
-        self._fitting.begin()
+        self._prepared.fit.begin()
         return self._run
 
     def named(self, error: Exception) -> Exception:
-        """The error with a note that names the job."""
+        """Return the error with a note that names the job."""
         error.add_note(f"fit_many: in {self.name}")
         return error
 
     def _run(self) -> History:
-        fitting, self._fitting = self._fitting, None
-        assert fitting is not None
+        prepared, self._prepared = self._prepared, None
+        assert prepared is not None
         try:
-            return fitting.run()
+            prepared.fit.run(prepared.calls, prepared.bar, prepared.history)
         finally:
-            # Programs are of this thread, which ends; their memory goes now.
-            vars(self.model._local).clear()
+            # Programs belong to this thread, which ends; their memory goes now.
+            clear_programs(self.model)
+        return prepared.history
 
 
 def _check_apart(jobs: Sequence[_Job]) -> None:
-    """No two jobs change the same thing."""
+    """Raise ValueError if two jobs change the same object."""
     known: dict[int, tuple[_Job, str]] = {}
     for job in jobs:
         for part, what in _changed(job):
@@ -160,7 +163,7 @@ def _check_apart(jobs: Sequence[_Job]) -> None:
 
 
 def _changed(job: _Job) -> Iterable[tuple[Any, str]]:
-    """What a job changes, and how to call it."""
+    """Yield the objects that a job changes, and their names in messages."""
     model = job.model
     yield model, f"the model {model.name}"
     yield from ((w, f"the weight {w.name}") for w in model.weights)
@@ -175,7 +178,7 @@ def _changed(job: _Job) -> Iterable[tuple[Any, str]]:
 
 
 def _show(bar: Progress, job: _Job, results: Mapping[int, Any]) -> None:
-    """A job is done."""
+    """Show that a job is done."""
     result = results[job.number]
     bar.update(len(results), {k: v[-1] for k, v in result.history.items()} if isinstance(result, History) else {})
     if bar.verbose == 2:

@@ -1,29 +1,55 @@
-"""The Keras-like face of a network: training, evaluation and the summary, on top of the classes that do the rest."""
+"""A model: layers between inputs and outputs, how it is called, described, saved and thinned."""
 
 from __future__ import annotations
 
+import copy
+import json
+import os
 from collections.abc import Callable, Mapping, Sequence
-from typing import Any
+from pathlib import Path
+from typing import Any, ClassVar, Self, TypeVar
 
-from nbnet.callbacks.callback import CallbackList
-from nbnet.core.blas import single_thread
-from nbnet.history import History
-from nbnet.models import supply
-from nbnet.models.fitting import Fitting
-from nbnet.models.position import Position
-from nbnet.models.predicting import Predicting
+import numpy as np
+from numpy.typing import NDArray
+
+from nbnet.base.json_record import dumps, fields, plain
+from nbnet.base.registry import custom_object_scope
+from nbnet.base.tree import flatten, map_structure, restructure
+from nbnet.base.validation import check_int
+from nbnet.engine.graph.symbolic import Symbol
+from nbnet.engine.graph.tensor import Tensor
+from nbnet.engine.runtime.program import Program
+from nbnet.layers.input import InputLayer
+from nbnet.layers.layer import Layer, flatten_layers, training_mode
+from nbnet.layers.serialization import register_layer, serialize
+from nbnet.models import delegates
+from nbnet.models.call_graph import CallGraph
+from nbnet.models.graph_config import GRAPH, graph_config, graph_from_config
 from nbnet.models.summary import summary, summary_html
-from nbnet.progress import Progress
-from nbnet.ranges import count
+from nbnet.models.trainer import Trainer
+from nbnet.train import program_report
+from nbnet.train.data_source import BATCH_SIZE
+from nbnet.train.inputs import input_tensors, match_by_name, signature_of
+from nbnet.train.python_runner import CompiledMetrics
+from nbnet.train.step_masks import step_masks
+from nbnet.train.trainable import Inputs, ModelSignature
+
+FilePath = str | os.PathLike[str]
+M = TypeVar("M", bound="Model")
+
+#: Attributes that hold symbols, and those that copies make anew.
+_SYMBOLS, _DERIVED = frozenset(("graph", "_symbols")), frozenset(("_inner",))
+_BUILD = {"names": (str, list, type(None)), "pairs": (list, type(None)), "shapes": list, "whole": list}
 
 
-class Model(Predicting):
+@register_layer
+class Model(Layer, Trainer):
     """A network with a training loop.
 
     There are three ways to make one: :class:`nbnet.Sequential`; ``Model(inputs, outputs)`` of symbols, which layers
     return when they are called with what :func:`nbnet.Input` returns; and a subclass that defines ``call``.
 
-    Use :meth:`compile`, :meth:`fit`, :meth:`evaluate`, :meth:`predict`. A model is called like a layer, too: on a
+    Use :meth:`compile`, :meth:`fit`, :meth:`evaluate`, :meth:`predict`. A model can be called like a layer, too: on a
     tape it records.
 
     Parameters
@@ -33,14 +59,14 @@ class Model(Predicting):
     name
         By default the class's name in snake case, numbered.
     trainable
-        Whether optimizers change its weights.
+        If False, optimizers leave its weights as they are.
     dtype
-        What it computes in; None: what its layers do.
+        Dtype that it computes in; None: that of its layers.
 
     Raises
     ------
     TypeError
-        If something else than symbols is among inputs and outputs.
+        If inputs and outputs hold anything but symbols.
     ValueError
         If outputs depend on an input that is not given, names collide, or layers compute in different dtypes.
 
@@ -59,6 +85,11 @@ class Model(Predicting):
     (10, 1)
     """
 
+    # Masks are named after layers, not after the models these are in.
+    _names_nodes: ClassVar[bool] = False
+    #: For a model that :meth:`thin` made: the masks.
+    thinned_by: Mapping[str, Any] | None = None
+
     def __init__(
         self,
         inputs: Any = None,
@@ -69,146 +100,194 @@ class Model(Predicting):
         dtype: Any = None,
         **kwargs: Any,
     ) -> None:
-        super().__init__(inputs, outputs, name=name, trainable=trainable, dtype=dtype, **kwargs)
+        if (inputs is None) != (outputs is None):
+            raise TypeError("outputs: expected both inputs and outputs, Model(inputs, outputs), or neither")
+        Layer.__init__(self, name=name, trainable=trainable, dtype=dtype, **kwargs)
+        Trainer.__init__(self)
+        #: The calls between inputs and outputs, for a model of symbols.
+        self.graph: CallGraph | None = None
+        self._inputs: Inputs | None = None
+        self._version = 0
+        self._inner: frozenset[Model] | None = None
+        #: False for a class that only trains other models in a step of its own.
+        self.defines_call = inputs is not None or type(self).call is not Model.call
+        if inputs is not None:
+            self._set_graph(CallGraph(inputs, outputs), dtype is not None)
 
-    def fit(
-        self,
-        x: Any = None,
-        y: Any = None,
-        batch_size: int | None = None,
-        epochs: int = 1,
-        verbose: int | str = "auto",
-        callbacks: Any = None,
-        validation_split: float = 0.0,
-        validation_data: Any = None,
-        shuffle: bool = True,
-        class_weight: Mapping[int, float] | None = None,
-        sample_weight: Any = None,
-        initial_epoch: int = 0,
-        steps_per_epoch: int | None = None,
-        validation_steps: int | None = None,
-        validation_batch_size: int | None = None,
-        validation_freq: Any = 1,
-        record_masks: int = 0,
-    ) -> History:
-        """Train for a number of epochs.
+    def __getstate__(self) -> dict[str, Any]:
+        """Return the state of a copy or a pickle. Symbols come first, each after those it comes from, so that what
+        follows them from the outputs does not go as deep as the model."""
+        state = {name: value for name, value in vars(self).items() if name not in _DERIVED}
+        # The metrics as one know their model, not its copy: the copy makes its own.
+        state["_compiled_metrics"] = self._compiled_metrics is not None
+        state["_train_state"] = copy.copy(self._train_state)
+        return {name: state[name] for name in sorted(state, key=lambda name: name not in _SYMBOLS)}
+
+    def __setstate__(self, state: dict[str, Any]) -> None:
+        vars(self).update(state)
+        self._compiled_metrics = CompiledMetrics(self) if state["_compiled_metrics"] else None
+        self._inner = None
+
+    def _set_graph(self, graph: CallGraph, dtype_given: bool) -> None:
+        inner = [layer for layer in graph.layers if not isinstance(layer, InputLayer)]
+        if inner and not dtype_given:
+            self.dtype = inner[0].dtype
+        for layer in inner:
+            self._check_dtype(layer)
+            if not self.trainable:
+                layer.trainable = False
+        self.graph, self.built = graph, True
+        symbols = graph.input_list
+        template = restructure(graph.inputs, graph.input_names)
+        shapes, whole = tuple(s.shape[1:] for s in symbols), tuple(s.dtype.kind == "i" for s in symbols)
+        self._inputs = Inputs(template, shapes, whole)
+        if len(symbols) == 1:
+            self.batch_input_shape = symbols[0].shape
+        self._changed()
+
+    def _check_dtype(self, layer: Layer) -> None:
+        if layer.dtype != self.dtype:
+            raise ValueError(
+                f"layer: {layer.name} computes in {layer.dtype}, the model in {self.dtype}: "
+                "give all layers one dtype, or set it with nbnet.set_floatx"
+            )
+
+    # ---- layers ----
+
+    @property
+    def layers(self) -> list[Layer]:
+        """The layers: those between inputs and outputs, then those that are attributes."""
+        graph = vars(self).get("graph")
+        own = [] if graph is None else list(graph.layers)
+        return own + [layer for layer in super().layers if not any(layer is other for other in own)]
+
+    def get_layer(self, name: str | None = None, index: int | None = None) -> Layer:
+        """Return a layer by name or number."""
+        if index is not None:
+            if not -len(self.layers) <= index < len(self.layers):
+                raise ValueError(f"index: {self.name} has {len(self.layers)} layers, got {index}")
+            return self.layers[index]
+        for layer in self.layers:
+            if layer.name == name:
+                return layer
+        raise ValueError(f"name: {self.name} has no layer {name!r}; it has {[layer.name for layer in self.layers]}")
+
+    @property
+    def has_call_graph(self) -> bool:
+        """True if the model is described by calls between its inputs and outputs, so that it can be taken apart."""
+        return self.graph is not None
+
+    def structure(self) -> tuple[Any, ...]:
+        """Return a key that changes when layers are added or removed, here or in a model inside, and with every
+        compile."""
+        if self._inner is None:
+            self._inner = frozenset(part for part in flatten_layers(self) if isinstance(part, Model)) - {self}
+        return (self._version, *(model._version for model in self._inner)) if self._inner else (self._version,)
+
+    def _changed(self) -> None:
+        """Drop the programs and signatures of the model as it was."""
+        self._version += 1
+        self._inner = None
+        self._train_state.forget()
+
+    # ---- inputs and outputs ----
+
+    @property
+    def input(self) -> Any:
+        """The symbols of the input, as the model was given them."""
+        return super().input if self.graph is None else self.graph.inputs
+
+    @property
+    def output(self) -> Any:
+        """The symbols of the output, as the model was given them."""
+        return super().output if self.graph is None else self.graph.outputs
+
+    @property
+    def inputs(self) -> list[Symbol]:
+        """The symbols of all inputs."""
+        return list(flatten(self.input))
+
+    @property
+    def outputs(self) -> list[Symbol]:
+        """The symbols of all outputs."""
+        return list(flatten(self.output))
+
+    @property
+    def input_names(self) -> list[str]:
+        """Names of all inputs."""
+        return self.inputs_known.names
+
+    @property
+    def output_names(self) -> list[str]:
+        """Names of all outputs."""
+        return self._signature().names
+
+    @property
+    def output_template(self) -> Any:
+        """Names in the structure of the outputs; None if the model does not name them."""
+        return None if self.graph is None else restructure(self.graph.outputs, self.graph.output_names)
+
+    @property
+    def inputs_known(self) -> Inputs:
+        """The inputs; an error before the model has seen any."""
+        if self._inputs is None:
+            raise ValueError(f"{self.name} is not built: give it an Input, or call it or fit it on data first")
+        return self._inputs
+
+    @property
+    def input_shape(self) -> Any:
+        """Shape of the input, the batch axis None; a list or dict of shapes for several."""
+        inputs = self.inputs_known
+        return restructure(inputs.template, [(None, *shape) for shape in inputs.shapes])
+
+    @property
+    def output_shape(self) -> Any:
+        """Shape of the output, the batch axis None; a list or dict of shapes for several."""
+        if self.graph is not None:
+            return map_structure(lambda symbol: symbol.shape, self.graph.outputs)
+        signature = self._signature()
+        return restructure(signature.template, [(None, *shape) for shape in signature.shapes])
+
+    def _signature(self) -> ModelSignature:
+        return signature_of(self, self.inputs_known.sample_shapes())
+
+    @property
+    def compute_dtype(self) -> np.dtype[Any]:
+        """Dtype that programs compute in."""
+        return self.dtype
+
+    # ---- calls ----
+
+    def call(self, inputs: Any, training: bool | None = None) -> Any:
+        """Compute the outputs for tensors; subclasses define it. Layers inside know the training mode of the call."""
+        if self.graph is None:
+            raise TypeError(f"{type(self).__name__} does not say what it computes: define call(self, inputs)")
+        template = self.inputs_known.template
+        if isinstance(template, str):
+            single = inputs[0] if isinstance(inputs, list) and len(inputs) == 1 else inputs
+            return self.graph([single[template] if isinstance(single, dict) else single])
+        return self.graph([part for _, part in match_by_name(inputs, template, "inputs", "input")])
+
+    def __call__(self, *args: Any, training: bool | None = None, **kwargs: Any) -> Any:
+        """Compute the output for a batch; on a tape it is recorded, and symbols give symbols.
 
         Parameters
         ----------
-        x : array_like, (n, ...)
-            Inputs of any real dtype; bytes stay bytes until a batch of them is gathered. For several inputs a list in
-            their order, or a dict by name. Data frames, and sparse matrices, which stay sparse until a batch of them
-            is gathered. Or batches: a :class:`nbnet.utils.PyDataset`, a generator of ``(x, y)`` or
-            ``(x, y, sample_weight)``, a loader.
-        y : array_like
-            Targets: shaped like the output, or class labels (n,) for sparse losses. For several outputs a list or a
-            dict; there may be None for an output without loss and metrics.
-        batch_size : int
-            Rows of a step, by default 32; the last batch may be shorter.
-        epochs, initial_epoch : int
-            Train from epoch ``initial_epoch`` up to ``epochs``. If so many epochs were trained before, in this process
-            or the one that saved the model, the training goes on as if it had not ended.
-        verbose : {"auto", 0, 1, 2}
-            See :class:`nbnet.progress.Progress`.
-        callbacks : list of nbnet.callbacks.Callback
-            Called as training goes on; one that defines a batch hook makes every batch a call of its own.
-        validation_split : float
-            Share of the last rows to hold out.
-        validation_data : tuple
-            ``(x, y)`` or ``(x, y, sample_weight)``, or batches.
-        shuffle : bool
-            Whether each epoch sees the rows in a new order, or a dataset's batches.
-        class_weight : dict
-            Weight of each class; multiplied with the sample weights. For models of one output.
-        sample_weight : array_like, (n,)
-            Weight of each row in the loss; for several outputs one for all, or a list or dict.
-        steps_per_epoch, validation_steps : int
-            Batches of an epoch, and of a validation. An epoch goes on where the last one ended, a validation begins
-            anew. By default all there are; a generator without end needs them.
-        validation_batch_size : int
-            By default ``batch_size``.
-        validation_freq : int or list of int
-            Validate after every so many epochs, or after those of these numbers, from 1.
-        record_masks : int
-            Keep the dropout masks of the last so many steps: they are what ``masks`` of the history holds.
-
-        Returns
-        -------
-        History
-
-        Raises
-        ------
-        ValueError, TypeError
-            If an argument does not fit the model; before anything is trained, unless it comes in batches.
+        *args, **kwargs
+            For :meth:`call`: an array or tensor (n, ...), or a list or dict of them.
+        training
+            If True, dropout is at work.
         """
-        fitting = Fitting(
-            self, x, y, batch_size, epochs, verbose, callbacks, validation_split, validation_data, shuffle,
-            class_weight, sample_weight, initial_epoch, steps_per_epoch, validation_steps, validation_batch_size,
-            validation_freq, record_masks,
-        )  # fmt: skip
-        with self._alone():
-            return fitting.run()
+        if args and not any(isinstance(leaf, (Tensor, Symbol)) for leaf in flatten(args[0])):
+            args = (input_tensors(self, args[0]), *args[1:])
+        return Layer.__call__(self, *args, training=training, **kwargs)
 
-    def evaluate(
-        self,
-        x: Any = None,
-        y: Any = None,
-        batch_size: int | None = None,
-        verbose: int | str = "auto",
-        sample_weight: Any = None,
-        steps: int | None = None,
-        callbacks: Any = None,
-        return_dict: bool = False,
-    ) -> Any:
-        """Loss and metrics in evaluation mode.
+    def forward(self, inputs: Any, training: bool) -> Any:
+        """Compute the output for a batch of tensors, in the structure that :meth:`call` takes."""
+        with training_mode(training):
+            return Layer.__call__(self, inputs)
 
-        Parameters
-        ----------
-        x, y, sample_weight
-            As for :meth:`fit`.
-        batch_size : int
-            Rows computed at a time, by default 256.
-        verbose : {"auto", 0, 1, 2}
-            See :class:`nbnet.progress.Progress`.
-        steps : int
-            Batches to be evaluated, by default all.
-        callbacks : list of nbnet.callbacks.Callback
-            Called at the beginning and the end; those that define a batch hook, around each batch.
-
-        Returns
-        -------
-        The loss; a list of the loss, the losses of outputs if several are trained, and metrics; a dict if
-        ``return_dict``.
-        """
-        self._check_compiled()
-        given = supply.for_evaluation(self, (x, y, sample_weight), batch_size, steps)
-        calls = CallbackList(callbacks, self)
-        with single_thread, Progress(verbose, None, given.length) as bar:
-            bar.begin_epoch(0)
-            calls.call("on_test_begin", None)
-            logs = given.evaluator(calls, bar)()
-            calls.call("on_test_end", logs)
-            bar.end_epoch(logs)
-        return _returned(logs, return_dict)
-
-    def train_on_batch(
-        self,
-        x: Any,
-        y: Any = None,
-        sample_weight: Any = None,
-        class_weight: Mapping[int, float] | None = None,
-        return_dict: bool = False,
-    ) -> Any:
-        """One update from one batch; returns its loss (and metrics) before the update."""
-        self._check_compiled()
-        rows = self._intake(x, y, sample_weight).weighted(class_weight, self.compute_dtype)
-        with self._alone(), single_thread:
-            logs = self._epochs(rows, len(rows), False, Position(), CallbackList(None, self), None).run(0)
-        return _returned(logs, return_dict)
-
-    def test_on_batch(self, x: Any, y: Any = None, sample_weight: Any = None, return_dict: bool = False) -> Any:
-        """Loss (and metrics) of one batch in evaluation mode."""
-        return self.evaluate(x, y, supply.ONE_BATCH, 0, sample_weight=sample_weight, return_dict=return_dict)
+    # ---- description ----
 
     def summary(
         self,
@@ -219,26 +298,26 @@ class Model(Predicting):
         show_trainable: bool = False,
         layer_range: Sequence[str] | None = None,
         *,
-        batch_size: int = supply.BATCH_SIZE,
+        batch_size: int = BATCH_SIZE,
     ) -> None:
-        """Print the layers, their output shapes and numbers of parameters, as Keras does; for a model of symbols, what
-        each layer reads, too. In the end, what memory training takes beside the data, or prediction if the model is not
-        compiled.
+        """Print the layers, their output shapes and numbers of parameters, as Keras does; for a model of symbols, the
+        inputs of each layer, too. In the end, the memory that training takes beside the data, or prediction if the
+        model is not compiled.
 
         Parameters
         ----------
         line_length, positions
-            Accepted as in Keras; here a table is as wide as what is in it.
+            Accepted as in Keras; here a table is as wide as its content.
         print_fn
             Called once with the whole text, in place of ``print``.
         expand_nested
-            Whether the layers of models in the model are shown.
+            If True, the layers of models in the model are shown.
         show_trainable
-            Whether to say for each layer with weights if it is trained: ``Y`` or ``N``.
+            If True, a column says for each layer with weights if it is trained: ``Y`` or ``N``.
         layer_range
             Two names or regular expressions: the first and the last layer to be shown.
         batch_size
-            What the memory is shown for.
+            Rows of the batch that the memory is shown for.
 
         Examples
         --------
@@ -258,12 +337,310 @@ class Model(Predicting):
         Memory of training in batches of 32: 3.33 KB
           = 144.00 B parameters + 192.00 B gradients + 384.00 B optimizer + 2.62 KB activations
         """
-        size = count(batch_size, "batch_size")
+        size = check_int(batch_size, "batch_size")
         (print_fn or print)(summary(self, expand_nested, show_trainable, layer_range, size))
 
     def _repr_html_(self) -> str:
         return summary_html(self)
 
+    def program(
+        self,
+        kind: str = "train",
+        rows: int = BATCH_SIZE,
+        x_dtype: Any = None,
+        print_fn: Callable[[str], Any] | None = print,
+    ) -> Program:
+        """Print and return the program of a batch, as :meth:`fit` and its like write it: its kernel calls, and the
+        places of their operands.
 
-def _returned(logs: dict[str, Any], as_dict: bool) -> Any:
-    return logs if as_dict else (logs["loss"] if list(logs) == ["loss"] else list(logs.values()))
+        Parameters
+        ----------
+        kind : {"train", "evaluate", "predict", "sample"}
+            ``"sample"`` is that of :meth:`predict_mc`.
+        rows
+            Rows of the batch, at least 1.
+        x_dtype
+            Dtype of the inputs in memory; None: that of the model. Row numbers of tables are always int64.
+        print_fn
+            Called with the listing; None: nothing is printed.
+
+        Returns
+        -------
+        nbnet.engine.runtime.program.Program
+            ``str`` of it is the listing, a line for each call: number, layer, kernel, what it reads ``->`` what it
+            writes. ``[4x3]`` is a shape, ``@64`` a place in the arena, ``*`` memory outside of it, ``+=`` an operand
+            that is added to, ``-`` one that is absent. A batch that is cut has a part ``phase p, slice t`` for each
+            slice. Attributes: ``calls``, ``dtype``, ``nbytes`` of the arena, ``spans`` of shape (phases, slices, 2).
+
+        Raises
+        ------
+        ValueError
+            If the model is not built, is not compiled with a loss (``"train"``, ``"evaluate"``), runs a step of the
+            user's own in Python, or takes inputs of any length; if nothing draws random numbers (``"sample"``); or if
+            an argument is out of range.
+
+        Examples
+        --------
+        >>> import nbnet as nb
+        >>> model = nb.Sequential([nb.Input((3,)), nb.layers.Dense(2, "relu", name="hidden")])
+        >>> program = model.program("predict", rows=4)
+        program: 4 rows, float32, arena 128 bytes (* lies outside it)
+        phase 0, slice 0:
+         0  gather  gather_float32  user.x0[1x3]*, -, cursor[1]* -> x0[4x3]@0
+         1  hidden:1  dense_relu_forward  x0[4x3]@0, hidden/kernel[3x2]*, hidden/bias[2]* -> t5[4x2]@64
+         2  store  store  t5[4x2]@64, cursor[1]* -> out0[1x1]* +=
+        phase 1, slice 0:
+         3  advance  advance  -> cursor[1]* +=
+        >>> program
+        <Program of 4 rows, float32, arena 128 bytes>
+        """
+        program = program_report.program(self, kind, rows, x_dtype)
+        if print_fn is not None:
+            print_fn(str(program))
+        return program
+
+    # ---- masks ----
+
+    def masks(self, step: int, x: Any = None, n: int | None = None) -> dict[str, NDArray[np.bool]]:
+        """Draw the dropout masks of a step of training, past or to come, again from the seed.
+
+        They are those that compiled training used, bit for bit, however the batch was cut; a tape of that step
+        (``nb.Tape(step=step)``) draws the same. Rates are the current ones.
+
+        Parameters
+        ----------
+        step
+            Number of the step, from 0: ``optimizer.iterations`` before it.
+        x
+            The inputs of its batch, of which only shapes matter.
+        n
+            Rows of its batch, instead of x.
+
+        Returns
+        -------
+        dict
+            Bool arrays by name of layer, True = kept; row i is that of the batch's row i.
+
+        Raises
+        ------
+        ValueError
+            If the step is negative, or a layer draws its masks from what the model computes.
+        TypeError
+            If both x and n are given, or neither.
+
+        Examples
+        --------
+        >>> import nbnet as nb
+        >>> nb.set_random_seed(1)
+        >>> model = nb.Sequential([nb.Input((8,)), nb.layers.Dropout(0.5, name="drop"), nb.layers.Dense(1)])
+        >>> with nb.Tape(step=1234) as tape:
+        ...     y = model([[1.0] * 8] * 2, training=True)
+        >>> tape.masks["drop"].tolist() == model.masks(step=1234, n=2)["drop"].tolist()
+        True
+        """
+        return step_masks(self, step, x, n)
+
+    def thin(self: M, masks: Mapping[str, Any]) -> M:
+        """Return the smaller model that is left when masks drop units for good.
+
+        Rows and columns of weights that belong to dropped units are left out, and each dropout layer with a mask
+        becomes its factor ``1 / (1 - rate)``, a :class:`nbnet.layers.Rescaling` of its name. Called for training or
+        not, the result gives what this model gives for training on a tape with these masks, up to the order of sums
+        (with batch normalization: called for training). It takes the same inputs: where a mask drops units of the
+        input itself, a :class:`nbnet.layers.TakeUnits` picks the others; where a layer that does not map 0 to 0 reads
+        dropped units, or the model returns them, a :class:`nbnet.layers.PutUnits` puts zeros in their place. Dropout
+        layers without a mask stay.
+
+        The weights are copies. Train them like those of any model, and write them back with :meth:`merge`.
+
+        Parameters
+        ----------
+        masks
+            ``{name of a dropout layer: bool array}``, True = kept: one mask for all rows, (units,), or with axes of
+            length 1 before it. A layer's second call has the name ``name:1``, as on a tape.
+
+        Returns
+        -------
+        A model of the same class, not compiled.
+
+        Raises
+        ------
+        ValueError
+            If a mask keeps nothing, differs from row to row or fits no layer; if masks together keep nothing of a
+            layer; or if the model's class defines ``call``.
+        TypeError
+            If masks are no dict of boolean arrays.
+
+        Notes
+        -----
+        ``Dense``, ``Conv1D``, ``Conv2D`` and ``BatchNormalization`` get smaller, through activations, pooling,
+        ``Flatten``, ``Concatenate``, and sums (or products, maxima ...) of branches: of those, units that all branches
+        drop. Any other layer computes all its units, and so does one that is called more than once or penalises its
+        output: for what is dropped before it, it gets zeros; what is dropped after it is picked out.
+
+        References
+        ----------
+        N. Srivastava et al.: Dropout: a simple way to prevent neural networks from overfitting. JMLR 15 (2014), section
+        1: training with dropout is training a thinned network for each case.
+
+        Examples
+        --------
+        >>> import nbnet as nb
+        >>> hidden = [nb.layers.Dense(100, "relu"), nb.layers.Dropout(0.5, name="drop")]
+        >>> model = nb.Sequential([nb.Input((4,)), *hidden, nb.layers.Dense(1)])
+        >>> small = model.thin({"drop": [True, False] * 50})
+        >>> model.count_params(), small.count_params()
+        (601, 301)
+        >>> small.compile("sgd", "mse")
+        >>> history = small.fit([[1.0, 2.0, 3.0, 4.0]], [1.0], verbose=0)
+        >>> model.merge(small)
+        """
+        thinned: M = delegates.thin(self, masks)
+        return thinned
+
+    def merge(self, thinned: Model, masks: Mapping[str, Any] | None = None) -> None:
+        """Write the weights of a model that :meth:`thin` made back to where they came from.
+
+        Weights that belong to dropped units stay as they are, bit for bit; so does the state of the optimizer. Nothing
+        is written if something does not fit.
+
+        Parameters
+        ----------
+        thinned
+            The smaller model.
+        masks
+            The masks it was made by; needed if it comes from a file.
+
+        Raises
+        ------
+        ValueError
+            If it is not a thinned version of this model by these masks.
+        """
+        delegates.merge(self, thinned, masks)
+
+    # ---- files ----
+
+    def save(self, filepath: FilePath, overwrite: bool = True, include_optimizer: bool = True) -> None:
+        """Write the model to a file that ends in ``.nbnet``: see :func:`nbnet.saving.save_model`."""
+        delegates.save_model(self, filepath, overwrite, include_optimizer)
+
+    def save_weights(self, filepath: FilePath, overwrite: bool = True) -> None:
+        """Write the weights to a file: see :func:`nbnet.saving.save_weights`."""
+        delegates.save_weights(self, filepath, overwrite)
+
+    def load_weights(self, filepath: FilePath, skip_mismatch: bool = False) -> None:
+        """Set the weights from a file: see :func:`nbnet.saving.load_weights`."""
+        delegates.load_weights(self, filepath, skip_mismatch)
+
+    def _save_training_state(self, path: Path) -> None:
+        """Write the state that :class:`nbnet.callbacks.BackupAndRestore` restores."""
+        delegates.save_training_state(self, path)
+
+    def _load_training_state(self, path: Path) -> None:
+        """Restore weights, optimizer and position of a training."""
+        delegates.load_training_state(self, path)
+
+    def export(
+        self,
+        filepath: FilePath,
+        format: str = "onnx",
+        verbose: bool | None = None,
+        input_signature: Any = None,
+        opset_version: int = 17,
+    ) -> None:
+        """Write the model, in evaluation mode, as an ONNX file: see :func:`nbnet.export.export`.
+
+        Examples
+        --------
+        >>> import tempfile
+        >>> import nbnet as nb
+        >>> model = nb.Sequential([nb.Input((4,)), nb.layers.Dense(2, "softmax")])
+        >>> with tempfile.TemporaryDirectory() as folder:
+        ...     model.export(f"{folder}/model.onnx")
+        """
+        delegates.export(self, filepath, format, verbose, input_signature, opset_version)
+
+    # ---- configurations ----
+
+    def to_json(self, **kwargs: Any) -> str:
+        """Return the model as JSON, without weights: see :func:`nbnet.models.model_from_json`.
+
+        Parameters
+        ----------
+        **kwargs
+            For ``json.dumps``, as ``indent``; without them the text is canonical.
+        """
+        config = serialize(self)
+        return json.dumps(plain(config, "model"), **kwargs) if kwargs else dumps(config, "model")
+
+    def get_config(self) -> dict[str, Any]:
+        """Return the layers and calls of a model of symbols; a subclass that defines ``call`` adds the arguments of its
+        constructor itself."""
+        config = super().get_config()
+        return config if self.graph is None else config | graph_config(self.graph)
+
+    @classmethod
+    def from_config(cls, config: Mapping[str, Any], custom_objects: Mapping[str, Any] | None = None) -> Self:
+        """Create the model that :meth:`get_config` describes, with new weights.
+
+        Parameters
+        ----------
+        custom_objects
+            Classes and functions of your own, by name.
+        """
+        with custom_object_scope(custom_objects):
+            if "calls" not in config:
+                return super().from_config(config)
+            inputs, outputs = graph_from_config(config)
+            return cls(inputs=inputs, outputs=outputs, **{k: v for k, v in config.items() if k not in GRAPH})
+
+    def with_layers(self, layers: Mapping[int, Layer]) -> Self:
+        """Return a model like this one of other layers.
+
+        Parameters
+        ----------
+        layers
+            By the ``id`` of the layer whose place they take.
+        """
+        if self.graph is None:
+            raise ValueError(f"clone_function: {self.name} is of a class that defines call; it cannot be taken apart")
+        calls = graph_config(self.graph, with_layers=False)
+        inputs, outputs = graph_from_config(calls, [layers[id(layer)] for layer in self.graph.inner_layers()])
+        return type(self)(inputs=inputs, outputs=outputs, name=self.name, trainable=self.trainable)
+
+    def get_build_config(self) -> dict[str, Any] | None:
+        """Return the inputs that the model was built for, if its configuration does not have them."""
+        if self._inputs is None or self.graph is not None:
+            return None
+        inputs = self._inputs
+        # A dict loses its order in a file, and shapes are in that order.
+        template = inputs.template
+        pairs = [[key, name] for key, name in template.items()] if isinstance(template, dict) else None
+        return {
+            "names": None if pairs else map_structure(str, template),
+            "pairs": pairs,
+            "shapes": [list(shape) for shape in inputs.shapes],
+            "whole": list(inputs.whole),
+        }
+
+    def build_from_config(self, config: Mapping[str, Any]) -> None:
+        """Build the model for the inputs that :meth:`get_build_config` described."""
+        fields(config, _BUILD, "build")
+        template = config["names"] if config["pairs"] is None else {key: name for key, name in config["pairs"]}
+        shapes = tuple(tuple(shape) for shape in config["shapes"])
+        if self._inputs is None:
+            inputs = Inputs(template, shapes, tuple(map(bool, config["whole"])))
+            self.build_for(restructure(template, [(None, *shape) for shape in shapes]))
+            if self._inputs is None:
+                self._inputs = inputs
+                self._changed()
+        # Layers that are attributes are built when they are called first.
+        self._signature()
+
+    def get_compile_config(self) -> dict[str, Any] | None:
+        """Return the optimizer, loss and metrics that :meth:`compile` was given; None if it was not called."""
+        return delegates.compile_config(self)
+
+    def compile_from_config(self, config: Mapping[str, Any]) -> None:
+        """Compile the model as :meth:`get_compile_config` describes."""
+        delegates.compile_from_config(self, config)

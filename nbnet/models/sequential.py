@@ -1,20 +1,20 @@
-"""A stack of layers."""
+"""A model of layers one after the other."""
 
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
 from typing import Any, Self
 
-from nbnet.core.symbol import Symbol
+from nbnet.base.registry import custom_object_scope
+from nbnet.engine.graph.symbolic import Symbol
 from nbnet.layers.input import InputLayer
-from nbnet.layers.layer import Layer
-from nbnet.layers.serialization import deserialize, serialize
-from nbnet.layers.shapes import Shape
-from nbnet.models.intake import Inputs
+from nbnet.layers.layer import Layer, Shape
+from nbnet.layers.serialization import deserialize, register_layer, serialize
 from nbnet.models.model import Model
-from nbnet.registry import custom_object_scope
+from nbnet.train.trainable import Inputs
 
 
+@register_layer
 class Sequential(Model):
     """Layers one after the other.
 
@@ -23,16 +23,16 @@ class Sequential(Model):
     layers
         Layers, the first of which may be :func:`nbnet.Input`. Without one the model is built when it first sees data.
     trainable
-        Whether optimizers change its weights.
+        If False, optimizers leave its weights as they are.
     name
         By default ``sequential``, numbered.
     dtype
-        What its layers compute in; None: what the first of them does.
+        Dtype that its layers compute in; None: that of the first of them.
 
     Raises
     ------
     TypeError
-        If something in ``layers`` is no layer.
+        If ``layers`` holds anything but layers.
     ValueError
         If two layers have one name, or layers compute in different dtypes.
 
@@ -58,14 +58,14 @@ class Sequential(Model):
     ) -> None:
         super().__init__(trainable=trainable, name=name, dtype=dtype)
         self._layers: list[Layer] = []
-        #: The input, and what comes out of each layer after it; empty as long as the input is not known.
+        #: The symbols of the input, and of the output of each layer; empty as long as the input is not known.
         self._symbols: list[Any] = []
-        self._given_dtype = dtype is not None
+        self._dtype_given = dtype is not None
         for layer in layers or []:
             self.add(layer)
 
     def add(self, layer: Layer | Symbol) -> None:
-        """Put a layer on top; if it does not fit, the model stays as it was."""
+        """Append a layer; if it does not fit, the model stays as it was."""
         if isinstance(layer, Symbol) and layer.producer is not None and isinstance(layer.producer.function, InputLayer):
             layer = layer.producer.function
         if not isinstance(layer, Layer):
@@ -75,7 +75,7 @@ class Sequential(Model):
         if isinstance(layer, InputLayer) and self._layers:
             raise ValueError("layer: an Input comes first")
         if not isinstance(layer, InputLayer):
-            if self.layers or self._given_dtype:
+            if self.layers or self._dtype_given:
                 self._check_dtype(layer)
             self.dtype = layer.dtype
         if not self.trainable:
@@ -85,18 +85,18 @@ class Sequential(Model):
         elif not self._layers and layer.batch_input_shape is not None:
             self._symbols = _stack(_input(layer, layer.batch_input_shape), [layer])
         self._layers.append(layer)
-        self._built_or_not()
+        self._update_built()
 
     def pop(self) -> Layer:
-        """Take the topmost layer off and return it."""
+        """Remove the last layer and return it."""
         if not self._layers:
             raise ValueError("pop: the model has no layers")
         layer = self._layers.pop()
         self._symbols = self._symbols[: 1 + len(self.layers)] if self._layers else []
-        self._built_or_not()
+        self._update_built()
         return layer
 
-    def _built_or_not(self) -> None:
+    def _update_built(self) -> None:
         self.built = bool(self._symbols)
         if self.built:
             symbol = self._symbols[0]
@@ -110,6 +110,10 @@ class Sequential(Model):
     def layers(self) -> list[Layer]:
         """The layers, without the input."""
         return [layer for layer in getattr(self, "_layers", []) if not isinstance(layer, InputLayer)]
+
+    @property
+    def has_call_graph(self) -> bool:
+        return True
 
     @property
     def input(self) -> Any:
@@ -130,11 +134,11 @@ class Sequential(Model):
         return self.layers[-1].name if single and self.layers else None
 
     def build(self, input_shape: Shape) -> None:
-        """Make the weights, for inputs of this shape (its batch axis is None)."""
+        """Create the weights, for inputs of this shape (its batch axis is None)."""
         if not self._symbols:
             layers = self.layers
             self._symbols = _stack(_input(layers[0] if layers else self, (None, *input_shape[1:])), layers)
-            self._built_or_not()
+            self._update_built()
 
     def get_config(self) -> dict[str, Any]:
         return super().get_config() | {"layers": [serialize(layer) for layer in self._layers]}
@@ -144,13 +148,13 @@ class Sequential(Model):
         with custom_object_scope(custom_objects):
             layers = config.get("layers")
             if not isinstance(layers, list):
-                raise ValueError(f"layers: wants a list of layers, got {layers!r}")
+                raise ValueError(f"layers: expected a list of layers, got {layers!r}")
             return cls([deserialize(layer) for layer in layers], **{k: v for k, v in config.items() if k != "layers"})
 
-    def _with_layers(self, layers: Mapping[int, Layer]) -> Self:
+    def with_layers(self, layers: Mapping[int, Layer]) -> Self:
         first = [InputLayer.from_config(layer.get_config()) for layer in self._layers if isinstance(layer, InputLayer)]
-        made = [layers[id(layer)] for layer in self.layers]
-        return type(self)([*first, *made], name=self.name, trainable=self.trainable)
+        rest = [layers[id(layer)] for layer in self.layers]
+        return type(self)([*first, *rest], name=self.name, trainable=self.trainable)
 
     def call(self, x: Any, training: bool | None = None) -> Any:
         for layer in self.layers:
@@ -159,7 +163,7 @@ class Sequential(Model):
 
 
 def _input(layer: Layer, shape: Shape) -> Symbol:
-    """The input that a first layer of a model asks for."""
+    """Return the input that the first layer of a model asks for."""
     if isinstance(layer, InputLayer):
         return layer.output
     while isinstance(layer, Sequential) and layer.layers:
@@ -168,9 +172,9 @@ def _input(layer: Layer, shape: Shape) -> Symbol:
 
 
 def _stack(symbol: Symbol, layers: Iterable[Layer]) -> list[Any]:
-    """An input, and what comes out of each layer."""
-    found: list[Any] = [symbol]
+    """Return the symbols of an input, and of the output of each layer."""
+    symbols: list[Any] = [symbol]
     for layer in layers:
         if not isinstance(layer, InputLayer):
-            found.append(layer(found[-1]))
-    return found
+            symbols.append(layer(symbols[-1]))
+    return symbols

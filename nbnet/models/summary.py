@@ -5,33 +5,40 @@ from __future__ import annotations
 import re
 from collections.abc import Sequence
 from contextlib import suppress
-from typing import TYPE_CHECKING, Any
+from typing import Any, Protocol
 
-from nbnet.core.structure import flatten
-from nbnet.core.symbol import Symbol
+from nbnet.base.html import element, table
+from nbnet.base.tree import flatten
+from nbnet.engine.graph.symbolic import Symbol
 from nbnet.layers.layer import Layer
-from nbnet.markup import element, table
-from nbnet.models import footprint
-from nbnet.models.network import Network
-from nbnet.models.supply import BATCH_SIZE
-
-if TYPE_CHECKING:
-    from nbnet.models.functional import Graph
-    from nbnet.models.model import Model
+from nbnet.models.call_graph import CallGraph
+from nbnet.train import program_report
+from nbnet.train.data_source import BATCH_SIZE
+from nbnet.train.trainable import Trainable
 
 Row = tuple[str, ...]
 #: A row, and the layer that it is about; None for a function.
 Line = tuple[Row, Layer | None]
 
 
+class Summarized(Trainable, Protocol):
+    """A model as its summary sees it."""
+
+    graph: CallGraph | None
+
+    @property
+    def layers(self) -> list[Layer]: ...
+
+
 def summary(
-    model: Model,
+    model: Summarized,
     expand_nested: bool = False,
     show_trainable: bool = False,
     layer_range: Sequence[str] | None = None,
     batch_size: int = BATCH_SIZE,
 ) -> str:
-    """Layers, output shapes and numbers of parameters, as Keras lays them out; see :meth:`nbnet.Model.summary`."""
+    """Return layers, output shapes and numbers of parameters, as Keras lays them out: see
+    :meth:`nbnet.Model.summary`."""
     rows = _rows(model, expand_nested, show_trainable, layer_range)
     widths = [max(len(row[i]) for row in rows) for i in range(len(rows[0]))]
     rule = "─" * (sum(widths) + 3 * (len(widths) - 1))
@@ -47,16 +54,19 @@ def summary(
     return "\n".join([*lines, rule, *_totals(model), *_memory(model, batch_size)])
 
 
-def summary_html(model: Model) -> str:
-    """The same as an HTML table, for notebooks."""
+def summary_html(model: Summarized) -> str:
+    """Return the summary as an HTML table, for notebooks."""
     parts = [element("b", f"{type(model).__name__} {model.name}"), table(_rows(model), numeric=[2])]
     return element("div", *parts, *(element("div", line) for line in (*_totals(model), *_memory(model))))
 
 
 def _rows(
-    model: Model, expand_nested: bool = False, show_trainable: bool = False, layer_range: Sequence[str] | None = None
+    model: Summarized,
+    expand_nested: bool = False,
+    show_trainable: bool = False,
+    layer_range: Sequence[str] | None = None,
 ) -> list[Row]:
-    """The head of the table and a row for each layer."""
+    """Return the head of the table and a row for each layer."""
     head: Row = ("Layer (type)", "Output Shape", "Param #")
     if model.graph is not None:
         head = (*head, "Connected to")
@@ -68,28 +78,28 @@ def _rows(
     return [(*head, "Trainable"), *((*row, _trainable(layer)) for row, layer in lines)]
 
 
-def _lines(model: Network) -> list[Line]:
+def _lines(model: Summarized) -> list[Line]:
     return _stacked(model) if model.graph is None else _connected(model.graph)
 
 
 def _inside(line: Line, width: int) -> list[Line]:
-    """The lines of the layers of a model within a model, at all depths."""
+    """Return the lines of the layers of a model within a model, at all depths."""
     _, layer = line
-    if not isinstance(layer, Network):
+    if not isinstance(layer, Layer) or not hasattr(layer, "graph"):
         return []
-    found: list[Line] = []
-    for row, part in _lines(layer):
-        found.append(((f"   └ {row[0]}", *row[1:], "")[:width], part))
-        found += [((f"   {cells[0]}", *cells[1:]), inner) for cells, inner in _inside((row, part), width)]
-    return found
+    lines: list[Line] = []
+    for row, part in _lines(layer):  # type: ignore[arg-type]
+        lines.append(((f"   └ {row[0]}", *row[1:], "")[:width], part))
+        lines += [((f"   {cells[0]}", *cells[1:]), inner) for cells, inner in _inside((row, part), width)]
+    return lines
 
 
 def _chosen(lines: list[Line], layer_range: Sequence[str] | None) -> list[Line]:
-    """The lines from the first layer that matches one pattern to the last that matches another."""
+    """Return the lines from the first layer that matches one pattern to the last that matches another."""
     if layer_range is None:
         return lines
     if len(layer_range) != 2 or not all(isinstance(pattern, str) for pattern in layer_range):
-        raise ValueError(f"layer_range: wants two names of layers, or patterns of names; got {layer_range!r}")
+        raise ValueError(f"layer_range: expected two names of layers, or patterns of names; got {layer_range!r}")
     names = ["" if layer is None else layer.name for _, layer in lines]
     first, last = ([k for k, name in enumerate(names) if re.match(pattern, name)] for pattern in layer_range)
     if not first or not last:
@@ -101,31 +111,31 @@ def _trainable(layer: Layer | None) -> str:
     return "-" if layer is None or not layer.weights else ("Y" if layer.trainable else "N")
 
 
-def _totals(model: Model) -> list[str]:
+def _totals(model: Summarized) -> list[str]:
     trainable = sum(w.size for w in model.trainable_weights)
     total = model.count_params()
     counts = (("Total", total), ("Trainable", trainable), ("Non-trainable", total - trainable))
     return [f"{name} params: {count:,} ({_size(count * model.dtype.itemsize)})" for name, count in counts]
 
 
-def _memory(model: Model, batch_size: int = BATCH_SIZE) -> list[str]:
-    """What training takes, or prediction of a model that is not compiled; nothing where that is not known."""
-    found, kind = None, "training"
-    with suppress(ValueError, TypeError):  # What does not fit together is for fit to say.
-        found = footprint.training(model, batch_size)
-        if found is None:
-            found, kind = footprint.prediction(model, batch_size), "prediction"
-    if found is None:
+def _memory(model: Summarized, batch_size: int = BATCH_SIZE) -> list[str]:
+    """Return the memory of training, or of prediction for a model that is not compiled; nothing if it is unknown."""
+    report, kind = None, "training"
+    with suppress(ValueError, TypeError):  # It is for fit to say what does not fit together.
+        report = program_report.training_memory(model, batch_size)
+        if report is None:
+            report, kind = program_report.prediction_memory(model, batch_size), "prediction"
+    if report is None:
         return []
-    parts = {"parameters": found.parameters, "gradients": found.gradients, "optimizer": found.optimizer}
-    parts["activations"] = found.arena
+    parts = {"parameters": report.parameters, "gradients": report.gradients, "optimizer": report.optimizer}
+    parts["activations"] = report.arena
     shown = " + ".join(f"{_size(nbytes)} {name}" for name, nbytes in parts.items() if nbytes)
-    threads = f" on {found.slices} threads" if found.slices > 1 else ""
-    return [f"Memory of {kind} in batches of {batch_size}{threads}: {_size(found.total)}", f"  = {shown}"]
+    threads = f" on {report.slices} threads" if report.slices > 1 else ""
+    return [f"Memory of {kind} in batches of {batch_size}{threads}: {_size(report.total)}", f"  = {shown}"]
 
 
-def _stacked(model: Network) -> list[Line]:
-    """A line for each layer; shapes where layers follow one another."""
+def _stacked(model: Summarized) -> list[Line]:
+    """Return a line for each layer; shapes where layers follow one another."""
     lines: list[Line] = []
     symbols = getattr(model, "_symbols", [])[1:]
     for number, layer in enumerate(model.layers):
@@ -134,8 +144,8 @@ def _stacked(model: Network) -> list[Line]:
     return lines
 
 
-def _connected(graph: Graph) -> list[Line]:
-    """A line for each layer or function, and what it reads."""
+def _connected(graph: CallGraph) -> list[Line]:
+    """Return a line for each layer or function, and its inputs."""
     names, seen = graph.names(), set()
     lines: list[Line] = []
     for producer in graph.producers:
@@ -154,7 +164,7 @@ def _connected(graph: Graph) -> list[Line]:
 
 
 def _label(symbol: Symbol, names: dict[int, str]) -> str:
-    """The name of the call that a symbol comes from, and which of its results it is."""
+    """Return the name of the call that a symbol comes from, and the number of the result."""
     producer = symbol.producer
     if producer is None or id(producer) not in names:
         return symbol.name

@@ -1,24 +1,36 @@
-"""Functions of tensors: what layers and losses are made of, and what ``x + y`` and its like mean."""
+"""Functions of tensors: the parts of layers and losses, and the meaning of operators such as ``x + y``."""
 
 from typing import TYPE_CHECKING
 
-from nbnet.absences import absent
-from nbnet.core.arithmetic import operators
-from nbnet.core.symbol import symbolic
-from nbnet.ops.abs import abs
-from nbnet.ops.add import add
-from nbnet.ops.alpha_dropout import alpha_dropout
-from nbnet.ops.arrange import flip, pad, repeat, roll, tile
-from nbnet.ops.axes import broadcast_to, expand_dims, moveaxis, ravel, squeeze, swapaxes
-from nbnet.ops.batch_norm import batch_norm
-from nbnet.ops.batch_normalization import batch_normalization
-from nbnet.ops.bernoulli import bernoulli
-from nbnet.ops.ceil import ceil
-from nbnet.ops.celu import celu
-from nbnet.ops.combine import (
+from nbnet.base.unsupported_keras import keras_hint
+from nbnet.engine.graph.symbolic import symbolic
+from nbnet.engine.graph.tensor import operators
+from nbnet.ops.activation import (
+    celu,
+    elu,
+    gelu,
+    hard_sigmoid,
+    hard_silu,
+    hard_tanh,
+    leaky_relu,
+    log_sigmoid,
+    mish,
+    prelu,
+    relu,
+    relu6,
+    selu,
+    sigmoid,
+    silu,
+    softplus,
+    softsign,
+    sparse_plus,
+    sparse_sigmoid,
+    squareplus,
+    tanh,
+)
+from nbnet.ops.arithmetic import (
     clip,
     divide_no_nan,
-    dot,
     exp2,
     floor_divide,
     heaviside,
@@ -26,102 +38,68 @@ from nbnet.ops.combine import (
     log10,
     logaddexp,
     mod,
-    outer,
     reciprocal,
     rsqrt,
 )
-from nbnet.ops.compare import equal, greater, greater_equal, less, less_equal, not_equal
-from nbnet.ops.concatenate import concatenate
-from nbnet.ops.concrete_dropout import concrete_dropout
-from nbnet.ops.conv import conv
-from nbnet.ops.convert import cast, convert_to_numpy, convert_to_tensor, is_tensor, ndim, shape, size
-from nbnet.ops.cos import cos
-from nbnet.ops.create import arange, eye, full, full_like, linspace, one_hot, ones, ones_like, zeros, zeros_like
-from nbnet.ops.deal_masks import deal_masks
-from nbnet.ops.dense import dense
-from nbnet.ops.divide import divide
-from nbnet.ops.drop_block import drop_block
-from nbnet.ops.drop_connect import drop_connect
-from nbnet.ops.dropout import dropout
-from nbnet.ops.elu import elu
-from nbnet.ops.embedding import embedding
-from nbnet.ops.erf import erf
-from nbnet.ops.exp import exp
-from nbnet.ops.expm1 import expm1
-from nbnet.ops.floor import floor
-from nbnet.ops.gaussian_dropout import gaussian_dropout
-from nbnet.ops.gaussian_noise import gaussian_noise
-from nbnet.ops.gelu import gelu
-from nbnet.ops.glu import glu
-from nbnet.ops.hard_shrink import hard_shrink
-from nbnet.ops.hard_sigmoid import hard_sigmoid
-from nbnet.ops.hard_silu import hard_silu
-from nbnet.ops.hard_tanh import hard_tanh
-from nbnet.ops.index import get_item, take
-from nbnet.ops.join import hstack, split, stack, unstack, vstack
-from nbnet.ops.layer_norm import layer_norm
-from nbnet.ops.leaky_relu import leaky_relu
-from nbnet.ops.log import log
-from nbnet.ops.log1p import log1p
-from nbnet.ops.log_sigmoid import log_sigmoid
-from nbnet.ops.logical import (
+from nbnet.ops.broadcast import add, divide, maximum, minimum, multiply, power, subtract
+from nbnet.ops.compare import (
     all,
     any,
     count_nonzero,
+    equal,
+    greater,
+    greater_equal,
     isclose,
     isfinite,
     isinf,
     isnan,
+    less,
+    less_equal,
     logical_and,
     logical_not,
     logical_or,
     logical_xor,
     nan_to_num,
+    not_equal,
+    where,
 )
-from nbnet.ops.matmul import matmul
-from nbnet.ops.max import max, min
-from nbnet.ops.maximum import maximum
-from nbnet.ops.mean import mean
-from nbnet.ops.minimum import minimum
-from nbnet.ops.mish import mish
-from nbnet.ops.multiply import multiply
-from nbnet.ops.negative import negative
-from nbnet.ops.pool import average_pool, max_pool
-from nbnet.ops.power import power
-from nbnet.ops.prelu import prelu
-from nbnet.ops.rectify import rectify
-from nbnet.ops.relu import relu
-from nbnet.ops.relu6 import relu6
-from nbnet.ops.reshape import reshape
-from nbnet.ops.round import round
-from nbnet.ops.search import argmax, argmin, argsort
-from nbnet.ops.selu import selu
-from nbnet.ops.sigmoid import sigmoid
-from nbnet.ops.sign import sign
-from nbnet.ops.silu import silu
-from nbnet.ops.sin import sin
-from nbnet.ops.soft_shrink import soft_shrink
-from nbnet.ops.softmax import log_softmax, softmax
-from nbnet.ops.softplus import softplus
-from nbnet.ops.softsign import softsign
-from nbnet.ops.sparse_plus import sparse_plus
-from nbnet.ops.sparse_sigmoid import sparse_sigmoid
-from nbnet.ops.sparsemax import sparsemax
-from nbnet.ops.sqrt import sqrt
-from nbnet.ops.square import square
-from nbnet.ops.squareplus import squareplus
+from nbnet.ops.conv import average_pool, conv, max_pool
+from nbnet.ops.convert import cast, convert_to_numpy, convert_to_tensor, is_tensor, ndim, shape, size
+from nbnet.ops.create import arange, eye, full, full_like, linspace, one_hot, ones, ones_like, zeros, zeros_like
+from nbnet.ops.dense import dense
+from nbnet.ops.drop_block import drop_block
+from nbnet.ops.drop_connect import drop_connect
+from nbnet.ops.dropout import alpha_dropout, bernoulli, dropout
+from nbnet.ops.elementwise import (
+    abs,
+    ceil,
+    cos,
+    erf,
+    exp,
+    expm1,
+    floor,
+    log,
+    log1p,
+    negative,
+    round,
+    sign,
+    sin,
+    sqrt,
+    square,
+    stop_gradient,
+)
+from nbnet.ops.gather import embedding
+from nbnet.ops.index import flip, get_item, pad, repeat, roll, take, tile
+from nbnet.ops.masksembles import deal_masks, take_turn
+from nbnet.ops.matmul import dot, matmul, outer
+from nbnet.ops.noise import concrete_dropout, gaussian_dropout, gaussian_noise
+from nbnet.ops.normalization import batch_norm, batch_normalization, layer_norm
+from nbnet.ops.reduction import argmax, argmin, argsort, max, mean, min, sum, weighted_mean, weighted_sum
+from nbnet.ops.reshape import broadcast_to, expand_dims, moveaxis, ravel, reshape, squeeze, swapaxes, transpose
+from nbnet.ops.slicing import concatenate, hstack, split, stack, unstack, vstack
+from nbnet.ops.softmax import glu, log_softmax, softmax, sparsemax
 from nbnet.ops.statistics import average, logsumexp, moments, norm, normalize, std, var
-from nbnet.ops.stop_gradient import stop_gradient
-from nbnet.ops.subtract import subtract
-from nbnet.ops.sum import sum
-from nbnet.ops.take_turn import take_turn
-from nbnet.ops.tanh import tanh
-from nbnet.ops.tanh_shrink import tanh_shrink
-from nbnet.ops.threshold import threshold
-from nbnet.ops.transpose import transpose
-from nbnet.ops.weighted_mean import weighted_mean
-from nbnet.ops.weighted_sum import weighted_sum
-from nbnet.ops.where import where
+from nbnet.ops.threshold import hard_shrink, rectify, soft_shrink, tanh_shrink, threshold
 
 # Keras's other names.
 absolute = fabs = abs
@@ -149,9 +127,9 @@ __all__ = [
 ]  # fmt: skip
 
 if not TYPE_CHECKING:
-    __getattr__ = absent(__name__)
+    __getattr__ = keras_hint(__name__)
 
-# Modules of this package call each other's functions as they are; whoever comes from outside may hand them symbols.
+# Modules of this package call each other's plain functions; callers outside may pass symbols and get wrappers.
 _plain = {"convert_to_numpy", "is_tensor", "ndim", "shape", "size"}
 _functions = {name: globals()[name] for name in __all__ if name not in _plain}
 _wrapped = {function: symbolic(function, __name__) for function in _functions.values()}

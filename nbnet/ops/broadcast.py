@@ -1,17 +1,24 @@
-"""Element-wise ops of two tensors with NumPy's broadcasting: ``y = f(a, b)``, made from scalar functions."""
+"""Arithmetic of two tensors with NumPy's broadcasting: add, multiply, maximum, power and the like.
+
+An op is made from scalar functions: ``y = f(a, b)`` and its two derivatives.
+"""
 
 from __future__ import annotations
 
 import functools
+from collections.abc import Callable
 from typing import Any
 
 import numpy as np
 
-from nbnet.core.abi import Function, Kernel, accumulates, attribute, device, present, vec
-from nbnet.core.graph import Tensor
-from nbnet.core.op import Op, Shape, Spec, register
+from nbnet.engine.graph.op import Op, Shape, Spec, register
+from nbnet.engine.graph.tensor import Tensor, apply, tensor, tensors
+from nbnet.engine.kernels.abi import Function, Kernel, accumulates, attribute, device, present, vec
+from nbnet.engine.kernels.math import log
+from nbnet.engine.kernels.math import power as power_of
+from nbnet.ops.elementwise import P, documents, implement, scalar, sqrt, square
 
-#: Axes a kernel walks, after neighbours with one pattern of broadcasting are joined.
+#: Number of axes that a kernel walks, after neighbouring axes that broadcast alike are joined.
 AXES = 4
 # Attributes: lengths of the axes, strides of a, strides of b; in elements, and 0 where the operand is broadcast.
 A_STRIDES, B_STRIDES = AXES, 2 * AXES
@@ -19,7 +26,7 @@ A_STRIDES, B_STRIDES = AXES, 2 * AXES
 
 @functools.lru_cache(1024)
 def collapse(a: Shape, b: Shape) -> tuple[Shape, tuple[int, ...]]:
-    """The shape two shapes broadcast to, and the attributes that tell kernels how to walk it.
+    """The shape that two shapes broadcast to, and the attributes by which kernels walk it.
 
     Raises
     ------
@@ -38,7 +45,7 @@ def collapse(a: Shape, b: Shape) -> tuple[Shape, tuple[int, ...]]:
             f"shapes {a} and {b} do not broadcast: aligned from the right, two axes are equal or one of them is 1"
         ) from None
     padded = [(1,) * (len(shape) - len(s)) + s for s in (a, b)]
-    axes: list[list[int]] = []  # length, whether a moves along it, whether b does
+    axes: list[list[int]] = []  # length, 1 if a moves along it, 1 if b does
     for n, *own in zip(shape, *padded, strict=True):
         moves = [int(m == n) for m in own]
         if axes and axes[-1][1:] == moves:
@@ -63,7 +70,7 @@ def collapse(a: Shape, b: Shape) -> tuple[Shape, tuple[int, ...]]:
 
 @device
 def _start(ins: Any, strides: Any, i0: Any, i1: Any, i2: Any) -> Any:
-    """Where the row (i0, i1, i2) begins in an operand."""
+    """Number of the first element of row (i0, i1, i2) in an operand."""
     return i0 * attribute(ins, strides) + i1 * attribute(ins, strides + 1) + i2 * attribute(ins, strides + 2)
 
 
@@ -95,8 +102,7 @@ def _make_forward(f: Function) -> Any:
 def _make_row(g: Function) -> Function:
     """``dx (+)= dy * g(x, z)`` for one run of elements; an operand of one element is broadcast.
 
-    What is to be added to is read even if it is then overwritten: a loop that reads in some cases only would not be
-    vectorised.
+    dx is read even where it is overwritten: a loop that reads it in some cases only would not be vectorised.
     """
 
     def row(x: Any, z: Any, dy: Any, dx: Any, moves: bool, other_moves: bool, add: bool) -> None:
@@ -153,7 +159,7 @@ def _make_backward(da: Function, db: Function, reads: bool) -> Any:
 
 def _infer(a: Tensor, b: Tensor) -> tuple[Spec, ...]:
     if a.dtype != b.dtype:
-        raise TypeError(f"wants two tensors of one float dtype, got {a.dtype} and {b.dtype}")
+        raise TypeError(f"expected two tensors of one float dtype, got {a.dtype} and {b.dtype}")
     return (Spec(collapse(a.shape, b.shape)[0]),)
 
 
@@ -161,36 +167,176 @@ def _encode(a: Tensor, b: Tensor) -> tuple[int, ...]:
     return collapse(a.shape, b.shape)[1]
 
 
-def comparison(name: str, f: Function) -> Op:
-    """Make and register a broadcasting op of two tensors through which no gradient flows.
-
-    Parameters
-    ----------
-    f
-        Device function of (a, b).
-    """
-    forward = Kernel(_make_forward(f), f"{name}_forward")
-    return register(Op(name, forward, ("a", "b"), infer=_infer, encode=_encode, stops_gradient=True))
-
-
-def binary(name: str, f: Function, da: Function, db: Function, *, reads: bool = True) -> Op:
+def binary(
+    name: str,
+    f: Callable[..., Any],
+    da: Callable[..., Any],
+    db: Callable[..., Any],
+    *,
+    reads: bool = True,
+    linear: bool = False,
+) -> Op:
     """Make and register a broadcasting op of two tensors.
 
     Parameters
     ----------
     f, da, db
-        Device functions of (a, b): the value, and its derivatives by a and by b.
+        Scalar functions of (a, b): the value, and its derivatives by a and by b.
     reads
-        Whether the derivatives depend on a or b at all.
+        True if the derivatives depend on a or b.
+    linear
+        True if the op is linear in a, for a given b.
     """
+    forward = Kernel(_make_forward(scalar(f, name)), f"{name}_forward")
+    backward = Kernel(_make_backward(scalar(da, f"{name}_da"), scalar(db, f"{name}_db"), reads), f"{name}_backward")
     return register(
-        Op(
-            name,
-            Kernel(_make_forward(f), f"{name}_forward"),
-            ("a", "b"),
-            infer=_infer,
-            backward=Kernel(_make_backward(da, db, reads), f"{name}_backward"),
-            gradient=("dy", "da", "db", *(["a", "b"] if reads else [])),
-            encode=_encode,
-        )
-    )
+        Op(name, forward, ("a", "b"), infer=_infer, backward=backward, encode=_encode, role="elementwise",
+           gradient=("dy", "da", "db", *(["a", "b"] if reads else [])), linear=linear)
+    )  # fmt: skip
+
+
+documents_operands = documents(
+    first="a, b\n    Tensors, arrays or numbers whose shapes broadcast; numbers and lists take the dtype of the tensor "
+    "beside them.",
+    raises="ValueError\n    If the shapes do not broadcast.",
+)
+
+
+def _of_operands(op: Op, declaration: Callable[P, Any]) -> Callable[P, Tensor]:
+    """The function of two operands that applies an op, as a function without a body declares it."""
+    return documents_operands(implement(declaration, lambda a, b: apply(op, *tensors(a, b))))
+
+
+def binary_function(
+    f: Callable[..., Any], da: Callable[..., Any], db: Callable[..., Any], **facts: bool
+) -> Callable[[Callable[P, Any]], Callable[P, Tensor]]:
+    """Decorator: make the op that a function without a body declares; see :func:`binary`."""
+    return lambda declaration: _of_operands(binary(declaration.__name__, f, da, db, **facts), declaration)
+
+
+def comparison(f: Callable[..., Any]) -> Callable[[Callable[P, Any]], Callable[P, Tensor]]:
+    """Decorator: make the op ``f(a, b)`` through which no gradient flows that a function without a body declares."""
+
+    def make(declaration: Callable[P, Any]) -> Callable[P, Tensor]:
+        name = declaration.__name__
+        forward = Kernel(_make_forward(scalar(f, name)), f"{name}_forward")
+        op = Op(name, forward, ("a", "b"), infer=_infer, encode=_encode, stops_gradient=True, role="elementwise")
+        return _of_operands(register(op), declaration)
+
+    return make
+
+
+@binary_function(lambda a, b: a + b, lambda a, b: 1.0, lambda a, b: 1.0, reads=False, linear=True)
+def add(a: Any, b: Any) -> Any:
+    """``a + b``, element by element.
+
+    Examples
+    --------
+    >>> import nbnet as nb
+    >>> nb.ops.add([[1.0], [2.0]], [10.0, 20.0]).numpy()
+    array([[11., 21.],
+           [12., 22.]], dtype=float32)
+    """
+
+
+@binary_function(lambda a, b: a - b, lambda a, b: 1.0, lambda a, b: -1.0, reads=False, linear=True)
+def subtract(a: Any, b: Any) -> Any:
+    """``a - b``, element by element.
+
+    Examples
+    --------
+    >>> import nbnet as nb
+    >>> nb.ops.subtract([[1.0], [2.0]], [10.0, 20.0]).numpy()
+    array([[ -9., -19.],
+           [ -8., -18.]], dtype=float32)
+    """
+
+
+@binary_function(lambda a, b: a * b, lambda a, b: b, lambda a, b: a, linear=True)
+def multiply(a: Any, b: Any) -> Any:
+    """``a * b``, element by element.
+
+    Examples
+    --------
+    >>> import nbnet as nb
+    >>> nb.ops.multiply([[1.0], [2.0]], [10.0, 20.0]).numpy()
+    array([[10., 20.],
+           [20., 40.]], dtype=float32)
+    """
+
+
+@binary_function(lambda a, b: a / b, lambda a, b: 1.0 / b, lambda a, b: -a / (b * b), linear=True)
+def divide(a: Any, b: Any) -> Any:
+    """``a / b``, element by element; a division by 0 gives inf or NaN.
+
+    Examples
+    --------
+    >>> import nbnet as nb
+    >>> nb.ops.divide([1.0, 3.0], 2.0).numpy()
+    array([0.5, 1.5], dtype=float32)
+    """
+
+
+@binary_function(
+    lambda a, b: a if a > b or a != a else b,
+    lambda a, b: 1.0 if a > b else (0.5 if a == b else 0.0),
+    lambda a, b: 1.0 if b > a else (0.5 if a == b else 0.0),
+)
+def maximum(a: Any, b: Any) -> Any:
+    """The larger of a and b, element by element. NaN wins; where both are equal, each gets half of the gradient.
+
+    Examples
+    --------
+    >>> import nbnet as nb
+    >>> nb.ops.maximum([-1.0, 2.0], 0.0).numpy()
+    array([0., 2.], dtype=float32)
+    """
+
+
+@binary_function(
+    lambda a, b: a if a < b or a != a else b,
+    lambda a, b: 1.0 if a < b else (0.5 if a == b else 0.0),
+    lambda a, b: 1.0 if b < a else (0.5 if a == b else 0.0),
+)
+def minimum(a: Any, b: Any) -> Any:
+    """The smaller of a and b, element by element. NaN wins; where both are equal, each gets half of the gradient.
+
+    Examples
+    --------
+    >>> import nbnet as nb
+    >>> nb.ops.minimum([-1.0, 2.0], 0.0).numpy()
+    array([-1.,  0.], dtype=float32)
+    """
+
+
+POWER = binary(
+    "power",
+    lambda x, p: power_of(x, p),
+    lambda x, p: 0.0 if p == 0.0 else p * power_of(x, p - 1.0),
+    lambda x, p: power_of(x, p) * log(x) if x > 0.0 else 0.0,
+)
+
+
+def power(x: Any, p: Any) -> Tensor:
+    """``x ** p``, element by element; NaN where x is negative and p is not an integer.
+
+    Parameters
+    ----------
+    x, p
+        Tensors, arrays or numbers whose shapes broadcast. The gradient flows to both; that of p is taken as 0 where
+        ``x <= 0``.
+
+    Raises
+    ------
+    ValueError
+        If the shapes do not broadcast.
+
+    Examples
+    --------
+    >>> import nbnet as nb
+    >>> nb.ops.power([2.0, 3.0], 3).numpy()
+    array([ 8., 27.], dtype=float32)
+    """
+    if isinstance(p, (int, float)) and p in (0.5, 2):
+        return (square if p == 2 else sqrt)(tensor(x))
+    return apply(POWER, *tensors(x, p))

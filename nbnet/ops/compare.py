@@ -1,60 +1,26 @@
-"""Comparisons, with broadcasting: 1 where they hold and 0 elsewhere, for tensors hold floats."""
+"""Comparisons and logic, with broadcasting: equal, where, isnan, logical_and, any and the like.
+
+The results are floats, as tensors hold them: 1 where a comparison holds, 0 elsewhere.
+"""
 
 from __future__ import annotations
 
 from typing import Any
 
-from nbnet.core.abi import device
-from nbnet.core.graph import Tensor
-from nbnet.core.tape import apply, tensors
-from nbnet.ops.broadcast import comparison
+import numpy as np
+
+from nbnet.engine.graph.op import Op, register
+from nbnet.engine.graph.tensor import Tensor, apply, tensor, tensors
+from nbnet.engine.kernels.abi import accumulates, kernel, present, vec
+from nbnet.ops.broadcast import add, comparison, maximum, minimum, multiply, subtract
+from nbnet.ops.elementwise import abs, stop_gradient
+from nbnet.ops.reduction import documents_axes, max, min, sum
+from nbnet.ops.reshape import Axis
 
 
-@device
-def _equal(a: Any, b: Any) -> Any:
-    return 1.0 if a == b else 0.0
-
-
-@device
-def _greater(a: Any, b: Any) -> Any:
-    return 1.0 if a > b else 0.0
-
-
-@device
-def _greater_equal(a: Any, b: Any) -> Any:
-    return 1.0 if a >= b else 0.0
-
-
-@device
-def _less(a: Any, b: Any) -> Any:
-    return 1.0 if a < b else 0.0
-
-
-@device
-def _less_equal(a: Any, b: Any) -> Any:
-    return 1.0 if a <= b else 0.0
-
-
-@device
-def _not_equal(a: Any, b: Any) -> Any:
-    return 1.0 if a != b else 0.0
-
-
-EQUAL = comparison("equal", _equal)
-GREATER = comparison("greater", _greater)
-GREATER_EQUAL = comparison("greater_equal", _greater_equal)
-LESS = comparison("less", _less)
-LESS_EQUAL = comparison("less_equal", _less_equal)
-NOT_EQUAL = comparison("not_equal", _not_equal)
-
-
-def equal(a: Any, b: Any) -> Tensor:
-    """1.0 where a is b, else 0.0; no gradient flows.
-
-    Parameters
-    ----------
-    a, b
-        Tensors, arrays or numbers whose shapes broadcast.
+@comparison(lambda a, b: 1.0 if a == b else 0.0)
+def equal(a: Any, b: Any) -> Any:
+    """1.0 where a equals b, else 0.0; no gradient flows.
 
     Examples
     --------
@@ -62,16 +28,11 @@ def equal(a: Any, b: Any) -> Tensor:
     >>> nb.ops.equal([1.0, 2.0], [1.0, 3.0]).numpy()
     array([1., 0.], dtype=float32)
     """
-    return apply(EQUAL, *tensors(a, b))  # type: ignore[no-any-return]
 
 
-def greater(a: Any, b: Any) -> Tensor:
+@comparison(lambda a, b: 1.0 if a > b else 0.0)
+def greater(a: Any, b: Any) -> Any:
     """1.0 where a is larger than b, else 0.0; no gradient flows.
-
-    Parameters
-    ----------
-    a, b
-        Tensors, arrays or numbers whose shapes broadcast.
 
     Examples
     --------
@@ -79,16 +40,11 @@ def greater(a: Any, b: Any) -> Tensor:
     >>> nb.ops.greater([1.0, 2.0], 1.0).numpy()
     array([0., 1.], dtype=float32)
     """
-    return apply(GREATER, *tensors(a, b))  # type: ignore[no-any-return]
 
 
-def greater_equal(a: Any, b: Any) -> Tensor:
+@comparison(lambda a, b: 1.0 if a >= b else 0.0)
+def greater_equal(a: Any, b: Any) -> Any:
     """1.0 where a is at least b, else 0.0; no gradient flows.
-
-    Parameters
-    ----------
-    a, b
-        Tensors, arrays or numbers whose shapes broadcast.
 
     Examples
     --------
@@ -96,16 +52,11 @@ def greater_equal(a: Any, b: Any) -> Tensor:
     >>> nb.ops.greater_equal([1.0, 0.0], 1.0).numpy()
     array([1., 0.], dtype=float32)
     """
-    return apply(GREATER_EQUAL, *tensors(a, b))  # type: ignore[no-any-return]
 
 
-def less(a: Any, b: Any) -> Tensor:
+@comparison(lambda a, b: 1.0 if a < b else 0.0)
+def less(a: Any, b: Any) -> Any:
     """1.0 where a is smaller than b, else 0.0; no gradient flows.
-
-    Parameters
-    ----------
-    a, b
-        Tensors, arrays or numbers whose shapes broadcast.
 
     Examples
     --------
@@ -113,16 +64,11 @@ def less(a: Any, b: Any) -> Tensor:
     >>> nb.ops.less([1.0, 0.0], 1.0).numpy()
     array([0., 1.], dtype=float32)
     """
-    return apply(LESS, *tensors(a, b))  # type: ignore[no-any-return]
 
 
-def less_equal(a: Any, b: Any) -> Tensor:
+@comparison(lambda a, b: 1.0 if a <= b else 0.0)
+def less_equal(a: Any, b: Any) -> Any:
     """1.0 where a is at most b, else 0.0; no gradient flows.
-
-    Parameters
-    ----------
-    a, b
-        Tensors, arrays or numbers whose shapes broadcast.
 
     Examples
     --------
@@ -130,16 +76,11 @@ def less_equal(a: Any, b: Any) -> Tensor:
     >>> nb.ops.less_equal([1.0, 2.0], 1.0).numpy()
     array([1., 0.], dtype=float32)
     """
-    return apply(LESS_EQUAL, *tensors(a, b))  # type: ignore[no-any-return]
 
 
-def not_equal(a: Any, b: Any) -> Tensor:
-    """1.0 where a is not b, else 0.0; no gradient flows.
-
-    Parameters
-    ----------
-    a, b
-        Tensors, arrays or numbers whose shapes broadcast.
+@comparison(lambda a, b: 1.0 if a != b else 0.0)
+def not_equal(a: Any, b: Any) -> Any:
+    """1.0 where a differs from b, else 0.0; no gradient flows.
 
     Examples
     --------
@@ -147,4 +88,226 @@ def not_equal(a: Any, b: Any) -> Tensor:
     >>> nb.ops.not_equal([1.0, 2.0], [1.0, 3.0]).numpy()
     array([0., 1.], dtype=float32)
     """
-    return apply(NOT_EQUAL, *tensors(a, b))  # type: ignore[no-any-return]
+
+
+@kernel
+def where_forward(mem: Any, ins: Any, step: Any) -> None:
+    condition, a, b, y = vec(mem, ins, 0), vec(mem, ins, 1), vec(mem, ins, 2), vec(mem, ins, 3)
+    for i in range(y.size):
+        y[i] = a[i] if condition[i] != 0.0 else b[i]
+
+
+@kernel
+def where_backward(mem: Any, ins: Any, step: Any) -> None:
+    condition, dy, da, db = vec(mem, ins, 0), vec(mem, ins, 1), vec(mem, ins, 2), vec(mem, ins, 3)
+    if present(ins, 2):
+        add = accumulates(ins, 2)
+        for i in range(dy.size):
+            d = dy[i] if condition[i] != 0.0 else 0.0
+            da[i] = da[i] + d if add else d
+    if present(ins, 3):
+        add = accumulates(ins, 3)
+        for i in range(dy.size):
+            d = 0.0 if condition[i] != 0.0 else dy[i]
+            db[i] = db[i] + d if add else d
+
+
+WHERE = register(
+    Op("where", where_forward, ("condition", "a", "b"), backward=where_backward,
+       gradient=("condition", "dy", "da", "db"), role="elementwise")
+)  # fmt: skip
+
+
+def where(condition: Any, a: Any, b: Any) -> Tensor:
+    """Elements of a where a condition holds, those of b elsewhere.
+
+    Parameters
+    ----------
+    condition
+        Tensor, or array of numbers or booleans: it holds where it is not zero. No gradient flows to it.
+    a, b
+        Tensors, arrays or numbers; all three shapes broadcast. The gradient of an element flows to the operand it was
+        taken from, and is exactly zero for the other.
+
+    Raises
+    ------
+    ValueError
+        If the shapes do not broadcast.
+
+    Examples
+    --------
+    >>> import nbnet as nb
+    >>> nb.ops.where([True, False], [1.0, 2.0], 0.0).numpy()
+    array([1., 0.], dtype=float32)
+    """
+    a, b, condition = tensors(a, b, condition)
+    operands = [stop_gradient(condition), a, b]
+    shape = np.broadcast_shapes(*(x.shape for x in operands))
+    if [x for x in operands if x.shape != shape]:
+        # x > x is false everywhere, even for NaN: zeros of the common shape, for a batch of any size.
+        zeros = add(add(greater(condition, condition), greater(a, a)), greater(b, b))
+        operands = [x if x.shape == shape else add(x, zeros) for x in operands]
+    return apply(WHERE, *operands)
+
+
+def logical_not(x: Any) -> Tensor:
+    """1.0 where x is zero, else 0.0.
+
+    Examples
+    --------
+    >>> import nbnet as nb
+    >>> nb.ops.logical_not([0.0, 2.0]).numpy()
+    array([1., 0.], dtype=float32)
+    """
+    return equal(x, 0.0)
+
+
+def logical_and(x1: Any, x2: Any) -> Tensor:
+    """1.0 where neither is zero, else 0.0.
+
+    Examples
+    --------
+    >>> import nbnet as nb
+    >>> nb.ops.logical_and([0.0, 2.0], [1.0, 1.0]).numpy()
+    array([0., 1.], dtype=float32)
+    """
+    return minimum(not_equal(x1, 0.0), not_equal(x2, 0.0))
+
+
+def logical_or(x1: Any, x2: Any) -> Tensor:
+    """1.0 where at least one is not zero, else 0.0.
+
+    Examples
+    --------
+    >>> import nbnet as nb
+    >>> nb.ops.logical_or([0.0, 2.0], [0.0, 1.0]).numpy()
+    array([0., 1.], dtype=float32)
+    """
+    return maximum(not_equal(x1, 0.0), not_equal(x2, 0.0))
+
+
+def logical_xor(x1: Any, x2: Any) -> Tensor:
+    """1.0 where exactly one is zero, else 0.0.
+
+    Examples
+    --------
+    >>> import nbnet as nb
+    >>> nb.ops.logical_xor([0.0, 2.0], [1.0, 1.0]).numpy()
+    array([1., 0.], dtype=float32)
+    """
+    return not_equal(not_equal(x1, 0.0), not_equal(x2, 0.0))
+
+
+def isnan(x: Any) -> Tensor:
+    """1.0 where x is NaN, else 0.0.
+
+    Examples
+    --------
+    >>> import nbnet as nb
+    >>> nb.ops.isnan([0.0, float("nan")]).numpy()
+    array([0., 1.], dtype=float32)
+    """
+    x = tensor(x)
+    return not_equal(x, x)
+
+
+def isinf(x: Any) -> Tensor:
+    """1.0 where x is infinite, else 0.0.
+
+    Examples
+    --------
+    >>> import nbnet as nb
+    >>> nb.ops.isinf([0.0, -float("inf")]).numpy()
+    array([0., 1.], dtype=float32)
+    """
+    x = tensor(x)
+    return maximum(equal(x, np.inf), equal(x, -np.inf))
+
+
+def isfinite(x: Any) -> Tensor:
+    """1.0 where x is neither NaN nor infinite, else 0.0.
+
+    Examples
+    --------
+    >>> import nbnet as nb
+    >>> nb.ops.isfinite([0.0, float("inf")]).numpy()
+    array([1., 0.], dtype=float32)
+    """
+    x = tensor(x)
+    return logical_not(maximum(isnan(x), isinf(x)))
+
+
+@documents_axes
+def any(x: Any, axis: Axis = None, keepdims: bool = False) -> Tensor:
+    """1.0 where at least one element over axes is not zero, else 0.0.
+
+    Examples
+    --------
+    >>> import nbnet as nb
+    >>> nb.ops.any([[0.0, 2.0], [0.0, 0.0]], axis=1).numpy()
+    array([1., 0.], dtype=float32)
+    """
+    return max(not_equal(x, 0.0), axis, keepdims)
+
+
+@documents_axes
+def all(x: Any, axis: Axis = None, keepdims: bool = False) -> Tensor:
+    """1.0 where no element over axes is zero, else 0.0.
+
+    Examples
+    --------
+    >>> import nbnet as nb
+    >>> nb.ops.all([[1.0, 2.0], [0.0, 1.0]], axis=1).numpy()
+    array([1., 0.], dtype=float32)
+    """
+    return min(not_equal(x, 0.0), axis, keepdims)
+
+
+def count_nonzero(x: Any, axis: Axis = None) -> Tensor:
+    """The number of elements over axes that are not zero.
+
+    Examples
+    --------
+    >>> import nbnet as nb
+    >>> nb.ops.count_nonzero([[1.0, 2.0], [0.0, 1.0]], axis=1).numpy()
+    array([2., 1.], dtype=float32)
+    """
+    return sum(not_equal(x, 0.0), axis)
+
+
+def nan_to_num(x: Any, nan: float = 0.0, posinf: float | None = None, neginf: float | None = None) -> Tensor:
+    """``x`` with numbers in place of NaN and infinities; no gradient flows there.
+
+    Parameters
+    ----------
+    x
+        Tensor or array.
+    nan, posinf, neginf
+        Replacements of NaN and of the infinities; None for the largest and the smallest number of the dtype.
+
+    Examples
+    --------
+    >>> import nbnet as nb
+    >>> nb.ops.nan_to_num([1.0, float("nan"), float("inf")], posinf=9.0).numpy()
+    array([1., 0., 9.], dtype=float32)
+    """
+    y = tensor(x)
+    limits = np.finfo(y.dtype)
+    y = where(isnan(y), nan, y)
+    y = where(equal(y, np.inf), limits.max if posinf is None else posinf, y)
+    return where(equal(y, -np.inf), limits.min if neginf is None else neginf, y)
+
+
+def isclose(x1: Any, x2: Any, rtol: float = 1e-5, atol: float = 1e-8) -> Tensor:
+    """1.0 where two numbers differ by no more than ``atol + rtol * abs(x2)``, else 0.0.
+
+    Examples
+    --------
+    >>> import nbnet as nb
+    >>> nb.ops.isclose([1.0, 2.0], [1.000001, 2.1]).numpy()
+    array([1., 0.], dtype=float32)
+    """
+    x1, x2 = tensors(x1, x2)
+    # Where x2 is infinite, so is the tolerance: the difference is NaN, and only equal numbers are close.
+    excess = subtract(abs(subtract(x1, x2)), add(atol, multiply(rtol, abs(x2))))
+    return maximum(less_equal(excess, 0.0), equal(x1, x2))

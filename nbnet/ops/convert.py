@@ -1,4 +1,4 @@
-"""From arrays to tensors and back, and what shape they have."""
+"""Conversion between arrays and tensors, dtypes and shapes: convert_to_tensor, cast, shape and the like."""
 
 from __future__ import annotations
 
@@ -7,15 +7,14 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from nbnet.core.graph import Tensor
-from nbnet.core.op import INT, Shape
-from nbnet.core.tape import tensor
+from nbnet.engine.graph.op import INT, Shape
+from nbnet.engine.graph.tensor import Tensor, tensor
 
 _INTEGERS = {"int8", "int16", "int32", "int64", "uint8", "uint16", "uint32"}
 
 
 def convert_to_tensor(x: Any, dtype: Any = None) -> Tensor:
-    """A tensor that holds a value; what is a tensor already stays as it is.
+    """A tensor that holds a value; a tensor is returned unchanged.
 
     Parameters
     ----------
@@ -28,7 +27,7 @@ def convert_to_tensor(x: Any, dtype: Any = None) -> Tensor:
     Raises
     ------
     TypeError
-        If x is a tensor of another dtype, or holds no numbers.
+        If x is a tensor of another dtype, or does not hold numbers.
 
     Examples
     --------
@@ -77,7 +76,7 @@ def cast(x: Any, dtype: Any) -> Tensor:
 
 
 def convert_to_numpy(x: Any) -> NDArray[Any]:
-    """The value of a tensor as an array of its own.
+    """The value of a tensor, copied to an array.
 
     Examples
     --------
@@ -89,7 +88,7 @@ def convert_to_numpy(x: Any) -> NDArray[Any]:
 
 
 def is_tensor(x: Any) -> bool:
-    """Whether x is a tensor.
+    """True if x is a tensor.
 
     Examples
     --------

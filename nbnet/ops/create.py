@@ -1,4 +1,4 @@
-"""Tensors from nothing."""
+"""Creation of tensors: zeros, ones, full, eye, arange, linspace, one_hot."""
 
 from __future__ import annotations
 
@@ -8,9 +8,9 @@ from typing import Any
 import numpy as np
 
 from nbnet.config import standardize_dtype
-from nbnet.core.graph import Tensor
-from nbnet.core.op import INT
-from nbnet.ops.add import add
+from nbnet.engine.graph.op import INT
+from nbnet.engine.graph.tensor import Tensor
+from nbnet.ops.broadcast import add
 from nbnet.ops.compare import greater
 from nbnet.ops.convert import convert_to_tensor
 from nbnet.ops.convert import shape as shape_of
@@ -53,7 +53,7 @@ def ones(shape: Sequence[int] | int, dtype: Any = None) -> Tensor:
 
 
 def full_like(x: Any, fill_value: float, dtype: Any = None) -> Tensor:
-    """A tensor of one value, in the shape of another and by default in its dtype.
+    """A tensor of one value, with the shape of another tensor and, by default, its dtype.
 
     Examples
     --------
@@ -62,13 +62,13 @@ def full_like(x: Any, fill_value: float, dtype: Any = None) -> Tensor:
     array([[7., 7.]], dtype=float32)
     """
     if isinstance(x, Tensor) and x.dtype.kind == "f" and dtype in (None, x.dtype):
-        # x > x holds nowhere, not even for NaN: zeros for a batch of any size.
+        # x > x is false everywhere, even for NaN: zeros for a batch of any size.
         return add(greater(x, x), fill_value)
     return full(shape_of(x), fill_value, x.dtype if dtype is None and isinstance(x, Tensor) else dtype)
 
 
 def zeros_like(x: Any, dtype: Any = None) -> Tensor:
-    """A tensor of zeros, in the shape of another and by default in its dtype.
+    """A tensor of zeros, with the shape of another tensor and, by default, its dtype.
 
     Examples
     --------
@@ -80,7 +80,7 @@ def zeros_like(x: Any, dtype: Any = None) -> Tensor:
 
 
 def ones_like(x: Any, dtype: Any = None) -> Tensor:
-    """A tensor of ones, in the shape of another and by default in its dtype.
+    """A tensor of ones, with the shape of another tensor and, by default, its dtype.
 
     Examples
     --------
@@ -99,7 +99,7 @@ def eye(N: int, M: int | None = None, k: int = 0, dtype: Any = None) -> Tensor:
     N, M
         Rows and columns; by default as many columns as rows.
     k
-        Which diagonal; positive ones are above the main one.
+        Number of the diagonal; positive ones are above the main diagonal.
     dtype
         See :func:`convert_to_tensor`.
 
@@ -114,7 +114,7 @@ def eye(N: int, M: int | None = None, k: int = 0, dtype: Any = None) -> Tensor:
 
 
 def arange(start: float, stop: float | None = None, step: float | None = None, dtype: Any = None) -> Tensor:
-    """Numbers from start up to stop, without it; with one argument from 0 up to that.
+    """Numbers from start up to, and without, stop; with one argument, from 0 up to it.
 
     Examples
     --------
@@ -132,16 +132,16 @@ def arange(start: float, stop: float | None = None, step: float | None = None, d
 
 
 def linspace(start: float, stop: float, num: int = 50, endpoint: bool = True, dtype: Any = None) -> Tensor:
-    """Numbers at equal distances.
+    """Evenly spaced numbers.
 
     Parameters
     ----------
     start, stop
         The first number and the last.
     num
-        How many.
+        Number of numbers.
     endpoint
-        Whether stop is one of them.
+        If True, stop is the last of them.
     dtype
         See :func:`convert_to_tensor`.
 
@@ -156,7 +156,7 @@ def linspace(start: float, stop: float, num: int = 50, endpoint: bool = True, dt
 
 
 def one_hot(x: Any, num_classes: int, axis: int = -1, dtype: Any = None) -> Tensor:
-    """Class numbers as vectors with a 1 at the class; numbers out of range give zeros.
+    """Class labels as vectors with a 1 at the class; labels out of range give zeros.
 
     Parameters
     ----------
@@ -165,7 +165,7 @@ def one_hot(x: Any, num_classes: int, axis: int = -1, dtype: Any = None) -> Tens
     num_classes
         Length of the vectors.
     axis
-        Where the vectors lie in the result.
+        Axis of the result along which the vectors lie.
     dtype
         See :func:`convert_to_tensor`.
 

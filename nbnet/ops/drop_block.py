@@ -1,4 +1,4 @@
-"""``y = x * mask * elements / kept``, where squares of the mask are dropped."""
+"""DropBlock: ``y = x * mask * elements / kept``, where the mask drops squares of images."""
 
 from __future__ import annotations
 
@@ -6,15 +6,11 @@ from typing import Any
 
 import numpy as np
 
-from nbnet.core.abi import accumulates, attribute, bytemat, bytevec, device, first_row, kernel, seed, vec
-from nbnet.core.graph import Tensor
-from nbnet.core.op import BYTE, Op, Spec, register
-from nbnet.core.philox import fill_mask
-from nbnet.core.tape import apply, node_name, tensor
-from nbnet.ops.dropout_shared import spread
-from nbnet.ops.given import given_mask
-from nbnet.ops.rate import as_rate
-from nbnet.ranges import count
+from nbnet.base.validation import check_int
+from nbnet.engine.graph.op import BYTE, Op, Spec, register
+from nbnet.engine.graph.tensor import Tensor, apply, node_name, tensor
+from nbnet.engine.kernels.abi import accumulates, attribute, bytemat, bytevec, device, kernel, vec
+from nbnet.ops.dropout import as_rate, documents_noise, draw_mask, injected_mask, spread
 
 # Attributes: elements of a sample's mask, height, width, size of a block, channels of x that share an element of the
 # mask: all or 1.
@@ -22,7 +18,7 @@ from nbnet.ranges import count
 
 @device
 def _gamma(rate: Any, height: Any, width: Any, block: Any) -> Any:
-    """The probability of a seed, equation 1 of the paper; at rate 1, where everything is to be dropped, 1."""
+    """The probability of a seed, equation 1 of the paper; 1 at rate 1, which drops everything."""
     places = (height - block + 1) * (width - block + 1)
     gamma = rate * (height * width) / (block * block * places)
     return min(gamma, 1.0) if rate < 1 else rate
@@ -55,7 +51,7 @@ def _scale(x: Any, mask: Any, scale: Any, y: Any, channels: Any) -> None:
 
 @device
 def _multiply(x: Any, mask: Any, scale: Any, y: Any, channels: Any, add: Any) -> None:
-    """channels: that share an element of the mask"""
+    """y = x * mask * scale, or added to it; ``channels`` neighbours share an element of the mask."""
     size = mask.size // max(scale.size, 1)
     for n in range(scale.size):
         if channels == 1:
@@ -71,19 +67,15 @@ def _multiply(x: Any, mask: Any, scale: Any, y: Any, channels: Any, add: Any) ->
 def drop_block_forward(mem: Any, ins: Any, step: Any) -> None:
     rate, mask, seeds, scale = vec(mem, ins, 1)[0], bytemat(mem, ins, 3), bytemat(mem, ins, 4), vec(mem, ins, 5)
     height, width, block, flat = attribute(ins, 1), attribute(ins, 2), attribute(ins, 3), bytevec(mem, ins, 3)
-    points, gamma = height * width, _gamma(rate, height, width, block)
-    fill_mask(bytevec(mem, ins, 4), first_row(ins) * attribute(ins, 0), seed(ins), step, gamma)
-    for i in range(flat.size):
-        flat[i] = 1
-    for n in range(scale.size):
-        low, high = n * points, (n + 1) * points
-        _drop_blocks(seeds[low:high], mask[low:high], height, width, block)
+    if not accumulates(ins, 3):
+        points, gamma = height * width, _gamma(rate, height, width, block)
+        draw_mask(bytevec(mem, ins, 4), ins, 4, step, gamma)
+        for i in range(flat.size):
+            flat[i] = 1
+        for n in range(scale.size):
+            low, high = n * points, (n + 1) * points
+            _drop_blocks(seeds[low:high], mask[low:high], height, width, block)
     _scale(vec(mem, ins, 0), flat, scale, vec(mem, ins, 2), attribute(ins, 4))
-
-
-@kernel
-def drop_block_given_forward(mem: Any, ins: Any, step: Any) -> None:
-    _scale(vec(mem, ins, 0), bytevec(mem, ins, 1), vec(mem, ins, 3), vec(mem, ins, 2), attribute(ins, 4))
 
 
 @kernel
@@ -96,47 +88,26 @@ def _mask_shape(x: Tensor, shared: bool) -> tuple[int, ...]:
     return (*x.shape[:-1], 1) if shared else x.shape
 
 
-def _encode(x: Tensor, channels: int, block_size: int) -> tuple[int, ...]:
-    height, width = x.shape[1:3]
+def _infer(x: Tensor, rate: Tensor, block_size: int, shared: bool) -> tuple[Spec, ...]:
+    mask = Spec(_mask_shape(x, shared), BYTE)
+    return Spec(x.shape), mask, mask, Spec(x.shape[:1])
+
+
+def _encode(x: Tensor, rate: Tensor, block_size: int, shared: bool) -> tuple[int, ...]:
+    height, width, channels = _mask_shape(x, shared)[1:]
     return height * width * channels, height, width, block_size, x.shape[3] // max(channels, 1)
 
 
 DROP_BLOCK = register(
-    Op(
-        "drop_block",
-        drop_block_forward,
-        ("x", "drop_rate"),
-        saves=("mask", "seeds", "scale"),
-        infer=lambda x, drop_rate, block_size, shared: (
-            Spec(x.shape),
-            Spec(_mask_shape(x, shared), BYTE),
-            Spec(_mask_shape(x, shared), BYTE),
-            Spec(x.shape[:1]),
-        ),
-        backward=drop_block_backward,
-        gradient=("mask", "scale", "dy", "dx"),
-        encode=lambda x, drop_rate, block_size, shared: _encode(x, 1 if shared else x.shape[3], block_size),
-        mask="mask",
-        random=True,
-    )
-)
-DROP_BLOCK_GIVEN = register(
-    Op(
-        "drop_block_given",
-        drop_block_given_forward,
-        ("x", "mask"),
-        saves=("scale",),
-        infer=lambda x, mask: (Spec(x.shape), Spec(x.shape[:1])),
-        backward=drop_block_backward,
-        gradient=("mask", "scale", "dy", "dx"),
-        encode=lambda x, mask: _encode(x, mask.shape[3], 1),
-        mask="mask",
-    )
-)
+    Op("drop_block", drop_block_forward, ("x", "drop_rate"), saves=("mask", "seeds", "scale"), infer=_infer,
+       backward=drop_block_backward, gradient=("mask", "scale", "dy", "dx"), encode=_encode, mask="mask", random=True,
+       role="noise")
+)  # fmt: skip
 
 
+@documents_noise
 def drop_block(x: Any, rate: Any, block_size: int, shared: bool = False, *, key: int | None = None) -> Tensor:
-    """Set squares of images to 0 and multiply what is left of each image by elements / elements kept.
+    """Set squares of images to 0 and multiply the rest of each image by elements / elements kept.
 
     Parameters
     ----------
@@ -148,9 +119,7 @@ def drop_block(x: Any, rate: Any, block_size: int, shared: bool = False, *, key:
     block_size
         Height and width of a square, at most those of the image.
     shared
-        Whether the channels of an image share one mask.
-    key
-        64-bit key of the random numbers; by default a new one for each call.
+        If True, the channels of an image share one mask.
 
     Raises
     ------
@@ -171,13 +140,11 @@ def drop_block(x: Any, rate: Any, block_size: int, shared: bool = False, *, key:
     >>> y.numpy().mean().round(4).item()
     1.0
     """
-    x, size = tensor(x), count(block_size, "block_size")
+    x, size = tensor(x), check_int(block_size, "block_size")
     if x.ndim != 4 or size > min(x.shape[1:3]):
         raise ValueError(
-            f"drop_block: wants (batch, height, width, channels) with at least {size} x {size} points, got {x.shape}"
+            f"drop_block: expected (batch, height, width, channels) with at least {size} x {size} points, got {x.shape}"
         )
     rate, name = as_rate(x, rate), node_name("drop_block")
-    given = given_mask(name, _mask_shape(x, shared))
-    if given is not None:
-        return apply(DROP_BLOCK_GIVEN, x, given, name=name)  # type: ignore[no-any-return]
-    return apply(DROP_BLOCK, x, rate, key=key, name=name, block_size=size, shared=bool(shared))  # type: ignore[no-any-return]
+    injected = injected_mask(name, _mask_shape(x, shared))
+    return apply(DROP_BLOCK, x, rate, key=key, name=name, injected=injected, block_size=size, shared=bool(shared))

@@ -1,27 +1,27 @@
-"""``y = x @ (w * mask) + b * mask``, scaled by ``1 / (1 - rate)``: weights are dropped instead of units."""
+"""DropConnect: ``y = (x @ (w * mask) + b * mask) / (1 - rate)``, which drops weights instead of units."""
 
 from __future__ import annotations
 
+from dataclasses import replace
 from math import prod
 from typing import Any
 
-from nbnet.core.abi import accumulates, attribute, bytevec, device, first_row, kernel, mat, matmul, present, seed, vec
-from nbnet.core.graph import Tensor
-from nbnet.core.op import BYTE, Op, Spec, register
-from nbnet.core.philox import fill_mask
-from nbnet.core.tape import apply, node_name, tensors
+from nbnet.base.validation import check_int
+from nbnet.engine.gemm.dispatch import matmul
+from nbnet.engine.graph.op import BYTE, Op, Spec, register
+from nbnet.engine.graph.tensor import Tensor, apply, node_name, tensors
+from nbnet.engine.kernels.abi import accumulates, attribute, bytevec, device, first_row, kernel, mat, present, seed, vec
+from nbnet.engine.kernels.philox import fill_mask
 from nbnet.ops.dense import infer_dense
-from nbnet.ops.given import given_mask
-from nbnet.ops.rate import as_rate, keep_scale
-from nbnet.ranges import count
+from nbnet.ops.dropout import as_rate, documents_noise, injected_mask, keep_scale
 
-# Attributes: samples that share a mask, 0 for all; rows of x that do. A mask is (n + 1, units): that of the weights,
-# then that of the bias.
+# Attributes: samples that share a mask, 0 for all; rows of x that share it. A mask is (n + 1, units): n rows for the
+# weights, then one for the bias.
 
 
 @device
 def _mask_weights(w: Any, mask: Any, scale: Any, masked: Any) -> None:
-    """masked = w * mask * scale; mask is flat"""
+    """``masked = w * mask * scale``; mask is flat."""
     real = w.dtype.type
     for i in range(w.shape[0]):
         m = mask[i * w.shape[1] : (i + 1) * w.shape[1]]
@@ -49,15 +49,10 @@ def drop_connect_forward(mem: Any, ins: Any, step: Any) -> None:
     if group > 0:
         # Groups are numbered from the first row of all; a batch that begins within one begins the next.
         before = (first_row(ins) + group - 1) // group
-    fill_mask(mask, before * (w.shape[0] + 1) * w.shape[1], seed(ins), step, rate)
+    if not accumulates(ins, 5):
+        fill_mask(mask, before * (w.shape[0] + 1) * w.shape[1], seed(ins), step, rate)
     _forward(mat(mem, ins, 0), w, vec(mem, ins, 2), mask, rate, mat(mem, ins, 4), mat(mem, ins, 6),
     attribute(ins, 1))  # fmt: skip
-
-
-@kernel
-def drop_connect_given_forward(mem: Any, ins: Any, step: Any) -> None:
-    _forward(mat(mem, ins, 0), mat(mem, ins, 1), vec(mem, ins, 2), bytevec(mem, ins, 3), vec(mem, ins, 4)[0],
-    mat(mem, ins, 5), mat(mem, ins, 6), attribute(ins, 1))  # fmt: skip
 
 
 @kernel
@@ -92,7 +87,7 @@ def drop_connect_backward(mem: Any, ins: Any, step: Any) -> None:
 
 
 def mask_shape(x: Tensor, w: Tensor, group_size: int) -> tuple[int, ...]:
-    """(masks, n + 1, units): one mask for each ``group_size`` samples, or one in all (0)."""
+    """(masks, n + 1, units): one mask for each ``group_size`` samples, or a single one (0)."""
     groups = -(-x.shape[0] // group_size) if group_size else 1
     return groups, w.shape[0] + 1, w.shape[1]
 
@@ -101,53 +96,21 @@ def _infer(x: Tensor, w: Tensor, b: Tensor, rate: Tensor, group_size: int) -> tu
     return infer_dense(x, w, b), Spec(mask_shape(x, w, group_size), BYTE), Spec(w.shape), Spec(w.shape)
 
 
-def _infer_given(x: Tensor, w: Tensor, b: Tensor, mask: Tensor, rate: Tensor, group_size: int) -> tuple[Spec, ...]:
-    return infer_dense(x, w, b), Spec(w.shape), Spec(w.shape)
-
-
-def _encode(x: Tensor, group_size: int) -> tuple[int, ...]:
+def _encode(x: Tensor, w: Tensor, b: Tensor, rate: Tensor, group_size: int) -> tuple[int, ...]:
     return group_size, (group_size or max(x.shape[0], 1)) * prod(x.shape[1:-1])
 
 
-def _op(name: str, groups: bool) -> Op:
-    return Op(
-        name,
-        drop_connect_forward,
-        ("x", "w", "b", "rate"),
-        saves=("mask", "masked"),
-        infer=_infer,
-        backward=drop_connect_backward,
-        gradient=("x", "w", "rate", "mask", "dy", "part", "dx", "dw", "db"),
-        work=("part",),
-        encode=lambda x, w, b, rate, group_size: _encode(x, group_size),
-        mask="mask",
-        random=True,
-        whole_batch=groups,
-        multiplies=True,
-    )
-
-
 #: One mask for the whole batch: slices of it draw the same.
-DROP_CONNECT = register(_op("drop_connect", False))
-DROP_CONNECT_GROUPS = register(_op("drop_connect_groups", True))
-DROP_CONNECT_GIVEN = register(
-    Op(
-        "drop_connect_given",
-        drop_connect_given_forward,
-        ("x", "w", "b", "mask", "rate"),
-        saves=("masked",),
-        infer=_infer_given,
-        backward=drop_connect_backward,
-        gradient=("x", "w", "rate", "mask", "dy", "part", "dx", "dw", "db"),
-        work=("part",),
-        encode=lambda x, w, b, mask, rate, group_size: _encode(x, group_size),
-        mask="mask",
-        whole_batch=True,
-        multiplies=True,
-    )
-)
+DROP_CONNECT = register(
+    Op("drop_connect", drop_connect_forward, ("x", "w", "b", "rate"), saves=("mask", "masked"), infer=_infer,
+       backward=drop_connect_backward, gradient=("x", "w", "rate", "mask", "dy", "part", "dx", "dw", "db"),
+       work=("part",), encode=_encode, mask="mask", random=True, role="product")
+)  # fmt: skip
+#: One mask for each group of samples.
+DROP_CONNECT_GROUPS = register(replace(DROP_CONNECT, name="drop_connect_groups", whole_batch=True))
 
 
+@documents_noise
 def drop_connect(x: Any, w: Any, b: Any, rate: Any, group_size: int | None = None, *, key: int | None = None) -> Tensor:
     """``x @ w + b``, where each weight and bias is 0 with probability ``rate`` and multiplied by ``1 / (1 - rate)``
     otherwise.
@@ -164,8 +127,6 @@ def drop_connect(x: Any, w: Any, b: Any, rate: Any, group_size: int | None = Non
         Probability to DROP, in [0, 1]: a number, or a one-element tensor. 0 is ``x @ w + b``, 1 gives zeros.
     group_size
         Consecutive samples of the batch that share a mask: None for all, 1 for a mask of its own for each sample.
-    key
-        64-bit key of the random numbers; by default a new one for each call.
 
     Raises
     ------
@@ -188,11 +149,9 @@ def drop_connect(x: Any, w: Any, b: Any, rate: Any, group_size: int | None = Non
     x, w, b = tensors(x, w, b)
     infer_dense(x, w, b)
     if x.ndim < 2:
-        raise ValueError(f"drop_connect: wants x (batch, ..., n), got shape {x.shape}")
-    size = 0 if group_size is None else count(group_size, "group_size")
+        raise ValueError(f"drop_connect: expected x (batch, ..., n), got shape {x.shape}")
+    size = 0 if group_size is None else check_int(group_size, "group_size")
     rate, name = as_rate(x, rate), node_name("drop_connect")
-    given = given_mask(name, mask_shape(x, w, size))
-    if given is not None:
-        return apply(DROP_CONNECT_GIVEN, x, w, b, given, rate, name=name, group_size=size)  # type: ignore[no-any-return]
+    injected = injected_mask(name, mask_shape(x, w, size))
     op = DROP_CONNECT_GROUPS if size else DROP_CONNECT
-    return apply(op, x, w, b, rate, key=key, name=name, group_size=size)  # type: ignore[no-any-return]
+    return apply(op, x, w, b, rate, key=key, name=name, injected=injected, group_size=size)

@@ -1,22 +1,21 @@
-"""``x[...]`` and ``take``: elements of a tensor by their numbers along its axes."""
+"""Indexing: ``x[...]``, take, repeat, tile, flip, roll and pad, composed of rows, slices and reshapes."""
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import Any
 
 import numpy as np
 
-from nbnet.core.graph import Tensor
-from nbnet.core.tape import tensor
-from nbnet.ops.axes import checked_axis
-from nbnet.ops.cut import cut
-from nbnet.ops.reshape import reshape
-from nbnet.ops.take import take_rows
-from nbnet.ops.transpose import transpose
+from nbnet.engine.graph.op import Shape
+from nbnet.engine.graph.tensor import Tensor, tensor
+from nbnet.ops.gather import take_rows
+from nbnet.ops.reshape import checked_axis, ravel, reshape, transpose
+from nbnet.ops.slicing import concatenate, cut
 
 
 def take(x: Any, indices: Any, axis: int | None = None) -> Tensor:
-    """Parts of a tensor along an axis, by their numbers.
+    """Elements of a tensor along an axis, by index.
 
     Parameters
     ----------
@@ -95,7 +94,7 @@ def get_item(x: Tensor, key: Any) -> Tensor:
     keys = _without_ellipsis(key if isinstance(key, tuple) else (key,), x.ndim)
     lists = [k for k in keys if not (k is None or isinstance(k, slice) or _is_integer(k))]
     if len(lists) > 1 or (lists and any(_is_integer(k) for k in keys)):
-        raise TypeError(f"rows: integers or a mask go with slices, in one place of the key alone; got {key!r}")
+        raise TypeError(f"rows: expected integers or a mask in one place of the key, and slices elsewhere; got {key!r}")
     axis = 0
     for part in keys:
         before = x.ndim
@@ -109,7 +108,7 @@ def _is_integer(key: Any) -> bool:
 
 
 def _without_ellipsis(keys: tuple[Any, ...], ndim: int) -> list[Any]:
-    """A key for each axis up to the last that one was given for."""
+    """The keys with an Ellipsis replaced by full slices."""
     used = sum(key is not None and key is not Ellipsis for key in keys)
     if used > ndim:
         raise IndexError(f"rows: {used} keys for a tensor with {ndim} axes")
@@ -135,3 +134,142 @@ def _pick(x: Tensor, key: Any, axis: int) -> Tensor:
         part = cut(x, axis, key % n, 1)
         return reshape(part, (*x.shape[:axis], *x.shape[axis + 1 :]))
     return take(x, key, axis)
+
+
+def repeat(x: Any, repeats: int | Sequence[int], axis: int | None = None) -> Tensor:
+    """Each element, or each part along an axis, several times.
+
+    Parameters
+    ----------
+    x
+        Tensor or array.
+    repeats
+        Number of repetitions; one for all, or one for each.
+    axis
+        None repeats the elements of the flattened x.
+
+    Examples
+    --------
+    >>> import nbnet as nb
+    >>> nb.ops.repeat([1.0, 2.0], 2).numpy()
+    array([1., 1., 2., 2.], dtype=float32)
+    """
+    x = tensor(x)
+    if axis is None:
+        x, axis = ravel(x), 0
+    n = x.shape[checked_axis(axis, x.ndim)]
+    return take(x, np.repeat(np.arange(n), repeats), axis)
+
+
+def tile(x: Any, repeats: int | Sequence[int]) -> Tensor:
+    """The whole of x several times along each axis.
+
+    Parameters
+    ----------
+    x
+        Tensor or array.
+    repeats
+        Number of repetitions along each of the last axes; more numbers than axes make new first axes.
+
+    Examples
+    --------
+    >>> import nbnet as nb
+    >>> nb.ops.tile([1.0, 2.0], (2, 1)).numpy()
+    array([[1., 2.],
+           [1., 2.]], dtype=float32)
+    """
+    made = tensor(x)
+    counts = tuple(repeats) if isinstance(repeats, Sequence) else (repeats,)
+    ndim = max(made.ndim, len(counts))
+    counts = (1,) * (ndim - len(counts)) + counts
+    made = reshape(made, (1,) * (ndim - made.ndim) + made.shape)
+    for axis, count in enumerate(counts):
+        if count != 1:
+            made = take(made, np.tile(np.arange(made.shape[axis]), count), axis)
+    return made
+
+
+def flip(x: Any, axis: int | Sequence[int] | None = None) -> Tensor:
+    """``x`` with the order of its elements reversed along axes, all by default.
+
+    Examples
+    --------
+    >>> import nbnet as nb
+    >>> nb.ops.flip([1.0, 2.0, 3.0]).numpy()
+    array([3., 2., 1.], dtype=float32)
+    """
+    made = tensor(x)
+    axes = range(made.ndim) if axis is None else axis if isinstance(axis, Sequence) else (axis,)
+    for k in axes:
+        made = take(made, np.arange(made.shape[checked_axis(k, made.ndim)])[::-1], k)
+    return made
+
+
+def roll(x: Any, shift: int, axis: int | None = None) -> Tensor:
+    """``x`` with its elements moved along an axis; those that leave at the end enter at the beginning.
+
+    Parameters
+    ----------
+    x
+        Tensor or array.
+    shift
+        Number of places.
+    axis
+        None rolls the flattened x.
+
+    Examples
+    --------
+    >>> import nbnet as nb
+    >>> nb.ops.roll([1.0, 2.0, 3.0], 1).numpy()
+    array([3., 1., 2.], dtype=float32)
+    """
+    x = tensor(x)
+    if axis is None:
+        return reshape(roll(ravel(x), shift, 0), x.shape)
+    n = x.shape[checked_axis(axis, x.ndim)]
+    return take(x, np.roll(np.arange(n), shift), axis)
+
+
+def pad(x: Any, pad_width: Any, mode: str = "constant", constant_values: float = 0.0) -> Tensor:
+    """``x`` with a margin of constants.
+
+    Parameters
+    ----------
+    x
+        Tensor or array.
+    pad_width
+        Elements before and after: a number for all, a pair for all axes, or a pair for each axis.
+    mode
+        ``"constant"``.
+    constant_values
+        Value of the margin.
+
+    Raises
+    ------
+    ValueError
+        If the widths do not fit, or mode is anything else.
+
+    Examples
+    --------
+    >>> import nbnet as nb
+    >>> nb.ops.pad([1.0, 2.0], (1, 2)).numpy()
+    array([0., 1., 2., 0., 0.], dtype=float32)
+    """
+    made = tensor(x)
+    if mode != "constant":
+        raise ValueError(f"mode: expected 'constant', got {mode!r}")
+    try:
+        widths = np.broadcast_to(np.asarray(pad_width, dtype=int), (made.ndim, 2))
+    except (TypeError, ValueError):
+        raise ValueError(f"pad_width: expected a number, a pair, or {made.ndim} pairs, got {pad_width!r}") from None
+    if (widths < 0).any():
+        raise ValueError(f"pad_width: expected numbers from 0, got {pad_width!r}")
+    for axis, (before, after) in enumerate(widths.tolist()):
+        margins = [np.full(_resized(made.shape, axis, n), constant_values, made.dtype) for n in (before, after)]
+        parts = [part for part in (margins[0], made, margins[1]) if part is made or part.size]
+        made = concatenate(parts, axis) if len(parts) > 1 else made
+    return made
+
+
+def _resized(shape: Shape, axis: int, n: int) -> Shape:
+    return (*shape[:axis], n, *shape[axis + 1 :])

@@ -1,20 +1,20 @@
-"""``softmax(x) = exp(x) / sum(exp(x))`` and its logarithm, over the last axis."""
+"""Functions of rows, over the last axis: softmax, log_softmax, sparsemax and glu."""
 
 from __future__ import annotations
 
 from typing import Any
 
-from nbnet.core.abi import accumulates, device, kernel, mat, scratch, vec
-from nbnet.core.graph import Tensor
-from nbnet.core.math import exp, log
-from nbnet.core.op import Op, register
-from nbnet.core.short_rows import WIDE, by_width
-from nbnet.core.tape import apply, tensor
+from nbnet.engine.graph.op import Op, Spec, register
+from nbnet.engine.graph.tensor import Tensor, apply, tensor
+from nbnet.engine.kernels.abi import accumulates, device, kernel, mat, scratch, vec
+from nbnet.engine.kernels.math import exp, log, sigmoid
+from nbnet.engine.kernels.specialize import WIDE, specialize_width
+from nbnet.ops.elementwise import documents
 
 
 @device
 def largest(x: Any) -> Any:
-    """The largest element of a vector. Four at a time, for comparisons in a row wait for each other."""
+    """The largest element of a vector. Four at a time, as each comparison of a chain waits for the one before."""
     a, b, c, d = x[0], x[0], x[0], x[0]
     whole = x.size // 4
     for k in range(whole):
@@ -33,7 +33,7 @@ def largest_at(x: Any) -> Any:
     return at if at < x.size else 0
 
 
-@by_width
+@specialize_width
 @device
 def _shift_short(width: Any, x: Any, y: Any, tops: Any) -> None:
     for i in range(tops.size):
@@ -45,7 +45,7 @@ def _shift_short(width: Any, x: Any, y: Any, tops: Any) -> None:
             y[i * width + j] = x[i * width + j] - top
 
 
-@by_width
+@specialize_width
 @device
 def _normalize_short(width: Any, y: Any, totals: Any) -> None:
     for i in range(totals.size):
@@ -87,12 +87,22 @@ def _normalize(width: Any, y: Any, totals: Any) -> None:
                 row[j] *= share
 
 
+documents_rows = documents(first="x\n    (..., classes)\naxis\n    The last one.")
+
+
+def last_axis(x: Tensor, axis: int) -> Tensor:
+    """Return the tensor if ``axis`` is its last one, as kernels work on rows; else raise ValueError."""
+    if axis not in (-1, len(x.shape) - 1) or not x.shape:
+        raise ValueError(f"axis: only the last axis is supported, got {axis} for shape {x.shape}")
+    return x
+
+
 @device
 def softmax_rows(mem: Any, n: Any, width: Any, x: Any, y: Any, norms: Any) -> None:
-    """Write softmax of each row of x (n * width,) to y, stable for any finite x, and the logarithm of the row's sum of
-    exponentials to ``norms``, if that is not empty.
+    """Write the softmax of each row of x (n * width,) to y, stable for any finite x, and the logarithm of the row's sum
+    of exponentials to ``norms``, if that is not empty.
 
-    The exponentials are one loop over many rows: these are often too short to fill a vector register.
+    The exponentials are one loop over many rows, as rows are often too short to fill a vector register.
     """
     room = scratch(mem)
     most = room.size // 2
@@ -129,6 +139,22 @@ def softmax_backward(mem: Any, ins: Any, step: Any) -> None:
             dx[i, j] = dx[i, j] + d if add else d
 
 
+SOFTMAX = register(Op("softmax", softmax_forward, ("x",), backward=softmax_backward, gradient=("y", "dy", "dx")))
+
+
+@documents_rows
+def softmax(x: Any, axis: int = -1) -> Tensor:
+    """``exp(x) / sum(exp(x))`` over the last axis.
+
+    Examples
+    --------
+    >>> import nbnet as nb
+    >>> nb.ops.softmax([[1e4, 1e4]]).numpy()
+    array([[0.5, 0.5]], dtype=float32)
+    """
+    return apply(SOFTMAX, last_axis(tensor(x), axis))
+
+
 @kernel
 def log_softmax_forward(mem: Any, ins: Any, step: Any) -> None:
     x, y = mat(mem, ins, 0), mat(mem, ins, 1)
@@ -154,47 +180,14 @@ def log_softmax_backward(mem: Any, ins: Any, step: Any) -> None:
             dx[i, j] = old + d if add else d
 
 
-SOFTMAX = register(Op("softmax", softmax_forward, ("x",), backward=softmax_backward, gradient=("y", "dy", "dx")))
 LOG_SOFTMAX = register(
     Op("log_softmax", log_softmax_forward, ("x",), backward=log_softmax_backward, gradient=("y", "dy", "dx"))
 )
 
 
-def last_axis(x: Tensor, axis: int) -> Tensor:
-    """The tensor itself, if ``axis`` is its last one: rows are what kernels work on."""
-    if axis not in (-1, x.ndim - 1) or not x.shape:
-        raise ValueError(f"axis: only the last axis of a tensor is offered, got axis {axis} of shape {x.shape}")
-    return x
-
-
-def softmax(x: Any, axis: int = -1) -> Tensor:
-    """``exp(x) / sum(exp(x))`` over the last axis.
-
-    Parameters
-    ----------
-    x
-        (..., classes)
-    axis
-        The last one.
-
-    Examples
-    --------
-    >>> import nbnet as nb
-    >>> nb.ops.softmax([[1e4, 1e4]]).numpy()
-    array([[0.5, 0.5]], dtype=float32)
-    """
-    return apply(SOFTMAX, last_axis(tensor(x), axis))  # type: ignore[no-any-return]
-
-
+@documents_rows
 def log_softmax(x: Any, axis: int = -1) -> Tensor:
     """``x - log(sum(exp(x)))`` over the last axis.
-
-    Parameters
-    ----------
-    x
-        (..., classes)
-    axis
-        The last one.
 
     Examples
     --------
@@ -202,4 +195,134 @@ def log_softmax(x: Any, axis: int = -1) -> Tensor:
     >>> nb.ops.log_softmax([[0.0, 0.0]]).numpy().round(4)
     array([[-0.6931, -0.6931]], dtype=float32)
     """
-    return apply(LOG_SOFTMAX, last_axis(tensor(x), axis))  # type: ignore[no-any-return]
+    return apply(LOG_SOFTMAX, last_axis(tensor(x), axis))
+
+
+@kernel
+def sparsemax_forward(mem: Any, ins: Any, step: Any) -> None:
+    # tau rises from below to its value: the mean of the numbers above it, less a share of 1, until their count stays.
+    # Subtracting the largest element first keeps large numbers exact.
+    x, y = mat(mem, ins, 0), mat(mem, ins, 1)
+    real = x.dtype.type
+    for i in range(x.shape[0]):
+        row, into = x[i], y[i]
+        top, tau, before = largest(row), real(-1.0), real(-1.0)
+        while True:
+            # Counted in floats, which fill as many lanes of a vector as the sum.
+            total, above = real(0.0), real(0.0)
+            for j in range(row.size):
+                v = row[j] - top
+                total += v if v > tau else real(0.0)
+                above += real(1.0) if v > tau else real(0.0)
+            if above == before or above == real(0.0):
+                break
+            before, tau = above, (total - real(1.0)) / above
+        for j in range(row.size):
+            v = row[j] - top - tau
+            into[j] = 0.0 if v < 0.0 else v
+
+
+@kernel
+def sparsemax_backward(mem: Any, ins: Any, step: Any) -> None:
+    y, dy, dx = mat(mem, ins, 0), mat(mem, ins, 1), mat(mem, ins, 2)
+    add = accumulates(ins, 2)
+    for i in range(y.shape[0]):
+        total, above = 0.0, 0.0
+        for j in range(y.shape[1]):
+            total += dy[i, j] if y[i, j] > 0.0 else 0.0
+            above += 1.0 if y[i, j] > 0.0 else 0.0
+        mean = total / above
+        for j in range(y.shape[1]):
+            d = dy[i, j] - mean if y[i, j] > 0.0 else 0.0
+            dx[i, j] = dx[i, j] + d if add else d
+
+
+SPARSEMAX = register(
+    Op("sparsemax", sparsemax_forward, ("x",), backward=sparsemax_backward, gradient=("y", "dy", "dx"))
+)
+
+
+@documents_rows
+def sparsemax(x: Any, axis: int = -1) -> Tensor:
+    """The point of the probability simplex that is nearest to ``x``, over the last axis: a softmax with zeros.
+
+    References
+    ----------
+    A. F. T. Martins, R. F. Astudillo: From softmax to sparsemax. ICML (2016).
+
+    Examples
+    --------
+    >>> import nbnet as nb
+    >>> nb.ops.sparsemax([[1.0, 1.5, -3.0]]).numpy()
+    array([[0.25, 0.75, 0.  ]], dtype=float32)
+    """
+    return apply(SPARSEMAX, last_axis(tensor(x), axis))
+
+
+@kernel
+def glu_forward(mem: Any, ins: Any, step: Any) -> None:
+    x, y = mat(mem, ins, 0), mat(mem, ins, 1)
+    n = y.shape[1]
+    for i in range(y.shape[0]):
+        for j in range(n):
+            y[i, j] = x[i, j] * sigmoid(x[i, n + j])
+
+
+@kernel
+def glu_backward(mem: Any, ins: Any, step: Any) -> None:
+    x, dy, dx = mat(mem, ins, 0), mat(mem, ins, 1), mat(mem, ins, 2)
+    n = dy.shape[1]
+    for i in range(dy.shape[0]):
+        a, b, d, da, db = x[i, :n], x[i, n:], dy[i], dx[i, :n], dx[i, n:]
+        # Loops with a choice inside, between adding and writing, would not be vectorised.
+        if accumulates(ins, 2):
+            for j in range(n):
+                s = sigmoid(b[j])
+                da[j] += d[j] * s
+                db[j] += d[j] * a[j] * s * (1.0 - s)
+        else:
+            for j in range(n):
+                s = sigmoid(b[j])
+                da[j] = d[j] * s
+                db[j] = d[j] * a[j] * s * (1.0 - s)
+
+
+def _infer(x: Tensor) -> tuple[Spec, ...]:
+    if not x.shape or x.shape[-1] % 2:
+        raise ValueError(f"glu: expected a last axis of even length, got shape {x.shape}")
+    return (Spec((*x.shape[:-1], x.shape[-1] // 2)),)
+
+
+GLU = register(Op("glu", glu_forward, ("x",), infer=_infer, backward=glu_backward, gradient=("x", "dy", "dx")))
+
+
+def glu(x: Any, axis: int = -1) -> Tensor:
+    """``a * sigmoid(b)``, where a is the first half of the last axis and b the second.
+
+    Parameters
+    ----------
+    x
+        (..., 2 n)
+    axis
+        The last one.
+
+    Returns
+    -------
+    Tensor, (..., n)
+
+    Raises
+    ------
+    ValueError
+        If the last axis is of odd length, or axis is another.
+
+    References
+    ----------
+    Y. N. Dauphin, A. Fan, M. Auli, D. Grangier: Language modeling with gated convolutional networks. ICML (2017).
+
+    Examples
+    --------
+    >>> import nbnet as nb
+    >>> nb.ops.glu([[2.0, 4.0, 0.0, -1e4]]).numpy()
+    array([[1., 0.]], dtype=float32)
+    """
+    return apply(GLU, last_axis(tensor(x), axis))

@@ -1,40 +1,21 @@
-"""Statistics and norms over axes, as formulas of other ops."""
+"""Statistics over axes, composed of other ops: variance, norm, weighted average, logsumexp and the like."""
 
 from __future__ import annotations
 
 import math
 from typing import Any
 
-from nbnet.core.graph import Tensor
-from nbnet.core.tape import tensor, tensors
-from nbnet.ops.abs import abs
-from nbnet.ops.add import add
-from nbnet.ops.axes import Axis
-from nbnet.ops.compare import greater
-from nbnet.ops.divide import divide
-from nbnet.ops.exp import exp
-from nbnet.ops.log import log
-from nbnet.ops.logical import isfinite
-from nbnet.ops.max import max
-from nbnet.ops.maximum import maximum
-from nbnet.ops.mean import mean
-from nbnet.ops.multiply import multiply
-from nbnet.ops.reshape import reshape
-from nbnet.ops.sqrt import sqrt
-from nbnet.ops.square import square
-from nbnet.ops.stop_gradient import stop_gradient
-from nbnet.ops.subtract import subtract
-from nbnet.ops.sum import sum
-from nbnet.ops.where import where
+from nbnet.engine.graph.tensor import Tensor, tensor, tensors
+from nbnet.ops.broadcast import add, divide, maximum, multiply, subtract
+from nbnet.ops.compare import greater, isfinite, where
+from nbnet.ops.elementwise import abs, exp, log, sqrt, square, stop_gradient
+from nbnet.ops.reduction import documents_axes, max, mean, sum
+from nbnet.ops.reshape import Axis, reshape
 
 
+@documents_axes
 def logsumexp(x: Any, axis: Axis = None, keepdims: bool = False) -> Tensor:
-    """``log(sum(exp(x)))`` over axes, which does not overflow.
-
-    Parameters
-    ----------
-    x, axis, keepdims
-        As for :func:`nbnet.ops.sum`.
+    """``log(sum(exp(x)))`` over axes, without overflow.
 
     Examples
     --------
@@ -49,13 +30,9 @@ def logsumexp(x: Any, axis: Axis = None, keepdims: bool = False) -> Tensor:
     return add(total, reshape(top, total.shape))
 
 
+@documents_axes
 def var(x: Any, axis: Axis = None, keepdims: bool = False) -> Tensor:
     """The variance over axes: the mean of squared distances from the mean.
-
-    Parameters
-    ----------
-    x, axis, keepdims
-        As for :func:`nbnet.ops.mean`.
 
     Examples
     --------
@@ -67,6 +44,7 @@ def var(x: Any, axis: Axis = None, keepdims: bool = False) -> Tensor:
     return mean(square(subtract(x, mean(x, axis, keepdims=True))), axis, keepdims)
 
 
+@documents_axes
 def std(x: Any, axis: Axis = None, keepdims: bool = False) -> Tensor:
     """The standard deviation over axes: the root of :func:`var`.
 
@@ -92,16 +70,16 @@ def moments(x: Any, axes: Axis, keepdims: bool = False) -> tuple[Tensor, Tensor]
 
 
 def average(x: Any, axis: Axis = None, weights: Any = None) -> Tensor:
-    """The mean over axes, of elements that count as much as their weights.
+    """The weighted mean over axes.
 
     Parameters
     ----------
     x
         Tensor or array.
     axis
-        As for :func:`nbnet.ops.mean`.
+        As for :func:`nbnet.ops.sum`.
     weights
-        Of the shape of x, or of that axis; None for equal ones.
+        Weights of the shape of x, or one for each element of the axis; None for equal ones.
 
     Examples
     --------
@@ -114,7 +92,7 @@ def average(x: Any, axis: Axis = None, weights: Any = None) -> Tensor:
     x, weights = tensors(x, weights)
     if weights.ndim == 1 and x.ndim > 1 and isinstance(axis, int):
         weights = reshape(weights, (-1, *(1,) * (x.ndim - 1 - axis % x.ndim)))
-    # x > x holds nowhere, not even for NaN: zeros for a batch of any size.
+    # x > x is false everywhere, even for NaN: zeros for a batch of any size.
     return divide(sum(multiply(x, weights), axis), sum(add(weights, greater(x, x)), axis))
 
 
@@ -126,14 +104,14 @@ def norm(x: Any, ord: int | float | str | None = None, axis: Axis = None, keepdi
     x
         Tensor or array.
     ord
-        None or 2: Euclid's, that of all elements over several axes; 1: the sum of magnitudes; infinity: the largest.
+        None or 2: Euclidean, over all elements of several axes; 1: the sum of magnitudes; infinity: the largest one.
     axis, keepdims
         As for :func:`nbnet.ops.sum`.
 
     Raises
     ------
     ValueError
-        If ord is something else.
+        If ord is anything else.
 
     Examples
     --------
@@ -149,7 +127,7 @@ def norm(x: Any, ord: int | float | str | None = None, axis: Axis = None, keepdi
         return sum(abs(x), axis, keepdims)
     if ord == math.inf and vectors:
         return max(abs(x), axis, keepdims)
-    raise ValueError(f"ord: wants None, or for vectors 1, 2 or infinity; got {ord!r} for axis {axis!r}")
+    raise ValueError(f"ord: expected None, or for vectors 1, 2 or infinity; got {ord!r} for axis {axis!r}")
 
 
 def normalize(x: Any, axis: int = -1, order: int = 2, epsilon: float = 1e-12) -> Tensor:
@@ -164,7 +142,7 @@ def normalize(x: Any, axis: int = -1, order: int = 2, epsilon: float = 1e-12) ->
     order
         1 or 2; see :func:`norm`.
     epsilon
-        Norms below it count as it.
+        Lower bound of the norms.
 
     Examples
     --------
@@ -174,6 +152,6 @@ def normalize(x: Any, axis: int = -1, order: int = 2, epsilon: float = 1e-12) ->
     """
     x = tensor(x)
     if order == 2:
-        # Under the root, so that the gradient of a vector of zeros is no NaN.
+        # Under the root, so that the gradient of a vector of zeros is not NaN.
         return divide(x, sqrt(maximum(sum(square(x), axis, keepdims=True), epsilon**2)))
     return divide(x, maximum(norm(x, order, axis, keepdims=True), epsilon))

@@ -5,38 +5,19 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any
 
-from nbnet import registry
-from nbnet.absences import absent
+from nbnet.base import registry
+from nbnet.base.unsupported_keras import keras_hint
 from nbnet.optimizers import schedules
-from nbnet.optimizers.adadelta import Adadelta
-from nbnet.optimizers.adagrad import Adagrad
-from nbnet.optimizers.adam import Adam
-from nbnet.optimizers.adamax import Adamax
-from nbnet.optimizers.adamw import AdamW
+from nbnet.optimizers.adagrad import Adadelta, Adagrad, RMSprop
+from nbnet.optimizers.adam import Adam, Adamax, AdamW, Nadam
 from nbnet.optimizers.ftrl import Ftrl
-from nbnet.optimizers.lion import Lion
-from nbnet.optimizers.nadam import Nadam
 from nbnet.optimizers.optimizer import Optimizer
-from nbnet.optimizers.rmsprop import RMSprop
-from nbnet.optimizers.sgd import SGD
+from nbnet.optimizers.sgd import SGD, Lion
 
 __all__ = [
-    "SGD",
-    "Adadelta",
-    "Adagrad",
-    "Adam",
-    "AdamW",
-    "Adamax",
-    "Ftrl",
-    "Lion",
-    "Nadam",
-    "Optimizer",
-    "RMSprop",
-    "deserialize",
-    "get",
-    "schedules",
-    "serialize",
-]
+    "SGD", "Adadelta", "Adagrad", "Adam", "AdamW", "Adamax", "Ftrl", "Lion", "Nadam", "Optimizer", "RMSprop",
+    "deserialize", "get", "schedules", "serialize",
+]  # fmt: skip
 
 _known: dict[str, type[Optimizer]] = {
     cls.__name__.lower(): cls for cls in (Adadelta, Adagrad, Adam, Adamax, AdamW, Ftrl, Lion, Nadam, RMSprop, SGD)
@@ -56,7 +37,7 @@ def get(identifier: Any) -> Optimizer:
 
 
 def serialize(optimizer: Optimizer) -> dict[str, Any]:
-    """What :func:`deserialize` makes the optimizer from, without its state.
+    """The class and the arguments of an optimizer, without its state: what :func:`deserialize` reads.
 
     Examples
     --------
@@ -86,4 +67,4 @@ def deserialize(config: Mapping[str, Any], custom_objects: Mapping[str, Any] | N
 
 
 if not TYPE_CHECKING:
-    __getattr__ = absent(__name__)
+    __getattr__ = keras_hint(__name__)

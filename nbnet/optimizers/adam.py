@@ -1,28 +1,33 @@
-"""Adam: ``m = b1 m + (1 - b1) g``, ``v = b2 v + (1 - b2) g**2``, ``p -= lr sqrt(1 - b2**t) / (1 - b1**t) m / (sqrt(v)
-+ eps)``."""
+"""Adam and its variants.
+
+Adam is ``m = b1 m + (1 - b1) g``, ``v = b2 v + (1 - b2) g**2``, ``p -= lr sqrt(1 - b2**t) / (1 - b1**t) m / (sqrt(v) +
+eps)``.
+"""
 
 from __future__ import annotations
 
-from typing import Any, ClassVar, Unpack
+from typing import Any, Unpack
 
 import numpy as np
+from numpy.typing import NDArray
 
-from nbnet.core.abi import Kernel, device, root
-from nbnet.optimizers.hyper import Flag, Hyper
+from nbnet.base.validation import DECAY
+from nbnet.engine.graph.tensor import Call
+from nbnet.engine.kernels.abi import Kernel, device, doublevec, kernel, root
+from nbnet.optimizers.hyperparams import BoolHyper, CommonOptions, Hyper, OptionsWithoutDecay
 from nbnet.optimizers.optimizer import Optimizer
-from nbnet.optimizers.rows import update_rule
-from nbnet.optimizers.settings import Common
-from nbnet.ranges import DECAY
+from nbnet.optimizers.schedules import LearningRateSchedule
+from nbnet.optimizers.update import OWN, UpdateKernel, in_place
 
 
 @device
-def _prepare(learning_rate: Any, h: Any, step: Any) -> Any:
+def _adam_prepare(learning_rate: Any, h: Any, step: Any) -> Any:
     t = np.float64(step + 1)
     return learning_rate * np.sqrt(1.0 - h[1] ** t) / (1.0 - h[0] ** t), 1.0 - h[0], 1.0 - h[1], h[2]
 
 
 @device
-def _plain(p: Any, g: Any, m: Any, v: Any, c: Any, k: Any) -> None:
+def _adam_update(p: Any, g: Any, m: Any, v: Any, c: Any, k: Any) -> None:
     real = p.dtype.type
     alpha, d1, d2, epsilon = real(k[0]), real(k[1]), real(k[2]), real(k[3])
     for i in range(p.size):
@@ -34,7 +39,7 @@ def _plain(p: Any, g: Any, m: Any, v: Any, c: Any, k: Any) -> None:
 
 
 @device
-def _amsgrad(p: Any, g: Any, m: Any, v: Any, top: Any, k: Any) -> None:
+def _amsgrad_update(p: Any, g: Any, m: Any, v: Any, top: Any, k: Any) -> None:
     real = p.dtype.type
     alpha, d1, d2, epsilon = real(k[0]), real(k[1]), real(k[2]), real(k[3])
     for i in range(p.size):
@@ -47,32 +52,41 @@ def _amsgrad(p: Any, g: Any, m: Any, v: Any, top: Any, k: Any) -> None:
         p[i] -= alpha * mi / (root(vi) + epsilon)
 
 
-adam = update_rule("adam", _prepare, _plain)
-amsgrad = update_rule("amsgrad", _prepare, _amsgrad)
+_adam = UpdateKernel("adam", _adam_prepare, _adam_update)
+_amsgrad = UpdateKernel("amsgrad", _adam_prepare, _amsgrad_update)
 
 
-class Adam(Optimizer):
+class MomentOptimizer(Optimizer):
+    """Base class of the optimizers with decaying moments."""
+
+    beta_1 = Hyper(DECAY)
+    beta_2 = Hyper(DECAY)
+    epsilon = Hyper()
+
+    def __init__(
+        self,
+        learning_rate: float | LearningRateSchedule = 0.001,
+        beta_1: float = 0.9,
+        beta_2: float = 0.999,
+        epsilon: float = 1e-7,
+        **common: Unpack[CommonOptions],
+    ) -> None:
+        super().__init__(learning_rate, {"beta_1": beta_1, "beta_2": beta_2, "epsilon": epsilon}, **common)
+
+
+class Adam(MomentOptimizer):
     """Adaptive moment estimation, in Keras's form: epsilon is added to the uncorrected square root.
 
-    Weights of units that dropout dropped have a gradient of 0 in that step, and still move: by their first moment.
+    The weights of dropped units have a gradient of 0 in that step and still move, by their first moment.
 
     Parameters
     ----------
-    learning_rate : float or LearningRateSchedule
-        Size of a step.
     beta_1, beta_2 : float
         In [0, 1): decay of the first and second moment.
     epsilon : float
         Added to the root of the second moment ("epsilon hat" in section 2 of the paper).
     amsgrad : bool
-        Whether to divide by the largest second moment so far.
-    **common
-        See :class:`Optimizer`.
-
-    Raises
-    ------
-    ValueError
-        If a number is out of range.
+        If True, divide by the largest second moment so far.
 
     References
     ----------
@@ -88,27 +102,190 @@ class Adam(Optimizer):
     array([0.5], dtype=float32)
     """
 
-    beta_1 = Hyper(DECAY)
-    beta_2 = Hyper(DECAY)
-    epsilon = Hyper()
-    amsgrad = Flag()
-    slots: ClassVar[tuple[str, ...]] = ("momentum", "velocity", "velocity_hat")
+    amsgrad = BoolHyper()
+    slots = ("momentum", "velocity", "velocity_hat")
 
     def __init__(
         self,
-        learning_rate: Any = 0.001,
+        learning_rate: float | LearningRateSchedule = 0.001,
         beta_1: float = 0.9,
         beta_2: float = 0.999,
         epsilon: float = 1e-7,
         amsgrad: bool = False,
-        **common: Unpack[Common],
+        **common: Unpack[CommonOptions],
     ) -> None:
-        own = {"beta_1": beta_1, "beta_2": beta_2, "epsilon": epsilon, "amsgrad": amsgrad}
-        super().__init__(learning_rate, own, **common)
+        super().__init__(learning_rate, beta_1, beta_2, epsilon, **common)
+        self.amsgrad = amsgrad
 
     @property
-    def kernel(self) -> Kernel:  # type: ignore[override]
-        return amsgrad if self.amsgrad else adam
+    def kernel(self) -> Kernel:
+        return _amsgrad if self.amsgrad else _adam
 
     def used_slots(self) -> tuple[str, ...]:
         return self.slots if self.amsgrad else self.slots[:2]
+
+
+class AdamW(Adam):
+    """Adam with weight decay that does not pass through the moments.
+
+    Parameters
+    ----------
+    weight_decay : float
+        Before each update, a parameter p loses ``p * weight_decay * learning_rate``.
+    beta_1, beta_2, epsilon, amsgrad
+        See :class:`Adam`.
+
+    References
+    ----------
+    I. Loshchilov, F. Hutter: Decoupled weight decay regularization. ICLR 2019.
+
+    Examples
+    --------
+    >>> import nbnet as nb
+    >>> w = nb.Parameter([1.0])
+    >>> nb.optimizers.AdamW(learning_rate=0.5, weight_decay=0.1).apply([[0.0]], [w])
+    >>> w.numpy()
+    array([0.95], dtype=float32)
+    """
+
+    def __init__(
+        self,
+        learning_rate: float | LearningRateSchedule = 0.001,
+        weight_decay: float = 0.004,
+        beta_1: float = 0.9,
+        beta_2: float = 0.999,
+        epsilon: float = 1e-7,
+        amsgrad: bool = False,
+        **common: Unpack[OptionsWithoutDecay],
+    ) -> None:
+        if weight_decay is None:
+            raise ValueError("weight_decay: expected a finite number from 0, got None; without weight decay, take Adam")
+        super().__init__(learning_rate, beta_1, beta_2, epsilon, amsgrad, weight_decay=weight_decay, **common)
+
+
+class Adamax(MomentOptimizer):
+    """Adam with a decaying maximum of gradients in place of the second moment.
+
+    Parameters
+    ----------
+    beta_1, beta_2 : float
+        In [0, 1): decay of the first moment, and of the maximum.
+    epsilon : float
+        Added to the maximum.
+
+    References
+    ----------
+    D. P. Kingma, J. Ba: Adam: a method for stochastic optimization. ICLR 2015, section 7.1.
+
+    Examples
+    --------
+    >>> import nbnet as nb
+    >>> w = nb.Parameter([1.0])
+    >>> nb.optimizers.Adamax(learning_rate=0.5).apply([[2.0]], [w])
+    >>> w.numpy()
+    array([0.5], dtype=float32)
+    """
+
+    slots = ("momentum", "norm")
+
+    @device
+    def prepare(learning_rate: Any, h: Any, step: Any) -> Any:
+        return learning_rate / (1.0 - h[0] ** np.float64(step + 1)), 1.0 - h[0], h[1], h[2]
+
+    @device
+    def update(p: Any, g: Any, m: Any, u: Any, c: Any, k: Any) -> None:
+        real = p.dtype.type
+        alpha, d, beta, epsilon = real(k[0]), real(k[1]), real(k[2]), real(k[3])
+        for i in range(p.size):
+            mi = m[i] + (g[i] - m[i]) * d
+            decayed, size = beta * u[i], abs(g[i])
+            ui = decayed if decayed > size else size
+            m[i] = mi
+            u[i] = ui
+            p[i] -= alpha * mi / (ui + epsilon)
+
+    kernel = UpdateKernel("adamax", prepare, update)
+
+
+#: Nadam's own numbers beside its hyperparameters: the running product of momenta, the base of their schedule.
+PRODUCT, BASE = 3, 4
+
+
+@device
+def momentum_at(beta: Any, base: Any, t: Any) -> Any:
+    """The momentum of update t, counted from 1."""
+    return beta * (1.0 - 0.5 * base**t)
+
+
+@kernel
+def multiply_momentum(mem: Any, ins: Any, step: Any) -> None:
+    """Before an update, multiply the running product by the momentum of this one."""
+    h = doublevec(mem, ins, 0)[OWN:]
+    h[PRODUCT] *= momentum_at(h[0], h[BASE], np.float64(step + 1))
+
+
+class Nadam(MomentOptimizer):
+    """Adam with Nesterov's momentum.
+
+    With ``u_t = beta_1 (1 - 0.96**t / 2)`` and ``U_t = u_1 u_2 ... u_t``, the first moment that a step follows is
+    ``u_{t+1} m / (1 - U_{t+1}) + (1 - u_t) g / (1 - U_t)``.
+
+    Parameters
+    ----------
+    beta_1, beta_2 : float
+        In [0, 1): decay of the first and second moment.
+    epsilon : float
+        Added to the root of the corrected second moment.
+
+    References
+    ----------
+    T. Dozat: Incorporating Nesterov momentum into Adam. ICLR 2016 workshop.
+
+    Examples
+    --------
+    >>> import nbnet as nb
+    >>> w = nb.Parameter([1.0])
+    >>> nb.optimizers.Nadam(learning_rate=0.5).apply([[1.0]], [w])
+    >>> w.numpy().round(4)
+    array([0.4686], dtype=float32)
+    """
+
+    slots = ("momentum", "velocity")
+    extra = (1.0, 0.96)
+
+    @device
+    def prepare(learning_rate: Any, h: Any, step: Any) -> Any:
+        t = np.float64(step + 1)
+        now, next_ = momentum_at(h[0], h[BASE], t), momentum_at(h[0], h[BASE], t + 1.0)
+        of_m = next_ / (1.0 - h[PRODUCT] * next_)
+        of_g = (1.0 - now) / (1.0 - h[PRODUCT])
+        # sqrt(v / (1 - b2**t)) + eps, times the root of the correction.
+        correction = np.sqrt(1.0 - h[1] ** t)
+        return learning_rate * correction, of_m, of_g, 1.0 - h[0], 1.0 - h[1], h[2] * correction
+
+    @device
+    def update(p: Any, g: Any, m: Any, v: Any, c: Any, k: Any) -> None:
+        real = p.dtype.type
+        alpha, of_m, of_g = real(k[0]), real(k[1]), real(k[2])
+        d1, d2, epsilon = real(k[3]), real(k[4]), real(k[5])
+        for i in range(p.size):
+            gi = g[i]
+            mi = m[i] + (gi - m[i]) * d1
+            vi = v[i] + (gi * gi - v[i]) * d2
+            m[i] = mi
+            v[i] = vi
+            p[i] -= alpha * (of_m * mi + of_g * gi) / (root(vi) + epsilon)
+
+    kernel = UpdateKernel("nadam", prepare, update)
+
+    def prelude(self) -> list[Call]:
+        every = self.gradient_accumulation_steps or 1
+        return [*super().prelude(), in_place(multiply_momentum, (self._cells(),), (0,), (), self._built().dtype, every)]
+
+    def initial(self, slot: str) -> float:
+        return 1.0 if slot == "momentum_product" else 0.0
+
+    @property
+    def state(self) -> dict[str, NDArray[Any]]:
+        product = self.cells[OWN + PRODUCT :][:1]
+        return super().state | ({} if self.block is None else {"momentum_product": product})

@@ -1,19 +1,19 @@
-"""Follow the regularized leader: parameters that minimise all gradients and penalties so far: see :class:`Ftrl`."""
+"""Follow the regularized leader: parameters that minimise all gradients and penalties so far."""
 
 from __future__ import annotations
 
 import math
-from typing import Any, ClassVar, Unpack
+from typing import Any, Unpack
 
 import numpy as np
 
-from nbnet.core.abi import Function, Kernel, device
-from nbnet.core.math import exp, log
-from nbnet.optimizers.hyper import Hyper
+from nbnet.base.validation import Interval
+from nbnet.engine.kernels.abi import Function, Kernel, device
+from nbnet.engine.kernels.math import exp, log
+from nbnet.optimizers.hyperparams import CommonOptions, Hyper
 from nbnet.optimizers.optimizer import Optimizer
-from nbnet.optimizers.rows import update_rule
-from nbnet.optimizers.settings import Common
-from nbnet.ranges import FROM_ZERO, Range
+from nbnet.optimizers.schedules import LearningRateSchedule
+from nbnet.optimizers.update import UpdateKernel
 
 
 @device
@@ -33,7 +33,7 @@ def _any_power(x: Any, exponent: Any) -> Any:
     return 1.0 if exponent == 0.0 else exp(exponent * log(x))
 
 
-def _rule(name: str, power: Function) -> Kernel:
+def _kernel(name: str, power: Function) -> Kernel:
     def update(p: Any, g: Any, total: Any, linear: Any, c: Any, k: Any) -> None:
         real = p.dtype.type
         rate, exponent, l1, l2, shrinkage = real(k[0]), real(k[1]), real(k[2]), real(k[3]), real(k[4])
@@ -49,10 +49,10 @@ def _rule(name: str, power: Function) -> Kernel:
                 curvature = after * rate + l2
                 p[i] = p[i] if curvature == 0.0 else (bounded - z) / curvature
 
-    return update_rule(name, _prepare, Function(update, name))
+    return UpdateKernel(name, _prepare, Function(update, name))
 
 
-ftrl, ftrl_power = _rule("ftrl", _root), _rule("ftrl_power", _any_power)
+_ftrl, _ftrl_power = _kernel("ftrl", _root), _kernel("ftrl_power", _any_power)
 
 
 class Ftrl(Optimizer):
@@ -64,25 +64,16 @@ class Ftrl(Optimizer):
 
     Parameters
     ----------
-    learning_rate : float or LearningRateSchedule
-        Size of a step.
     learning_rate_power : float
-        Up to 0: exponent of the sum of squares in the learning rate; other values than -0.5 are slower.
+        At most 0: exponent of the sum of squares in the learning rate; values other than -0.5 are slower.
     initial_accumulator_value : float
-        What the sums of squares start from.
+        Initial value of the sums of squares.
     l1_regularization_strength, l2_regularization_strength : float
         Penalties on the parameters.
     l2_shrinkage_regularization_strength : float
         Penalty that acts through the gradient.
     beta : float
-        Added to the root of the sum of squares, in effect.
-    **common
-        See :class:`Optimizer`.
-
-    Raises
-    ------
-    ValueError
-        If a number is out of range.
+        Added, in effect, to the root of the sum of squares.
 
     References
     ----------
@@ -98,40 +89,38 @@ class Ftrl(Optimizer):
     array([-0.375,  0.   ], dtype=float32)
     """
 
-    learning_rate_power = Hyper(Range(-math.inf, 0))
+    learning_rate_power = Hyper(Interval(-math.inf, 0))
     l1_regularization_strength = Hyper()
     l2_regularization_strength = Hyper()
     l2_shrinkage_regularization_strength = Hyper()
     beta = Hyper()
-    slots: ClassVar[tuple[str, ...]] = ("accumulator", "linear")
+    initial_accumulator_value = Hyper()
+    slots = ("accumulator", "linear")
 
     def __init__(
         self,
-        learning_rate: Any = 0.001,
+        learning_rate: float | LearningRateSchedule = 0.001,
         learning_rate_power: float = -0.5,
         initial_accumulator_value: float = 0.1,
         l1_regularization_strength: float = 0.0,
         l2_regularization_strength: float = 0.0,
         l2_shrinkage_regularization_strength: float = 0.0,
         beta: float = 0.0,
-        **common: Unpack[Common],
+        **common: Unpack[CommonOptions],
     ) -> None:
-        self.initial_accumulator_value = FROM_ZERO.check(initial_accumulator_value, "initial_accumulator_value")
         own = {
             "learning_rate_power": learning_rate_power,
             "l1_regularization_strength": l1_regularization_strength,
             "l2_regularization_strength": l2_regularization_strength,
             "l2_shrinkage_regularization_strength": l2_shrinkage_regularization_strength,
             "beta": beta,
+            "initial_accumulator_value": initial_accumulator_value,
         }
         super().__init__(learning_rate, own, **common)
 
     @property
-    def kernel(self) -> Kernel:  # type: ignore[override]
-        return ftrl if self.learning_rate_power == -0.5 else ftrl_power
+    def kernel(self) -> Kernel:
+        return _ftrl if self.learning_rate_power == -0.5 else _ftrl_power
 
     def initial(self, slot: str) -> float:
         return self.initial_accumulator_value if slot == "accumulator" else 0.0
-
-    def get_config(self) -> dict[str, Any]:
-        return super().get_config() | {"initial_accumulator_value": self.initial_accumulator_value}

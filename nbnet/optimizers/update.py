@@ -1,7 +1,17 @@
-"""An update of all parameters, written down as calls: by phase, slice and range."""
+"""The update of all parameters: its kernels, and the calls that make them, by phase, slice and range.
+
+Kernels are flat loops over a range of the parameters, block by block; attributes 0 and 1 of a call bound its range.
+Loops run over views from 0: where the sign of an index is unknown to the compiler, they do not vectorise. A block is
+summed, clipped, decayed and updated while it stays in the first-level cache.
+
+Where a batch shares its dropout masks, the gradient of a weight matrix is 0 in the rows of dropped inputs and in the
+columns of dropped units. The rest lies side by side where the whole gradient would lie
+(``nbnet/ops/dense.py``): packed kernels read such gradients.
+"""
 
 from __future__ import annotations
 
+import functools
 from collections.abc import Container, Mapping, Sequence
 from dataclasses import dataclass, replace
 from itertools import pairwise
@@ -11,24 +21,296 @@ import numpy as np
 from numpy.typing import NDArray
 
 from nbnet.constraints import calls
-from nbnet.core.abi import Kernel
-from nbnet.core.arena import ALIGNMENT
-from nbnet.core.graph import Call, Tensor
-from nbnet.core.parameter import Parameter
-from nbnet.core.regions import Block
-from nbnet.optimizers import rows
-from nbnet.optimizers.packed import packed_rule, packed_squares
+from nbnet.engine.graph.parameter import FlatParams, Parameter
+from nbnet.engine.graph.tensor import Call, Tensor
+from nbnet.engine.kernels.abi import (
+    Function,
+    Kernel,
+    attribute,
+    bytevec,
+    device,
+    doublevec,
+    expand,
+    kernel,
+    mat,
+    present,
+    put_back,
+    vec,
+)
+from nbnet.engine.kernels.executor import ALIGNMENT
+from nbnet.engine.kernels.philox import count_kept
+
+#: Elements of a block.
+BLOCK = 2048
+#: An optimizer's numbers are one vector of float64 cells. These come first, then its own.
+LEARNING_RATE, WEIGHT_DECAY, CLIP, EMA_MOMENTUM, LAZY, OWN = range(6)
+#: Flags of an update: limit each gradient to the clip cell; shrink parameters first.
+LIMIT, SHRINK = 1, 2
+
+
+@device
+def sum_slices(g: Any, low: Any, high: Any) -> Any:
+    """Gradients of parameters ``low`` to ``high``: those of the other slices are added to the first's, in place."""
+    total = g[0, low:high]
+    for t in range(1, g.shape[0]):
+        part = g[t, low:high]
+        for i in range(total.size):
+            total[i] += part[i]
+    return total
+
+
+@device
+def clip_scale(squares: Any, limit: Any) -> Any:
+    """Factor that brings the norm of a gradient within the limit; NaN if the norm is not finite."""
+    total = np.float64(0)
+    for t in range(squares.size):
+        total += squares[t]
+    norm = np.sqrt(total)
+    if not np.isfinite(norm):
+        return np.nan
+    return np.float64(1) if norm <= limit else limit / norm
+
+
+@device
+def scale_and_limit(g: Any, scale: Any, limit: Any, flags: Any) -> None:
+    """Clip a block of gradients, in place: all by one factor, or each at the limit."""
+    if scale != 1.0:
+        for i in range(g.size):
+            g[i] *= scale
+    if flags & LIMIT:
+        for i in range(g.size):
+            x = -limit if g[i] < -limit else g[i]
+            g[i] = limit if x > limit else x
+
+
+@device
+def shrink_by(p: Any, share: Any) -> None:
+    """Decay the weights of a block."""
+    for i in range(p.size):
+        p[i] -= p[i] * share
+
+
+class UpdateKernel(Kernel):
+    """The kernel of an optimizer, made from two device functions.
+
+    Parameters
+    ----------
+    name : str
+        Name of the kernel.
+    prepare : Function
+        ``prepare(learning_rate, h, step)`` returns a tuple of float64 numbers, once for each call; h holds the
+        optimizer's own numbers in the order of its class, step counts the updates made before.
+    update : Function
+        ``update(p, g, a, b, c, k)`` changes the parameters p of a block by their gradients g; a, b, c are the
+        optimizer's slots there (empty where it has fewer), k is the tuple. g may be changed as well.
+
+    Notes
+    -----
+    Operands: parameters (1, P), gradients (slices, P), cells, squares of the gradient's norm (float64, to be added up;
+    absent: no clipping by norm), slots (1, P). Attributes: low, high, flags.
+    """
+
+    def __init__(self, name: str, prepare: Function, update: Function) -> None:
+        def rule(mem: Any, ins: Any, step: Any) -> None:
+            p, g, cells = vec(mem, ins, 0), mat(mem, ins, 1), doublevec(mem, ins, 2)
+            a, b, c = vec(mem, ins, 4), vec(mem, ins, 5), vec(mem, ins, 6)
+            real, flags = p.dtype.type, attribute(ins, 2)
+            k = prepare(cells[LEARNING_RATE], cells[OWN:], step)
+            limit, shrink = real(cells[CLIP]), real(cells[WEIGHT_DECAY] * cells[LEARNING_RATE])
+            scale = real(1)
+            if present(ins, 3):
+                scale = real(clip_scale(doublevec(mem, ins, 3), cells[CLIP]))
+            for low in range(attribute(ins, 0), attribute(ins, 1), BLOCK):
+                high = min(low + BLOCK, attribute(ins, 1))
+                pb, gb = p[low:high], sum_slices(g, low, high)
+                scale_and_limit(gb, scale, limit, flags)
+                if flags & SHRINK:
+                    shrink_by(pb, shrink)
+                update(pb, gb, a[low:high], b[low:high], c[low:high], k)
+
+        super().__init__(rule, name)
+        self.prepare, self.update = prepare, update
+
+
+@kernel
+def gradient_squares(mem: Any, ins: Any, step: Any) -> None:
+    """Add the slices' gradients up in the first, and their squares in a float64 cell."""
+    g, cell = mat(mem, ins, 0), doublevec(mem, ins, 1)
+    total = np.float64(0)
+    for low in range(attribute(ins, 0), attribute(ins, 1), BLOCK):
+        gb = sum_slices(g, low, min(low + BLOCK, attribute(ins, 1)))
+        part = 0.0
+        for i in range(gb.size):
+            part += gb[i] * gb[i]
+        total += part
+    cell[0] = total
+
+
+@kernel
+def accumulate_gradients(mem: Any, ins: Any, step: Any) -> None:
+    """Add up the gradients of n = attribute 2 steps, beginning at the first; the last makes the sum their mean."""
+    g, total, n = mat(mem, ins, 0), vec(mem, ins, 1), attribute(ins, 2)
+    real, turn = g.dtype.type, step % n
+    share = real(1)
+    if turn == n - 1:
+        share = real(1) / real(n)
+    for low in range(attribute(ins, 0), attribute(ins, 1), BLOCK):
+        high = min(low + BLOCK, attribute(ins, 1))
+        gb, tb = sum_slices(g, low, high), total[low:high]
+        if turn == 0:
+            for i in range(gb.size):
+                tb[i] = gb[i]
+        else:
+            for i in range(gb.size):
+                tb[i] = (tb[i] + gb[i]) * share
+
+
+@kernel
+def moving_average(mem: Any, ins: Any, step: Any) -> None:
+    """``average = momentum average + (1 - momentum) p``, the momentum 0 until the first update is made.
+
+    Attributes: low, high, steps per update, updates after which parameters become their average (0: never).
+    """
+    p, average, cells = vec(mem, ins, 0), vec(mem, ins, 1), doublevec(mem, ins, 2)
+    real, update, every = p.dtype.type, step // attribute(ins, 2), attribute(ins, 3)
+    d = real(1)
+    if update > 0:
+        d = real(1.0 - cells[EMA_MOMENTUM])
+    overwrite = every > 0 and (update + 1) % every == 0
+    for low in range(attribute(ins, 0), attribute(ins, 1), BLOCK):
+        high = min(low + BLOCK, attribute(ins, 1))
+        pb, ab = p[low:high], average[low:high]
+        if d == 1.0:
+            for i in range(pb.size):
+                ab[i] = pb[i]
+        else:
+            for i in range(pb.size):
+                ab[i] += (pb[i] - ab[i]) * d
+        if overwrite:
+            for i in range(pb.size):
+                pb[i] = ab[i]
+
+
+@device
+def number_kept(mask: Any, first: Any, last: Any) -> Any:
+    """Number of rows or columns that are kept among these; an empty mask keeps all."""
+    if mask.size > 0:
+        return count_kept(mask[first:last])
+    return last - first
+
+
+@device
+def keep_copies(p: Any, a: Any, b: Any, c: Any, scratch: Any) -> None:
+    """Copy a row and its slots to the rows of the scratch after the first."""
+    copy(p, scratch[1])
+    copy(a, scratch[2])
+    copy(b, scratch[3])
+    copy(c, scratch[4])
+
+
+@device
+def copy(x: Any, y: Any) -> None:
+    for i in range(x.size):
+        y[i] = x[i]
+
+
+@functools.cache
+def packed_kernel(dense: UpdateKernel) -> Kernel:
+    """The twin of an update kernel for rows of a matrix whose gradient is packed.
+
+    Notes
+    -----
+    Operands: parameter (n, m), gradients (slices, P), cells, squares of the gradient's norm or absent, slots (n, m),
+    masks of rows and columns or absent, scratch (5, m). Attributes: start of the parameter in a row of gradients,
+    first and last row, flags.
+    """
+    prepare, update = dense.prepare, dense.update
+
+    def packed(mem: Any, ins: Any, step: Any) -> None:
+        p, g, cells = vec(mem, ins, 0), mat(mem, ins, 1), doublevec(mem, ins, 2)
+        a, b, c = vec(mem, ins, 4), vec(mem, ins, 5), vec(mem, ins, 6)
+        rows, columns, scratch = bytevec(mem, ins, 7), bytevec(mem, ins, 8), mat(mem, ins, 9)
+        first, last, flags, real = attribute(ins, 1), attribute(ins, 2), attribute(ins, 3), p.dtype.type
+        k = prepare(cells[LEARNING_RATE], cells[OWN:], step)
+        limit, shrink, scale = real(cells[CLIP]), real(cells[WEIGHT_DECAY] * cells[LEARNING_RATE]), real(1)
+        if present(ins, 3):
+            scale = real(clip_scale(doublevec(mem, ins, 3), cells[CLIP]))
+        m = scratch.shape[1]
+        kept, lazy = number_kept(columns, 0, m), cells[LAZY] > 0
+        at = attribute(ins, 0) + kept * number_kept(rows, 0, first)
+        for i in range(first, last):
+            low, high = i * m, (i + 1) * m
+            pb, ab, bb, cb = p[low:high], a[low:high], b[low:high], c[low:high]
+            on, gb = rows.size == 0 or rows[i] > 0, scratch[0]
+            if on:
+                gb = sum_slices(g, at, at + kept)
+                scale_and_limit(gb, scale, limit, flags)
+                at += kept
+            if lazy and not on:
+                continue
+            whole = scratch[0]
+            if not on:
+                for j in range(m):
+                    whole[j] = 0.0
+            elif columns.size > 0:
+                expand(gb, columns, whole, False)
+            else:
+                whole = gb
+            if lazy and columns.size > 0:
+                keep_copies(pb, ab, bb, cb, scratch)
+            if flags & SHRINK:
+                shrink_by(pb, shrink)
+            update(pb, whole, ab, bb, cb, k)
+            if lazy and columns.size > 0:
+                put_back(scratch[1], columns, pb)
+                put_back(scratch[2], columns, ab)
+                put_back(scratch[3], columns, bb)
+                put_back(scratch[4], columns, cb)
+
+    return Kernel(packed, f"{dense.name}_packed")
+
+
+@kernel
+def packed_squares(mem: Any, ins: Any, step: Any) -> None:
+    """Like ``gradient_squares``, of rows of a matrix whose gradient is packed. Attributes: start of the parameter,
+    first and last row, columns."""
+    g, rows, columns, cell = mat(mem, ins, 0), bytevec(mem, ins, 1), bytevec(mem, ins, 2), doublevec(mem, ins, 3)
+    start, kept = attribute(ins, 0), number_kept(columns, 0, attribute(ins, 3))
+    low = start + kept * number_kept(rows, 0, attribute(ins, 1))
+    high = start + kept * number_kept(rows, 0, attribute(ins, 2))
+    total = np.float64(0)
+    for at in range(low, high, BLOCK):
+        gb = sum_slices(g, at, min(at + BLOCK, high))
+        some = 0.0
+        for i in range(gb.size):
+            some += gb[i] * gb[i]
+        total += some
+    cell[0] = total
+
+
+def in_place(
+    kernel: Kernel,
+    operands: tuple[Tensor | None, ...],
+    written: tuple[int, ...],
+    attributes: tuple[int, ...],
+    dtype: Any,
+    every: int = 1,
+) -> Call:
+    """A call that reads all its operands, also those that it writes."""
+    accumulate = sum(1 << k for k in written)
+    return Call(kernel, operands, written, accumulate, 0, attributes, "optimizer", np.dtype(dtype), (), every)
+
 
 #: Calls by phase and slice.
 Phases = list[list[list[Call]]]
-#: Which rows and columns of a parameter are kept; None: all.
+#: Masks of the kept rows and columns of a parameter; None: all are kept.
 Masks = tuple[Tensor | None, Tensor | None]
-#: By parameter, where a slice finds its masks; those of all slices are equal.
+#: By parameter, the masks that a slice reads; those of all slices are equal.
 Kept = Mapping[Tensor, Masks]
 
 
 class Run(NamedTuple):
-    """A range of parameters that rows treat alike; whose gradient is packed, if it is."""
+    """A range of the block that calls treat alike; ``packed`` is the parameter if its gradient is packed."""
 
     low: int
     high: int
@@ -38,29 +320,29 @@ class Run(NamedTuple):
 
 @dataclass(frozen=True, eq=False)
 class Update:
-    """What an update consists of.
+    """A plan of the update.
 
-    Each slice works on a range of its own of all parameters; only norms need the other slices' ranges, and are known
-    in a second phase. A range is cut further where parameters differ in how they decay, or are clipped one by one.
-    Constraints look at whole parameters, which slices may have updated together: they have a phase of their own.
+    Each slice works on its own range of the block; only norms need the other slices' ranges, and are known in a second
+    phase. A range is cut further where parameters differ in decay, or are clipped one by one. Constraints look at
+    whole parameters, which several slices may have updated: they have a phase of their own.
 
     Parameters
     ----------
     cells, kernel, slots
         Of the optimizer.
     decays
-        For each parameter, whether its weights decay.
+        For each parameter, True if its weights decay.
     clip
         ``"clipnorm"``, ``"clipvalue"``, ``"global_clipnorm"`` or None.
     every
-        Steps whose gradients are accumulated.
+        Number of steps of an update, which accumulate gradients.
     accumulator, average
-        Room for the accumulated gradients (needed if ``every`` is above 1), and for the moving average (or None).
+        Memory of accumulated gradients (needed if ``every`` is above 1), and of the moving average, or None.
     overwrite
-        Updates between two times when parameters become their average; 0: never.
+        Number of updates after which parameters become their average; 0: never.
     """
 
-    block: Block
+    block: FlatParams
     cells: Tensor
     kernel: Kernel
     slots: Sequence[Tensor]
@@ -72,10 +354,14 @@ class Update:
     overwrite: int
 
     def phases(
-        self, gradients: Tensor, slices: int, kept: Sequence[Kept], apart: Container[Tensor] = frozenset()
+        self, gradients: Tensor, slices: int, kept: Sequence[Kept] = (), apart: Container[Tensor] = frozenset()
     ) -> Phases:
-        """The calls, given the gradients (slices, P) that each slice has found and which of them are packed; without
-        parameters that are updated apart, by :meth:`rows`."""
+        """The calls by phase and slice; slices meet between phases.
+
+        Gradients (slices, P) are overwritten. ``kept`` has, for each slice, the parameters whose gradients are packed,
+        with their masks; ``apart`` are parameters to leave out, which :meth:`rows` updates.
+        """
+        kept = kept or [{}] * slices
         runs = self._runs(kept[0], apart)
         squares = np.zeros((len(runs), slices)) if self.clip in ("clipnorm", "global_clipnorm") else None
         reduce: list[list[Call]] = []
@@ -100,15 +386,14 @@ class Update:
         return [reduce, update, *self._constrain(slices)]
 
     def rows(self, parameter: Tensor, first: int, last: int, gradient: Tensor) -> list[Call]:
-        """Update rows of a parameter by a gradient of their own, (1, n). Not with norms, averages or accumulation."""
+        """The calls that update rows of a parameter by their gradient (1, n); without norms, averages, accumulation."""
         index, columns = self.block.index(parameter), parameter.matrix[1]
         start = self.block.starts[index]
         low, high = start + first * columns, start + last * columns
 
         def part(whole: Tensor) -> Tensor:
-            return Tensor(
-                (1, high - low), whole.dtype, whole.numpy()[:, low:high], name=f"{whole.name}/{parameter.name}"
-            )
+            view = whole.numpy()[:, low:high]
+            return Tensor(view.shape, whole.dtype, view, name=f"{whole.name}/{parameter.name}")
 
         run = Run(0, high - low, self.decays[index])
         return [self._update_run(part(self.block.flat), gradient, run, [part(slot) for slot in self.slots], None)]
@@ -136,17 +421,18 @@ class Update:
         return found
 
     def _norm(self, squares: NDArray[np.float64], r: int) -> NDArray[np.float64]:
-        """The partial sums of squares that limit the gradients of run r."""
+        """The partial sums of squares that make the norm of run r."""
         return squares[r] if self.clip == "clipnorm" else squares.reshape(-1)
 
     def _accumulate(self, gradients: Tensor, low: int, high: int) -> tuple[list[Call], Tensor]:
         if self.every == 1 or self.accumulator is None:
             return [], gradients
         operands = (gradients, self.accumulator)
-        return [self._call(rows.accumulate_gradients, operands, (0, 1), (low, high, self.every), 1)], self.accumulator
+        attributes = low, high, self.every
+        return [in_place(accumulate_gradients, operands, (0, 1), attributes, self.block.dtype)], self.accumulator
 
     def _packed_rows(self, run: Run, p: Parameter) -> tuple[int, int, int]:
-        """Where a parameter begins in the block, and which of its rows lie in a range."""
+        """The start of a parameter in the block, and the first and last of its rows that lie in a range."""
         start = self.block.starts[self.block.index(p)]
         n, m = p.matrix
         first, last = (min(n, -(-(at - start) // m)) for at in (run.low, run.high))
@@ -155,8 +441,9 @@ class Update:
     def _squares(self, gradients: Tensor, run: Run, kept: Kept, cell: NDArray[np.float64]) -> Call:
         if (p := run.packed) is not None:
             operands, attributes = (gradients, *kept[p], _double(cell)), (*self._packed_rows(run, p), p.matrix[1])
-            return self._call(packed_squares, operands, (0, 3), attributes, self.every)
-        return self._call(rows.gradient_squares, (gradients, _double(cell)), (0, 1), run[:2], self.every)
+            return in_place(packed_squares, operands, (0, 3), attributes, self.block.dtype, self.every)
+        pair = gradients, _double(cell)
+        return in_place(gradient_squares, pair, (0, 1), run[:2], self.block.dtype, self.every)
 
     def _update(self, gradients: Tensor, run: Run, kept: Kept, norm: NDArray[np.float64] | None) -> Call:
         squares = None if norm is None else _double(norm)
@@ -165,34 +452,35 @@ class Update:
         return self._update_run(self.block.flat, gradients, run, self.slots, squares)
 
     def _flags(self, run: Run) -> int:
-        return (rows.LIMIT if self.clip == "clipvalue" else 0) | (rows.SHRINK if run.decays else 0)
+        return (LIMIT if self.clip == "clipvalue" else 0) | (SHRINK if run.decays else 0)
 
     def _update_run(
         self, parameters: Tensor, gradients: Tensor, run: Run, slots: Sequence[Tensor], squares: Tensor | None
     ) -> Call:
         operands = (parameters, gradients, self.cells, squares, *slots)
-        written = (0, 1, *range(4, len(operands)))
-        return self._call(self.kernel, operands, written, (run.low, run.high, self._flags(run)), self.every)
+        written, attributes = (0, 1, *range(4, len(operands))), (run.low, run.high, self._flags(run))
+        return in_place(self.kernel, operands, written, attributes, self.block.dtype, self.every)
 
     def _update_packed(self, gradients: Tensor, run: Run, p: Parameter, masks: Masks, squares: Tensor | None) -> Call:
-        assert isinstance(self.kernel, rows.Rule)
+        assert isinstance(self.kernel, UpdateKernel)
         start, first, last = self._packed_rows(run, p)
         slots = [self.block.part(slot, 0, self.block.index(p)) for slot in self.slots]
         absent = [None] * (3 - len(slots))
         scratch = Tensor((5, p.matrix[1]), p.dtype, name="scratch")
         operands = (p, gradients, self.cells, squares, *slots, *absent, *masks, scratch)
         written = (0, 1, *range(4, 4 + len(slots)), 9)
-        call = self._call(packed_rule(self.kernel), operands, written, (start, first, last, self._flags(run)), 1)
+        attributes = start, first, last, self._flags(run)
+        call = in_place(packed_kernel(self.kernel), operands, written, attributes, self.block.dtype)
         return replace(call, accumulate=call.accumulate & ~(1 << 9))
 
     def _average(self, low: int, high: int) -> list[Call]:
         if self.average is None:
             return []
         operands, attributes = (self.block.flat, self.average, self.cells), (low, high, self.every, self.overwrite)
-        return [self._call(rows.moving_average, operands, (0, 1), attributes, 1)]
+        return [in_place(moving_average, operands, (0, 1), attributes, self.block.dtype)]
 
     def _constrain(self, slices: int) -> Phases:
-        """A phase that brings parameters to what their constraints allow, dealt out to the slices; none without any."""
+        """A phase that projects parameters to what their constraints allow, shared by the slices; none without any."""
         held = [p for p in self.block.parameters if p.constraint is not None]
         phase: list[list[Call]] = [[] for _ in range(slices)]
         sizes = [0] * slices
@@ -202,16 +490,6 @@ class Update:
             made = calls(parameter.constraint, parameter) if parameter.constraint is not None else []
             phase[t] += [replace(call, name=parameter.name or call.name, every=self.every) for call in made]
         return [phase] if held else []
-
-    def _call(
-        self,
-        kernel: Kernel,
-        operands: tuple[Tensor | None, ...],
-        written: tuple[int, ...],
-        attributes: tuple[int, ...],
-        every: int,
-    ) -> Call:
-        return rows.in_place(kernel, operands, written, attributes, self.block.dtype, every)
 
 
 def _double(array: NDArray[Any]) -> Tensor:

@@ -1,9 +1,8 @@
-"""Models, weights and configurations in files."""
+"""Saving and loading of models, weights and configurations."""
 
 from typing import TYPE_CHECKING
 
-from nbnet.absences import absent
-from nbnet.custom_objects import (
+from nbnet.base.registry import (
     custom_object_scope,
     get_custom_objects,
     get_registered_name,
@@ -11,7 +10,8 @@ from nbnet.custom_objects import (
     register,
     register_keras_serializable,
 )
-from nbnet.saving.clone import clone_model, model_from_json
+from nbnet.base.unsupported_keras import keras_hint
+from nbnet.models.clone import clone_model, model_from_json
 from nbnet.saving.models import load_model, save_model
 from nbnet.saving.objects import deserialize_keras_object, serialize_keras_object
 from nbnet.saving.weights import load_weights, save_weights
@@ -20,23 +20,11 @@ from nbnet.saving.weights import load_weights, save_weights
 CustomObjectScope = custom_object_scope
 
 __all__ = [
-    "CustomObjectScope",
-    "clone_model",
-    "custom_object_scope",
-    "deserialize_keras_object",
-    "get_custom_objects",
-    "get_registered_name",
-    "get_registered_object",
-    "load_model",
-    "load_weights",
-    "model_from_json",
-    "register",
-    "register_keras_serializable",
-    "save_model",
-    "save_weights",
-    "serialize_keras_object",
-]
+    "CustomObjectScope", "clone_model", "custom_object_scope", "deserialize_keras_object", "get_custom_objects",
+    "get_registered_name", "get_registered_object", "load_model", "load_weights", "model_from_json", "register",
+    "register_keras_serializable", "save_model", "save_weights", "serialize_keras_object",
+]  # fmt: skip
 
 
 if not TYPE_CHECKING:
-    __getattr__ = absent(__name__)
+    __getattr__ = keras_hint(__name__)

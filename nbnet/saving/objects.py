@@ -1,28 +1,20 @@
-"""Objects as plain dicts, and back, whatever their kind."""
+"""Serialization of objects of any kind to plain dicts, and back."""
 
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
 from typing import Any
 
-from nbnet import (
-    activations,
-    constraints,
-    dropout_schedules,
-    initializers,
-    losses,
-    metrics,
-    optimizers,
-    registry,
-    regularizers,
-)
+from nbnet import activations, constraints, dropout_schedules, initializers, losses, metrics, optimizers, regularizers
+from nbnet.base import registry
+from nbnet.base.json_record import plain
+from nbnet.base.registry import custom_object_scope, get_registered_object
+from nbnet.base.validation import check_choice
 from nbnet.layers import deserialize as deserialize_layer
 from nbnet.layers import serialize as serialize_layer
 from nbnet.layers.layer import Layer
-from nbnet.registry import custom_object_scope, get_registered_object
-from nbnet.saving.record import plain
 
-#: Kinds of objects, and how they are serialised and made again. Losses and metrics share names: the kind tells them
+#: Kinds of objects: base class, serializer and deserializer. Losses and metrics share names; the kind tells them
 #: apart.
 _KINDS: dict[str, tuple[type, Callable[..., Any], Callable[..., Any]]] = {
     "layer": (Layer, serialize_layer, deserialize_layer),
@@ -42,17 +34,17 @@ _KINDS: dict[str, tuple[type, Callable[..., Any], Callable[..., Any]]] = {
 
 
 def serialize_keras_object(obj: Any) -> Any:
-    """An object, or a list or dict with objects in it, as JSON has it.
+    """Return an object, or a list or dict of objects, as JSON has it.
 
     Parameters
     ----------
     obj
-        Numbers, strings, lists, dicts; layers, optimizers and all else that has ``get_config``; functions with a name.
+        Numbers, strings, lists, dicts; layers, optimizers and other objects with ``get_config``; named functions.
 
     Raises
     ------
     ValueError, TypeError
-        If there is something else in it.
+        If there is another object in it.
 
     Examples
     --------
@@ -76,7 +68,7 @@ def serialize_keras_object(obj: Any) -> Any:
 
 
 def deserialize_keras_object(config: Any, custom_objects: Mapping[str, Any] | None = None) -> Any:
-    """What :func:`serialize_keras_object` was given.
+    """Return the object that :func:`serialize_keras_object` serialized.
 
     Parameters
     ----------
@@ -86,7 +78,7 @@ def deserialize_keras_object(config: Any, custom_objects: Mapping[str, Any] | No
     Raises
     ------
     ValueError
-        If a name is not known.
+        If a name is unknown.
 
     Examples
     --------
@@ -95,22 +87,20 @@ def deserialize_keras_object(config: Any, custom_objects: Mapping[str, Any] | No
     L2(l2=0.5)
     """
     with custom_object_scope(custom_objects):
-        return _made(config)
+        return _deserialize(config)
 
 
-def _made(config: Any) -> Any:
+def _deserialize(config: Any) -> Any:
     if isinstance(config, list):
-        return [_made(part) for part in config]
+        return [_deserialize(part) for part in config]
     if not isinstance(config, Mapping):
         return config
     name = config.get("class_name")
     if not isinstance(name, str) or not config.keys() <= {"class_name", "config", "kind"}:
-        return {key: _made(part) for key, part in config.items()}
+        return {key: _deserialize(part) for key, part in config.items()}
     if name == "function":
         return activations.deserialize(config)
     if "kind" in config:
-        if config["kind"] not in _KINDS:
-            raise ValueError(f"kind: wants one of {', '.join(_KINDS)}, got {config['kind']!r}")
-        return _KINDS[config["kind"]][2](config)
+        return _KINDS[check_choice(config["kind"], "kind", _KINDS)][2](config)
     own = get_registered_object(name)
     return deserialize_layer(config) if own is None else registry.make(own, config.get("config"), "config")

@@ -1,4 +1,4 @@
-"""What a training needs to go on as if it had not been interrupted: moments, steps, epochs, keys of random numbers."""
+"""The state of a training that resumes bit for bit: optimizer slots, steps, epochs, and keys of random numbers."""
 
 from __future__ import annotations
 
@@ -7,53 +7,39 @@ from typing import TYPE_CHECKING, Any
 
 from numpy.typing import NDArray
 
-from nbnet.core.parameter import Parameter, outdate
+from nbnet.base.json_record import LARGEST, fields
+from nbnet.base.tensor_file import Entry, Reader
+from nbnet.engine.graph.parameter import Parameter, invalidate_programs
 from nbnet.optimizers import Optimizer
-from nbnet.saving import names
-from nbnet.saving.file import Entry, Reader
-from nbnet.saving.record import LARGEST, fields
+from nbnet.saving.weights import PREFIX, check_tensor, layers_by_path, weights_by_path
 
 if TYPE_CHECKING:
     from nbnet.models.model import Model
 
 Array = NDArray[Any]
 
-#: What names of an optimizer's tensors begin with; no layer's name has a colon.
-PREFIX = "optimizer:"
 _FIELDS = {
-    "key": (int, type(None)),
-    "epoch": int,
-    "batch": int,
-    "random": dict,
-    "iterations": (int, type(None)),
-    "learning_rate": (float, type(None)),
-    "slots": list,
-    "trained": list,
-    "undecayed": list,
+    "key": (int, type(None)), "epoch": int, "batch": int, "random": dict, "iterations": (int, type(None)),
+    "learning_rate": (float, type(None)), "slots": list, "trained": list, "undecayed": list,
     "process": (list, type(None)),
-}
+}  # fmt: skip
 
 
 def describe(model: Model, optimizer: Optimizer | None) -> dict[str, Any]:
-    """The record of the state of a training."""
-    position = model._position
-    found: dict[str, Any] = {
+    """Return the record of the state of a training."""
+    position = model._train_state.position
+    found: dict[str, Any] = dict.fromkeys(_FIELDS) | {
         "key": position.key,
         "epoch": position.epoch,
         "batch": position.batch,
         "random": {path: layer.key for path, layer in _drawing(model).items()},
-        "iterations": None,
-        "learning_rate": None,
-        "slots": [],
-        "trained": [],
-        "undecayed": [],
-        "process": None,
+        **{name: [] for name in ("slots", "trained", "undecayed")},
     }
     if optimizer is None:
         return found
-    known = {id(weight): name for name, weight in names.weights(model).items()}
+    known = {id(weight): name for name, weight in weights_by_path(model).items()}
     if optimizer.block is None and optimizer.get_state().keys() - {"iterations", "learning_rate"}:
-        optimizer.build(model.trainable_weights)  # it was given a state, and no parameters yet
+        optimizer.build(model.trainable_weights)  # it has a state, but no parameters yet
     elif any(id(weight) not in known for weight in _trained(optimizer)):
         raise ValueError(f"{model.name}: its optimizer has trained weights that are not the model's (any more)")
     rate = optimizer.get_config()["learning_rate"]
@@ -67,12 +53,12 @@ def describe(model: Model, optimizer: Optimizer | None) -> dict[str, Any]:
 
 
 def tensors(optimizer: Optimizer, trained: list[str]) -> dict[str, Array]:
-    """The state of an optimizer, by name in files."""
+    """Return the state of an optimizer, by name in files."""
     return dict(_parts(optimizer, trained))
 
 
 def _parts(optimizer: Optimizer, trained: list[str]) -> Iterator[tuple[str, Array]]:
-    """Views of the state, by name in files: of each slot a part for each weight, but for those that have one number."""
+    """Yield views of the state by name in files: of each slot a part for each weight, or a single number."""
     block = optimizer.block
     for slot, flat in optimizer.state.items():
         if block is None or flat.size != block.size:
@@ -83,59 +69,33 @@ def _parts(optimizer: Optimizer, trained: list[str]) -> Iterator[tuple[str, Arra
 
 
 def check(about: Any, entries: Mapping[str, Entry]) -> dict[str, Any]:
-    """The record of a state, checked as far as it can be without a model.
-
-    Raises
-    ------
-    ValueError
-        If they do not fit.
-    """
+    """Return the record of a state, checked as far as possible without a model; raise ValueError if it is invalid."""
     found = fields(about, _FIELDS, "record: training")
     numbers = {name: found[name] for name in ("key", "epoch", "batch", "iterations")}
     numbers |= {f"random.{path}": key for path, key in found["random"].items()}
     for name, number in numbers.items():
         if number is not None and (type(number) is not int or not 0 <= number <= LARGEST):
-            raise ValueError(f"record: training.{name}: wants an integer from 0, got {number!r}")
+            raise ValueError(f"record: training.{name}: expected an integer from 0, got {number!r}")
     process = found["process"]
     if process is not None and (len(process) != 3 or not all(type(n) is int and 0 <= n <= LARGEST for n in process)):
-        raise ValueError(f"record: training.process: wants three integers from 0, got {str(process)[:60]}")
+        raise ValueError(f"record: training.process: expected three integers from 0, got {str(process)[:60]}")
     slots, trained = found["slots"], found["trained"]
     for name, list_ in (("slots", slots), ("trained", trained), ("undecayed", found["undecayed"])):
         if not all(isinstance(entry, str) for entry in list_) or len(set(list_)) != len(list_):
-            raise ValueError(f"record: training.{name}: wants different names")
+            raise ValueError(f"record: training.{name}: expected distinct names")
     if found["iterations"] is None and (slots or trained):
-        raise ValueError("record: training.iterations: an optimizer with state has made steps")
+        raise ValueError("record: training.iterations: expected an integer for an optimizer with state, got null")
     if not set(found["undecayed"]) <= set(trained):
-        raise ValueError("record: training.undecayed: wants weights that are trained")
+        raise ValueError("record: training.undecayed: expected trained weights")
     for weight in trained:
         if weight not in entries or weight.startswith(PREFIX):
             raise ValueError(f"record: training.trained: {weight!r} is no weight of the file")
     return found
 
 
-def check_tensor(name: str, entry: Entry, place: Array) -> None:
-    """Check that a tensor of a file fits a place.
-
-    Raises
-    ------
-    ValueError
-        If shape or dtype are others.
-    """
-    if (entry.shape, entry.dtype) != (place.shape, place.dtype):
-        raise ValueError(
-            f"{name}: the file has shape {entry.shape} of {entry.dtype}, wanted is {place.shape} of {place.dtype}"
-        )
-
-
 def build(model: Model, optimizer: Optimizer, about: Mapping[str, Any], entries: Mapping[str, Entry]) -> None:
-    """Make room for the state of an optimizer.
-
-    Raises
-    ------
-    ValueError
-        If the optimizer needs other state than the file has.
-    """
-    known = names.weights(model)
+    """Allocate the state of an optimizer; raise ValueError if it needs another state than the file has."""
+    known = weights_by_path(model)
     missing = [name for name in about["trained"] if name not in known]
     if missing:
         raise ValueError(f"record: training.trained: the model has no weight {missing[0]!r}")
@@ -145,7 +105,7 @@ def build(model: Model, optimizer: Optimizer, about: Mapping[str, Any], entries:
         optimizer.build([known[name] for name in about["trained"]])
     if sorted(optimizer.state) != about["slots"]:
         raise ValueError(
-            f"record: training.slots: {optimizer.name} wants {sorted(optimizer.state)}, there are {about['slots']}"
+            f"record: training.slots: expected {sorted(optimizer.state)} for {optimizer.name}, got {about['slots']}"
         )
     places = tensors(optimizer, about["trained"])
     given = {name for name in entries if name.startswith(PREFIX)}
@@ -157,15 +117,15 @@ def build(model: Model, optimizer: Optimizer, about: Mapping[str, Any], entries:
 
 
 def restore(model: Model, optimizer: Optimizer | None, about: Mapping[str, Any], file: Reader) -> None:
-    """Set the state; :func:`build` has made room for it."""
+    """Set the state, which :func:`build` has allocated."""
     drawing = _drawing(model)
     if drawing.keys() != about["random"].keys():
-        raise ValueError(f"record: training.random: wants keys for {sorted(drawing)}, got {sorted(about['random'])}")
+        raise ValueError(f"record: training.random: expected keys for {sorted(drawing)}, got {sorted(about['random'])}")
     for path, layer in drawing.items():
         layer.key = about["random"][path]
-    # Keys stand in the rows of programs.
-    outdate()
-    model._position.move(about["key"], about["epoch"], about["batch"])
+    # Keys are part of the instructions of programs.
+    invalidate_programs()
+    model._train_state.position.restore(about["key"], about["epoch"], about["batch"])
     if optimizer is None or about["iterations"] is None:
         return
     for name, place in _parts(optimizer, about["trained"]):
@@ -180,5 +140,5 @@ def _trained(optimizer: Optimizer) -> list[Parameter]:
 
 
 def _drawing(model: Model) -> dict[str, Any]:
-    """The layers that draw random numbers, each from a key of its own, by the way to them."""
-    return {path: layer for path, layer in names.layers(model).items() if type(getattr(layer, "key", None)) is int}
+    """Return the layers that draw random numbers from a key of their own, by path."""
+    return {path: layer for path, layer in layers_by_path(model).items() if type(getattr(layer, "key", None)) is int}

@@ -1,76 +1,69 @@
-"""Weights of models in files."""
+"""Saving and loading of weights: the record of their files, and their names, which are paths through the model.
+
+Layers without a given name are counted in their model (``dense``, ``dense_1``), whatever their names in this process
+are; so weights fit a model that is built a second time. Inside a layer of your own, paths consist of attributes.
+"""
 
 from __future__ import annotations
 
 import os
+import re
 import warnings
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from pathlib import Path
 from typing import Any, TypeVar
 
+from numpy.typing import NDArray
+
+from nbnet.base.json_record import fields
+from nbnet.base.registry import snake_case, unused_name
+from nbnet.base.tensor_file import Entry, FilePath, Reader, write
+from nbnet.base.version import __version__
+from nbnet.engine.graph.parameter import Parameter
+from nbnet.layers.input import InputLayer
 from nbnet.layers.layer import Layer
-from nbnet.saving import names
-from nbnet.saving.file import Entry, Reader, write
-from nbnet.saving.record import fields
-from nbnet.saving.state import PREFIX, check_tensor
+from nbnet.models.model import Model
 
 T = TypeVar("T")
 
-#: Version of the record. One that is higher was written by a newer nbnet.
+#: Prefix of the names of an optimizer's tensors; names of layers have no colon.
+PREFIX = "optimizer:"
+
+#: Version of the record; a newer nbnet writes a higher one.
 FORMAT = 1
 _ABOUT = {
-    "format": int,
-    "nbnet": str,
-    "model": (dict, type(None)),
-    "build": (dict, list, type(None)),
-    "compile": (dict, type(None)),
-    "training": (dict, type(None)),
-    "tensors": dict,
-}
+    "format": int, "nbnet": str, "model": (dict, type(None)), "build": (dict, list, type(None)),
+    "compile": (dict, type(None)), "training": (dict, type(None)), "tensors": dict,
+}  # fmt: skip
 
 
 def checked_path(path: Any, *endings: str) -> Path:
-    """A path with one of these endings.
-
-    Raises
-    ------
-    TypeError, ValueError
-        If it is no path, or ends otherwise.
-    """
+    """Return a path with one of these endings; raise TypeError if it is no path, ValueError for another ending."""
     if not isinstance(path, (str, os.PathLike)):
-        raise TypeError(f"path: wants a path, got {path!r}")
-    made = Path(os.fspath(path))
-    if not made.name.endswith(endings):
-        hint = (
-            " (nbnet neither writes nor reads Keras's own formats)" if made.suffix in (".keras", ".h5", ".tf") else ""
+        raise TypeError(f"path: expected a path, got {path!r}")
+    checked = Path(os.fspath(path))
+    if not checked.name.endswith(endings):
+        foreign = checked.suffix in (".keras", ".h5", ".tf")
+        hint = " (nbnet neither writes nor reads Keras's own formats)" if foreign else ""
+        raise ValueError(
+            f"path: expected a name that ends in {' or '.join(map(repr, endings))}, got {checked.name!r}{hint}"
         )
-        raise ValueError(f"path: wants a name that ends in {' or '.join(map(repr, endings))}, got {made.name!r}{hint}")
-    return made
+    return checked
 
 
 def about(tensors: Mapping[str, Any], **more: Any) -> dict[str, Any]:
-    """The record of a file with these tensors."""
-    from nbnet import __version__
-
+    """Return the record of a file with these tensors."""
     found = dict.fromkeys(_ABOUT) | {"format": FORMAT, "nbnet": __version__} | more
     return found | {"tensors": {name: [array.dtype.name, list(array.shape)] for name, array in tensors.items()}}
 
 
 def check_about(file: Reader) -> dict[str, Any]:
-    """The record of a file, which says of each tensor what the header says.
-
-    Raises
-    ------
-    ValueError
-        If there is none, or it does not fit this version or the header.
-    """
+    """Return the record of a file; raise ValueError if there is none, or it does not match version or header."""
     if file.about is None:
-        raise ValueError("there is no record of nbnet in it: of other safetensors files, only weights can be loaded")
+        raise ValueError("has no record of nbnet: from other safetensors files, only weights can be loaded")
     if isinstance(file.about, dict) and "format" in file.about and file.about["format"] != FORMAT:
-        raise ValueError(
-            f"record: is of format {file.about['format']!r}, from nbnet {file.about.get('nbnet')!r}; this version "
-            f"reads format {FORMAT}"
-        )
+        got, writer = file.about["format"], file.about.get("nbnet")
+        raise ValueError(f"record: expected format {FORMAT}, got format {got!r} of nbnet {writer!r}")
     found = fields(file.about, _ABOUT, "record")
     said = found["tensors"]
     if said.keys() != file.entries.keys():
@@ -83,24 +76,26 @@ def check_about(file: Reader) -> dict[str, Any]:
 
 
 def arrays(model: Layer) -> dict[str, Any]:
-    """The weights of a model by name in files."""
-    return {name: weight.numpy() for name, weight in names.weights(model).items()}
+    """Return the weights of a model by name in files."""
+    return {name: weight.numpy() for name, weight in weights_by_path(model).items()}
 
 
 def entries(file: Reader) -> dict[str, Entry]:
-    """The tensors of a file that are weights."""
+    """Return the tensors of a file that are weights."""
     return {name: entry for name, entry in file.entries.items() if not name.startswith(PREFIX)}
 
 
-def assign(model: Layer, file: Reader, skip_mismatch: bool = False) -> None:
-    """Set all weights from a file; if one does not fit, none is set.
+def check_tensor(name: str, entry: Entry, place: NDArray[Any]) -> None:
+    """Raise ValueError if a tensor of a file and an array differ in shape or dtype."""
+    if (entry.shape, entry.dtype) != (place.shape, place.dtype):
+        raise ValueError(
+            f"{name}: expected shape {place.shape} of {place.dtype}, the file has shape {entry.shape} of {entry.dtype}"
+        )
 
-    Raises
-    ------
-    ValueError
-        If names, shapes or dtypes are others.
-    """
-    given, own = entries(file), names.weights(model)
+
+def assign(model: Layer, file: Reader, skip_mismatch: bool = False) -> None:
+    """Set all weights from a file; if names, shapes or dtypes differ, raise ValueError and set none."""
+    given, own = entries(file), weights_by_path(model)
     problems = [f"{name}: is missing in the file" for name in own.keys() - given.keys()]
     problems += [f"{name}: the model has no such weight" for name in given.keys() - own.keys()]
     fitting = []
@@ -119,24 +114,32 @@ def assign(model: Layer, file: Reader, skip_mismatch: bool = False) -> None:
         file.read(name, own[name].numpy())
 
 
-def save_weights(model: Layer, filepath: Any, overwrite: bool = True) -> None:
+def _path_for(model: Layer, filepath: Any) -> Path:
+    """Return the path of a file of weights, after a check that the model has any."""
+    path = checked_path(filepath, ".nbnet", ".safetensors")
+    if not model.built:
+        raise ValueError(f"{model.name} is not built and has no weights yet: call or fit it first")
+    return path
+
+
+def save_weights(model: Layer, filepath: FilePath, overwrite: bool = True) -> None:
     """Write the weights of a model.
 
     Parameters
     ----------
     model
-        Built, with weights.
+        A built model.
     filepath
-        Ends in ``.weights.nbnet``, or in ``.nbnet`` or ``.safetensors``.
+        Path that ends in ``.weights.nbnet``, ``.nbnet`` or ``.safetensors``.
     overwrite
-        Whether a file of this name may be there.
+        If False, an existing file is an error.
 
     Raises
     ------
     ValueError
-        If the name ends otherwise, or the model is not built.
+        If the name has another ending, or the model is not built.
     FileExistsError
-        If there is such a file, and it may not be overwritten.
+        If there is such a file and ``overwrite`` is False.
 
     Examples
     --------
@@ -147,31 +150,29 @@ def save_weights(model: Layer, filepath: Any, overwrite: bool = True) -> None:
     ...     nb.saving.save_weights(model, f"{folder}/m.weights.nbnet")
     ...     nb.saving.load_weights(model, f"{folder}/m.weights.nbnet")
     """
-    path = checked_path(filepath, ".nbnet", ".safetensors")
-    if not model.built:
-        raise ValueError(f"{model.name} is not built and has no weights yet: call or fit it first")
+    path = _path_for(model, filepath)
     tensors = arrays(model)
     write(path, tensors, about(tensors), overwrite)
 
 
-def load_weights(model: Layer, filepath: Any, skip_mismatch: bool = False) -> None:
+def load_weights(model: Layer, filepath: FilePath, skip_mismatch: bool = False) -> None:
     """Set the weights of a model from a file that :func:`save_weights` or ``model.save`` wrote, by name.
 
-    Layers that were given no name are counted in their model, so that a model made a second time takes them.
+    Layers without a given name are counted in their model, so weights fit a model that is built a second time.
 
     Parameters
     ----------
     model
-        Built.
+        A built model.
     filepath
         A file of nbnet, or any safetensors file whose tensors have these names.
     skip_mismatch
-        Whether weights that do not fit are left as they are, with a warning.
+        If True, weights that do not match stay as they are, with a warning.
 
     Raises
     ------
     ValueError
-        If the file is damaged, or weights do not fit; then nothing is changed.
+        If the file is damaged, or weights do not match; then nothing is changed.
 
     Examples
     --------
@@ -185,9 +186,7 @@ def load_weights(model: Layer, filepath: Any, skip_mismatch: bool = False) -> No
     >>> bool((first.get_weights()[0] == second.get_weights()[0]).all())
     True
     """
-    path = checked_path(filepath, ".nbnet", ".safetensors")
-    if not model.built:
-        raise ValueError(f"{model.name} is not built and has no weights yet: call or fit it first")
+    path = _path_for(model, filepath)
     with Reader(path) as file:
         if file.about is not None:
             explain(path, check_about, file)
@@ -195,9 +194,79 @@ def load_weights(model: Layer, filepath: Any, skip_mismatch: bool = False) -> No
 
 
 def explain(path: Path, function: Callable[..., T], *args: Any) -> T:
-    """Call a function; whatever is wrong with the file becomes a ValueError that names it."""
+    """Call a function; turn its errors into ValueErrors that name the file."""
     try:
         return function(*args)
     except Exception as error:
         text = str(error) if isinstance(error, (ValueError, TypeError)) else f"{type(error).__name__}: {error}"
         raise ValueError(f"{path.name}: {text.removeprefix(f'{path.name}: ')}") from error
+
+
+def weights_by_path(layer: Layer) -> dict[str, Parameter]:
+    """Return all weights of a model or layer by path; a shared weight has the first of its paths.
+
+    Examples
+    --------
+    >>> import nbnet as nb
+    >>> from nbnet.saving.weights import weights_by_path
+    >>> model = nb.Sequential([nb.Input((2,)), nb.layers.Dense(3), nb.layers.Dense(1, name="score")])
+    >>> list(weights_by_path(model))
+    ['dense/kernel', 'dense/bias', 'score/kernel', 'score/bias']
+    """
+    found: dict[str, Parameter] = {}
+    known: set[int] = set()
+    for path, part in layers_by_path(layer).items():
+        for weight in part._weights:
+            if id(weight) not in known:
+                known.add(id(weight))
+                name = weight.name.rpartition("/")[2]
+                found[unused_name(f"{path}/{name}" if path else name, found)] = weight
+    for weight in layer.weights:
+        if id(weight) not in known:
+            found[unused_name(weight.name, found)] = weight
+    return found
+
+
+def layers_by_path(layer: Layer) -> dict[str, Layer]:
+    """Return a layer and all layers inside it, each once, by path; its own path is empty."""
+    found: dict[str, Layer] = {"": layer}
+    known = {id(layer)}
+    left = [("", layer)]
+    while left:
+        path, outer = left.pop(0)
+        for key, inner in _inside(outer):
+            if id(inner) not in known:
+                known.add(id(inner))
+                way = unused_name(f"{path}/{key}" if path else key, found)
+                found[way] = inner
+                left.append((way, inner))
+    return found
+
+
+def _inside(layer: Layer) -> Iterator[tuple[str, Layer]]:
+    if isinstance(layer, Model) and layer.has_call_graph:
+        yield from _counted(inner for inner in layer.layers if not isinstance(inner, InputLayer))
+        return
+    # A layer under a public name has that path, whatever else holds it.
+    for name in sorted(vars(layer), key=lambda name: name.startswith("_")):
+        yield from _in_value(name, vars(layer)[name])
+
+
+def _in_value(path: str, value: Any) -> Iterator[tuple[str, Layer]]:
+    if isinstance(value, Layer):
+        yield path, value
+    elif isinstance(value, Mapping):
+        for key, part in value.items():
+            yield from _in_value(f"{path}/{key}", part)
+    elif isinstance(value, (list, tuple)):
+        for i, part in enumerate(value):
+            yield from _in_value(f"{path}/{i}", part)
+
+
+def _counted(inner: Iterable[Layer]) -> Iterator[tuple[str, Layer]]:
+    used: set[str] = set()
+    for layer in inner:
+        base = snake_case(type(layer).__name__)
+        name = unused_name(base if re.fullmatch(rf"{base}(_\d+)?", layer.name) else layer.name, used)
+        used.add(name)
+        yield name, layer

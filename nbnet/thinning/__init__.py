@@ -1,4 +1,4 @@
-"""Sub-networks: the smaller model that is left when a mask drops units, and what it learns, written back."""
+"""Thinned models: the smaller model that remains when masks drop units, and its weights merged back."""
 
 from nbnet.thinning.build import merge, thin
 

@@ -1,30 +1,27 @@
-"""From a plan to a smaller model, and its weights back."""
+"""Thinned models: a smaller model from a plan, and its weights merged back."""
 
 from __future__ import annotations
 
 from collections.abc import Mapping
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import numpy as np
 
-from nbnet.core.structure import flatten, map_structure, restructure
-from nbnet.core.symbol import Symbol, record
+from nbnet.base.registry import unused_name
+from nbnet.base.tree import flatten, map_structure, restructure
 from nbnet.dropout_schedules import DropoutSchedule
+from nbnet.engine.graph.symbolic import Symbol, record
 from nbnet.layers import PutUnits, Rescaling, TakeUnits
 from nbnet.layers.input import InputLayer
 from nbnet.layers.layer import Layer
-from nbnet.models.masking import Masking
+from nbnet.models.clone import copy_layer
+from nbnet.models.model import Model
 from nbnet.models.sequential import Sequential
-from nbnet.saving.clone import copy_layer
-from nbnet.thinning.kinds import LINEAR, Kind
-from nbnet.thinning.plan import Step, Units, plan
-
-if TYPE_CHECKING:
-    from nbnet.models.model import Model
+from nbnet.thinning.plan import LINEAR, Kind, Step, Units, plan
 
 
 def thin(model: Model, masks: Mapping[str, Any]) -> Model:
-    """The smaller model that masks leave: see :meth:`nbnet.Model.thin`.
+    """Return the smaller model that masks leave; see :meth:`nbnet.Model.thin`.
 
     Examples
     --------
@@ -37,18 +34,18 @@ def thin(model: Model, masks: Mapping[str, Any]) -> Model:
     """
     steps, present = plan(model, masks)
     taken = {step.producer.name for step in steps if step.kind is not Kind.MASK}
-    made = {id(step): _layers(step, taken) for step in steps}
+    replacements = {id(step): _layers(step, taken) for step in steps}
     if isinstance(model, Sequential):
         stack: list[Layer] = []
         for step in steps:
-            stack += [*_put(step.producer.inputs()[0], step.given[0], step.read[0], taken), *made[id(step)]]
+            stack += [*_put(step.producer.inputs()[0], step.given[0], step.read[0], taken), *replacements[id(step)]]
         end = present[id(model.outputs[0])]
         stack += _put(model.outputs[0], end, np.ones_like(end), taken)
         thinned: Model = type(model)(
             [_input(model.inputs[0]), *stack], name=f"{model.name}_thinned", trainable=model.trainable
         )
     else:
-        thinned = _connected(model, steps, made, present, taken)
+        thinned = _connected(model, steps, replacements, present, taken)
     thinned.thinned_by = {name: np.asarray(mask).reshape(-1) != 0 for name, mask in masks.items()}
     for big, small, places in _pairs(steps, thinned):
         for weight, part, place in zip(big.weights, small.weights, places, strict=True):
@@ -57,7 +54,7 @@ def thin(model: Model, masks: Mapping[str, Any]) -> Model:
 
 
 def merge(model: Model, thinned: Model, masks: Mapping[str, Any] | None = None) -> None:
-    """Write the weights of a smaller model to their places in the larger: see :meth:`nbnet.Model.merge`.
+    """Write the weights of a thinned model to their places in the full one; see :meth:`nbnet.Model.merge`.
 
     Examples
     --------
@@ -71,8 +68,8 @@ def merge(model: Model, thinned: Model, masks: Mapping[str, Any] | None = None) 
     >>> model.layers[0].bias.numpy()
     array([5., 0., 7.], dtype=float32)
     """
-    if not isinstance(thinned, Masking):
-        raise TypeError(f"thinned: wants a model that thin has made, got {type(thinned).__name__}")
+    if not isinstance(thinned, Model):
+        raise TypeError(f"thinned: expected a thinned model, got {type(thinned).__name__}")
     masks = thinned.thinned_by if masks is None else masks
     if masks is None:
         raise ValueError(f"thinned: {thinned.name} was not made by thin in this process; pass the masks it was made by")
@@ -88,7 +85,7 @@ def merge(model: Model, thinned: Model, masks: Mapping[str, Any] | None = None) 
 
 
 def _layers(step: Step, taken: set[str]) -> list[Layer]:
-    """The layers that take a layer's place."""
+    """Return the layers that replace a layer."""
     layer = step.layer
     if step.kind is Kind.MASK:
         return _kept(step, taken)
@@ -99,39 +96,35 @@ def _layers(step: Step, taken: set[str]) -> list[Layer]:
 
 
 def _kept(step: Step, taken: set[str]) -> list[Layer]:
-    """What is left of dropout: the units it keeps, if others come in, and its factor."""
+    """Return the layers that replace dropout: a selection of its kept units, if needed, and its factor."""
     layer = step.layer
     found: list[Layer] = []
     if isinstance(layer.rate, DropoutSchedule):
         raise ValueError(f"masks[{layer.name!r}]: the layer's rate is a schedule; set layer.rate to that of a step")
     if not np.array_equal(step.inputs, step.outputs):
         columns = np.flatnonzero(step.outputs[step.inputs]).tolist()
-        found.append(TakeUnits(columns, name=_unused(f"{layer.name}_kept", taken), dtype=layer.dtype))
+        found.append(TakeUnits(columns, name=_take_name(f"{layer.name}_kept", taken), dtype=layer.dtype))
     rate = layer.dtype.type(layer._rate.item())
     scale = 1 / (1 - rate) if rate < 1 else 0 * rate
-    return [*found, Rescaling(float(scale), name=_unused(layer.name, taken), dtype=layer.dtype)]
+    return [*found, Rescaling(float(scale), name=_take_name(layer.name, taken), dtype=layer.dtype)]
 
 
 def _put(x: Symbol, given: Units, wanted: Units, taken: set[str]) -> list[Layer]:
-    """What puts zeros among the units of x that are given; nothing if they are those that are wanted."""
+    """Return the layer that inserts zeros among the given units of x, or none if they are the wanted ones."""
     if np.array_equal(given, wanted):
         return []
     units = np.flatnonzero(given[wanted]).tolist()
-    name = _unused(f"{x.producer.name if x.producer is not None else x.name}_put", taken)
+    name = _take_name(f"{x.producer.name if x.producer is not None else x.name}_put", taken)
     return [PutUnits(units, int(np.count_nonzero(wanted)), name=name, dtype=x.dtype)]
 
 
-def _unused(name: str, taken: set[str]) -> str:
-    number, made = 0, name
-    while made in taken:
-        number += 1
-        made = f"{name}_{number}"
-    taken.add(made)
-    return made
+def _take_name(name: str, taken: set[str]) -> str:
+    taken.add(found := unused_name(name, taken))
+    return found
 
 
 def _input(symbol: Symbol) -> InputLayer:
-    """An input like that of the model."""
+    """Return an input like that of the model."""
     layer = symbol.producer.function if symbol.producer is not None else None
     if isinstance(layer, InputLayer):
         return InputLayer.from_config(layer.get_config())
@@ -139,16 +132,20 @@ def _input(symbol: Symbol) -> InputLayer:
 
 
 def _connected(
-    model: Model, steps: list[Step], made: Mapping[int, list[Layer]], present: Mapping[int, Units], taken: set[str]
+    model: Model,
+    steps: list[Step],
+    replacements: Mapping[int, list[Layer]],
+    present: Mapping[int, Units],
+    taken: set[str],
 ) -> Model:
-    """The calls of a model of symbols, made again with other layers."""
+    """Return a functional model whose calls are repeated with other layers."""
     assert model.graph is not None
     values: dict[int, Any] = {id(symbol): _input(symbol).output for symbol in model.graph.input_list}
     called: dict[int, list[Layer]] = {}
     filled: dict[tuple[int, bytes], Any] = {}
 
     def with_zeros(x: Symbol, wanted: Units) -> Any:
-        """What stands for x, with the units that are wanted."""
+        """Return the value of x, with the wanted units."""
         key = id(x), wanted.tobytes()
         if key not in filled:
             filled[key] = values[id(x)]
@@ -157,7 +154,7 @@ def _connected(
         return filled[key]
 
     for step in steps:
-        producer, chain = step.producer, made[id(step)]
+        producer, chain = step.producer, replacements[id(step)]
         found = {id(x): with_zeros(x, read) for x, read in zip(producer.inputs(), step.read, strict=True)}
 
         def resolve(leaf: Any, found: Mapping[int, Any] = found) -> Any:
@@ -169,7 +166,7 @@ def _connected(
             for layer in chain:
                 result = layer(result)
         else:
-            # A layer that is called again is still one.
+            # A layer that is called again stays one layer.
             layers = called.setdefault(id(producer.function), chain)
             result = layers[0](*args, **kwargs) if layers else record(producer.function, args, kwargs, producer.name)
         for symbol, value in zip(flatten(producer.outputs), flatten(result), strict=True):
@@ -180,25 +177,25 @@ def _connected(
 
 
 def _pairs(steps: list[Step], thinned: Model) -> list[tuple[Layer, Layer, list[Any]]]:
-    """Each layer with weights, the one of its name in the smaller model, and where its weights are in the larger."""
+    """Return each layer with weights, its counterpart in the smaller model, and the places of its weights."""
     small = {layer.name: layer for layer in thinned.layers}
     found: dict[int, tuple[Layer, Layer, list[Any]]] = {}
     for step in steps:
         layer = step.layer
         if isinstance(layer, Layer) and layer.weights:
             if layer.name not in small:
-                raise ValueError(f"thinned: {thinned.name} has no layer {layer.name!r}; is it a part of another model?")
+                raise ValueError(f"thinned: {thinned.name} has no layer {layer.name!r}; is it part of another model?")
             found[id(layer)] = layer, small[layer.name], _places(step)
     return list(found.values())
 
 
 def _places(step: Step) -> list[Any]:
-    """Where the weights of what is left of a layer are among those of the layer."""
+    """Return the indices of the remaining weights among the weights of a layer."""
     rows, columns = np.flatnonzero(step.inputs), np.flatnonzero(step.outputs)
     if step.kind in (Kind.LINEAR, Kind.MIXING):
         kernel = step.layer.kernel
         spatial = [np.arange(n) for n in kernel.shape[:-2]]
         return [np.ix_(*spatial, rows, columns), columns][: len(step.layer.weights)]
-    if step.kind is Kind.NORMALISING:
+    if step.kind is Kind.NORMALIZING:
         return [columns] * len(step.layer.weights)
     return [...] * len(step.layer.weights)

@@ -1,9 +1,9 @@
-"""Which units of a model are left when masks drop others.
+"""The units of a model that remain when masks drop the others.
 
-Units that a mask drops are 0 for whatever comes after it, so weights that multiply them may go. What computes a dropped
-unit may go as well, if nothing else reads it. Three walks over the calls find out: forward, which units are 0;
-backward, which are needed; forward again, which are there in the smaller model, and where zeros have to be put in
-again, for something that makes more of them.
+Units that a mask drops are 0 for all later calls, so the weights that multiply them can be removed. So can the weights
+that compute a dropped unit, if nothing else reads it. Three passes over the calls decide: forward, which units are 0;
+backward, which are needed; forward again, which are present in the smaller model, and where zeros are inserted again,
+because a call needs all units. A unit is an element along the last axis: a feature, a channel.
 """
 
 from __future__ import annotations
@@ -11,60 +11,144 @@ from __future__ import annotations
 from collections import Counter
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from enum import Enum, auto
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 from numpy.typing import NDArray
 
-from nbnet.core.structure import flatten
-from nbnet.core.symbol import Producer, Symbol
-from nbnet.models.calls import call_names, model_calls
-from nbnet.thinning.kinds import DROPPING, Kind, keeps_zero, kind_of, units
+from nbnet import layers
+from nbnet.base.tree import flatten
+from nbnet.engine.graph.symbolic import Producer, Symbol
+from nbnet.engine.graph.tape import Trace, paused
+from nbnet.engine.graph.tensor import Tensor
+from nbnet.layers.layer import Layer
+from nbnet.layers.pooling import GlobalPooling, Pooling
+from nbnet.models.call_graph import call_names, model_calls
+from nbnet.ops.broadcast import add, maximum, minimum, multiply, subtract
 
 if TYPE_CHECKING:
     from nbnet.models.model import Model
 
 Units = NDArray[np.bool]
 
+#: Layers that can have a mask: dropped units are 0, kept units are multiplied by 1 / (1 - rate).
+DROPPING = (layers.Dropout, layers.SpatialDropout1D, layers.SpatialDropout2D)
+#: Layers with a kernel (..., inputs, units) and an optional bias (units,), and the name of units in their config.
+LINEAR: dict[type[Layer], str] = {layers.Dense: "units", layers.Conv1D: "filters", layers.Conv2D: "filters"}
+#: Layers that map each unit to one unit, and 0 to 0.
+_FROM_ZERO = (*DROPPING, layers.GaussianDropout, layers.Identity, Pooling, GlobalPooling)
+#: Layers that apply a function of single numbers.
+_ELEMENTWISE = (layers.Activation, layers.ELU, layers.LeakyReLU, layers.ReLU, layers.Rescaling)
+#: Layers and functions that combine the units of several inputs one by one, and map zeros to 0.
+_MERGING = (layers.Add, layers.Average, layers.Maximum, layers.Minimum, layers.Multiply, layers.Subtract)
+_MERGING_OPS = (add, maximum, minimum, multiply, subtract)
+
+
+class Kind(Enum):
+    """The way a call treats units."""
+
+    MASK = auto()  # a dropout layer with a mask
+    LINEAR = auto()  # each output unit is a weighted sum of all input units
+    MIXING = auto()  # the same, with an activation that mixes units
+    UNITWISE = auto()  # each unit by itself
+    NORMALIZING = auto()  # each unit by itself, with its own weights
+    FLATTEN = auto()  # output units are the units of several positions
+    MERGING = auto()  # units of several inputs, combined one by one: 0 where all of them are
+    JOINING = auto()  # units of several inputs, one after the other
+    WHOLE = auto()  # anything else: it needs all units, and returns all
+
+
+def kind_of(producer: Producer, masked: bool, shared: bool) -> Kind:
+    """Return the kind of a call that has a mask (``masked``), or whose layer is called more than once (``shared``)."""
+    layer, inputs = producer.function, producer.inputs()
+    if masked:
+        return Kind.MASK
+    if isinstance(layer, Layer) and layer.activity_regularizer is not None:
+        return Kind.WHOLE
+    if (isinstance(layer, _MERGING) or layer in _MERGING_OPS) and len({x.shape for x in inputs}) == 1:
+        return Kind.MERGING if len(inputs) == _operands(producer) else Kind.WHOLE
+    last = (-1, inputs[0].ndim - 1)
+    if isinstance(layer, layers.Concatenate) and layer.axis in last and all(x.shape[-1] for x in inputs):
+        return Kind.JOINING
+    if len(inputs) != 1:
+        return Kind.WHOLE
+    if not isinstance(layer, Layer):
+        shape = tuple(n or 2 for n in inputs[0].shape)
+        alone = _operands(producer) == 1 and inputs[0].dtype.kind == "f"
+        return Kind.UNITWISE if alone and elementwise(layer, inputs[0].dtype, shape) else Kind.WHOLE
+    if type(layer) in LINEAR and not shared:
+        return Kind.LINEAR if _activates_numbers(layer) else Kind.MIXING
+    if isinstance(layer, layers.BatchNormalization) and not shared and layer.axis in last:
+        return Kind.NORMALIZING
+    if type(layer) is layers.Flatten:
+        return Kind.FLATTEN if inputs[0].ndim > 2 else Kind.UNITWISE
+    simple = isinstance(layer, _FROM_ZERO) or (type(layer) in _ELEMENTWISE and _acts_on_numbers(layer))
+    return Kind.UNITWISE if simple else Kind.WHOLE
+
+
+def _operands(producer: Producer) -> int:
+    """Return the number of arguments of a call; those in a list count one by one."""
+    return sum(1 for _ in flatten((producer.args, producer.kwargs)))
+
+
+def _acts_on_numbers(layer: Any) -> bool:
+    if isinstance(layer, layers.Rescaling):
+        return np.ndim(layer.scale) == np.ndim(layer.offset) == 0
+    return not isinstance(layer, layers.Activation) or _activates_numbers(layer)
+
+
+def _activates_numbers(layer: Any) -> bool:
+    return elementwise(layer.activation, layer.dtype)
+
+
+def elementwise(function: Any, dtype: Any, shape: tuple[int, ...] = (2, 3)) -> bool:
+    """Return True if each output element depends on one input element, as the records of its ops say."""
+    x = Tensor(shape, dtype)
+    with Trace() as trace:
+        y = function(x)
+    nodes = trace.nodes
+    return y is x or bool(nodes and all(node.op.role == "elementwise" and len(node.inputs) == 1 for node in nodes))
+
+
+def keeps_zero(layer: Any, dtype: Any) -> bool:
+    """Return True if a unitwise layer or function maps 0 to 0."""
+    if isinstance(layer, Layer) and not isinstance(layer, _ELEMENTWISE):
+        return isinstance(layer, (*_FROM_ZERO, layers.Flatten))
+    with paused():
+        return not np.any(layer(Tensor((1, 1), dtype, np.zeros((1, 1), dtype))).numpy())
+
+
+def units(symbol: Symbol) -> int:
+    """Return the number of units; 1 without a last axis or with an open one, which is never thinned."""
+    return (symbol.shape[-1] or 1) if len(symbol.shape) > 1 else 1
+
 
 @dataclass(frozen=True)
 class Step:
-    """A call and what is left of it.
-
-    Attributes
-    ----------
-    given
-        Which units of each input are there: bool arrays.
-    read
-        Which units it wants: those, or zeros besides.
-    outputs
-        Which units of its (first) output are there.
-    """
+    """A call and its remaining units, as bool arrays."""
 
     producer: Producer
     kind: Kind
-    given: tuple[Units, ...]
-    read: tuple[Units, ...]
-    outputs: Units
+    given: tuple[Units, ...]  # units of each input that are present
+    read: tuple[Units, ...]  # units of each input that it reads: the present ones, or zeros in addition
+    outputs: Units  # units of its first output that are present
 
     @property
     def inputs(self) -> Units:
-        """Which units of its first input it works on."""
+        """Units of its first input that it reads."""
         return self.read[0] if self.read else np.ones(1, bool)
 
     @property
     def layer(self) -> Any:
-        """The layer, or function, that is called."""
+        """The layer or function that is called."""
         return self.producer.function
 
 
 def plan(model: Model, masks: Mapping[str, Any]) -> tuple[list[Step], dict[int, Units]]:
-    """What is left of each call of a model, and which units are there of each symbol, by its ``id``.
+    """Return the remaining units of each call of a model, and the present units of each symbol by its ``id``.
 
-    Raises
-    ------
-    TypeError, ValueError
-        If the model cannot be taken apart, a mask fits no layer, or nothing is kept of something.
+    Raise TypeError or ValueError if the model has no graph, a mask fits no layer, or a call keeps no unit.
     """
     calls, inputs, outputs = model_calls(model)
     kept = _masks(model, masks, calls)
@@ -87,35 +171,33 @@ def plan(model: Model, masks: Mapping[str, Any]) -> tuple[list[Step], dict[int, 
 
 
 def _masks(model: Model, masks: Mapping[str, Any], calls: Sequence[Producer]) -> dict[int, Units]:
-    """The units that masks keep, by the ``id`` of the call; names are those of the tape."""
+    """Return the units that masks keep, by the ``id`` of the call; names are those of the tape."""
     if not isinstance(masks, Mapping):
-        raise TypeError(f"masks: wants a dict of bool arrays by name of layer, got {type(masks).__name__}")
+        raise TypeError(f"masks: expected a dict of bool arrays by name of layer, got {type(masks).__name__}")
     named = {n: p for n, p in zip(call_names(calls), calls, strict=True) if isinstance(p.function, DROPPING)}
     found = {}
     for name, mask in masks.items():
         if name not in named:
-            raise ValueError(
-                f"masks: {name!r} is no dropout layer of {model.name} that can be thinned; those are {list(named)}"
-            )
+            raise ValueError(f"masks: expected dropout layers of {model.name}, {list(named)}, got {name!r}")
         found[id(named[name])] = _vector(name, mask, units(named[name].inputs()[0]))
     return found
 
 
 def _vector(name: str, mask: Any, size: int) -> Units:
-    """A mask that all rows (and places) share, as a vector."""
+    """Return a mask that all rows and positions share, as a vector."""
     array = np.asarray(mask)
     if array.dtype.kind not in "bui":
-        raise TypeError(f"masks[{name!r}]: wants booleans, got {array.dtype}")
+        raise TypeError(f"masks[{name!r}]: expected booleans, got {array.dtype}")
     if array.ndim == 0 or array.shape[-1] != size or array.size != size:
-        raise ValueError(f"masks[{name!r}]: wants one mask of shape ({size},) for all rows, got shape {array.shape}")
+        raise ValueError(f"masks[{name!r}]: expected one mask of shape ({size},) for all rows, got shape {array.shape}")
     vector: Units = array.reshape(-1) != 0
     if not vector.any():
-        raise ValueError(f"masks[{name!r}]: keeps nothing")
+        raise ValueError(f"masks[{name!r}]: expected at least one kept unit, got none")
     return vector
 
 
 def _zero(calls: Sequence[Producer], kinds: Sequence[Kind], kept: Mapping[int, Units]) -> dict[int, Units]:
-    """Which units of each symbol are 0 whatever the input: what was dropped."""
+    """Return the units of each symbol that are 0 for any input, because they were dropped."""
     zero: dict[int, Units] = {}
     for producer, kind in zip(calls, kinds, strict=True):
         y = next(flatten(producer.outputs))
@@ -134,12 +216,9 @@ def _zero(calls: Sequence[Producer], kinds: Sequence[Kind], kept: Mapping[int, U
 
 
 def _needed(
-    calls: Sequence[Producer],
-    kinds: Sequence[Kind],
-    zero: Mapping[int, Units],
-    outputs: Sequence[Symbol],
+    calls: Sequence[Producer], kinds: Sequence[Kind], zero: Mapping[int, Units], outputs: Sequence[Symbol]
 ) -> dict[int, Units]:
-    """Which units of each symbol something reads that is not left out itself; never what is 0."""
+    """Return the units of each symbol that a remaining call reads and that are not 0."""
     needed: dict[int, Units] = {}
 
     def need(symbol: Symbol, wanted: Units) -> None:
@@ -168,21 +247,21 @@ def _needed(
 
 
 def _read(kind: Kind, given: tuple[Units, ...], wanted: Units) -> tuple[Units, ...]:
-    """Which units of each input a call works on."""
+    """Return the units of each input that a call reads."""
     if kind is Kind.WHOLE:
         return tuple(np.ones_like(there) for there in given)
     if kind is Kind.MERGING:
         return (np.logical_or.reduce(given),) * len(given)
-    if kind in (Kind.UNITWISE, Kind.NORMALISING) and (wanted & ~given[0]).any():
+    if kind in (Kind.UNITWISE, Kind.NORMALIZING) and (wanted & ~given[0]).any():
         return (np.ones_like(given[0]),)
     return given
 
 
 def _present(kind: Kind, read: tuple[Units, ...], needed: Units, y: Symbol) -> Units:
-    """Which units of what a call returns are there."""
+    """Return the units of an output of a call that are present."""
     if kind in (Kind.MASK, Kind.LINEAR):
         return needed
-    if kind in (Kind.UNITWISE, Kind.NORMALISING, Kind.MERGING):
+    if kind in (Kind.UNITWISE, Kind.NORMALIZING, Kind.MERGING):
         return read[0]
     if kind is Kind.FLATTEN:
         return np.tile(read[0], units(y) // len(read[0]))

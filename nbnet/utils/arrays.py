@@ -1,4 +1,4 @@
-"""Small transformations of arrays, done before training."""
+"""Transformations of arrays before training, and batches as tuples."""
 
 from __future__ import annotations
 
@@ -9,20 +9,69 @@ import numpy as np
 from numpy.typing import DTypeLike, NDArray
 
 from nbnet import random
+from nbnet.base.validation import Interval, check_choice
 from nbnet.config import standardize_dtype
 
 
+def to_categorical(x: Any, num_classes: int | None = None) -> NDArray[Any]:
+    """Return class numbers as one-hot rows.
+
+    Parameters
+    ----------
+    x : array_like of int
+        Class numbers from 0, of any shape; a last axis of length 1 is dropped.
+    num_classes : int, optional
+        Number of classes; by default the largest class number plus 1.
+
+    Returns
+    -------
+    ndarray, (..., num_classes)
+        1 at the class, else 0; of the default dtype.
+
+    Raises
+    ------
+    TypeError
+        If x holds no integers.
+    ValueError
+        If a number is negative, or ``num_classes`` or more.
+
+    Examples
+    --------
+    >>> import nbnet as nb
+    >>> nb.utils.to_categorical([0, 2])
+    array([[1., 0., 0.],
+           [0., 0., 1.]], dtype=float32)
+    """
+    labels = np.asarray(x)
+    if labels.dtype.kind == "f" and np.array_equal(labels, np.floor(labels)):
+        labels = labels.astype(np.int64)
+    if labels.dtype.kind not in "iub":
+        raise TypeError(f"x: expected class numbers, integers from 0, got {labels.dtype}")
+    if labels.ndim > 1 and labels.shape[-1] == 1:
+        labels = labels[..., 0]
+    if num_classes is None:
+        if not labels.size:
+            raise ValueError("num_classes: expected a number, because x is empty; got None")
+        num_classes = int(labels.max()) + 1
+    wrong = labels[(labels < 0) | (labels >= num_classes)]
+    if wrong.size:
+        raise ValueError(f"x: expected class numbers from 0 to {num_classes - 1}, got {wrong.flat[0]}")
+    rows = np.zeros((labels.size, num_classes), standardize_dtype(None))
+    rows[np.arange(labels.size), labels.reshape(-1).astype(np.int64)] = 1
+    return rows.reshape(*labels.shape, num_classes)
+
+
 def normalize(x: Any, axis: int = -1, order: int = 2) -> NDArray[Any]:
-    """Each vector along an axis divided by its norm; zeros stay zeros.
+    """Divide each vector along an axis by its norm; zeros stay zeros.
 
     Parameters
     ----------
     x : array_like
-        Of any shape with at least one axis; integers become floats of the framework's default dtype.
+        Numbers of any shape; integers become floats of the default dtype.
     axis : int
-        The axis along which the vectors lie.
+        Axis of the vectors.
     order : int
-        Order of the norm: 1 for the sum of magnitudes, 2 for Euclid's.
+        Order of the norm: 1 for the sum of magnitudes, 2 for the Euclidean norm.
 
     Examples
     --------
@@ -33,7 +82,7 @@ def normalize(x: Any, axis: int = -1, order: int = 2) -> NDArray[Any]:
     """
     array = np.atleast_1d(np.asarray(x))
     if array.dtype.kind not in "fiub":
-        raise TypeError(f"x: wants real numbers, got {array.dtype}")
+        raise TypeError(f"x: expected real numbers, got {array.dtype}")
     if array.dtype.kind != "f":
         array = array.astype(standardize_dtype(None))
     norms = np.linalg.norm(array, order, axis, keepdims=True)
@@ -49,7 +98,7 @@ def pad_sequences(
     truncating: Literal["pre", "post"] = "pre",
     value: float = 0.0,
 ) -> NDArray[Any]:
-    """Sequences of different lengths as the rows of one array.
+    """Return sequences of different lengths as the rows of one array.
 
     Parameters
     ----------
@@ -58,11 +107,11 @@ def pad_sequences(
     maxlen
         Length of a row; by default that of the longest sequence.
     dtype
-        Of the array.
+        Dtype of the array.
     padding, truncating : {"pre", "post"}
-        Where values are added to short sequences, and where they are cut from long ones.
+        Side on which short sequences are padded, and long ones are cut.
     value
-        What is added.
+        Value of the padding.
 
     Returns
     -------
@@ -80,9 +129,8 @@ def pad_sequences(
     array([[0, 1],
            [3, 4]], dtype=int32)
     """
-    for name, side in (("padding", padding), ("truncating", truncating)):
-        if side not in ("pre", "post"):
-            raise ValueError(f"{name}: wants 'pre' or 'post', got {side!r}")
+    check_choice(padding, "padding", ["pre", "post"])
+    check_choice(truncating, "truncating", ["pre", "post"])
     length = max(map(len, sequences), default=0) if maxlen is None else maxlen
     rows = np.full((len(sequences), length), value, dtype)
     for row, sequence in zip(rows, sequences, strict=True):
@@ -99,23 +147,23 @@ def split_dataset(
     shuffle: bool = False,
     seed: int | None = None,
 ) -> tuple[Any, Any]:
-    """Arrays cut in two along their first axis.
+    """Split arrays in two along their first axis.
 
     Parameters
     ----------
     dataset
         An array, or a tuple, list or dict of arrays of one length.
     left_size, right_size
-        How many rows go to each side: integers count, floats in (0, 1) are shares. One of them is enough.
+        Number of rows of each side, or a share in (0, 1). One of them is enough.
     shuffle
-        Whether the rows are shuffled first.
+        If True, shuffle the rows first.
     seed
-        Of the shuffle.
+        Seed of the shuffle.
 
     Returns
     -------
     left, right
-        Of the structure of dataset.
+        In the structure of dataset.
 
     Raises
     ------
@@ -133,14 +181,14 @@ def split_dataset(
     arrays = [np.asarray(part) for part in (parts if isinstance(parts, (list, tuple)) else [parts])]
     n = len(arrays[0])
     if any(len(array) != n for array in arrays):
-        raise ValueError(f"dataset: wants arrays of one length, got {[len(array) for array in arrays]}")
+        raise ValueError(f"dataset: expected arrays of one length, got {[len(array) for array in arrays]}")
     left, right = (_count(size, n, name) for size, name in ((left_size, "left_size"), (right_size, "right_size")))
     if left is None and right is None:
-        raise ValueError("left_size: it or right_size must be given")
+        raise ValueError("left_size: expected a size here or in right_size, got None")
     left = n - (right or 0) if left is None else left
     right = n - left if right is None else right
     if left + right > n or min(left, right) < 0:
-        raise ValueError(f"left_size: {left} and {right} rows are wanted, the dataset has {n}")
+        raise ValueError(f"left_size: expected at most the {n} rows of the dataset, got {left} and {right}")
     order = np.arange(n)
     if shuffle:
         order = random.generator(random.next_key() if seed is None else seed).permutation(n)
@@ -155,11 +203,50 @@ def split_dataset(
 
 
 def _count(size: float | None, n: int, name: str) -> int | None:
-    """A number of rows from a number or a share."""
+    """Return the number of rows of a size."""
     if size is None:
         return None
     if isinstance(size, float):
-        if not 0 < size < 1:
-            raise ValueError(f"{name}: wants an integer or a share between 0 and 1, got {size!r}")
-        return round(size * n)
+        return round(Interval(0, 1, above=True, below=True).check(size, name) * n)
     return int(size)
+
+
+def unpack_x_y_sample_weight(data: Any) -> tuple[Any, Any, Any]:
+    """Return inputs, targets and sample weights of a batch; None for missing ones.
+
+    Parameters
+    ----------
+    data
+        ``x``, ``(x,)``, ``(x, y)`` or ``(x, y, sample_weight)``.
+
+    Raises
+    ------
+    ValueError
+        If the tuple has more parts, or none.
+
+    Examples
+    --------
+    >>> import nbnet as nb
+    >>> nb.utils.unpack_x_y_sample_weight(([1.0], [2.0]))
+    ([1.0], [2.0], None)
+    """
+    if not isinstance(data, tuple):
+        return data, None, None
+    if not 1 <= len(data) <= 3:
+        raise ValueError(f"data: expected x, (x, y) or (x, y, sample_weight), got a tuple of {len(data)}")
+    x, y, sample_weight = (*data, None, None)[:3]
+    return x, y, sample_weight
+
+
+def pack_x_y_sample_weight(x: Any, y: Any = None, sample_weight: Any = None) -> Any:
+    """Return a batch of inputs, targets and sample weights, without the last ones that are None.
+
+    Examples
+    --------
+    >>> import nbnet as nb
+    >>> nb.utils.pack_x_y_sample_weight([1.0], [2.0])
+    ([1.0], [2.0])
+    """
+    if y is None:
+        return x if not isinstance(x, (list, tuple)) else (x,)
+    return (x, y) if sample_weight is None else (x, y, sample_weight)

@@ -1,4 +1,4 @@
-"""Starting over in one process, and the same once more in another."""
+"""Seeds and layer names of a session."""
 
 from __future__ import annotations
 
@@ -13,12 +13,12 @@ from nbnet.random import set_random_seed as seed_nbnet
 
 
 def set_random_seed(seed: SupportsIndex) -> None:
-    """Make a script repeatable: :func:`nbnet.set_random_seed`, and the generators of ``random`` and ``numpy.random``.
+    """Seed nbnet (:func:`nbnet.set_random_seed`), ``random`` and ``numpy.random``, so that a script is repeatable.
 
     Parameters
     ----------
     seed : int
-        0 to 2**64 - 1; NumPy's generator gets the lower 32 bits.
+        From 0 to 2**64 - 1; NumPy's generator gets the lower 32 bits.
 
     Raises
     ------
@@ -43,14 +43,14 @@ def set_random_seed(seed: SupportsIndex) -> None:
 
 
 def clear_session(free_memory: bool = True) -> None:
-    """Count the names of layers from the start again: the next Dense is called ``dense``.
+    """Restart the counters of layer names: the next Dense is called ``dense``.
 
-    Models that exist go on working; there is no graph behind them to be cleared.
+    Existing models still work; there is no global graph to clear.
 
     Parameters
     ----------
     free_memory
-        Whether to collect garbage, too.
+        If True, also collect garbage.
 
     Examples
     --------

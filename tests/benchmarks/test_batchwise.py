@@ -15,8 +15,8 @@ def test_what_is_printed(capsys: pytest.CaptureFixture[str]) -> None:
 
 
 def test_ratios_are_to_the_masks_of_rows_in_the_same_round() -> None:
-    times = {name: [4.0, 6.0] for name in batchwise.VARIANTS} | {"two masks a batch": [1.0, 3.0]}
-    found = next(line for line in batchwise.table(times).splitlines() if line.startswith("two"))
+    times = {name: [4.0, 6.0] for name in batchwise.VARIANTS} | {"a mask a batch": [1.0, 3.0]}
+    found = next(line for line in batchwise.table(times).splitlines() if line.startswith("a mask a batch  "))
     assert found.split("  ")[-1].strip() == "0.38 [0.25 - 0.50]"
 
 

@@ -5,10 +5,10 @@ from __future__ import annotations
 import pytest
 
 from benchmarks import extras
-from nbnet.core import jit
+from nbnet.engine.jit import linker
 
 
-@pytest.mark.skipif(jit.DISABLE_JIT, reason="trains hundreds of steps, only to time them")
+@pytest.mark.skipif(linker.DISABLE_JIT, reason="trains hundreds of steps, only to time them")
 def test_what_is_printed(capsys: pytest.CaptureFixture[str]) -> None:
     extras.main(["--quick", "--workload", "tiny"])
     lines = capsys.readouterr().out.splitlines()

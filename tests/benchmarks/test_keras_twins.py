@@ -16,7 +16,7 @@ import pytest
 import nbnet as nb
 from benchmarks import keras_twins
 from benchmarks.keras_twins import Comparison
-from nbnet.core import jit
+from nbnet.engine.jit import linker
 
 ROOT = Path(__file__).resolve().parents[2]
 
@@ -33,7 +33,7 @@ def as_before() -> Iterator[None]:
     nb.set_random_seed(0)
 
 
-@pytest.mark.skipif(jit.DISABLE_JIT, reason="trains dozens of steps")
+@pytest.mark.skipif(linker.DISABLE_JIT, reason="trains dozens of steps")
 @pytest.mark.usefixtures("as_before")
 @pytest.mark.parametrize("script", ["binary_classification", "multi_input", "custom_loop"])
 def test_nbnet_agrees_with_itself(script: str) -> None:

@@ -4,9 +4,10 @@ from __future__ import annotations
 
 import pytest
 
-from benchmarks import kernel_calls, kernels
-from benchmarks.kernel_inputs import RECIPES
-from nbnet.core.op import Op
+from benchmarks import kernels
+from benchmarks.kernel_cases import calls as kernel_calls
+from benchmarks.kernel_cases.inputs import RECIPES
+from nbnet.engine.graph.op import Op
 
 OPS = kernel_calls.ops()
 

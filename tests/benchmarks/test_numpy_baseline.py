@@ -11,10 +11,10 @@ import pytest
 from numpy.typing import NDArray
 
 import nbnet as nb
-from benchmarks import tuned_numpy_baseline
-from benchmarks.numpy_baseline import NumpyMLP
-from benchmarks.tuned_numpy_baseline import TunedNumpyMLP
-from benchmarks.workloads import glorot_weights
+from benchmarks.harness.workloads import glorot_weights
+from benchmarks.numpy_mlp import tuned as tuned_numpy_baseline
+from benchmarks.numpy_mlp.plain import NumpyMLP
+from benchmarks.numpy_mlp.tuned import TunedNumpyMLP
 
 Opponent = type[NumpyMLP] | type[TunedNumpyMLP]
 

@@ -11,11 +11,11 @@ import pytest
 from numpy.typing import NDArray
 from scipy.special import logsumexp
 
+from benchmarks.harness.record import Record
 from benchmarks.papers import gal_uci, selu
 from benchmarks.papers.gal_uci import Regressor
 from benchmarks.papers.images import Images
-from benchmarks.record import Record
-from nbnet.core import jit
+from nbnet.engine.jit import linker
 
 Array = NDArray[Any]
 rng = np.random.default_rng(0)
@@ -84,7 +84,7 @@ def test_the_best_of_the_rows_held_back_is_chosen(monkeypatch: pytest.MonkeyPatc
     assert gal_uci.choose(X, Y, (1.0, 2.0, 3.0), 1, 1, 0) == (0.05, 2.0)
 
 
-@pytest.mark.skipif(jit.DISABLE_JIT, reason="trains dozens of networks")
+@pytest.mark.skipif(linker.DISABLE_JIT, reason="trains dozens of networks")
 def test_stopped_script_goes_on(folder: Path, capsys: pytest.CaptureFixture[str]) -> None:
     options = ["--data", str(folder), "--results", str(folder / "found.jsonl"), "--sets", "yacht"]
     options += ["--epochs", "2", "--samples", "10"]
@@ -118,7 +118,7 @@ def pixels(rows: int) -> tuple[Array, Array]:
     return (rng.random((rows, 20)) * (labels[:, None] + 1)).astype("float32"), labels
 
 
-@pytest.mark.skipif(jit.DISABLE_JIT, reason="trains deep networks")
+@pytest.mark.skipif(linker.DISABLE_JIT, reason="trains deep networks")
 def test_selu_keeps_its_moments(tmp_path: Path) -> None:
     data = Images(*pixels(300), *pixels(200))
     record = Record(tmp_path / "found.jsonl")

@@ -14,12 +14,12 @@ from typing import Any
 import numpy as np
 import pytest
 
-from benchmarks.numpy_baseline import NumpyMLP
+from benchmarks.harness.record import Record
+from benchmarks.numpy_mlp.plain import NumpyMLP
 from benchmarks.peers import (
     command,
     driver,
     findings,
-    goals,
     limits,
     pictures,
     report,
@@ -35,10 +35,9 @@ from benchmarks.peers.rounds import OutOfTime, Session
 from benchmarks.peers.tasks import alone, memory, predict, search, sizes, startup, train
 from benchmarks.peers.timing import median_time, peak_memory
 from benchmarks.peers.worker import Worker
-from benchmarks.record import Record
-from nbnet.core import jit
+from nbnet.engine.jit import linker
 
-needs_jit = pytest.mark.skipif(jit.DISABLE_JIT, reason="trains hundreds of steps")
+needs_jit = pytest.mark.skipif(linker.DISABLE_JIT, reason="trains hundreds of steps")
 
 
 @pytest.fixture(autouse=True)
@@ -291,43 +290,28 @@ def test_labels() -> None:
     ]
 
 
-def test_goals_are_reached_or_not(tmp_path: Path) -> None:
+def test_the_summary_shows_the_fastest_keras(tmp_path: Path) -> None:
     doing = session(tmp_path, rounds=2)
     turns = {OURS: lambda: seconds(1.0), "keras-jax": lambda: seconds(9.0), "keras-torch": lambda: seconds(20.0)}
-    doing.play("a", turns | {"BLAS alone": lambda: seconds(0.7)}, {})
-    reached = goals.beside_keras("step", "a", 8)
-    assert reached.ratios(doing.record, training.step_time) == [9.0, 9.0]
-    missed = goals.Goal("step", "BLAS", "a", ("BLAS alone", "other"), 0.8)
-    unknown = goals.Goal("step", "PyTorch", "a", ("torch",), 3)
-    found = [(goal, goal.ratios(doing.record, training.step_time)) for goal in (reached, missed, unknown)]
-    lines = goals.table(found).splitlines()
-    assert lines[2] == "| step | Keras on its fastest backend | 8 | 9.00 [9.00 - 9.00] | reached |"
-    assert lines[3] == "| step | BLAS | 0.8 | 0.70 [0.70 - 0.70] | **not reached** |"
-    assert lines[4] == "| step | PyTorch | 3 | - | not measured |"
-    assert lines[6] == (
-        "1 of 3 goals are reached. What falls short: step, BLAS (0.7 of 0.8). Not measured: step, PyTorch."
-    )
-
-
-def test_goals_are_about_cases_and_libraries_that_there_are() -> None:
-    for name in command.TASKS:
-        task = command.load(name)
-        for goal in getattr(task, "GOALS", ()):
-            assert goal.case in task.CASES
-            assert all(rival.split(", ")[0] in LIBRARIES or rival.endswith("BLAS alone") for rival in goal.rivals)
+    doing.play("a", turns | {"torch": lambda: seconds(3.0)}, {})
+    assert tables.summary(doing.record, ["a"], training.step_time).splitlines() == [
+        "| network | nbnet | PyTorch | JAX | Keras | scikit-learn |",
+        "| --- | ---: | ---: | ---: | ---: | ---: |",
+        "| a | 1,000,000 | 3,000,000 (3.00) | - | 9,000,000 (9.00) | - |",
+    ]
 
 
 def test_text_between_markers(tmp_path: Path) -> None:
     doing = session(tmp_path)
     doing.play("tiny", {OURS: lambda: seconds(1e-6)}, {OURS: {"nbnet": "1.2"}})
     text = "a\n<!-- peers train:begin -->\nold\n<!-- peers train:end -->\nb\n"
-    text += "<!-- peers goals:begin -->\n<!-- peers goals:end -->\n"
+    text += "<!-- peers summary:begin -->\n<!-- peers summary:end -->\n"
     empty = Record(tmp_path / "none.jsonl")
     assert report.filled(text, {"train": (train, empty)}) == text
     found = report.filled(text, {"train": (train, doing.record), "predict": (predict, empty)})
     assert found.startswith("a\n<!-- peers train:begin -->\n| µs/step | tiny |")
     assert "<!-- peers train:end -->\nb\n" in found
-    assert "0 of 14 goals" in report.filled(text, {"train": (train, doing.record)})
+    assert "| tiny | 1.00 | - |" in found
     text = "<!-- peers pictures:begin -->\n<!-- peers pictures:end -->\n"
     drawn = report.filled(text, {"train": (train, empty)}, ["results/width.svg"])
     assert drawn.splitlines()[1] == "![width](results/width.svg)"

@@ -7,7 +7,7 @@ import pytest
 
 from benchmarks import products
 from benchmarks.products import Line, Operands, Product, Repeat, addresses, products_of
-from tests.core.toys import compiled_only
+from tests.engine.toys import compiled_only
 
 
 def test_products_of_a_step() -> None:

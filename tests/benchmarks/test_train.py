@@ -10,13 +10,14 @@ from typing import Any
 
 import pytest
 
-from benchmarks import contest, learners, train
-from benchmarks.blas_alone import products, step_flops
-from benchmarks.table import aligned, between_markers, spread
-from benchmarks.workloads import WORKLOADS
-from nbnet.core import jit
+from benchmarks import train
+from benchmarks.harness import contest, learners
+from benchmarks.harness.table import aligned, between_markers, spread
+from benchmarks.harness.workloads import WORKLOADS
+from benchmarks.numpy_mlp.blas_alone import products, step_flops
+from nbnet.engine.jit import linker
 
-needs_jit = pytest.mark.skipif(jit.DISABLE_JIT, reason="trains hundreds of steps, only to time them")
+needs_jit = pytest.mark.skipif(linker.DISABLE_JIT, reason="trains hundreds of steps, only to time them")
 
 
 @pytest.fixture(scope="module")

@@ -8,8 +8,8 @@ import math
 import numpy as np
 import pytest
 
-from benchmarks.numpy_baseline import NumpyMLP
-from benchmarks.workloads import WORKLOADS, glorot_weights
+from benchmarks.harness.workloads import WORKLOADS, glorot_weights
+from benchmarks.numpy_mlp.plain import NumpyMLP
 
 
 def test_glorot_weights() -> None:

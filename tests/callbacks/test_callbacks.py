@@ -187,7 +187,7 @@ def test_a_schedule_may_return_any_number(rate):
 @pytest.mark.parametrize("rate", [None, "0.5", True, [0.1, 0.2]])
 def test_a_schedule_must_return_a_number(rate):
     x, y = data()
-    with pytest.raises(TypeError, match="schedule: wants a function that returns a number"):
+    with pytest.raises(TypeError, match="schedule: expected a function that returns a number"):
         model().fit(x, y, callbacks=[nb.callbacks.LearningRateScheduler(lambda epoch, before: rate)])
 
 

@@ -70,7 +70,7 @@ def test_names_of_files(tmp_path: Path) -> None:
     keep = ModelCheckpoint(tmp_path / "deep" / "m-{epoch:02d}-{val_loss:.2f}.nbnet")
     fit(model(), Logs(val_loss=[0.5, 0.25, 0.125]), keep)
     assert sorted(os.listdir(tmp_path / "deep")) == ["m-01-0.50.nbnet", "m-02-0.25.nbnet", "m-03-0.12.nbnet"]
-    assert nb.load_model(tmp_path / "deep" / "m-02-0.25.nbnet")._position.epoch == 2
+    assert nb.load_model(tmp_path / "deep" / "m-02-0.25.nbnet")._train_state.position.epoch == 2
 
 
 @pytest.mark.parametrize(
@@ -100,7 +100,7 @@ def test_the_best_of_what_is_not_there(tmp_path: Path) -> None:
     assert not list(tmp_path.iterdir())
     keep = ModelCheckpoint(tmp_path / "m.nbnet", "val_loss", save_best_only=True)
     fit(model(), Logs(val_loss=[math.nan, 2.0]), keep, epochs=2)
-    assert nb.load_model(tmp_path / "m.nbnet")._position.epoch == 2
+    assert nb.load_model(tmp_path / "m.nbnet")._train_state.position.epoch == 2
 
 
 @pytest.mark.parametrize("name", ["m.weights.nbnet", "m.safetensors"])
@@ -118,7 +118,7 @@ def test_every_so_many_batches(tmp_path: Path, capsys: pytest.CaptureFixture[str
     assert sorted(os.listdir(tmp_path)) == ["1-3.nbnet", "2-1.nbnet", "2-4.nbnet"]
     assert capsys.readouterr().out.startswith("Epoch 1: saved to ")
     found = nb.load_model(tmp_path / "2-4.nbnet")
-    assert (found._position.epoch, found._position.batch) == (1, 4)
+    assert (found._train_state.position.epoch, found._train_state.position.batch) == (1, 4)
 
 
 def test_arguments_of_checkpoints(tmp_path: Path) -> None:
@@ -128,7 +128,7 @@ def test_arguments_of_checkpoints(tmp_path: Path) -> None:
         ("m.safetensors", {}),
         ("m.weights.h5", {"save_weights_only": 1}),
     ):
-        with pytest.raises(ValueError, match="path: wants a name that ends in"):
+        with pytest.raises(ValueError, match="filepath: expected a name that ends in"):
             ModelCheckpoint(tmp_path / path, **more)  # type: ignore[arg-type]
     for frequency in (0, -1, 1.5, True, "batch"):
         with pytest.raises(ValueError, match="save_freq"):

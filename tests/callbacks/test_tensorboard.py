@@ -1,4 +1,4 @@
-"""What TensorBoard finds in the folder of logs."""
+"""The files that TensorBoard reads from the folder of logs."""
 
 from __future__ import annotations
 
@@ -77,9 +77,9 @@ def test_only_batches_that_are_wanted_cost_a_call(tmp_path):
 @pytest.mark.parametrize(
     ("arguments", "text"),
     [
-        ({"update_freq": "step"}, "update_freq: wants 'epoch', 'batch' or a number of batches, got 'step'"),
+        ({"update_freq": "step"}, "update_freq: expected 'epoch', 'batch' or a number of batches, got 'step'"),
         ({"update_freq": 0}, "update_freq"),
-        ({"histogram_freq": -1}, "histogram_freq: wants a number of epochs, or 0 for never; got -1"),
+        ({"histogram_freq": -1}, "histogram_freq: expected a number of epochs, or 0 for never; got -1"),
     ],
 )
 def test_bad_frequencies(arguments, text, tmp_path):

@@ -13,7 +13,8 @@ from hypothesis.extra import numpy as hnp
 from scipy import sparse
 
 from nbnet import data
-from nbnet.data import as_dense_targets, as_input, as_labels, as_weights, checks, train_validation_split
+from nbnet.data import arrays as intake_module
+from nbnet.data import as_dense_targets, as_input, as_labels, as_weights, train_validation_split
 
 NAMES = [dtype.name for dtype in data.READABLE]
 # Besides what kernels read: other widths, and foreign byte orders.
@@ -107,9 +108,9 @@ class Frame:
 
 def test_data_frames():
     np.testing.assert_array_equal(as_input(Frame(a=[1, 2], b=[3, 4])), [[1, 3], [2, 4]])
-    with pytest.raises(TypeError, match="x must hold booleans, integers or floats, got dtype <U1"):
+    with pytest.raises(TypeError, match="x: expected booleans, integers or floats, got dtype <U1"):
         as_input(Frame(a=["u", "v"], b=["w", "x"]))
-    with pytest.raises(TypeError, match="x must hold booleans, integers or floats, got dtype object"):
+    with pytest.raises(TypeError, match="x: expected booleans, integers or floats, got dtype object"):
         as_input(Frame(a=[1, None], b=[3, 4]))
 
 
@@ -131,21 +132,21 @@ def test_data_frames():
         (
             sparse.csr_array(np.eye(2)),
             TypeError,
-            r"must be a dense array, got a sparse matrix: pass train\.toarray\(\)",
+            r"expected a dense array, got a sparse matrix: pass train\.toarray\(\)",
         ),
-        ([[1, 2], [3]], ValueError, "must be a rectangular array of numbers, got a ragged one"),
-        ([np.ones(2), np.ones(3)], ValueError, "must be a rectangular array of numbers, got a ragged one"),
-        (3.5, ValueError, r"must have rows, got the single number 3\.5"),
-        (np.array(4), ValueError, "must have rows, got the single number 4"),
-        ([], ValueError, r"must not be empty, got shape \(0,\)"),
-        (np.ones((0, 4)), ValueError, r"must not be empty, got shape \(0, 4\)"),
-        (np.ones((4, 0)), ValueError, r"must not be empty, got shape \(4, 0\)"),
-        (np.ma.masked_equal([[1, 2], [2, 3]], 2), ValueError, "must have no missing values, got a masked array"),
+        ([[1, 2], [3]], ValueError, "expected a rectangular array of numbers, got a ragged one"),
+        ([np.ones(2), np.ones(3)], ValueError, "expected a rectangular array of numbers, got a ragged one"),
+        (3.5, ValueError, r"expected rows, got the single number 3\.5"),
+        (np.array(4), ValueError, "expected rows, got the single number 4"),
+        ([], ValueError, r"expected a non-empty array, got shape \(0,\)"),
+        (np.ones((0, 4)), ValueError, r"expected a non-empty array, got shape \(0, 4\)"),
+        (np.ones((4, 0)), ValueError, r"expected a non-empty array, got shape \(4, 0\)"),
+        (np.ma.masked_equal([[1, 2], [2, 3]], 2), ValueError, "expected no missing values, got a masked array"),
     ],
     ids=str,
 )
 def test_not_numbers(intake, x, error, message):
-    with pytest.raises(error, match=f"^train {message}|^train must hold booleans, integers or floats, {message}"):
+    with pytest.raises(error, match=f"^train: {message}|^train: expected booleans, integers or floats, {message}"):
         intake(x, "train")
 
 
@@ -156,14 +157,14 @@ def test_a_masked_array_with_nothing_masked_is_an_array():
 @pytest.mark.parametrize(
     ("got", "wanted", "message"),
     [
-        ((3, 5), (4,), "x has 5 columns, the model wants 4"),
-        ((3, 1), (4,), "x has 1 column, the model wants 4"),
-        ((3, 28, 28), (784,), r"x has rows of shape \(28, 28\), the model wants \(784,\)"),
-        ((3, 784), (28, 28), r"x has rows of shape \(784,\), the model wants \(28, 28\)"),
+        ((3, 5), (4,), "x: expected 4 columns, got 5"),
+        ((3, 1), (4,), "x: expected 4 columns, got 1"),
+        ((3, 28, 28), (784,), r"x: expected rows of shape \(784,\), got \(28, 28\)"),
+        ((3, 784), (28, 28), r"x: expected rows of shape \(28, 28\), got \(784,\)"),
         ((3, 28, 27), (28, None), None),
-        ((3, 27, 28), (28, None), r"x has rows of shape \(27, 28\), the model wants \(28, None\)"),
+        ((3, 27, 28), (28, None), r"x: expected rows of shape \(28, None\), got \(27, 28\)"),
         ((3,), (1,), None),
-        ((4,), (4,), r"x has 1 column, the model wants 4; a 1-D array is one column: for a single row pass x\[None\]"),
+        ((4,), (4,), r"x: expected 4 columns, got 1; a 1-D array is one column: for a single row pass x\[None\]"),
     ],
 )
 def test_input_shape(got, wanted, message):
@@ -195,7 +196,10 @@ def test_not_finite_says_how_many_and_where(x, bad):
     where = f"row {row}, column {rest[0]}" if len(rest) == 1 else f"row {row}, position {tuple(rest)}"
     count = f"{len(places)} of its {x.size} value"
     # Chunks so small that the first bad value is not always in the first one.
-    with mock.patch.object(checks, "CHUNK", 7), pytest.raises(ValueError, match="x must be finite") as caught:
+    with (
+        mock.patch.object(intake_module, "CHUNK", 7),
+        pytest.raises(ValueError, match="x: expected finite values") as caught,
+    ):
         as_input(x, dtype="float64")
     message = str(caught.value)
     assert count in message
@@ -222,18 +226,18 @@ def test_values_that_do_not_fit_the_model():
     x = np.array([[1.0, 2.0], [1e300, -1e39]])
     assert as_input(x, dtype="float64") is x
     message = r"range of float32; 2 of its 4 values are too large, the first is 1e\+300 at row 1, column 0"
-    with pytest.raises(ValueError, match=f"^x must be within the {message}$"):
+    with pytest.raises(ValueError, match=f"^x: expected values within the {message}$"):
         as_input(x)
-    with pytest.raises(ValueError, match="y must be within the range of float32"):
+    with pytest.raises(ValueError, match="y: expected values within the range of float32"):
         as_dense_targets(x, "y", 2, (2,))
-    with pytest.raises(ValueError, match="sample_weight must be within the range of float32"):
+    with pytest.raises(ValueError, match="sample_weight: expected values within the range of float32"):
         as_weights([1.0, 1e300], "sample_weight", 2)
 
 
 def test_a_long_double_beyond_float64_is_refused():
     if np.finfo(np.longdouble).max == np.finfo(float).max:
         pytest.skip("long double is float64 here")
-    with pytest.raises(ValueError, match="x must be finite"):
+    with pytest.raises(ValueError, match="x: expected finite values"):
         as_input(np.array([[1, np.finfo(np.longdouble).max]], np.longdouble), dtype="float64")
 
 
@@ -262,16 +266,19 @@ def test_dense_targets_are_not_copied_if_they_fit():
 @pytest.mark.parametrize(
     ("y", "message"),
     [
-        (np.ones((5, 3)), "y has 5 rows, x has 4"),
-        (np.ones((1, 3)), "y has 1 row, x has 4"),
-        (np.ones((4, 2)), "y has 2 columns, the model's output has 3"),
-        (np.ones(4), "y has 1 column, the model's output has 3"),
+        (np.ones((5, 3)), "y: expected 4 rows, as many as x has, got 5"),
+        (np.ones((1, 3)), "y: expected 4 rows, as many as x has, got 1"),
+        (np.ones((4, 2)), "y: expected 3 columns, got 2"),
+        (np.ones(4), "y: expected 3 columns, got 1"),
         (
             np.arange(4),
-            "y has 1 column, .*; for labels given as integers use the loss 'sparse_categorical_crossentropy'",
+            "y: expected 3 columns, got 1; for labels given as integers use the loss 'sparse_categorical_crossentropy'",
         ),
-        (np.ones((4, 3, 1)), r"y has rows of shape \(3, 1\), the model's output has \(3,\)"),
-        (np.full((4, 3), np.nan), "y must be finite; 12 of its 12 values are NaN or infinite, .* at row 0, column 0"),
+        (np.ones((4, 3, 1)), r"y: expected rows of shape \(3,\), got \(3, 1\)"),
+        (
+            np.full((4, 3), np.nan),
+            "y: expected finite values; 12 of its 12 values are NaN or infinite, .* at row 0, column 0",
+        ),
     ],
 )
 def test_dense_targets_refused(y, message):
@@ -307,21 +314,21 @@ def test_labels_of_other_kinds():
 @pytest.mark.parametrize(
     ("y", "message"),
     [
-        ([0, 1, 3], "y must hold labels from 0 to 2, got 3 at row 2"),
-        ([0, -1, 3], "y must hold labels from 0 to 2, got -1 at row 1"),
-        (np.array([0, 1, -1], np.int8), "y must hold labels from 0 to 2, got -1 at row 2"),
-        (np.array([0, 2**64 - 1, 1], np.uint64), "y must hold labels from 0 to 2, got 18446744073709551615 at row 1"),
-        ([0.0, 1e300, 1.0], r"y must hold labels from 0 to 2, got 1e\+300 at row 1"),
-        ([0.0, 1.0, 0.5], r"y must hold whole numbers, the labels of classes, got 0\.5 at row 2"),
-        ([0.0, np.nan, 1.0], "y must be finite; 1 of its 3 values is NaN or infinite, the first is nan at row 1"),
-        ([0.0, 1.0, -np.inf], "y must be finite; 1 of its 3 values is NaN or infinite, the first is -inf at row 2"),
-        ([0, 1], "y has 2 rows, x has 3"),
+        ([0, 1, 3], "y: expected labels from 0 to 2, got 3 at row 2"),
+        ([0, -1, 3], "y: expected labels from 0 to 2, got -1 at row 1"),
+        (np.array([0, 1, -1], np.int8), "y: expected labels from 0 to 2, got -1 at row 2"),
+        (np.array([0, 2**64 - 1, 1], np.uint64), "y: expected labels from 0 to 2, got 18446744073709551615 at row 1"),
+        ([0.0, 1e300, 1.0], r"y: expected labels from 0 to 2, got 1e\+300 at row 1"),
+        ([0.0, 1.0, 0.5], r"y: expected whole numbers, the labels of classes, got 0\.5 at row 2"),
+        ([0.0, np.nan, 1.0], "y: expected finite values; 1 of its 3 values is NaN or infinite, .* nan at row 1"),
+        ([0.0, 1.0, -np.inf], "y: expected finite values; 1 of its 3 values is NaN or infinite, .* -inf at row 2"),
+        ([0, 1], "y: expected 3 rows, as many as x has, got 2"),
         (
             np.eye(3),
-            r"y must hold labels, .* got shape \(3, 3\); for one-hot rows use the loss 'categorical_crossentropy'",
+            r"y: expected labels, .* got shape \(3, 3\); for one-hot rows use the loss 'categorical_crossentropy'",
         ),
-        (np.zeros((3, 1, 1)), r"y must hold labels, one a row, of shape \(n,\) or \(n, 1\), got shape \(3, 1, 1\).*"),
-        ([], r"y must not be empty, got shape \(0,\)"),
+        (np.zeros((3, 1, 1)), r"y: expected labels, one a row, of shape \(n,\) or \(n, 1\), got shape \(3, 1, 1\).*"),
+        ([], r"y: expected a non-empty array, got shape \(0,\)"),
     ],
 )
 def test_labels_refused(y, message):
@@ -330,7 +337,7 @@ def test_labels_refused(y, message):
 
 
 def test_labels_given_as_strings():
-    with pytest.raises(TypeError, match=r"^y must hold booleans, integers or floats, got dtype <U3: encode strings"):
+    with pytest.raises(TypeError, match=r"^y: expected booleans, integers or floats, got dtype <U3: encode strings"):
         as_labels(["cat", "dog"], "y", 2, 2)
 
 
@@ -367,13 +374,16 @@ def test_weights(w, dtype):
 @pytest.mark.parametrize(
     ("w", "message"),
     [
-        ([1.0, -2.0, 3.0], r"sample_weight must hold no negative weights, got -2\.0 at row 1"),
-        ([1.0, np.nan, 3.0], "sample_weight must be finite; 1 of its 3 values is NaN or infinite, .* nan at row 1"),
-        ([0, 0, 0], "sample_weight must hold a weight greater than 0, all 3 are 0"),
-        ([1, 2], "sample_weight has 2 rows, x has 3"),
+        ([1.0, -2.0, 3.0], r"sample_weight: expected weights from 0, got -2\.0 at row 1"),
+        (
+            [1.0, np.nan, 3.0],
+            "sample_weight: expected finite values; 1 of its 3 values is NaN or infinite, .* nan at row 1",
+        ),
+        ([0, 0, 0], "sample_weight: expected a weight above 0, all 3 are 0"),
+        ([1, 2], "sample_weight: expected 3 rows, as many as x has, got 2"),
         (
             np.ones((3, 2)),
-            r"sample_weight must hold weights, one a row, of shape \(n,\) or \(n, 1\), got shape \(3, 2\)",
+            r"sample_weight: expected weights, one a row, of shape \(n,\) or \(n, 1\), got shape \(3, 2\)",
         ),
     ],
 )
@@ -391,7 +401,7 @@ def test_split_is_keras_split(n, fraction):
     cut = math.floor(n * (1.0 - fraction))
     if fraction and cut in (0, n):
         with pytest.raises(
-            ValueError, match=r"^validation_split=.* leaves none of the \d+ rows? to (train|validate) on$"
+            ValueError, match=r"^validation_split: .* leaves none of the \d+ rows? to (train|validate) on$"
         ):
             train_validation_split([x, y, None], fraction)
         return
@@ -410,11 +420,11 @@ def test_split_is_keras_split(n, fraction):
 
 @pytest.mark.parametrize("fraction", [1, 1.0, -0.1, math.nan, math.inf, 2])
 def test_split_out_of_range(fraction):
-    with pytest.raises(ValueError, match=r"^validation_split must be at least 0 and less than 1, got"):
+    with pytest.raises(ValueError, match=r"^validation_split: expected a number in \[0, 1\), got"):
         train_validation_split([np.ones(10)], fraction)
 
 
 @pytest.mark.parametrize("fraction", ["0.2", None, [0.2]])
 def test_split_by_no_number(fraction):
-    with pytest.raises(TypeError, match=r"^validation_split must be a number, got"):
+    with pytest.raises(TypeError, match=r"^validation_split: expected a number, got"):
         train_validation_split([np.ones(10)], fraction)

@@ -75,7 +75,7 @@ PANDAS = {
 def test_columns_of_pandas_that_hold_no_numbers(dtype):
     frame = pd.DataFrame({"age": [1, 2], "city": PANDAS[dtype]})
     message = (
-        rf"^train must hold booleans, integers or floats, column 'city' is of dtype .*{dtype}.*: encode it as numbers "
+        rf"^train: expected booleans, integers or floats, column 'city' is of dtype .*{dtype}.*: encode it as numbers "
         r"\(codes, or one column for each category\) or leave it out$"
     )
     with pytest.raises(TypeError, match=message):
@@ -96,23 +96,23 @@ def test_columns_of_polars_that_hold_no_numbers(dtype):
         "Object": pl.Series([object(), object()], dtype=pl.Object),
         "List": pl.Series([[1], [2, 3]]),
     }
-    with pytest.raises(TypeError, match=rf"^x must hold .* column 'city' is of dtype {dtype}.*: encode it as numbers"):
+    with pytest.raises(TypeError, match=rf"^x: expected .* column 'city' is of dtype {dtype}.*: encode it as numbers"):
         as_input(pl.DataFrame({"age": [1, 2], "city": made[dtype]}))
 
 
 @pytest.mark.parametrize("dtype", ["Int64", "Float32", "boolean", "float64", "float32"])
 def test_missing_values_of_pandas(dtype):
     frame = pd.DataFrame({"age": [1.0, 2.0, 3.0], "income": pd.Series([1, None, None], dtype=dtype)})
-    message = r"^x must have no missing values, column 'income' has 2: fill them in, or leave these rows out$"
+    message = r"^x: expected no missing values, column 'income' has 2: fill them in, or leave these rows out$"
     with pytest.raises(ValueError, match=message):
         as_input(frame)
 
 
 def test_missing_values_of_polars():
     frame = polars().DataFrame({"age": [1, 2], "income": [None, 0.5]})
-    with pytest.raises(ValueError, match=r"^x must have no missing values, column 'income' has 1: fill them in"):
+    with pytest.raises(ValueError, match=r"^x: expected no missing values, column 'income' has 1: fill them in"):
         as_input(frame)
-    with pytest.raises(ValueError, match=r"^y must have no missing values, column 'income' has 1"):
+    with pytest.raises(ValueError, match=r"^y: expected no missing values, column 'income' has 1"):
         as_dense_targets(frame["income"], "y", 2, (1,))
 
 
@@ -120,20 +120,20 @@ def test_decimals_and_lazy_frames_of_polars():
     pl = polars()
     price = pl.Series([1.25, 2.5]).cast(pl.Decimal(10, 2))
     assert as_input(pl.DataFrame({"price": price})).tolist() == [[1.25], [2.5]]
-    with pytest.raises(TypeError, match=r"^x must hold its values, got a LazyFrame: pass x\.collect\(\)$"):
+    with pytest.raises(TypeError, match=r"^x: expected values, got a LazyFrame: pass x\.collect\(\)$"):
         as_input(pl.LazyFrame({"price": [1.0]}))
 
 
 def test_nan_in_polars_is_missing():
     frame = polars().DataFrame({"age": [1, 2], "income": [float("nan"), 0.5]})
-    with pytest.raises(ValueError, match=r"^x must have no missing values, column 'income' has 1"):
+    with pytest.raises(ValueError, match=r"^x: expected no missing values, column 'income' has 1"):
         as_input(frame)
 
 
 def test_infinite_values_and_empty_frames():
-    with pytest.raises(ValueError, match=r"^x must be finite; 1 of its 4 values .* at row 1, column 1$"):
+    with pytest.raises(ValueError, match=r"^x: expected finite values; 1 of its 4 values .* at row 1, column 1$"):
         as_input(pd.DataFrame({"a": [1, 2], "b": [1.5, np.inf]}))
-    with pytest.raises(ValueError, match=r"^x must not be empty, got a data frame without columns$"):
+    with pytest.raises(ValueError, match=r"^x: expected columns, got a data frame without any$"):
         as_input(pd.DataFrame(index=[0, 1]))
-    with pytest.raises(ValueError, match=r"^x must not be empty, got shape \(0, 2\)$"):
+    with pytest.raises(ValueError, match=r"^x: expected a non-empty array, got shape \(0, 2\)$"):
         as_input(pd.DataFrame({"a": [1], "b": [1.5]})[:0])

@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 
-from nbnet.core.jit import DISABLE_JIT
+from nbnet.engine.jit.linker import DISABLE_JIT
 
 pytestmark = [
     pytest.mark.skipif(not Path("/proc/self/status").exists(), reason="peak memory is read from /proc"),

@@ -8,10 +8,10 @@ from hypothesis import given
 from hypothesis import strategies as st
 from scipy import sparse
 
-from nbnet.core import feed
-from nbnet.core.graph import Tensor
-from nbnet.core.program import Linked, lower
 from nbnet.data import SparseRows, as_features, as_input, train_validation_split
+from nbnet.engine.graph.tensor import Tensor
+from nbnet.engine.runtime import batch_io
+from nbnet.engine.runtime.program import Linked, lower
 
 FORMATS = ["csr", "csc", "coo", "lil", "dok", "dia", "bsr"]
 
@@ -25,7 +25,7 @@ def gathered(rows: SparseRows, order=None, start=0, count=None, dtype=np.float32
     batch = held(np.full((count or len(rows), rows.columns), np.nan, dtype))
     parts = [held(part.reshape(-1, 1)) for part in rows.parts("x").values()]
     cursor = held(np.array([start], np.int64))
-    call = feed.gather_sparse_call(*parts, None if order is None else held(order), cursor, batch, dtype)
+    call = batch_io.gather_sparse_call(*parts, None if order is None else held(order), cursor, batch, dtype)
     Linked(lower([[[call]]], [0], np.dtype(dtype))).run(1, 0)
     return batch.numpy()
 
@@ -103,7 +103,7 @@ def test_validation_split():
     made = as_features(sparse.csr_array(matrix(10)))
     (train,), (held_out,) = train_validation_split([made], 0.3)
     np.testing.assert_array_equal(np.concatenate([gathered(train), gathered(held_out)]), matrix(10))
-    with pytest.raises(ValueError, match="wants consecutive rows"):
+    with pytest.raises(ValueError, match="expected consecutive rows"):
         made[::2]
 
 
@@ -116,23 +116,23 @@ def damaged(**changes):
 
 def test_dense_arrays_go_on_as_before():
     assert as_features([1.0, 2.0]).shape == (2, 1)
-    with pytest.raises(TypeError, match=r"x must be a dense array, got a sparse matrix: pass x\.toarray\(\)"):
+    with pytest.raises(TypeError, match=r"x: expected a dense array, got a sparse matrix: pass x\.toarray\(\)"):
         as_input(sparse.csr_array(matrix()))
 
 
 @pytest.mark.parametrize(
     ("x", "error", "message"),
     [
-        (sparse.csr_array(np.eye(3) * 1j), TypeError, "x must hold .* got dtype complex128"),
-        (sparse.csr_array((0, 4)), ValueError, r"x must not be empty, got shape \(0, 4\)"),
-        (sparse.csr_array((4, 6)), ValueError, "x has 6 columns, the model wants 5"),
-        (sparse.coo_array(np.ones(5)), ValueError, r"x must have rows and columns, got a sparse array of shape \(5,\)"),
-        (damaged(indices=(3, 5)), ValueError, "x must be a valid sparse matrix, it has a value in column 5 of 5"),
-        (damaged(indices=(3, -1)), ValueError, "x must be a valid sparse matrix, it has a value in column -1 of 5"),
-        (damaged(indptr=(-1, 10**6)), ValueError, "x must be a valid sparse matrix, its indptr does not divide"),
-        (damaged(indptr=(2, 10**6)), ValueError, "x must be a valid sparse matrix, its indptr does not divide"),
-        (damaged(indptr=(0, 1)), ValueError, "x must be a valid sparse matrix, its indptr does not divide"),
-        (sparse.csr_array(np.full((2, 5), 1e300)), ValueError, "x must be within the range of float32; 10 of its 10"),
+        (sparse.csr_array(np.eye(3) * 1j), TypeError, "x: expected .* got dtype complex128"),
+        (sparse.csr_array((0, 4)), ValueError, r"x: expected a non-empty array, got shape \(0, 4\)"),
+        (sparse.csr_array((4, 6)), ValueError, "x: expected 5 columns, got 6"),
+        (sparse.coo_array(np.ones(5)), ValueError, r"x: expected rows and columns, got a sparse array of shape \(5,\)"),
+        (damaged(indices=(3, 5)), ValueError, "x: expected a valid sparse matrix, it has a value in column 5 of 5"),
+        (damaged(indices=(3, -1)), ValueError, "x: expected a valid sparse matrix, it has a value in column -1 of 5"),
+        (damaged(indptr=(-1, 10**6)), ValueError, "x: expected a valid sparse matrix, its indptr does not divide"),
+        (damaged(indptr=(2, 10**6)), ValueError, "x: expected a valid sparse matrix, its indptr does not divide"),
+        (damaged(indptr=(0, 1)), ValueError, "x: expected a valid sparse matrix, its indptr does not divide"),
+        (sparse.csr_array(np.full((2, 5), 1e300)), ValueError, "x: .* within the range of float32; 10 of its 10"),
     ],
     ids=range(10),
 )
@@ -144,11 +144,11 @@ def test_refused(x, error, message):
 def test_not_finite_says_where():
     x = matrix()
     x[3, 4] = np.nan
-    with pytest.raises(ValueError, match=r"^x must be finite; 1 of .* the first is nan at row 3, column 4$"):
+    with pytest.raises(ValueError, match=r"^x: expected finite values; 1 of .* the first is nan at row 3, column 4$"):
         as_features(sparse.csr_array(x))
 
 
 def test_the_sum_of_duplicates_may_be_infinite():
     x = sparse.csr_array((np.full(2, 3e38, "float32"), np.array([1, 1]), np.array([0, 2])), shape=(1, 2))
-    with pytest.raises(ValueError, match="x must be finite"), np.errstate(over="ignore"):
+    with pytest.raises(ValueError, match="x: expected finite values"), np.errstate(over="ignore"):
         as_features(x)

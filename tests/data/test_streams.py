@@ -11,7 +11,7 @@ import numpy as np
 import pytest
 
 from nbnet.data import as_stream, is_stream, part_of_pass
-from nbnet.data.passes import as_steps, check_frequency, validates
+from nbnet.data.epochs import as_steps, check_frequency, validates
 from nbnet.utils import PyDataset
 
 
@@ -299,7 +299,7 @@ def test_batches_for_prediction(item, x):
 def test_no_batches(item, got):
     batches = as_stream(iter([(1, 2), item]), name="train").epoch(0)
     next(batches)
-    with pytest.raises(ValueError, match=rf"^train must yield batches \(x, y\) or \(x, y, sample_weight\), {got}$"):
+    with pytest.raises(ValueError, match=rf"^train: expected batches \(x, y\) or \(x, y, sample_weight\), {got}$"):
         next(batches)
 
 
@@ -309,13 +309,13 @@ def test_no_batches(item, got):
 @pytest.mark.parametrize(
     ("x", "arguments", "message"),
     [
-        (generator(), {"y": [1]}, r"y must be None: x is a generator, which yields \(x, y, sample_weight\) itself"),
-        (Numbers(), {"sample_weight": [1]}, "sample_weight must be None: x is a Numbers, which yields"),
-        (Numbers(), {"batch_size": 32}, "batch_size must be None: x is a Numbers, which has batches of its own"),
-        (Numbers(0), {}, "x must not be empty, got a Numbers of length 0"),
-        (Endless(), {}, "steps must be given: x is a Endless without a length"),
-        (Numbers(), {"steps": 0}, "steps must be None or a whole number from 1, got 0"),
-        (Numbers(), {"steps": 1.5}, r"steps must be None or a whole number from 1, got 1\.5"),
+        (generator(), {"y": [1]}, r"y: expected None: x is a generator, which yields \(x, y, sample_weight\) itself"),
+        (Numbers(), {"sample_weight": [1]}, "sample_weight: expected None: x is a Numbers, which yields"),
+        (Numbers(), {"batch_size": 32}, "batch_size: expected None: x is a Numbers, which has batches of its own"),
+        (Numbers(0), {}, "x: expected batches, got a Numbers of length 0"),
+        (Endless(), {}, "steps: expected a number: x is a Endless without a length"),
+        (Numbers(), {"steps": 0}, "steps: expected None or an integer from 1, got 0"),
+        (Numbers(), {"steps": 1.5}, r"steps: expected None or an integer from 1, got 1\.5"),
     ],
     ids=str,
 )
@@ -326,7 +326,7 @@ def test_arguments_refused(x, arguments, message):
 
 @pytest.mark.parametrize(("arguments"), [{"workers": -1}, {"workers": 1.5}, {"max_queue_size": 0}])
 def test_a_dataset_checks_its_arguments(arguments):
-    with pytest.raises(ValueError, match=rf"^{next(iter(arguments))} must be a whole number from [01], got"):
+    with pytest.raises(ValueError, match=rf"^{next(iter(arguments))}: expected an integer from [01], got"):
         PyDataset(**arguments)
 
 
@@ -342,7 +342,7 @@ def test_steps(steps):
 
 @pytest.mark.parametrize("steps", [0, -1, 1.5, "3", True, [1], float("inf")])
 def test_steps_refused(steps):
-    with pytest.raises(ValueError, match=r"^steps must be None or a whole number from 1, got"):
+    with pytest.raises(ValueError, match=r"^steps: expected None or an integer from 1, got"):
         as_steps(steps, "steps")
 
 
@@ -352,7 +352,7 @@ def test_frequency_of_validation():
     for frequency in (1, 3, [1], (2, 3), {4}, range(1, 9)):
         assert check_frequency(frequency) is frequency
     for frequency in (0, -1, 1.5, "all", None, True):
-        with pytest.raises(ValueError, match=r"^validation_freq must be a whole number from 1 or a list"):
+        with pytest.raises(ValueError, match=r"^validation_freq: expected an integer from 1 or a list"):
             check_frequency(frequency)
 
 

@@ -125,14 +125,14 @@ def test_a_sparse_matrix_too_large_to_be_dense():
     model = nb.Sequential([nb.Input((100_000,)), nb.layers.Dense(1)])
     model.compile("sgd", "mse")
     assert np.isfinite(model.evaluate(x[-64:], np.zeros(64), verbose=0))
-    with pytest.raises(ValueError, match="y has 3 rows, x has 1000000"):
+    with pytest.raises(ValueError, match="y: expected 1000000 rows, as many as x has, got 3"):
         model.fit(x, np.zeros(3))
 
 
 def test_a_sparse_matrix_for_rows_that_are_no_vectors():
     model = nb.Sequential([nb.Input((5, 1)), nb.layers.Flatten(), nb.layers.Dense(1)])
     model.compile("sgd", "mse")
-    with pytest.raises(ValueError, match=r"x has rows of shape \(5,\), the model wants \(5, 1\)"):
+    with pytest.raises(ValueError, match=r"x: expected rows of shape \(5, 1\), got \(5,\)"):
         model.fit(sparse.csr_array(X), np.zeros(N), verbose=0)
 
 
@@ -163,7 +163,7 @@ def test_several_inputs_of_several_kinds(library):
 
 def test_a_column_that_holds_no_numbers_is_named():
     pd = pytest.importorskip("pandas", reason="pandas is not installed")
-    with pytest.raises(TypeError, match=r"^x\['age'\] must hold .* column 'age' is of dtype .*: encode it as numbers"):
+    with pytest.raises(TypeError, match=r"^x\['age'\]: expected .* column 'age' is of dtype .*: encode it as numbers"):
         two_inputs().fit({"words": X, "age": pd.Series(["young"] * N, name="age")}, Y, verbose=0)
 
 
@@ -398,20 +398,20 @@ def bad_values():
 @pytest.mark.parametrize(
     ("x", "arguments", "message"),
     [
-        (batches(), {"y": Y}, "y must be None: x is a generator"),
-        (batches(), {"batch_size": 8}, "batch_size must be None: x is a generator"),
-        (batches(), {"sample_weight": W}, "sample_weight must be None: x is a generator"),
-        (batches(), {"validation_split": 0.2}, "validation_split must be 0: x is a generator"),
-        (iter([]), {}, "x must yield at least one batch"),
-        (iter([X]), {}, r"x must yield batches \(x, y\) or \(x, y, sample_weight\), batch 0 is a ndarray"),
-        (bad_rows(), {}, "batch 1: x has 4 columns, the model wants 5"),
-        (bad_labels(), {}, "batch 1: y must hold labels from 0 to 2"),
-        (bad_values(), {}, "batch 0: x must be finite"),
-        (X, {"y": Y, "steps_per_epoch": 0}, "steps_per_epoch must be None or a whole number from 1, got 0"),
-        (X, {"y": Y, "validation_steps": -1}, "validation_steps must be None or a whole number from 1, got -1"),
-        (X, {"y": Y, "validation_freq": 0}, "validation_freq must be a whole number from 1 or a list of epochs, got 0"),
-        (X, {"y": Y, "validation_data": iter([X])}, "validation_data must yield batches"),
-        (X, {"y": Y, "validation_data": bad_rows()}, "validation_data, batch 1: x has 4 columns"),
+        (batches(), {"y": Y}, "y: expected None: x is a generator"),
+        (batches(), {"batch_size": 8}, "batch_size: expected None: x is a generator"),
+        (batches(), {"sample_weight": W}, "sample_weight: expected None: x is a generator"),
+        (batches(), {"validation_split": 0.2}, "validation_split: expected 0: x is a generator"),
+        (iter([]), {}, "x: expected at least one batch"),
+        (iter([X]), {}, r"x: expected batches \(x, y\) or \(x, y, sample_weight\), batch 0 is a ndarray"),
+        (bad_rows(), {}, "batch 1: x: expected 5 columns, got 4"),
+        (bad_labels(), {}, "batch 1: y: expected labels from 0 to 2"),
+        (bad_values(), {}, "batch 0: x: expected finite values"),
+        (X, {"y": Y, "steps_per_epoch": 0}, "steps_per_epoch: expected None or an integer from 1, got 0"),
+        (X, {"y": Y, "validation_steps": -1}, "validation_steps: expected None or an integer from 1, got -1"),
+        (X, {"y": Y, "validation_freq": 0}, "validation_freq: expected an integer from 1 or a list of epochs, got 0"),
+        (X, {"y": Y, "validation_data": iter([X])}, "validation_data: expected batches"),
+        (X, {"y": Y, "validation_data": bad_rows()}, "validation_data, batch 1: x: expected 5 columns, got 4"),
     ],
     ids=range(14),
 )
@@ -425,9 +425,9 @@ def test_validation_data_that_end():
     with pytest.warns(UserWarning, match="validation_data ran out of data after 1 of the 2 epochs"):
         history = model.fit(X, Y, epochs=2, verbose=0, validation_data=batches()).history
     assert (len(history["loss"]), len(history["val_loss"])) == (2, 1)
-    with pytest.raises(ValueError, match="x must yield at least one batch, got none"):
+    with pytest.raises(ValueError, match="x: expected at least one batch, got none"):
         model.evaluate(iter([]), verbose=0)
-    with pytest.raises(ValueError, match="x must yield at least one batch, got none"):
+    with pytest.raises(ValueError, match="x: expected at least one batch, got none"):
         model.predict(iter([]))
 
 

@@ -67,8 +67,8 @@ BAD = {
     "no axes": (b"\0\0\x08\0", "number of axes"),
     "too many axes": (b"\0\0\x08\x21" + b"\0" * 200, "number of axes"),
     "header cut": (GOOD[:11], "truncated: its header takes 12 bytes, the file has 11"),
-    "values cut": (GOOD[:-1], r"truncated: 12 bytes of int16 \(2, 3\) must follow the header, 11 do"),
-    "trailing": (GOOD + b"\0", "trailing bytes: 12 bytes .* 13 do"),
+    "values cut": (GOOD[:-1], r"truncated: expected 12 bytes of int16 \(2, 3\) after the header, got 11"),
+    "trailing": (GOOD + b"\0", "trailing bytes: expected 12 bytes .* got 13"),
     "huge sizes": (b"\0\0\x0e\x04" + b"\xff" * 16 + b"\0" * 8, "truncated"),
     "gzip cut": (gzip.compress(GOOD)[:-9], "damaged gzip file"),
     "gzip checksum": (gzip.compress(GOOD)[:-8] + b"\0" * 8, "damaged gzip file"),
@@ -136,13 +136,13 @@ WRONG = {
     "image size": (
         0,
         np.zeros((5, 28, 27), np.uint8),
-        r"train-images.*images, uint8 \(n, 28, 28\); it holds uint8 \(5, 28, 27\)",
+        r"train-images.*images, uint8 \(n, 28, 28\), got uint8 \(5, 28, 27\)",
     ),
-    "image axes": (2, np.zeros((3, 784), np.uint8), r"t10k-images.*it holds uint8 \(3, 784\)"),
-    "image dtype": (0, np.zeros((5, 28, 28), np.float32), "train-images.*it holds float32"),
-    "label axes": (1, np.zeros((5, 1), np.uint8), r"train-labels.*labels, uint8 \(n,\); it holds uint8 \(5, 1\)"),
-    "label dtype": (3, np.zeros(3, np.int32), "t10k-labels.*it holds int32"),
-    "lengths": (3, np.zeros(4, np.uint8), "t10k-labels.*holds 4 labels for the 3 images of t10k-images"),
+    "image axes": (2, np.zeros((3, 784), np.uint8), r"t10k-images.*got uint8 \(3, 784\)"),
+    "image dtype": (0, np.zeros((5, 28, 28), np.float32), "train-images.*got float32"),
+    "label axes": (1, np.zeros((5, 1), np.uint8), r"train-labels.*labels, uint8 \(n,\), got uint8 \(5, 1\)"),
+    "label dtype": (3, np.zeros(3, np.int32), "t10k-labels.*got int32"),
+    "lengths": (3, np.zeros(4, np.uint8), "t10k-labels.*expected 3 labels, one for each of t10k-images.*got 4"),
 }
 
 

@@ -1,4 +1,4 @@
-"""What the networks can do beyond scikit-learn's."""
+"""Features of the multi-layer perceptrons beyond scikit-learn."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ from sklearn.preprocessing import StandardScaler, scale
 
 import nbnet as nb
 from nbnet.estimators import MLPClassifier, MLPRegressor
-from nbnet.estimators.scores import r2
+from nbnet.estimators.training import r2
 
 pytestmark = pytest.mark.filterwarnings("ignore::sklearn.exceptions.ConvergenceWarning")
 

@@ -102,28 +102,28 @@ def test_methods_that_will_probably_be_there() -> None:
 @pytest.mark.parametrize(
     ("model", "settings", "target", "message"),
     [
-        (ending(3, "softmax"), {}, np.arange(150) % 4, "model: its output has 3 units, and y has 4 classes: wants 4"),
-        (ending(3, "softmax"), {}, y > 0, "its output has 3 units, and y has 2 classes: wants 1 or 2 units"),
-        (ending(2, "sigmoid"), {}, SEVERAL, "its output has 2 units, and y has 3 labels: wants 3 units"),
-        (ending(3, "softmax"), {}, SEVERAL, "a softmax of 3 units, adds up to 1"),
-        (ending(3, "relu"), {}, y, "loss: 'auto' cannot tell what the outputs"),
+        (ending(3, "softmax"), {}, np.arange(150) % 4, "model: expected 4 output units for 4 classes in y, got 3"),
+        (ending(3, "softmax"), {}, y > 0, "expected 1 or 2 output units for 2 classes in y, got 3 units"),
+        (ending(2, "sigmoid"), {}, SEVERAL, "expected 3 output units for 3 labels in y, got 2 units"),
+        (ending(3, "softmax"), {}, SEVERAL, "a softmax of 3 units, whose outputs add up to 1"),
+        (ending(3, "relu"), {}, y, "loss: 'auto' cannot tell the kind of the model's outputs"),
         (ending(1, "sigmoid"), {"loss": "sparse_categorical_crossentropy"}, y > 0, "an output unit for each class"),
-        (ending(3), {"loss": "sparse_categorical_crossentropy"}, y, "wants probabilities, and the last layer"),
+        (ending(3), {"loss": "sparse_categorical_crossentropy"}, y, "needs probabilities, and the last layer"),
         (
             ending(3, "softmax"),
             {"loss": nb.losses.CategoricalCrossentropy(from_logits=True)},
             y,
-            "with from_logits=True wants logits, and the last layer .* 'softmax'",
+            "with from_logits=True needs logits, and the last layer .* 'softmax'",
         ),
         (ending(3, "softmax"), {}, X[:, 0], "Unknown label type: continuous"),
-        (nb.Sequential([nb.Input((5,)), Dense(3)]), {}, y, r"X: has rows of shape \(4,\), and .* takes \(5,\)"),
-        (nb.Sequential([nb.layers.Reshape((2, 2)), Dense(3)]), {}, y, r"wants an output of shape \(units,\)"),
+        (nb.Sequential([nb.Input((5,)), Dense(3)]), {}, y, r"X: expected rows of shape \(5,\), .* got \(4,\)"),
+        (nb.Sequential([nb.layers.Reshape((2, 2)), Dense(3)]), {}, y, r"expected an output of shape \(units,\)"),
         (None, {"validation_split": 1.5}, y, "test_size"),
         (None, {"epochs": 0}, y, "epochs"),
         (None, {"batch_size": 0}, y, "batch_size"),
         (None, {"optimizer": "adamant"}, y, "optimizer: 'adamant' is not known"),
         (None, {"loss": "cross"}, y, "loss: 'cross' is not known"),
-        (None, {"dtype": "float16"}, y, "dtype must be float32 or float64"),
+        (None, {"dtype": "float16"}, y, "dtype: expected float32 or float64"),
     ],
 )
 def test_what_does_not_fit(model: Any, settings: Any, target: Any, message: str) -> None:
@@ -133,7 +133,7 @@ def test_what_does_not_fit(model: Any, settings: Any, target: Any, message: str)
 
 def test_models_of_several_outputs() -> None:
     x = nb.Input((4,))
-    with pytest.raises(ValueError, match=r"wants one output, model.* has 2"):
+    with pytest.raises(ValueError, match=r"expected one output, model.* has 2"):
         NetClassifier(nb.Model(x, [Dense(3)(x), Dense(1)(x)])).fit(X, y)
 
 
@@ -157,7 +157,7 @@ def test_labels_that_come_later() -> None:
     assert net.n_iter_ == 2
     with pytest.raises(ValueError, match="has classes not in"):
         net.partial_fit(X, np.full(150, "rosa"))
-    with pytest.raises(ValueError, match="classes: wants those of the first call"):
+    with pytest.raises(ValueError, match="classes: expected those of the first call"):
         net.partial_fit(X, NAMES, classes=["a"])
 
 
@@ -184,7 +184,7 @@ def test_weights_of_classes_are_weights_of_rows() -> None:
     assert np.array_equal(by_class.predict_proba(X), by_row.predict_proba(X))
     with pytest.raises(ValueError, match="at least one non-zero"):
         by_row.fit(X, NAMES, sample_weight=np.zeros(150))
-    with pytest.raises(ValueError, match="'balanced' wants all rows at once"):
+    with pytest.raises(ValueError, match="'balanced' needs all rows at once"):
         NetClassifier(class_weight="balanced").partial_fit(X, NAMES)
 
 
@@ -226,7 +226,7 @@ def test_parameters_that_change_while_it_goes_on() -> None:
     assert isinstance(net.model_.optimizer, nb.optimizers.SGD)
     for ours, theirs in zip(net.model_.get_weights(), weights, strict=True):
         np.testing.assert_array_equal(ours, theirs)
-    with pytest.raises(ValueError, match="model: this training goes on with the model of the last one"):
+    with pytest.raises(ValueError, match="model: this training continues with the model of the last one"):
         net.set_params(model__units=3).fit(X, y)
 
 
@@ -242,7 +242,9 @@ class Needy(nb.Model):
 
 
 def test_models_that_cannot_be_made_anew() -> None:
-    with pytest.raises(TypeError, match=r"needy.* cannot be made anew .*'units'.*; define its get_config, or give"):
+    with pytest.raises(
+        TypeError, match=r"needy.* cannot be rebuilt from its configuration .*'units'.*; define its get_config, or give"
+    ):
         NetClassifier(Needy(3)).fit(X, y)
     assert NetClassifier(Needy, model__units=3, epochs=1).fit(X, y).model_.out.units == 3
 
@@ -276,7 +278,7 @@ def test_partial_fit_is_an_epoch() -> None:
     for k in range(3):
         net.partial_fit(X, X[:, 0])
         assert net.n_iter_ == k + 1
-    with pytest.raises(ValueError, match="wants 1 columns"):
+    with pytest.raises(ValueError, match="expected 1 columns"):
         net.partial_fit(X, X[:, :2])
 
 
@@ -307,9 +309,9 @@ def test_rows_to_validate_on() -> None:
         -np.log(given.predict_proba(X[:9])[:, 0]).mean(),
         rtol=1e-5,
     )
-    with pytest.raises(ValueError, match="validation_data: wants"):
+    with pytest.raises(ValueError, match="validation_data: expected"):
         given.fit(X, NAMES, validation_data=X)
-    with pytest.raises(ValueError, match=r"validation_data: y: wants labels out of .*, got 'rosa'"):
+    with pytest.raises(ValueError, match=r"validation_data: y: expected labels out of .*, got 'rosa'"):
         given.fit(X, NAMES, validation_data=(X[:2], ["setosa", "rosa"]))
     with pytest.raises(ValueError, match="validation_data: X has 3 features"):
         given.fit(X, NAMES, validation_data=(X[:, :3], NAMES))
@@ -334,7 +336,7 @@ def test_regressors() -> None:
     one = NetRegressor(epochs=60, random_state=0, optimizer__learning_rate=0.01).fit(X, target[:, 0])
     assert one.score(X, target[:, 0]) > 0.95
     assert one.predict(X).shape == (150,)
-    with pytest.raises(ValueError, match="its output has 3 units, and y has 2 columns: wants 2 units"):
+    with pytest.raises(ValueError, match="expected 2 output units for 2 columns in y, got 3 units"):
         NetRegressor(ending(3)).fit(X, target)
 
 
@@ -398,7 +400,7 @@ def test_bytes_images_and_several_inputs() -> None:
     table = np.c_[X[:, :2], np.arange(150) % 5]
     job_decides = NetClassifier(several, epochs=40, optimizer__learning_rate=0.1, random_state=0)
     assert job_decides.fit(table, table[:, 2] > 2).score(table, table[:, 2] > 2) > 0.99
-    with pytest.raises(ValueError, match=r"has rows of shape \(4,\), and the inputs"):
+    with pytest.raises(ValueError, match=r"expected rows for inputs of shapes .* got shape \(4,\)"):
         NetClassifier(several).fit(X, y)
 
 

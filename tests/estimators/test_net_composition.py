@@ -121,9 +121,9 @@ def test_data_of_validation_go_through_a_pipeline() -> None:
     pipe.fit(100 * X, NAMES, X_val=100 * X[:60], y_val=NAMES[:60])
     expected = -np.log(pipe.predict_proba(100 * X[:60])[np.arange(60), y[:60]]).mean()
     assert pipe[-1].history_.history["val_loss"][-1] == pytest.approx(expected, rel=1e-4)
-    with pytest.raises(ValueError, match="y_val: wants data"):
+    with pytest.raises(ValueError, match="y_val: expected data"):
         asked.fit(X, NAMES, X_val=X)
-    with pytest.raises(ValueError, match="validation_data: wants None"):
+    with pytest.raises(ValueError, match="validation_data: expected None"):
         asked.fit(X, NAMES, validation_data=(X, NAMES), X_val=X, y_val=NAMES)
 
 

@@ -53,7 +53,7 @@ def test_they_are_parameters_like_others() -> None:
         ),
         ({"fit__record_masks": 2, "model": plain, "model__rate": 0.5}, lambda net: len(net.history_.masks) == 2),
         ({"compile__weighted_metrics": ["accuracy"]}, lambda net: "accuracy" in net.history_.history),
-        ({"compile__run_eagerly": True}, lambda net: net.model_._eagerly),
+        ({"compile__run_eagerly": True}, lambda net: net.model_._train_state.eager),
         (
             {"callbacks": nb.callbacks.EarlyStopping, "callbacks__monitor": "loss", "callbacks__patience": 7},
             lambda net: net.callbacks_[0].patience == 7,
@@ -120,7 +120,7 @@ def test_functions_without_a_name() -> None:
 def test_wrong_prefixes() -> None:
     with pytest.raises(TypeError, match=r"has no parameter 'batchsize' \(did you mean 'batch_size'\?\)"):
         NetClassifier(batchsize=3)
-    with pytest.raises(ValueError, match=r"has no parameter 'optimiser__learning_rate'.*begins with model__"):
+    with pytest.raises(ValueError, match=r"has no parameter 'optimiser__learning_rate'.*begin with model__"):
         NetRegressor().set_params(optimiser__learning_rate=3)
     with pytest.raises(ValueError, match="has no parameter 'layers'"):
         NetTransformer().set_params(layers=3)
@@ -182,8 +182,8 @@ def test_facts() -> None:
 @pytest.mark.parametrize(
     ("model", "message"),
     [
-        (3, "model: wants a model or a function that returns one, got 3"),
-        (lambda: 3, "model: wants a function that returns a model, got 3"),
+        (3, "model: expected a model or a function that returns one, got 3"),
+        (lambda: 3, "model: expected a function that returns a model, got 3"),
     ],
 )
 def test_no_model(model: Any, message: str) -> None:

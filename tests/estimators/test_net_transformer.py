@@ -111,11 +111,11 @@ def test_warm_start() -> None:
     ("settings", "message"),
     [
         ({"layer": "third"}, "has no layer 'third'; it has .'first', 'second', 'output'"),
-        ({"layer": 7}, "layer: .* has 3 layers, got 7"),
-        ({"prefit": True, "model": None}, "with prefit=True wants a model that is trained, got None"),
+        ({"layer": 7}, "layer: expected an index into the 3 layers of .*, got 7"),
+        ({"prefit": True, "model": None}, "expected a trained model with prefit=True, got None"),
         ({"model": Net}, "the output of .* cannot be taken out of"),
         ({"supervised": True, "target": None}, "requires y to be passed"),
-        ({"supervised": False}, "model: its output has 3 units, and y has 4 columns"),
+        ({"supervised": False}, "expected 4 output units for 4 columns in y, got 3 units"),
     ],
 )
 def test_what_does_not_fit(settings: dict[str, Any], message: str) -> None:

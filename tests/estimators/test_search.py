@@ -20,7 +20,7 @@ from sklearn.pipeline import make_pipeline
 from sklearn.preprocessing import StandardScaler
 
 import nbnet as nb
-from nbnet.core.processors import processors
+from nbnet.base.cpu import processors
 from nbnet.estimators import MLPClassifier, MLPRegressor, MultiFitSearchCV, NetClassifier
 from nbnet.estimators.base import NeuralEstimator
 
@@ -111,7 +111,7 @@ class Looking(ClassifierMixin, NeuralEstimator):
 
 @pytest.fixture
 def seen(monkeypatch):
-    monkeypatch.setattr("nbnet.core.processors.available_processors", lambda: 4)
+    monkeypatch.setattr("nbnet.base.cpu.available_processors", lambda: 4)
     for name in ("NBNET_NUM_THREADS", "OMP_NUM_THREADS"):
         monkeypatch.delenv(name, raising=False)
     Looking.seen.clear()
@@ -195,7 +195,7 @@ def test_ctrl_c_stops_all(request):
 
 def test_processes_of_joblib_have_their_share(monkeypatch):
     """joblib says it by OMP_NUM_THREADS."""
-    monkeypatch.setattr("nbnet.core.processors.available_processors", lambda: 4)
+    monkeypatch.setattr("nbnet.base.cpu.available_processors", lambda: 4)
     monkeypatch.delenv("NBNET_NUM_THREADS", raising=False)
     monkeypatch.setitem(os.environ, "OMP_NUM_THREADS", "2")
     assert processors() == 2

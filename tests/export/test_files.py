@@ -170,11 +170,11 @@ def test_signatures(signature):
 
 
 BAD_SIGNATURES = [
-    (7, "input_signature: wants shapes"),
-    ("x", "input_signature: wants shapes"),
+    (7, "input_signature: expected shapes"),
+    ("x", "input_signature: expected shapes"),
     ((), "input_signature"),
-    ((None, 0), "input_signature: wants shapes"),
-    ((None, 4.0), "input_signature: wants shapes"),
+    ((None, 0), "input_signature: expected shapes"),
+    ((None, 4.0), "input_signature: expected shapes"),
     ((None, 5), r"x has the shape \(None, 4\), got \(None, 5\)"),
     ((None, 4, 1), r"x has the shape \(None, 4\)"),
     ({"y": (None, 4)}, r"has the inputs \['x'\], got \['y'\]"),
@@ -191,9 +191,9 @@ def test_bad_signatures(signature, message):
 # ---- refusals --------------------------------------------------------------------------------------------------
 
 BAD_ARGUMENTS = [
-    ({"format": "tf_saved_model"}, ValueError, "format: nbnet writes 'onnx', got 'tf_saved_model'"),
-    ({"opset_version": 13}, ValueError, "opset_version: nbnet writes 17, got 13"),
-    ({"filepath": 3}, TypeError, "filepath: wants a path, got 3"),
+    ({"format": "tf_saved_model"}, ValueError, "format: expected 'onnx', got 'tf_saved_model'"),
+    ({"opset_version": 13}, ValueError, "opset_version: expected 17, got 13"),
+    ({"filepath": 3}, TypeError, "filepath: expected a path, got 3"),
     ({"filepath": "nowhere/m.onnx"}, ValueError, "filepath: nowhere is not a folder"),
     ({"filepath": "."}, ValueError, r"filepath: \. is a folder"),
 ]
@@ -217,7 +217,7 @@ REFUSED = [
     (lambda x: nb.losses.MeanSquaredError().losses(x, x), "odd applies the op 'mean_squared_error': it is a loss"),
     (
         lambda x: nb.ops.leaky_relu(x, nb.ops.exp(nb.Parameter(0.1))),
-        "odd.* applies the op 'leaky_relu' with a parameter",
+        "odd.* applies the op 'leaky_relu' with a computed parameter",
     ),
 ]
 

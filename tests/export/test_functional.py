@@ -129,7 +129,7 @@ def test_a_subclass_that_a_signature_builds():
     model = Net()
     with pytest.raises(ValueError, match="is not built"):
         to_onnx(model)
-    with pytest.raises(ValueError, match="wants all sizes but the batch's"):
+    with pytest.raises(ValueError, match="expected all sizes but the batch's"):
         to_onnx(model, (None, None))
     agree(model, {"input": A}, (None, 4))
 
@@ -147,5 +147,5 @@ def test_a_method_of_models(tmp_path):
     model.export(tmp_path / "m.onnx", input_signature=model.inputs)
     onnx = pytest.importorskip("onnx")
     np.testing.assert_allclose(run(onnx.load(tmp_path / "m.onnx"), A, B)[0], model.predict([A, B]))
-    with pytest.raises(ValueError, match="format: nbnet writes 'onnx', got 'tf'"):
+    with pytest.raises(ValueError, match="format: expected 'onnx', got 'tf'"):
         model.export(tmp_path / "m.onnx", "tf")

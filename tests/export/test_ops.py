@@ -5,11 +5,9 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from nbnet.core.graph import Tensor
-from nbnet.core.tape import apply
-from nbnet.export.graph import SINGLE_ONLY, Graph
-from nbnet.export.probe import Input, outline
-from nbnet.export.table import ENTRIES, REFUSED
+from nbnet.engine.graph.tensor import Tensor, apply, apply_many
+from nbnet.export.graph import ENTRIES, SINGLE_ONLY, OnnxGraph
+from nbnet.export.probe import Input, probe
 from nbnet.ops.elementwise import fusible
 from tests.export.runtime import run
 from tests.ops.cases import CASES, Case
@@ -34,10 +32,10 @@ def exported(case: Case, arrays, dtype):
     def forward(tensors):
         given = dict(enumerate(constants)) | dict(zip(fed, tensors, strict=True))
         attributes = case.attributes(len(tensors[0])) if case.rows else case.attributes_for(arrays)
-        made = apply(case.op, *given.values(), **attributes)
-        return {f"output{k}": y for k, y in enumerate(made if isinstance(made, tuple) else (made,))}
+        made = apply_many(case.op, *given.values(), **attributes)
+        return {f"output{k}": y for k, y in enumerate(made)}
 
-    return document(Graph(outline(inputs, forward), REFUSED), "case", "0"), [arrays[k] for k in fed]
+    return document(OnnxGraph(probe(inputs, forward)), "case", "0"), [arrays[k] for k in fed]
 
 
 @pytest.mark.parametrize("dtype", [F32, F64], ids=str)
@@ -49,8 +47,7 @@ def test_the_op_computes_the_same(case, dtype):
             exported(case, arrays, dtype)
         return
     made, fed = exported(case, arrays, dtype)
-    wanted = apply(case.op, *(Tensor(a.shape, a.dtype, a) for a in arrays), **case.attributes_for(arrays))
-    wanted = wanted if isinstance(wanted, tuple) else (wanted,)
+    wanted = apply_many(case.op, *(Tensor(a.shape, a.dtype, a) for a in arrays), **case.attributes_for(arrays))
     tolerance = 1e-5 if dtype == F32 else 1e-7
     for found, y in zip(run(made, *fed), wanted, strict=True):
         assert found.dtype == dtype

@@ -7,10 +7,9 @@ import pytest
 
 import nbnet as nb
 from nbnet import ops
-from nbnet.core.tape import tensor
-from nbnet.export.graph import Graph
-from nbnet.export.probe import Input, outline
-from nbnet.export.table import REFUSED
+from nbnet.engine.graph.tensor import tensor
+from nbnet.export.graph import OnnxGraph
+from nbnet.export.probe import Input, probe
 from tests.export.runtime import run
 
 pytest.importorskip("onnx", reason="onnx, which writes the files, is not installed")
@@ -30,7 +29,7 @@ def written(function, *shapes, dtype=F32):
         made = function(*xs)
         return made if isinstance(made, dict) else {"y": made}
 
-    return document(Graph(outline(inputs, forward), REFUSED), "function", "0")
+    return document(OnnxGraph(probe(inputs, forward)), "function", "0")
 
 
 def same(function, made, *arrays):
@@ -143,8 +142,8 @@ def test_what_onnx_wants_as_a_number(function, message):
 def test_an_op_that_nothing_is_known_of(monkeypatch):
     from nbnet.export import graph
 
-    monkeypatch.delitem(graph.entries, "relu")
-    with pytest.raises(NotImplementedError, match="relu applies the op 'relu': nothing says how to write it in ONNX"):
+    monkeypatch.delitem(graph.ENTRIES, "relu")
+    with pytest.raises(NotImplementedError, match="relu applies the op 'relu': it has no entry"):
         written(ops.relu, (None, 4))
 
 

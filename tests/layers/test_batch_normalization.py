@@ -144,9 +144,9 @@ def test_fit_ends_where_the_tape_does() -> None:
     [
         ({"axis": 0}, "no axis of channels"),
         ({"axis": 2}, "no axis of channels"),
-        ({"axis": 1.5}, "axis: wants an integer"),
-        ({"momentum": 1.5}, "momentum: wants a number in"),
-        ({"epsilon": -1.0}, "epsilon: wants a number from 0"),
+        ({"axis": 1.5}, "axis: expected an integer"),
+        ({"momentum": 1.5}, "momentum: expected a number in"),
+        ({"epsilon": -1.0}, "epsilon: expected a finite number from 0"),
     ],
 )
 def test_errors(arguments: dict[str, Any], message: str) -> None:

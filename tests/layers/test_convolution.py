@@ -117,14 +117,14 @@ def test_sequence_network_learns() -> None:
 @pytest.mark.parametrize(
     ("arguments", "message"),
     [
-        ({"filters": 0}, "filters: wants an integer above 0"),
-        ({"kernel_size": 0}, "kernel_size: wants an integer above 0"),
-        ({"kernel_size": (3, 3, 3)}, "kernel_size: wants an integer above 0, or 2"),
-        ({"kernel_size": 2.5}, "kernel_size: wants an integer above 0"),
-        ({"strides": True}, "strides: wants an integer above 0"),
-        ({"padding": "causal"}, "padding: wants 'valid' or 'same'"),
+        ({"filters": 0}, "filters: expected an integer from 1"),
+        ({"kernel_size": 0}, "kernel_size: expected an integer above 0"),
+        ({"kernel_size": (3, 3, 3)}, "kernel_size: expected an integer above 0, or 2"),
+        ({"kernel_size": 2.5}, "kernel_size: expected an integer above 0"),
+        ({"strides": True}, "strides: expected an integer above 0"),
+        ({"padding": "causal"}, "padding: expected 'valid' or 'same'"),
         ({"data_format": "channels_first"}, "channels on the last axis"),
-        ({"data_format": "nchw"}, "data_format: wants 'channels_last'"),
+        ({"data_format": "nchw"}, "data_format: expected 'channels_last'"),
         ({"groups": 2}, "groups: nbnet convolves all channels together"),
         ({"strides": 2, "dilation_rate": 2}, "exclude each other"),
         ({"activation": "nonsense"}, "'nonsense' is not known"),
@@ -139,7 +139,7 @@ def test_errors(arguments: dict[str, Any], message: str) -> None:
 def test_wrong_inputs() -> None:
     layer = nb.layers.Conv2D(2, 3)
     with pytest.raises(
-        ValueError, match=r"wants inputs \(batch, height, width, channels\), got shape \(None, 28, 28\)"
+        ValueError, match=r"expected inputs \(batch, height, width, channels\), got shape \(None, 28, 28\)"
     ):
         layer(np.zeros((1, 28, 28)))
     layer(np.zeros((1, 5, 5, 3)))

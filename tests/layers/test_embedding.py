@@ -44,7 +44,7 @@ def test_model_learns_and_leaves_other_rows_alone() -> None:
 @pytest.mark.parametrize(
     ("number", "message"),
     [
-        (4.0, "numbers from 0 to 3, those of the rows of a table; got 4"),
+        (4.0, "numbers from 0 to 3, those of the rows of a table, got 4"),
         (-1, "got -1"),
         (0.5, "whole numbers, got 0.5"),
     ],
@@ -58,21 +58,21 @@ def test_numbers_out_of_range_never_reach_a_program(number: float, message: str)
         model.fit(x, np.ones(2), verbose=0)
         before = model.get_weights()
         for use in (model.predict, model, lambda bad, m=model: m.fit(bad, np.ones(2), verbose=0)):
-            with pytest.raises(ValueError, match=f"x must hold {message}" if number != -1 else message):
+            with pytest.raises(ValueError, match=f"x: expected {message}" if number != -1 else message):
                 use(bad)
         assert all(np.array_equal(a, b) for a, b in zip(before, model.get_weights(), strict=True))
-        assert "gather_ids" in str(next(iter(model._local.programs.values())).linked.program)
+        assert "gather_ids" in str(model.program("predict", rows=2))
 
 
 @pytest.mark.parametrize(
     ("arguments", "inputs", "message"),
     [
-        ((0, 2), [[0]], "input_dim: wants an integer above 0"),
-        ((3, 2.5), [[0]], "output_dim: wants an integer above 0"),
+        ((0, 2), [[0]], "input_dim: expected an integer from 1"),
+        ((3, 2.5), [[0]], "output_dim: expected an integer from 1"),
         ((3, 2), [[3]], "3 is out of range for a table of 3 rows"),
         ((3, 2), [[-1]], "-1 is out of range"),
-        ((3, 2), [[0.5]], "wants whole numbers"),
-        ((3, 2), [[np.nan]], "wants whole numbers"),
+        ((3, 2), [[0.5]], "expected whole numbers"),
+        ((3, 2), [[np.nan]], "expected whole numbers"),
     ],
 )
 def test_errors(arguments: Any, inputs: Any, message: str) -> None:

@@ -1,4 +1,4 @@
-"""What holds for every layer: one table, shapes, configurations, dtypes, rows of the batch."""
+"""Properties of every layer: one table, shapes, configurations, dtypes, rows of the batch."""
 
 from __future__ import annotations
 
@@ -11,8 +11,8 @@ import pytest
 from numpy.typing import NDArray
 
 import nbnet as nb
-from nbnet.core.graph import Tensor
-from nbnet.core.tape import Trace
+from nbnet.engine.graph.tape import Trace
+from nbnet.engine.graph.tensor import Tensor
 from nbnet.layers import Layer
 
 Array = NDArray[Any]
@@ -91,8 +91,8 @@ CASES = [
     Case("VariationalDropout", LINE, LINE, ((3,),), {"per_unit": True}),
 ]  # fmt: skip
 each = pytest.mark.parametrize("case", CASES, ids=[f"{case.name}-{k}" for k, case in enumerate(CASES)])
-#: Layers of several inputs (tested in test_merging.py), a wrapper and one that looks at where a row stands (in
-#: test_dropout_family.py), bases, and what is no part of a model by itself.
+#: Layers of several inputs (see test_merging.py), a wrapper and a layer that depends on the place of a row (see
+#: tests/dropout/test_family.py), bases, and inputs.
 OTHERS = {"Add", "Average", "Concatenate", "ConcreteDropout", "Dot", "Input", "InputLayer", "Layer", "Masksembles",
           "Maximum", "Minimum", "Multiply", "Subtract"}  # fmt: skip
 
@@ -118,7 +118,7 @@ def test_shapes(case: Case) -> None:
 def test_configuration(case: Case) -> None:
     layer = case.make(name="mine", dtype="float64")
     config = json.loads(json.dumps(layer.get_config()))
-    again = type(layer).from_config(config)
+    again = nb.layers.deserialize(json.loads(json.dumps(nb.layers.serialize(layer))))
     assert json.loads(json.dumps(again.get_config())) == config
     x = case.inputs(3, "float64")
     y = layer(x).numpy()

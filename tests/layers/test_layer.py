@@ -81,7 +81,7 @@ def test_a_layer_may_build_those_inside_it():
 def test_the_first_layer_may_say_how_many_features_there_are():
     assert nb.Sequential([Dense(3, input_dim=8), Dense(1)]).input_shape == (None, 8)
     assert nb.Sequential([Dense(3, input_shape=(8,)), Dense(1)]).input_shape == (None, 8)
-    with pytest.raises(ValueError, match=r"input_dim: wants None beside input_shape \(8,\), got 8"):
+    with pytest.raises(ValueError, match=r"input_dim: expected None beside input_shape \(8,\), got 8"):
         Dense(3, input_shape=(8,), input_dim=8)
 
 
@@ -188,7 +188,7 @@ def test_keras_defaults():
     assert layer.get_config()["use_bias"] is True
     assert Dropout(0.5).get_config() | {"name": ""} == {
         "name": "", "trainable": True, "dtype": "float32", "rate": 0.5, "noise_shape": None, "seed": None,
-        "batchwise": False, "groups": 1,
+        "batchwise": False,
     }  # fmt: skip
 
 
@@ -284,7 +284,7 @@ def test_trainable():
 
 
 def test_a_layer_without_call():
-    with pytest.raises(TypeError, match=r"Empty does not say what it computes: define call\(self, x\)"):
+    with pytest.raises(TypeError, match=r"Empty has no call method: define call\(self, x\)"):
         type("Empty", (Layer,), {})()(X)
 
 
@@ -293,5 +293,5 @@ def test_weights_of_unknown_initializers():
         def build(self, input_shape):
             self.add_weight((2,), "nonsense")
 
-    with pytest.raises(ValueError, match="initializer must be one of"):
+    with pytest.raises(ValueError, match="initializer: 'nonsense' is not known"):
         Wrong()(X)

@@ -53,7 +53,7 @@ def test_it_trains() -> None:
         ({"axis": [0, 1]}, "includes the batch's"),
         ({"axis": 5}, "out of range"),
         ({"axis": []}, "is none"),
-        ({"epsilon": -1.0}, "epsilon: wants a number from 0"),
+        ({"epsilon": -1.0}, "epsilon: expected a finite number from 0"),
     ],
 )
 def test_errors(arguments: dict[str, Any], message: str) -> None:

@@ -75,7 +75,7 @@ def test_configuration(name: str) -> None:
 @pytest.mark.parametrize(
     ("make", "message"),
     [
-        (lambda: layer_of("Add")(nb.tensor(A)), "wants a list"),
+        (lambda: layer_of("Add")(nb.tensor(A)), "expected a list"),
         (lambda: layer_of("Add")([nb.tensor(A), nb.tensor(B[:2])]), "one number of rows"),
         (lambda: layer_of("Add")([nb.tensor(A), nb.tensor(B[:, :, :3])]), "do not broadcast"),
         (lambda: layer_of("Concatenate", axis=0), "not 0, the batch's"),

@@ -1,4 +1,4 @@
-"""What layers add to the loss, one call at a time; regularizers and constraints as arguments of layers."""
+"""Losses that layers add, one call at a time; regularizers and constraints as arguments of layers."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ import pytest
 
 import nbnet as nb
 from nbnet import constraints, regularizers
-from nbnet.core.tape import Trace
+from nbnet.engine.graph.tape import Trace
 from nbnet.layers import Layer
 
 X = np.random.default_rng(0).normal(size=(6, 4))
@@ -133,7 +133,7 @@ def test_activity_regularization_goes_round() -> None:
     assert "activity_regularizer" not in config
     made = nb.layers.ActivityRegularization.from_config(config)
     assert made.activity_regularizer == regularizers.L1L2(0.3, 0.2)
-    with pytest.raises(ValueError, match="l1: wants"):
+    with pytest.raises(ValueError, match="l1: expected"):
         nb.layers.ActivityRegularization(l1=-1.0)
     config = nb.layers.ReLU(activity_regularizer="l1").get_config()
     assert nb.layers.ReLU.from_config(config).activity_regularizer == regularizers.L1()
@@ -217,11 +217,11 @@ def test_weights_come_after_calls_and_count_once() -> None:
 @pytest.mark.parametrize(
     ("make", "error", "message"),
     [
-        (lambda: Adds().add_loss(1.0), TypeError, "loss: wants a tensor computed with nbnet.ops, got 1.0"),
+        (lambda: Adds().add_loss(1.0), TypeError, "loss: expected a tensor computed with nbnet.ops, got 1.0"),
         (
             lambda: nb.layers.Dense(1, activity_regularizer=lambda y: 3)(X),
             TypeError,
-            "activity_regularizer: wants a tensor",
+            "activity_regularizer: expected a tensor",
         ),
         (lambda: nb.layers.Dense(1, activity_regularizer="l3"), ValueError, "activity_regularizer: 'l3' is not known"),
         (lambda: Layer().add_weight((1,), dtype="float64"), ValueError, "dtype: layer.* computes in float32"),

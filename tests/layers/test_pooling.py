@@ -54,14 +54,14 @@ def test_keras_short_names() -> None:
 @pytest.mark.parametrize(
     ("make", "message"),
     [
-        (lambda: nb.layers.MaxPooling2D((2, 2, 2)), "pool_size: wants an integer above 0, or 2"),
-        (lambda: nb.layers.MaxPooling1D(0), "pool_size: wants an integer above 0"),
-        (lambda: nb.layers.MaxPooling2D(strides=0), "strides: wants"),
-        (lambda: nb.layers.MaxPooling2D(padding="full"), "padding: wants"),
+        (lambda: nb.layers.MaxPooling2D((2, 2, 2)), "pool_size: expected an integer above 0, or 2"),
+        (lambda: nb.layers.MaxPooling1D(0), "pool_size: expected an integer above 0"),
+        (lambda: nb.layers.MaxPooling2D(strides=0), "strides: expected"),
+        (lambda: nb.layers.MaxPooling2D(padding="full"), "padding: expected"),
         (lambda: nb.layers.AveragePooling2D(data_format="channels_first"), "channels on the last axis"),
         (lambda: nb.layers.GlobalMaxPooling2D(data_format="channels_first"), "channels on the last axis"),
-        (lambda: nb.layers.MaxPooling2D()(LINE), "wants inputs"),
-        (lambda: nb.layers.GlobalMaxPooling1D()(IMAGE), "wants inputs"),
+        (lambda: nb.layers.MaxPooling2D()(LINE), "expected inputs"),
+        (lambda: nb.layers.GlobalMaxPooling1D()(IMAGE), "expected inputs"),
         (lambda: nb.layers.MaxPooling2D(7)(IMAGE), "pool_size: spans 7 elements, more than the 6"),
     ],
 )

@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 
 import nbnet as nb
-from nbnet.models import programs
+from nbnet.train import step_builder
 from tests.losses.test_losses import ROWS, Row
 from tests.slicing import always_cut
 
@@ -24,7 +24,7 @@ def network(units: int, loss: Any) -> nb.Sequential:
 
 
 def cut_into_slices(monkeypatch: pytest.MonkeyPatch, slices: int) -> None:
-    monkeypatch.setattr(programs, "processors", lambda: slices)
+    monkeypatch.setattr(step_builder, "processors", lambda: slices)
     always_cut(monkeypatch)
 
 
@@ -67,6 +67,6 @@ def test_training_wants_one_number(reduction: str | None) -> None:
     model = network(1, nb.losses.MeanSquaredError(reduction))
     before = model.get_weights()
     for run in (model.fit, model.evaluate, model.train_on_batch):
-        with pytest.raises(ValueError, match="mean_squared_error: training wants one number a batch"):
+        with pytest.raises(ValueError, match="mean_squared_error: training needs a number for each batch"):
             run(np.ones((4, 3)), np.ones((4, 1)))
     np.testing.assert_equal(model.get_weights(), before)

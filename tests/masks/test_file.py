@@ -9,7 +9,7 @@ import numpy as np
 import pytest
 
 import nbnet as nb
-from nbnet.saving import file
+from nbnet.base import tensor_file
 
 rng = np.random.default_rng(0)
 MASKS = {
@@ -49,10 +49,10 @@ def test_a_tape_replays_them(tmp_path: Path) -> None:
 @pytest.mark.parametrize(
     ("masks", "match"),
     [
-        ([np.ones(2, bool)], r"^masks: wants a dict of bool arrays by name of layer, got list"),
-        ({"a": np.ones(2)}, r"^masks\['a'\]: wants booleans, got float64"),
-        ({1: np.ones(2, bool)}, r"^masks: names are strings, got 1"),
-        ({"": np.ones(2, bool)}, r"^masks: names are strings, got ''"),
+        ([np.ones(2, bool)], r"^masks: expected a dict of bool arrays by name of layer, got list"),
+        ({"a": np.ones(2)}, r"^masks\['a'\]: expected booleans, got float64"),
+        ({1: np.ones(2, bool)}, r"^masks: expected names that are strings, got 1"),
+        ({"": np.ones(2, bool)}, r"^masks: expected names that are strings, got ''"),
     ],
 )
 def test_only_masks_are_saved(masks: Any, match: str, tmp_path: Path) -> None:
@@ -85,7 +85,7 @@ WORD = np.array([1], np.int64)
     ],
 )
 def test_files_are_read_with_suspicion(tensors: Any, about: Any, match: str, tmp_path: Path) -> None:
-    file.write(tmp_path / "m", tensors, about)
+    tensor_file.write(tmp_path / "m", tensors, about)
     with pytest.raises(ValueError, match=match):
         nb.load_masks(tmp_path / "m")
     (tmp_path / "n").write_bytes(b"no masks")

@@ -8,13 +8,12 @@ import numpy as np
 import pytest
 
 import nbnet as nb
-from nbnet.core.graph import Call, Tensor
-from nbnet.core.op import BYTE
-from nbnet.core.program import run_call
+from nbnet.engine.graph.op import BYTE
+from nbnet.engine.graph.tensor import Call, Tensor, run_call
 from nbnet.layers import BatchNormalization, Conv2D, Dense, Dropout, Flatten
 from nbnet.masks import RecordedMasks
-from nbnet.masks.bits import packed_size, record_call, unpack
-from nbnet.models import programs
+from nbnet.train import step_builder
+from nbnet.train.mask_recording import packed_size, record_call, unpack
 from tests.slicing import always_cut
 
 rng = np.random.default_rng(3)
@@ -41,7 +40,7 @@ def three(dtype: str = "float32") -> tuple[Dropout, Dropout, Dropout]:
 
 def cut_into(count: int, monkeypatch: pytest.MonkeyPatch) -> None:
     always_cut(monkeypatch)
-    monkeypatch.setattr(programs, "processors", lambda: count)
+    monkeypatch.setattr(step_builder, "processors", lambda: count)
 
 
 def assert_same(first: dict[str, Any], second: dict[str, Any]) -> None:
@@ -114,14 +113,17 @@ def test_training_is_the_same_with_and_without() -> None:
         np.testing.assert_array_equal(a, b)
 
 
-def test_programs_that_recorded_are_forgotten() -> None:
+def test_programs_that_recorded_are_forgotten(monkeypatch: pytest.MonkeyPatch) -> None:
+    programs: list[Any] = []
+    lower = step_builder.lower
+    monkeypatch.setattr(step_builder, "lower", lambda *args: programs.append(lower(*args)) or programs[-1])
     model = network(*three())
-    model.fit(X, Y, verbose=0)
-    before = list(model._local.programs)
-    assert "record" not in str(model._local.programs[before[0]].linked.program)
-    model.fit(X, Y, verbose=0, record_masks=2)
-    assert set(model._local.programs) == set(before)
-    assert model.recording is None
+    for record, written in ((0, 1), (2, 2), (0, 2), (2, 3)):
+        before = len(programs)
+        model.fit(X, Y, len(X), verbose=0, record_masks=record)
+        assert len(programs) == written
+        assert all(("record" in str(program)) == (record > 0) for program in programs[before:])
+    assert model._train_state.recording is None
 
 
 def test_more_steps_than_there_are() -> None:
@@ -242,7 +244,7 @@ def test_masks_that_depend_on_data_are_recorded_only() -> None:
 
 @pytest.mark.parametrize("value", [-1, 1.5, True, "2"])
 def test_record_masks_is_a_number(value: Any) -> None:
-    with pytest.raises(ValueError, match=r"^record_masks: wants an integer from 0"):
+    with pytest.raises(ValueError, match=r"^record_masks: expected an integer from 0"):
         network().fit(X, Y, verbose=0, record_masks=value)
 
 
@@ -253,16 +255,16 @@ def test_training_in_python_has_a_tape() -> None:
 
 @pytest.mark.parametrize("step", [-1, 0.5, None])
 def test_step_is_a_number(step: Any) -> None:
-    with pytest.raises(ValueError, match=r"^step: wants an integer from 0"):
+    with pytest.raises(ValueError, match=r"^step: expected an integer from 0"):
         network(*three()).masks(step, n=2)
 
 
 def test_x_or_n() -> None:
     model = network(*three())
     for given in ({}, {"x": X, "n": 70}):
-        with pytest.raises(TypeError, match=r"^n: wants x, the batch, or n"):
+        with pytest.raises(TypeError, match=r"^n: expected x, the batch, or n"):
             model.masks(0, **given)
-    with pytest.raises(ValueError, match=r"^n: wants an integer from 1"):
+    with pytest.raises(ValueError, match=r"^n: expected an integer from 1"):
         model.masks(0, n=0)
     with pytest.raises(ValueError, match=r"^n: .*pass x"):
         nb.Sequential([nb.Input((None, 3)), Dropout(0.5)]).masks(0, n=2)

@@ -306,17 +306,17 @@ def test_names_that_collide():
     with pytest.raises(ValueError, match="two layers named 'same'; names in a model differ"):
         nb.Model(x, Dense(2, name="same")(Dense(2, name="same")(x)))
     a, b = nb.Input((1,), name="n"), nb.Input((1,), name="n")
-    with pytest.raises(ValueError, match="inputs: wants different names"):
+    with pytest.raises(ValueError, match="inputs: expected different names"):
         nb.Model([a, b], Add()([a, b]))
 
 
 def test_what_is_no_symbol():
     x = nb.Input((4,))
-    with pytest.raises(TypeError, match=r"outputs: wants what nbnet.Input or layers called with it return"):
+    with pytest.raises(TypeError, match=r"outputs: expected what nbnet.Input or layers called with it return"):
         nb.Model(x, X)
-    with pytest.raises(TypeError, match="inputs: wants what"):
+    with pytest.raises(TypeError, match="inputs: expected what"):
         nb.Model("x", Dense(1)(x))
-    with pytest.raises(TypeError, match="wants inputs and outputs"):
+    with pytest.raises(TypeError, match="expected both inputs and outputs"):
         nb.Model(x)
     with pytest.raises(ValueError, match="without an axis of samples"):
         nb.Model(x, nb.ops.sum(x))

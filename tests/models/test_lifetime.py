@@ -23,10 +23,10 @@ def no_search() -> Iterator[None]:
     gc.enable()
 
 
-def trained(groups: int = 1) -> nb.Sequential:
-    dropout = layers.Dropout(0.5, batchwise=groups > 1, groups=groups)
+def trained(batchwise: bool = False, slices: int | None = None) -> nb.Sequential:
+    dropout = layers.Dropout(0.5, batchwise=batchwise)
     model = nb.Sequential([nb.Input((6,)), layers.Dense(8, "relu"), dropout, layers.Dense(3, "softmax")])
-    model.compile("adam", "sparse_categorical_crossentropy", metrics=["accuracy"])
+    model.compile("adam", "sparse_categorical_crossentropy", metrics=["accuracy"], slices=slices)
     x, y = np.ones((40, 6), "float32"), np.zeros(40, int)
     model.fit(x, y, epochs=5, validation_data=(x, y), verbose=0)
     model.evaluate(x, y, verbose=0)
@@ -35,9 +35,9 @@ def trained(groups: int = 1) -> nb.Sequential:
 
 
 @pytest.mark.usefixtures("no_search")
-@pytest.mark.parametrize("groups", [1, 4])
-def test_a_model_that_nobody_holds_is_gone(groups: int) -> None:
-    model = trained(groups)
+@pytest.mark.parametrize(("batchwise", "slices"), [(False, None), (True, None), (False, 4)])
+def test_a_model_that_nobody_holds_is_gone(batchwise: bool, slices: int | None) -> None:
+    model = trained(batchwise, slices)
     assert model.optimizer is not None
     gone = [weakref.ref(model), weakref.ref(model.optimizer)]
     del model

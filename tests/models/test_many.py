@@ -13,10 +13,11 @@ import numpy as np
 import pytest
 
 import nbnet as nb
-from nbnet.core.processors import limited, processors
+from nbnet.base.cpu import limited, processors
 from nbnet.layers import BatchNormalization, Dense, Dropout
 from nbnet.models import many
 from nbnet.random import seed_scope
+from nbnet.train.fit import training_lock
 from tests.networks import equal
 
 rng = np.random.default_rng(8)
@@ -100,8 +101,8 @@ def test_jobs_may_be_any_iterable_and_none():
 
 
 def test_a_large_model_alone_has_all_processors(monkeypatch):
-    monkeypatch.setattr("nbnet.core.crew.processors", lambda: 4)
-    monkeypatch.setattr("nbnet.core.processors.available_processors", lambda: 4)
+    monkeypatch.setattr("nbnet.engine.runtime.parallel.processors", lambda: 4)
+    monkeypatch.setattr("nbnet.base.cpu.available_processors", lambda: 4)
     found = []
 
     class Look(nb.callbacks.Callback):
@@ -116,18 +117,18 @@ def test_a_large_model_alone_has_all_processors(monkeypatch):
 
 
 def test_arrays_are_read_where_they_are(monkeypatch):
-    held, real = [], many.Fitting
+    held, real = [], many.prepare_fit
 
     def spy(*args, **kwargs):
         held.append(real(*args, **kwargs))
         return held[-1]
 
-    monkeypatch.setattr(many, "Fitting", spy)
+    monkeypatch.setattr(many, "prepare_fit", spy)
     nb.fit_many([network() for _ in range(3)], X, LABELS, epochs=2)
     assert len(held) == 3
-    for fitting in held:
-        assert np.shares_memory(fitting._train._rows.x[0], X)
-        assert np.shares_memory(fitting._train._rows.y[0], LABELS)
+    for prepared in held:
+        assert np.shares_memory(prepared.fit.source.rows.x[0], X)
+        assert np.shares_memory(prepared.fit.source.rows.y[0], LABELS)
 
 
 def test_a_step_in_python_and_a_fit_of_ones_own():
@@ -175,9 +176,9 @@ def test_streams():
 @pytest.mark.parametrize(
     ("bad", "error", "message"),
     [
-        ({"x": X[:, :5]}, ValueError, "x has 5 columns"),
+        ({"x": X[:, :5]}, ValueError, "x: expected . columns, got 5"),
         ({"epochs": 0}, ValueError, "epochs"),
-        ({"y": LABELS + 1}, ValueError, "y "),
+        ({"y": LABELS + 1}, ValueError, "y: "),
         ({"colour": "red"}, TypeError, "colour"),
     ],
 )
@@ -238,12 +239,12 @@ def test_what_jobs_must_not_share():
 @pytest.mark.parametrize(
     ("given", "arguments", "error", "message"),
     [
-        ([3], {}, TypeError, r"jobs\[0\]: wants a model, or a dict with a 'model', got 3"),
-        ([{"x": X}], {}, TypeError, r"jobs\[0\]: wants a model"),
+        ([3], {}, TypeError, r"jobs\[0\]: expected a model, or a dict with a 'model', got 3"),
+        ([{"x": X}], {}, TypeError, r"jobs\[0\]: expected a model"),
         ([(1, 2)], {}, TypeError, r"jobs\[0\]"),
-        ([], {"n_jobs": 0}, ValueError, "n_jobs: wants"),
-        ([], {"n_jobs": 1.5}, TypeError, "n_jobs: wants"),
-        ([], {"verbose": 3}, ValueError, "verbose must be"),
+        ([], {"n_jobs": 0}, ValueError, "n_jobs: expected"),
+        ([], {"n_jobs": 1.5}, TypeError, "n_jobs: expected"),
+        ([], {"verbose": 3}, ValueError, "verbose: expected"),
     ],
 )
 def test_arguments(given, arguments, error, message):
@@ -260,7 +261,7 @@ def test_more_arguments():
 
 def test_a_model_that_is_being_trained():
     model = network()
-    with model._alone(), pytest.raises(RuntimeError, match="is being trained in another thread"):
+    with training_lock(model), pytest.raises(RuntimeError, match="is being trained in another thread"):
         nb.fit_many([network(), model], X, LABELS)
 
 

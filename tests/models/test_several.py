@@ -7,7 +7,7 @@ import pytest
 
 import nbnet as nb
 from nbnet.layers import Concatenate, Dense, Dropout, Embedding, Flatten
-from nbnet.models import batch, programs
+from nbnet.train import step_builder
 from tests.networks import equal
 from tests.slicing import always_cut
 
@@ -72,8 +72,8 @@ def test_one_row():
 
 def test_data_of_one_call_are_one_program(monkeypatch):
     written = []
-    lower = batch.lower
-    monkeypatch.setattr(batch, "lower", lambda *args: written.append(args) or lower(*args))
+    lower = step_builder.lower
+    monkeypatch.setattr(step_builder, "lower", lambda *args: written.append(args) or lower(*args))
     model = network(metrics=[["mae"], ["accuracy"]])
     for _ in range(2):
         model.fit(DATA, BOTH, 20, 3, verbose=0)
@@ -88,7 +88,7 @@ def test_data_of_one_call_are_one_program(monkeypatch):
 @pytest.mark.parametrize("slices", [1, 2])
 def test_training_is_a_loop_on_the_tape(slices, monkeypatch):
     always_cut(monkeypatch)
-    monkeypatch.setattr(programs, "processors", lambda: slices)
+    monkeypatch.setattr(step_builder, "processors", lambda: slices)
     shares, compiled = {"value": 0.3, "label": 2.0}, network(rate=0.4, loss_weights={"value": 0.3, "label": 2.0})
     eager, optimizer = network(rate=0.4), nb.optimizers.SGD(0.1)
     label_weights = {"label": WEIGHTS}
@@ -224,8 +224,8 @@ def test_numbers_of_rows_of_tables_are_gathered_as_integers(dtype):
     numbers = rng.integers(0, 1 << 12, (30, 2))
     for given in (numbers, numbers.astype("int16"), numbers * 1.0):
         np.testing.assert_array_equal(model.predict(given), table.get_weights()[0][numbers].reshape(30, 4))
-    assert "gather_ids" in str(next(iter(model._local.programs.values())).linked.program)
-    with pytest.raises(ValueError, match="x must hold numbers from 0 to 4095"):
+    assert "gather_ids" in str(model.program("predict", rows=30))
+    with pytest.raises(ValueError, match="x: expected numbers from 0 to 4095"):
         model.predict(numbers + 4096)
 
 
@@ -241,7 +241,7 @@ def test_an_input_that_is_read_in_two_ways_is_checked_and_stays_a_number():
 def test_the_largest_table_counts_not():
     x = nb.Input((1,), dtype="int32")
     model = nb.Model(x, [Flatten()(Embedding(n, 2)(x)) for n in (9, 4)])
-    with pytest.raises(ValueError, match="from 0 to 3, those of the rows of a table; got 8"):
+    with pytest.raises(ValueError, match="from 0 to 3, those of the rows of a table, got 8"):
         model.predict(np.array([8, 1]))
 
 
@@ -255,37 +255,36 @@ def test_integers_beyond_float32():
 
 
 def test_whole_numbers_where_floats_are_wanted_and_the_other_way_round():
-    with pytest.raises(TypeError, match=r"dense: wants floats as x, got int64"):
+    with pytest.raises(TypeError, match=r"dense: expected floats as x, got int64"):
         Dense(2)(nb.Input((3,), dtype="int32"))
-    from nbnet.core.graph import Tensor
-    from nbnet.core.tape import apply
-    from nbnet.ops.embedding import EMBEDDING
+    from nbnet.engine.graph.tensor import Tensor, apply
+    from nbnet.ops.gather import EMBEDDING
 
     w, ids = nb.tensor(np.ones((3, 2))), nb.tensor([1.0])
-    with pytest.raises(TypeError, match="embedding: wants int64 as ids, got float32"):
+    with pytest.raises(TypeError, match="embedding: expected int64 as ids, got float32"):
         apply(EMBEDDING, w, ids)
-    with pytest.raises(TypeError, match="relu: wants floats as x, got int64"):
+    with pytest.raises(TypeError, match="relu: expected floats as x, got int64"):
         nb.ops.relu(Tensor((2,), np.int64, np.ones(2, np.int64)))
 
 
 # ---- errors --------------------------------------------------------------------------------------------------
 
 BAD = [
-    ((A, BOTH), TypeError, r"x: the model has 3 inputs, \['a', 'b', 'ids'\]: wants a list of arrays in this order"),
-    (([A, B], BOTH), ValueError, r"x: wants 3 arrays, for \['a', 'b', 'ids'\]; got 2"),
-    (({"a": A, "b": B}, BOTH), ValueError, "x: wants data for each input, and 'ids' is missing"),
+    ((A, BOTH), TypeError, r"x: the model has 3 inputs, \['a', 'b', 'ids'\]: expected a list of arrays in this order"),
+    (([A, B], BOTH), ValueError, r"x: expected 3 arrays, for \['a', 'b', 'ids'\]; got 2"),
+    (({"a": A, "b": B}, BOTH), ValueError, "x: expected data for each input, and 'ids' is missing"),
     ((DATA | {"z": A}, BOTH), ValueError, "x: the model has no input 'z'"),
-    ((DATA | {"b": A}, BOTH), ValueError, r"x\['b'\] has 4 columns, the model wants 2"),
+    ((DATA | {"b": A}, BOTH), ValueError, r"x\['b'\]: expected 2 columns, got 4"),
     ((DATA | {"b": B[:9]}, BOTH), ValueError, r"x\['b'\] has 9 rows, x\['a'\] has 50"),
-    (([A, B * np.nan, IDS], BOTH), ValueError, r"x\[1\] must be finite"),
-    ((DATA | {"ids": IDS + 0.5}, BOTH), ValueError, r"x\['ids'\] must hold whole numbers"),
-    ((DATA | {"ids": IDS + 6}, BOTH), ValueError, "must hold numbers from 0 to 5, those of the rows of a table; got"),
+    (([A, B * np.nan, IDS], BOTH), ValueError, r"x\[1\]: expected finite values"),
+    ((DATA | {"ids": IDS + 0.5}, BOTH), ValueError, r"x\['ids'\]: expected whole numbers"),
+    ((DATA | {"ids": IDS + 6}, BOTH), ValueError, ": expected numbers from 0 to 5, those of the rows of a table, got"),
     ((DATA, VALUES), TypeError, r"y: the model has 2 outputs, \['value', 'label'\]"),
-    ((DATA, [VALUES]), ValueError, "y: wants 2 arrays"),
+    ((DATA, [VALUES]), ValueError, "y: expected 2 arrays"),
     ((DATA, {"value": VALUES, "other": LABELS}), ValueError, "y: the model has no output 'other'"),
-    ((DATA, BOTH | {"label": LABELS + 1}), ValueError, r"y\['label'\] must hold labels from 0 to 2, got 3"),
-    ((DATA, {"value": VALUES}), TypeError, r"y\['label'\] must hold"),
-    ((DATA, [VALUES[:9], LABELS]), ValueError, r"y\[0\] has 9 rows, x has 50"),
+    ((DATA, BOTH | {"label": LABELS + 1}), ValueError, r"y\['label'\]: expected labels from 0 to 2, got 3"),
+    ((DATA, {"value": VALUES}), TypeError, r"y\['label'\]: expected"),
+    ((DATA, [VALUES[:9], LABELS]), ValueError, r"y\[0\]: expected 50 rows, as many as x has, got 9"),
 ]
 
 
@@ -302,11 +301,11 @@ def test_data_that_do_not_fit(given, error, message):
     ("arguments", "message"),
     [
         ({"loss": {"nothing": "mse"}}, "loss: the model has no output 'nothing'; it has"),
-        ({"loss": ["mse"] * 3}, r"loss: wants an entry for each of the outputs \['value', 'label'\], got 3"),
-        ({"loss_weights": [1.0]}, "loss_weights: wants an entry for each"),
-        ({"metrics": ["mae"]}, "metrics: wants an entry for each"),
+        ({"loss": ["mse"] * 3}, r"loss: expected an entry for each of the outputs \['value', 'label'\], got 3"),
+        ({"loss_weights": [1.0]}, "loss_weights: expected an entry for each"),
+        ({"metrics": ["mae"]}, "metrics: expected an entry for each"),
         ({"metrics": {"nothing": "mae"}}, "metrics: the model has no output 'nothing'"),
-        ({"metrics": [[], ["mae"]]}, "metrics: mae wants targets"),
+        ({"metrics": [[], ["mae"]]}, "metrics: mae reads targets"),
         ({"loss": None}, "is not compiled"),
         ({"loss": [None, None]}, "is not compiled with a loss"),
     ],
@@ -318,5 +317,5 @@ def test_arguments_of_compile_that_do_not_fit(arguments, message):
 
 
 def test_class_weights_are_for_one_output():
-    with pytest.raises(ValueError, match="class_weight: wants a model of one output, got 2"):
+    with pytest.raises(ValueError, match="class_weight: expected a model of one output, got 2"):
         network().fit(DATA, BOTH, class_weight={0: 2.0}, verbose=0)

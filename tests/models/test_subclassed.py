@@ -7,7 +7,7 @@ import pytest
 
 import nbnet as nb
 from nbnet.layers import BatchNormalization, Dense, Dropout, Embedding
-from nbnet.models.stepping import pack_x_y_sample_weight, unpack_x_y_sample_weight
+from nbnet.train.python_runner import pack_x_y_sample_weight, unpack_x_y_sample_weight
 from tests.networks import LABELS, SCCE, X, equal
 
 rng = np.random.default_rng(2)
@@ -92,7 +92,7 @@ def test_the_first_use_builds(use):
     assert model.built
     assert model.input_shape == (None, 4)
     assert model.output_shape == (None, 3)
-    with pytest.raises(ValueError, match="x has 3 columns, the model wants 4"):
+    with pytest.raises(ValueError, match="x: expected 4 columns, got 3"):
         model.predict(X[:, :3])
 
 
@@ -117,7 +117,7 @@ def test_several_inputs_and_outputs():
     assert list(made) == ["sum", "plain"]
     for name in made:
         np.testing.assert_allclose(made[name], eager[name].numpy(), rtol=1e-5, atol=1e-6)
-    with pytest.raises(ValueError, match=r"x\['ids'\] must hold numbers from 0 to 4"):
+    with pytest.raises(ValueError, match=r"x\['ids'\]: expected numbers from 0 to 4"):
         model.predict(data | {"ids": data["ids"] + 5})
 
     class Listed(nb.Model):
@@ -176,7 +176,7 @@ def test_what_call_returns_is_checked():
         def call(self, x):
             return 3.0
 
-    with pytest.raises(TypeError, match="call wants to return a tensor with a row for each sample"):
+    with pytest.raises(TypeError, match="call must return tensors with a row for each sample"):
         Wrong().predict(X)
 
 
@@ -333,7 +333,7 @@ def test_packing(data):
     x, y, w = unpack_x_y_sample_weight(data)
     assert (x, y, w) == ((*data, None, None) if isinstance(data, tuple) else (data, None, None))[:3]
     assert pack_x_y_sample_weight(x, y, w) == (1.0 if data == (1.0,) else data)
-    with pytest.raises(ValueError, match="data: wants"):
+    with pytest.raises(ValueError, match="data: expected"):
         unpack_x_y_sample_weight((1, 2, 3, 4))
 
 

@@ -7,7 +7,6 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass, field
 from typing import Any
 
 import numpy as np
@@ -15,118 +14,28 @@ from numpy.typing import NDArray
 from scipy import special
 
 import nbnet as nb
-from nbnet.core.op import Op, registry
-from nbnet.ops.concatenate import concatenate_op
+from nbnet.engine.graph.op import Op, registry
 from nbnet.ops.dense import fused_dense
 from nbnet.ops.elementwise import fusible
+from nbnet.ops.slicing import concatenate_op
+from tests.ops.case import (
+    UNITS,
+    Case,
+    Draw,
+    N,
+    apart,
+    beside,
+    constant,
+    normal,
+    positive,
+    probabilities,
+    rows_of_mask,
+    whole,
+    zeros_and_ones,
+)
+from tests.ops.loss_cases import LOSS_CASES
 
 Array = NDArray[Any]
-Draw = Callable[[np.random.Generator], Array]
-#: Rows in the batch of every case, and units of the dense ones.
-N, UNITS = 6, 5
-EPSILON = 1e-7
-
-
-@dataclass(frozen=True)
-class Case:
-    """An op, its inputs and its reference.
-
-    Parameters
-    ----------
-    op
-        The op.
-    draws
-        One function of a random generator for each input. Floats are cast to the dtype under test; they keep away from
-        kinks, where finite differences are wrong.
-    reference
-        The op in NumPy: ``reference(*inputs, **attributes)``, with the recorded ``mask=`` or ``noise=`` for ops
-        that draw.
-    rows
-        Inputs whose first axis is the batch, where each row of the result depends on its own row alone; empty: none.
-    attributes
-        For ``apply``, given the number of rows.
-    """
-
-    op: Op
-    draws: tuple[Draw, ...]
-    reference: Callable[..., Any]
-    rows: tuple[int, ...] = ()
-    attributes: Callable[[int], Mapping[str, Any]] = field(default=lambda n: {})
-    label: str = ""
-
-    @property
-    def id(self) -> str:
-        return f"{self.op.name}-{self.label}" if self.label else self.op.name
-
-    def inputs(self, dtype: Any, seed: int = 0) -> list[Array]:
-        """Drawn inputs; floats in the dtype under test."""
-        rng = np.random.default_rng(seed)
-        drawn = [np.asarray(draw(rng)) for draw in self.draws]
-        return [np.array(a, dtype if a.dtype.kind == "f" else None, order="C") for a in drawn]
-
-    def attributes_for(self, inputs: Sequence[Array]) -> Mapping[str, Any]:
-        """The attributes for these inputs: some depend on the number of rows."""
-        return self.attributes(len(inputs[self.rows[0]]) if self.rows else N)
-
-
-def normal(*shape: int) -> Draw:
-    return lambda rng: rng.normal(0, 1.5, shape)
-
-
-def apart(*shape: int) -> Draw:
-    """Numbers at least 0.1 away from -3, 0 and 3, where activations have kinks."""
-
-    def draw(rng: np.random.Generator) -> Array:
-        x = rng.uniform(0.1, 2.9, shape) + 3 * rng.integers(0, 2, shape)
-        return x * rng.choice([-1.0, 1.0], shape)
-
-    return draw
-
-
-def beside(*kinks: float) -> Callable[..., Draw]:
-    """Draws of numbers at least 0.1 away from each kink."""
-
-    def shaped(*shape: int) -> Draw:
-        def draw(rng: np.random.Generator) -> Array:
-            x = rng.uniform(-1.5, 1.5, shape) + rng.choice(kinks, shape)
-            near = np.array(kinks)[np.abs(x[..., None] - kinks).argmin(-1)]
-            return np.where(np.abs(x - near) < 0.1, near + 0.2, x)
-
-        return draw
-
-    return shaped
-
-
-def positive(*shape: int) -> Draw:
-    return lambda rng: rng.uniform(0.3, 3, shape)
-
-
-def probabilities(*shape: int) -> Draw:
-    return lambda rng: rng.uniform(0.05, 0.95, shape)
-
-
-def whole(*shape: int) -> Draw:
-    return lambda rng: rng.integers(0, 3, shape).astype(float)
-
-
-def zeros_and_ones(*shape: int) -> Draw:
-    return lambda rng: rng.integers(0, 2, shape).astype(float)
-
-
-def labels(classes: int, *shape: int) -> Draw:
-    return lambda rng: rng.integers(0, classes, shape)
-
-
-def one_hot(classes: int, *shape: int) -> Draw:
-    return lambda rng: np.eye(classes)[rng.integers(0, classes, shape)]
-
-
-def constant(value: float) -> Draw:
-    return lambda rng: np.array(value)
-
-
-def rows_of_mask(*shape: int) -> Draw:
-    return lambda rng: rng.integers(0, 2, shape).astype(np.uint8)
 
 
 def softmax(x: Array) -> Array:
@@ -150,15 +59,6 @@ def rectified(x: Array, p: Array) -> Array:
 
 def softplus(x: Array) -> Array:
     return np.logaddexp(0, x)
-
-
-def even(t: Array, a: Any) -> Array:
-    """Smoothed one-hot targets."""
-    return t * (1 - a) + a / t.shape[-1]
-
-
-def normalised(p: Array) -> Array:
-    return np.clip(p / p.sum(-1, keepdims=True), EPSILON, 1 - EPSILON)
 
 
 def dropped(x: Array, rate: Any, mask: Array) -> Array:
@@ -336,91 +236,6 @@ def reshaped(op: str, shape: tuple[int, ...], new: Callable[[int], tuple[int, ..
     return Case(
         registry[op], (normal(*shape),), lambda x, shape: x.reshape(shape), rows, lambda n: {"shape": new(n)}, label
     )
-
-
-def loss(name: str, z: Draw, t: Draw, reference: Callable[..., Array], *parameters: float, label: str = "") -> Case:
-    return Case(registry[name], (z, t, *(constant(a) for a in parameters)), reference, rows=(0, 1), label=label)
-
-
-def cross_entropy(t: Array, p: Array) -> Array:
-    return -(t * np.log(p)).sum(-1)
-
-
-def binary_cross_entropy(p: Array, t: Array, a: Any) -> Array:
-    s = t * (1 - a) + 0.5 * a
-    return -(s * np.log(p) + (1 - s) * np.log(1 - p)).mean(-1)
-
-
-def picked(p: Array, t: Array) -> Array:
-    return np.take_along_axis(p, t[..., None], -1)[..., 0]
-
-
-def huber(z: Array, t: Array, delta: Any) -> Array:
-    e = np.abs(z - t)
-    return np.where(e <= delta, 0.5 * e * e, delta * e - 0.5 * delta * delta).mean(-1)
-
-
-def logarithm(x: Array) -> Array:
-    return np.log(np.maximum(x, EPSILON) + 1)
-
-
-def hinge(z: Array, t: Array) -> Array:
-    return np.maximum(1 - np.where(t == 0, -1, t) * z, 0)
-
-
-def categorical_hinge(z: Array, t: Array) -> Array:
-    return np.maximum(((1 - t) * z).max(-1) - (t * z).sum(-1) + 1, 0)
-
-
-def divergence(z: Array, t: Array, a: Any) -> Array:
-    s, p = np.clip(t, EPSILON, 1), np.clip(z, EPSILON, 1)
-    return (s * np.log(s / p)).sum(-1)
-
-
-def unit(x: Array) -> Array:
-    return x / np.maximum(np.linalg.norm(x, axis=-1, keepdims=True), EPSILON)
-
-
-def pinball(z: Array, t: Array, q: Array) -> Array:
-    return np.maximum(q * (t - z), (q - 1) * (t - z)).mean(-1)
-
-
-def gaussian(z: Array, t: Array, constant: Any) -> Array:
-    mean, spread = np.split(z, 2, -1)
-    return 0.5 * (constant + spread + (t - mean) ** 2 / np.exp(spread)).mean(-1)
-
-
-def binary_focal(p: Array, t: Array, parameters: Array) -> Array:
-    a, gamma, one, zero = parameters
-    s, q = t * (1 - a) + 0.5 * a, np.clip(p, EPSILON, 1 - EPSILON)
-    wrong = 1 - (s * p + (1 - s) * (1 - p))
-    loss = -(s * np.log(q) + (1 - s) * np.log(1 - q))
-    return ((s * one + (1 - s) * zero) * wrong**gamma * loss).mean(-1)
-
-
-def categorical_focal(p: Array, t: Array, parameters: Array) -> Array:
-    a, gamma, *alpha = parameters
-    return -(np.array(alpha) * (1 - p) ** gamma * even(t, a) * np.log(p)).sum(-1)
-
-
-def with_ignored(reference: Callable[..., Array]) -> Callable[..., Array]:
-    """The reference of a loss of labels of which some are to be ignored."""
-    return lambda z, t, ignored: np.where(t == ignored, 0.0, reference(z, np.where(t == ignored, 0, t)))
-
-
-def ignoring(name: str, z: Draw, reference: Callable[..., Array], ignored: int) -> Case:
-    t: Draw = lambda rng: rng.choice([0, 1, 2, 3, ignored], N)  # noqa: E731
-    return Case(
-        registry[name], (z, t), with_ignored(reference), (0, 1), lambda n: {"ignored": ignored}, f"but {ignored}"
-    )
-
-
-def in_top(z: Array, t: Array, k: int) -> Array:
-    return np.array([label in row.argsort()[-k:] for row, label in zip(z, t, strict=True)], float)
-
-
-def same_class(z: Array, t: Array) -> Array:
-    return (z.argmax(-1) == t).astype(float)
 
 
 def windows(x: Array, size: Sequence[int], strides: Sequence[int], padding: str, dilation: Sequence[int]) -> Array:
@@ -610,19 +425,11 @@ CASES: list[Case] = [
         "batch",
     ),
     Case(
-        registry["dropout_grouped"],
-        (normal(N, 7), constant(0.4)),
-        lambda x, rate, mask, noise_shape: dropped(
-            x, rate, np.repeat(mask, np.diff(np.arange(len(mask) + 1) * len(x) // len(mask)), 0)
-        ),
-        (),
-        lambda n: {"noise_shape": (min(n, 3), 7)},
-    ),
-    Case(
-        registry["masked"],
-        (normal(N, 9), rows_of_mask(N, 9), constant(0.4)),
-        lambda x, mask, rate: dropped(x, rate, mask),
-        rows=(0, 1),
+        registry["dropout"],
+        (normal(N, 9), constant(0.4)),
+        dropped,
+        label="injected",
+        injected=rows_of_mask(N, 9),
     ),
     *(
         Case(
@@ -643,13 +450,21 @@ CASES: list[Case] = [
         )
     ),
     Case(
-        registry["alpha_masked"],
-        (normal(N, 9), rows_of_mask(N, 9), constant(0.4)),
-        lambda x, mask, rate: alpha_dropped(x, rate, mask),
-        (0, 1),
+        registry["alpha_dropout"],
+        (normal(N, 9), constant(0.4)),
+        lambda x, rate, mask, **_: alpha_dropped(x, rate, mask),
+        attributes=lambda n: {"noise_shape": (N, 9)},
+        label="injected",
+        injected=rows_of_mask(N, 9),
     ),
     Case(registry["bernoulli"], (normal(N, 9), probabilities(N, 9)), lambda x, keep, mask: x * mask, (0, 1)),
-    Case(registry["bernoulli_given"], (normal(N, 9), rows_of_mask(N, 9)), lambda x, mask: x * mask, (0, 1)),
+    Case(
+        registry["bernoulli"],
+        (normal(N, 9), probabilities(N, 9)),
+        lambda x, keep, mask: x * mask,
+        label="injected",
+        injected=rows_of_mask(N, 9),
+    ),
     Case(
         registry["gaussian_dropout"],
         (normal(N, 9), constant(0.4)),
@@ -657,10 +472,11 @@ CASES: list[Case] = [
         (0,),
     ),
     Case(
-        registry["gaussian_dropout_given"],
-        (normal(N, 9), normal(N, 9), constant(0.4)),
-        lambda x, noise, rate: x * (1 + math.sqrt(rate / (1 - rate)) * noise),
-        (0, 1),
+        registry["gaussian_dropout"],
+        (normal(N, 9), constant(0.4)),
+        lambda x, rate, noise: x * (1 + math.sqrt(rate / (1 - rate)) * noise),
+        label="injected",
+        injected=normal(N, 9),
     ),
     Case(registry["gaussian_noise"], (normal(N, 9), constant(0.4)), lambda x, s, noise: x + s * noise, (0,)),
     Case(
@@ -671,10 +487,11 @@ CASES: list[Case] = [
         label="each",
     ),
     Case(
-        registry["gaussian_noise_given"],
-        (normal(N, 9), normal(N, 9), constant(0.4)),
-        lambda x, noise, s: x + s * noise,
-        (0, 1),
+        registry["gaussian_noise"],
+        (normal(N, 9), constant(0.4)),
+        lambda x, s, noise: x + s * noise,
+        label="injected",
+        injected=normal(N, 9),
     ),
     Case(
         registry["concrete_dropout"],
@@ -683,10 +500,11 @@ CASES: list[Case] = [
         (0,),
     ),
     Case(
-        registry["concrete_given"],
-        (normal(N, 9), probabilities(N, 9), constant(-0.5), constant(0.3)),
-        concrete,
-        (0, 1),
+        registry["concrete_dropout"],
+        (normal(N, 9), constant(-0.5), constant(0.3)),
+        lambda x, logit, temperature, noise: concrete(x, noise, logit, temperature),
+        label="injected",
+        injected=probabilities(N, 9),
     ),
     *(
         Case(
@@ -700,10 +518,12 @@ CASES: list[Case] = [
         for shared in (False, True)
     ),
     Case(
-        registry["drop_block_given"],
-        (normal(N, 4, 5, 3), rows_of_mask(N, 4, 5, 1)),
-        lambda x, mask: block_dropped(x, mask),
-        (0, 1),
+        registry["drop_block"],
+        (normal(N, 4, 5, 3), constant(0.4)),
+        lambda x, rate, mask, **_: block_dropped(x, mask),
+        attributes=lambda n: {"block_size": 3, "shared": True},
+        label="injected",
+        injected=rows_of_mask(N, 4, 5, 1),
     ),
     Case(
         registry["drop_connect"],
@@ -720,19 +540,22 @@ CASES: list[Case] = [
         lambda n: {"group_size": 4},
     ),
     Case(
-        registry["drop_connect_given"],
-        (normal(N, 4), normal(4, UNITS), normal(UNITS), rows_of_mask(2, 5, UNITS), constant(0.4)),
-        lambda x, w, b, mask, rate, group_size: connected(x, w, b, rate, mask, group_size),
+        registry["drop_connect_groups"],
+        (normal(N, 4), normal(4, UNITS), normal(UNITS), constant(0.4)),
+        connected,
         (),
         lambda n: {"group_size": 3},
+        "injected",
+        rows_of_mask(2, 5, UNITS),
     ),
     Case(
-        registry["drop_connect_given"],
-        (normal(N, 4), normal(4, UNITS), normal(UNITS), rows_of_mask(1, 5, UNITS), constant(0.4)),
-        lambda x, w, b, mask, rate, group_size: connected(x, w, b, rate, mask, group_size),
+        registry["drop_connect"],
+        (normal(N, 4), normal(4, UNITS), normal(UNITS), constant(0.4)),
+        connected,
         (),
         lambda n: {"group_size": 0},
-        "batch",
+        "injected",
+        rows_of_mask(1, 5, UNITS),
     ),
     Case(
         registry["deal_masks"],
@@ -797,128 +620,7 @@ CASES: list[Case] = [
     *pooled((N, 5, 6, 3), (2, 3), (2, 3), "same", "same"),
     *pooled((N, 5, 5, 2), (3, 3), (1, 2), "same", "overlap"),
     *pooled((N, 7, 3), (3,), (2,), "valid", "sequence"),
-    loss("mean_squared_error", normal(N, 3), normal(N, 3), lambda z, t, a: ((z - t) ** 2).mean(-1), 0.0),
-    loss("mean_absolute_error", normal(N, 3), normal(N, 3), lambda z, t, a: np.abs(z - t).mean(-1), 0.0),
-    loss("huber", normal(N, 3), normal(N, 3), huber, 1.3),
-    loss(
-        "mean_absolute_percentage_error",
-        normal(N, 3),
-        positive(N, 3),
-        lambda z, t, a: 100 * np.abs((z - t) / t).mean(-1),
-        0.0,
-    ),
-    loss(
-        "mean_squared_logarithmic_error",
-        apart(N, 3),
-        apart(N, 3),
-        lambda z, t, a: ((logarithm(z) - logarithm(t)) ** 2).mean(-1),
-        0.0,
-    ),
-    loss("log_cosh", normal(N, 19), normal(N, 19), lambda z, t, a: np.log(np.cosh(z - t)).mean(-1), 0.0),
-    loss("poisson", positive(N, 3), positive(N, 3), lambda z, t, a: (z - t * np.log(z + EPSILON)).mean(-1), 0.0),
-    loss("hinge", beside(-1, 1)(N, 3), zeros_and_ones(N, 3), lambda z, t, a: hinge(z, t).mean(-1), 0.0),
-    loss("squared_hinge", normal(N, 3), zeros_and_ones(N, 3), lambda z, t, a: (hinge(z, t) ** 2).mean(-1), 0.0),
-    loss("categorical_hinge", normal(N, 4), one_hot(4, N), categorical_hinge),
-    loss("kl_divergence", probabilities(N, 4), one_hot(4, N), divergence, 0.0),
-    loss("kl_divergence", probabilities(N, 4), probabilities(N, 4), divergence, 0.0, label="soft"),
-    loss("cosine_similarity", normal(N, 4), normal(N, 4), lambda z, t: -(unit(z) * unit(t)).sum(-1)),
-    loss("quantile", normal(N, 3), normal(N, 3), pinball, 0.7),
-    Case(
-        registry["quantiles"],
-        (normal(N, 3), normal(N, 3), lambda rng: np.array([0.1, 0.5, 0.8])),
-        pinball,
-        rows=(0, 1),
-    ),
-    loss("gaussian_negative_log_likelihood", normal(N, 6), normal(N, 3), gaussian, 1.5),
-    Case(
-        registry["binary_focal_crossentropy"],
-        (probabilities(N, 3), zeros_and_ones(N, 3), lambda rng: np.array([0.1, 2.0, 0.3, 0.7])),
-        binary_focal,
-        rows=(0, 1),
-    ),
-    Case(
-        registry["binary_focal_crossentropy_logits"],
-        (normal(N, 3), zeros_and_ones(N, 3), lambda rng: np.array([0.1, 1.5, 1.0, 1.0])),
-        lambda z, t, p: binary_focal(special.expit(z), t, p),
-        rows=(0, 1),
-    ),
-    Case(
-        registry["categorical_focal_crossentropy"],
-        (probabilities(N, 3), one_hot(3, N), lambda rng: np.array([0.1, 2.0, 0.3, 0.7, 0.5])),
-        lambda z, t, p: categorical_focal(normalised(z), t, p),
-        rows=(0, 1),
-    ),
-    Case(
-        registry["categorical_focal_crossentropy_logits"],
-        (normal(N, 3), one_hot(3, N), lambda rng: np.array([0.1, 1.5, 0.3, 0.7, 0.5])),
-        lambda z, t, p: categorical_focal(softmax(z), t, p),
-        rows=(0, 1),
-    ),
-    loss("binary_crossentropy", probabilities(N, 3), zeros_and_ones(N, 3), binary_cross_entropy, 0.1),
-    loss(
-        "binary_crossentropy_logits",
-        normal(N, 3),
-        zeros_and_ones(N, 3),
-        lambda z, t, a: binary_cross_entropy(special.expit(z), t, a),
-        0.1,
-    ),
-    loss(
-        "categorical_crossentropy",
-        probabilities(N, 4),
-        one_hot(4, N),
-        lambda p, t, a: cross_entropy(even(t, a), normalised(p)),
-        0.1,
-    ),
-    loss(
-        "categorical_crossentropy_logits",
-        normal(N, 4),
-        one_hot(4, N),
-        lambda z, t, a: cross_entropy(even(t, a), softmax(z)),
-        0.1,
-    ),
-    loss(
-        "sparse_categorical_crossentropy",
-        probabilities(N, 4),
-        labels(4, N),
-        lambda p, t: -np.log(picked(normalised(p), t)),
-    ),
-    loss(
-        "sparse_categorical_crossentropy_logits",
-        normal(N, 4),
-        labels(4, N),
-        lambda z, t: -np.log(picked(softmax(z), t)),
-    ),
-    ignoring(
-        "sparse_categorical_crossentropy",
-        probabilities(N, 4),
-        lambda p, t: -np.log(picked(normalised(p), t)),
-        -1,
-    ),
-    ignoring(
-        "sparse_categorical_crossentropy_logits",
-        normal(N, 4),
-        lambda z, t: -np.log(picked(softmax(z), t)),
-        2,
-    ),
-    ignoring("label_mask", normal(N, 4), lambda z, t: np.ones(len(z)), 255),
-    loss("sparse_categorical_accuracy", normal(N, 4), labels(4, N), same_class),
-    loss("accuracy", whole(N, 3), whole(N, 3), lambda z, t: (z == t).mean(-1)),
-    Case(
-        registry["top_k_categorical_accuracy"],
-        (normal(N, 7), one_hot(7, N)),
-        lambda z, t, k: in_top(z, t.argmax(-1), k),
-        (0, 1),
-        lambda n: {"k": 3},
-    ),
-    Case(
-        registry["sparse_top_k_categorical_accuracy"],
-        (normal(N, 7), labels(7, N)),
-        in_top,
-        (0, 1),
-        lambda n: {"k": 2},
-    ),
-    loss("categorical_accuracy", normal(N, 4), one_hot(4, N), lambda z, t: same_class(z, t.argmax(-1))),
-    loss("binary_accuracy", probabilities(N, 3), zeros_and_ones(N, 3), lambda z, t, a: ((z > a) == t).mean(-1), 0.5),
+    *LOSS_CASES,
 ]
 
 # The ops of the package, imported whole; those that other tests or examples register are theirs.

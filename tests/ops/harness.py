@@ -10,14 +10,13 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from nbnet.core import executor
-from nbnet.core.abi import Memory
-from nbnet.core.differentiation import differentiate
-from nbnet.core.graph import Call, Node, Tensor
-from nbnet.core.jit import link
-from nbnet.core.layout import KERNEL, WIDTH
-from nbnet.core.program import address, encode
-from nbnet.core.tape import Trace, apply
+from nbnet.engine.graph.autodiff import differentiate
+from nbnet.engine.graph.tape import Trace
+from nbnet.engine.graph.tensor import Call, Node, Tensor, apply_many, encode
+from nbnet.engine.jit.linker import link
+from nbnet.engine.kernels import executor
+from nbnet.engine.kernels.abi import Memory
+from nbnet.engine.kernels.layout import KERNEL, WIDTH
 from tests.ops.cases import Case
 
 Array = NDArray[Any]
@@ -26,7 +25,7 @@ GUARD, CANARY = 4096, 0xA5
 
 
 class Memories:
-    """Arrays with guard bands. What is not given a value is filled with 0xFF bytes: NaN, or -1."""
+    """Arrays with guard bands. Arrays without a value are filled with 0xFF bytes: NaN, or -1."""
 
     def __init__(self) -> None:
         self._bands: list[Array] = []
@@ -54,7 +53,7 @@ class Memories:
 def run_call(call: Call, step: int = STEP, first_row: int = 0, twin: bool = False) -> None:
     """Run one call: compiled, or as plain Python."""
     row = np.zeros(WIDTH, np.int64)
-    encode(row, call, lambda tensor: address(tensor.numpy()), first_row)
+    encode(row, call, first_row)
     if twin:
         with np.errstate(all="ignore"):
             call.kernel(Memory(0, call.dtype), row, step)
@@ -66,13 +65,19 @@ def run_call(call: Call, step: int = STEP, first_row: int = 0, twin: bool = Fals
 def record(case: Case, inputs: Sequence[Tensor]) -> Node:
     """The node of the op, without running it."""
     with Trace() as trace:
-        apply(case.op, *inputs, **keywords(case, inputs))
+        apply_many(case.op, *inputs, **keywords(case, inputs))
     return trace.nodes[-1]
 
 
 def keywords(case: Case, inputs: Sequence[Tensor]) -> dict[str, Any]:
     """Keywords for ``apply``."""
-    return {**({"key": KEY} if case.op.random else {}), **case.attributes_for([t.numpy() for t in inputs])}
+    found = {**({"key": KEY} if case.op.random else {}), **case.attributes_for([t.numpy() for t in inputs])}
+    if case.injected is not None:
+        drawn = case.injected(np.random.default_rng(3))
+        dtype = next(t.dtype for t in inputs if t.dtype.kind == "f")
+        values = drawn if drawn.dtype == np.uint8 else drawn.astype(dtype)
+        found["injected"] = Tensor(values.shape, values.dtype, values)
+    return found
 
 
 def tensors_of(case: Case, arrays: Sequence[Array], memories: Memories) -> list[Tensor]:
@@ -93,7 +98,7 @@ def differentiable(case: Case) -> list[str]:
 
 @dataclass
 class Result:
-    """What the kernels of an op wrote."""
+    """The results of an op's kernels."""
 
     y: Array
     mask: Array | None
@@ -116,7 +121,7 @@ def execute(
     dtype = next(a.dtype for a in arrays if a.dtype.kind == "f")
     node = record(case, tensors_of(case, arrays, memories))
     for t in (*node.outputs, *node.saved):
-        memories.place(t)
+        memories.place(t, t.data)
     run_call(node.call(), first_row=first_row, twin=twin)
     memories.check()
     names = differentiable(case) if wanted is None else wanted

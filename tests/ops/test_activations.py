@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import inspect
 from typing import Any
 
 import numpy as np
@@ -113,24 +114,35 @@ def test_negative_slope() -> None:
     np.testing.assert_allclose(nb.ops.leaky_relu([-2.0, 2.0], 0.5).numpy(), [-1, 2])
     slope = nb.tensor(np.float32(0.25))
     np.testing.assert_allclose(nb.ops.leaky_relu([-2.0, 2.0], slope).numpy(), [-0.5, 2])
-    with pytest.raises(ValueError, match="negative_slope: wants a number from 0"):
+    with pytest.raises(ValueError, match="negative_slope: expected a number from 0"):
         nb.ops.leaky_relu([1.0], -0.1)
-    with pytest.raises(ValueError, match="negative_slope: wants a number from 0"):
+    with pytest.raises(ValueError, match="negative_slope: expected a number from 0"):
         nb.ops.leaky_relu([1.0], float("nan"))
-    with pytest.raises(ValueError, match="wants one negative_slope"):
+    with pytest.raises(ValueError, match="expected one negative_slope"):
         nb.ops.leaky_relu([1.0], nb.tensor([0.1, 0.2]))
 
 
 def test_elu_alpha() -> None:
     np.testing.assert_allclose(nb.ops.elu(np.array([-50.0, 3.0]), 2.5).numpy(), [-2.5, 3])
-    with pytest.raises(ValueError, match="wants one alpha"):
+    with pytest.raises(ValueError, match="expected one alpha"):
         nb.ops.elu([1.0], [1.0, 2.0])
 
 
 def test_integers_are_refused_or_become_floats() -> None:
     assert nb.ops.relu([-1, 2]).dtype == np.float32
     numbers = nb.Tensor((2,), np.int64, np.array([1, 2]))
-    with pytest.raises(TypeError, match="wants floats"):
+    with pytest.raises(TypeError, match="expected floats"):
         nb.ops.relu(numbers)
-    with pytest.raises(TypeError, match="elu: wants floats as x, got int64"):
+    with pytest.raises(TypeError, match="elu: expected floats as x, got int64"):
         nb.ops.elu(numbers)
+
+
+@pytest.mark.parametrize("name", ["abs", "floor", "silu", "add", "greater"])
+def test_declared_functions(name: str) -> None:
+    """Functions declared without a body have a name, a signature that returns a tensor, and shared documentation."""
+    f = getattr(nb.ops, name)
+    names = list(inspect.signature(f).parameters)
+    assert f.__name__ == name
+    assert inspect.signature(f).return_annotation == "Tensor"
+    assert f"Parameters\n----------\n{', '.join(names)}\n" in f.__doc__
+    assert isinstance(f(**{key: [1.0, -2.0] for key in names}), nb.Tensor)

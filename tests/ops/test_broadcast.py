@@ -148,7 +148,7 @@ def test_too_many_runs() -> None:
 
 def test_integers_are_refused() -> None:
     numbers = nb.Tensor((2,), np.int64, np.array([1, 2]))
-    with pytest.raises(TypeError, match="wants floats as a"):
+    with pytest.raises(TypeError, match="expected floats as a"):
         nb.ops.add(numbers, 1.0)
     with pytest.raises(TypeError, match="one float dtype"):
         nb.ops.add(nb.tensor(np.zeros(2, np.float32)), nb.tensor(np.zeros(2)))

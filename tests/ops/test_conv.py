@@ -9,7 +9,7 @@ import numpy as np
 import pytest
 
 import nbnet as nb
-from nbnet.core.tape import Trace
+from nbnet.engine.graph.tape import Trace
 
 CONV = sys.modules["nbnet.ops.conv"]
 SHAPES = [
@@ -42,7 +42,7 @@ def test_blocks(monkeypatch: pytest.MonkeyPatch, x: Any, w: Any, strides: int, p
 @pytest.mark.parametrize("rows", [1, 31, 97])
 def test_block_fits_in_the_cache_and_divides_the_rows(rows: int) -> None:
     with Trace() as trace:
-        nb.ops.conv(nb.core.graph.Tensor((rows, 28, 28, 1), "float32"), np.zeros((3, 3, 1, 32), "float32"))
+        nb.ops.conv(nb.Tensor((rows, 28, 28, 1), "float32"), np.zeros((3, 3, 1, 32), "float32"))
     (node,) = trace.nodes
     assert rows * 26 % node.attributes[CONV.BLOCK_ROWS] == 0
     assert node.saved[0].size <= CONV.BLOCK

@@ -10,7 +10,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 import nbnet as nb
-from nbnet.core.tape import Trace
+from nbnet.engine.graph.tape import Trace
 
 X = np.arange(12.0).reshape(4, 3)
 
@@ -110,9 +110,9 @@ def test_matmul_over_nothing_is_zero() -> None:
 
 def test_matmul_errors() -> None:
     for a, b in [((2, 3), (4, 2)), ((2, 3), (3,)), ((), (3, 2)), ((2, 3), (2, 3, 4))]:
-        with pytest.raises(ValueError, match=r"matmul: wants a \(\.\.\., n\) and b \(n, m\)"):
+        with pytest.raises(ValueError, match=r"matmul: expected a \(\.\.\., n\) and b \(n, m\)"):
             nb.ops.matmul(np.zeros(a), np.zeros(b))
-    with pytest.raises(TypeError, match="matmul: wants floats as a, got int64"):
+    with pytest.raises(TypeError, match="matmul: expected floats as a, got int64"):
         nb.ops.matmul(nb.Tensor((1, 2), np.int64, np.ones((1, 2), np.int64)), np.zeros((2, 2)))
 
 

@@ -10,8 +10,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 import nbnet as nb
-from nbnet.core.op import INT
-from nbnet.core.tape import Trace
+from nbnet.engine.graph.op import INT
+from nbnet.engine.graph.tape import Trace
 
 X = np.arange(12.0).reshape(4, 3)
 
@@ -81,13 +81,13 @@ def test_shapes_in_a_trace() -> None:
         assert nb.ops.take(X, nb.Tensor((5, 2), INT), axis=0).shape == (5, 2, 3)
 
 
-def test_a_number_that_nobody_could_check_reads_as_nan() -> None:
+def test_an_unchecked_number_out_of_range_reads_as_nan() -> None:
     """Memory outside x is never touched, whatever an index says."""
     x, rows = nb.Parameter(X), nb.Tensor((3,), INT, np.array([0, 1, 2]))
     with nb.Tape() as tape:
         y = nb.ops.take(x, rows, axis=0)
         node = tape.nodes[-1]
-    from nbnet.core.program import run_call
+    from nbnet.engine.graph.tensor import run_call
 
     rows.numpy()[...] = [1, 10**12, -(10**12)]
     run_call(node.call(), 0)

@@ -10,10 +10,10 @@ import numpy as np
 from numpy.typing import NDArray
 
 import nbnet as nb
-from nbnet.core.abi import Memory
-from nbnet.core.graph import Call, Tensor
-from nbnet.core.layout import EVERY, WIDTH
-from nbnet.core.program import Linked, address, encode, lower
+from nbnet.engine.graph.tensor import Call, Tensor, encode
+from nbnet.engine.kernels.abi import Memory
+from nbnet.engine.kernels.layout import EVERY, WIDTH
+from nbnet.engine.runtime.program import Linked, lower
 from nbnet.optimizers import Optimizer
 
 Array = NDArray[Any]
@@ -109,13 +109,13 @@ def values(parameters: Sequence[nb.Parameter]) -> Array:
 
 
 class Program:
-    """The phases of an optimizer as a program of so many slices, compiled or in Python."""
+    """The phases of an optimizer as a program of some slices, compiled or in Python."""
 
     def __init__(self, optimizer: Optimizer, parameters: Sequence[nb.Parameter], slices: int = 1) -> None:
         self.optimizer, self.block, self.slices = optimizer, optimizer.build(parameters), slices
         self.gradients: Tensor = self.block.like(slices, "gradients")
         alone: list[list[Call]] = [optimizer.prelude(), *([] for _ in range(slices - 1))]
-        self.phases = [alone, *optimizer.phases(self.gradients, slices)]
+        self.phases = [alone, *optimizer.plan().phases(self.gradients, slices)]
         self.linked = Linked(lower(self.phases, [0] * slices, self.block.dtype))
 
     def apply(self, given: Sequence[Array], python: bool = False) -> None:
@@ -136,7 +136,7 @@ class Program:
     def _in_python(self, step: int) -> None:
         for call in (call for phase in self.phases for part in phase for call in part):
             row = np.zeros(WIDTH, np.int64)
-            encode(row, call, lambda tensor: address(tensor.numpy()), 0)
+            encode(row, call)
             every = int(row[EVERY])
             if (step + 1) % every == 0:
                 call.kernel(Memory(0, call.dtype), row, step // every)

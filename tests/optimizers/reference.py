@@ -1,4 +1,4 @@
-"""What optimizers do, in NumPy and float64: one function for each rule, and the steps around it."""
+"""Reference of the optimizers in NumPy and float64: one function for each rule, and the steps around it."""
 
 from __future__ import annotations
 

@@ -9,9 +9,10 @@ import numpy as np
 import pytest
 
 import nbnet as nb
-from nbnet.core import jit, parameter
-from nbnet.models import programs
+from nbnet.engine.graph.parameter import layout_version
+from nbnet.engine.jit import linker
 from nbnet.optimizers import schedules
+from nbnet.train import step_builder
 from tests.optimizers.cases import EACH, EXTRAS, RULES, SHAPES, STEPS, Case, Program, gradients, start, values
 from tests.optimizers.reference import Reference
 from tests.slicing import always_cut
@@ -64,8 +65,8 @@ def test_extras_follow_the_formula(case: Case, extra: dict[str, Any]) -> None:
 
 
 def start_of(optimizer: nb.optimizers.Optimizer) -> list[nb.Parameter]:
-    assert optimizer._block is not None
-    return optimizer._block.parameters
+    assert optimizer.block is not None
+    return optimizer.block.parameters
 
 
 @each
@@ -132,7 +133,7 @@ def test_plain_update_is_one_row_a_slice() -> None:
 def test_numbers_change_without_compiling(case: Case) -> None:
     optimizer, parameters = case.make(weight_decay=0.1, global_clipnorm=1.0, use_ema=True), start()
     optimizer.apply(gradients(0), parameters)
-    compiled, program = jit.compiled_count, optimizer._program(optimizer.build(parameters))[0]
+    compiled, program = linker.compiled_count, optimizer._program(optimizer.build(parameters))[0]
     assert optimizer._eager is not None
     kernel = optimizer.kernel
     for name in ("learning_rate", "weight_decay", "global_clipnorm", "ema_momentum", *optimizer.hyper):
@@ -143,7 +144,7 @@ def test_numbers_change_without_compiling(case: Case) -> None:
         return
     optimizer.apply(gradients(1), parameters)
     assert optimizer._program(optimizer.build(parameters))[0] is program
-    assert jit.compiled_count == compiled
+    assert linker.compiled_count == compiled
 
 
 def test_changed_numbers_hold_from_the_next_step() -> None:
@@ -160,10 +161,10 @@ def test_changed_settings_change_the_rows() -> None:
     parameters = [nb.Parameter([1.0], dtype="float64")]
     optimizer = nb.optimizers.SGD(0.1)
     optimizer.apply([[1.0]], parameters)
-    block, moves = optimizer.build(parameters), parameter.moves()
+    block, moves = optimizer.build(parameters), layout_version()
     optimizer.momentum, optimizer.clipnorm = 0.5, 0.5
     # Programs are written anew, and one that still runs goes on with the same parameters.
-    assert parameter.moves() > moves
+    assert layout_version() > moves
     assert optimizer.build(parameters) is block
     optimizer.apply([[1.0]], parameters)
     optimizer.apply([[1.0]], parameters)
@@ -192,7 +193,7 @@ def test_a_gradient_without_a_norm_is_seen() -> None:
     ids=lambda extra: " ".join(extra) or "plain",
 )
 def test_fit_follows_the_formula(slices: int, extra: dict[str, Any], monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(programs, "processors", lambda: slices)
+    monkeypatch.setattr(step_builder, "processors", lambda: slices)
     always_cut(monkeypatch, 32)
     rng = np.random.default_rng(0)
     x, y = rng.normal(size=(128, 4)), rng.normal(size=(128, 1))
@@ -265,7 +266,7 @@ def test_state_of_a_new_optimizer_is_that_of_the_start() -> None:
 @pytest.mark.parametrize(
     ("change", "message"),
     [
-        ({"momentum": None}, "wants .*'momentum'"),
+        ({"momentum": None}, "expected .*'momentum'"),
         ({"extra": np.zeros(3)}, "got .*'extra'"),
         ({"momentum": np.zeros(3)}, "momentum has shape"),
         ({"iterations": np.array(-1)}, "iterations"),
@@ -322,10 +323,10 @@ def test_config_goes_round(case: Case) -> None:
     [
         ("SGD", {"clipnorm": 1.0, "clipvalue": 1.0}, ValueError, "clipnorm is given already"),
         ("SGD", {"clipvalue": 1.0, "global_clipnorm": 1.0}, ValueError, "one kind of clipping"),
-        ("SGD", {"clipnorm": 0.0}, ValueError, "clipnorm: wants a finite number above 0"),
-        ("SGD", {"momentum": 1.5}, ValueError, r"momentum: wants a number in \[0, 1\]"),
-        ("SGD", {"momentum": "much"}, TypeError, "momentum: wants a number"),
-        ("SGD", {"nesterov": 2}, TypeError, "nesterov: wants True or False"),
+        ("SGD", {"clipnorm": 0.0}, ValueError, "clipnorm: expected a finite number above 0"),
+        ("SGD", {"momentum": 1.5}, ValueError, r"momentum: expected a number in \[0, 1\]"),
+        ("SGD", {"momentum": "much"}, TypeError, "momentum: expected a number"),
+        ("SGD", {"nesterov": 2}, TypeError, "nesterov: expected True or False"),
         ("SGD", {"learning_rate": -0.1}, ValueError, "learning_rate"),
         ("SGD", {"learning_rate": float("nan")}, ValueError, "learning_rate"),
         ("SGD", {"learning_rate": lambda: 0.1}, TypeError, "LearningRateSchedule"),
@@ -335,7 +336,7 @@ def test_config_goes_round(case: Case) -> None:
         ("SGD", {"ema_momentum": 1.1}, ValueError, "ema_momentum"),
         ("SGD", {"loss_scale_factor": 2.0}, ValueError, "no scaling"),
         ("SGD", {"decay": 0.1}, TypeError, "takes no argument decay"),
-        ("Adam", {"beta_1": 1.0}, ValueError, r"beta_1: wants a number in \[0, 1\)"),
+        ("Adam", {"beta_1": 1.0}, ValueError, r"beta_1: expected a number in \[0, 1\)"),
         ("AdamW", {"weight_decay": None}, ValueError, "weight_decay"),
         ("Lion", {"beta_1": 0.0}, ValueError, "beta_1"),
         ("Ftrl", {"learning_rate_power": 0.1}, ValueError, "learning_rate_power"),
@@ -383,10 +384,10 @@ def test_apply_knows_its_parameters() -> None:
 @pytest.mark.parametrize(
     ("given", "message"),
     [
-        ([[1.0]], "got 1 for 2"),
+        ([[1.0]], "expected 2, one for each parameter, got 1"),
         ([[1.0, 2.0], [1.0]], r"has shape \(1,\)"),
         ([[np.nan], [1.0]], "finite"),
-        ([None, None], "there is none"),
+        ([None, None], "got only None"),
         ([["a"], [1.0]], "finite numbers"),
     ],
 )

@@ -13,11 +13,11 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 import nbnet as nb
-from nbnet.core import jit
-from nbnet.core.graph import Tensor
-from nbnet.core.program import run_call
-from nbnet.optimizers import rows, schedules
+from nbnet.engine.graph.tensor import Tensor, run_call
+from nbnet.engine.jit import linker
+from nbnet.optimizers import schedules, update
 from nbnet.optimizers.schedules import (
+    TABLE,
     CosineDecay,
     CosineDecayRestarts,
     ExponentialDecay,
@@ -27,7 +27,6 @@ from nbnet.optimizers.schedules import (
     PiecewiseConstantDecay,
     PolynomialDecay,
 )
-from nbnet.optimizers.schedules.schedule import TABLE
 
 STEPS = range(130)
 
@@ -93,7 +92,7 @@ def in_program(schedule: LearningRateSchedule, dtype: Any = np.float32) -> Calla
     """The schedule as the rows of a program compute it."""
     source, cells = schedule.source(), np.full(4, -1.0)
     operands = (Tensor(source.shape, np.float64, source), Tensor((4,), np.float64, cells))
-    call = rows.in_place(schedule.kernel(), operands, (1,), (), dtype)
+    call = update.in_place(schedule.kernel(), operands, (1,), (), dtype)
 
     def rate(step: int) -> float:
         assert schedule.look_ahead(source, step, 1) == 1
@@ -189,9 +188,9 @@ def test_a_schedule_takes_the_place_of_another_or_of_a_number() -> None:
 
 def test_another_schedule_of_the_class_compiles_nothing() -> None:
     sizes(nb.optimizers.SGD(CosineDecay(0.1, 10)), 1)
-    compiled = jit.compiled_count
+    compiled = linker.compiled_count
     sizes(nb.optimizers.SGD(CosineDecay(0.3, 20, 0.1, warmup_steps=3, warmup_target=1.0)), 1)
-    assert jit.compiled_count == compiled
+    assert linker.compiled_count == compiled
 
 
 # ---- schedules of one's own --------------------------------------------------------------------------------------
@@ -217,9 +216,9 @@ def test_python_schedule_looks_ahead() -> None:
     optimizer, w = nb.optimizers.SGD(Noam()), [nb.Parameter([0.0], dtype="float64")]
     block = optimizer.build(w)
     gradients = block.like(1, "gradients")
-    from nbnet.core.program import Linked, lower
+    from nbnet.engine.runtime.program import Linked, lower
 
-    linked = Linked(lower([[optimizer.prelude()], *optimizer.phases(gradients, 1)], [0], block.dtype))
+    linked = Linked(lower([[optimizer.prelude()], *optimizer.plan().phases(gradients, 1)], [0], block.dtype))
     gradients.numpy()[0, 0] = 1.0
     assert optimizer.look_ahead(5, 10) == 10
     linked.run(10, 5)
@@ -283,16 +282,16 @@ def test_device_schedule_of_ones_own() -> None:
 @pytest.mark.parametrize(
     ("make", "message"),
     [
-        (lambda: ExponentialDecay(0.1, 0, 0.5), "decay_steps: wants a finite number above 0"),
+        (lambda: ExponentialDecay(0.1, 0, 0.5), "decay_steps: expected a finite number above 0"),
         (lambda: ExponentialDecay(-0.1, 1, 0.5), "initial_learning_rate"),
         (lambda: InverseTimeDecay(0.1, -1, 0.5), "decay_steps"),
-        (lambda: PiecewiseConstantDecay([1, 2], [0.1, 0.2]), "values: wants one more than the 2 boundaries"),
+        (lambda: PiecewiseConstantDecay([1, 2], [0.1, 0.2]), "values: expected one more than the 2 boundaries"),
         (lambda: PiecewiseConstantDecay([2, 1], [0.1, 0.2, 0.3]), "increasing"),
         (lambda: PiecewiseConstantDecay([1], [0.1, -0.2]), "values"),
         (lambda: PolynomialDecay(0.1, 0), "decay_steps"),
         (lambda: CosineDecay(0.1, 0), "decay_steps"),
         (lambda: CosineDecay(0.1, 10, warmup_target=-1.0), "warmup_target"),
-        (lambda: CosineDecayRestarts(0.1, 10, t_mul=0.5), "t_mul: wants a finite number from 1"),
+        (lambda: CosineDecayRestarts(0.1, 10, t_mul=0.5), "t_mul: expected a finite number from 1"),
         (lambda: OneCycle(0.1, 0), "total_steps"),
         (lambda: OneCycle(0.1, 10, pct_start=1.5), "pct_start"),
     ],

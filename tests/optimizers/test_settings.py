@@ -11,8 +11,8 @@ import pytest
 
 import nbnet as nb
 from nbnet.layers import Dense
-from nbnet.models import batch
 from nbnet.optimizers import SGD, Adam, RMSprop
+from nbnet.train import step_builder
 
 rng = np.random.default_rng(4)
 X = rng.normal(size=(40, 4))
@@ -85,11 +85,11 @@ def test_gradients_that_are_refused():
     w = [nb.Parameter([1.0, 2.0], name="first"), nb.Parameter([3.0])]
     optimizer = Adam()
     for gradients, words in [
-        ([[1.0, 2.0]], "grads: got 1 for 2 parameters"),
+        ([[1.0, 2.0]], "grads: expected 2, one for each parameter, got 1"),
         ([[1.0], [1.0]], r"grads: first has shape \(2,\), its gradient \(1,\)"),
-        ([[1.0, np.nan], [1.0]], "grads: that of first must be finite"),
-        ([[1.0, 1.0], [np.inf]], "grads: that of a parameter must be finite"),
-        ([["a", "b"], [1.0]], "grads: that of first must be finite numbers"),
+        ([[1.0, np.nan], [1.0]], "grads: expected finite numbers for first"),
+        ([[1.0, 1.0], [np.inf]], "grads: expected finite numbers for a parameter"),
+        ([["a", "b"], [1.0]], "grads: expected finite numbers for first"),
     ]:
         with pytest.raises(ValueError, match=words):
             optimizer.apply(gradients, w)
@@ -129,8 +129,8 @@ def test_the_learning_rate_may_change_between_trainings(monkeypatch):
     for _ in range(2):
         fresh.train_on_batch(X, Y)
         expected.append(fresh.get_weights())
-    written, lower = [], batch.lower
-    monkeypatch.setattr(batch, "lower", lambda *args: written.append(1) or lower(*args))
+    written, lower = [], step_builder.lower
+    monkeypatch.setattr(step_builder, "lower", lambda *args: written.append(1) or lower(*args))
     changed = network(SGD(0.5))
     changed.optimizer.learning_rate = np.float32(0.125)
     assert changed.optimizer.learning_rate == 0.125
@@ -200,11 +200,11 @@ def test_momentum_may_be_turned_on_and_off():
 )
 def test_settings_that_are_refused(make, name, value, error):
     """In the constructor, and when assigned; then the old one holds."""
-    with pytest.raises(error, match=f"^{name}: wants a"):
+    with pytest.raises(error, match=f"^{name}: expected a"):
         make(**{name: value})
     optimizer = make()
     before = getattr(optimizer, name)
-    with pytest.raises(error, match=f"^{name}: wants a"):
+    with pytest.raises(error, match=f"^{name}: expected a"):
         setattr(optimizer, name, value)
     assert getattr(optimizer, name) == before
 

@@ -45,7 +45,7 @@ TABLE: dict[str, dict[str, dict[str, Any]]] = {
         "Conv1D": CONV | {"dilation_rate": 1}, "Conv2D": CONV | {"kernel_size": (2, 3)},
         "Dense": {"units": 3, "activation": "relu", "use_bias": False, "activity_regularizer": L2} | WEIGHTS,
         "Dot": {"axes": [1, 1], "normalize": True},
-        "Dropout": {"rate": 0.3, "batchwise": True, "groups": 2, "seed": 4},
+        "Dropout": {"rate": 0.3, "batchwise": True, "seed": 4},
         "DropBlock2D": {"rate": 0.3, "block_size": 3, "seed": 4, "shared": True},
         "DropConnectDense": {"units": 3, "rate": 0.3, "activation": "relu", "use_bias": False, "group_size": 2,
                              "inference": "mean", "samples": 50, "seed": 4} | WEIGHTS,
@@ -308,5 +308,5 @@ def test_objects_inside_of_structures() -> None:
     assert isinstance(again["loss"], nb.losses.Poisson)
     assert isinstance(again["metric"], nb.metrics.Poisson)
     assert again["act"] is nb.activations.gelu
-    with pytest.raises(ValueError, match="kind: wants one of"):
+    with pytest.raises(ValueError, match="kind: expected 'layer'"):
         nb.saving.deserialize_keras_object({"class_name": "Dense", "config": {}, "kind": "evil"})

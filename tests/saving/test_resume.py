@@ -168,11 +168,11 @@ def test_a_training_goes_on_in_the_same_process() -> None:
 def test_a_new_training_has_new_orders() -> None:
     model = network()
     fit(model, 2)
-    key = model._position.key
+    key = model._train_state.position.key
     fit(model, 2, seed=3)
-    assert model._position.key != key
+    assert model._train_state.position.key != key
     fit(model, 9, initial_epoch=7)  # not where the last one ended
-    assert (model._position.epoch, model._position.batch) == (9, 0)
+    assert (model._train_state.position.epoch, model._train_state.position.batch) == (9, 0)
 
 
 def test_checkpoints_of_averages_go_on(tmp_path: Path) -> None:
@@ -305,4 +305,4 @@ def test_the_record_says_where_training_stands(tmp_path: Path) -> None:
     assert (state["epoch"], state["batch"], state["iterations"]) == (2, 0, 10)
     assert state["slots"] == ["momentum"]
     assert list(state["random"]) == ["dropout", "dropout_1"]
-    assert state["key"] == model._position.key
+    assert state["key"] == model._train_state.position.key

@@ -464,16 +464,20 @@ def scheduled() -> nb.Model:
 
 
 REFUSED: dict[str, tuple[Callable[[], nb.Model], Any, str]] = {
-    "nothing kept": (plain, {"pixels": np.zeros(12, bool)}, r"^masks\['pixels'\]: keeps nothing"),
-    "size": (plain, {"pixels": half(11)}, r"^masks\['pixels'\]: wants one mask of shape \(12,\).*\(11,\)"),
+    "nothing kept": (plain, {"pixels": np.zeros(12, bool)}, r"^masks\['pixels'\]: expected at least one kept unit"),
+    "size": (plain, {"pixels": half(11)}, r"^masks\['pixels'\]: expected one mask of shape \(12,\).*\(11,\)"),
     "rows": (plain, {"pixels": np.ones((2, 12), bool)}, r"^masks\['pixels'\]: .*for all rows, got shape \(2, 12\)"),
-    "places": (images, {"maps": np.ones((8, 8, 6), bool)}, r"^masks\['maps'\]: wants one mask of shape \(6,\)"),
-    "name": (plain, {"hidden_1": half(40)}, r"^masks: 'hidden_1' is no dropout layer of .*'pixels', 'drop_1'"),
-    "turn": (called_twice, {"drop:2": half(12)}, r"^masks: 'drop:2' is no dropout layer.*'drop', 'drop:1'"),
+    "places": (images, {"maps": np.ones((8, 8, 6), bool)}, r"^masks\['maps'\]: expected one mask of shape \(6,\)"),
+    "name": (
+        plain,
+        {"hidden_1": half(40)},
+        r"^masks: expected .*'pixels', 'drop_1'.*, got 'hidden_1'",
+    ),
+    "turn": (called_twice, {"drop:2": half(12)}, r"^masks: expected dropout layers.*'drop', 'drop:1'.*, got 'drop:2'"),
     "alpha": (
         lambda: stack(AlphaDropout(0.5, name="drop"), Dense(1)),
         {"drop": half(12)},
-        r"^masks: 'drop' is no dropout layer of .* that can be thinned",
+        r"^masks: expected dropout layers of .*, got 'drop'",
     ),
     "nothing left": (
         lambda: stack(Dense(12, name="a"), Dropout(0.5, name="drop"), Dropout(0.5, name="again"), Dense(1)),

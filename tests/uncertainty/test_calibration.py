@@ -14,7 +14,7 @@ from sklearn.calibration import calibration_curve
 from sklearn.metrics import log_loss
 
 import nbnet as nb
-from nbnet.core import jit
+from nbnet.engine.jit import linker
 
 cal = nb.calibration
 rng = np.random.default_rng(0)
@@ -142,7 +142,7 @@ def test_coverage_of_intervals_between_quantiles():
     assert cal.interval_coverage(y, low, high) == curve.coverage[1]
 
 
-@pytest.mark.skipif(jit.DISABLE_JIT, reason="too many steps for plain Python")
+@pytest.mark.skipif(linker.DISABLE_JIT, reason="too many steps for plain Python")
 def test_sampled_predictions_of_a_trained_network_can_be_calibrated():
     nb.set_random_seed(0)
     x = np.linspace(-1, 1, 400)[:, None]
@@ -172,32 +172,32 @@ def test_plots(make, monkeypatch):
     assert curve.plot(ax) is ax
     pyplot.close(ax.figure)
     monkeypatch.setitem(sys.modules, "matplotlib", None)
-    with pytest.raises(ImportError, match=r"Curve.plot wants matplotlib: pip install 'nbnet\[plot\]'"):
+    with pytest.raises(ImportError, match=r"Curve.plot requires matplotlib: pip install 'nbnet\[plot\]'"):
         curve.plot()
 
 
 @pytest.mark.parametrize(
     ("call", "message"),
     [
-        (lambda: cal.reliability_curve([0, 1], [0.5, 1.5]), r"y_prob: wants probabilities in \[0, 1\], got 1.5"),
-        (lambda: cal.reliability_curve([0], [[0.5, 0.4]]), r"y_prob: wants rows that sum to 1, got one of 0.9"),
-        (lambda: cal.reliability_curve([0, 2], [0.5, 0.5]), r"y_true: wants classes from 0 to 1, got 2"),
-        (lambda: cal.reliability_curve([0.5, 1], [0.5, 0.5]), r"y_true: wants classes from 0 to 1, got 0.5"),
-        (lambda: cal.reliability_curve([0], [0.5, 0.5]), r"y_true: wants a class for each of 2 rows"),
-        (lambda: cal.reliability_curve([[1, 1]], [[0.5, 0.5]]), r"y_true: wants classes, or rows with a single 1"),
-        (lambda: cal.reliability_curve([], []), r"y_prob: wants at least one row of finite numbers"),
-        (lambda: cal.reliability_curve([0, 1], [0.5, math.nan]), r"y_prob: wants at least one row of finite"),
-        (lambda: cal.reliability_curve([0], np.ones((1, 1, 1))), r"y_prob: wants shape"),
-        (lambda: cal.reliability_curve([0, 1], [0.5, 0.5], 0), r"n_bins: wants an integer from 1, got 0"),
-        (lambda: cal.reliability_curve([0, 1], [0.5, 0.5], 2, "even"), r"strategy: wants 'uniform' or"),
-        (lambda: cal.TemperatureScaling().fit([[math.inf, 0]], [0]), r"logits: wants at least one row of finite"),
-        (lambda: cal.TemperatureScaling().fit([[1, 0]], [2]), r"y_true: wants classes from 0 to 1, got 2"),
-        (lambda: cal.interval_coverage([1], [2], [1]), r"upper: wants ends that are not below lower"),
-        (lambda: cal.interval_coverage([1], [2, 1], [1]), r"lower, upper: want shape \(1,\)"),
-        (lambda: cal.coverage_curve([1], [1, 2], [1]), r"mean: wants shape \(1,\), that of y_true, got \(2,\)"),
-        (lambda: cal.coverage_curve([1], [1], [-1]), r"std: wants numbers from 0, got -1"),
-        (lambda: cal.coverage_curve([1], [1], [1], levels=[1.0]), r"levels: wants numbers in \(0, 1\), got \[1.0\]"),
-        (lambda: cal.coverage_curve([1], samples=[[1, 2]]), r"samples: wants shape \(samples, 1,\), got \(1, 2\)"),
+        (lambda: cal.reliability_curve([0, 1], [0.5, 1.5]), r"y_prob: expected probabilities in \[0, 1\], got 1.5"),
+        (lambda: cal.reliability_curve([0], [[0.5, 0.4]]), r"y_prob: expected rows that sum to 1, got one of 0.9"),
+        (lambda: cal.reliability_curve([0, 2], [0.5, 0.5]), r"y_true: expected classes from 0 to 1, got 2"),
+        (lambda: cal.reliability_curve([0.5, 1], [0.5, 0.5]), r"y_true: expected classes from 0 to 1, got 0.5"),
+        (lambda: cal.reliability_curve([0], [0.5, 0.5]), r"y_true: expected a class for each of 2 rows"),
+        (lambda: cal.reliability_curve([[1, 1]], [[0.5, 0.5]]), r"y_true: expected classes, or rows with a single 1"),
+        (lambda: cal.reliability_curve([], []), r"y_prob: expected at least one row of finite numbers"),
+        (lambda: cal.reliability_curve([0, 1], [0.5, math.nan]), r"y_prob: expected at least one row of finite"),
+        (lambda: cal.reliability_curve([0], np.ones((1, 1, 1))), r"y_prob: expected shape"),
+        (lambda: cal.reliability_curve([0, 1], [0.5, 0.5], 0), r"n_bins: expected an integer from 1, got 0"),
+        (lambda: cal.reliability_curve([0, 1], [0.5, 0.5], 2, "even"), r"strategy: expected 'uniform' or"),
+        (lambda: cal.TemperatureScaling().fit([[math.inf, 0]], [0]), r"logits: expected at least one row of finite"),
+        (lambda: cal.TemperatureScaling().fit([[1, 0]], [2]), r"y_true: expected classes from 0 to 1, got 2"),
+        (lambda: cal.interval_coverage([1], [2], [1]), r"upper: expected bounds that are not below lower"),
+        (lambda: cal.interval_coverage([1], [2, 1], [1]), r"lower, upper: expected shape \(1,\)"),
+        (lambda: cal.coverage_curve([1], [1, 2], [1]), r"mean: expected shape \(1,\), that of y_true, got \(2,\)"),
+        (lambda: cal.coverage_curve([1], [1], [-1]), r"std: expected numbers from 0, got -1"),
+        (lambda: cal.coverage_curve([1], [1], [1], levels=[1.0]), r"levels: expected numbers in \(0, 1\), got \[1.0\]"),
+        (lambda: cal.coverage_curve([1], samples=[[1, 2]]), r"samples: expected shape \(samples, 1,\), got \(1, 2\)"),
     ],
 )
 def test_arguments_are_checked(call, message):
@@ -206,7 +206,7 @@ def test_arguments_are_checked(call, message):
 
 
 def test_kinds_of_arguments_are_checked():
-    with pytest.raises(TypeError, match=r"samples: wants mean and std, or samples; not both"):
+    with pytest.raises(TypeError, match=r"samples: expected mean and std, or samples; not both"):
         cal.coverage_curve([1], [1])
-    with pytest.raises(TypeError, match=r"y_prob: wants real numbers"):
+    with pytest.raises(TypeError, match=r"y_prob: expected real numbers"):
         cal.brier_score([0], ["a"])

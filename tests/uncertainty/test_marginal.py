@@ -9,11 +9,11 @@ import pytest
 from sklearn.datasets import load_digits
 
 import nbnet as nb
-from nbnet.core import jit
+from nbnet.engine.jit import linker
 from nbnet.layers import Dense, Dropout
 
 #: Thousands of steps, which take half a minute in plain Python.
-compiled = pytest.mark.skipif(jit.DISABLE_JIT, reason="too many steps for plain Python")
+compiled = pytest.mark.skipif(linker.DISABLE_JIT, reason="too many steps for plain Python")
 
 rng = np.random.default_rng(0)
 X = rng.normal(size=(40, 5)) @ np.diag([1.0, 2.0, 0.5, 1.0, 3.0])

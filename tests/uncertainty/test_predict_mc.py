@@ -14,8 +14,8 @@ from scipy.special import logsumexp
 
 import nbnet as nb
 from nbnet.layers import BatchNormalization, Dense, Dropout
-from nbnet.layers.calling import sampling_mode
-from nbnet.models.sampling import first_step
+from nbnet.layers.layer import sampling_mode
+from nbnet.train.mc_predict import first_step
 from tests.slicing import always_cut
 
 X = np.random.default_rng(0).normal(size=(70, 6)).astype("float32")
@@ -108,16 +108,12 @@ def test_other_layers_are_as_in_prediction():
 
 
 def test_what_lies_before_the_first_dropout_is_computed_once():
-    from nbnet.models.running import sources_of
-    from nbnet.models.sampler import Sampler
-
     model = network()
     names = [layer.name for layer in model.layers]
-    for masks in MASKS:
-        program = Sampler(model).sample(32, sources_of(model._input_rows(X)), masks, False).linked.program
-        phases = [[c.name.split(":")[0] for c in program.calls[a:b]] for ((a, b),) in program.spans]
-        assert phases[0] == ["gather", *names[:2]]
-        assert set(phases[1]) == {*names[2:], "moments", "entropy"} - {names[3]}
+    program = model.program("sample", rows=32)
+    phases = [[c.name.split(":")[0] for c in program.calls[a:b]] for ((a, b),) in program.spans]
+    assert phases[0] == ["gather", *names[:2]]
+    assert set(phases[1]) == {*names[2:], "moments", "entropy"} - {names[3]}
 
 
 @pytest.mark.parametrize(("rate", "samples"), [(0.5, 20_000), (0.1, 20_000)])
@@ -183,7 +179,7 @@ def test_log_likelihood_is_that_of_gal_and_ghahramani(units):
     np.testing.assert_allclose(found.log_likelihood(y, tau), np.log(density.mean(0)), rtol=1e-9)
     if units == 1:
         assert np.array_equal(found.log_likelihood(y[:, 0], tau), found.log_likelihood(y, tau))
-    with pytest.raises(ValueError, match=r"entropy: wants probabilities"):
+    with pytest.raises(ValueError, match=r"entropy: expected probabilities"):
         _ = found.predictive_entropy
 
 
@@ -301,9 +297,9 @@ def test_spatial_dropout_shares_masks():
     ("arguments", "message"),
     [
         ({"samples": 0}, r"samples"),
-        ({"masks": "own"}, r"masks: wants 'per_sample' or 'shared', got 'own'"),
-        ({"quantiles": [0.5, 1.5]}, r"quantiles: wants numbers in \[0, 1\], got \[0.5, 1.5\]"),
-        ({"quantiles": float("nan")}, r"quantiles: wants numbers"),
+        ({"masks": "own"}, r"masks: expected 'per_sample' or 'shared', got 'own'"),
+        ({"quantiles": [0.5, 1.5]}, r"quantiles: expected numbers in \[0, 1\], got \[0.5, 1.5\]"),
+        ({"quantiles": float("nan")}, r"quantiles: expected numbers"),
         ({"batch_size": 0}, r"batch_size"),
     ],
 )
@@ -320,27 +316,27 @@ def test_what_cannot_be_sampled():
     with pytest.raises(ValueError, match=r"masks: noisy .* draws for each row"):
         noisy.predict_mc(X, masks="shared")
     model = network()
-    with pytest.raises(TypeError, match=r"x: predict_mc wants arrays, got a generator"):
+    with pytest.raises(TypeError, match=r"x: expected arrays for predict_mc, got a generator"):
         model.predict_mc(x for x in [X])
-    with pytest.raises(ValueError, match=r"return_std: wants mc_samples"):
+    with pytest.raises(ValueError, match=r"return_std: expected mc_samples"):
         model.predict(X, return_std=True)
-    with pytest.raises(ValueError, match=r"steps: goes not together with mc_samples"):
+    with pytest.raises(ValueError, match=r"steps: cannot be combined with mc_samples"):
         model.predict(X, mc_samples=3, steps=1)
-    with pytest.raises(TypeError, match=r"seed must be an integer"):
+    with pytest.raises(TypeError, match=r"seed: expected an integer"):
         model.predict_mc(X, seed="a")
     found = network(None, 1).predict_mc(X, 3, return_samples=True)
-    with pytest.raises(ValueError, match=r"y: wants shape \(70, 1\), that of the output, got \(3,\)"):
+    with pytest.raises(ValueError, match=r"y: expected shape \(70, 1\), that of the output, got \(3,\)"):
         found.log_likelihood(np.zeros(3), 1.0)
     with pytest.raises(ValueError, match=r"tau"):
         found.log_likelihood(np.zeros(70), 0.0)
-    with pytest.raises(ValueError, match=r"samples: the log-likelihood wants all"):
+    with pytest.raises(ValueError, match=r"samples: the log-likelihood needs all"):
         network(None, 1).predict_mc(X, 3).log_likelihood(np.zeros(70), 1.0)
 
 
 def test_mapped_files_are_sampled_block_by_block(tmp_path, monkeypatch):
     np.save(tmp_path / "x.npy", X)
     mapped, model = np.load(tmp_path / "x.npy", mmap_mode="r"), network()
-    monkeypatch.setattr("nbnet.data.mapped.BLOCK", 1)
+    monkeypatch.setattr("nbnet.data.arrays.BLOCK", 1)
     arguments = {"samples": 4, "quantiles": 0.5, "return_samples": True, "seed": 1}
     found, wanted = model.predict_mc(mapped, **arguments, batch_size=16), model.predict_mc(X, **arguments)
     for name in ("mean", "std", "samples", "quantiles", "predictive_entropy", "expected_entropy"):
@@ -351,15 +347,14 @@ def test_two_slices_do_as_one(monkeypatch):
     model = network(first=0.2)
     alone = {masks: model.predict_mc(X, 6, masks, return_samples=True, seed=1) for masks in MASKS}
     always_cut(monkeypatch, 32)
-    monkeypatch.setattr("nbnet.models.programs.processors", lambda: 2)
+    monkeypatch.setattr("nbnet.train.step_builder.processors", lambda: 2)
     for masks, wanted in alone.items():
         cut = network(first=0.2)
         found = cut.predict_mc(X, 6, masks, return_samples=True, seed=1)
         np.testing.assert_allclose(found.samples, wanted.samples, rtol=0, atol=1e-6)
         np.testing.assert_allclose(found.std, wanted.std, rtol=0, atol=1e-6)
         np.testing.assert_allclose(found.expected_entropy, wanted.expected_entropy, rtol=0, atol=1e-6)
-        (batch,) = (b for key, b in cut._local.programs.items() if key[0] == "sample")
-        assert batch.linked.program.spans.shape[1] == 2
+        assert cut.program("sample", rows=len(X)).spans.shape[1] == 2
 
 
 def test_without_compilation():

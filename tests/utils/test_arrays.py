@@ -27,10 +27,10 @@ def test_the_number_of_classes_is_found():
 @pytest.mark.parametrize(
     ("x", "classes", "error", "text"),
     [
-        ([0, 5], 5, ValueError, "x: wants class numbers from 0 to 4, got 5"),
+        ([0, 5], 5, ValueError, "x: expected class numbers from 0 to 4, got 5"),
         ([-1, 0], None, ValueError, "x: .* got -1"),
-        ([0.5], None, TypeError, "x: wants class numbers, integers from 0; got float64"),
-        (["a"], None, TypeError, "x: wants class numbers"),
+        ([0.5], None, TypeError, "x: expected class numbers, integers from 0, got float64"),
+        (["a"], None, TypeError, "x: expected class numbers"),
         ([], None, (TypeError, ValueError), "num_classes"),
     ],
 )
@@ -49,7 +49,7 @@ def test_normalize(order, axis):
     assert y.dtype == np.float32
     np.testing.assert_allclose(y * norms, x, rtol=1e-6)
     assert np.isfinite(y).all()
-    with pytest.raises(TypeError, match="x: wants real numbers"):
+    with pytest.raises(TypeError, match="x: expected real numbers"):
         normalize(["a"])
 
 
@@ -73,7 +73,7 @@ def test_pad_sequences(arguments, wanted):
 
 
 def test_pad_sequences_names_a_bad_side():
-    with pytest.raises(ValueError, match="padding: wants 'pre' or 'post', got 'left'"):
+    with pytest.raises(ValueError, match="padding: expected 'pre' or 'post', got 'left'"):
         pad_sequences(SEQUENCES, padding="left")  # type: ignore[arg-type]
 
 
@@ -110,10 +110,10 @@ def test_split_dataset_keeps_the_structure_and_shuffles():
 @pytest.mark.parametrize(
     ("dataset", "sizes", "text"),
     [
-        (([1, 2], [1]), {"left_size": 1}, r"dataset: wants arrays of one length, got \[2, 1\]"),
-        ([1, 2], {}, "left_size: it or right_size must be given"),
-        (np.arange(3), {"left_size": 4}, "left_size: 4 and -1 rows are wanted, the dataset has 3"),
-        (np.arange(3), {"left_size": 1.5}, "left_size: wants an integer or a share between 0 and 1, got 1.5"),
+        (([1, 2], [1]), {"left_size": 1}, r"dataset: expected arrays of one length, got \[2, 1\]"),
+        ([1, 2], {}, "left_size: expected a size here or in right_size, got None"),
+        (np.arange(3), {"left_size": 4}, "left_size: expected at most the 3 rows of the dataset, got 4 and -1"),
+        (np.arange(3), {"left_size": 1.5}, r"left_size: expected a number in \(0, 1\), got 1.5"),
     ],
 )
 def test_bad_splits(dataset, sizes, text):

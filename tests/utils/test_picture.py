@@ -12,14 +12,14 @@ import pytest
 import nbnet as nb
 from nbnet.layers import Add, Concatenate, Dense, Dropout
 from nbnet.utils import model_to_dot, plot_model
-from nbnet.utils.diagram import Show, diagram
+from nbnet.utils.model_plot import Show, diagram
 
 SVG = "{http://www.w3.org/2000/svg}"
 
 
 @pytest.fixture(autouse=True)
 def no_graphviz(monkeypatch):
-    monkeypatch.setattr("nbnet.utils.picture.find_dot", lambda: None)
+    monkeypatch.setattr("nbnet.utils.model_plot.find_dot", lambda: None)
 
 
 def sequential():
@@ -153,9 +153,9 @@ def test_dot_text_is_quoted():
 @pytest.mark.parametrize(
     ("arguments", "error", "text"),
     [
-        ({"to_file": "m.png"}, ImportError, r"a .png wants Graphviz, whose program dot .* ends in .svg"),
-        ({"to_file": "model"}, ValueError, "to_file: wants a name with an ending such as .svg or .png, got 'model'"),
-        ({"rankdir": "UP"}, ValueError, "rankdir: wants one of TB, BT, LR, RL, got 'UP'"),
+        ({"to_file": "m.png"}, ImportError, r"a .png file requires Graphviz, whose program dot .* ends in .svg"),
+        ({"to_file": "model"}, ValueError, "to_file: expected a name with an ending such as .svg or .png, got 'model'"),
+        ({"rankdir": "UP"}, ValueError, "rankdir: expected 'TB', 'BT', 'LR' or 'RL', got 'UP'"),
     ],
 )
 def test_errors(arguments, error, text, tmp_path, monkeypatch):
@@ -163,7 +163,7 @@ def test_errors(arguments, error, text, tmp_path, monkeypatch):
     with pytest.raises(error, match=text):
         plot_model(sequential(), **arguments)
     assert not os.listdir(tmp_path)
-    with pytest.raises(TypeError, match="model: wants a model, got Dense"):
+    with pytest.raises(TypeError, match="model: expected a model, got Dense"):
         plot_model(Dense(1))  # type: ignore[arg-type]
 
 
@@ -172,7 +172,7 @@ def test_graphviz_draws_if_it_is_there(tmp_path, monkeypatch):
     program = tmp_path / "dot"
     program.write_text('#!/bin/sh\necho "$@"\ncat\n')
     program.chmod(program.stat().st_mode | stat.S_IXUSR)
-    monkeypatch.setattr("nbnet.utils.picture.find_dot", lambda: str(program))
+    monkeypatch.setattr("nbnet.utils.model_plot.find_dot", lambda: str(program))
     written = plot_model(sequential(), tmp_path / "m.png", dpi=70, rankdir="LR").content.decode()
     assert written.splitlines()[0] == "-Tpng -Gdpi=70"
     assert 'rankdir="LR"' in written
@@ -183,7 +183,7 @@ def test_graphviz_draws_if_it_is_there(tmp_path, monkeypatch):
 
 @pytest.mark.skipif(shutil.which("dot") is None, reason="needs Graphviz")
 def test_graphviz_itself(tmp_path, monkeypatch):
-    monkeypatch.setattr("nbnet.utils.picture.find_dot", lambda: shutil.which("dot"))
+    monkeypatch.setattr("nbnet.utils.model_plot.find_dot", lambda: shutil.which("dot"))
     assert plot_model(branched(), tmp_path / "m.png", expand_nested=True).content.startswith(b"\x89PNG")
 
 

@@ -7,11 +7,11 @@ from functools import partial
 from itertools import pairwise
 from typing import Any
 
+from benchmarks.harness.workloads import WORKLOADS
 from benchmarks.peers.driver import Peer, PeerError, together, versions
 from benchmarks.peers.findings import Found
 from benchmarks.peers.libraries import OURS
 from benchmarks.peers.rounds import Session
-from benchmarks.workloads import WORKLOADS
 
 TITLE = "Dropout alone, Adam alone"
 NOTES = """\

@@ -6,19 +6,17 @@ import json
 from collections.abc import Sequence
 from functools import partial
 
+from benchmarks.harness.workloads import WORKLOADS
 from benchmarks.peers import training
 from benchmarks.peers.driver import importable, process
 from benchmarks.peers.findings import Found
-from benchmarks.peers.goals import Goal
 from benchmarks.peers.rounds import Session
-from benchmarks.workloads import WORKLOADS
 
 TITLE = "Memory"
 NOTES = """\
 Megabytes (2^20 bytes) that a process has had at most (VmHWM) once it has trained on mnist for an epoch: the library,
 40 MB of data, and what training takes, one step to a call. loaded: with library and data, the network not yet built."""
 CASES = ("mnist",)
-GOALS = (Goal("memory of a process that trains mnist", "PyTorch", "mnist", ("torch",), 2),)
 FEW = 3
 VALUES = {"MB": lambda found: found.get("peak"), "MB loaded": lambda found: found.get("before")}
 

@@ -11,7 +11,6 @@ import numpy as np
 from benchmarks.peers import training
 from benchmarks.peers.driver import Peer, PeerError, together, versions
 from benchmarks.peers.findings import Found
-from benchmarks.peers.goals import Goal, beside_keras
 from benchmarks.peers.libraries import OURS
 from benchmarks.peers.rounds import Session
 from benchmarks.peers.threads import choices, named
@@ -30,11 +29,6 @@ CASES = tuple(SHAPES)
 ALLOWED = 1e-4
 ONE = "digits, 1 row"
 INFERENCE = tuple(f"torch, {named(threads)}" for threads in choices())
-GOALS = (
-    Goal("prediction of one row, digits", "PyTorch in inference mode", ONE, INFERENCE, 5),
-    Goal("prediction of one row, digits", "scikit-learn", ONE, ("sklearn",), 10),
-    beside_keras("prediction of one row, digits", ONE, 50, "predict"),
-)
 VALUES = {"µs/call": lambda found: found["seconds"] * 1e6 if "seconds" in found else None}
 
 

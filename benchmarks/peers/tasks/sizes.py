@@ -9,14 +9,14 @@ from typing import Any
 
 import numpy as np
 
-from benchmarks.blas_alone import step_flops
+from benchmarks.harness.record import Record
+from benchmarks.numpy_mlp.blas_alone import step_flops
 from benchmarks.peers import findings, pictures, rounds, training
 from benchmarks.peers.driver import Peer, together
 from benchmarks.peers.exercise import Exercise, Network
 from benchmarks.peers.findings import Found
 from benchmarks.peers.limits import blas_limit, memory_limit
 from benchmarks.peers.rounds import Session
-from benchmarks.record import Record
 
 TITLE = "Batch sizes and widths"
 NOTES = """\

@@ -9,7 +9,6 @@ from functools import partial
 from benchmarks.peers import training
 from benchmarks.peers.driver import importable, process
 from benchmarks.peers.findings import Found
-from benchmarks.peers.goals import Goal, beside_keras
 from benchmarks.peers.libraries import LIBRARIES, OURS
 from benchmarks.peers.rounds import Session, attempt
 
@@ -22,10 +21,6 @@ Python's own .pyc files exist throughout."""
 EMPTY = "nbnet, empty cache"
 CASES = ("import", "first epoch")
 VALUES = {"s": lambda found: found.get("seconds")}
-GOALS = (
-    Goal("process to first epoch, digits", "PyTorch", "first epoch", ("torch",), 3),
-    beside_keras("process to first epoch, digits", "first epoch", 5),
-)
 
 
 def measure(session: Session, cases: Sequence[str]) -> None:

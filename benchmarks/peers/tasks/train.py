@@ -5,15 +5,14 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping, Sequence
 from functools import partial
 
+from benchmarks.harness.workloads import WORKLOADS
 from benchmarks.peers import training
 from benchmarks.peers.driver import Peer, together
 from benchmarks.peers.exercise import Network
 from benchmarks.peers.findings import Found
-from benchmarks.peers.goals import Goal, beside_keras
 from benchmarks.peers.libraries import OURS
 from benchmarks.peers.limits import blas_limit
 from benchmarks.peers.rounds import Session
-from benchmarks.workloads import WORKLOADS
 
 TITLE = "Training"
 NOTES = """\
@@ -39,21 +38,6 @@ NUMPYS, TORCHS = "NumPy's BLAS alone", "PyTorch's BLAS alone"
 MULTIPLIED = "mnist"
 
 VALUES = {"µs/step": training.step_time}
-#: Times that the others are to take, by workload: PyTorch, JAX, Keras.
-WANTED = {"tiny": (100, 20, 100), "digits": (15, 4, 8), "tabular": (4, 2, 2.2), "mnist": (1.6, 1.6, 1.8)}
-GOALS = (
-    *(
-        goal
-        for case, (by_torch, by_jax, by_keras) in WANTED.items()
-        for goal in (
-            Goal(f"training step, {case}", "PyTorch", case, ("torch",), by_torch),
-            Goal(f"training step, {case}", "JAX, an epoch in one scan", case, ("jax",), by_jax),
-            beside_keras(f"training step, {case}", case, by_keras),
-        )
-    ),
-    Goal("training step, mnist, masks of a batch", "PyTorch", BATCHWISE, ("torch",), 3),
-    Goal("a whole step, mnist", "the best BLAS, products alone, zeros and all", MULTIPLIED, (NUMPYS, TORCHS), 0.8),
-)
 
 
 def measure(session: Session, cases: Sequence[str]) -> None:

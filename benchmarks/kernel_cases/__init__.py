@@ -1,0 +1,1 @@
+"""Operands for each kernel that ``benchmarks.kernels`` times."""

@@ -1,0 +1,1 @@
+"""Networks written by hand in NumPy, and the matrix products alone."""

@@ -1,0 +1,182 @@
+"""Names of Keras that nbnet does not offer, each with an alternative for the error message."""
+
+from __future__ import annotations
+
+import importlib
+import sys
+from collections.abc import Callable, Collection
+from typing import Any
+
+_NO_SEQUENCES = "there are no recurrent layers; for sequences use Embedding, Conv1D and pooling"
+_NO_VOLUMES = "convolution and pooling have one or two axes here"
+_NO_ATTENTION = "there are no attention layers"
+_NO_IMAGES = "change images with NumPy before fit, or batch by batch in a nbnet.utils.PyDataset"
+_NO_TOKENS = "encode columns with scikit-learn (OneHotEncoder, OrdinalEncoder, KBinsDiscretizer) before fit"
+_NO_CONVOLUTION = "of convolutions there are Conv1D and Conv2D"
+_NO_FILES = "read the files into arrays and hand these to fit"
+_ONE_BACKEND = "kernels compiled by Numba are its only backend"
+_NO_FUNCTION = "write it with functions that are there, or use NumPy on arrays outside the model"
+_NO_SWITCH = "give verbose=0 to fit, evaluate and predict"
+_SUBCLASS = "subclass nbnet.layers.Layer and write call(self, x) with functions of nbnet.ops"
+
+#: For each module, groups of names by alternative.
+_TABLE: dict[str, dict[str, str]] = {
+    "nbnet": {
+        "there are no pretrained networks; build the network of layers": "applications",
+        "compute in float32 or float64: set_floatx": "mixed_precision dtype_policies DTypePolicy FloatDTypePolicy",
+        "threads work on slices of the batch on their own": "distribution",
+        "export a model with model.export and use the tools of ONNX Runtime": "quantizers Quantizer distillation",
+        "see nbnet.utils for what is left of it, such as pad_sequences": "preprocessing",
+        "see nbnet.estimators": "wrappers",
+        "use nbnet.Parameter": "Variable",
+        "nbnet.Input returns what stands for a tensor": "KerasTensor",
+        "use nbnet.Model(inputs, outputs)": "Function Operation",
+        "check the shape in build(self, input_shape) and raise ValueError": "InputSpec",
+        "there is no state to be scoped": "StatelessScope SymbolicScope RematScope remat name_scope",
+        "nothing in nbnet needs it": "tree visualization legacy",
+    },
+    "nbnet.layers": {
+        _NO_SEQUENCES: """LSTM GRU SimpleRNN RNN LSTMCell GRUCell SimpleRNNCell StackedRNNCells Bidirectional
+            TimeDistributed ConvLSTM1D ConvLSTM2D ConvLSTM3D Masking""",
+        _NO_ATTENTION: "Attention AdditiveAttention MultiHeadAttention GroupQueryAttention GroupedQueryAttention",
+        _NO_VOLUMES: """Conv3D Convolution3D Conv3DTranspose Convolution3DTranspose MaxPooling3D MaxPool3D
+            AveragePooling3D AvgPool3D GlobalAveragePooling3D GlobalAvgPool3D GlobalMaxPooling3D GlobalMaxPool3D
+            Cropping3D UpSampling3D ZeroPadding3D AdaptiveAveragePooling3D AdaptiveMaxPooling3D""",
+        _NO_CONVOLUTION: """Conv1DTranspose Conv2DTranspose Convolution1DTranspose Convolution2DTranspose
+            DepthwiseConv1D DepthwiseConv2D SeparableConv1D SeparableConv2D SeparableConvolution1D
+            SeparableConvolution2D""",
+        _NO_IMAGES: """AugMix AutoContrast CenterCrop CutMix Equalization MixUp RandAugment RandomBrightness
+            RandomColorJitter RandomColorDegeneration RandomContrast RandomCrop RandomElasticTransform RandomErasing
+            RandomFlip RandomGaussianBlur RandomGrayscale RandomHue RandomInvert RandomPerspective
+            RandomPosterization RandomRotation RandomSaturation RandomSharpness RandomShear RandomTranslation
+            RandomZoom Resizing ContrastLimitedAdaptiveHistogramEqualization Solarization MaxNumBoundingBoxes
+            MelSpectrogram STFTSpectrogram""",
+        _NO_TOKENS: """CategoryEncoding Discretization HashedCrossing Hashing IntegerLookup StringLookup
+            TextVectorization""",
+        _ONE_BACKEND: "FlaxLayer JaxLayer TFSMLayer TorchModuleWrapper",
+        "use AveragePooling or GlobalAveragePooling": "AdaptiveAveragePooling1D AdaptiveAveragePooling2D",
+        "use MaxPooling or GlobalMaxPooling": "AdaptiveMaxPooling1D AdaptiveMaxPooling2D",
+        "use LayerNormalization": "GroupNormalization RMSNormalization UnitNormalization SpectralNormalization",
+        _SUBCLASS: "Lambda Wrapper Pipeline EinsumDense",
+        "check the shape in build(self, input_shape) and raise ValueError": "InputSpec",
+        "do that to the arrays": "Cropping1D Cropping2D UpSampling1D UpSampling2D ZeroPadding1D ZeroPadding2D",
+        "use Embedding, and its weights with nbnet.ops.matmul": "ReversibleEmbedding",
+    },
+    "nbnet.losses": {
+        _NO_SEQUENCES: "CTC ctc",
+        "write a function(y_true, y_pred) with nbnet.ops": "Dice Tversky Circle CategoricalGeneralizedCrossEntropy",
+        "write it with functions of nbnet.ops": "dice tversky circle categorical_generalized_cross_entropy",
+    },
+    "nbnet.initializers": {"write a function(shape, dtype) that returns an array": "STFT STFTInitializer stft"},
+    "nbnet.metrics": {"use the class of that name": "concordance_correlation pearson_correlation"},
+    "nbnet.optimizers": {
+        "Adam and AdamW are near": "Adafactor Lamb Muon ScheduleFreeAdamW",
+        "training computes in float32 or float64, which need no scaling of the loss": "LossScaleOptimizer OptimizerMap",
+        "a model has one optimizer; those of nbnet.optimizers are the present ones": "MultiOptimizer legacy",
+    },
+    "nbnet.callbacks": {
+        "send the logs from a nbnet.callbacks.LambdaCallback": "RemoteMonitor",
+        "use ModelCheckpoint": "OrbaxCheckpoint",
+        "fit returns a nbnet.History": "History",
+    },
+    "nbnet.utils": {
+        _NO_TOKENS: "FeatureSpace",
+        "use Pillow or matplotlib with NumPy arrays": "array_to_img img_to_array load_img save_img",
+        _NO_FILES: """image_dataset_from_directory text_dataset_from_directory audio_dataset_from_directory
+            timeseries_dataset_from_array""",
+        "nothing is downloaded; fetch the file and give its path": "get_file",
+        "see nbnet.callbacks.progress.Progress": "Progbar",
+        "nothing in nbnet needs it": "bounding_boxes legacy get_source_inputs Config is_keras_tensor",
+        _NO_SWITCH: "enable_interactive_logging disable_interactive_logging is_interactive_logging_enabled",
+    },
+    "nbnet.datasets": {
+        "get it from sklearn.datasets (fetch_california_housing, fetch_openml) or from a file":
+            "boston_housing california_housing cifar10 cifar100 imdb reuters",
+    },
+    "nbnet.backend": {
+        "the channels are the last axis": "set_image_data_format",
+        "give losses and layers their own epsilon where they take one": "set_epsilon",
+        "nothing in nbnet needs it": "get_uid is_keras_tensor result_type is_float_dtype is_int_dtype",
+    },
+    "nbnet.config": {
+        _ONE_BACKEND: "set_backend",
+        "see floatx and set_floatx": "dtype_policy set_dtype_policy",
+        "the channels are the last axis": "set_image_data_format",
+        "give losses and layers their own epsilon where they take one": "set_epsilon",
+        "files of models hold no code": "enable_unsafe_deserialization",
+        _NO_SWITCH: "enable_interactive_logging disable_interactive_logging is_interactive_logging_enabled",
+        "nothing in nbnet needs it": """enable_traceback_filtering disable_traceback_filtering
+            is_traceback_filtering_enabled is_nnx_enabled""",
+        "see the arguments of fit": "max_epochs set_max_epochs max_steps_per_epoch set_max_steps_per_epoch",
+        _NO_ATTENTION: "enable_flash_attention disable_flash_attention is_flash_attention_enabled",
+    },
+    "nbnet.ops": {
+        _NO_ATTENTION: "dot_product_attention",
+        _NO_SEQUENCES: "ctc_loss ctc_decode",
+        "there is nbnet.ops.conv": "conv_transpose depthwise_conv separable_conv",
+        "write it with transpose, reshape and matmul": "einsum tensordot",
+        "use Python's own statements": "cond while_loop fori_loop scan map associative_scan switch",
+        "see nbnet.losses": "binary_crossentropy categorical_crossentropy sparse_categorical_crossentropy",
+        "use NumPy or SciPy on arrays": "svd qr inv det eig eigh solve cholesky lstsq fft fft2 rfft stft image",
+        "the functions are in nbnet.ops itself": "linalg nn numpy",
+        "see nbnet.ops.layer_norm": "layer_normalization",
+        _NO_FUNCTION: """adaptive_average_pool adaptive_max_pool allclose angle append arccos arccosh arcsin arcsinh
+            arctan arctan2 arctanh argpartition array array_split bartlett bincount bitwise_and bitwise_invert
+            bitwise_left_shift bitwise_not bitwise_or bitwise_right_shift bitwise_xor blackman cbrt cdist
+            cholesky_inverse conj conjugate copy corrcoef correlate cosh cross cumprod cumsum custom_gradient deg2rad
+            depth_to_space diag diagflat diagonal diff digitize dsplit dstack dtype empty empty_like erfc erfinv
+            extract_sequences fliplr flipud fmax fmin fmod fold gcd geomspace hamming hanning histogram hsplit hypot
+            i0 identity ifft2 imag in_top_k inner irfft isin isneginf isposinf isreal istft jvp kaiser kron lcm ldexp
+            left_shift logaddexp2 logdet logspace lu_factor matrix_rank median meshgrid multi_hot nanargmax nanargmin
+            nancumprod nancumsum nanmax nanmean nanmedian nanmin nanpercentile nanprod nanquantile nanstd nansum
+            nanvar nextafter nonzero percentile pinv polar prod psnr ptp quantile rad2deg real rearrange right_shift
+            rms_normalization rot90 saturate_cast scatter scatter_update searchsorted segment_max segment_min
+            segment_prod segment_sum select signbit sinc sinh slice slice_update slogdet solve_triangular sort
+            space_to_depth take_along_axis tan top_k trace trapezoid tri tril triu trunc unfold unique unravel_index
+            vander vdot vectorize vectorized_map view view_as_complex view_as_real vsplit""",
+    },
+    "nbnet.saving": {"files are safetensors, which the package of that name reads": "KerasFileEditor"},
+    "nbnet.random": {
+        "use the generator nbnet.random.generator(key) returns": "gamma beta binomial",
+        "see nbnet.ops.dropout": "dropout",
+    },
+}  # fmt: skip
+
+
+def absent_names(module: str) -> dict[str, str]:
+    """Return the names of Keras that a module does not offer, each with an alternative.
+
+    Examples
+    --------
+    >>> from nbnet.base.unsupported_keras import absent_names
+    >>> absent_names("nbnet.layers")["LSTM"]
+    'there are no recurrent layers; for sequences use Embedding, Conv1D and pooling'
+    """
+    return {name: instead for instead, names in _TABLE.get(module, {}).items() for name in names.split()}
+
+
+def keras_hint(module: str, parts: Collection[str] = ()) -> Callable[[str], Any]:
+    """Return the ``__getattr__`` of a module: its AttributeError knows the names of Keras.
+
+    The submodules ``parts`` are imported on first access.
+
+    Examples
+    --------
+    >>> import nbnet as nb
+    >>> nb.layers.LSTM
+    Traceback (most recent call last):
+        ...
+    AttributeError: nbnet does not offer layers.LSTM: there are no recurrent layers; for sequences use Embedding, ...
+    """
+
+    def refuse(name: str) -> Any:
+        if name in parts:
+            return importlib.import_module(f"{module}.{name}")
+        instead = absent_names(module).get(name)
+        if instead is None:
+            text = f"module {module!r} has no attribute {name!r}"
+        else:
+            text = f"nbnet does not offer {f'{module}.{name}'.removeprefix('nbnet.')}: {instead}"
+        raise AttributeError(text, name=name, obj=sys.modules.get(module))
+
+    return refuse

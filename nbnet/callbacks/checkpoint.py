@@ -1,0 +1,205 @@
+"""Callbacks that save after each epoch, or after a number of batches."""
+
+from __future__ import annotations
+
+import os
+from abc import abstractmethod
+from pathlib import Path
+
+from nbnet.callbacks.callback import Logs
+from nbnet.callbacks.monitor import Monitor
+
+
+class Saver(Monitor):
+    """Base class of callbacks that save after each epoch, or after a number of batches.
+
+    With a number of batches, each batch is a call of its own.
+    """
+
+    def __init__(self, save_freq: str | int = "epoch", monitor: str = "val_loss", mode: str = "auto") -> None:
+        super().__init__(monitor, mode)
+        if save_freq != "epoch" and (isinstance(save_freq, bool) or not isinstance(save_freq, int) or save_freq < 1):
+            raise ValueError(f"save_freq: expected 'epoch' or a number of batches from 1, got {save_freq!r}")
+        self.save_freq = None if save_freq == "epoch" else int(save_freq)
+        self._epoch = self._batches = 0
+
+    @abstractmethod
+    def save(self, epoch: int, batch: int | None, logs: Logs) -> None:
+        """Save after an epoch (``batch`` is None), or after a batch; both are counted from 0."""
+
+    def wants_batches(self, kind: str) -> bool:
+        return kind == "train" and self.save_freq is not None
+
+    def on_epoch_begin(self, epoch: int, logs: Logs = None) -> None:
+        self._epoch = epoch
+
+    def on_train_batch_end(self, batch: int, logs: Logs = None) -> None:
+        if self.save_freq is not None:
+            self._batches += 1
+            if self._batches >= self.save_freq:
+                self._batches = 0
+                self.save(self._epoch, batch, logs)
+
+    def on_epoch_end(self, epoch: int, logs: Logs = None) -> None:
+        if self.save_freq is None:
+            self.save(epoch, None, logs)
+
+
+class ModelCheckpoint(Saver):
+    """Saves the model, or its weights, after each epoch or after a number of batches.
+
+    Parameters
+    ----------
+    filepath : str or path
+        Name of the file, which ends in ``.nbnet`` or, with save_weights_only, ``.weights.nbnet`` or ``.safetensors``.
+        It may contain entries of the logs, ``"m-{epoch:02d}-{val_loss:.2f}.nbnet"``, where ``epoch`` and ``batch``
+        count from 1.
+    monitor, mode : str
+        See :class:`EarlyStopping`.
+    verbose : int
+        1 prints a line for each file.
+    save_best_only : bool
+        If True, save only when the monitored number is better than ever before.
+    save_weights_only : bool
+        If True, call ``model.save_weights`` instead of ``model.save``.
+    save_freq : "epoch" or int
+        When to save: after each epoch, or after a number of batches.
+    initial_value_threshold : float, optional
+        With save_best_only, the number that the first saved model has to beat.
+
+    Raises
+    ------
+    ValueError
+        If an argument is invalid; in training, if the logs lack an entry that filepath names.
+
+    Examples
+    --------
+    >>> import tempfile
+    >>> import numpy as np
+    >>> import nbnet as nb
+    >>> model = nb.Sequential([nb.Input((1,)), nb.layers.Dense(1)])
+    >>> model.compile("sgd", "mse")
+    >>> with tempfile.TemporaryDirectory() as folder:
+    ...     keep = nb.callbacks.ModelCheckpoint(folder + "/m{epoch}.nbnet", monitor="loss")
+    ...     history = model.fit(np.ones((8, 1)), np.ones(8), epochs=2, callbacks=[keep], verbose=0)
+    ...     nb.load_model(folder + "/m2.nbnet").optimizer.iterations
+    2
+    """
+
+    def __init__(
+        self,
+        filepath: str | os.PathLike[str],
+        monitor: str = "val_loss",
+        verbose: int = 0,
+        save_best_only: bool = False,
+        save_weights_only: bool = False,
+        mode: str = "auto",
+        save_freq: str | int = "epoch",
+        initial_value_threshold: float | None = None,
+    ) -> None:
+        super().__init__(save_freq, monitor, mode)
+        self.filepath, self.verbose = os.fspath(filepath), verbose
+        endings = (".nbnet", ".safetensors") if save_weights_only else (".nbnet",)
+        if not self.filepath.endswith(endings):
+            expected = " or ".join(map(repr, endings))
+            raise ValueError(f"filepath: expected a name that ends in {expected}, got {self.filepath!r}")
+        self.save_best_only, self.save_weights_only = bool(save_best_only), bool(save_weights_only)
+        if initial_value_threshold is not None:
+            self.best = float(initial_value_threshold)
+
+    def save(self, epoch: int, batch: int | None, logs: Logs) -> None:
+        if self.save_best_only:
+            value = self.value(logs)
+            if value is None or not self.is_better(value, self.best):
+                return
+            self.best = value
+        path = self._path(epoch, batch, logs)
+        path.parent.mkdir(parents=True, exist_ok=True)
+        if self.save_weights_only:
+            self.model.save_weights(path)
+        else:
+            self.model.save(path)
+        if self.verbose:
+            print(f"Epoch {epoch + 1}: saved to {path}")
+
+    def _path(self, epoch: int, batch: int | None, logs: Logs) -> Path:
+        known = {**(logs or {}), "epoch": epoch + 1} | ({} if batch is None else {"batch": batch + 1})
+        try:
+            return Path(self.filepath.format(**known))
+        except (KeyError, IndexError) as error:
+            raise ValueError(f"filepath: {self.filepath!r} names {error}, the logs have {sorted(known)}") from None
+
+
+class BackupAndRestore(Saver):
+    """Keeps the state of a training in a folder; a ``fit`` that finds a state there continues from it.
+
+    A program that was killed and is run again ends with the same weights, bit for bit, as without the interruption: the
+    state holds the weights, the optimizer's state, the numbers of epochs and batches, and the seeds of row orders and
+    dropout masks. It does not hold the state of other callbacks. A file is replaced as a whole, so that a process that
+    dies while it saves does not lose the last one.
+
+    Parameters
+    ----------
+    backup_dir : str or path
+        The folder, for this training alone.
+    save_freq : "epoch" or int
+        When to save: after each epoch, or after a number of batches. In the latter case training continues in the
+        middle of an epoch, whose mean loss is that of the rest.
+    double_checkpoint : bool
+        Accepted as in Keras; one file is enough.
+    delete_checkpoint : bool
+        If True, delete the file at the end of training.
+
+    Raises
+    ------
+    ValueError
+        If an argument is invalid; in training, if the state in the folder does not fit the model.
+
+    Examples
+    --------
+    >>> import tempfile
+    >>> import numpy as np
+    >>> import nbnet as nb
+    >>> model = nb.Sequential([nb.Input((1,)), nb.layers.Dense(1)])
+    >>> model.compile("sgd", "mse")
+    >>> with tempfile.TemporaryDirectory() as folder:
+    ...     backup = nb.callbacks.BackupAndRestore(folder, delete_checkpoint=False)
+    ...     first = model.fit(np.ones((8, 1)), np.ones(8), epochs=2, callbacks=[backup], verbose=0)
+    ...     again = model.fit(np.ones((8, 1)), np.ones(8), epochs=5, callbacks=[backup], verbose=0)
+    >>> again.epoch
+    [2, 3, 4]
+    """
+
+    def __init__(
+        self,
+        backup_dir: str | os.PathLike[str],
+        save_freq: str | int = "epoch",
+        double_checkpoint: bool = False,
+        delete_checkpoint: bool = True,
+    ) -> None:
+        super().__init__(save_freq)
+        if not os.fspath(backup_dir):
+            raise ValueError(f"backup_dir: expected the name of a folder, got {backup_dir!r}")
+        self.backup_dir, self.delete_checkpoint = Path(os.fspath(backup_dir)), bool(delete_checkpoint)
+        self.double_checkpoint = bool(double_checkpoint)
+
+    @property
+    def path(self) -> Path:
+        """Path of the file."""
+        return self.backup_dir / "latest.nbnet"
+
+    def on_train_begin(self, logs: Logs = None) -> None:
+        self._batches = 0
+        # Files that a killed process did not finish.
+        for left in self.backup_dir.glob(f".{self.path.name}.*.tmp"):
+            left.unlink(missing_ok=True)
+        if self.path.exists():
+            self.model._load_training_state(self.path)
+
+    def save(self, epoch: int, batch: int | None, logs: Logs) -> None:
+        self.backup_dir.mkdir(parents=True, exist_ok=True)
+        self.model._save_training_state(self.path)
+
+    def on_train_end(self, logs: Logs = None) -> None:
+        if self.delete_checkpoint:
+            self.path.unlink(missing_ok=True)

@@ -1,0 +1,133 @@
+"""Progress as Keras shows it: a bar for each epoch (drawn by tqdm), a line for each, or nothing."""
+
+from __future__ import annotations
+
+import sys
+import time
+from collections.abc import Mapping
+from types import TracebackType
+from typing import Any, Self, TextIO
+
+import numpy as np
+
+from nbnet.base.tqdm_bar import bar_class
+
+_BAR = "{n_fmt}/{total_fmt} {bar:20} {desc}"
+
+
+class Progress:
+    """Shows the progress of epochs.
+
+    Parameters
+    ----------
+    verbose : {"auto", 0, 1, 2}
+        0 is silent, 1 draws a bar for each epoch, 2 prints a line for each; ``"auto"`` is 1 on a terminal and 0
+        elsewhere. True and False stand for 1 and 0.
+    epochs : int or None
+        Number of epochs; None leaves out the heading ``Epoch 1/10``, as evaluation does.
+    steps : int or None
+        Number of steps of an epoch; None if it is unknown before the first epoch ends.
+    stream : file, optional
+        Output, ``sys.stdout`` by default.
+
+    Raises
+    ------
+    ValueError
+        If ``verbose`` is something else.
+
+    Examples
+    --------
+    >>> import sys
+    >>> from nbnet.callbacks.progress import Progress
+    >>> with Progress(verbose=2, epochs=3, steps=100, stream=sys.stdout) as progress:
+    ...     progress.begin_epoch(0)
+    ...     progress.update(50, {"loss": 0.75})
+    ...     progress.end_epoch({"loss": 0.5, "val_loss": 0.625})
+    Epoch 1/3 - ... - loss: 0.5000 - val_loss: 0.6250
+    """
+
+    def __init__(
+        self, verbose: int | str = "auto", epochs: int | None = 1, steps: int | None = 1, stream: TextIO | None = None
+    ) -> None:
+        # sys.stdout is None in a process without a console.
+        self.stream: TextIO | None = sys.stdout if stream is None else stream
+        self.verbose = _level(verbose, self.stream)
+        self.epochs, self.steps = epochs, steps
+        self._heading = ""
+        self._began = 0.0
+        self._bar: Any = None
+        if self.verbose == 1:
+            self._make_bar = bar_class()
+
+    def begin_epoch(self, epoch: int) -> None:
+        """Start an epoch, whose number counts from 0."""
+        self.close()
+        self._began = time.perf_counter()
+        self._heading = "" if self.epochs is None else f"Epoch {epoch + 1}/{self.epochs}"
+        if self.verbose == 1:
+            if self._heading:
+                self._print(self._heading)
+            self._bar = self._make_bar(total=self.steps, bar_format=_BAR, miniters=1, file=self.stream)
+
+    def update(self, steps_done: int, logs: Mapping[str, float]) -> None:
+        """Show the number of steps of the epoch so far, and its logs; draws at most ten times a second."""
+        if self._bar is not None:
+            self._bar.set_description_str(self._text(logs), refresh=False)
+            self._bar.update(steps_done - self._bar.n)
+
+    def end_epoch(self, logs: Mapping[str, float]) -> None:
+        """Finish an epoch, and show its logs, those of validation included."""
+        if self._bar is not None:
+            if self.steps is None:
+                self._bar.total = self.steps = self._bar.n
+            self.update(self.steps, logs)
+            self.close()
+        elif self.verbose == 2:
+            heading = self._heading or f"{self.steps or '?'}/{self.steps or '?'}"
+            self._print(f"{heading} - {self._text(logs)}")
+
+    def close(self) -> None:
+        """Close the bar as it is, also in an epoch that was interrupted."""
+        if self._bar is not None:
+            self._bar.close()
+            self._bar = None
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, traceback: TracebackType | None
+    ) -> None:
+        self.close()
+
+    def _print(self, line: str) -> None:
+        print(line, file=self.stream, flush=True)
+
+    def _text(self, logs: Mapping[str, float]) -> str:
+        elapsed = _duration(time.perf_counter() - self._began)
+        return " - ".join([elapsed, *(f"{name}: {_number(value)}" for name, value in logs.items())])
+
+
+def _level(verbose: int | str, stream: TextIO | None) -> int:
+    if verbose == "auto":
+        return int(stream is not None and hasattr(stream, "isatty") and stream.isatty())
+    if not isinstance(verbose, int) or verbose not in (0, 1, 2):
+        raise ValueError(f"verbose: expected 'auto', 0, 1 or 2, got {verbose!r}")
+    return 0 if stream is None else int(verbose)
+
+
+def _number(value: Any) -> str:
+    """Four decimals as in Keras, small numbers with an exponent, all numbers of an array."""
+    if np.ndim(value):
+        return f"[{', '.join(_number(v) for v in value)}]"
+    return f"{value:.4e}" if 0 < abs(value) <= 1e-3 else f"{value:.4f}"
+
+
+def _duration(seconds: float) -> str:
+    if seconds < 1:
+        return f"{seconds * 1e3:.0f}ms"
+    if seconds < 60:
+        return f"{seconds:.1f}s"
+    minutes, rest = divmod(round(seconds), 60)
+    hours, minutes = divmod(minutes, 60)
+    return f"{hours}:{minutes:02}:{rest:02}" if hours else f"{minutes}:{rest:02}"

@@ -1,0 +1,168 @@
+"""Symbolic tensors, with an open batch axis, of a model that is being defined.
+
+``y = layer(symbol)`` computes nothing. It records the call, so that :func:`evaluate` can repeat it for a batch of any
+size: eagerly, on a tape, or while a program is built.
+"""
+
+from __future__ import annotations
+
+import functools
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any, TypeVar, cast
+
+import numpy as np
+
+from nbnet.base.tree import flatten, map_structure, restructure
+from nbnet.engine.graph.tape import Trace
+from nbnet.engine.graph.tensor import Arithmetic, Tensor
+
+OpenShape = tuple[int | None, ...]
+F = TypeVar("F", bound=Callable[..., Any])
+
+#: Sizes of the batch and of other open axes, long enough for windows, with which a call is tried: axes of results that
+#: differ are open.
+_PROBES = ((2, 60), (3, 128))
+
+
+@dataclass(eq=False)
+class Producer:
+    """A recorded call: a layer or a function of ``nbnet.ops``, its arguments with symbols among them, and outputs."""
+
+    function: Callable[..., Any]
+    args: tuple[Any, ...]
+    kwargs: dict[str, Any]
+    name: str
+    outputs: Any = None
+
+    def inputs(self) -> list[Symbol]:
+        """The symbols among the arguments."""
+        return [leaf for leaf in flatten((self.args, self.kwargs)) if isinstance(leaf, Symbol)]
+
+
+@dataclass(eq=False, repr=False)
+class Symbol(Arithmetic[Any]):
+    """A symbolic tensor, with the layer's name and the recorded call that returned it.
+
+    In its shape, None stands for an open axis: the batch, and others of any length.
+    """
+
+    shape: OpenShape
+    dtype: np.dtype[Any]
+    name: str = ""
+    producer: Producer | None = None
+
+    # The number of rows is not known, so they cannot be iterated over.
+    __iter__ = None
+
+    @property
+    def ndim(self) -> int:
+        return len(self.shape)
+
+    def __array__(self, *args: Any, **kwargs: Any) -> Any:
+        raise self._without_value("use functions of nbnet.ops and layers instead of NumPy's functions")
+
+    def __float__(self) -> float:
+        raise self._without_value("it cannot become a number")
+
+    def __bool__(self) -> bool:
+        raise self._without_value("a model cannot branch on it")
+
+    def _without_value(self, hint: str) -> TypeError:
+        return TypeError(f"{self!r} has no value, it is a symbol in the definition of a model: {hint}")
+
+    def __repr__(self) -> str:
+        return f"<Symbol {self.name!r} shape={self.shape} dtype={self.dtype}>"
+
+
+def has_symbols(structure: Any) -> bool:
+    """True if symbols are among the leaves."""
+    if isinstance(structure, (list, tuple)):
+        return any(has_symbols(part) for part in structure)
+    if isinstance(structure, dict):
+        return any(has_symbols(part) for part in structure.values())
+    return isinstance(structure, Symbol)
+
+
+def record(function: Callable[..., Any], args: tuple[Any, ...], kwargs: dict[str, Any], name: str) -> Any:
+    """Record a call; returns symbols in the structure that the call returns, which must be tensors, else TypeError."""
+    producer = Producer(function, args, kwargs, name)
+    first, second = (_probe(producer, batch, other) for batch, other in _PROBES)
+    symbols = []
+    for a, b in zip(flatten(first), flatten(second), strict=True):
+        if not isinstance(a, Tensor) or a.ndim != b.ndim:
+            raise TypeError(f"{name}: expected a tensor, or tensors, to be returned; got {type(a).__name__}")
+        shape = tuple(n if n == m else None for n, m in zip(a.shape, b.shape, strict=True))
+        symbols.append(Symbol(shape, a.dtype, name, producer))
+    producer.outputs = restructure(first, symbols)
+    return producer.outputs
+
+
+def _probe(producer: Producer, batch: int, other: int) -> Any:
+    """Outputs of the call for tensors in place of symbols."""
+
+    def placeholder(leaf: Any) -> Any:
+        if not isinstance(leaf, Symbol):
+            return leaf
+        shape = tuple((other if axis else batch) if n is None else n for axis, n in enumerate(leaf.shape))
+        return Tensor(shape, leaf.dtype)
+
+    with Trace():
+        return producer.function(
+            *map_structure(placeholder, producer.args), **map_structure(placeholder, producer.kwargs)
+        )
+
+
+def symbolic(function: F, module: str | None = None) -> F:
+    """Decorate a function of tensors so that it accepts symbols, too.
+
+    For pickling, ``module`` names the module in which the result has the function's name; by default it is its own.
+    """
+
+    @functools.wraps(function)
+    def call(*args: Any, **kwargs: Any) -> Any:
+        if has_symbols(args) or (kwargs and has_symbols(kwargs)):
+            return record(function, args, kwargs, function.__name__)
+        return function(*args, **kwargs)
+
+    if module is not None:
+        call.__module__ = module
+    return cast(F, call)
+
+
+def producers(outputs: Iterable[Symbol], inputs: Sequence[Symbol]) -> list[Producer]:
+    """The calls that lead from inputs to outputs, each after those it depends on; raises ValueError if an output
+    depends on a symbol that is no input."""
+    known = {id(s) for s in inputs}
+    order: list[Producer] = []
+    seen: set[int] = set()
+    stack: list[tuple[Symbol | Producer, bool]] = [(s, False) for s in reversed(list(outputs))]
+    while stack:
+        item, done = stack.pop()
+        if isinstance(item, Producer):
+            if done:
+                order.append(item)
+            elif id(item) not in seen:
+                seen.add(id(item))
+                stack.append((item, True))
+                stack.extend((s, False) for s in reversed(item.inputs()))
+        elif id(item) not in known:
+            if item.producer is None or not item.producer.inputs():
+                raise ValueError(f"inputs: the outputs depend on {item.name!r}, which is not among the inputs")
+            stack.append((item.producer, False))
+    return order
+
+
+def evaluate(order: Sequence[Producer], values: Mapping[int, Any], outputs: Any) -> Any:
+    """Repeat the calls of :func:`producers` with tensors in place of symbols; returns tensors in the structure of the
+    outputs. ``values`` has the tensors for the inputs, by ``id`` of the symbol."""
+    found = dict(values)
+
+    def resolve(leaf: Any) -> Any:
+        return found[id(leaf)] if isinstance(leaf, Symbol) else leaf
+
+    for producer in order:
+        result = producer.function(*map_structure(resolve, producer.args), **map_structure(resolve, producer.kwargs))
+        for symbol, value in zip(flatten(producer.outputs), flatten(result), strict=True):
+            found[id(symbol)] = value
+    return map_structure(resolve, outputs)

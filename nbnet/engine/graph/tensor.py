@@ -1,0 +1,595 @@
+"""Tensors, the ops applied to them, the nodes of a graph, and calls: instructions without a place in memory yet."""
+
+from __future__ import annotations
+
+import threading
+from collections.abc import Iterable, Iterator, Mapping, MutableMapping, Sequence, Set
+from contextlib import contextmanager
+from dataclasses import dataclass
+from math import prod
+from typing import Any, Generic, Self, TypeVar, cast
+
+import numpy as np
+from numpy.typing import NDArray
+
+from nbnet.base.seeds import derive, next_draw, next_key
+from nbnet.config import FLOAT_DTYPES, standardize_dtype
+from nbnet.engine.graph.op import INT, Op, Shape, Spec
+from nbnet.engine.jit.linker import Kernel, link
+from nbnet.engine.kernels.executor import run_row
+from nbnet.engine.kernels.layout import ACCUMULATE, ATTRIBUTES, EVERY, FIRST_ROW, KERNEL, OPERANDS, SEED, WIDTH
+
+T = TypeVar("T")
+
+#: Functions behind the operators and ``backward``, by name; filled by the modules further up that define them.
+operators: dict[str, Any] = {}
+
+
+class Arithmetic(Generic[T]):
+    """Arithmetic operators, by the ops of their names; they return a T."""
+
+    __slots__ = ()
+    __array_priority__ = 1000  # array + tensor is a tensor
+
+    def __add__(self, other: Any) -> T:
+        return cast(T, operators["add"](self, other))
+
+    def __radd__(self, other: Any) -> T:
+        return cast(T, operators["add"](other, self))
+
+    def __sub__(self, other: Any) -> T:
+        return cast(T, operators["subtract"](self, other))
+
+    def __rsub__(self, other: Any) -> T:
+        return cast(T, operators["subtract"](other, self))
+
+    def __mul__(self, other: Any) -> T:
+        return cast(T, operators["multiply"](self, other))
+
+    def __rmul__(self, other: Any) -> T:
+        return cast(T, operators["multiply"](other, self))
+
+    def __truediv__(self, other: Any) -> T:
+        return cast(T, operators["divide"](self, other))
+
+    def __rtruediv__(self, other: Any) -> T:
+        return cast(T, operators["divide"](other, self))
+
+    def __pow__(self, other: Any) -> T:
+        return cast(T, operators["power"](self, other))
+
+    def __rpow__(self, other: Any) -> T:
+        return cast(T, operators["power"](other, self))
+
+    def __neg__(self) -> T:
+        return cast(T, operators["multiply"](self, -1.0))
+
+    def __matmul__(self, other: Any) -> T:
+        return cast(T, operators["matmul"](self, other))
+
+    def __rmatmul__(self, other: Any) -> T:
+        return cast(T, operators["matmul"](other, self))
+
+    def __getitem__(self, rows: Any) -> T:
+        return cast(T, operators["take"](self, rows))
+
+
+Array = NDArray[Any]
+Rows = NDArray[np.int64]
+
+
+class Tensor(Arithmetic["Tensor"]):
+    """An array in a graph.
+
+    Parameters
+    ----------
+    shape, dtype
+        Of the value.
+    data
+        The value; None while a program is being built: the planner finds a place for it.
+    requires_grad
+        If True, gradients flow to it.
+
+    Attributes
+    ----------
+    size, nbytes
+        Number of elements, and of bytes.
+    matrix
+        Rows and columns as a kernel sees them: all axes but the last are rows.
+
+    Examples
+    --------
+    >>> import nbnet as nb
+    >>> x = nb.tensor([[1.0, 2.0], [3.0, 4.0]])
+    >>> (x @ x - 1.0)[0].numpy()
+    array([6., 9.], dtype=float32)
+    """
+
+    __slots__ = (
+        "__weakref__", "data", "dtype", "grad", "matrix", "name", "nbytes", "node", "requires_grad", "shape", "size",
+    )  # fmt: skip
+
+    def __init__(
+        self, shape: Shape, dtype: Any, data: Array | None = None, *, name: str = "", requires_grad: bool = False
+    ) -> None:
+        self.shape, self.dtype, self.data, self.name = tuple(shape), np.dtype(dtype), data, name
+        # Derived, but stored: lowering, verifying and encoding a program read them again and again.
+        rows, columns = (prod(self.shape[:-1]), self.shape[-1]) if self.shape else (1, 1)
+        self.matrix, self.size = (rows, columns), rows * columns
+        self.nbytes = self.size * self.dtype.itemsize
+        self.requires_grad = requires_grad
+        self.node: Node | None = None
+        self.grad: Tensor | None = None
+
+    @property
+    def ndim(self) -> int:
+        return len(self.shape)
+
+    def numpy(self) -> Array:
+        """The value as an array, not copied."""
+        if self.data is None:
+            raise ValueError(
+                f"tensor {self.name or self.shape!r} has no value: it belongs to a program that is being built"
+            )
+        return self.data
+
+    def __array__(self, dtype: Any = None, copy: bool | None = None) -> Array:
+        return np.array(self.numpy(), dtype=dtype, copy=copy)
+
+    def item(self) -> float:
+        """The value of a tensor of one element, as a Python number."""
+        value: float = self.numpy().item()
+        return value
+
+    def __float__(self) -> float:
+        return float(self.item())
+
+    def __len__(self) -> int:
+        if not self.shape:
+            raise TypeError("len() of a tensor without axes")
+        return self.shape[0]
+
+    def __repr__(self) -> str:
+        value = "" if self.data is None else f", {np.array2string(self.data, threshold=20, precision=5)}"
+        name = f" {self.name!r}" if self.name else ""
+        return f"<{type(self).__name__}{name} shape={self.shape} dtype={self.dtype}{value}>"
+
+    def backward(self, gradient: Any = None) -> None:
+        """Add the gradient of this tensor to ``.grad`` of every tensor that it was computed from and that requires one.
+
+        Parameters
+        ----------
+        gradient
+            Gradient of this tensor itself; by default ones.
+        """
+        operators["backward"](self, gradient)
+
+
+def real_array(value: Any, holder: str, dtype: Any = None) -> Array:
+    """A copy of real numbers in ``dtype``: by default that of an array or tensor of floats, else the framework's."""
+    array = np.asarray(value)
+    if array.dtype.kind not in "fiub":
+        raise TypeError(f"value: {holder} holds real numbers, got dtype {array.dtype}")
+    dtype = dtype_of(value) if dtype is None else dtype
+    known = isinstance(dtype, np.dtype) and dtype in FLOAT_DTYPES
+    return np.array(array, dtype if known else standardize_dtype(dtype), order="C")
+
+
+def dtype_of(value: Any) -> np.dtype[Any] | None:
+    """The dtype of an array or tensor of float32 or float64; None for any other value."""
+    own = isinstance(value, (np.ndarray, np.generic, Tensor)) and value.dtype in FLOAT_DTYPES
+    return value.dtype if own else None
+
+
+@dataclass(eq=False, slots=True)
+class Node:
+    """An op applied to tensors.
+
+    ``injected`` is True if the op's mask or noise was handed in: the forward kernel reads it instead of drawing it.
+    """
+
+    op: Op
+    inputs: tuple[Tensor, ...]
+    outputs: tuple[Tensor, ...]
+    saved: tuple[Tensor, ...]
+    work: tuple[tuple[Shape, np.dtype[Any]], ...]
+    attributes: tuple[int, ...]
+    key: int
+    name: str
+    dtype: np.dtype[Any]
+    injected: bool = False
+
+    @classmethod
+    def of(
+        cls, op: Op, inputs: tuple[Tensor, ...], specs: Sequence[Spec], attributes: tuple[int, ...], key: int,
+        name: str, dtype: np.dtype[Any], injected: Tensor | None = None
+    ) -> Self:  # fmt: skip
+        """A node with new tensors, without data, for the outputs of the op and for the buffers it saves.
+
+        ``specs`` and ``attributes`` are from the op's ``infer`` and ``encode``; ``injected`` is the mask or noise to
+        apply instead of drawing it.
+        """
+        buffers = [Tensor(spec.shape, spec.dtype or dtype) for spec in specs]
+        first, last = len(op.outputs), len(op.outputs) + len(op.saves)
+        outputs, saved = tuple(buffers[:first]), tuple(buffers[first:last])
+        if injected is not None:
+            saved = tuple(injected if s in (op.mask, op.noise) else t for s, t in zip(op.saves, saved, strict=True))
+        work = tuple((t.shape, t.dtype) for t in buffers[last:])
+        if op.backward is not None and any(t.requires_grad for t in inputs):
+            for t in outputs:
+                t.requires_grad = True
+        return cls(op, inputs, outputs, saved, work, attributes, key, name, dtype, injected is not None)
+
+    def run(self, step: int) -> None:
+        """Run the op eagerly, in new memory."""
+        run_call(self.call(), step)
+
+    @property
+    def mask(self) -> Array | None:
+        """The recorded dropout mask as booleans, True = kept; None for a node that drops nothing."""
+        return None if self.mask_tensor is None else self.mask_tensor.numpy().astype(bool)
+
+    @property
+    def mask_tensor(self) -> Tensor | None:
+        """The tensor of the mask: bytes, 1 = kept; None for a node that drops nothing."""
+        return None if self.op.mask is None else self._operand(self.op.mask)
+
+    @property
+    def noise(self) -> Array | None:
+        """The recorded random numbers; None for a node that draws none, or a mask."""
+        return None if self.op.noise is None else self._operand(self.op.noise).numpy()
+
+    @property
+    def multiply_adds(self) -> int:
+        """Multiply-adds of its product of matrices, forward; and of the gradient of each of the factors."""
+        return self.outputs[0].size * self.inputs[1].matrix[0] if self.op.role == "product" else 0
+
+    @property
+    def pooled(self) -> int:
+        """Elements of all windows of an op that pools, forward or backward; 0 for any other."""
+        return 0 if self.op.window is None else self.outputs[0].size * self.op.window(self.attributes)
+
+    @property
+    def operands(self) -> tuple[Tensor, ...]:
+        """The operands of the forward kernel; their names are ``op.operands``."""
+        return (*self.inputs, *self.outputs, *self.saved)
+
+    def _operand(self, name: str) -> Tensor:
+        return self.operands[self.op.operands.index(name)]
+
+    @property
+    def scale(self) -> float | None:
+        """The factor of kept units, ``1 / (1 - rate)``; None for a node that drops nothing, or that scales in another
+        way."""
+        if self.op.mask is None or "rate" not in self.op.inputs:
+            return None
+        rate = self.inputs[self.op.inputs.index("rate")].item()
+        return 1.0 / (1.0 - rate) if rate < 1 else 0.0
+
+    def call(self) -> Call:
+        """The forward call."""
+        operands, names = self.operands, self.op.operands
+        # An injected mask is read, not written; its bit of ``accumulate`` tells the kernel.
+        injected = names.index(self.op.mask or self.op.noise or "") if self.injected else -1
+        written = tuple(k for k in range(len(self.inputs), len(operands)) if k != injected)
+        accumulate = 1 << injected if self.injected else 0
+        reuse = tuple((names.index(a), names.index(b)) for a, b in self.op.reuse.items() if a in names and b in names)
+        return Call(
+            self.op.forward, operands, written, accumulate, self.key, self.attributes, self.name, self.dtype, reuse,
+            multiply_adds=self.multiply_adds, pooled=self.pooled,
+        )  # fmt: skip
+
+    def backward_calls(
+        self, gradients: dict[Tensor, Tensor], wanted: Set[int], given: Mapping[Tensor, Tensor],
+        outer: MutableMapping[Tensor, Tensor | None]
+    ) -> list[Call]:  # fmt: skip
+        """The backward calls; enters the gradients of inputs. See :func:`nbnet.engine.graph.autodiff.differentiate`.
+
+        A tensor that is several inputs of a node gets its gradient from as many calls, so that the order in which a
+        kernel writes does not matter. ``wanted`` has the ``id`` of the tensors whose gradients are needed.
+        """
+        op = self.op
+        if op.backward is None:
+            raise TypeError(f"op {op.name!r} has no gradient, but node {self.name!r} needs one")
+        operands = self._backward_operands(gradients)
+        # Gradients that each call writes, by name.
+        turns: list[dict[str, Tensor]] = []
+        fresh: set[str] = set()
+        for name, tensor in zip(op.inputs, self.inputs, strict=True):
+            if tensor in outer:
+                assert op.outer is not None
+                outer[tensor] = operands[op.outer]
+                if not turns and op.outer in op.work:
+                    turns.append({})
+            elif id(tensor) in wanted and "d" + name in op.gradient:
+                if tensor not in gradients:
+                    place = given.get(tensor)
+                    gradients[tensor] = Tensor(tensor.shape, tensor.dtype) if place is None else place
+                    fresh.add("d" + name)
+                turn = next((turn for turn in turns if gradients[tensor] not in turn.values()), None)
+                if turn is None:
+                    turns.append(turn := {})
+                turn["d" + name] = gradients[tensor]
+        out = {"d" + name for name in op.inputs}
+        at = {name: k for k, name in enumerate(op.gradient)}
+        written = tuple(k for name, k in at.items() if name in out or name in op.work)
+        reuse = tuple((at[a], at[b]) for a, b in op.reuse.items() if a in at and b in at)
+        calls = []
+        for turn in turns:
+            named = tuple((operands | turn).get(name) for name in op.gradient)
+            accumulate = sum(1 << at[name] for name in turn if name not in fresh)
+            products = sum("d" + name in turn for name in op.inputs[:2])
+            calls.append(Call(
+                op.backward, named, written, accumulate, self.key, self.attributes, self.name, self.dtype, reuse,
+                multiply_adds=products * self.multiply_adds, pooled=self.pooled,
+            ))  # fmt: skip
+        return calls
+
+    def _backward_operands(self, gradients: dict[Tensor, Tensor]) -> dict[str, Tensor]:
+        """Operands of the backward kernel by name; the gradient of an output that no node reads is zero."""
+        op = self.op
+        operands = dict(zip(op.operands, self.operands, strict=True))
+        operands |= {name: Tensor(shape, dtype) for name, (shape, dtype) in zip(op.work, self.work, strict=True)}
+        for name, tensor in zip(op.outputs, self.outputs, strict=True):
+            if tensor not in gradients:
+                gradients[tensor] = Tensor(tensor.shape, tensor.dtype, np.zeros(tensor.shape, tensor.dtype))
+            operands["d" + name] = gradients[tensor]
+        return operands
+
+    def __repr__(self) -> str:
+        return f"<Node {self.name} = {self.op.name}({', '.join(str(t.shape) for t in self.inputs)})>"
+
+
+@dataclass(frozen=True, eq=False, slots=True)
+class Call:
+    """One instruction before it has a place: a kernel and its operands.
+
+    ``accumulate`` is a bit field over operands; ``reuse`` lists pairs (written operand, read operand) that may share
+    memory. With ``every`` = n the call is made in the last of every n steps. ``first_row`` is the number in the slice
+    of the first row it sees. ``multiply_adds`` is how many there are in its matrix products, ``pooled`` the number of
+    elements in windows that it pools.
+    """
+
+    kernel: Kernel
+    operands: tuple[Tensor | None, ...]
+    written: tuple[int, ...]
+    accumulate: int
+    key: int
+    attributes: tuple[int, ...]
+    name: str
+    dtype: np.dtype[Any]
+    reuse: tuple[tuple[int, int], ...] = ()
+    every: int = 1
+    first_row: int = 0
+    multiply_adds: int = 0
+    pooled: int = 0
+
+    def reads(self) -> Iterable[Tensor]:
+        """Operands whose value the kernel uses."""
+        for k, tensor in enumerate(self.operands):
+            if tensor is not None and (k not in self.written or self.accumulate >> k & 1):
+                yield tensor
+
+    def writes(self) -> Iterable[Tensor]:
+        """Operands that the kernel overwrites or adds to."""
+        for k in self.written:
+            tensor = self.operands[k]
+            if tensor is not None:
+                yield tensor
+
+
+def encode(row: Rows, call: Call, first_row: int = 0, mem: int = 0, places: Mapping[Tensor, int] | None = None) -> None:
+    """Fill an instruction row, but for the address of its kernel.
+
+    ``first_row`` is the number in the batch of the first row that the call sees. Offsets count from the address
+    ``mem``; ``places`` has those of tensors without data.
+    """
+    row[SEED] = call.key - (1 << 64) if call.key >= 1 << 63 else call.key
+    row[ACCUMULATE] = call.accumulate
+    row[FIRST_ROW] = first_row
+    row[EVERY] = call.every
+    for k, tensor in enumerate(call.operands):
+        if tensor is not None:
+            if tensor.data is None and places:
+                offset = places[tensor]
+            else:
+                offset = tensor.numpy().__array_interface__["data"][0] - mem
+            at = OPERANDS + 3 * k
+            row[at] = offset
+            row[at + 1], row[at + 2] = tensor.matrix
+    row[ATTRIBUTES : ATTRIBUTES + len(call.attributes)] = call.attributes
+
+
+def row_of(call: Call) -> Rows:
+    """The linked row of a call whose operands all have data, which the caller keeps alive."""
+    row = np.zeros(WIDTH, np.int64)
+    encode(row, call)
+    row[KERNEL] = link([call.kernel], call.dtype)[0]
+    return row
+
+
+def run_call(call: Call, step: int) -> None:
+    """Run one call eagerly; operands that it writes get memory if they have none."""
+    for t in call.writes():
+        if t.data is None:
+            t.data = np.empty(t.shape, t.dtype)
+    run_row(call.dtype, row_of(call), step)
+
+
+def topological(targets: Sequence[Tensor]) -> list[Node]:
+    """The nodes that computed the targets, each after those it depends on."""
+    order: list[Node] = []
+    seen: set[int] = set()
+    stack = [(t.node, False) for t in reversed(targets) if t.node is not None]
+    while stack:
+        node, done = stack.pop()
+        if done:
+            order.append(node)
+        elif id(node) not in seen:
+            seen.add(id(node))
+            stack.append((node, True))
+            stack.extend((t.node, False) for t in reversed(node.inputs) if t.node is not None)
+    return order
+
+
+class _State(threading.local):
+    def __init__(self) -> None:
+        self.recorders: list[Recorder] = []
+        self.scopes: list[str] = []
+
+
+thread_state = _State()
+
+
+class Recorder:
+    """Keeps the nodes of a forward pass in order, with unique names and keys."""
+
+    deferred = False
+    #: Number of the training step whose random numbers ops draw.
+    step = 0
+
+    def __init__(self, masks: Mapping[str, Any] | None = None) -> None:
+        self.nodes: list[Node] = []
+        #: Calls that change a parameter on the side: moving averages.
+        self.effects: list[Call] = []
+        #: In a trace: losses that layers add, each with True if those of parts of a batch, weighted by their rows, add
+        #: up to that of the whole batch.
+        self.losses: list[tuple[Tensor, bool]] = []
+        self._given = {} if masks is None else dict(masks)
+        self._names: dict[str, int] = {}
+        self._keys: dict[int, int] = {}
+
+    def __enter__(self) -> Self:
+        thread_state.recorders.append(self)
+        return self
+
+    def __exit__(self, *exc: object) -> None:
+        thread_state.recorders.remove(self)
+
+    def claim(self, name: str) -> str:
+        """``name``, or ``name:1``, ``name:2`` ... if it was used before."""
+        used = self._names.get(name, 0)
+        self._names[name] = used + 1
+        return f"{name}:{used}" if used else name
+
+    def occurrence(self, key: int) -> int:
+        """The key itself at its first use in this pass, then keys derived from it, for a layer that is called again."""
+        used = self._keys.get(key, 0)
+        self._keys[key] = used + 1
+        return derive(key, used) if used else key
+
+    def given_mask(self, name: str) -> Array | None:
+        """The mask to use for the node of this name, instead of drawing one; None if there is none."""
+        return None if name not in self._given else np.asarray(self._given[name])
+
+
+def recorder() -> Recorder | None:
+    """The innermost active recorder of this thread."""
+    return thread_state.recorders[-1] if thread_state.recorders else None
+
+
+@contextmanager
+def scope(name: str) -> Iterator[None]:
+    """Ops applied inside are named after a layer."""
+    thread_state.scopes.append(name)
+    try:
+        yield
+    finally:
+        thread_state.scopes.pop()
+
+
+def tensor(value: Any, dtype: Any = None, name: str = "") -> Tensor:
+    """A tensor that holds a value: an array, a list, a number or a tensor.
+
+    Integers and booleans become floats of the framework's default dtype (labels and indices have functions of their
+    own).
+
+    Examples
+    --------
+    >>> import nbnet as nb
+    >>> nb.tensor([1, 2])
+    <Tensor shape=(2,) dtype=float32, [1. 2.]>
+    """
+    if isinstance(value, Tensor):
+        return value
+    data = real_array(value, "a tensor", dtype)
+    return Tensor(data.shape, data.dtype, data, name=name)
+
+
+def tensors(*values: Any) -> tuple[Tensor, ...]:
+    """Tensors of one dtype: numbers and lists take that of the tensors beside them."""
+    dtype = next((v.dtype for v in values if isinstance(v, Tensor) and v.dtype.kind == "f"), None)
+    if dtype is None:
+        dtype = next((v.dtype for v in values if isinstance(v, np.ndarray) and v.dtype in FLOAT_DTYPES), None)
+    return tuple(tensor(v, dtype) for v in values)
+
+
+def node_name(default: str) -> str:
+    """A unique name for the next node: that of the layer being called, else that of the op."""
+    base = "/".join(thread_state.scopes) or default
+    active = recorder()
+    return active.claim(base) if active is not None else base
+
+
+def apply(
+    op: Op, *inputs: Tensor, name: str = "", key: int | None = None, injected: Tensor | None = None, **attributes: Any
+) -> Tensor:
+    """Apply an op of one output to tensors; see :func:`apply_many`."""
+    (output,) = apply_many(op, *inputs, name=name, key=key, injected=injected, **attributes)
+    return output
+
+
+def apply_many(
+    op: Op, *inputs: Tensor, name: str = "", key: int | None = None, injected: Tensor | None = None, **attributes: Any
+) -> tuple[Tensor, ...]:
+    """Apply an op to tensors and return its outputs.
+
+    Parameters
+    ----------
+    name
+        The node's name; by default that of the layer being called, else the op's, made unique.
+    key
+        For ops that draw: 64-bit key; by default a new one.
+    injected
+        For ops that draw: the mask or noise to apply instead of drawing it.
+    attributes
+        For the op's ``infer`` and ``encode``.
+    """
+    dtypes = {t.dtype for t in inputs}
+    dtype = dtypes.pop()
+    if dtypes or dtype.kind != "f" or op.integers:
+        dtype = _float_dtype(op, inputs)
+    specs = (Spec(inputs[0].shape),) if op.infer is None else op.infer(*inputs, **attributes)
+    encoded = op.encode(*inputs, **attributes) if op.encode else ()
+    active = recorder()
+    if not op.random or injected is not None:
+        key = 0
+    else:
+        key = next_key() if key is None else key
+        key = active.occurrence(key) if active is not None else key
+    node = Node.of(op, inputs, specs, encoded, key, name or node_name(op.name), dtype, injected)
+    if active is None or not active.deferred:
+        node.run(active.step if active is not None else next_draw() if op.random else 0)
+    if active is not None or any(t.requires_grad for t in inputs):
+        for t in node.outputs:
+            t.node = node
+    if active is not None:
+        active.nodes.append(node)
+    return node.outputs
+
+
+def _float_dtype(op: Op, inputs: Sequence[Tensor]) -> np.dtype[Any]:
+    """The one float dtype of an op's inputs, after a check of the dtype of each input."""
+    found: set[np.dtype[Any]] = set()
+    for name, t in zip(op.inputs, inputs, strict=True):
+        if name in op.integers:
+            if t.dtype != INT:
+                raise TypeError(f"{op.name}: expected int64 as {name}, got {t.dtype}")
+        elif t.dtype.kind == "f":
+            found.add(t.dtype)
+        else:
+            raise TypeError(f"{op.name}: expected floats as {name}, got {t.dtype}")
+    if len(found) != 1:
+        kinds = ", ".join(f"{n} {t.dtype}" for n, t in zip(op.inputs, inputs, strict=True))
+        raise TypeError(f"{op.name}: expected inputs of one float dtype, got {kinds}")
+    return found.pop()

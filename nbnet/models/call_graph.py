@@ -1,0 +1,163 @@
+"""The calls of layers that a model consists of, between its inputs and its outputs."""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Iterable, Sequence
+from typing import Any
+
+from nbnet.base.tree import flatten
+from nbnet.engine.graph.symbolic import Producer, Symbol, evaluate, producers
+from nbnet.engine.graph.tensor import Tensor
+from nbnet.layers.layer import Layer
+
+
+class CallGraph:
+    """The calls that lead from inputs to outputs.
+
+    Parameters
+    ----------
+    inputs, outputs
+        A symbol, or a list, tuple or dict of them.
+
+    Raises
+    ------
+    TypeError
+        If they hold anything but symbols.
+    ValueError
+        If outputs depend on a symbol that is no input, two layers or two inputs have one name, or an output has no
+        batch axis.
+    """
+
+    def __init__(self, inputs: Any, outputs: Any) -> None:
+        self.inputs, self.outputs = _single(inputs), _single(outputs)
+        inputs, outputs = self.inputs, self.outputs
+        self.input_list, self.output_list = _symbols(inputs, "inputs"), _symbols(outputs, "outputs")
+        for symbol in self.output_list:
+            if not symbol.shape or symbol.shape[0] is not None:
+                raise ValueError(f"outputs: {symbol.name!r} has shape {symbol.shape}, without an axis of samples")
+        self.input_names = _names(inputs, self.input_list)
+        if len(set(self.input_names)) < len(self.input_names):
+            raise ValueError(f"inputs: expected different names, got {self.input_names}")
+        self.calls = producers(self.output_list, self.input_list)
+        self.output_names = _unique(_names(outputs, self.output_list))
+        heads = [s.producer for s in self.input_list if s.producer is not None and not s.producer.inputs()]
+        # Keras walks back from those of a dict in the order of their keys.
+        ends = [outputs[key] for key in sorted(outputs)] if isinstance(outputs, dict) else outputs
+        self.producers = _by_depth(heads, self.calls, list(flatten(ends)))
+        self.layers = list(
+            {id(p.function): p.function for p in self.producers if isinstance(p.function, Layer)}.values()
+        )
+        taken: dict[str, Layer] = {}
+        for layer in self.layers:
+            if taken.setdefault(layer.name, layer) is not layer:
+                raise ValueError(f"name: the model has two layers named {layer.name!r}; names in a model differ")
+
+    def __getstate__(self) -> dict[str, Any]:
+        """Calls come first, each after those whose results it reads."""
+        return {"calls": self.calls} | vars(self)
+
+    def __call__(self, inputs: Sequence[Tensor]) -> Any:
+        """Return the outputs for tensors in the order of ``input_list``."""
+        values = {id(symbol): x for symbol, x in zip(self.input_list, inputs, strict=True)}
+        return evaluate(self.calls, values, self.outputs)
+
+    def names(self) -> dict[int, str]:
+        """Return a name for each call, by ``id``: the layer's, or that of the function, numbered."""
+        labels = _unique([producer.name for producer in self.producers])
+        return {
+            id(p): p.name if isinstance(p.function, Layer) else label
+            for p, label in zip(self.producers, labels, strict=True)
+        }
+
+    def inner_layers(self) -> list[Layer]:
+        """Return the layers that are called, in the order of their first calls."""
+        return list({id(p.function): p.function for p in self.calls if isinstance(p.function, Layer)}.values())
+
+
+def model_calls(model: Layer) -> tuple[list[Producer], list[Symbol], list[Symbol]]:
+    """Return the calls of a model, each after those it depends on; its inputs and its outputs.
+
+    Raises
+    ------
+    ValueError
+        If its class defines ``call``, or it is not built.
+
+    Examples
+    --------
+    >>> import nbnet as nb
+    >>> from nbnet.models.call_graph import model_calls
+    >>> model = nb.Sequential([nb.Input((2,)), nb.layers.Dense(3, name="first"), nb.layers.Dense(1, name="second")])
+    >>> [producer.name for producer in model_calls(model)[0]]
+    ['first', 'second']
+    """
+    if not getattr(model, "has_call_graph", False):
+        raise ValueError(f"model: {model.name} is of a class that defines call; it cannot be taken apart")
+    inputs, outputs = list(flatten(model.input)), list(flatten(model.output))
+    return producers(outputs, inputs), inputs, outputs
+
+
+def call_names(calls: Iterable[Producer]) -> list[str]:
+    """Return a name for each call: the layer's, and for later calls ``name:1``, ``name:2`` ..., as on a tape."""
+    used: Counter[str] = Counter()
+    names = []
+    for producer in calls:
+        turn = used[producer.name]
+        used[producer.name] += 1
+        names.append(f"{producer.name}:{turn}" if turn else producer.name)
+    return names
+
+
+def _single(structure: Any) -> Any:
+    """Return the only entry of a list of one, as in Keras."""
+    return structure[0] if isinstance(structure, (list, tuple)) and len(structure) == 1 else structure
+
+
+def _symbols(structure: Any, argument: str) -> list[Symbol]:
+    symbols = list(flatten(structure))
+    if not symbols or not all(isinstance(symbol, Symbol) for symbol in symbols):
+        raise TypeError(
+            f"{argument}: expected what nbnet.Input or layers called with it return, in a list or dict if there are "
+            f"several; got {structure!r}"
+        )
+    return symbols
+
+
+def _names(structure: Any, symbols: Sequence[Symbol]) -> list[str]:
+    """Return names of inputs or outputs: keys of a dict of them, else those of the layers they come from."""
+    named = isinstance(structure, dict) and len(structure) == len(symbols)
+    return list(structure) if named else [symbol.name for symbol in symbols]
+
+
+def _unique(names: Sequence[str]) -> list[str]:
+    unique: list[str] = []
+    for name in names:
+        number = sum(other == name for other in names[: len(unique)])
+        unique.append(f"{name}_{number}" if number else name)
+    return unique
+
+
+def _by_depth(heads: Sequence[Producer], calls: Sequence[Producer], outputs: Sequence[Symbol]) -> list[Producer]:
+    """Return calls in Keras's order, which is that of its weights: those farthest from the outputs first, and among
+    these as a walk back from the outputs meets them."""
+    depth = {id(p): 0 for p in (*calls, *heads)}
+    deepest: dict[int, int] = {}
+    for producer in reversed(calls):
+        deepest[id(producer.function)] = max(depth[id(producer)], deepest.get(id(producer.function), 0))
+        depth[id(producer)] = deepest[id(producer.function)]
+        for before in _feeding(producer, depth):
+            depth[id(before)] = max(depth[id(before)], depth[id(producer)] + 1)
+    met: dict[int, int] = {}
+    stack = [s.producer for s in reversed(outputs) if s.producer is not None and id(s.producer) in depth]
+    while stack:
+        producer = stack.pop()
+        if id(producer) not in met:
+            met[id(producer)] = len(met)
+            stack.extend(reversed(_feeding(producer, depth)))
+    order = {id(p): k for k, p in enumerate((*heads, *calls))}
+    return sorted((*heads, *calls), key=lambda p: (-depth[id(p)], met.get(id(p), len(met)), order[id(p)]))
+
+
+def _feeding(producer: Producer, known: dict[int, int]) -> list[Producer]:
+    """Return the calls of the graph whose results a call reads."""
+    return [s.producer for s in producer.inputs() if s.producer is not None and id(s.producer) in known]

@@ -1,0 +1,87 @@
+"""The one place where models reach the packages built on them: files, export and thinning, imported when called."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from nbnet.saving import load_model as load_model
+
+
+def saving_module() -> Any:
+    """Return :mod:`nbnet.saving`."""
+    from nbnet import saving
+
+    return saving
+
+
+def save_model(model: Any, filepath: Any, overwrite: bool = True, include_optimizer: bool = True) -> None:
+    """Write a model to a file: see :func:`nbnet.saving.save_model`."""
+    from nbnet.saving import save_model
+
+    save_model(model, filepath, overwrite, include_optimizer)
+
+
+def save_weights(layer: Any, filepath: Any, overwrite: bool) -> None:
+    """Write weights to a file: see :func:`nbnet.saving.save_weights`."""
+    from nbnet.saving import save_weights
+
+    save_weights(layer, filepath, overwrite)
+
+
+def load_weights(layer: Any, filepath: Any, skip_mismatch: bool) -> None:
+    """Set weights from a file: see :func:`nbnet.saving.load_weights`."""
+    from nbnet.saving import load_weights
+
+    load_weights(layer, filepath, skip_mismatch)
+
+
+def save_training_state(model: Any, path: Path) -> None:
+    """Write the weights and the state of a training to a file: see :func:`nbnet.saving.models.save_state`."""
+    from nbnet.saving.models import save_state
+
+    save_state(model, path)
+
+
+def load_training_state(model: Any, path: Path) -> None:
+    """Restore a training from a file: see :func:`nbnet.saving.models.load_state`."""
+    from nbnet.saving.models import load_state
+
+    load_state(model, path)
+
+
+def compile_config(model: Any) -> dict[str, Any] | None:
+    """Return the arguments of ``compile``, as plain data."""
+    from nbnet.saving.models import compile_config
+
+    return compile_config(model)
+
+
+def compile_from_config(model: Any, config: Mapping[str, Any]) -> None:
+    """Compile a model with the arguments that :func:`compile_config` returned."""
+    from nbnet.saving.models import compile_from_config
+
+    compile_from_config(model, config)
+
+
+def export(model: Any, *arguments: Any) -> None:
+    """Write a model as an ONNX file: see :func:`nbnet.export.export`."""
+    from nbnet.export import export
+
+    export(model, *arguments)
+
+
+def thin(model: Any, masks: Mapping[str, Any]) -> Any:
+    """Return the smaller model that masks leave: see :func:`nbnet.thinning.thin`."""
+    from nbnet.thinning import thin
+
+    return thin(model, masks)
+
+
+def merge(model: Any, thinned: Any, masks: Mapping[str, Any] | None) -> None:
+    """Write the weights of a smaller model back: see :func:`nbnet.thinning.merge`."""
+    from nbnet.thinning import merge
+
+    merge(model, thinned, masks)

@@ -1,0 +1,611 @@
+"""Training, evaluation and prediction as users call them: signatures and documentation; the work is done in train/."""
+
+from __future__ import annotations
+
+import inspect
+from collections.abc import Mapping
+from typing import TYPE_CHECKING, Any, Literal, NamedTuple, overload
+
+from numpy.typing import NDArray
+
+from nbnet import data, metrics, optimizers
+from nbnet.base.tree import flatten, map_structure, restructure
+from nbnet.base.validation import check_int
+from nbnet.callbacks.callback import CallbackList, History
+from nbnet.callbacks.progress import Progress
+from nbnet.engine.gemm.blas import single_thread
+from nbnet.engine.graph.tape import Tape
+from nbnet.engine.graph.tensor import Tensor
+from nbnet.models.monte_carlo import MCPrediction
+from nbnet.optimizers import Optimizer
+from nbnet.train import fit as training
+from nbnet.train import python_runner
+from nbnet.train.data_source import ONE_BATCH, evaluation_source, prediction_source
+from nbnet.train.fit import training_lock
+from nbnet.train.inputs import input_rows, signature_of
+from nbnet.train.mc_predict import MCRequest, first_step, sample
+from nbnet.train.predict import Predictor, predict_again, predict_source
+from nbnet.train.program_report import row_shapes
+from nbnet.train.python_runner import CompiledMetrics, unpack_x_y_sample_weight
+from nbnet.train.trainable import Objective, Trainable, TrainingState, check_compiled, default_step
+
+if TYPE_CHECKING:
+    _Base = Trainable
+else:
+    _Base = object
+
+#: Threads that a step may be shared out to.
+MOST_SLICES = 256
+#: Rows that are sampled at a time.
+SAMPLED_ROWS = 512
+
+
+class PreparedFit(NamedTuple):
+    """A training whose arguments are checked, its callbacks, progress bar, and history."""
+
+    fit: training.Fit
+    calls: CallbackList
+    bar: Progress
+    history: History
+
+
+class Trainer(_Base):
+    """The part of a :class:`nbnet.Model` that trains, evaluates and predicts."""
+
+    #: The history of the last ``fit``.
+    history: History
+
+    if TYPE_CHECKING:
+
+        def __call__(self, *args: Any, training: bool | None = None, **kwargs: Any) -> Any: ...
+
+    def __init__(self) -> None:
+        #: None until :meth:`compile` is called.
+        self.optimizer: Optimizer = None  # type: ignore[assignment]
+        #: Set by a callback to end training after the epoch, or the batch, it is called in.
+        self.stop_training = False
+        self._train_state = TrainingState()
+        self._loss_tracker = metrics.Mean("loss")
+        self._compiled_metrics: CompiledMetrics | None = None
+
+    @property
+    def loss(self) -> Any:
+        """The loss that :meth:`compile` was given, names resolved to losses."""
+        objective = self._train_state.objective
+        return None if objective is None else objective.loss
+
+    def compile(
+        self,
+        optimizer: str | Optimizer | Mapping[str, Any] = "rmsprop",
+        loss: Any = None,
+        loss_weights: Any = None,
+        metrics: Any = None,
+        weighted_metrics: Any = None,
+        run_eagerly: bool = False,
+        steps_per_execution: int = 1,
+        jit_compile: bool | str = "auto",
+        auto_scale_loss: bool = True,
+        *,
+        slices: int | None = None,
+    ) -> None:
+        """Configure training.
+
+        Parameters
+        ----------
+        optimizer
+            Name or :class:`nbnet.optimizers.Optimizer`.
+        loss
+            Name or :class:`nbnet.losses.Loss`; for several outputs a list of them, or a dict by name of output. An
+            output whose loss is None is not trained.
+        loss_weights
+            Factors of the losses of outputs in their sum; a list, or a dict by name.
+        metrics
+            Names, metrics or losses to watch; ``"accuracy"`` adapts to the loss. For several outputs a list with an
+            entry (one, or a list) for each, or a dict by name.
+        weighted_metrics
+            The same, but sample weights and class weights count.
+        run_eagerly
+            If True, train by a loop in Python over :meth:`train_step`, on a tape: for debugging.
+        steps_per_execution, jit_compile, auto_scale_loss
+            Accepted as in Keras; here every epoch is compiled, and nothing computes in float16.
+        slices
+            Parts of a batch that as many threads compute, up to 256; a batch of fewer rows has as many as rows, and one
+            whose rows depend on each other is not cut. By default as many as pay on the processors there are. Results
+            are the same bit by bit, on the same machine, for the same number of slices; dropout masks for any.
+
+        Raises
+        ------
+        ValueError, TypeError
+            If an optimizer, loss or metric is unknown, or slices are out of range.
+        """
+        resolved, objective = optimizers.get(optimizer), Objective.of(loss, loss_weights, metrics, weighted_metrics)
+        count = None if slices is None else check_int(slices, "slices")
+        if count is not None and count > MOST_SLICES:
+            raise ValueError(f"slices: expected {MOST_SLICES} at most, got {count}")
+        self.optimizer, state = resolved, self._train_state
+        state.objective, state.eager, state.slices = objective, bool(run_eagerly), count
+        watched = metrics is not None or weighted_metrics is not None
+        self._compiled_metrics = CompiledMetrics(self) if watched else None
+        self._changed()
+        if (shapes := row_shapes(self)) is not None:
+            # What fit has to know of the outputs, found before it is called.
+            signature_of(self, shapes)
+
+    # ---- training ----
+
+    def fit(
+        self,
+        x: Any = None,
+        y: Any = None,
+        batch_size: int | None = None,
+        epochs: int = 1,
+        verbose: int | str = "auto",
+        callbacks: Any = None,
+        validation_split: float = 0.0,
+        validation_data: Any = None,
+        shuffle: bool = True,
+        class_weight: Mapping[int, float] | None = None,
+        sample_weight: Any = None,
+        initial_epoch: int = 0,
+        steps_per_epoch: int | None = None,
+        validation_steps: int | None = None,
+        validation_batch_size: int | None = None,
+        validation_freq: Any = 1,
+        record_masks: int = 0,
+    ) -> History:
+        """Train for a number of epochs.
+
+        Parameters
+        ----------
+        x : array_like, (n, ...)
+            Inputs of any real dtype; bytes stay bytes until a batch of them is gathered. For several inputs a list in
+            their order, or a dict by name. Data frames, and sparse matrices, which stay sparse until a batch of them
+            is gathered. Or batches: a :class:`nbnet.utils.PyDataset`, a generator of ``(x, y)`` or
+            ``(x, y, sample_weight)``, a loader.
+        y : array_like
+            Targets: shaped like the output, or class labels (n,) for sparse losses. For several outputs a list or a
+            dict, with None for an output without loss and metrics.
+        batch_size : int
+            Rows of a step, by default 32; the last batch may be shorter.
+        epochs, initial_epoch : int
+            Train from epoch ``initial_epoch`` up to ``epochs``. If so many epochs were trained before, in this process
+            or the one that saved the model, the training continues as if it had not ended.
+        verbose : {"auto", 0, 1, 2}
+            See :class:`nbnet.callbacks.progress.Progress`.
+        callbacks : list of nbnet.callbacks.Callback
+            Called during training; one that defines a batch hook makes every batch a call of its own.
+        validation_split : float
+            Share of the last rows to hold out.
+        validation_data : tuple
+            ``(x, y)`` or ``(x, y, sample_weight)``, or batches.
+        shuffle : bool
+            If True, each epoch sees the rows, or a dataset's batches, in a new order.
+        class_weight : dict
+            Weight of each class; multiplied with the sample weights. For models of one output.
+        sample_weight : array_like, (n,)
+            Weight of each row in the loss; for several outputs one for all, or a list or dict.
+        steps_per_epoch, validation_steps : int
+            Batches of an epoch, and of a validation. An epoch continues where the last one ended, a validation begins
+            anew. By default all there are; a generator without end needs them.
+        validation_batch_size : int
+            By default ``batch_size``.
+        validation_freq : int or list of int
+            Validate after every so many epochs, or after those of these numbers, from 1.
+        record_masks : int
+            Keep the dropout masks of the last so many steps in ``masks`` of the history.
+
+        Returns
+        -------
+        History
+
+        Raises
+        ------
+        ValueError, TypeError
+            If an argument does not fit the model; before anything is trained, unless it comes in batches.
+        """
+        prepared = self._prepare_fit(
+            x, y, batch_size, epochs, verbose, callbacks, validation_split, validation_data, shuffle, class_weight,
+            sample_weight, initial_epoch, steps_per_epoch, validation_steps, validation_batch_size, validation_freq,
+            record_masks,
+        )  # fmt: skip
+        with training_lock(self):
+            prepared.fit.run(prepared.calls, prepared.bar, prepared.history)
+        return prepared.history
+
+    def _prepare_fit(
+        self, x: Any, y: Any, batch_size: Any, epochs: Any, verbose: Any, callbacks: Any, *arguments: Any
+    ) -> PreparedFit:
+        fit = training.Fit(self, x, y, batch_size, epochs, *arguments)
+        bar = Progress(verbose, fit.epochs, fit.source.length)
+        history = History({"verbose": bar.verbose, "epochs": fit.epochs, "steps": bar.steps})
+        return PreparedFit(fit, self._callback_list(callbacks, history.params), bar, history)
+
+    def _callback_list(self, callbacks: Any, params: Mapping[str, Any]) -> CallbackList:
+        model: Any = self  # A Model, which has what callbacks use.
+        return CallbackList(callbacks, model, **params)
+
+    def train_on_batch(
+        self,
+        x: Any,
+        y: Any = None,
+        sample_weight: Any = None,
+        class_weight: Mapping[int, float] | None = None,
+        return_dict: bool = False,
+    ) -> Any:
+        """Update the weights once, from one batch; return its loss (and metrics) before the update."""
+        return _returned(training.train_on_batch(self, x, y, sample_weight, class_weight), return_dict)
+
+    # ---- evaluation ----
+
+    # fmt: off
+    @overload
+    def evaluate(
+        self, x: Any = ..., y: Any = ..., batch_size: int | None = ..., verbose: int | str = ...,
+        sample_weight: Any = ..., steps: int | None = ..., callbacks: Any = ..., *, return_dict: Literal[True],
+    ) -> dict[str, Any]: ...
+    @overload
+    def evaluate(
+        self, x: Any = ..., y: Any = ..., batch_size: int | None = ..., verbose: int | str = ...,
+        sample_weight: Any = ..., steps: int | None = ..., callbacks: Any = ..., return_dict: bool = ...,
+    ) -> Any: ...  # a float, or a list of floats
+    # fmt: on
+    def evaluate(
+        self,
+        x: Any = None,
+        y: Any = None,
+        batch_size: int | None = None,
+        verbose: int | str = "auto",
+        sample_weight: Any = None,
+        steps: int | None = None,
+        callbacks: Any = None,
+        return_dict: bool = False,
+    ) -> Any:
+        """Compute loss and metrics in evaluation mode.
+
+        Parameters
+        ----------
+        x, y, sample_weight
+            As for :meth:`fit`.
+        batch_size : int
+            Rows computed at a time, by default 256.
+        verbose : {"auto", 0, 1, 2}
+            See :class:`nbnet.callbacks.progress.Progress`.
+        steps : int
+            Number of batches to evaluate, by default all.
+        callbacks : list of nbnet.callbacks.Callback
+            Called at the beginning and the end; those that define a batch hook, around each batch.
+
+        Returns
+        -------
+        The loss; a list of the loss, the losses of outputs if several are trained, and metrics; a dict if
+        ``return_dict``.
+        """
+        check_compiled(self)
+        source = evaluation_source(self, (x, y, sample_weight), batch_size, steps)
+        calls = self._callback_list(callbacks, {})
+        return _returned(training.evaluate(self, source, calls, Progress(verbose, None, source.length)), return_dict)
+
+    def test_on_batch(self, x: Any, y: Any = None, sample_weight: Any = None, return_dict: bool = False) -> Any:
+        """Compute loss (and metrics) of one batch in evaluation mode."""
+        return self.evaluate(x, y, ONE_BATCH, 0, sample_weight=sample_weight, return_dict=return_dict)
+
+    # ---- prediction ----
+
+    # fmt: off
+    @overload
+    def predict(
+        self, x: Any, batch_size: int | None = ..., verbose: int | str = ..., steps: int | None = ...,
+        callbacks: Any = ..., *, mc_samples: int | None = ..., return_std: Literal[False] = ...,
+    ) -> NDArray[Any]: ...
+    @overload
+    def predict(
+        self, x: Any, batch_size: int | None = ..., verbose: int | str = ..., steps: int | None = ...,
+        callbacks: Any = ..., *, mc_samples: int | None = ..., return_std: bool,
+    ) -> Any: ...
+    # fmt: on
+    def predict(
+        self,
+        x: Any,
+        batch_size: int | None = None,
+        verbose: int | str = 0,
+        steps: int | None = None,
+        callbacks: Any = None,
+        *,
+        mc_samples: int | None = None,
+        return_std: bool = False,
+    ) -> Any:
+        """Compute outputs in evaluation mode: an array (n, ...), or a list or dict of them as the model returns.
+
+        Parameters
+        ----------
+        x : array_like, (n, ...)
+            For several inputs a list or dict, as for :meth:`fit`.
+        batch_size : int
+            Rows computed at a time; by default 256. Results may differ in the last bits with it.
+        verbose : {0, "auto", 1, 2}
+            See :class:`nbnet.callbacks.progress.Progress`; silent by default.
+        steps : int
+            Number of batches to predict, by default all.
+        callbacks : list of nbnet.callbacks.Callback
+            Called at the beginning and the end; those that define a batch hook, around each batch.
+        mc_samples : int
+            Instead of evaluation mode: the mean of so many passes with dropout at work; see :meth:`predict_mc`.
+        return_std : bool
+            If True, return ``(mean, std)`` of these passes.
+        """
+        if mc_samples is not None or return_std:
+            rest = {"steps": steps, "callbacks": callbacks}
+            return self._predict_sampled(x, mc_samples, return_std, batch_size, verbose, rest)
+        plain = verbose == 0 and batch_size is None and steps is None and callbacks is None
+        if plain and (out := predict_again(self, x)) is not None:
+            return out
+        source = prediction_source(self, x, batch_size, steps)
+        if verbose == 0 and callbacks is None:
+            with single_thread:
+                return predict_source(self, source)
+        calls = self._callback_list(callbacks, {})
+        with single_thread, Progress(verbose, None, source.length) as bar:
+            bar.begin_epoch(0)
+            calls.call("on_predict_begin", None)
+            out = predict_source(self, source, bar, calls)
+            calls.call("on_predict_end", None)
+            bar.end_epoch({})
+        return out
+
+    def predict_on_batch(self, x: Any) -> NDArray[Any]:
+        """Compute outputs of one batch in evaluation mode."""
+        return self.predict(x, ONE_BATCH)
+
+    def predictor(self, rows: int = 1) -> Predictor:
+        """Return a function that predicts batches of so many rows, prepared once: a few microseconds for one row.
+
+        Parameters
+        ----------
+        rows
+            Number of rows of each batch.
+
+        Raises
+        ------
+        ValueError
+            If the model is not one that can be prepared for: see :class:`nbnet.train.predict.Predictor`.
+
+        Examples
+        --------
+        >>> import nbnet as nb
+        >>> model = nb.Sequential([nb.Input((3,)), nb.layers.Dense(2, kernel_initializer="ones")])
+        >>> model.predictor()([[1.0, 2.0, 3.0]])
+        array([[6., 6.]], dtype=float32)
+        """
+        return Predictor(self, rows)
+
+    def predict_mc(
+        self,
+        x: Any,
+        samples: int = 100,
+        masks: str = "per_sample",
+        quantiles: Any = None,
+        return_samples: bool = False,
+        batch_size: int | None = None,
+        seed: int | None = None,
+        verbose: int | str = 0,
+    ) -> MCPrediction:
+        """Sample outputs in many passes with dropout at work: their mean, spread and more.
+
+        Layers that draw random numbers (Dropout and its like) act as in training, all others as in prediction. The
+        part of the model before the first of them is computed once.
+
+        Parameters
+        ----------
+        x : array_like, (n, ...)
+            For several inputs a list or dict, as for :meth:`fit`.
+        samples : int
+            Number of passes.
+        masks : {"per_sample", "shared"}
+            ``"per_sample"``: each row has a mask of its own in each pass. ``"shared"``: all rows share one, so that
+            each pass is one sub-network, whose dropped units are not multiplied at all. Either way a mask is a function
+            of the seed, the pass and the row, whatever the batch size and the number of threads.
+        quantiles : float or sequence of float
+            Quantiles of the samples to compute, in [0, 1].
+        return_samples : bool
+            If True, keep all samples.
+        batch_size : int
+            Rows computed at a time; by default 512. Results may differ in the last bits with it.
+        seed : int
+            Seed of the masks, together with the layers' own seeds; by default each call draws others.
+        verbose : {0, "auto", 1, 2}
+            See :class:`nbnet.callbacks.progress.Progress`; silent by default.
+
+        Returns
+        -------
+        MCPrediction
+            Or a list or dict of them, as the model returns.
+
+        Raises
+        ------
+        ValueError
+            If no layer draws random numbers, masks are to be shared and a layer cannot, or an argument is out of
+            range.
+        TypeError
+            If x comes in batches.
+
+        References
+        ----------
+        Y. Gal, Z. Ghahramani: Dropout as a Bayesian approximation: representing model uncertainty in deep learning.
+        ICML 2016.
+
+        Examples
+        --------
+        >>> import numpy as np
+        >>> import nbnet as nb
+        >>> nb.set_random_seed(0)
+        >>> model = nb.Sequential(
+        ...     [nb.Input((2,)), nb.layers.Dense(16, "relu"), nb.layers.Dropout(0.5), nb.layers.Dense(1)]
+        ... )
+        >>> x = np.array([[0.1, 0.0], [10.0, 0.0]])
+        >>> prediction = model.predict_mc(x, samples=200, quantiles=[0.05, 0.95], seed=1)
+        >>> prediction.mean.shape, prediction.quantiles.shape
+        ((2, 1), (2, 2, 1))
+        >>> bool(prediction.std[1, 0] > 10 * prediction.std[0, 0])
+        True
+        """
+        request = MCRequest.checked(samples, masks, quantiles, return_samples)
+        size = SAMPLED_ROWS if batch_size is None else check_int(batch_size, "batch_size")
+        step = first_step(seed)
+        if data.is_stream(x):
+            raise TypeError(f"x: expected arrays for predict_mc, got a {type(x).__name__}; call it for each batch")
+        rows = input_rows(self, x)
+        with single_thread, Progress(verbose, None, -(-len(rows) // size)) as bar:
+            bar.begin_epoch(0)
+            template, results = sample(self, rows, size, request, step, bar)
+            bar.end_epoch({})
+        predictions = [MCPrediction.of(request.samples, result, self.dtype) for result in results]
+        structured: MCPrediction = restructure(template, predictions)
+        return structured
+
+    def _predict_sampled(
+        self, x: Any, samples: Any, return_std: bool, batch_size: Any, verbose: Any, rest: Mapping[str, Any]
+    ) -> Any:
+        """Return the mean of samples, or mean and standard deviation."""
+        if samples is None:
+            raise ValueError("return_std: expected mc_samples, the number of passes with dropout at work")
+        if given := [name for name, value in rest.items() if value is not None]:
+            raise ValueError(f"{given[0]}: cannot be combined with mc_samples")
+        samples = check_int(samples, "mc_samples")
+        prediction = self.predict_mc(x, samples, batch_size=batch_size, verbose=verbose)
+        mean = map_structure(lambda output: output.mean, prediction)
+        return (mean, map_structure(lambda output: output.std, prediction)) if return_std else mean
+
+    # ---- steps that a subclass may define itself ----
+
+    @default_step
+    def train_step(self, data: Any) -> Mapping[str, Any]:
+        """Train on one batch; a subclass may define a step of its own.
+
+        A model whose class overrides it is trained by a loop in Python that calls it for every batch. Otherwise the
+        compiled loop computes the same.
+
+        Parameters
+        ----------
+        data
+            ``(x, y)`` or ``(x, y, sample_weight)`` of a batch, tensors (or lists or dicts of tensors); x alone if
+            ``fit`` was given nothing else.
+
+        Returns
+        -------
+        dict
+            Entries of the logs: numbers, tensors, or dicts of them.
+
+        Examples
+        --------
+        >>> import nbnet as nb
+        >>> class Mine(nb.Model):
+        ...     def train_step(self, data):
+        ...         x, y = data
+        ...         with nb.Tape() as tape:
+        ...             y_pred = self(x, training=True)
+        ...             loss = self.compute_loss(y=y, y_pred=y_pred)
+        ...         gradients = tape.gradient(loss, self.trainable_weights)
+        ...         self.optimizer.apply(gradients, self.trainable_weights)
+        ...         return {"loss": loss}
+        >>> x = nb.Input((1,))
+        >>> model = Mine(x, nb.layers.Dense(1, kernel_initializer="zeros")(x))
+        >>> model.compile("sgd", "mse")
+        >>> model.fit([[1.0], [2.0]], [[2.0], [4.0]], verbose=0).history
+        {'loss': [10.0]}
+        """
+        x, y, sample_weight = unpack_x_y_sample_weight(data)
+        optimizer = self.optimizer
+        assert optimizer is not None
+        with Tape(step=optimizer.iterations) as tape:
+            y_pred = self(x, training=True)
+            loss = self.compute_loss(x, y, y_pred, sample_weight)
+        weights = self.trainable_weights
+        optimizer.apply(tape.gradient(loss, weights), weights)
+        return self._tracked(x, y, y_pred, sample_weight, loss)
+
+    @default_step
+    def test_step(self, data: Any) -> Mapping[str, Any]:
+        """Evaluate one batch; see :meth:`train_step`."""
+        x, y, sample_weight = unpack_x_y_sample_weight(data)
+        y_pred = self(x, training=False)
+        loss = self.compute_loss(x, y, y_pred, sample_weight, training=False)
+        return self._tracked(x, y, y_pred, sample_weight, loss)
+
+    @default_step
+    def predict_step(self, data: Any) -> Any:
+        """Compute the outputs for a batch; see :meth:`train_step`."""
+        return self(unpack_x_y_sample_weight(data)[0], training=False)
+
+    def _tracked(self, x: Any, y: Any, y_pred: Any, sample_weight: Any, loss: Tensor) -> dict[str, Any]:
+        self._loss_tracker.update_state(loss.numpy(), next(flatten(x)).shape[0])
+        return self.compute_metrics(x, y, y_pred, sample_weight)
+
+    def compute_loss(
+        self, x: Any = None, y: Any = None, y_pred: Any = None, sample_weight: Any = None, training: bool = True
+    ) -> Tensor:
+        """Compute the loss that ``compile`` configured, penalties included.
+
+        Raises
+        ------
+        ValueError
+            If the model is not compiled with a loss, and nothing else adds to it.
+        """
+        return python_runner.compute_loss(self, y, y_pred, sample_weight)
+
+    def compute_metrics(self, x: Any, y: Any, y_pred: Any, sample_weight: Any = None) -> dict[str, Any]:
+        """Update the compiled metrics with a batch; return the results of all metrics."""
+        for metric in self.metrics:
+            if isinstance(metric, CompiledMetrics):
+                metric.update_state(y, y_pred, sample_weight)
+        return self.get_metrics_result()
+
+    def get_metrics_result(self) -> dict[str, Any]:
+        """Return the results of all metrics by name."""
+        results: dict[str, Any] = {}
+        for metric in self.metrics:
+            value = metric.result()
+            results |= value if isinstance(value, dict) else {metric.name: value}
+        return results
+
+    @property
+    def metrics(self) -> list[metrics.Metric]:
+        """The mean of the loss, the compiled metrics as one, and the metrics that are attributes of the model."""
+        watched: list[metrics.Metric] = []
+        if self._train_state.objective is not None:
+            watched.append(self._loss_tracker)
+            if self._compiled_metrics is not None:
+                watched.append(self._compiled_metrics)
+        for value in vars(self).values():
+            watched += [
+                part
+                for part in (flatten(value) if isinstance(value, (list, tuple, dict)) else (value,))
+                if isinstance(part, metrics.Metric)
+                and part is not self._loss_tracker
+                and part not in watched
+                and not isinstance(part, CompiledMetrics)
+            ]
+        return watched
+
+    @property
+    def metrics_names(self) -> list[str]:
+        """Names of :attr:`metrics`."""
+        return [metric.name for metric in self.metrics]
+
+    def reset_metrics(self) -> None:
+        """Reset the state of all metrics."""
+        for metric in self.metrics:
+            metric.reset_state()
+
+
+def prepare_fit(model: Trainer, arguments: Mapping[str, Any]) -> PreparedFit:
+    """Return the training that ``model.fit(**arguments)`` would run, the arguments checked."""
+    bound = inspect.signature(Trainer.fit).bind(model, **arguments)
+    bound.apply_defaults()
+    return model._prepare_fit(*bound.args[1:])
+
+
+def _returned(logs: dict[str, Any], as_dict: bool) -> Any:
+    if as_dict:
+        return logs
+    values: list[float] = list(logs.values())
+    return values[0] if list(logs) == ["loss"] else values

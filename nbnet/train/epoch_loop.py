@@ -1,0 +1,235 @@
+"""The one loop over epochs, and the one loop over the batches of an epoch: for training, evaluation and prediction.
+
+An epoch is a data source that yields chunks (several batches of the same arrays) and a runner that works on them: a
+compiled program, or a step that the user has written in Python. Callbacks, the progress bar, the position of the
+training and ``stop_training`` are seen to here, once.
+
+=============================  =====================================================
+runner                         where
+=============================  =====================================================
+train, evaluate, compiled      :class:`nbnet.train.compiled_runner.CompiledRunner`
+predict, compiled              :class:`nbnet.train.predict.PredictRunner`
+sample with dropout, compiled  :class:`nbnet.train.mc_predict.SampleRunner`
+a step in Python               :class:`nbnet.train.python_runner.PythonRunner`
+=============================  =====================================================
+"""
+
+from __future__ import annotations
+
+from collections import deque
+from collections.abc import Callable, Iterable
+from contextlib import nullcontext
+from typing import Any, NamedTuple, Protocol
+
+from numpy.typing import NDArray
+
+from nbnet.engine.graph.tape import paused
+from nbnet.train.inputs import Rows
+from nbnet.train.trainable import Bar, Callbacks, Logs, Trainable, TrainingPosition
+
+
+class Chunk(NamedTuple):
+    """Consecutive batches of the same arrays, of as many rows each.
+
+    Attributes
+    ----------
+    rows
+        The arrays that the batches are read from.
+    order
+        Order in which rows are read; None: as they lie.
+    start, stop
+        Place of the first row of the first batch, in that order, and the place behind the last row.
+    size, steps
+        Rows of a batch, and number of batches.
+    first
+        Number of the chunk's arrays' first row among all rows of the source.
+    """
+
+    rows: Rows
+    order: NDArray[Any] | None
+    start: int
+    stop: int
+    size: int
+    steps: int
+    first: int = 0
+
+
+#: ``report(batches)``, called after each nopython call with the number of batches that it ran.
+Report = Callable[[int], None]
+
+
+class Runner(Protocol):
+    """The work on the batches of an epoch."""
+
+    single: bool  # True if each batch has to be a chunk of its own
+
+    def begin(self) -> None: ...  # an epoch
+    def run(self, chunk: Chunk, report: Report | None) -> None: ...
+    def means(self) -> Logs: ...  # losses and metrics so far
+    def batch_logs(self) -> Logs: ...  # the logs for a hook after a batch
+    def logs(self) -> Logs: ...  # losses and metrics of the epoch; none without batches
+
+
+class Source(Protocol):
+    """The batches of each epoch: :class:`nbnet.train.data_source.ArraySource` and ``StreamSource``."""
+
+    @property
+    def length(self) -> int | None: ...  # batches of the next epoch, if it is known
+    def epochs(self, first: int, last: int) -> Iterable[int]: ...  # those that there are data for
+    def chunks(self, epoch: int, single: bool) -> Iterable[Chunk]: ...  # without batches that the position counts
+
+
+class EpochLoop:
+    """Runs one kind of work on a data source, epoch after epoch.
+
+    Parameters
+    ----------
+    kind : {"train", "test", "predict"}
+        As in the names of hooks.
+    runner, source
+        The work, and the batches.
+    calls
+        Callbacks; each batch is a call of its own if one of them has a batch hook of this kind.
+    bar
+        Progress bar, or None.
+    position
+        Of a training: counts batches as they are done, and says how many are done of an interrupted epoch.
+
+    Attributes
+    ----------
+    known : deque of dict
+        Logs of epochs that :mod:`nbnet.train.epoch_fusion` ran before they were asked for.
+    """
+
+    def __init__(
+        self,
+        model: Trainable,
+        kind: str,
+        runner: Runner,
+        source: Source,
+        calls: Callbacks | None = None,
+        bar: Bar | None = None,
+        position: TrainingPosition | None = None,
+    ) -> None:
+        self.model, self.kind, self.runner, self.source, self.position = model, kind, runner, source, position
+        self.calls = calls if calls is not None and calls.wants_batches(kind) else None
+        self.bar = bar if bar is not None and bar.verbose == 1 else None
+        self.single = runner.single or self.calls is not None
+        self.known: deque[Logs] = deque()
+
+    def run(self, epoch: int = 0) -> Logs:
+        """Run the epoch of a number; return losses and metrics."""
+        if self.known:
+            return self.known.popleft()
+        runner, calls, position, bar, report = self.runner, self.calls, self.position, self.bar, None
+        chunks = self.source.chunks(epoch, self.single)
+        number = shown = 0 if position is None else position.batch
+        if bar is not None:
+
+            def report(batches: int) -> None:
+                nonlocal shown
+                shown += batches
+                bar.update(shown, runner.means())
+
+        runner.begin()
+        with paused() if self.single and self.kind != "train" else nullcontext():
+            for chunk in chunks:
+                if calls is not None:
+                    calls.call(f"on_{self.kind}_batch_begin", number, None)
+                runner.run(chunk, report)
+                number += chunk.steps
+                if position is not None:
+                    position.batch = number
+                if calls is not None:
+                    calls.call(f"on_{self.kind}_batch_end", number - 1, runner.batch_logs())
+                if position is not None and self.single and self.model.stop_training:
+                    break
+        return runner.logs()
+
+
+def call_hook(calls: Callbacks | None, hook: str, *args: Any) -> None:
+    """Call one hook of all callbacks, if there are any."""
+    if calls is not None:
+        calls.call(hook, *args)
+
+
+class StoppingPolicy(Protocol):
+    """The work after each epoch, and the decision to stop."""
+
+    def spare_epochs(self) -> int: ...  # epochs that may be trained before anything depends on how this one ends
+    def end_epoch(self, epoch: int, logs: Logs) -> bool: ...  # validate, tell callbacks, record; True to stop
+    def interrupted(self) -> bool: ...  # True if a Ctrl-C ends training in good order; else it is raised
+
+
+class RunsAhead(Protocol):
+    """Trains epochs before they are asked for."""
+
+    def run(self, first: int, last: int) -> None:
+        """Train for some epochs from ``first`` on, at most up to the one before ``last``."""
+
+
+def train_epochs(
+    loop: EpochLoop,
+    epochs: Iterable[int] | None,
+    last: int,
+    policy: StoppingPolicy,
+    calls: Callbacks | None = None,
+    fused: RunsAhead | None = None,
+    bar: Bar | None = None,
+) -> Logs | None:
+    """Train for one epoch after the other, until the policy stops.
+
+    This is the loop of ``Model.fit`` (:mod:`nbnet.train.fit`). An estimator uses it with a policy of its own, which
+    scores held-out rows, lowers the learning rate or finds that the loss has converged in ``end_epoch``, and takes a
+    Ctrl-C as the end in ``interrupted``::
+
+        source = ArraySource(rows, batch_size, sampler)  # an EpochSampler subclass draws scikit-learn's orders
+        loop = train_loop(model, source, calls)
+        fused = None if policy.validates else MultiEpochRunner.of(loop)
+        with training_lock(model), single_thread:
+            train_epochs(loop, range(max_iter), max_iter, policy, calls, fused)
+
+    Parameters
+    ----------
+    loop
+        Trains for an epoch; it has a position.
+    epochs, last
+        Numbers of the epochs, and the number behind the last of them. None: those of the source, from the position on,
+        which a callback can restore when training begins.
+    policy
+        The work after each epoch, and the decision to stop.
+    calls
+        Callbacks.
+    fused
+        Trains several epochs in one compiled call, where nothing has to see each of them:
+        :class:`nbnet.train.epoch_fusion.MultiEpochRunner`.
+    bar
+        Its epochs begin here; the policy ends them.
+
+    Returns
+    -------
+    Logs of the last epoch; None if there was none.
+    """
+    model, position, logs = loop.model, loop.position, None
+    assert model.optimizer is not None
+    assert position is not None
+    model.stop_training = False
+    call_hook(calls, "on_train_begin", None)
+    try:
+        for epoch in loop.source.epochs(position.epoch, last) if epochs is None else epochs:
+            call_hook(calls, "on_epoch_begin", epoch, None)
+            if bar is not None:
+                bar.begin_epoch(epoch)
+            if fused is not None:
+                spare = policy.spare_epochs() if calls is None else min(policy.spare_epochs(), calls.spare_epochs())
+                fused.run(epoch, min(last, epoch + 1 + spare))
+            logs = loop.run(epoch)
+            position.epoch, position.batch = max(position.epoch, epoch + 1), 0
+            if policy.end_epoch(epoch, logs):
+                break
+    except KeyboardInterrupt:
+        if not policy.interrupted():
+            raise
+    model.optimizer.finalize_variable_values()
+    call_hook(calls, "on_train_end", logs)
+    return logs

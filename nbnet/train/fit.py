@@ -1,0 +1,191 @@
+"""Training and evaluation from checked arguments to logs: the work of ``fit``, ``evaluate`` and ``train_on_batch``."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager, nullcontext
+from typing import Any
+
+from nbnet import data
+from nbnet.base.validation import check_bool, check_int
+from nbnet.engine.gemm.blas import single_thread
+from nbnet.train.compiled_runner import CompiledRunner, forget_programs
+from nbnet.train.data_source import ArraySource, EpochSampler, StreamSource, training_source, validation_source
+from nbnet.train.epoch_fusion import FEWEST, MultiEpochRunner
+from nbnet.train.epoch_loop import EpochLoop, train_epochs
+from nbnet.train.inputs import check_loss, labelled_rows, log_layout, signature_of
+from nbnet.train.mask_recording import Recording
+from nbnet.train.python_runner import PythonRunner
+from nbnet.train.trainable import (
+    Bar,
+    Callbacks,
+    EpochLog,
+    Logs,
+    Trainable,
+    TrainingPosition,
+    check_compiled,
+    runs_in_python,
+)
+
+
+class Fit:
+    """A training whose arguments are checked.
+
+    Parameters, and errors raised, are those of :meth:`nbnet.Model.fit`.
+    """
+
+    # fmt: off
+    def __init__(
+        self, model: Trainable, x: Any, y: Any, batch_size: int | None, epochs: int, validation_split: float,
+        validation_data: Any, shuffle: bool, class_weight: Mapping[int, float] | None, sample_weight: Any,
+        initial_epoch: int, steps_per_epoch: int | None, validation_steps: int | None,
+        validation_batch_size: int | None, validation_freq: Any, record_masks: int,
+    ) -> None:
+        # fmt: on
+        if model.optimizer is None:
+            check_compiled(model)
+        self._model, self._begun = model, False
+        self._calls: Callbacks | None = None
+        self._bar: Bar | None = None
+        self.epochs = check_int(epochs, "epochs")
+        self._first = check_int(initial_epoch, "initial_epoch", least=0)
+        self._masks = check_int(record_masks, "record_masks", least=0)
+        shuffle, plain = check_bool(shuffle, "shuffle"), type(validation_freq) is int and validation_freq > 0
+        self._frequency = validation_freq if plain else data.check_frequency(validation_freq)
+        # As in Keras, validation_data takes precedence, and class weights are for training alone.
+        share = validation_split if validation_data is None else 0.0
+        self.source, held = training_source(
+            model, (x, y, sample_weight), batch_size, steps_per_epoch, shuffle, share, class_weight
+        )
+        size = validation_batch_size or batch_size
+        self._held = validation_source(model, validation_data, held, size, validation_steps)
+        if self._masks and runs_in_python(model, "train_step"):
+            raise ValueError(
+                f"record_masks: {model.name} is trained by train_step in Python, where a tape has the masks; "
+                "only compiled training records them"
+            )
+
+    def begin(self) -> None:
+        """Draw the key of the orders of rows; :meth:`run` does it if it was not done before."""
+        self._model._train_state.position.begin(self._first)
+        self._begun = True
+
+    def run(self, calls: Callbacks, bar: Bar, history: EpochLog) -> None:
+        """Train; the caller holds the training lock of the model."""
+        model, self._history = self._model, history
+        self._calls, self._bar = calls if calls.callbacks else None, bar if bar.verbose else None
+        with single_thread, self._bar or nullcontext(), recorded_masks(model, self._masks, history):
+            loop = train_loop(model, self.source, self._calls, self._bar)
+            self._validation = None if self._held is None else evaluation_loop(model, self._held, self._calls)
+            model.history, fused = history, None
+            if self._bar is None and self.epochs >= FEWEST:
+                fused = MultiEpochRunner.of(loop, self._validation, self._frequency)
+            if not self._begun:
+                self.begin()
+            train_epochs(loop, None, self.epochs, self, self._calls, fused, self._bar)
+
+    # ---- the stopping policy ----
+
+    def spare_epochs(self) -> int:
+        return self.epochs
+
+    def end_epoch(self, epoch: int, logs: Logs) -> bool:
+        calls = self._calls
+        if self._validation is not None and data.validates(epoch, self._frequency):
+            if calls is not None:
+                calls.call("on_test_begin", None)
+            validated = self._validation.run()
+            if calls is not None:
+                calls.call("on_test_end", validated)
+            logs |= {f"val_{name}": value for name, value in validated.items()}
+        if self._bar is not None:
+            self._bar.end_epoch(logs)
+        # Callbacks may write into the logs; the history has what they write.
+        if calls is not None:
+            calls.call("on_epoch_end", epoch, logs)
+        self._history.append(epoch, logs)
+        return self._model.stop_training
+
+    def interrupted(self) -> bool:
+        return False
+
+
+def train_loop(
+    model: Trainable, source: ArraySource | StreamSource, calls: Callbacks | None = None, bar: Bar | None = None
+) -> EpochLoop:
+    """Return the loop that trains a model; its position is that of the source's sampler, else the model's."""
+    sampler = source.sampler if isinstance(source, ArraySource) else None
+    position = model._train_state.position if sampler is None else sampler.position
+    if runs_in_python(model, "train_step"):
+        return EpochLoop(model, "train", PythonRunner(model, "train"), source, calls, bar, position)
+    runner = CompiledRunner(model, "train")
+    if isinstance(source, ArraySource) and source.blocks is None:
+        runner.prepare(source.pass_chunks()[0])
+    return EpochLoop(model, "train", runner, source, calls, bar, position)
+
+
+def evaluation_loop(
+    model: Trainable, source: ArraySource | StreamSource, calls: Callbacks | None = None, bar: Bar | None = None
+) -> EpochLoop:
+    """Return the loop that evaluates a model."""
+    if runs_in_python(model, "test_step"):
+        return EpochLoop(model, "test", PythonRunner(model, "test"), source, calls, bar)
+    if isinstance(source, ArraySource) and runs_in_python(model, "train_step"):
+        signature = signature_of(model, source.rows.row_shapes())
+        check_loss(model, signature, log_layout(model, signature))
+    return EpochLoop(model, "test", CompiledRunner(model, "evaluate"), source, calls, bar)
+
+
+def evaluate(model: Trainable, source: ArraySource | StreamSource, calls: Callbacks, bar: Bar) -> Logs:
+    """Return the loss and metrics of a model on a source, with hooks and the progress bar around."""
+    with single_thread, bar:
+        bar.begin_epoch(0)
+        calls.call("on_test_begin", None)
+        logs = evaluation_loop(model, source, calls, bar).run()
+        calls.call("on_test_end", logs)
+        bar.end_epoch(logs)
+    return logs
+
+
+def train_on_batch(
+    model: Trainable, x: Any, y: Any, sample_weight: Any, class_weight: Mapping[int, float] | None
+) -> Logs:
+    """Update the weights once; return loss and metrics before the update."""
+    check_compiled(model)
+    rows = labelled_rows(model, x, y, sample_weight).weighted(class_weight, model.dtype)
+    sampler = EpochSampler(len(rows), len(rows), False, TrainingPosition())
+    with training_lock(model), single_thread:
+        return train_loop(model, ArraySource(rows, len(rows), sampler)).run()
+
+
+@contextmanager
+def recorded_masks(model: Trainable, steps: int, history: EpochLog) -> Iterator[None]:
+    """Let the programs that are written meanwhile keep the masks of the last steps, for the history."""
+    if steps == 0:
+        yield
+        return
+    recording = model._train_state.recording = Recording(steps)
+    try:
+        yield
+    finally:
+        history.masks = recording.masks()
+        forget_programs(model, recording)
+        model._train_state.recording = None
+
+
+@contextmanager
+def training_lock(model: Trainable) -> Iterator[None]:
+    """Keep other threads from training the model meanwhile.
+
+    Raises
+    ------
+    RuntimeError
+        If another thread trains it.
+    """
+    lock = model._train_state.lock
+    if not lock.acquire(blocking=False):
+        raise RuntimeError(f"{model.name} is being trained in another thread")
+    try:
+        yield
+    finally:
+        lock.release()

@@ -1,0 +1,205 @@
+"""Steps in Python, ``train_step``, ``test_step`` and ``predict_step``: the runners that call them, and their losses."""
+
+from __future__ import annotations
+
+import weakref
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from nbnet import metrics
+from nbnet.base.tree import flatten, restructure
+from nbnet.data import SparseRows
+from nbnet.engine.graph.op import INT
+from nbnet.engine.graph.tensor import Tensor, tensor
+from nbnet.train.epoch_loop import Chunk, Report
+from nbnet.train.inputs import output_names
+from nbnet.train.trainable import LogLayout, Logs, OutputSpec, Trainable
+
+Array = NDArray[Any]
+
+
+def unpack_x_y_sample_weight(data: Any) -> tuple[Any, Any, Any]:
+    """Return inputs, targets and weights of the batch that ``train_step`` is given; None for those missing.
+
+    Examples
+    --------
+    >>> from nbnet.train.python_runner import unpack_x_y_sample_weight
+    >>> unpack_x_y_sample_weight(([1.0], [2.0]))
+    ([1.0], [2.0], None)
+    """
+    if not isinstance(data, tuple):
+        return data, None, None
+    if not 1 <= len(data) <= 3:
+        raise ValueError(f"data: expected (x,), (x, y) or (x, y, sample_weight), got {len(data)} parts")
+    x, y, w = (*data, None, None)[:3]
+    return x, y, w
+
+
+def pack_x_y_sample_weight(x: Any, y: Any = None, sample_weight: Any = None) -> Any:
+    """Return a batch as ``train_step`` takes it.
+
+    Examples
+    --------
+    >>> from nbnet.train.python_runner import pack_x_y_sample_weight
+    >>> pack_x_y_sample_weight([1.0], [2.0])
+    ([1.0], [2.0])
+    """
+    if y is None and sample_weight is None:
+        return (x,) if isinstance(x, (tuple, list)) else x
+    return (x, y) if sample_weight is None else (x, y, sample_weight)
+
+
+def batch_of(model: Trainable, chunk: Chunk) -> Any:
+    """Return the batch of a chunk as ``train_step`` takes it: tensors, in the structures that the user gave."""
+    rows, dtype = chunk.rows, model.dtype
+    taken: Any = slice(chunk.start, chunk.stop)
+    if chunk.order is not None:
+        taken = chunk.order[taken]
+
+    def part(array: Array | None) -> Tensor | None:
+        if array is None:
+            return None
+        # A copy, for arrays may be buffers that the next block of rows overwrites.
+        chosen = array.dense(taken) if isinstance(array, SparseRows) else np.array(array[taken], order="C")
+        return Tensor(chosen.shape, INT, chosen) if chosen.dtype == INT else tensor(chosen, dtype)
+
+    x = restructure(model.inputs_known.template, map(part, rows.x))
+    y, w = (
+        restructure(template, map(part, arrays)) if any(array is not None for array in arrays) else None
+        for template, arrays in ((rows.targets, rows.y), (rows.weights, rows.w))
+    )
+    return pack_x_y_sample_weight(x, y, w)
+
+
+class PythonRunner:
+    """Calls ``train_step``, ``test_step`` or ``predict_step`` for each batch.
+
+    Logs are those of the last step, for metrics accumulate from batch to batch; a prediction keeps the outputs.
+
+    Parameters
+    ----------
+    kind : {"train", "test", "predict"}
+    """
+
+    single = True
+
+    def __init__(self, model: Trainable, kind: str) -> None:
+        self._model, self._predicts, self._step = model, kind == "predict", getattr(model, f"{kind}_step")
+        self._logs: Logs = {}
+        self._parts: list[Any] = []
+
+    def begin(self) -> None:
+        if not self._predicts:
+            self._model.reset_metrics()
+        self._logs, self._parts = {}, []
+
+    def run(self, chunk: Chunk, report: Report | None = None) -> None:
+        returned = self._step(batch_of(self._model, chunk))
+        if self._predicts:
+            self._parts.append(returned)
+        else:
+            self._logs = flat_numbers(returned)
+        if report is not None:
+            report(1)
+
+    def means(self) -> Logs:
+        return self._logs
+
+    logs = means
+
+    def batch_logs(self) -> Logs:
+        return {"outputs": join_batches(self._parts[-1:])} if self._predicts else self._logs
+
+    def outputs(self) -> Any:
+        """Return the outputs of all batches."""
+        return join_batches(self._parts)
+
+
+def join_batches(parts: list[Any]) -> Any:
+    """Return the outputs of several batches as one, in the structure that each has."""
+    leaves = zip(*(flatten(part) for part in parts), strict=True)
+    return restructure(parts[0], [np.concatenate([np.asarray(y) for y in ys]) for ys in leaves])
+
+
+def flat_numbers(logs: Any) -> Logs:
+    """Return logs as numbers (or arrays of them), with the entries of inner dicts among the others."""
+    if not isinstance(logs, Mapping):
+        raise TypeError(f"train_step and test_step return a dict of numbers, got {type(logs).__name__}")
+    flat: Logs = {}
+    for name, value in logs.items():
+        if isinstance(value, Mapping):
+            flat |= flat_numbers(value)
+        else:
+            array = np.asarray(value)
+            flat[name] = array if array.ndim else float(array)
+    return flat
+
+
+# ---- the default loss and metrics ----
+
+
+class CompiledMetrics(metrics.Metric):
+    """The metrics that ``compile`` was given, as one: its result is a dict."""
+
+    epoch_end = True
+
+    def __init__(self, model: Trainable) -> None:
+        super().__init__("compile_metrics")
+        # A model that its own metrics held would not be freed before a search for cycles.
+        self._model: Trainable = weakref.proxy(model)
+        self._specs: Sequence[OutputSpec] = ()
+
+    def update_state(self, y_true: Any, y_pred: Any, sample_weight: Any = None) -> None:
+        self._specs = specs_for(self._model, y_pred)
+        for spec, y, p, w in _each_output(self._specs, y_true, y_pred, sample_weight):
+            for metric, counts in spec.metrics:
+                metric.update_state(y, p, **({"sample_weight": w} if counts and w is not None else {}))
+
+    def result(self) -> Any:
+        """Return each metric's result by its name in logs."""
+        return {name: metric.result() for name, metric in LogLayout(self._specs).named_metrics}
+
+    def reset_state(self) -> None:
+        for _, metric in LogLayout(self._specs).named_metrics:
+            metric.reset_state()
+
+
+def specs_for(model: Trainable, y_pred: Any) -> Sequence[OutputSpec]:
+    """Return the loss and metrics of outputs like these."""
+    objective = model._train_state.objective
+    if objective is None:
+        raise ValueError(f"{model.name} is not compiled: call compile(optimizer, loss) first")
+    widths = [y.shape[-1] if y.shape else 1 for y in flatten(y_pred)]
+    return objective.specs(list(flatten(output_names(model, y_pred))), widths)
+
+
+def compute_loss(model: Trainable, y: Any, y_pred: Any, sample_weight: Any) -> Tensor:
+    """Return the loss that ``compile`` described, penalties included; see :meth:`nbnet.Model.compute_loss`."""
+    parts = []
+    for spec, target, output, w in _each_output(specs_for(model, y_pred), y, y_pred, sample_weight):
+        if spec.loss is not None:
+            value = spec.loss(target, output, w)
+            parts.append(value if spec.weight == 1 else value * spec.weight)
+    parts += model.losses
+    if not parts:
+        raise ValueError(f"{model.name}: there is no loss: compile(optimizer, loss), or compute one in train_step")
+    total: Tensor = parts[0]
+    for part in parts[1:]:
+        total = total + part
+    return total
+
+
+def _each_output(specs: Sequence[OutputSpec], *structures: Any) -> Any:
+    """Return for each output its spec, and its entries in targets, predictions and weights."""
+    entries: list[list[Any]] = []
+    for structure in structures:
+        if isinstance(structure, Mapping):
+            entries.append([structure.get(spec.name) for spec in specs])
+        elif isinstance(structure, (list, tuple)) and len(structure) == len(specs):
+            entries.append(list(structure))
+        else:
+            entries.append([structure] * len(specs))
+    return zip(specs, *entries, strict=True)

@@ -1,0 +1,513 @@
+"""A model as training sees it: the Protocol :class:`Trainable`, the state of its training, losses and metrics of
+``compile`` for each output, and their sums over an epoch.
+"""
+
+from __future__ import annotations
+
+import threading
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import Any, NamedTuple, Protocol, Self, TypeVar
+
+import numpy as np
+from numpy.typing import NDArray
+
+from nbnet import data, losses, metrics, random
+from nbnet.base.tree import flatten, map_structure
+from nbnet.base.validation import check_number
+from nbnet.engine.graph.parameter import Parameter
+from nbnet.engine.graph.tensor import Tensor
+from nbnet.optimizers.optimizer import Optimizer
+from nbnet.train.mask_recording import Recording
+
+Array = NDArray[Any]
+Logs = dict[str, Any]
+#: Targets, outputs and weights of rows of an output.
+Kept = tuple[Array, Array, Array | None]
+_ACCURACY = ("accuracy", "acc", "crossentropy", "ce")
+
+
+class OutputSpec(NamedTuple):
+    """The loss of an output (None: it is not trained), its weight in the total, and the metrics, each with True if
+    sample weights count."""
+
+    name: str
+    loss: losses.Loss | None
+    weight: float
+    metrics: tuple[tuple[metrics.Metric, bool], ...]
+
+    @property
+    def wanted(self) -> bool:
+        """True if targets are read."""
+        return self.loss is not None or bool(self.metrics)
+
+    def targets(self, y: Any, name: str, n: int, shape: tuple[int, ...], dtype: np.dtype[Any]) -> Array:
+        """Return targets as loss and metrics read them."""
+        if self.loss is not None:
+            return self.loss.targets(y, name, n, shape, dtype)
+        if self.metrics[0][0].sparse:
+            return data.as_labels(y, name, n, shape[-1])
+        return data.as_dense_targets(y, name, n, shape, dtype)
+
+
+@dataclass(frozen=True)
+class Objective:
+    """The losses and metrics that ``compile`` was given, names resolved to objects."""
+
+    loss: Any = None
+    loss_weights: Any = None
+    metrics: Any = None
+    weighted_metrics: Any = None
+    _known: dict[Any, tuple[OutputSpec, ...]] = field(default_factory=dict, repr=False)
+
+    @classmethod
+    def of(cls, loss: Any, loss_weights: Any, watched: Any, weighted: Any) -> Objective:
+        """Return the objective, checked as far as possible before the outputs are known."""
+        resolved = loss
+        if isinstance(loss, Mapping) and "class_name" not in loss:
+            resolved = {name: None if part is None else losses.get(part) for name, part in loss.items()}
+        elif isinstance(loss, (list, tuple)):
+            resolved = [None if part is None else losses.get(part) for part in loss]
+        elif loss is not None:
+            resolved = losses.get(loss)
+        single = resolved if isinstance(resolved, losses.Loss) else None
+        parts = _metrics(watched, "metrics", single), _metrics(weighted, "weighted_metrics", single)
+        return cls(resolved, _weights(loss_weights), *parts)
+
+    def specs(self, names: Sequence[str], widths: Sequence[int]) -> tuple[OutputSpec, ...]:
+        """Return the loss and metrics of each output.
+
+        Parameters
+        ----------
+        names
+            Names of the outputs.
+        widths
+            Sizes of their last axes, which decide what ``"accuracy"`` means.
+        """
+        key = tuple(names), tuple(widths)
+        if key not in self._known:
+            self._known[key] = self._specs(names, widths)
+        return self._known[key]
+
+    def _specs(self, names: Sequence[str], widths: Sequence[int]) -> tuple[OutputSpec, ...]:
+        shared = self.loss if isinstance(self.loss, losses.Loss) else None
+        each = [shared] * len(names) if shared else _spread(self.loss, names, "loss", None)
+        shares = _spread(self.loss_weights, names, "loss_weights", 1.0)
+        watched = _spread(self.metrics, names, "metrics", (), lists=True)
+        weighted = _spread(self.weighted_metrics, names, "weighted_metrics", (), lists=True)
+        specs = []
+        for name, loss, share, plain, counted, width in zip(
+            names, each, shares, watched, weighted, widths, strict=True
+        ):
+            both = [(m, False) for m in plain] + [(m, True) for m in counted]
+            resolved = tuple((_metric(m, loss, width), counts) for m, counts in both)
+            specs.append(OutputSpec(name, loss, float(share), resolved))
+        return tuple(specs)
+
+
+def _weights(given: Any) -> Any:
+    if given is None:
+        return None
+    if not isinstance(given, (list, tuple, Mapping)):
+        given = [given]
+    return map_structure(lambda weight: check_number(weight, "loss_weights"), given)
+
+
+def _metrics(given: Any, argument: str, loss: losses.Loss | None) -> Any:
+    """Return metrics in the structure they came in; those whose meaning depends on the output stay names."""
+    if given is None:
+        return None
+    if isinstance(given, str) or not isinstance(given, (Sequence, Mapping)):
+        raise TypeError(f"{argument}: expected a list, or a dict by name of output, got {given!r}")
+
+    def resolve(part: Any) -> Any:
+        if part is None or part in _ACCURACY:
+            return part
+        return [resolve(inner) for inner in part] if isinstance(part, (list, tuple)) else _metric(part, loss)
+
+    if isinstance(given, Mapping):
+        return {name: resolve(part) for name, part in given.items()}
+    return [resolve(part) for part in given]
+
+
+def _metric(identifier: Any, loss: losses.Loss | None, width: int | None = None) -> metrics.Metric:
+    """Return a metric that reads the targets that the loss reads."""
+    metric = metrics.get(identifier, loss, width)
+    if loss is not None and metric.sparse != loss.sparse:
+        kinds = "arrays shaped like the output", "class labels"
+        raise ValueError(
+            f"metrics: {metric.name} reads targets that are {kinds[metric.sparse]}, "
+            f"the loss {loss.name} {kinds[loss.sparse]}"
+        )
+    return metric
+
+
+def _spread(given: Any, names: Sequence[str], argument: str, missing: Any, lists: bool = False) -> list[Any]:
+    """Return one entry for each output from a list in order, or a dict by name.
+
+    With ``lists``, an entry is a list; and a model of one output takes a flat list as a whole.
+    """
+    if given is None:
+        return [missing] * len(names)
+    if isinstance(given, Mapping):
+        if unknown := set(given) - set(names):
+            raise ValueError(f"{argument}: the model has no output {sorted(unknown)[0]!r}; it has {list(names)}")
+        entries = [given.get(name, missing) for name in names]
+    elif lists and len(names) == 1 and not any(isinstance(part, list) for part in given):
+        entries = [given]
+    elif len(given) == len(names):
+        entries = list(given)
+    else:
+        raise ValueError(f"{argument}: expected an entry for each of the outputs {list(names)}, got {len(given)}")
+    if lists:
+        nested = [part if isinstance(part, (list, tuple)) else [part] for part in entries]
+        return [[metric for metric in part if metric is not None] for part in nested]
+    return [missing if part is None else part for part in entries]
+
+
+class LogLayout:
+    """Names of losses and metrics in logs, and the cells of a program's sums that hold them.
+
+    The cells are the loss, then that of each output if several are trained, then the metrics of each output. Each is a
+    pair (sum, count).
+    """
+
+    def __init__(self, specs: Sequence[OutputSpec]) -> None:
+        self.specs = specs
+        self.trained = [k for k, spec in enumerate(specs) if spec.loss is not None]
+        #: For each output, True if targets are read.
+        self.wanted = [spec.wanted for spec in specs]
+        several = len(specs) > 1
+        self.parts = self.trained if len(self.trained) > 1 else []
+        self.watched = [(k, metric, counts) for k, spec in enumerate(specs) for metric, counts in spec.metrics]
+        self.names: list[str] = ["loss", *(f"{specs[k].name}_loss" for k in self.parts)]
+        for k, metric, counts in self.watched:
+            self.names.append(self._name(f"{specs[k].name}_" if several else "", metric.name, counts))
+        self.cells = len(self.names)
+        self.first = 1 + len(self.parts)
+        #: Each metric and its name in logs.
+        self.named_metrics = [
+            (name, metric) for name, (_, metric, _) in zip(self.names[self.first :], self.watched, strict=True)
+        ]
+        #: Outputs that have to be kept for metrics that want the whole epoch.
+        self.kept = sorted({k for k, metric, _ in self.watched if metric.epoch_end})
+
+    def _name(self, prefix: str, name: str, counts: bool) -> str:
+        if counts and prefix + name in self.names:
+            name = f"weighted_{name}"
+        used = self.names.count(prefix + name)
+        return f"{prefix}{name}_{used}" if used else prefix + name
+
+    def means(self, sums: Sequence[Sequence[float]]) -> dict[str, float]:
+        """Return losses and metrics so far, without those that want the whole epoch."""
+        logs = {}
+        for name, (total, count) in zip(self.names[: self.first], sums, strict=False):
+            logs[name] = total / count if count else float("nan")
+        for (name, metric), (total, count) in zip(self.named_metrics, sums[self.first :], strict=True):
+            if not metric.epoch_end:
+                logs[name] = float(metric.finish(total / count)) if count else float("nan")
+        return logs
+
+    def logs(self, sums: Sequence[Sequence[float]], kept: Mapping[int, Kept]) -> Logs:
+        """Return losses and metrics of an epoch.
+
+        Parameters
+        ----------
+        kept
+            For each output in :attr:`kept`, targets, outputs and weights of the epoch.
+        """
+        means: Logs = self.means(sums)
+        if not self.kept:
+            return means
+        for name, (k, metric, counts) in zip(self.names[self.first :], self.watched, strict=True):
+            if metric.epoch_end:
+                if k not in kept:  # There were no batches.
+                    means[name] = float("nan")
+                    continue
+                y, out, weights = kept[k]
+                means[name] = metric.compute(y, out, **({"sample_weight": weights} if counts else {}))
+        return {name: means[name] for name in self.names}
+
+
+class EpochTotals:
+    """Losses and metrics of an epoch, as far as it has come."""
+
+    def __init__(self, layout: LogLayout) -> None:
+        self.layout = layout
+        self.sums = [[0.0, 0.0] for _ in range(layout.cells)]
+        self._kept: dict[int, list[Kept]] = {k: [] for k in layout.kept}
+
+    def add(self, sums: Array) -> None:
+        """Add the sums of a program: (slices, cells, 2)."""
+        self.sums = self._with(sums)
+
+    def keep(self, k: int, y: Array, out: Array, w: Array | None) -> None:
+        """Keep copies of targets, outputs and weights of output k for metrics that want the whole epoch."""
+        self._kept[k].append((y.copy(), out.copy(), None if w is None else w.copy()))
+
+    def means(self, running: Array | None = None) -> dict[str, float]:
+        """Return losses and metrics so far, including the sums of a program that is running."""
+        return self.layout.means(self.sums if running is None else self._with(running))
+
+    def logs(self) -> Logs:
+        """Return losses and metrics of the epoch."""
+        return self.layout.logs(self.sums, {k: _joined(parts) for k, parts in self._kept.items() if parts})
+
+    def _with(self, sums: Array) -> list[list[float]]:
+        added: list[list[float]] = (sums[0] if len(sums) == 1 else sums.sum(0)).tolist()
+        return [[a + c, b + d] for (a, b), (c, d) in zip(self.sums, added, strict=True)]
+
+
+def epoch_logs(layout: LogLayout, sums: Sequence[Array]) -> list[Logs]:
+    """Return losses and metrics of several epochs from the sums of each program in them: (epochs, slices, cells, 2).
+
+    For layouts that keep nothing.
+    """
+    total = np.zeros((len(sums[0]), layout.cells, 2))
+    for part in sums:
+        total += part[:, 0] if part.shape[1] == 1 else part.sum(1)
+    return [layout.logs(epoch, {}) for epoch in total.tolist()]
+
+
+def _joined(parts: Sequence[Kept]) -> Kept:
+    y, out, w = zip(*parts, strict=True)
+    return np.concatenate(y), np.concatenate(out), None if w[0] is None else np.concatenate(w)
+
+
+F = TypeVar("F", bound=Callable[..., Any])
+Shape = tuple[int | None, ...]
+RowShapes = tuple[tuple[int, ...], ...]
+
+_default_steps: set[Callable[..., Any]] = set()
+
+
+class Inputs(NamedTuple):
+    """The inputs of a model.
+
+    Attributes
+    ----------
+    template
+        A name, or a list or dict of names: the structure that ``call`` takes.
+    shapes
+        Shape of a row of each input.
+    whole
+        For each input, True if it holds whole numbers.
+    """
+
+    template: Any
+    shapes: tuple[Shape, ...]
+    whole: tuple[bool, ...]
+
+    @property
+    def names(self) -> list[str]:
+        return [self.template] if isinstance(self.template, str) else list(flatten(self.template))
+
+    def sample_shapes(self) -> RowShapes:
+        """Shapes of a row of each input, 1 where a length is open."""
+        return tuple(tuple(n or 1 for n in shape) for shape in self.shapes)
+
+
+class ModelSignature(NamedTuple):
+    """The outputs of a model for rows of given shapes, and how it uses its inputs.
+
+    Attributes
+    ----------
+    template
+        A name, or a list or dict of names: the structure that ``call`` returns.
+    shapes
+        Shape of a row of each output.
+    tables
+        For each input that indexes rows of tables, the number of rows of the shortest table; else None.
+    whole
+        For each input, True if it holds nothing but such indices: they are gathered as integers.
+    adds_loss
+        True if layers add to the loss, or weights are penalised.
+    """
+
+    template: Any
+    shapes: RowShapes
+    tables: tuple[int | None, ...]
+    whole: tuple[bool, ...]
+    adds_loss: bool
+
+    @property
+    def names(self) -> list[str]:
+        """Names of the outputs."""
+        return [self.template] if isinstance(self.template, str) else list(flatten(self.template))
+
+
+@dataclass
+class TrainingPosition:
+    """How far a training has come: enough to continue as if it had not been interrupted.
+
+    Parameters
+    ----------
+    key
+        Key that the orders of rows are drawn from; None before the first training.
+    epoch
+        Number of epochs that are done.
+    batch
+        Number of batches of the next epoch that are done.
+
+    Examples
+    --------
+    >>> from nbnet.train.trainable import TrainingPosition
+    >>> position = TrainingPosition(key=7, epoch=2)
+    >>> position.begin(2)  # continues
+    >>> position.key
+    7
+    """
+
+    key: int | None = None
+    epoch: int = 0
+    batch: int = 0
+
+    def begin(self, initial_epoch: int) -> None:
+        """Begin a training, or continue the last one if it ended before ``initial_epoch``."""
+        if self.key is None or initial_epoch == 0 or initial_epoch != self.epoch:
+            self.key, self.batch = random.next_key(), 0
+        self.epoch = initial_epoch
+
+    def restore(self, key: int | None, epoch: int, batch: int) -> None:
+        """Continue from a saved position; a training under way follows."""
+        self.key, self.epoch, self.batch = key, epoch, batch
+
+
+class TrainingState:
+    """The state of training that a model carries.
+
+    Copies and pickles have the position and the objective; programs, signatures and the lock belong to this process,
+    and are made anew.
+
+    Attributes
+    ----------
+    position : TrainingPosition
+        How far the training has come.
+    objective : Objective or None
+        Losses and metrics that ``compile`` was given.
+    eager : bool
+        True if ``compile(run_eagerly=True)`` asks for steps in Python.
+    slices : int or None
+        Number of slices that a batch is cut into; None: as many as pay.
+    signatures, layouts : dict
+        Signatures by the shapes of rows and the structure of the model; layouts of logs by the id of the signature.
+    local : threading.local
+        The programs of each thread: see :mod:`nbnet.train.compiled_runner`.
+    lock : threading.Lock
+        Held by the thread that trains the model.
+    recording : Recording or None
+        Where the programs of the current training keep their masks.
+    """
+
+    def __init__(self) -> None:
+        self.position = TrainingPosition()
+        self.objective: Objective | None = None
+        self.eager = False
+        self.slices: int | None = None
+        self._renew()
+
+    def _renew(self) -> None:
+        self.forget()
+        self.lock = threading.Lock()
+        self.recording: Recording | None = None
+
+    def forget(self) -> None:
+        """Drop the programs of all threads and the signatures: the model has changed."""
+        self.signatures: dict[Any, ModelSignature] = {}
+        self.layouts: dict[int, tuple[ModelSignature, LogLayout]] = {}
+        self.local = threading.local()
+
+    def __getstate__(self) -> dict[str, Any]:
+        return {name: vars(self)[name] for name in ("position", "objective", "eager", "slices")}
+
+    def __setstate__(self, state: dict[str, Any]) -> None:
+        vars(self).update(state)
+        self._renew()
+
+
+class Trainable(Protocol):
+    """A model as training, evaluation and prediction see it."""
+
+    name: str
+    #: Dtype that programs compute in.
+    dtype: np.dtype[Any]
+    built: bool
+    #: False for a class that only trains other models in a step of its own.
+    defines_call: bool
+    optimizer: Optimizer  # None before ``compile``
+    #: Set by a callback to end training after the current epoch, or the current batch.
+    stop_training: bool
+    #: The record that ``fit`` returns.
+    history: Any
+    #: The inputs, or None before the model has seen any.
+    _inputs: Inputs | None
+    _train_state: TrainingState
+
+    @property
+    def inputs_known(self) -> Inputs: ...  # an error before the model has seen any
+    @property
+    def output_template(self) -> Any: ...  # names in the structure of the outputs, or None
+    @property
+    def trainable_weights(self) -> list[Parameter]: ...
+    @property
+    def losses(self) -> list[Tensor]: ...
+    @property
+    def metrics(self) -> list[Any]: ...  # those that steps in Python update
+
+    def build_for(self, input_shape: Any) -> None: ...
+    def count_params(self) -> int: ...
+    def forward(self, inputs: Any, training: bool) -> Any: ...  # tensors, in the structure that ``call`` takes
+    def structure(self) -> tuple[Any, ...]: ...  # a key that changes with the layers, and with every compile
+    def _changed(self) -> None: ...  # programs written before do not fit any more
+    def train_step(self, data: Any) -> Mapping[str, Any]: ...
+    def test_step(self, data: Any) -> Mapping[str, Any]: ...
+    def predict_step(self, data: Any) -> Any: ...
+    def reset_metrics(self) -> None: ...
+
+
+class Callbacks(Protocol):
+    """The callbacks of a run: :class:`nbnet.callbacks.CallbackList`."""
+
+    callbacks: list[Any]
+
+    def call(self, hook: str, *args: Any) -> None: ...
+    def wants_batches(self, kind: str) -> bool: ...  # "train", "test" or "predict"
+    def spare_epochs(self) -> int: ...  # epochs that may be trained before a callback sees the end of this one
+
+
+class Bar(Protocol):
+    """The progress display of a run: :class:`nbnet.callbacks.progress.Progress`."""
+
+    verbose: int
+    steps: int | None
+
+    def begin_epoch(self, epoch: int) -> None: ...
+    def update(self, steps_done: int, logs: Mapping[str, float]) -> None: ...
+    def end_epoch(self, logs: Mapping[str, float]) -> None: ...
+    def __enter__(self) -> Self: ...
+    def __exit__(self, *error: Any) -> None: ...
+
+
+class EpochLog(Protocol):
+    """The record of a training's epochs: :class:`nbnet.callbacks.callback.History`."""
+
+    masks: Any
+
+    def append(self, epoch: int, logs: Mapping[str, Any]) -> None: ...
+
+
+def default_step(step: F) -> F:
+    """Mark a method as the default of a step: the compiled loop computes the same without calling it."""
+    _default_steps.add(step)
+    return step
+
+
+def runs_in_python(model: Trainable, step: str) -> bool:
+    """Return True if a step (``"train_step"``, ``"test_step"``, ``"predict_step"``) is the user's, or runs eagerly."""
+    return model._train_state.eager or getattr(type(model), step) not in _default_steps
+
+
+def check_compiled(model: Trainable) -> None:
+    """Raise ValueError if the model is not compiled."""
+    if model.optimizer is None:
+        raise ValueError(f"{model.name} is not compiled: call compile(optimizer, loss) first")

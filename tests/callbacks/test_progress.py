@@ -1,0 +1,143 @@
+"""Progress during training, and where it is shown."""
+
+from __future__ import annotations
+
+import io
+import re
+import sys
+import threading
+
+import pytest
+
+from nbnet.callbacks import progress
+from nbnet.callbacks.progress import Progress
+
+
+class Terminal(io.StringIO):
+    def isatty(self):
+        return True
+
+
+def run(verbose, stream, epochs=2, steps=3):
+    with Progress(verbose, epochs, steps, stream) as p:
+        for epoch in range(epochs or 1):
+            p.begin_epoch(epoch)
+            for step in range(1, steps + 1):
+                p.update(step, {"loss": 1 / step})
+            p.end_epoch({"loss": 0.25, "accuracy": 0.9375, "val_loss": 1e-5})
+    return stream.getvalue()
+
+
+TIME = r"\d+(\.\d)?m?s"
+LOGS = "loss: 0.2500 - accuracy: 0.9375 - val_loss: 1.0000e-05"
+
+
+@pytest.mark.parametrize("stream", [io.StringIO, Terminal])
+def test_bar(stream):
+    # The final picture of a terminal: the part of each line after the last carriage return.
+    lines = [line.split("\r")[-1] for line in run(1, stream()).split("\n")]
+    assert lines[0] == "Epoch 1/2"
+    assert re.fullmatch(rf"3/3 \S{{20}} {TIME} - {re.escape(LOGS)}", lines[1])
+    assert lines[2] == "Epoch 2/2"
+    assert re.fullmatch(rf"3/3 \S{{20}} {TIME} - {re.escape(LOGS)}", lines[3])
+    assert lines[4:] == [""]
+
+
+@pytest.mark.parametrize("stream", [io.StringIO, Terminal])
+def test_one_line_an_epoch(stream):
+    lines = run(2, stream()).splitlines()
+    assert len(lines) == 2
+    for number, line in enumerate(lines, 1):
+        assert re.fullmatch(rf"Epoch {number}/2 - {TIME} - {re.escape(LOGS)}", line)
+
+
+@pytest.mark.parametrize("verbose", [0, False])
+def test_silent(verbose):
+    assert run(verbose, Terminal()) == ""
+
+
+def test_auto_is_quiet_unless_it_is_a_terminal():
+    assert run("auto", io.StringIO()) == ""
+    assert run("auto", Terminal()) != ""
+    assert Progress("auto", 1, 1, Terminal()).verbose == 1
+    assert Progress("auto", 1, 1, io.StringIO()).verbose == 0
+    assert Progress(True, 1, 1, io.StringIO()).verbose == 1
+
+
+def test_auto_with_streams_of_other_kinds(monkeypatch):
+    class Log:
+        def write(self, text):
+            raise AssertionError
+
+    assert Progress("auto", 1, 1, Log()).verbose == 0
+    # A process without a console has no stdout at all.
+    monkeypatch.setattr(sys, "stdout", None)
+    for verbose in ("auto", 0, 1, 2):
+        assert Progress(verbose).verbose == 0
+
+
+def test_stdout_is_the_default(capsys):
+    with Progress(2, 1, 1) as p:
+        p.begin_epoch(0)
+        p.end_epoch({})
+    assert capsys.readouterr().out.startswith("Epoch 1/1 - ")
+
+
+def test_evaluation_has_no_heading():
+    assert run(1, io.StringIO(), epochs=None).startswith("\r0/3")
+    assert re.fullmatch(rf"3/3 - {TIME} - {re.escape(LOGS)}\n", run(2, io.StringIO(), epochs=None))
+
+
+@pytest.mark.parametrize("verbose", [3, -1, "yes", "1", None, 1.0, [1]])
+def test_verbose_is_checked(verbose):
+    with pytest.raises(ValueError, match=rf"^verbose: expected 'auto', 0, 1 or 2, got {re.escape(repr(verbose))}$"):
+        Progress(verbose)
+
+
+def interrupted(stream):
+    with Progress(1, 2, 10, stream) as p:
+        p.begin_epoch(0)
+        p.update(4, {"loss": 0.5})
+        raise KeyboardInterrupt
+
+
+def test_an_interrupted_bar_ends_its_line():
+    stream = Terminal()
+    with pytest.raises(KeyboardInterrupt):
+        interrupted(stream)
+    assert re.search(r"\r *4/10 .* - loss: 0\.5000\s*\n$", stream.getvalue())
+
+
+def test_an_epoch_that_ends_early_and_the_next():
+    stream = io.StringIO()
+    with Progress(1, 2, 10, stream) as p:
+        p.begin_epoch(0)
+        p.update(4, {})
+        p.begin_epoch(1)
+        p.end_epoch({})
+        p.close()
+    assert stream.getvalue().count("\n") == 4
+
+
+def test_no_thread_is_left_behind():
+    """A process with threads cannot fork safely; tqdm's monitor would be one."""
+    before = threading.active_count()
+    with Progress(1, 1, 10, Terminal()) as p:
+        p.begin_epoch(0)
+        assert threading.active_count() == before
+
+
+@pytest.mark.parametrize(
+    ("value", "text"),
+    [(0.0, "0.0000"), (1e-3, "1.0000e-03"), (-1e-4, "-1.0000e-04"), (0.0011, "0.0011"), (12.34567, "12.3457")],
+)
+def test_numbers(value, text):
+    assert progress._number(value) == text
+
+
+@pytest.mark.parametrize(
+    ("seconds", "text"),
+    [(0.0123, "12ms"), (1.04, "1.0s"), (59.94, "59.9s"), (61, "1:01"), (3599.6, "1:00:00"), (7325, "2:02:05")],
+)
+def test_durations(seconds, text):
+    assert progress._duration(seconds) == text
