@@ -40,7 +40,7 @@ def main(arguments: Sequence[str] | None = None) -> None:
     parser.add_argument("--quick", action="store_true", help="two rounds of two steps: no measurement")
     options = parser.parse_args(arguments)
     if min(options.rounds, options.steps) < 1:
-        parser.error("--rounds, --steps: want numbers above 0")
+        parser.error("--rounds, --steps: expected numbers above 0")
     rounds, steps = (2, 2) if options.quick else (options.rounds, options.steps)
     print("\n".join(machine.lines(machine.describe())), flush=True)
     sizes = "-".join(map(str, LOAD.sizes))

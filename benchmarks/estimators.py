@@ -40,7 +40,7 @@ accuracy: means over the seeds +- standard errors, on rows held out. equal: the 
 standard error of their difference. better: they are, on the good side.
 import: whole processes, from start to exit; Python's own .pyc files exist."""
 
-#: What frames the tables in a README.
+#: Markers around the tables in a README.
 BEGIN, END = "<!-- estimators:begin -->", "<!-- estimators:end -->"
 PARTS = ("fits", "accuracy", "imports")
 
@@ -58,7 +58,7 @@ def main(arguments: Sequence[str] | None = None) -> None:
     parser.add_argument("--readme", type=Path, metavar="FILE", help="write the tables between their markers")
     options = parser.parse_args(arguments)
     if options.rounds < 1 or options.seeds < 2:
-        parser.error("--rounds, --seeds: want numbers above 0 and above 1")
+        parser.error("--rounds, --seeds: expected numbers above 0 and above 1")
     if options.data is None and not os.environ.get("NBNET_DATA"):
         options.sets = [name for name in options.sets if name != "mnist"]
         print("mnist is left out: name its folder with --data or in NBNET_DATA")
@@ -149,7 +149,7 @@ def accuracy_table(scores: Sequence[tuple[Fit, Mapping[str, Sequence[float]]]]) 
 
 
 def verdict(ours: Sequence[float], theirs: Sequence[float]) -> str:
-    """Whether one standard error of the difference of means is between them.
+    """Return ``better`` or ``worse`` if means differ by more than a standard error of the difference, else ``equal``.
 
     Examples
     --------
@@ -163,7 +163,7 @@ def verdict(ours: Sequence[float], theirs: Sequence[float]) -> str:
 
 
 def standard_error(values: Sequence[float]) -> float:
-    """Of the mean."""
+    """Standard error of the mean."""
     return float(np.std(values, ddof=1) / np.sqrt(len(values)))
 
 

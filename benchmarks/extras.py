@@ -49,7 +49,7 @@ def _activity(model: nb.Sequential) -> nb.optimizers.Optimizer:
     return nb.optimizers.Adam()
 
 
-#: What changes a model and returns its optimizer.
+#: Functions that change a model and return its optimizer.
 VARIANTS: dict[str, Callable[[nb.Sequential], nb.optimizers.Optimizer]] = {
     PLAIN: _optimizer(),
     "weight_decay": _optimizer(weight_decay=1e-4),
@@ -80,7 +80,7 @@ def main(arguments: Sequence[str] | None = None) -> None:
     parser.add_argument("--quick", action="store_true", help="two short rounds on a few rows: no measurement")
     options = parser.parse_args(arguments)
     if options.rounds < 1 or not options.seconds > 0:
-        parser.error("--rounds and --seconds: want numbers above 0")
+        parser.error("--rounds and --seconds: expected numbers above 0")
     print("\n".join(machine.lines(machine.describe())), end="\n\n", flush=True)
     load = WORKLOADS[options.workload]
     times = run(load, 2, 0.02, 5 * load.batch_size) if options.quick else run(load, options.rounds, options.seconds)
@@ -89,18 +89,18 @@ def main(arguments: Sequence[str] | None = None) -> None:
 
 
 def run(load: Workload, rounds: int, seconds: float, rows: int | None = None) -> dict[str, list[Pair]]:
-    """Microseconds a step took, without and with each variant, for each round.
+    """Return the microseconds that a step took, without and with each variant, for each round.
 
     Parameters
     ----------
     load
-        What to learn.
+        The workload to train on.
     rounds
-        How often each variant is timed.
+        Number of times that each variant is timed.
     seconds
-        What a round, all variants together, should last; each has at least one epoch.
+        Time that a round of all variants should take; each has at least one epoch.
     rows
-        Train on the first so many only.
+        Number of rows to train on, from the first; None for all.
     """
     x, y = load.make()
     data = x[:rows], y[:rows]
@@ -112,7 +112,7 @@ def run(load: Workload, rounds: int, seconds: float, rows: int | None = None) ->
     times: dict[str, list[Pair]] = {name: [] for name in VARIANTS}
     for turn in range(rounds):
         for name, found in times.items():
-            # In turn first and last: whoever comes second finds a warm processor, or a throttled one.
+            # They take turns to be first: the second one finds a warm processor, or a throttled one.
             order = (PLAIN, name) if turn % 2 else (name, PLAIN)
             took = [trainers[one](epochs) / step for one in order]
             found.append((took[0], took[1]) if turn % 2 else (took[1], took[0]))
@@ -120,7 +120,7 @@ def run(load: Workload, rounds: int, seconds: float, rows: int | None = None) ->
 
 
 def _trainer(name: str, load: Workload, data: Data) -> Callable[[int], float]:
-    """What trains a variant for so many epochs and returns the seconds it took; its programs exist."""
+    """Return a function that trains a variant for some epochs and returns the seconds; its programs are compiled."""
     (x, y), size = data, load.batch_size
     nb.set_random_seed(0)
     model = build(load)

@@ -56,14 +56,14 @@ class _Reached(BaseException):
 
 @dataclass(frozen=True)
 class Task:
-    """What a script was about to do.
+    """The arguments of the first ``fit`` of a script.
 
     Attributes
     ----------
     model
-        Compiled.
+        The compiled model.
     x, y
-        Arrays, or dicts of them.
+        Arrays, or dicts of arrays.
     """
 
     model: Any
@@ -86,12 +86,12 @@ class Comparison:
 
     @property
     def difference(self) -> float:
-        """The largest of the steps, relative to Keras's loss."""
+        """The largest difference of losses in a step, relative to Keras's loss."""
         return float(np.max(np.abs(self.ours / self.theirs - 1)))
 
     @property
     def agrees(self) -> bool:
-        """Whether it is small enough, where that is asked for; NaN is not."""
+        """True if the difference is small enough, or need not be; NaN is not small."""
         return self.difference <= ALLOWED or (self.dtype == "float32" and self.script not in STEADY)
 
 
@@ -136,9 +136,9 @@ def compare(script: str, keras: Any, dtype: str, steps: int) -> Comparison:
     keras
         The other library.
     dtype
-        What both compute in.
+        Dtype that both compute in.
     steps
-        Batches to train on: the rows in their order, again and again.
+        Number of batches to train on, which take the rows in order, repeatedly.
     """
     with _computing_in(dtype, nb), _computing_in(dtype, keras), _without_dropout(nb), _without_dropout(keras):
         mine, other = (captured(script, library) for library in (nb, keras))
@@ -177,7 +177,7 @@ def _without_dropout(library: Any) -> Iterator[None]:
 
 
 def captured(script: str, library: Any) -> Task:
-    """What a script wants to ``fit`` first, if it imports this library."""
+    """Return the first task that a script would ``fit`` if it imported this library."""
     tasks = []
 
     def fit(

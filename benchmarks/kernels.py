@@ -16,7 +16,7 @@ from benchmarks.harness.table import aligned
 from benchmarks.kernel_cases.calls import Subject, subjects
 from nbnet.engine.graph.tensor import Call, Tensor, row_of
 from nbnet.engine.kernels.abi import kernel, vec
-from nbnet.engine.kernels.executor import Runner
+from nbnet.engine.kernels.executor import RowRunner
 from nbnet.engine.kernels.executor import aligned as memory
 
 NOTES = """\
@@ -86,7 +86,7 @@ def main(arguments: Sequence[str] | None = None) -> None:
     parser.add_argument("--quick", action="store_true", help="two short rounds on a few rows: no measurement")
     options = parser.parse_args(arguments)
     if min(options.rounds, options.columns, options.rows or 1) < 1:
-        parser.error("--rounds, --rows, --columns: want numbers above 0")
+        parser.error("--rounds, --rows, --columns: expected numbers above 0")
     print("\n".join(machine.lines(machine.describe())), flush=True)
     rounds, seconds = (2, 1e-6) if options.quick else (options.rounds, 1e-4)
     sizes = ("cache", "memory") if options.size == "both" else (options.size,)
@@ -107,15 +107,15 @@ def run(
     Parameters
     ----------
     names
-        A kernel is timed if one of them is its op's, its optimizer's or its row's, or part of it; none: all are.
+        Parts of the names of ops, optimizers and rows whose kernels are timed; if empty, all kernels are timed.
     dtype
         float32 or float64.
     n, m
         Rows and columns of most operands.
     rounds, seconds
-        How often each is timed, and for how long at least.
+        Number of times that each kernel is timed, and the least time that each of them lasts.
     products
-        Whether those that multiply matrices are timed too.
+        True to time the kernels that multiply matrices, too.
 
     Raises
     ------
@@ -145,13 +145,13 @@ def measure(subject: Subject, rounds: int, seconds: float) -> Measured:
 
 
 def repeated(call: Call) -> Callable[[int], None]:
-    """What makes a call so many times."""
-    run = Runner(0, call.dtype, row_of(call).reshape(1, -1), ONE_ROW)
+    """Return a function that repeats a call a given number of times."""
+    run = RowRunner(0, call.dtype, row_of(call).reshape(1, -1), ONE_ROW)
     return lambda count: run(count, 0)
 
 
 def limits(subject: Subject) -> list[Callable[[int], None]]:
-    """What does the least that a call has to do, so many times."""
+    """Return functions that repeat the least work that a call has to do a given number of times."""
     if subject.products:
         return [_blas(subject)]
     dtype = subject.call.dtype
@@ -166,7 +166,7 @@ def limits(subject: Subject) -> list[Callable[[int], None]]:
 
     found = [copies, repeated(Call(copy, operands, (1,), 0, 0, (), "copy", dtype))]
     if subject.changed > subject.nbytes // 4:
-        # What is written has been read: it need not be fetched, as the target of a copy must.
+        # The written memory has been read, so it need not be fetched, unlike the target of a copy.
         found.append(repeated(Call(change, operands[1:], (0,), 1, 0, (), "change", dtype)))
     return found
 

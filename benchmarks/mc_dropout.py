@@ -43,7 +43,7 @@ def main(arguments: Sequence[str] | None = None) -> None:
     parser.add_argument("--quick", action="store_true", help="two rounds of few rows and passes: no measurement")
     options = parser.parse_args(arguments)
     if min(options.rounds, options.rows, options.samples) < 1:
-        parser.error("--rounds, --rows and --samples: want numbers above 0")
+        parser.error("--rounds, --rows and --samples: expected numbers above 0")
     rounds, rows, samples = (2, 64, 5) if options.quick else (options.rounds, options.rows, options.samples)
     print("\n".join(machine.lines(machine.describe())), flush=True)
     print(f"{rows} rows, {samples} passes, {'-'.join(map(str, SIZES))}, dropout {HIDDEN}", end="\n\n", flush=True)

@@ -71,7 +71,7 @@ def main(arguments: Sequence[str] | None = None) -> None:
     parser.add_argument("--quick", action="store_true", help="one round of little work: no measurement")
     options = parser.parse_args(arguments)
     if min(options.rounds, options.epochs) < 1:
-        parser.error("--rounds and --epochs: want numbers above 0")
+        parser.error("--rounds and --epochs: expected numbers above 0")
     print("\n".join(machine.lines(machine.describe())), end="\n\n", flush=True)
     for nets in NETS:
         if options.quick:

@@ -23,7 +23,7 @@ from benchmarks.harness import machine
 from benchmarks.harness.table import aligned
 from nbnet.engine.gemm.blas import single_thread
 from nbnet.train import program_report
-from nbnet.train.step_builder import CompiledStep, Work
+from nbnet.train.step_builder import CompiledStep, StepCost
 
 #: Regret that is marked; seconds of a call; rows and bytes of the data that are gathered from.
 REGRET, CALL, ROWS, BYTES = 1.1, 0.015, 1 << 16, 1 << 23
@@ -45,7 +45,7 @@ class Case:
     kind: str
     rows: int
     slices: int
-    work: Work
+    work: StepCost
     runs: tuple[Callable[[int], float], Callable[[int], float]]
     steps: list[int] = field(default_factory=list)
     times: tuple[list[float], list[float]] = field(default_factory=lambda: ([], []))
@@ -95,7 +95,7 @@ def networks() -> Iterator[tuple[str, Callable[[], nb.Sequential], list[int]]]:
 
 
 def cases(names: Sequence[str], slices: int) -> Iterator[Case]:
-    """What is timed."""
+    """Yield the cases that are timed."""
     for name, make, sizes in networks():
         for rows in sizes:
             if names and not any(part in name for part in names):
@@ -114,7 +114,7 @@ def _case(name: str, make: Callable[[], nb.Sequential], kind: str, rows: int, sl
         model.compile("adam", "sparse_categorical_crossentropy", slices=count)
         shape = model.input_shape[1:]
         draft = program_report.draft(model, kind, rows, (shape,))
-        work = work or Work.of(draft)
+        work = work or StepCost.of(draft)
         runs.append(_bound(draft.compile(), kind, shape))
     assert work is not None
     return Case(name, kind, rows, slices, work, (runs[0], runs[1]))
@@ -167,7 +167,7 @@ def table(found: Sequence[Case], slices: int) -> str:
     wrong = 0
     for case in found:
         one, several = case.medians()
-        chosen = case.work.best(slices)
+        chosen = case.work.best_slices(slices)
         taken = several if chosen > 1 else one
         mark = taken > REGRET * min(one, several)
         wrong += mark
@@ -191,7 +191,7 @@ def fitted(found: Sequence[Case], slices: int) -> str:
     several = np.column_stack([np.ones(len(found)), training, calls, constant, added, shared])
     more, _ = nnls(several / times[:, 1:], rest / times[:, 1])
     names = ["CALL", "MULTIPLY_ADD", "ELEMENT", "POOLED", "UPDATE", "RELEASED"]
-    names += ["MEET", "MEET_TRAINING", "REPEATED_CALL", "REPEATED_ELEMENT", "ADD", "CROWDED"]
+    names += ["BARRIER", "TRAINING_BARRIER", "REPEATED_CALL", "REPEATED_ELEMENT", "ADD", "CONTENTION"]
     return ", ".join(f"{name} {value:.3g}" for name, value in zip(names, [*alone, *more], strict=True))
 
 
@@ -205,7 +205,7 @@ def main(arguments: Sequence[str] | None = None) -> None:
     parser.add_argument("--quick", action="store_true", help="one round of the smallest: no measurement")
     options = parser.parse_args(arguments)
     if options.slices < 2 or options.rounds < 1:
-        parser.error("--slices, --rounds: want numbers from 2, and from 1")
+        parser.error("--slices, --rounds: expected numbers from 2, and from 1")
     print("\n".join(machine.lines(machine.describe())), end="\n\n", flush=True)
     found = list(cases(["16-16-16"] if options.quick else options.names, options.slices))
     measure(found, 1 if options.quick else options.rounds)

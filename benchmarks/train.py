@@ -25,7 +25,7 @@ GFLOP/s count 6 * inputs * outputs * rows a step for nbnet and BLAS alike, thoug
 nor, by nbnet, products with what ReLU or dropout has set to zero in large layers.
 BLAS alone: the matrix products of a step in np.dot and nothing else; where they are small, the calls count."""
 
-#: What frames the table in a README.
+#: Markers around the table in a README.
 BEGIN, END = "<!-- benchmark:begin -->", "<!-- benchmark:end -->"
 
 
@@ -40,7 +40,7 @@ def main(arguments: Sequence[str] | None = None) -> None:
     parser.add_argument("--readme", type=Path, metavar="FILE", help="write the table of steps between its markers")
     options = parser.parse_args(arguments)
     if options.rounds < 1 or not options.seconds > 0:
-        parser.error("--rounds and --seconds: want numbers above 0")
+        parser.error("--rounds and --seconds: expected numbers above 0")
 
     described = machine.describe()
     print("\n".join(machine.lines(described)), end="\n\n", flush=True)

@@ -60,7 +60,8 @@ def with_dropout() -> nb.Sequential:
 def load() -> list[Array]:
     """x_train, x_test, y_train, y_test, the pixels between 0 and 1."""
     x, y = load_digits(return_X_y=True)
-    return train_test_split(x / 16, y, test_size=0.2, stratify=y, random_state=0)  # type: ignore[no-any-return]
+    parts: list[Array] = train_test_split(x / 16, y, test_size=0.2, stratify=y, random_state=0)
+    return parts
 
 
 def train(model: nb.Sequential, data: list[Array], epochs: int) -> tuple[dict[str, list[float]], float]:
@@ -109,7 +110,7 @@ def draw_mask(axes: Any, title: str, mask: Array) -> None:
 
 
 def draw_thinned(axes: Any, title: str, values: list[Array], masks: list[Array], output: Array) -> None:
-    """What one image went through: its pixels, the units of each layer, the probabilities of the ten digits."""
+    """Draw the path of one image: its pixels, the units of each layer, the probabilities of the ten digits."""
     left = 0.0
     for value, mask in zip(values, masks, strict=True):
         cells = value.reshape(8, -1, 1) / max(float(value.max()), 1e-6)

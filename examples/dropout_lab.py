@@ -1,4 +1,4 @@
-"""What dropout does to a network, in five pictures drawn from MNIST.
+"""The effects of dropout on a network, in five pictures drawn from MNIST.
 
     python examples/dropout_lab.py --data FOLDER [--out FOLDER] [--quick]
 

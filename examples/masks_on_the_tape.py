@@ -1,4 +1,4 @@
-"""What everyone asks of dropout, answered by numbers read from the tape; each answer is asserted, too.
+"""Common questions about dropout, answered by numbers read from the tape; each answer is asserted, too.
 
     python examples/masks_on_the_tape.py
 

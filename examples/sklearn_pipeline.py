@@ -50,7 +50,7 @@ linear = make_pipeline(StandardScaler(), LogisticRegression())
 stack = StackingClassifier([("network", network), ("linear", linear)], cv=3).fit(x_train, y_train)
 print(f"accuracy of the stack: {stack.score(x_test, y_test):.1%}")
 
-# What matters to it.
+# The features that matter to the network.
 importance = permutation_importance(network, x_test, y_test, n_repeats=5, random_state=seed).importances_mean
 first = int(np.argmax(importance))
 print(f"most important: {data.feature_names[first]}, {importance[first]:.3f} of the accuracy")

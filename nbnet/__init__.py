@@ -1,4 +1,4 @@
-"""nbnet: neural networks with dropout, trained on CPUs in one compiled call an epoch."""
+"""nbnet: neural networks with dropout, trained on CPUs in one compiled call per epoch."""
 
 from typing import TYPE_CHECKING
 

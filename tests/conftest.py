@@ -1,4 +1,4 @@
-"""What every test shares: Hypothesis profiles, a cache folder of the run's own, the folder of real data."""
+"""Shared setup of all tests: Hypothesis profiles, a cache folder of the run's own, the folder of real data."""
 
 from __future__ import annotations
 

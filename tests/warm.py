@@ -1,6 +1,6 @@
 """Compile the kernels of every op, while the first tests run: ``python -m tests.warm``.
 
-Kernels are found on disk by whoever needs them next, so a second processor does what the tests would wait for.
+Later processes find the kernels on disk, so a second processor does what the tests would wait for.
 """
 
 from __future__ import annotations
@@ -16,7 +16,7 @@ from nbnet.ops.dense import packed_dense
 from nbnet.ops.elementwise import Elementwise, fusible
 from nbnet.warmup import kernels, ops
 
-#: Activations that ``tests/ops/test_packed.py`` trains with.
+#: Activations that ``tests/ops/test_batchwise_dropout.py`` trains with.
 PACKED = ("relu", None, "tanh", "gelu", "leaky_relu")
 
 

@@ -82,13 +82,13 @@ def run(load: Workload, rounds: int, seconds: float, rows: int | None = None) ->
     Parameters
     ----------
     load
-        What to learn.
+        The workload to train on.
     rounds
-        How often each is timed.
+        Number of times that each learner is timed.
     seconds
-        What a round, all learners together, should last; it has at least one epoch.
+        Time that a round of all learners should take; it has at least one epoch.
     rows
-        Train on the first so many only.
+        Number of rows to train on, from the first; None for all.
 
     Raises
     ------

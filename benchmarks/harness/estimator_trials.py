@@ -1,4 +1,4 @@
-"""What ``python -m benchmarks.estimators`` measures: fits, accuracies and imports, nbnet and scikit-learn in turn."""
+"""The trials of ``python -m benchmarks.estimators``: fits, accuracies, imports; nbnet and scikit-learn take turns."""
 
 from __future__ import annotations
 

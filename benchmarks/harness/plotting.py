@@ -16,5 +16,5 @@ def figure(width: float, height: float) -> Any:
     try:
         from matplotlib.figure import Figure
     except ImportError as reason:
-        raise ImportError("pictures want matplotlib: pip install 'nbnet[plot]'") from reason
+        raise ImportError("pictures need matplotlib: pip install 'nbnet[plot]'") from reason
     return Figure(figsize=(width, height), layout="constrained")

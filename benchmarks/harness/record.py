@@ -38,11 +38,11 @@ class Record:
         return [json.loads(line) for line in self.path.read_text().split("\n")[:-1]]
 
     def has(self, run: Mapping[str, Any]) -> bool:
-        """Whether this run is finished."""
+        """Return True if this run is finished."""
         return any(found["run"] == run for found in self.runs())
 
     def add(self, run: Mapping[str, Any], **found: Any) -> None:
-        """Append what a run found."""
+        """Append the findings of a run."""
         line = json.dumps({"run": dict(run), **found}) + "\n"
         self.path.parent.mkdir(parents=True, exist_ok=True)
         with self.path.open("ab+") as file:
@@ -55,7 +55,7 @@ class Record:
 
     @contextlib.contextmanager
     def claim(self, run: Mapping[str, Any]) -> Iterator[bool]:
-        """Whether this process is the one to do a run: nobody has finished it, and nobody else is at it."""
+        """Yield True if this process should do a run: it is not finished, and no other process is doing it."""
         place = self.path.with_suffix(".claims")
         place.mkdir(parents=True, exist_ok=True)
         with (place / slug(run)).open("w") as file:

@@ -9,7 +9,7 @@ from typing import Any
 
 
 def seconds(call: Callable[[], Any]) -> float:
-    """What a call takes; garbage is collected before it."""
+    """Return the seconds that a call takes; garbage is collected before it."""
     gc.collect()
     began = time.perf_counter()
     call()

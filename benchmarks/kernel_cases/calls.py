@@ -52,7 +52,7 @@ OPTIMIZERS: dict[str, Callable[[], Optimizer]] = {
     "sgd ema": lambda: nb.optimizers.SGD(use_ema=True),
     "sgd accumulated": lambda: nb.optimizers.SGD(gradient_accumulation_steps=2),
 }
-#: What the arrays of users hold.
+#: Dtypes of the arrays of users.
 SOURCES = ("bool", "uint8", "int32", "int64", "float32", "float64")
 
 

@@ -1,4 +1,4 @@
-"""What ``benchmarks.kernels`` gives each op: one line an op, for n rows of m numbers."""
+"""Inputs of each op in ``benchmarks.kernels``: one line for each op, for n rows of m numbers."""
 
 from __future__ import annotations
 
@@ -277,12 +277,12 @@ RECIPES: dict[str, Recipe | dict[str, Recipe]] = {
 
 
 def recipes(name: str) -> dict[str, Recipe]:
-    """What an op is given, by label.
+    """Return the recipes for the inputs of an op, by label.
 
     Raises
     ------
     KeyError
-        If nobody has said what, and it is no element-wise op.
+        If the op has no recipe and is not element-wise.
     """
     found = RECIPES.get(name) or (normal() if name in fusible and fusible[name].op.inputs == ("x",) else None)
     if found is None:

@@ -1,4 +1,4 @@
-"""What BLAS alone gives: the matrix products of a training step, and nothing else."""
+"""The speed of BLAS alone: the matrix products of a training step, and nothing else."""
 
 from __future__ import annotations
 
@@ -12,8 +12,8 @@ from numpy.typing import NDArray
 def step_flops(sizes: Sequence[int], rows: int) -> int:
     """``6 * inputs * outputs * rows``, summed over the layers.
 
-    The usual count: the product with the first layer's weights that would give the input's gradient is in it, though
-    nobody computes it. Whoever is measured by this count, BLAS alone too, is measured by the same.
+    This is the usual count: it includes the product with the first layer's weights that would give the input's
+    gradient, though no library computes it. All of them, BLAS alone included, are measured by the same count.
     """
     return 6 * rows * sum(n * m for n, m in pairwise(sizes))
 

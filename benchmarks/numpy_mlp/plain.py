@@ -136,7 +136,8 @@ class NumpyMLP:
             a = np.maximum(a @ w + b, 0)
         z = a @ self.parameters[-2] + self.parameters[-1]
         e = np.exp(z - z.max(axis=1, keepdims=True))
-        return e / e.sum(axis=1, keepdims=True)  # type: ignore[no-any-return]
+        probabilities: Array = e / e.sum(axis=1, keepdims=True)
+        return probabilities
 
     def _mask(self, shape: tuple[int, ...], rate: float) -> Array:
         """0 where a unit is dropped, 1 / (1 - rate) where it is kept."""

@@ -100,12 +100,12 @@ class Scores(NamedTuple):
 
 
 class Regressor:
-    """The network of the paper, trained on standardised numbers and asked in those of the data.
+    """The network of the paper. It trains on standardised data and predicts in the units of the data.
 
     Parameters
     ----------
     x, y : ndarray, (n, d) and (n,)
-        What it learns from, and what inputs and targets are standardised by.
+        Training data; their means and standard deviations standardise inputs and targets.
     """
 
     def __init__(self, x: Array, y: Array, rate: float, tau: float, epochs: int, seed: int) -> None:
@@ -173,7 +173,7 @@ def run(folder: Path, name: str, split: int, epochs: int, samples: int) -> dict[
 
 
 def table(record: Record) -> str:
-    """What was found beside what was published, in Markdown; a table for each number of epochs."""
+    """Return findings beside published numbers, in Markdown; a table for each number of epochs."""
     runs = record.runs()
     kinds = sorted({_kind(found) for found in runs}, reverse=True)
     return "\n\n".join(_table([found for found in runs if _kind(found) == kind], *kind) for kind in kinds)

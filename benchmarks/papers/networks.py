@@ -18,21 +18,21 @@ def dense_network(
     scaled: bool = False,
     **dropout: Any,
 ) -> nb.Sequential:
-    """Dense layers of rectified units, and a softmax.
+    """Build a network of dense layers of rectified units, and a softmax.
 
     Parameters
     ----------
     hidden
-        Units of the hidden layers.
+        Number of units of each hidden layer.
     input_rate, hidden_rate
         Probability to DROP a pixel, and a hidden unit; 0 for no dropout layer.
     max_norm
-        What the norm of the weights into a unit is held to, for each layer, the last one included; nothing: no bound.
+        Largest norm of the weights into a unit, for each layer, the last one included; if empty, there is no bound.
     scaled
-        Whether the weights of a hidden layer begin smaller where what it reads is dropped: kept units are multiplied by
-        ``1 / (1 - rate)``, and with few of them activations would grow from layer to layer.
+        True if the weights of a hidden layer begin smaller where units are dropped before it: kept units are multiplied
+        by ``1 / (1 - rate)``, and if they are few, activations would grow from layer to layer.
     **dropout
-        For the dropout layers.
+        Keywords of the dropout layers.
     """
     bounds: list[nb.constraints.MaxNorm | None] = [nb.constraints.MaxNorm(norm) for norm in max_norm]
     bounds = bounds or [None] * (len(hidden) + 1)

@@ -13,16 +13,16 @@ from benchmarks.papers.tables import Found, error
 
 
 def curves(lines: Mapping[str, Mapping[float, Sequence[Found]]], label: str, logarithmic: bool = False) -> Any:
-    """A figure with a line, mean and standard error of test errors, for each name.
+    """Return a figure with a line for each name: means and standard errors of test errors.
 
     Parameters
     ----------
     lines
-        What was found, by name and place on the axis.
+        Findings by name and place on the axis.
     label
-        Of the axis.
+        Label of the axis.
     logarithmic
-        Whether both axes are.
+        True for logarithmic axes.
     """
     figure = plotting.figure(6, 4)
     axes = figure.add_subplot(xlabel=label, ylabel="test error, %")

@@ -33,7 +33,7 @@ def readme(results: Path = RESULTS) -> str:
 
 
 def section(name: str, record: Record) -> str:
-    """What a script does, and its table; empty if it has found nothing."""
+    """Return the description of a script and its table; empty if nothing is on record."""
     runs = record.runs()
     if not runs:
         return ""

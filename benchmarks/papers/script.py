@@ -1,4 +1,4 @@
-"""What the scripts share: options, the place of their findings, and doing the runs that are missing."""
+"""Shared code of the scripts: options, the files of their findings, and doing the runs that are missing."""
 
 from __future__ import annotations
 

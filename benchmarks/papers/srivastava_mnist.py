@@ -40,7 +40,7 @@ ROWS = {
     "dropout+max-norm 3": _bounded((3.0,) * 4, 50, 0.002),
     "dropout+max-norm 1": _bounded((1.0,) * 4, 50, 0.002),
 }
-#: What is done by default; the other settings of max-norm were tried once.
+#: Rows that are run by default; the other settings of max-norm were tried once.
 WANTED = ("none", "dropout", "dropout+max-norm")
 NAME, TITLE, SEEDS = "srivastava_mnist", "Dropout and max-norm on MNIST", 3
 

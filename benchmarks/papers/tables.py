@@ -1,4 +1,4 @@
-"""What is on record, for tables."""
+"""Numbers from the records, for tables."""
 
 from __future__ import annotations
 

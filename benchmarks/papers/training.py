@@ -50,7 +50,7 @@ class Diary(nb.callbacks.Callback):
             self.wrong, self.seconds = json.loads(path.read_text())
 
     def on_epoch_begin(self, epoch: int, logs: Any = None) -> None:
-        # What came after the state that was kept is done again.
+        # Epochs after the saved state are done again.
         del self.wrong[epoch:], self.seconds[epoch:]
         self._began = time.process_time()
 

@@ -43,7 +43,7 @@ def main(arguments: Sequence[str] | None = None) -> None:
 
 
 def do(task: Any, record: Record, options: argparse.Namespace) -> None:
-    """What is missing of a task; whoever stops it finds the rest on record."""
+    """Do the missing rounds of a task; if it is stopped, finished rounds stay on record."""
     with tempfile.TemporaryDirectory() as folder:
         session = Session(
             record=record,
@@ -64,7 +64,7 @@ def do(task: Any, record: Record, options: argparse.Namespace) -> None:
 
 
 def load(name: str) -> Any:
-    """The module of a task."""
+    """Import the module of a task."""
     return import_module(f"benchmarks.peers.tasks.{name}")
 
 
@@ -101,7 +101,7 @@ def parse(arguments: Sequence[str] | None) -> argparse.Namespace:
     if unknown := [case for case in options.cases or () if case not in known]:
         parser.error(f"--cases: expected names out of {', '.join(sorted(known))}, got {', '.join(unknown)}")
     if options.rounds < 1 or not options.seconds > 0 or not options.minutes > 0:
-        parser.error("--rounds, --seconds and --minutes: want numbers above 0")
+        parser.error("--rounds, --seconds and --minutes: expected numbers above 0")
     if options.quick and options.results == RESULTS:
         parser.error("--quick: expected another folder in --results")
     options.deadline = time.monotonic() + 60 * options.minutes

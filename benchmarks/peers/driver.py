@@ -41,11 +41,11 @@ class Peer:
     Parameters
     ----------
     name
-        Of the library.
+        Name of the library.
     python
-        The interpreter.
+        Path of the interpreter.
     dtype
-        What it computes in; JAX wants to know early.
+        Dtype of its computations; JAX needs it before the process starts.
     """
 
     def __init__(self, name: str, python: str = sys.executable, dtype: str = "float32") -> None:
@@ -65,13 +65,12 @@ class Peer:
         )
 
     def ask(self, do: str, patience: float = PATIENCE, **arguments: Any) -> Any:
-        """What it found. A process that has ended is begun anew, and knows nothing.
+        """Return the answer of the process. If it has ended, a new process is started, which knows nothing.
 
         Raises
         ------
         PeerError
-            If it did not find anything, with its reason; if it takes more seconds than there is patience, which ends
-            the process.
+            If the process ends or answers with an error, or if it takes more than ``patience`` seconds and is killed.
         """
         if self._process.poll() is not None:
             _end(self._process)
@@ -129,12 +128,12 @@ def _end(process: subprocess.Popen[str]) -> None:
 def process(
     pythons: Mapping[str, str], name: str, *arguments: str, patience: float = PATIENCE, **variables: str
 ) -> str:
-    """What a process of a library's interpreter prints before it ends.
+    """Return the output of a process that runs a library's interpreter.
 
     Raises
     ------
     PeerError
-        If it fails, with the last it said; if it takes more seconds than there is patience.
+        If it fails, with the last line it printed, or takes more than ``patience`` seconds.
     """
     command = [pythons.get(name, sys.executable), *arguments]
     running = _started(name, command, environment(name) | variables, stderr=subprocess.PIPE)

@@ -1,4 +1,4 @@
-"""What every library is given to do: a network, its initial weights and its data. NumPy is all it takes to read it."""
+"""The exercise of every library: a network, its initial weights and its data. Reading it takes nothing but NumPy."""
 
 from __future__ import annotations
 
@@ -23,15 +23,15 @@ class Network:
     sizes
         Units per layer, from the features to the classes.
     input_dropout, hidden_dropout
-        Rates of dropping features, and outputs of hidden layers.
+        Probabilities to DROP a feature, and an output of a hidden layer.
     batchwise
-        Whether all rows of a batch share a mask. Only nbnet can; the others draw a mask a row.
+        True if all rows of a batch share a mask. Only nbnet can; the others draw a mask for each row.
     betas, epsilon
-        Of Adam.
+        Parameters of Adam.
     penalty
-        Of the loss: half of it times the sum of the squared weights, biases left out.
+        Half of it times the sum of the squared weights, without biases, is added to the loss.
     shuffle
-        Whether an epoch takes the rows in an order of its own.
+        True if each epoch takes the rows in a new random order.
     """
 
     sizes: tuple[int, ...]
@@ -88,7 +88,7 @@ class Exercise:
 
 
 def load(path: Path) -> Exercise:
-    """What :meth:`Exercise.save` wrote."""
+    """Read a file written by :meth:`Exercise.save`."""
     with np.load(path) as arrays:
         described = json.loads(str(arrays["network"]))
         network = Network(**described | {name: tuple(described[name]) for name in ("sizes", "betas")})

@@ -1,4 +1,4 @@
-"""What is on record of a task: rounds by case, and what each library found in them."""
+"""The record of a task: rounds by case, and the findings of each library in them."""
 
 from __future__ import annotations
 
@@ -7,9 +7,9 @@ from typing import Any
 
 from benchmarks.harness.record import Record
 
-#: What a library found in a turn, or ``{"error": reason}``.
+#: Findings of a library in a turn, or ``{"error": reason}``.
 Found = dict[str, Any]
-#: A number in it, if it is there.
+#: Function that reads a number from findings, if it is there.
 Value = Callable[[Found], float | None]
 
 
@@ -24,12 +24,12 @@ def cases(record: Record) -> list[str]:
 
 
 def values(record: Record, case: str, value: Value) -> dict[str, list[float | None]]:
-    """What each library took, round by round; None in rounds without it.
+    """Return a value of each library, round by round; None in rounds without it.
 
     Parameters
     ----------
     value
-        Of what it found; None if that is not in it.
+        Function that reads the value from findings; it returns None if there is no such value.
     """
     found = [line["found"] for line in rounds(record, case)]
     names = list(dict.fromkeys(name for one in found for name in one))

@@ -24,32 +24,32 @@ class Learner(Protocol):
 
 
 class Module(Protocol):
-    """What ``with_LIBRARY.py`` has to offer; some have a ``search`` of their own, too, or ``dropout``, ``adam`` and
-    ``products``, which are timed alone."""
+    """The functions that ``with_LIBRARY.py`` has to define. Some modules also define a ``search`` of their own, or
+    ``dropout``, ``adam`` and ``products``, which are timed alone."""
 
     def settings(self, network: Network) -> dict[str, dict[str, Any]]:
-        """Ways to use the library that may be the fastest: keywords of ``start``, by name."""
+        """Return the ways to use the library that may be the fastest: keywords of ``start``, by name."""
 
     def start(self, exercise: Exercise, **setting: Any) -> Learner:
-        """A learner with the initial weights."""
+        """Return a learner with the initial weights."""
 
 
 @dataclass(frozen=True)
 class Library:
-    """One of them.
+    """A library that is measured.
 
     Parameters
     ----------
     label
-        Its name for a reader.
+        Its name in tables.
     module
-        In this package.
+        The name of its module in this package.
     imports
-        What a script that uses it imports.
+        The module that a script imports to use it.
     packages
-        Whose versions matter.
+        Packages whose versions are recorded.
     environment
-        Variables of its process.
+        Environment variables of its process.
     """
 
     label: str

@@ -1,4 +1,4 @@
-"""What the machine takes for parts of a training step: its matrix products, and moving the memory it touches."""
+"""Times of parts of a training step on this machine: its matrix products, and moving the memory it touches."""
 
 from __future__ import annotations
 

@@ -12,16 +12,16 @@ from benchmarks.peers.tables import label
 
 
 def growth(lines: Mapping[str, Mapping[float, float]], axis: str, limits: Sequence[str]) -> Any:
-    """Microseconds of a step over a size, both axes logarithmic.
+    """Draw the microseconds of a step over a size, on logarithmic axes.
 
     Parameters
     ----------
     lines
         Times by size, of each library and limit.
     axis
-        What the size is.
+        Label of the axis of sizes.
     limits
-        Those of the lines that no library can go below: they are dashed.
+        Names of the lines that no library can go below; they are not drawn solid.
     """
     figure = plotting.figure(7, 5)
     axes = figure.add_subplot(xlabel=axis, ylabel="µs a training step", xscale="log", yscale="log")

@@ -22,14 +22,14 @@ def cases(task: Any, record: Record) -> list[str]:
 
 
 def overviews(task: Any, record: Record) -> str:
-    """What a task found, in brief."""
+    """Return a short report on the findings of a task."""
     found = cases(task, record)
     made = [tables.overview(record, found, value, unit) for unit, value in task.VALUES.items()]
     return "\n\n".join([*made, *conditions(record)])
 
 
 def section(task: Any, record: Record) -> str:
-    """All that a task found, and how."""
+    """Return a full report on the findings of a task and how they were made."""
     found = cases(task, record)
     details = [tables.detailed(record, found, value, unit) for unit, value in task.VALUES.items()]
     return "\n\n".join([f"## {task.TITLE}", task.NOTES, overviews(task, record), *details])

@@ -27,28 +27,28 @@ class OutOfTime(Exception):
 
 @dataclass(frozen=True)
 class Session:
-    """How a task is done.
+    """The settings of a task, and its rounds.
 
     Parameters
     ----------
     record
-        Of the task.
+        Record of the task.
     names
-        Libraries wanted.
+        Libraries to measure.
     pythons
-        Interpreters, by library; this one's for the others.
+        Interpreters by library; the others use the one that runs this.
     rounds
-        How many each shall have on record.
+        Number of rounds that each library should have on record.
     seconds
-        What a turn should last.
+        Time that a turn should take.
     quick
-        Whether this is no measurement: few rows, nothing is tried out.
+        True for a short check that measures nothing: few rows, and no settings are tried.
     folder
-        For files of the processes.
+        Folder for files of the processes.
     retry
-        Whether those that failed before have turns again.
+        True to give libraries that failed before another try.
     deadline
-        Of the monotonic clock: no round begins that would not be over by then.
+        Time of the monotonic clock; no round begins that would not be over by then.
     """
 
     record: Record
@@ -63,7 +63,7 @@ class Session:
     missing: dict[str, str] = field(default_factory=dict)
 
     def without(self, missing: Mapping[str, str]) -> Session:
-        """The same session: these cannot be imported, and are said to be left out."""
+        """Return this session without libraries that cannot be imported; print which are left out."""
         for name, reason in missing.items():
             if name not in self.missing:
                 print(f"left out: {reason}", flush=True)
@@ -76,30 +76,30 @@ class Session:
         return [name for name in self.names if name not in self.missing]
 
     def check_time(self, needed: float = 0.0) -> None:
-        """Stop where the time that is left is less than what is needed.
+        """Stop if less time is left than is needed.
 
         Raises
         ------
         OutOfTime
-            Then.
+            If less time is left.
         """
         if time.monotonic() + needed > self.deadline:
             raise OutOfTime
 
     def due(self, cases: Sequence[str], names: Sequence[str] | None = None) -> list[str]:
-        """Those that some case has not seen often enough, and nbnet, which they are compared with; or nobody.
+        """Return names that lack rounds of some case, and nbnet, which they are compared with; or none.
 
         Parameters
         ----------
         names
-            Who is wanted: libraries, by default all, or ways to use them, ``"LIBRARY, WAY"``.
+            Libraries, by default all, or ways to use them, ``"LIBRARY, WAY"``.
         """
         wanted = self.present if names is None else [name for name in names if name not in self.missing]
         late = {name for case in cases for name in self._late(case, wanted)}
         return [name for name in wanted if name in late or (late and name == OURS)]
 
     def _late(self, case: str, names: Sequence[str]) -> list[str]:
-        """Those with turns to come; who has failed has none, unless it is tried again."""
+        """Return names with turns to come; those that failed have none, unless they are tried again."""
         had: Counter[str] = Counter()
         failed: set[str] = set()
         for line in findings.rounds(self.record, case):
@@ -109,26 +109,26 @@ class Session:
         return [name for name in names if had[name] < self.rounds and (self.retry or name not in failed)]
 
     def play(self, case: str, turns: Mapping[str, Callable[[], Found]], versions: Mapping[str, Any]) -> None:
-        """Play the rounds of a case that are missing; who fails once has no more turns.
+        """Play the missing rounds of a case; a library that fails once has no more turns.
 
         Parameters
         ----------
         turns
-            What each does.
+            The function that plays a turn, by name.
         versions
-            Of each.
+            Versions of the packages of each library.
 
         Raises
         ------
         OutOfTime
-            If there is not time enough for all.
+            If there is not enough time for all of them.
         """
         failed: set[str] = set()
         took = 0.0
         while names := self.due([case], [name for name in turns if name not in failed]):
             self.check_time(took)
             began, number = time.monotonic(), len(findings.rounds(self.record, case))
-            # Who was first is last in the next round: nobody always comes after the same one.
+            # The order is reversed in every round, so none of them always comes after the same one.
             found = {name: attempt(turns[name]) for name in names[:: 1 if number % 2 else -1]}
             failed |= {name for name in names if "error" in found[name]}
             ordered = {name: found[name] for name in names}
@@ -149,7 +149,7 @@ def both(name: str) -> tuple[str, str]:
 
 
 def attempt(turn: Callable[[], Found]) -> Found:
-    """What was found, or the error."""
+    """Return the findings of a turn, or its error."""
     try:
         found = turn()
     except PeerError as error:
@@ -159,7 +159,7 @@ def attempt(turn: Callable[[], Found]) -> Found:
 
 
 def summary(found: Mapping[str, Found]) -> str:
-    """A line for whoever watches."""
+    """Return a line on the findings of a round, to print as progress."""
     mine = pace(found.get(OURS, {}))
     parts = []
     for name, result in found.items():
@@ -172,6 +172,6 @@ def summary(found: Mapping[str, Found]) -> str:
 
 
 def pace(found: Found) -> float | None:
-    """Seconds of a step, where there are steps; else of what was done."""
+    """Seconds of a step, if there are steps, or else of the whole turn."""
     seconds = found.get("seconds")
     return seconds / (found.get("epochs", 1) * found.get("steps", 1)) if seconds is not None else None

@@ -11,16 +11,16 @@ import numpy as np
 
 
 def median_time(call: Callable[..., Any], seconds: float, arguments: Sequence[tuple[Any, ...]] = ((),)) -> float:
-    """Median seconds of a call, at least one.
+    """Return the median seconds of repeated calls; there is at least one.
 
     Parameters
     ----------
     call
-        What is called, again and again while time lasts.
+        Function to call repeatedly until the time is over.
     seconds
-        How long.
+        Time to spend.
     arguments
-        What it is called with, in turn.
+        Arguments of the calls, used in turn.
 
     Examples
     --------

@@ -116,12 +116,12 @@ def describe(started: Found) -> str:
 
 
 def compare(session: Session, wanted: Mapping[str, Sequence[str]]) -> dict[str, dict[str, str]]:
-    """Whether all learn the same without dropout: what is wrong with those that do not, by workload.
+    """Check that all libraries learn the same without dropout; return the faults of those that do not, by workload.
 
     Parameters
     ----------
     wanted
-        Libraries, nbnet among them, by workload.
+        Libraries to compare, nbnet included, by workload.
     """
     wrong: dict[str, dict[str, str]] = {case: {} for case in wanted}
     for how in COMPARED:
@@ -150,7 +150,7 @@ def _check(case: str, how: Compared) -> dict[str, str]:
 
 
 def _compared(session: Session, case: str, how: Compared) -> dict[str, float | str]:
-    """What is on record; without what failed, if that is tried again."""
+    """Return the differences on record, without failures if they are tried again."""
     lines = [line["found"] for line in session.record.runs() if line["run"] == _check(case, how)]
     found: dict[str, float | str] = {name: apart for line in lines for name, apart in line.items()}
     if not session.retry:
@@ -190,13 +190,13 @@ def measure(
     Parameters
     ----------
     made
-        What is trained.
+        The exercise to train.
     peers
-        All libraries.
+        Processes of all libraries, by name.
     failed
-        Those that are not to be timed, and why not.
+        Libraries that are not timed, and the reasons.
     others
-        More turns of a round.
+        Further turns of a round, by name.
     """
     names = session.due([case], list(peers))
     if not names:

@@ -63,12 +63,12 @@ def update(network: Network, learning_rate: jax.Array, state: Any, gradients: An
 
 @partial(jax.jit, static_argnums=0, donate_argnums=2)
 def epoch(network: Network, numbers: Any, state: Any, x: jax.Array, y: jax.Array, key: jax.Array) -> Any:
-    """The state after an epoch, and its mean loss.
+    """Return the state after an epoch, and its mean loss.
 
     Parameters
     ----------
     network
-        What is compiled: of its learning rate and penalty, only whether there is one.
+        The network to compile for; its learning rate is not used, and its penalty only says if there is one.
     numbers
         Learning rate and penalty.
     """

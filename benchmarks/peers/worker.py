@@ -30,12 +30,12 @@ WARM_UP = 0.05
 
 
 class Worker:
-    """What it can be asked for.
+    """The methods that a worker process can be asked to run.
 
     Parameters
     ----------
     name
-        Of the library.
+        Name of the library.
     """
 
     def __init__(self, name: str) -> None:
@@ -54,11 +54,11 @@ class Worker:
         Parameters
         ----------
         exercise
-            The file.
+            Path of the file.
         setting
-            The name of one, which is not tried against others.
+            Name of the setting to use, without trying the others.
         trial
-            Whether to try them; else the first one is taken.
+            True to try all settings; if False, the first one is used.
         """
         self.exercise = load(Path(exercise))
         offered = self.module.settings(self.exercise.network)
@@ -76,7 +76,7 @@ class Worker:
         return {"setting": setting, "tried": tried}
 
     def _try(self, keywords: dict[str, Any]) -> float | str:
-        """Seconds an epoch took, or why there was none."""
+        """Return the seconds that an epoch took, or the error that prevented it."""
         gc.collect()
         try:
             learner = self.module.start(self.exercise, **keywords)
@@ -93,14 +93,14 @@ class Worker:
         Parameters
         ----------
         epochs
-            Of each time.
+            Number of epochs of each training.
         seconds
-            How long; at least once.
+            Time to spend; there is at least one training.
 
         Returns
         -------
         dict
-            ``seconds``, the median; ``times``, how often; ``loss``, the last.
+            ``seconds``, the median time; ``times``, the number of trainings; ``loss``, the last loss.
         """
         if epochs not in self.known:
             # A call for several epochs may be made otherwise than one for a single one.
@@ -116,7 +116,7 @@ class Worker:
         return {"seconds": float(np.median(took)), "times": len(took), "loss": losses[-1]}
 
     def losses(self, epochs: int) -> list[float]:
-        """Of each epoch, from the initial weights."""
+        """Return the loss of each epoch, from the initial weights."""
         self.learner.reset()
         return self.learner.train(epochs)
 

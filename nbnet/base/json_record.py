@@ -96,7 +96,7 @@ def loads(text: bytes | str, path: str) -> Any:
     except RecursionError:
         raise ValueError(f"{path}: lists are nested too deeply") from None
     except json.JSONDecodeError as error:
-        raise ValueError(f"{path}: is no JSON ({error})") from None
+        raise ValueError(f"{path}: is not JSON ({error})") from None
     except ValueError as error:
         raise ValueError(f"{path}: {error}") from None
     check(value, path)
@@ -119,7 +119,7 @@ def check(value: Any, path: str) -> None:
             left.extend((inner, depth + 1) for inner in part)
         elif isinstance(part, str):
             if not part.isascii() and any("\ud800" <= letter <= "\udfff" for letter in part):
-                raise ValueError(f"{path}: the string {part[:40]!r} is no Unicode text")
+                raise ValueError(f"{path}: the string {part[:40]!r} is not Unicode text")
         elif isinstance(part, float):
             if not math.isfinite(part):
                 raise ValueError(f"{path}: has a number that is not finite")

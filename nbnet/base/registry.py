@@ -288,7 +288,7 @@ def lookup(identifier: Any, known: Mapping[str, type[T]], kind: Any, argument: s
             f"{argument}: {name!r} is not known; known are {', '.join(sorted(known))}, and what custom_objects name"
         )
     if not isinstance(found, type) or not issubclass(found, kind):
-        raise TypeError(f"{argument}: {name!r} stands for {found!r}, which is no {kind.__name__}")
+        raise TypeError(f"{argument}: {name!r} stands for {found!r}, which is not a subclass of {kind.__name__}")
     config = identifier.get("config") if isinstance(identifier, Mapping) else None
     return cast(T, make(found, config, argument))
 

@@ -1,7 +1,7 @@
 """Sources of randomness outside kernels: 64-bit keys, and NumPy generators made from them.
 
-There is no shared stream. Every user of random numbers takes a key of its own, and its numbers depend on that key
-alone.
+There is no shared stream. Every user of random numbers takes a key of its own, and its numbers depend only on
+that key.
 """
 
 from __future__ import annotations
@@ -206,7 +206,7 @@ def _mix(z: int) -> int:
 
 
 def generator(key: int) -> np.random.Generator:
-    """A NumPy generator (Philox) whose draws depend on the key alone.
+    """A NumPy generator (Philox) whose draws depend only on the key.
 
     Parameters
     ----------

@@ -31,7 +31,7 @@ DTYPES: dict[str, np.dtype[Any]] = {"F32": np.dtype("<f4"), "F64": np.dtype("<f8
 
 
 class Entry(NamedTuple):
-    """A tensor of a file; start and end are offsets of its bytes behind the header."""
+    """A tensor of a file; start and end are offsets of its bytes after the header."""
 
     dtype: np.dtype[Any]
     shape: tuple[int, ...]
@@ -96,10 +96,10 @@ class Reader:
     def _read_header(self) -> None:
         size = os.fstat(self._file.fileno()).st_size
         if size < 8:
-            raise ValueError(f"is no safetensors file: it has {size} bytes")
+            raise ValueError(f"is not a safetensors file: it has {size} bytes")
         length = int.from_bytes(self._file.read(8), "little")
         if length > min(size - 8, MAX_BYTES):
-            raise ValueError(f"is cut off or no safetensors file: a header of {length} bytes in a file of {size}")
+            raise ValueError(f"is cut off or not a safetensors file: a header of {length} bytes in a file of {size}")
         header = loads(self._file.read(length), "header")
         if not isinstance(header, dict):
             raise ValueError("header: expected an object")
@@ -135,9 +135,9 @@ def _entry(name: str, value: Any) -> Entry:
     if found["dtype"] not in DTYPES:
         raise ValueError(f"{path}: the dtype {found['dtype']!r} is none of {', '.join(DTYPES)}")
     if not _sizes(shape) or len(shape) > 32:
-        raise ValueError(f"{path}: {shape!r} is no shape")
+        raise ValueError(f"{path}: {shape!r} is not a shape")
     if not _sizes(offsets) or len(offsets) != 2 or offsets[0] > offsets[1]:
-        raise ValueError(f"{path}: {offsets!r} are no offsets")
+        raise ValueError(f"{path}: {offsets!r} are not offsets")
     dtype, size = DTYPES[found["dtype"]], offsets[1] - offsets[0]
     if prod(shape) * dtype.itemsize != size:
         raise ValueError(

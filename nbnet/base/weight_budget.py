@@ -1,7 +1,7 @@
 """A budget for weights: a loaded model allocates no more than its file has values for.
 
-While a model is built from the configuration of a file, :func:`limited` bounds the allocations of its layers, so that
-one number in a configuration cannot take all memory.
+While a model is built from the configuration of a file, :func:`weight_budget` bounds the allocations of its layers, so
+that one number in a configuration cannot take all memory.
 """
 
 from __future__ import annotations
@@ -38,7 +38,7 @@ _budget: ContextVar[WeightBudget | None] = ContextVar("budget", default=None)
 
 
 @contextmanager
-def limited(budget: WeightBudget | None) -> Iterator[None]:
+def weight_budget(budget: WeightBudget | None) -> Iterator[None]:
     """Inside, weights are taken from a budget and start as zeros."""
     before = _budget.set(budget)
     try:
@@ -48,8 +48,8 @@ def limited(budget: WeightBudget | None) -> Iterator[None]:
 
 
 def weight(shape: tuple[int, ...], dtype: Any, name: str) -> NDArray[Any] | None:
-    """Return zeros for a weight inside :func:`limited`, or raise ValueError if the budget has no such weight; otherwise
-    None, and its initializer makes it."""
+    """Return zeros for a weight inside :func:`weight_budget`, or raise ValueError if the budget has no such weight;
+    otherwise None, and its initializer makes it."""
     budget = _budget.get()
     if budget is None:
         return None

@@ -93,8 +93,8 @@ def coverage_curve(
     y_true : array_like, (n, ...)
         Targets.
     mean, std : array_like, (n, ...)
-        Means and standard deviations of normal distributions. ``predict_mc`` returns the spread of the network's
-        outputs alone; for targets with noise of precision tau, pass ``sqrt(std**2 + 1 / tau)``.
+        Means and standard deviations of normal distributions. ``predict_mc`` returns only the spread of the
+        network's outputs; for targets with noise of precision tau, pass ``sqrt(std**2 + 1 / tau)``.
     samples : array_like, (samples, n, ...)
         Samples in place of mean and std; intervals lie between their quantiles.
     levels : array_like, (m,)

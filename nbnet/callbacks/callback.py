@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Iterable, Iterator, Mapping, MutableMapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, Protocol
@@ -16,7 +16,7 @@ from nbnet.base.html import Markup, element
 from nbnet.engine.graph.parameter import Parameter
 from nbnet.optimizers import Optimizer
 
-Logs = MutableMapping[str, float] | None
+Logs = dict[str, Any] | None
 
 #: Epochs to spare of a callback that needs to see none.
 NO_LIMIT = 1 << 62

@@ -141,7 +141,7 @@ class BackupAndRestore(Saver):
     Parameters
     ----------
     backup_dir : str or path
-        The folder, for this training alone.
+        The folder, for this training only.
     save_freq : "epoch" or int
         When to save: after each epoch, or after a number of batches. In the latter case training continues in the
         middle of an epoch, whose mean loss is that of the rest.

@@ -82,7 +82,7 @@ class Constraint(Configurable):
         if active is not None and active.deferred:
             raise TypeError(
                 f"constraint: {type(self).__name__} changes weights in place, and cannot be a part of another one; "
-                "write that with functions of nbnet.ops alone"
+                "write that only with functions of nbnet.ops"
             )
         parameter = Parameter(tensor(w).numpy())
         run_call(self.call(parameter), 0)

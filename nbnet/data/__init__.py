@@ -2,8 +2,9 @@
 
 Kernels never check and never raise, so everything is checked here, once: dtype, shape, finite values, range of labels;
 an error names the argument. Arrays are read in place; a copy is made only of what a kernel cannot read: Fortran order,
-strides, float16, the columns of a data frame. Sparse matrices stay sparse (``sparse.py``), of large mapped files one
-block of rows is in memory (``mapped.py``), and batches are requested one after the other (``streams.py``).
+strides, float16, the columns of a data frame. Sparse matrices stay sparse (``sparse.py``); large
+memory-mapped files are read one block of rows at a time (``arrays.py``); streams are asked for one batch after another
+(``streams.py``).
 """
 
 from nbnet.data.arrays import (

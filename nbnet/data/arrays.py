@@ -222,7 +222,7 @@ _HINTS = {
 
 
 def as_input(x: Any, name: str = "x", *, shape: Shape | None = None, dtype: DTypeLike | None = None) -> Array:
-    """Features (n, ...), one row a sample, as an array that kernels can read; errors name the argument ``name``.
+    """Features (n, ...), one row per sample, as an array that kernels can read; errors name the argument ``name``.
 
     ``x`` is an array, memmap, data frame or (nested) list of booleans, integers or floats; 1-D stands for one column.
     ``shape`` is that of a row: a None inside it fits any size, None alone anything. As in Keras, a last axis of length
@@ -268,7 +268,7 @@ def _with_last_axis(array: Array, shape: Shape) -> Array:
 
 
 def as_dense_targets(y: Any, name: str, n: int, shape: tuple[int, ...], dtype: DTypeLike | None = None) -> Array:
-    """Targets of a loss that compares numbers, for n rows of x: one row a sample, in the shape of the model's output.
+    """Targets of a loss that compares numbers, for n rows of x: one row per sample, in the shape of the model's output.
 
     The result (n, *shape) is a C-contiguous array of ``dtype``; it shares memory with ``y`` if that was so already. 1-D
     is accepted where the output is one column. Errors are those of :func:`as_input`.

@@ -76,7 +76,7 @@ def as_sparse_rows(
 ) -> SparseRows:
     """Sparse features (n, columns) as rows that a program can read; they never become dense as a whole.
 
-    CSR is read where it lies, if its columns are sorted and occur once a row; other formats are converted. Arguments
+    CSR is read where it lies, if its columns are sorted and occur once per row; other formats are converted. Arguments
     and errors are those of :func:`as_input`; a damaged matrix is a ValueError.
 
     Examples

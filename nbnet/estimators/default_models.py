@@ -32,7 +32,7 @@ def small_network(
     activation, kernel_initializer
         Activation and initializer of the hidden layers.
     dropout
-        Probability to drop a hidden unit.
+        Probability of dropping a hidden unit.
 
     Examples
     --------
@@ -62,7 +62,7 @@ def autoencoder(
     hidden
         Units of the layers before it.
     dropout
-        Probability to drop an input, for a denoising autoencoder.
+        Probability of dropping an input, for a denoising autoencoder.
     input_shape, output_units, output_activation, dtype, activation
         As for :func:`small_network`.
 

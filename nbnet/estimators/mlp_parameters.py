@@ -133,9 +133,9 @@ n_iter_no_change : int or inf
 max_fun : int
     Largest number of evaluations of the loss by "lbfgs".
 dropout : float, nbnet.dropout_schedules.DropoutSchedule or list of them
-    Probability to DROP a unit of a hidden layer, one for all or one for each.
+    Probability of DROPPING a unit of a hidden layer, one for all or one for each.
 input_dropout : float or nbnet.dropout_schedules.DropoutSchedule
-    Probability to drop a feature.
+    Probability of dropping a feature.
 batch_norm : bool
     If True, normalize the inputs of the hidden layers' activations.
 max_norm : float or None

@@ -153,7 +153,7 @@ class Classification:
             _raise_width(expected, len(labels.classes), "label" if several else "class", width)
         if loss is not None and loss.sparse and (several or width == 1):
             raise ValueError(
-                f"loss: {loss.name} needs one label a row and an output unit for each class; the model has "
+                f"loss: {loss.name} needs one label per row and an output unit for each class; the model has "
                 f"{_count(width, 'unit')} and y is of type {labels.kind!r}: use 'auto' or 'binary_crossentropy'"
             )
 

@@ -156,7 +156,7 @@ class OnnxGraph:
         return self.split(op, 1, *operands, **attributes)[0]
 
     def split(self, op: str, count: int, *operands: Operand, **attributes: Any) -> tuple[str, ...]:
-        """Write a node with so many outputs, and return their names."""
+        """Write a node with ``count`` outputs, and return their names."""
         if op in SINGLE_ONLY and not self.single:
             raise NotImplementedError(
                 f"export: {self.node.name} needs the ONNX operator {op}, which onnxruntime has for float32 only, and "

@@ -100,6 +100,6 @@ def _take_columns(g: OnnxGraph, x: Tensor, columns: Tensor) -> str:
 def _put_columns(g: OnnxGraph, x: Tensor, columns: Tensor) -> str:
     places = np.full(g.node.outputs[0].shape[-1], columns.size)
     places[g.value(columns)] = np.arange(columns.size)
-    # Units without a place take the zero behind the units.
+    # Units without a place take the zero after the units.
     padded = g.add("Pad", x, g.integers(*[0] * (2 * x.ndim - 1), 1))
     return g.add("Gather", padded, g.integers(*places.tolist()), axis=x.ndim - 1)

@@ -185,7 +185,7 @@ def plot_keep_rates(
     masks
         As for :func:`keep_rates`.
     rates
-        Probabilities to DROP by name of layer; a curve shows the distribution of independent draws.
+        Probabilities of DROPPING by name of layer; a curve shows the distribution of independent draws.
 
     Examples
     --------

@@ -1,4 +1,4 @@
-"""Layers."""
+"""Layers, with Keras's names and arguments."""
 
 from typing import TYPE_CHECKING
 

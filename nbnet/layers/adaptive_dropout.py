@@ -27,7 +27,7 @@ from nbnet.ops.reduction import sum as total
 
 
 class ConcreteDropout(StochasticLayer):
-    """Drops input units of a layer in training, with a probability that is learned; otherwise the layer alone.
+    """Drops input units of a layer in training, with a probability that is learned; otherwise only applies the layer.
 
     With rate p and d input features (or channels), it adds to the loss
     ``weight_regularizer * sum(kernel ** 2) / (1 - p)``, which draws p to 0, and

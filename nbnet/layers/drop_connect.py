@@ -25,8 +25,8 @@ class DropConnectDense(RateLayer, Dense):
     """A fully connected layer that sets weights and biases to 0 with probability ``rate`` in training and multiplies
     the others by ``1 / (1 - rate)``.
 
-    The paper draws a mask for each sample. That draws all weights once for each sample, and turns the product of
-    matrices into products with vectors: forward and backward of 128 rows, 784 inputs and 800 units take 10 ms with one
+    The paper draws a mask for each sample. That draws all weights once for each sample, and turns the matrix
+    product into products with vectors: forward and backward of 128 rows, 784 inputs and 800 units take 10 ms with one
     mask for the batch (6 without DropConnect), 14 with four, 28 with sixteen, 176 with 128. So samples share masks by
     default.
 
@@ -41,7 +41,7 @@ class DropConnectDense(RateLayer, Dense):
     units, activation, **kwargs
         As for :class:`Dense`.
     rate
-        Probability to DROP a weight, in [0, 1); the paper's p is that to keep. A schedule
+        Probability of DROPPING a weight, in [0, 1); the paper's p is that of keeping. A schedule
         (:class:`nbnet.dropout_schedules.DropoutSchedule`) needs ``inference="mean"``.
     group_size
         Number of consecutive samples of a batch that share a mask: None for all, 1 for a mask for each, as in the

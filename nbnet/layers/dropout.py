@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+import warnings
 from collections.abc import Mapping, Sequence
-from typing import Any, ClassVar
+from typing import Any, ClassVar, Self
 
 import numpy as np
 
@@ -47,7 +48,7 @@ def cell_value(cell: Tensor) -> float:
 
 
 class RateLayer(StochasticLayer):
-    """Base of the layers with a probability to DROP, a number or a schedule."""
+    """Base of the layers with a probability of DROPPING, a number or a schedule."""
 
     _arguments: ClassVar[tuple[str, ...]] = ("rate",)
     #: If True, the rate must be below 1.
@@ -56,7 +57,7 @@ class RateLayer(StochasticLayer):
     def __init__(self, rate: RateLike, seed: int | None = None, **kwargs: Any) -> None:
         if "keep_prob" in kwargs:
             raise TypeError(
-                "keep_prob: nbnet, like Keras and PyTorch, takes the probability to DROP: rate = 1 - keep_prob"
+                "keep_prob: nbnet, like Keras and PyTorch, takes the probability of DROPPING: rate = 1 - keep_prob"
             )
         super().__init__(seed, **kwargs)
         self._cell = scalar_cell(self, "rate")
@@ -66,8 +67,8 @@ class RateLayer(StochasticLayer):
 
     @property
     def rate(self) -> float | DropoutSchedule:
-        """The probability to drop, or the schedule it follows; may be changed at any time, programs read a number in
-        each step."""
+        """The probability of dropping, or the schedule it follows; may be changed at any time, programs read a number
+        in each step."""
         return cell_value(self._cell) if self._schedule is None else self._schedule
 
     @rate.setter
@@ -97,7 +98,7 @@ class RateLayer(StochasticLayer):
         reached = [step for step in _STEPS if self.below_one and self.dtype.type(schedule(step)) >= 1]
         if reached:
             raise ValueError(
-                f"rate: the probability to drop a unit lies in [0, 1), {schedule!r} reaches 1 by step {reached[0]}"
+                f"rate: the probability of dropping a unit lies in [0, 1), {schedule!r} reaches 1 by step {reached[0]}"
             )
 
     @property
@@ -139,8 +140,8 @@ class Dropout(RateLayer):
     Parameters
     ----------
     rate
-        Probability to DROP a unit, in [0, 1], or a :class:`nbnet.dropout_schedules.DropoutSchedule`. Many papers give
-        the probability to keep.
+        Probability of DROPPING a unit, in [0, 1], or a :class:`nbnet.dropout_schedules.DropoutSchedule`. Many papers
+        give the probability of keeping one.
     noise_shape
         Shape of the mask, with 1 where all units along an axis share a mask value and None for the size of the
         input; None: every element has its own. On the batch axis, anything but 1 stands for None.
@@ -167,7 +168,7 @@ class Dropout(RateLayer):
     References
     ----------
     N. Srivastava, G. Hinton, A. Krizhevsky, I. Sutskever, R. Salakhutdinov: Dropout: a simple way to prevent neural
-    networks from overfitting. JMLR 15 (2014), section 4 (its p is the probability to keep).
+    networks from overfitting. JMLR 15 (2014), section 4 (its p is the probability of keeping).
 
     B. Graham, J. Reizenstein, L. Robinson: Efficient batchwise dropout training using submatrices. arXiv:1502.02478
     (2015).
@@ -194,7 +195,6 @@ class Dropout(RateLayer):
         batchwise: bool = False,
         **kwargs: Any,
     ) -> None:
-        # Saved configurations may say groups=1.
         if (groups := kwargs.pop("groups", 1)) != 1:
             raise ValueError(
                 f"groups: expected no such argument, got {groups!r}; use a mask for each row, the default, or one mask "
@@ -211,6 +211,14 @@ class Dropout(RateLayer):
 
     def _noise(self, x: Tensor) -> Shape | None:
         return (1, *x.shape[1:]) if self.batchwise else batch_noise_shape(self.noise_shape, x)
+
+    @classmethod
+    def from_config(cls, config: Mapping[str, Any]) -> Self:
+        """Create the layer from the dict that :meth:`get_config` returned, or from that of an older file, whose
+        ``groups`` it leaves out."""
+        if (groups := config.get("groups", 1)) != 1:
+            warnings.warn(f"groups: {groups} masks for each batch are not supported; training draws one", stacklevel=2)
+        return super().from_config({name: value for name, value in config.items() if name != "groups"})
 
     def call(self, x: Tensor, training: bool = False) -> Tensor:
         return dropout(x, self._rate, self._noise(x), key=self.key) if training else x
@@ -237,7 +245,7 @@ class SpatialDropout1D(SpatialDropout):
     Parameters
     ----------
     rate
-        Probability to DROP a channel of a sample, in [0, 1], or a :class:`nbnet.dropout_schedules.DropoutSchedule`.
+        Probability of DROPPING a channel of a sample, in [0, 1], or a :class:`nbnet.dropout_schedules.DropoutSchedule`.
 
     Raises
     ------
@@ -270,7 +278,7 @@ class SpatialDropout2D(SpatialDropout):
     Parameters
     ----------
     rate
-        Probability to DROP a channel of a sample, in [0, 1], or a :class:`nbnet.dropout_schedules.DropoutSchedule`.
+        Probability of DROPPING a channel of a sample, in [0, 1], or a :class:`nbnet.dropout_schedules.DropoutSchedule`.
     data_format
         ``"channels_last"`` or None.
 
@@ -308,8 +316,8 @@ class DropPath(RateLayer):
     Parameters
     ----------
     rate
-        Probability to DROP a sample, in [0, 1], or a :class:`nbnet.dropout_schedules.DropoutSchedule`. The paper's p is
-        the probability to keep; it scales by it at inference instead.
+        Probability of DROPPING a sample, in [0, 1], or a :class:`nbnet.dropout_schedules.DropoutSchedule`. The paper's
+        p is the probability of keeping; it scales by it at inference instead.
 
     Raises
     ------

@@ -1,4 +1,4 @@
-"""Rows of a table by number."""
+"""The embedding layer: integer indices to learned vectors."""
 
 from __future__ import annotations
 

@@ -20,7 +20,7 @@ Array = NDArray[Any]
 ATTEMPTS = 10_000
 
 
-class Predictor(Protocol):
+class MemberPredictor(Protocol):
     """A model that predicts."""
 
     def predict(self, x: Any, batch_size: int = ...) -> Any:
@@ -33,7 +33,7 @@ class Masksembles(StochasticLayer):
     So n sub-networks are trained, each on the rows that have its mask; the larger the scale, the less they overlap. To
     predict, pass every row through all of them: in pass t of ``model.predict_mc(x, samples=n)`` all rows have mask t
     (with more than 16 masks, perhaps starting from another mask), so that its mean is that of the n sub-networks, and
-    its standard deviation says how far they differ; ``model.predict(x, mc_samples=n)`` returns the mean alone.
+    its standard deviation says how far they differ; ``model.predict(x, mc_samples=n)`` returns only the mean.
     :meth:`members` returns the predictions of each sub-network.
     Other calls, a plain ``predict`` too, deal rows to masks as in training: the mask of a row depends on its place.
 
@@ -93,7 +93,7 @@ class Masksembles(StochasticLayer):
             return multiply(x, take_turn(self.masks))
         return deal_masks(x, self.masks)
 
-    def members(self, model: Predictor, x: Any, batch_size: int = 32) -> Array:
+    def members(self, model: MemberPredictor, x: Any, batch_size: int = 32) -> Array:
         """Predictions of each sub-network of a model.
 
         Parameters
@@ -138,7 +138,7 @@ def draw_masks(n: int, scale: float, features: int, rng: np.random.Generator) ->
         masks: Array = kept[:, kept.any(axis=0)]
         if masks.shape[1] == features:
             return masks
-        # A walk around the number of places that is expected to give so many features.
+        # A walk around the number of places that is expected to give ``features`` features.
         step = int(np.sign(features - masks.shape[1]))
         places = max(min(places + step, expected + reach), expected - reach, ones)
     raise ValueError(f"n, scale: found no {n} masks of scale {scale:g} for {features} features; pass a smaller scale")

@@ -44,7 +44,7 @@ def as_function(cls: type[Layer], summary: str) -> MergingFunction:
 class Merging(Layer):
     """Base of the layers that merge a list of tensors element by element.
 
-    Shapes of samples broadcast. An input with fewer axes gets axes of length 1 behind the batch's.
+    Shapes of samples broadcast. An input with fewer axes gets axes of length 1 after the batch's.
     """
 
     #: The op that merges two tensors.

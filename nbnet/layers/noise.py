@@ -115,7 +115,7 @@ class AlphaDropout(RateLayer):
     Parameters
     ----------
     rate
-        Probability to DROP a unit, in [0, 1], or a :class:`nbnet.dropout_schedules.DropoutSchedule`; 1 gives zeros.
+        Probability of DROPPING a unit, in [0, 1], or a :class:`nbnet.dropout_schedules.DropoutSchedule`; 1 gives zeros.
     noise_shape
         Shape of the mask, as for :class:`Dropout`.
 

@@ -133,7 +133,9 @@ class BatchNormalization(ScaledNormalization):
     def build(self, input_shape: Shape) -> None:
         axes = len(input_shape)
         if not -axes <= self.axis < axes or self.axis % axes == 0:
-            raise ValueError(f"{self.name}: axis {self.axis} is no axis of channels in inputs of shape {input_shape}")
+            raise ValueError(
+                f"{self.name}: axis {self.axis} is not an axis of channels in inputs of shape {input_shape}"
+            )
         channels = (input_shape[self.axis] or 0,)
         self._add_scale_and_shift(channels)
         self.moving_mean = self.add_weight(channels, self.moving_mean_initializer, trainable=False, name="moving_mean")
@@ -208,7 +210,7 @@ class LayerNormalization(ScaledNormalization):
     def build(self, input_shape: Shape) -> None:
         axes = checked_axes(self.axis, len(input_shape))
         if not axes or axes[0] == 0:
-            raise ValueError(f"{self.name}: axis {self.axis} includes the batch's, or is none")
+            raise ValueError(f"axis: expected one or more axes other than the batch axis, got {self.axis}")
         self._axes, shape = axes, tuple(input_shape[k] or 0 for k in axes)
         self._last = axes == tuple(range(axes[0], len(input_shape)))
         self._shape = tuple((input_shape[k] or 0) if k in axes else 1 for k in range(len(input_shape)))

@@ -110,7 +110,7 @@ class Normalization(Layer):
         return Tensor(data.shape, self.dtype, data, name=f"{self.name}/{name}")
 
     def adapt(self, data: Any) -> None:
-        """Learn mean and variance from data alone: earlier statistics are forgotten.
+        """Learn mean and variance only from data: earlier statistics are forgotten.
 
         Parameters
         ----------

@@ -1,4 +1,4 @@
-"""Losses, by class, by name, or as functions that give one loss a sample."""
+"""Losses, by class, by name, or as functions that give one loss per sample."""
 
 from __future__ import annotations
 

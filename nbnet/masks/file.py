@@ -1,4 +1,4 @@
-"""Saving and loading of masks: safetensors with one bit a unit."""
+"""Saving and loading of masks: safetensors with one bit per unit."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ KIND = "masks"
 
 
 def save_masks(path: FilePath, masks: Mapping[str, ArrayLike], overwrite: bool = True) -> None:
-    """Write masks to a file, in one bit a unit.
+    """Write masks to a file, in one bit per unit.
 
     Parameters
     ----------
@@ -107,7 +107,7 @@ def _words(mask: Array) -> Array:
 def _mask(words: Array, shape: Any, where: str) -> Array:
     """Return the mask of a shape that lies in words of bits."""
     if not isinstance(shape, list) or len(shape) > 32 or not all(type(n) is int and n >= 0 for n in shape):
-        raise ValueError(f"{where}: {shape!r} is no shape")
+        raise ValueError(f"{where}: {shape!r} is not a shape")
     size = prod(shape)
     if words.dtype != np.dtype("<i8") or words.shape != (-(-size // 64),):
         raise ValueError(f"{where}: a mask of shape {tuple(shape)} does not lie in {words.dtype} of {words.shape}")

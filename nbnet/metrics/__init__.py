@@ -1,4 +1,4 @@
-"""Metrics, by class, by name, or as functions that give one value a sample."""
+"""Metrics, by class, by name, or as functions that give one value per sample."""
 
 from __future__ import annotations
 

@@ -79,7 +79,7 @@ class Metric:
 
     def values(self, y_true: Tensor, y_pred: Tensor) -> Tensor:
         """One value for each sample: shape ``y_pred.shape[:-1]``."""
-        raise NotImplementedError(f"{self.name} is no mean over samples: {type(self).__name__} defines no values")
+        raise NotImplementedError(f"{self.name} is not a mean over samples: {type(self).__name__} defines no values")
 
     def each(self, y_true: Any, y_pred: Any) -> Tensor:
         """:meth:`values` of arrays or tensors; a vector of predictions is one column."""

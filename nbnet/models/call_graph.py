@@ -92,7 +92,9 @@ def model_calls(model: Layer) -> tuple[list[Producer], list[Symbol], list[Symbol
     ['first', 'second']
     """
     if not getattr(model, "has_call_graph", False):
-        raise ValueError(f"model: {model.name} is of a class that defines call; it cannot be taken apart")
+        raise ValueError(
+            f"model: {model.name} is a subclass that defines call; expected a Sequential or a functional model"
+        )
     inputs, outputs = list(flatten(model.input)), list(flatten(model.output))
     return producers(outputs, inputs), inputs, outputs
 

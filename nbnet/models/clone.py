@@ -97,5 +97,5 @@ def model_from_json(json_string: str, custom_objects: Mapping[str, Any] | None =
     with custom_object_scope(custom_objects):
         model = deserialize(loads(json_string.encode("utf-8", "surrogatepass"), "json_string"))
     if not isinstance(model, Model):
-        raise TypeError(f"json_string: describes a {type(model).__name__}, which is no model")
+        raise TypeError(f"json_string: describes a {type(model).__name__}, which is not a model")
     return model

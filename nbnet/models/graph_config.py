@@ -108,7 +108,7 @@ def _op_name(producer: Producer) -> str:
     name = producer.function.__name__
     offered = getattr(ops, name, None) if name in ops.__all__ else None
     if offered is None or getattr(offered, "__wrapped__", offered) is not producer.function:
-        raise ValueError(f"{name}: a call of a function that is none of nbnet.ops cannot be saved; write a layer")
+        raise ValueError(f"{name}: only functions of nbnet.ops can be saved in a model; wrap this one in a Layer")
     return name
 
 
@@ -146,7 +146,9 @@ def _encode(value: Any, numbers: Mapping[int, int], path: str) -> Any:
         return value.item()
     if isinstance(value, Tensor):
         if value.requires_grad:
-            raise ValueError(f"{path}: a parameter that belongs to no layer cannot be saved; write a layer")
+            raise ValueError(
+                f"{path}: a parameter that belongs to no layer cannot be saved; make it a weight of a Layer"
+            )
         value = value.numpy()
     if isinstance(value, np.ndarray):
         return {"array": value.tolist(), "dtype": value.dtype.name}
@@ -170,4 +172,4 @@ def _decode(value: Any, values: Sequence[Any], path: str) -> Any:
         return np.array(value["array"], value["dtype"])
     if value.keys() == {"slice"} and (value["slice"] == "..." or isinstance(value["slice"], list)):
         return Ellipsis if value["slice"] == "..." else slice(*value["slice"])
-    raise ValueError(f"{path}: {str(value)[:60]} is no argument")
+    raise ValueError(f"{path}: {str(value)[:60]} is not an argument")

@@ -36,7 +36,7 @@ def fit_many(
     Parameters
     ----------
     jobs
-        Models; or dicts with a ``"model"`` and arguments of :meth:`nbnet.Model.fit` for it alone.
+        Models; or dicts with a ``"model"`` and arguments of :meth:`nbnet.Model.fit` for it only.
     x, y, **shared
         Arguments of ``fit`` for the jobs that have none of their own.
     n_jobs

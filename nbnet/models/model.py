@@ -7,7 +7,7 @@ import json
 import os
 from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
-from typing import Any, ClassVar, Self, TypeVar
+from typing import TYPE_CHECKING, Any, ClassVar, Self, TypeVar, overload
 
 import numpy as np
 from numpy.typing import NDArray
@@ -20,7 +20,7 @@ from nbnet.engine.graph.symbolic import Symbol
 from nbnet.engine.graph.tensor import Tensor
 from nbnet.engine.runtime.program import Program
 from nbnet.layers.input import InputLayer
-from nbnet.layers.layer import Layer, flatten_layers, training_mode
+from nbnet.layers.layer import Layer, Numbers, flatten_layers, training_mode
 from nbnet.layers.serialization import register_layer, serialize
 from nbnet.models import delegates
 from nbnet.models.call_graph import CallGraph
@@ -115,10 +115,10 @@ class Model(Layer, Trainer):
             self._set_graph(CallGraph(inputs, outputs), dtype is not None)
 
     def __getstate__(self) -> dict[str, Any]:
-        """Return the state of a copy or a pickle. Symbols come first, each after those it comes from, so that what
-        follows them from the outputs does not go as deep as the model."""
+        """Return the state for a copy or pickle, with symbols in topological order, so that pickling does not recurse
+        as deep as the model."""
         state = {name: value for name, value in vars(self).items() if name not in _DERIVED}
-        # The metrics as one know their model, not its copy: the copy makes its own.
+        # The compiled metrics refer to this model; the copy makes its own.
         state["_compiled_metrics"] = self._compiled_metrics is not None
         state["_train_state"] = copy.copy(self._train_state)
         return {name: state[name] for name in sorted(state, key=lambda name: name not in _SYMBOLS)}
@@ -258,16 +258,27 @@ class Model(Layer, Trainer):
 
     # ---- calls ----
 
-    def call(self, inputs: Any, training: bool | None = None) -> Any:
-        """Compute the outputs for tensors; subclasses define it. Layers inside know the training mode of the call."""
-        if self.graph is None:
-            raise TypeError(f"{type(self).__name__} does not say what it computes: define call(self, inputs)")
-        template = self.inputs_known.template
-        if isinstance(template, str):
-            single = inputs[0] if isinstance(inputs, list) and len(inputs) == 1 else inputs
-            return self.graph([single[template] if isinstance(single, dict) else single])
-        return self.graph([part for _, part in match_by_name(inputs, template, "inputs", "input")])
+    # Type checkers see Layer.call, which methods of any signature may override.
+    if not TYPE_CHECKING:
 
+        def call(self, inputs: Any, training: bool | None = None) -> Any:
+            """Compute the outputs for tensors; subclasses define it. Layers inside know the training mode."""
+            if self.graph is None:
+                raise TypeError(f"{type(self).__name__} does not say what it computes: define call(self, inputs)")
+            template = self.inputs_known.template
+            if isinstance(template, str):
+                single = inputs[0] if isinstance(inputs, list) and len(inputs) == 1 else inputs
+                return self.graph([single[template] if isinstance(single, dict) else single])
+            return self.graph([part for _, part in match_by_name(inputs, template, "inputs", "input")])
+
+    @overload
+    def __call__(
+        self, x: Symbol | Sequence[Symbol], *args: Any, training: bool | None = None, **kwargs: Any
+    ) -> Symbol: ...
+    @overload
+    def __call__(self, x: Numbers, *args: Any, training: bool | None = None, **kwargs: Any) -> Tensor: ...
+    @overload
+    def __call__(self, *args: Any, training: bool | None = None, **kwargs: Any) -> Any: ...
     def __call__(self, *args: Any, training: bool | None = None, **kwargs: Any) -> Any:
         """Compute the output for a batch; on a tape it is recorded, and symbols give symbols.
 
@@ -394,7 +405,7 @@ class Model(Layer, Trainer):
         >>> program
         <Program of 4 rows, float32, arena 128 bytes>
         """
-        program = program_report.program(self, kind, rows, x_dtype)
+        program = program_report.build_program(self, kind, rows, x_dtype)
         if print_fn is not None:
             print_fn(str(program))
         return program
@@ -603,7 +614,10 @@ class Model(Layer, Trainer):
             By the ``id`` of the layer whose place they take.
         """
         if self.graph is None:
-            raise ValueError(f"clone_function: {self.name} is of a class that defines call; it cannot be taken apart")
+            raise ValueError(
+                f"clone_function: {self.name} is a subclass that defines call; "
+                "expected a Sequential or a functional model"
+            )
         calls = graph_config(self.graph, with_layers=False)
         inputs, outputs = graph_from_config(calls, [layers[id(layer)] for layer in self.graph.inner_layers()])
         return type(self)(inputs=inputs, outputs=outputs, name=self.name, trainable=self.trainable)

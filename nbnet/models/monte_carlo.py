@@ -1,4 +1,4 @@
-"""Monte Carlo predictions: an output and its uncertainty, from samples with dropout at work."""
+"""Monte Carlo predictions: an output and its uncertainty, from samples with dropout active."""
 
 from __future__ import annotations
 
@@ -21,10 +21,10 @@ _BLOCK = 1 << 20
 
 @dataclass(frozen=True, eq=False, repr=False)
 class MCPrediction:
-    """An output of a model over many samples with dropout at work, as ``predict_mc`` returns it.
+    """An output of a model over many samples with dropout active, as ``predict_mc`` returns it.
 
-    Entropies are in nats. They belong to each row of a softmax; with sigmoids each unit has its own, and one unit alone
-    is a row's.
+    Entropies are in nats. They belong to each row of a softmax; with sigmoids each unit has its own, and that of a
+    single unit is the row's.
 
     Attributes
     ----------

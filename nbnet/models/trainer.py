@@ -168,8 +168,8 @@ class Trainer(_Base):
         batch_size : int
             Rows of a step, by default 32; the last batch may be shorter.
         epochs, initial_epoch : int
-            Train from epoch ``initial_epoch`` up to ``epochs``. If so many epochs were trained before, in this process
-            or the one that saved the model, the training continues as if it had not ended.
+            Train from epoch ``initial_epoch`` up to ``epochs``. If ``initial_epoch`` epochs were trained before, in
+            this process or the one that saved the model, the training continues as if it had not ended.
         verbose : {"auto", 0, 1, 2}
             See :class:`nbnet.callbacks.progress.Progress`.
         callbacks : list of nbnet.callbacks.Callback
@@ -190,9 +190,9 @@ class Trainer(_Base):
         validation_batch_size : int
             By default ``batch_size``.
         validation_freq : int or list of int
-            Validate after every so many epochs, or after those of these numbers, from 1.
+            Validate every n epochs, or after the epochs listed, counted from 1.
         record_masks : int
-            Keep the dropout masks of the last so many steps in ``masks`` of the history.
+            Number of last steps whose dropout masks to keep in ``history.masks``.
 
         Returns
         -------
@@ -329,7 +329,7 @@ class Trainer(_Base):
         callbacks : list of nbnet.callbacks.Callback
             Called at the beginning and the end; those that define a batch hook, around each batch.
         mc_samples : int
-            Instead of evaluation mode: the mean of so many passes with dropout at work; see :meth:`predict_mc`.
+            Instead of evaluation mode: the mean of ``mc_samples`` passes with dropout active; see :meth:`predict_mc`.
         return_std : bool
             If True, return ``(mean, std)`` of these passes.
         """
@@ -357,7 +357,7 @@ class Trainer(_Base):
         return self.predict(x, ONE_BATCH)
 
     def predictor(self, rows: int = 1) -> Predictor:
-        """Return a function that predicts batches of so many rows, prepared once: a few microseconds for one row.
+        """Return a function that predicts batches of ``rows`` rows, prepared once: a few microseconds for one row.
 
         Parameters
         ----------
@@ -389,7 +389,7 @@ class Trainer(_Base):
         seed: int | None = None,
         verbose: int | str = 0,
     ) -> MCPrediction:
-        """Sample outputs in many passes with dropout at work: their mean, spread and more.
+        """Sample outputs in many passes with dropout active: their mean, spread and more.
 
         Layers that draw random numbers (Dropout and its like) act as in training, all others as in prediction. The
         part of the model before the first of them is computed once.
@@ -467,7 +467,7 @@ class Trainer(_Base):
     ) -> Any:
         """Return the mean of samples, or mean and standard deviation."""
         if samples is None:
-            raise ValueError("return_std: expected mc_samples, the number of passes with dropout at work")
+            raise ValueError("return_std: expected mc_samples, the number of passes with dropout active")
         if given := [name for name, value in rest.items() if value is not None]:
             raise ValueError(f"{given[0]}: cannot be combined with mc_samples")
         samples = check_int(samples, "mc_samples")
@@ -487,7 +487,7 @@ class Trainer(_Base):
         Parameters
         ----------
         data
-            ``(x, y)`` or ``(x, y, sample_weight)`` of a batch, tensors (or lists or dicts of tensors); x alone if
+            ``(x, y)`` or ``(x, y, sample_weight)`` of a batch, tensors (or lists or dicts of tensors); only x if
             ``fit`` was given nothing else.
 
         Returns

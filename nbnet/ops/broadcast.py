@@ -210,12 +210,14 @@ def _of_operands(op: Op, declaration: Callable[P, Any]) -> Callable[P, Tensor]:
 def binary_function(
     f: Callable[..., Any], da: Callable[..., Any], db: Callable[..., Any], **facts: bool
 ) -> Callable[[Callable[P, Any]], Callable[P, Tensor]]:
-    """Decorator: make the op that a function without a body declares; see :func:`binary`."""
+    """Decorator: turn a body-less function, which gives the name, signature and docstring, into the op
+    ``f(a, b)``; see :func:`binary`."""
     return lambda declaration: _of_operands(binary(declaration.__name__, f, da, db, **facts), declaration)
 
 
 def comparison(f: Callable[..., Any]) -> Callable[[Callable[P, Any]], Callable[P, Tensor]]:
-    """Decorator: make the op ``f(a, b)`` through which no gradient flows that a function without a body declares."""
+    """Decorator: turn a body-less function, which gives the name, signature and docstring, into the op
+    ``f(a, b)`` without a gradient."""
 
     def make(declaration: Callable[P, Any]) -> Callable[P, Tensor]:
         name = declaration.__name__

@@ -71,7 +71,10 @@ def cast(x: Any, dtype: Any) -> Tensor:
     if wanted == x.dtype or (x.dtype == INT and wanted.name in _INTEGERS):
         return x
     if x.requires_grad or x.data is None:
-        raise TypeError(f"dtype: {x!r} stays {x.dtype} where gradients flow or a model is written down, got {wanted}")
+        raise TypeError(
+            "dtype: a tensor that requires gradients, or belongs to a model, cannot change its dtype; "
+            f"expected {x.dtype}, got {wanted}"
+        )
     return convert_to_tensor(x.numpy(), wanted)
 
 

@@ -124,7 +124,7 @@ def drop_connect(x: Any, w: Any, b: Any, rate: Any, group_size: int | None = Non
     b
         (units,)
     rate
-        Probability to DROP, in [0, 1]: a number, or a one-element tensor. 0 is ``x @ w + b``, 1 gives zeros.
+        Probability of DROPPING, in [0, 1]: a number, or a one-element tensor. 0 is ``x @ w + b``, 1 gives zeros.
     group_size
         Consecutive samples of the batch that share a mask: None for all, 1 for a mask of its own for each sample.
 

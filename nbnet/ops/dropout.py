@@ -37,7 +37,7 @@ def check_rate(rate: Any, below: bool = False) -> float:
         if 0 <= found <= 1 and not (below and found == 1):
             return found
     bounds = "[0, 1)" if below else "[0, 1]"
-    raise ValueError(f"rate: the probability to drop a unit lies in {bounds}, got {rate!r}")
+    raise ValueError(f"rate: the probability of dropping a unit lies in {bounds}, got {rate!r}")
 
 
 def as_rate(x: Tensor, rate: Any, below: bool = False) -> Tensor:
@@ -260,8 +260,8 @@ def dropout(x: Any, rate: Any, noise_shape: Sequence[int | None] | None = None, 
     Parameters
     ----------
     rate
-        Probability to DROP, in [0, 1] (papers often give the probability to keep): a number, or a one-element tensor
-        that may change between steps. 0 is the identity, 1 gives zeros.
+        Probability of DROPPING, in [0, 1] (papers often give the probability of keeping): a number, or a one-element
+        tensor that may change between steps. 0 is the identity, 1 gives zeros.
     noise_shape
         Shape of the mask: 1 where all units along an axis share their fate, None for the size of x.
 
@@ -335,7 +335,7 @@ def bernoulli(x: Any, keep: Any, *, key: int | None = None) -> Tensor:
     Parameters
     ----------
     keep
-        Probabilities to KEEP, of the shape of x. No gradient flows to them.
+        Probabilities of KEEPING, of the shape of x. No gradient flows to them.
 
     Raises
     ------
@@ -432,7 +432,7 @@ def alpha_dropout(
     Parameters
     ----------
     rate
-        Probability to DROP, in [0, 1]: a number, or a one-element tensor. 0 is the identity, 1 gives zeros.
+        Probability of DROPPING, in [0, 1]: a number, or a one-element tensor. 0 is the identity, 1 gives zeros.
     noise_shape
         Shape of the mask: 1 where all units along an axis share their fate, None for the size of x.
 

@@ -159,7 +159,8 @@ def elementwise(
 def unary(
     f: Callable[..., Any], df: Callable[..., Any], *, keeps: str = "x", sign_only: bool = False, linear: bool = False
 ) -> Callable[[Callable[P, Any]], Callable[P, Tensor]]:
-    """Decorator: make the element-wise op without a parameter that a function without a body declares."""
+    """Decorator: turn a body-less function, which gives the name, signature and docstring, into the
+    element-wise op ``f(x)``."""
 
     def make(declaration: Callable[P, Any]) -> Callable[P, Tensor]:
         op = elementwise(declaration.__name__, f, df, keeps=keeps, sign_only=sign_only, linear=linear).op
@@ -169,7 +170,8 @@ def unary(
 
 
 def step_function(f: Callable[..., Any], **facts: Any) -> Callable[[Callable[P, Any]], Callable[P, Tensor]]:
-    """Decorator: make the element-wise op ``f(x)`` whose derivative is zero that a function without a body declares."""
+    """Decorator: turn a body-less function, which gives the name, signature and docstring, into the
+    element-wise op ``f(x)``, whose derivative is zero."""
 
     def make(declaration: Callable[P, Any]) -> Callable[P, Tensor]:
         name = declaration.__name__

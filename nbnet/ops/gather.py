@@ -156,7 +156,7 @@ def take_rows(x: Any, rows: Any) -> Tensor:
 
 
 def check_ids(ids: Any, rows: int) -> None:
-    """Raise ValueError unless all numbers are rows of a table of so many rows."""
+    """Raise ValueError unless all numbers are rows of a table of ``rows`` rows."""
     values = np.asarray(ids)
     whole = values.dtype.kind in "iub" or bool(np.all(np.isfinite(values)) and np.all(values == np.rint(values)))
     if not whole:

@@ -1,4 +1,4 @@
-"""Products of matrices and vectors: matmul, dot, outer."""
+"""Matrix and vector products: matmul, dot, outer."""
 
 from __future__ import annotations
 

@@ -84,21 +84,21 @@ def _make_backward(mean: bool) -> Any:
     return backward
 
 
-class Reduction(NamedTuple):
+class ReductionOps(NamedTuple):
     """Two ops with the same kernels: for axes within a row of the batch, and for axes that include the batch's."""
 
     within: Op
     batch: Op
 
 
-def reduction(name: str, mean: bool) -> Reduction:
+def reduction(name: str, mean: bool) -> ReductionOps:
     """Make and register the ops of a sum (or a mean) over a run of neighbouring axes."""
     op = Op(
         name, Kernel(_make_forward(mean), f"{name}_forward"), ("x",), infer=lambda x, shape, n, inner: (Spec(shape),),
         backward=Kernel(_make_backward(mean), f"{name}_backward"), gradient=("dy", "dx"), role="reduction",
         encode=lambda x, shape, n, inner: (n, inner, prod(shape) // (inner or 1)), linear=True,
     )  # fmt: skip
-    return Reduction(register(op), register(replace(op, name=f"{name}_batch", whole_batch=True)))
+    return ReductionOps(register(op), register(replace(op, name=f"{name}_batch", whole_batch=True)))
 
 
 def checked_axes(axis: Axis, ndim: int) -> tuple[int, ...]:
@@ -114,7 +114,7 @@ def checked_axes(axis: Axis, ndim: int) -> tuple[int, ...]:
     return tuple(axes)
 
 
-def reduce(ops: Reduction, x: Tensor, axis: Axis, keepdims: bool) -> Tensor:
+def reduce(ops: ReductionOps, x: Tensor, axis: Axis, keepdims: bool) -> Tensor:
     """Apply a reduction; runs of neighbouring axes are reduced one after the other, from the last."""
     axes = checked_axes(axis, x.ndim)
     runs: list[list[int]] = []
@@ -255,7 +255,7 @@ _MAX = Op(
     "max", max_forward, ("x",), infer=_max_infer, backward=max_backward, gradient=("x", "y", "dy", "dx"),
     encode=lambda x, shape, n, inner: (n, inner, prod(shape) // inner if inner else 0), role="reduction",
 )  # fmt: skip
-MAX = Reduction(register(_MAX), register(replace(_MAX, name="max_batch", whole_batch=True)))
+MAX = ReductionOps(register(_MAX), register(replace(_MAX, name="max_batch", whole_batch=True)))
 
 
 @documents_axes

@@ -90,7 +90,7 @@ def reshape(x: Any, shape: int | Sequence[int]) -> Tensor:
     return apply(RESHAPE if new[:1] == x.shape[:1] else RESHAPE_BATCH, x, shape=new)
 
 
-#: Side of the tiles that are transposed one by one where x is not read along rows: two fit in the innermost cache.
+#: Side of the tiles that are transposed one by one where x is not read along rows: two fit in the L1 cache.
 TILE = 16
 
 

@@ -201,7 +201,7 @@ class Optimizer(ABC):
         for name, value in {"learning_rate": learning_rate, **hyper, **options}.items():
             setattr(self, name, value)
         if options["lazy"] and steps is not None:
-            raise ValueError("lazy: gradients accumulated over steps cover weights that single steps cut off")
+            raise ValueError("lazy: cannot be combined with gradient_accumulation_steps")
 
     # ---- for subclasses ----
 

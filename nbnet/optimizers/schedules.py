@@ -58,7 +58,7 @@ class LearningRateSchedule:
 
     The schedules of this package are computed inside the compiled training loop. For one of your own, there are two
     ways. Define ``__call__(step)`` in Python, as in Keras: it is evaluated before each compiled call for the steps to
-    come, up to 4096 at a time, so it must depend on the step alone; a step takes about as long as the Python call. Or,
+    come, up to 4096 at a time, so it must depend only on the step; a step takes about as long as the Python call. Or,
     at no cost, set ``rate`` to a device function of the step and of a vector, and let ``numbers`` return the vector.
 
     Notes

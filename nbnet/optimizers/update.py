@@ -2,7 +2,7 @@
 
 Kernels are flat loops over a range of the parameters, block by block; attributes 0 and 1 of a call bound its range.
 Loops run over views from 0: where the sign of an index is unknown to the compiler, they do not vectorise. A block is
-summed, clipped, decayed and updated while it stays in the first-level cache.
+summed, clipped, decayed and updated while it stays in the L1 cache.
 
 Where a batch shares its dropout masks, the gradient of a weight matrix is 0 in the rows of dropped inputs and in the
 columns of dropped units. The rest lies side by side where the whole gradient would lie

@@ -11,7 +11,7 @@ from nbnet.base import seeds
 from nbnet.base.json_record import fields
 from nbnet.base.registry import custom_object_scope
 from nbnet.base.tensor_file import FilePath, Reader, write
-from nbnet.base.weight_budget import WeightBudget, limited
+from nbnet.base.weight_budget import WeightBudget, weight_budget
 from nbnet.models.model import Model
 from nbnet.saving import state, weights
 from nbnet.saving.objects import serialize_keras_object
@@ -126,12 +126,12 @@ def load_model(
 def _load(file: Reader, compile: bool) -> Model:
     about = weights.check_about(file)
     if about["model"] is None:
-        raise ValueError("has weights and no model: build the model, then call its load_weights")
+        raise ValueError("contains weights only: build the model, then call load_weights")
     given = weights.entries(file)
-    with limited(WeightBudget(entry.shape for entry in given.values())):  # weights are zeros
+    with weight_budget(WeightBudget(entry.shape for entry in given.values())):  # weights are zeros
         model = layers.deserialize(about["model"])
         if not isinstance(model, Model):
-            raise ValueError(f"record: model: {type(model).__name__} is no model")
+            raise ValueError(f"record: model: {type(model).__name__} is not a model")
         if about["build"] is not None:
             model.build_from_config(about["build"])
     own = weights.weights_by_path(model)
@@ -154,8 +154,8 @@ def compile_config(model: Model) -> dict[str, Any] | None:
     """Return the compile arguments of a model; None if it is not compiled."""
     if model.optimizer is None:
         return None
-    goals = model._train_state.objective
-    parts = {name: serialize_keras_object(getattr(goals, name)) for name in _COMPILE if name != "optimizer"}
+    objective = model._train_state.objective
+    parts = {name: serialize_keras_object(getattr(objective, name)) for name in _COMPILE if name != "optimizer"}
     slices = {} if model._train_state.slices is None else {"slices": model._train_state.slices}
     return {"optimizer": optimizers.serialize(model.optimizer), **_without_kinds(parts), **slices}
 

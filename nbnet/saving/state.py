@@ -41,7 +41,7 @@ def describe(model: Model, optimizer: Optimizer | None) -> dict[str, Any]:
     if optimizer.block is None and optimizer.get_state().keys() - {"iterations", "learning_rate"}:
         optimizer.build(model.trainable_weights)  # it has a state, but no parameters yet
     elif any(id(weight) not in known for weight in _trained(optimizer)):
-        raise ValueError(f"{model.name}: its optimizer has trained weights that are not the model's (any more)")
+        raise ValueError(f"{model.name}: the optimizer's state includes weights that no longer belong to the model")
     rate = optimizer.get_config()["learning_rate"]
     return found | {
         "iterations": optimizer.iterations,
@@ -89,7 +89,7 @@ def check(about: Any, entries: Mapping[str, Entry]) -> dict[str, Any]:
         raise ValueError("record: training.undecayed: expected trained weights")
     for weight in trained:
         if weight not in entries or weight.startswith(PREFIX):
-            raise ValueError(f"record: training.trained: {weight!r} is no weight of the file")
+            raise ValueError(f"record: training.trained: {weight!r} is not a weight of the file")
     return found
 
 

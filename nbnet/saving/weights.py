@@ -60,7 +60,7 @@ def about(tensors: Mapping[str, Any], **more: Any) -> dict[str, Any]:
 def check_about(file: Reader) -> dict[str, Any]:
     """Return the record of a file; raise ValueError if there is none, or it does not match version or header."""
     if file.about is None:
-        raise ValueError("has no record of nbnet: from other safetensors files, only weights can be loaded")
+        raise ValueError("not written by nbnet: only weights can be loaded from other safetensors files")
     if isinstance(file.about, dict) and "format" in file.about and file.about["format"] != FORMAT:
         got, writer = file.about["format"], file.about.get("nbnet")
         raise ValueError(f"record: expected format {FORMAT}, got format {got!r} of nbnet {writer!r}")

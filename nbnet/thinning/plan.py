@@ -165,7 +165,7 @@ def plan(model: Model, masks: Mapping[str, Any]) -> tuple[list[Step], dict[int, 
         for y in flatten(producer.outputs):
             present[id(y)] = _present(kind, read, needed[id(y)], y)
             if not present[id(y)].any():
-                raise ValueError(f"masks: nothing is kept of {producer.name}")
+                raise ValueError(f"masks: expected at least one kept unit in {producer.name}, got none")
         steps.append(Step(producer, kind, given, read, present[id(first)]))
     return steps, present
 

@@ -1,4 +1,5 @@
-"""The programs of a model, kept for each thread and run in calls of bounded length; training and evaluation by them."""
+"""A model's compiled programs, cached per thread, and the runner that trains or evaluates with them in calls of bounded
+length."""
 
 from __future__ import annotations
 
@@ -27,7 +28,7 @@ Programs = OrderedDict[tuple[Any, ...], CompiledStep]
 CALL_SECONDS = 0.08
 #: Programs kept for one model and thread; the least recently used goes first.
 KEPT_PROGRAMS = 32
-#: Steps outside training begin at one of so many numbers, beyond those of training and of tapes.
+#: Steps outside training begin at one of ``STEPS`` numbers, beyond those of training and of tapes.
 FIRST_STEP, STEPS = 1 << 61, 1 << 60
 
 
@@ -49,7 +50,7 @@ def programs_of(model: Trainable) -> Programs:
     return kept
 
 
-def program(model: Trainable, key: tuple[Any, ...], build: Callable[[StepBuilder], StepDraft]) -> CompiledStep:
+def cached_program(model: Trainable, key: tuple[Any, ...], build: Callable[[StepBuilder], StepDraft]) -> CompiledStep:
     """Return the program under a key: kept for this thread, or written now."""
     kept, key = programs_of(model), (*key, cpu.limit())
     step, version = kept.get(key), layout_version()
@@ -76,15 +77,15 @@ def clear_programs(model: Trainable) -> None:
 
 
 def new_steps() -> int:
-    """Return the number of a step from which no one else takes any: a pure function of the seed and of how often
-    numbers were drawn since it was set."""
+    """Return a fresh step number for drawing outside training, a pure function of the seed and of the number of draws
+    since it was set."""
     return FIRST_STEP + seeds.derive(seeds.next_draw()) % STEPS
 
 
 def run(
     step: CompiledStep, steps: int, optimizer: Optimizer | None, report: Report | None = None, first: int = 0
 ) -> None:
-    """Run so many steps of a program, in calls of bounded length, from the optimizer's step on, or ``first``; a
+    """Run ``steps`` steps of a program, in calls of bounded length, from the optimizer's step on, or ``first``; a
     prediction that draws random numbers has steps of its own."""
     if optimizer is not None:
         first = optimizer.iterations
@@ -133,8 +134,8 @@ class CompiledRunner:
     def __init__(self, model: Trainable, kind: str) -> None:
         self.model, self.kind = model, kind
         self.optimizer = model.optimizer if kind == "train" else None
-        self._readers: dict[tuple[Any, ...], _Reader] = {}
-        self._reader: _Reader | None = None
+        self._readers: dict[tuple[Any, ...], _BoundPrograms] = {}
+        self._reader: _BoundPrograms | None = None
         self._key: tuple[Any, ...] | None = None
         self.begin()
 
@@ -142,7 +143,7 @@ class CompiledRunner:
         self._totals: EpochTotals | None = None
         self._running: Array | None = None
 
-    def prepare(self, chunk: Chunk) -> _Reader:
+    def prepare(self, chunk: Chunk) -> _BoundPrograms:
         """Return the programs for the arrays of a chunk, not written yet."""
         reader = self._reader
         if reader is not None and reader.rows is chunk.rows and reader.order is chunk.order:
@@ -155,7 +156,7 @@ class CompiledRunner:
         if (known := self._readers.get(key)) is None:
             if len(self._readers) >= KEPT_PROGRAMS:
                 self._readers.clear()
-            known = self._readers[key] = _Reader(self.model, self.kind, chunk, sources, self._key)
+            known = self._readers[key] = _BoundPrograms(self.model, self.kind, chunk, sources, self._key)
         known.take(chunk, named)
         self._reader = known
         return known
@@ -199,7 +200,7 @@ class CompiledRunner:
         return id(optimizer), optimizer.variant, ids, model._train_state.recording
 
 
-class _Reader:
+class _BoundPrograms:
     """Programs that read the same arrays, by the rows of a batch."""
 
     def __init__(
@@ -228,11 +229,11 @@ class _Reader:
             step.reader = None
 
     def step(self, rows: int) -> CompiledStep:
-        """Return the program for batches of so many rows, bound to the arrays."""
+        """Return the program for batches of ``rows`` rows, bound to the arrays."""
         step = self._steps.get(rows)
         if step is None or step.reader is not self._token or step.moves != layout_version():
             make = partial(getattr(StepBuilder, self._kind), rows=rows, sources=self._sources)
-            step = self._steps[rows] = program(self._model, (self._kind, rows, *self._key), make)
+            step = self._steps[rows] = cached_program(self._model, (self._kind, rows, *self._key), make)
             step.bind(**self._arrays)
             step.reader = self._token
         return step

@@ -1,4 +1,4 @@
-"""Where training, evaluation and prediction get their batches from: arrays in some order, or a stream of batches."""
+"""Data sources for training, evaluation and prediction: arrays in some order, or a stream of batches."""
 
 from __future__ import annotations
 
@@ -37,7 +37,7 @@ class EpochSampler:
     position
         How far the training has come: an epoch that was interrupted continues there.
     steps
-        Batches of an epoch; the next one continues behind them. None: an epoch is a pass over the rows.
+        Batches of an epoch; the next one continues after them. None: an epoch is a pass over the rows.
 
     Attributes
     ----------
@@ -218,7 +218,7 @@ class StreamSource:
             yield epoch
 
     def chunks(self, epoch: int, single: bool) -> Iterator[Chunk]:
-        """Yield one chunk a batch; an error says which batch is at fault."""
+        """Yield one chunk per batch; an error says which batch is at fault."""
         stream, done = self._stream, 0 if self._position is None else self._position.batch
         if self._position is None and not stream.ready():
             self._say_ended(self._done, self._done + 1)

@@ -1,4 +1,4 @@
-"""Several epochs in one compiled call, where nothing in Python has to see each of them."""
+"""Several epochs in one compiled call, when no Python code has to run between them."""
 
 from __future__ import annotations
 

@@ -2,7 +2,7 @@
 
 An epoch is a data source that yields chunks (several batches of the same arrays) and a runner that works on them: a
 compiled program, or a step that the user has written in Python. Callbacks, the progress bar, the position of the
-training and ``stop_training`` are seen to here, once.
+training and ``stop_training`` are handled here, and only here.
 
 =============================  =====================================================
 runner                         where
@@ -29,16 +29,16 @@ from nbnet.train.trainable import Bar, Callbacks, Logs, Trainable, TrainingPosit
 
 
 class Chunk(NamedTuple):
-    """Consecutive batches of the same arrays, of as many rows each.
+    """Consecutive batches of equal size, read from the same arrays.
 
     Attributes
     ----------
     rows
         The arrays that the batches are read from.
     order
-        Order in which rows are read; None: as they lie.
+        Order in which rows are read; None: in storage order.
     start, stop
-        Place of the first row of the first batch, in that order, and the place behind the last row.
+        Place of the first row of the first batch, in that order, and the place after the last row.
     size, steps
         Rows of a batch, and number of batches.
     first
@@ -194,7 +194,7 @@ def train_epochs(
     loop
         Trains for an epoch; it has a position.
     epochs, last
-        Numbers of the epochs, and the number behind the last of them. None: those of the source, from the position on,
+        Numbers of the epochs, and the number after the last of them. None: those of the source, from the position on,
         which a callback can restore when training begins.
     policy
         The work after each epoch, and the decision to stop.

@@ -52,7 +52,7 @@ class Fit:
         self._masks = check_int(record_masks, "record_masks", least=0)
         shuffle, plain = check_bool(shuffle, "shuffle"), type(validation_freq) is int and validation_freq > 0
         self._frequency = validation_freq if plain else data.check_frequency(validation_freq)
-        # As in Keras, validation_data takes precedence, and class weights are for training alone.
+        # As in Keras, validation_data takes precedence, and class weights are only for training.
         share = validation_split if validation_data is None else 0.0
         self.source, held = training_source(
             model, (x, y, sample_weight), batch_size, steps_per_epoch, shuffle, share, class_weight
@@ -160,7 +160,7 @@ def train_on_batch(
 
 @contextmanager
 def recorded_masks(model: Trainable, steps: int, history: EpochLog) -> Iterator[None]:
-    """Let the programs that are written meanwhile keep the masks of the last steps, for the history."""
+    """Record the masks of the last steps, in programs built inside this context, into ``history.masks``."""
     if steps == 0:
         yield
         return
@@ -175,7 +175,7 @@ def recorded_masks(model: Trainable, steps: int, history: EpochLog) -> Iterator[
 
 @contextmanager
 def training_lock(model: Trainable) -> Iterator[None]:
-    """Keep other threads from training the model meanwhile.
+    """Hold the model's training lock.
 
     Raises
     ------

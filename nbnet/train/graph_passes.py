@@ -6,9 +6,9 @@ products find them when they run (:mod:`nbnet.engine.gemm.sparse`).
 
 Deferred gradients: the gradient of a large weight matrix takes longer to write to memory and to read again than its
 update takes to compute. So it is computed last, when the layers below have what they need: for each block of rows,
-``x' dz`` goes into a buffer that stays in the second-level cache, and from there into the parameters. Slices of a
-batch, each of which would have a whole gradient of its own, share the rows of the matrix instead: each reads the whole
-batch, and nothing is left to add up.
+``x' dz`` goes into a buffer that stays in the L2 cache, and from there into the parameters. Slices of a batch, each
+of which would have a whole gradient of its own, share the rows of the matrix instead: each reads the whole batch, and
+nothing is left to add up.
 
 References
 ----------
@@ -42,7 +42,7 @@ def slice_bounds(rows: int, slices: int) -> list[int]:
     return [rows * t // slices for t in range(slices + 1)]
 
 
-#: Bytes of a block's gradient: the second-level cache holds it, its factors, and what the update reads.
+#: Bytes of a block's gradient: the L2 cache holds it, its factors, and what the update reads.
 BLOCK_BYTES = 1 << 17
 #: The same where the update's operands are not fetched meanwhile: the more rows, the faster the product.
 LARGE_BLOCK_BYTES = 1 << 20
@@ -181,7 +181,7 @@ def fuse_layers(nodes: Sequence[Node], plan: Plan) -> tuple[Sequence[Node], Plan
         return found[0] if len(found) == 1 and found[0].inputs[0] is y and y not in keep else None
 
     def packs(node: Node | None) -> bool:
-        """True if a node is dropout, and every reader can work with the kept columns alone."""
+        """True if a node is dropout, and every reader can work with only the kept columns."""
         if (
             node is None
             or node.op is not DROPOUT_SHARED

@@ -1,4 +1,5 @@
-"""Masks of the last steps of compiled training, kept in one bit a unit in rings that the programs write to.
+"""Recording of dropout masks: programs write the masks of the last k training steps into ring buffers, one bit per
+unit.
 
 512 elements of a mask become 64 bytes: element ``64 b + i`` is bit b of byte i. So the kernel reads eight lines of
 bytes side by side, which fills the vector registers, where eight neighbours in one byte would not. The rest at the end
@@ -26,7 +27,7 @@ BLOCK = 8 * WIDTH
 
 
 def packed_size(elements: int) -> int:
-    """Return the number of bytes that so many elements take."""
+    """Return the number of bytes that ``elements`` elements take."""
     return -(-elements // 8)
 
 
@@ -142,7 +143,7 @@ class Ring:
         self._lines: dict[str, list[tuple[tuple[int, ...], Array]]] = {}
 
     def recorded(self, calls: Iterable[Call], nodes: Sequence[Node], slice_: int, rows: int) -> list[Call]:
-        """Return the calls of a slice of so many rows, each that draws a mask followed by one that keeps it."""
+        """Return the calls of a slice of ``rows`` rows, each that draws a mask followed by one that keeps it."""
         masks = {tensor: node for node in nodes if (tensor := node.mask_tensor) is not None}
         found = [step_call(self.steps, self._dtype)] if slice_ == 0 else []
         for call in calls:
@@ -212,7 +213,7 @@ class Recording:
 class RecordedMasks(Sequence[StepMasks]):
     """Masks of training steps, the oldest first: a sequence of :class:`StepMasks`.
 
-    They are kept in one bit a unit, and unpacked on access.
+    They are kept in one bit per unit, and unpacked on access.
 
     Parameters
     ----------

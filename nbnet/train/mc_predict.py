@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 
 from nbnet import random
 from nbnet.base.validation import check_choice, check_int
-from nbnet.train.compiled_runner import FIRST_STEP, STEPS, program, run, sources_of
+from nbnet.train.compiled_runner import FIRST_STEP, STEPS, cached_program, run, sources_of
 from nbnet.train.data_source import ArraySource
 from nbnet.train.epoch_loop import Chunk, EpochLoop, Report
 from nbnet.train.inputs import Rows
@@ -26,7 +26,8 @@ TURNS = 720_720
 
 
 class MCRequest(NamedTuple):
-    """How to sample: number of samples, ``"per_sample"`` or ``"shared"`` masks, quantiles, and True to keep samples."""
+    """Arguments of ``predict_mc``, checked: number of samples, ``"per_sample"`` or ``"shared"`` masks, quantiles, and
+    whether to keep the samples."""
 
     samples: int
     masks: str
@@ -117,7 +118,7 @@ class SampleRunner:
         sources, keep = sources_of(chunk.rows), request.keep or request.quantiles is not None
         key = "sample", chunk.size, request.masks, keep, *sources.items(), model.structure()
         make = partial(_make, rows=chunk.size, sources=sources, masks=request.masks, keep=keep)
-        step = program(model, key, make)
+        step = cached_program(model, key, make)
         assert isinstance(step, SamplingStep)
         if not self.results:
             self.template = step.template

@@ -1,4 +1,5 @@
-"""Programs that sample: stochastic layers draw, and what depends on them is computed again and again.
+"""Programs for Monte Carlo prediction: stochastic layers draw, and everything that depends on them is computed once per
+sample.
 
 Such a program has two phases: the first computes once for a batch what depends on no random number, the second computes
 the rest, one sample after the other. A sample is a step: its masks are those of its number.
@@ -19,7 +20,7 @@ from nbnet.engine.graph.op import DOUBLE, INT
 from nbnet.engine.graph.tape import Trace
 from nbnet.engine.graph.tensor import Call, Node, Tensor
 from nbnet.engine.kernels import layout
-from nbnet.engine.kernels.executor import Runner
+from nbnet.engine.kernels.executor import RowRunner
 from nbnet.engine.runtime.mc_stats import entropy_call, moments_call, sample_call
 from nbnet.layers.layer import sampling_mode
 from nbnet.ops.activation import SIGMOID
@@ -60,7 +61,7 @@ class SamplingStep(CompiledStep):
     def __post_init__(self) -> None:
         super().__post_init__()
         linked, program = self.linked, self.linked.program
-        self._once, linked.run = (Runner(linked.mem, program.dtype, linked.rows, p[None]) for p in program.spans)
+        self._once, linked.run = (RowRunner(linked.mem, program.dtype, linked.rows, p[None]) for p in program.spans)
         self._drawing = [i for i, call in enumerate(program.calls) if id(call) in self.drawing]
         self._first_rows = linked.rows[self._drawing, layout.FIRST_ROW]
 
@@ -115,7 +116,7 @@ class SamplingBuilder(StepBuilder):
             step = self._draft(inputs, [once, again], np.zeros((slices, 0, 2)), SamplingStep, **about)
             return step._replace(keep=edges)
 
-        return self._cut(rows, draft)
+        return self._choose_slices(rows, draft)
 
 
 def split(nodes: Sequence[Node], outputs: Sequence[Tensor]) -> tuple[Sequence[Node], Sequence[Node], set[Tensor]]:

@@ -1,4 +1,4 @@
-"""Predictions by compiled programs: of whole arrays, and of few rows again and again."""
+"""Compiled prediction: for whole arrays, and with low overhead for repeated calls on a few rows."""
 
 from __future__ import annotations
 
@@ -16,8 +16,8 @@ from nbnet.base.validation import check_int
 from nbnet.data.arrays import check_finite
 from nbnet.engine.gemm.blas import single_thread
 from nbnet.engine.graph.parameter import layout_version
-from nbnet.engine.kernels.executor import Runner, aligned
-from nbnet.train.compiled_runner import KEPT_PROGRAMS, new_steps, program, run, sources_of
+from nbnet.engine.kernels.executor import RowRunner, aligned
+from nbnet.train.compiled_runner import KEPT_PROGRAMS, cached_program, new_steps, run, sources_of
 from nbnet.train.data_source import PREDICT_ROWS, ArraySource, StreamSource
 from nbnet.train.epoch_loop import Chunk, EpochLoop, Report
 from nbnet.train.inputs import Rows, input_rows
@@ -53,7 +53,7 @@ class PredictRunner:
         if chunk.rows is not self._rows:
             self._take(chunk.rows)
         make = partial(StepBuilder.predict, rows=chunk.size, sources=self._sources)
-        step = self.step = program(self._model, ("predict", chunk.size, *self._key), make)
+        step = self.step = cached_program(self._model, ("predict", chunk.size, *self._key), make)
         if self._n is None or not self._outs:
             n, dtype = self._n or len(chunk.rows), self._model.dtype
             self._outs = [np.empty((n, *shape), dtype) for shape in step.output_rows]
@@ -148,7 +148,7 @@ class _Prepared(NamedTuple):
     bad: NDArray[np.int64]
     outs: list[Array]
     cursor: Array
-    run: Runner
+    run: RowRunner
     draws: bool
     template: Any
 
@@ -190,7 +190,7 @@ class Predictor:
             raise ValueError(f"predictor: {model.name} has {len(known.shapes)} inputs; use predict")
         shape = tuple(size for size in known.shapes[0] if size is not None)
         if len(shape) < len(known.shapes[0]):
-            raise ValueError(f"predictor: {model.name} takes rows of any shape {known.shapes[0]}; use predict")
+            raise ValueError(f"predictor: {model.name} has an input of open shape {known.shapes[0]}; use predict")
         if runs_in_python(model, "predict_step"):
             raise ValueError(f"predictor: {model.name} has a predict_step of its own; use predict")
         self._shape = (self.rows, *shape)
@@ -233,7 +233,7 @@ class Predictor:
         x = aligned(math.prod(self._shape), model.dtype).reshape(self._shape)
         rows = input_rows(model, x)
         if any(rows.ids):
-            raise ValueError(f"predictor: {model.name} looks numbers up in a table; use predict")
+            raise ValueError(f"predictor: {model.name} has an input that an embedding reads; use predict")
         bad = np.zeros(1, np.int64)
         with limited(1):
             step = StepBuilder(model).predict(self.rows, sources_of(rows), bad).compile()

@@ -23,12 +23,16 @@ Shape = tuple[int, ...]
 STEPS = {"train": "train_step", "evaluate": "test_step", "predict": "predict_step", "sample": "predict_step"}
 
 
-def program(model: Trainable, kind: str, rows: int, x_dtype: Any = None) -> Program:
+def build_program(model: Trainable, kind: str, rows: int, x_dtype: Any = None) -> Program:
     """A program of a model, as it would be written for data: see :meth:`nbnet.Model.program`."""
-    if kind not in STEPS:
+    if not isinstance(kind, str) or kind not in STEPS:
         raise ValueError(f"kind: expected one of {', '.join(map(repr, STEPS))}, got {kind!r}")
     rows = check_int(rows, "rows")
-    if x_dtype is not None and np.dtype(x_dtype) not in typed_mat:
+    try:
+        known = x_dtype is None or np.dtype(x_dtype) in typed_mat
+    except TypeError:
+        known = False
+    if not known:
         raise ValueError(f"x_dtype: expected a dtype of real numbers, got {x_dtype!r}")
     inputs = model.inputs_known
     if runs_in_python(model, STEPS[kind]):
@@ -121,7 +125,7 @@ class MemoryReport(NamedTuple):
 
 
 def training_memory(model: Trainable, rows: int) -> MemoryReport | None:
-    """The memory of training in batches of so many rows; None where it is not known: the model is not compiled with a
+    """The memory of training in batches of ``rows`` rows; None where it is not known: the model is not compiled with a
     loss, has not seen its inputs, or is trained by the user's own step."""
     shapes, optimizer = row_shapes(model), model.optimizer
     if shapes is None or optimizer is None or runs_in_python(model, "train_step") or not has_loss(model, shapes):
@@ -134,7 +138,7 @@ def training_memory(model: Trainable, rows: int) -> MemoryReport | None:
 
 
 def prediction_memory(model: Trainable, rows: int) -> MemoryReport | None:
-    """The memory of predicting batches of so many rows; None where it is not known."""
+    """The memory of predicting batches of ``rows`` rows; None where it is not known."""
     shapes = row_shapes(model)
     if shapes is None or runs_in_python(model, "predict_step"):
         return None

@@ -109,7 +109,7 @@ class BatchInputs:
         return gathered[name]
 
     def model_inputs(self, t: int) -> list[Tensor]:
-        """The inputs of slice t as the model reads them: one number a sample is no column."""
+        """The inputs of slice t as the model reads them: one number per sample is no column."""
         found = []
         for name, source in self.sources.items():
             if name.startswith("x"):
@@ -255,27 +255,27 @@ class StepDraft(NamedTuple):
 
 # The cost model of a step: nanoseconds on one thread ...
 CALL = 30.0  # a call
-MULTIPLY_ADD = 0.0128  # a multiply-add in a product of matrices
+MULTIPLY_ADD = 0.0128  # a multiply-add in a matrix product
 ELEMENT = 0.16  # four bytes of any other operand
 POOLED = 2.3  # an element of a pooling window
 UPDATE = 0.42  # the update of a parameter
 RELEASED = 0.8  # the update of a parameter without a whole gradient, on all threads together
 # ... and nanoseconds that each further thread adds.
 START = 80_000.0  # starting it, once for some steps
-MEET = 1000.0  # a barrier
-MEET_TRAINING = 3000.0  # the barrier before the update, where each thread reads gradients that others have written
+BARRIER = 1000.0  # a barrier
+TRAINING_BARRIER = 3000.0  # the barrier before the update, where each thread reads gradients that others have written
 REPEATED_CALL = 70.0  # a call that each thread makes
 REPEATED_ELEMENT = 0.05  # four bytes of the weights that each thread reads
 ADD = 0.5  # adding up the gradients of a parameter
 #: Factor by which memory, and whatever else processors share, slow down each of several threads.
-CROWDED = 1.17
+CONTENTION = 1.17
 #: Least number of steps that threads are started for: in training; and in evaluation and prediction.
 TRAINING_STEPS, STEPS = 32, 4
 #: Least share of the time that several slices must save.
-LEAST_GAIN = 0.1
+MIN_GAIN = 0.1
 
 
-class Work(NamedTuple):
+class StepCost(NamedTuple):
     """The work of a step.
 
     Attributes
@@ -299,7 +299,7 @@ class Work(NamedTuple):
     released: int
 
     @classmethod
-    def of(cls, draft: StepDraft) -> Work:
+    def of(cls, draft: StepDraft) -> StepCost:
         """The work of a draft of one slice."""
         calls = [call for phase in draft.phases for call in phase[0]]
         operands = [t for call in draft.phases[0][0] for t in call.operands if t is not None]
@@ -324,21 +324,21 @@ class Work(NamedTuple):
         update, fetch = UPDATE * added, RELEASED * self.released
         if slices == 1:
             return calls + batch + update + fetch
-        meeting = (slices - 1) * (MEET + (MEET_TRAINING if self.updated else 0.0))
+        meeting = (slices - 1) * (BARRIER + (TRAINING_BARRIER if self.updated else 0.0))
         more = REPEATED_CALL * self.calls + REPEATED_ELEMENT * self.constant + ADD * added + fetch
-        return self.starting(slices) + meeting + calls + more + (CROWDED * batch + update) / slices
+        return self.starting(slices) + meeting + calls + more + (CONTENTION * batch + update) / slices
 
-    def best(self, most: int) -> int:
+    def best_slices(self, most: int) -> int:
         """The number of slices, up to ``most``, that takes least time, if it saves enough; else 1."""
         best = min(range(1, most + 1), key=self.nanoseconds)
-        return best if self.nanoseconds(best) <= (1 - LEAST_GAIN) * self.nanoseconds(1) else 1
+        return best if self.nanoseconds(best) <= (1 - MIN_GAIN) * self.nanoseconds(1) else 1
 
 
 def slices_for(draft: StepDraft, rows: int, most: int) -> int:
     """The number of slices, at most ``most``, for which a batch of ``rows`` rows takes least time. ``draft`` is that of
     one slice."""
     most = min(rows, most)
-    return Work.of(draft).best(most) if most > 1 else 1
+    return StepCost.of(draft).best_slices(most) if most > 1 else 1
 
 
 Sources = Mapping[str, ArraySpec]
@@ -361,7 +361,7 @@ class StepBuilder:
 
     def train(self, rows: int, sources: Sources, layout: ParamLayout | None = None) -> StepDraft:
         """Gather, forward, backward, update; given a layout, gradients lie in that, and there is no update."""
-        return self._cut(rows, partial(self._train, rows, sources, layout))
+        return self._choose_slices(rows, partial(self._train, rows, sources, layout))
 
     def _train(self, rows: int, sources: Sources, layout: ParamLayout | None, slices: int) -> StepDraft | None:
         optimizer, log = self.model.optimizer, self._log_layout(sources)
@@ -389,7 +389,7 @@ class StepBuilder:
             work.append([*inputs.gathers(t), *calls, *forward.effects, *backward])
             packed.append(plan.packed)
             factors.append(gradient_factors(nodes, deferred))
-            # Penalties on weights are part of the first slice alone: the gradients that it has to compute, all do.
+            # Only the first slice has penalties on weights: the gradients that it has to compute, all do.
             plan = replace(plan, deferrable=plan.deferred)
         fused = FusedUpdates(factors, work)
         if layout is None:
@@ -419,7 +419,7 @@ class StepBuilder:
                 work.append([*inputs.gathers(t), *forward.calls(nodes, inputs, t, sums[t])])
             return self._draft(inputs, [work, inputs.advance_phase()], sums)
 
-        return self._cut(rows, draft)
+        return self._choose_slices(rows, draft)
 
     def predict(self, rows: int, sources: Sources, bad: NDArray[np.int64] | None = None) -> StepDraft:
         """Gather, forward without dropout, store. With a cell for the number of values of the first input that are not
@@ -440,7 +440,7 @@ class StepBuilder:
             about = {"output_rows": tuple(y.shape[1:] for y in outputs), "template": template}
             return self._draft(inputs, [work, inputs.advance_phase()], np.zeros((slices, 0, 2)), **about)
 
-        return self._cut(rows, draft, 1 if bad is not None else None)
+        return self._choose_slices(rows, draft, 1 if bad is not None else None)
 
     def _outputs(self, inputs: BatchInputs, t: int, training: bool) -> Any:
         """The outputs of the model for slice t, in the structure it returns."""
@@ -501,7 +501,9 @@ class StepBuilder:
             loss = add(loss, penalty)
         return loss, additive
 
-    def _cut(self, rows: int, draft: Callable[[int], StepDraft | None], slices: int | None = None) -> StepDraft:
+    def _choose_slices(
+        self, rows: int, draft: Callable[[int], StepDraft | None], slices: int | None = None
+    ) -> StepDraft:
         """Choose the number of slices and return their draft. A number that is given comes first, then that of
         ``compile(slices=n)``, then the cost model's. ``draft(n)`` is None if rows depend on each other, so that the
         batch cannot be cut."""

@@ -45,7 +45,7 @@ def step_masks(model: Trainable, step: int, x: Any = None, n: int | None = None)
         before = topological(node.inputs[1:])
         if any(id(other) in computed for other in before):
             raise ValueError(
-                f"step: the masks of {node.name} depend on what the model computes, not on the seed alone; record them "
+                f"step: the masks of {node.name} depend on what the model computes, not only on the seed; record them "
                 "with fit(record_masks=k)"
             )
         for other in before:

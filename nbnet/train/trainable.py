@@ -338,7 +338,7 @@ class ModelSignature(NamedTuple):
 
 @dataclass
 class TrainingPosition:
-    """How far a training has come: enough to continue as if it had not been interrupted.
+    """Progress of a training: key, epoch and batch, enough to resume it bit for bit.
 
     Parameters
     ----------

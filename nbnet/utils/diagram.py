@@ -91,7 +91,7 @@ class _Place:
 
 
 def layered_svg(diagram: Diagram, rankdir: str = "TB") -> str:
-    """Return a diagram as SVG; each box is at least one rank behind its inputs.
+    """Return a diagram as SVG; each box is at least one rank after its inputs.
 
     Examples
     --------

@@ -61,7 +61,7 @@ def test_nobody_is_timed_who_learns_something_else(data: Data, monkeypatch: pyte
     with pytest.raises(RuntimeError, match="not learned the same"):
         estimator_trials.time_fits(SMALL, data, 1)
     monkeypatch.setattr(Fit, "settings", lambda fit, seed: {"tol": 10.0, "n_iter_no_change": 1, "max_iter": 20})
-    with pytest.raises(RuntimeError, match="wants 2 epochs"):
+    with pytest.raises(RuntimeError, match="expected 2 epochs"):
         estimator_trials.accuracies(SMALL, data, [0])
 
 

@@ -58,7 +58,7 @@ def fails() -> findings.Found:
     raise PeerError("torch: out of memory")
 
 
-# What is learnt
+# Training
 
 
 def test_an_exercise_survives_its_file(tmp_path: Path) -> None:
@@ -88,7 +88,7 @@ def test_a_library_learns_what_numpy_learns_and_starts_again(name: str) -> None:
         if importlib.util.find_spec(needed) is None:
             pytest.skip(f"{library.label}: {needed} is missing (the extra 'peers')")
     if name.startswith("keras-") or name == "jax":
-        pytest.skip(f"{library.label} wants variables of its process: see the slow test")
+        pytest.skip(f"{library.label} needs variables of its process: see the slow test")
     # Adam's epsilon stands elsewhere in PyTorch; with this one it makes no difference.
     made = training.exercise("digits", 80, dtype="float64", hidden_dropout=0.0, shuffle=False, epsilon=1e-12)
     expected = reference(made, 2)
@@ -217,7 +217,7 @@ def test_rounds_are_played_in_turn_and_go_on_where_they_stopped(tmp_path: Path) 
     doing.play("a", first, {})
     assert doing.due(["a"]) == []
     assert doing.due(["a", "b"]) == [OURS, "torch"]
-    # Who comes later meets nbnet again.
+    # A library that comes later takes turns with nbnet again.
     assert doing.due(["a"], [OURS, "torch", "jax"]) == [OURS, "jax"]
     session(tmp_path, rounds=1).play("a", turns, {})
     assert order[4:] == ["torch", OURS, OURS, "jax"]

@@ -1,4 +1,4 @@
-"""Products are called as each library wants it, and the table says what was measured."""
+"""Products are called as each library expects, and the table lists what was measured."""
 
 from __future__ import annotations
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-pytest.importorskip("sklearn", reason="a search wants scikit-learn")
+pytest.importorskip("sklearn", reason="a search needs scikit-learn")
 
 from benchmarks import search
 

@@ -22,7 +22,7 @@ needs_jit = pytest.mark.skipif(linker.DISABLE_JIT, reason="trains hundreds of st
 
 @pytest.fixture(scope="module")
 def report(tmp_path_factory: pytest.TempPathFactory) -> tuple[str, dict[str, Any]]:
-    """What a quick run prints, and what it writes."""
+    """The output of a quick run, and the report it writes."""
     path = tmp_path_factory.mktemp("bench") / "report.json"
     with contextlib.redirect_stdout(io.StringIO()) as printed:
         train.main(["--quick", "--workloads", "tiny", "--json", str(path)])

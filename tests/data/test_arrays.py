@@ -97,7 +97,7 @@ def test_memmap_stays_on_disk(tmp_path):
 
 
 class Frame:
-    """What NumPy sees of a data frame: columns, so the array is in Fortran order."""
+    """A stand-in for a data frame: it holds columns, so NumPy gets an array in Fortran order."""
 
     def __init__(self, **columns):
         self.columns = columns

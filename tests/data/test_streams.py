@@ -16,7 +16,7 @@ from nbnet.utils import PyDataset
 
 
 class Numbers(PyDataset):
-    """Batch k is ``(k, k)``; remembers what it was asked."""
+    """Batch k is ``(k, k)``; it records the indices it was asked for."""
 
     def __init__(self, n=5, **kwargs):
         super().__init__(**kwargs)
@@ -44,7 +44,7 @@ class Endless(PyDataset):
 
 
 class Loader:
-    """What a data loader of another library looks like."""
+    """A stand-in for a data loader of another library."""
 
     def __init__(self, n=5):
         self.n = n

@@ -26,7 +26,7 @@ def run(script: str, *arguments: object, path: Path | None = None) -> subprocess
 
 
 def output(script: str, *arguments: object) -> str:
-    """What an example that succeeds prints; it must not complain, a kernel's swallowed exception included."""
+    """Run an example, which must succeed without errors, not even ignored ones of a kernel; return its output."""
     done = run(script, *arguments)
     assert done.returncode == 0, done.stderr
     assert "Traceback" not in done.stderr
@@ -167,7 +167,7 @@ TWINS: dict[str, tuple[tuple[object, ...], dict[str, float]]] = {
 
 @functools.cache
 def twin(script: str) -> str:
-    """What a short run prints."""
+    """Return the output of a short run."""
     return output(script, *TWINS[script][0])
 
 

@@ -91,27 +91,27 @@ def weights_equal(first, second):
 
 @pytest.mark.parametrize("rate", [0.1, 0.5, 0.8])
 def test_rate_is_the_probability_to_drop(rate):
-    """``rate`` is the probability to DROP. Papers' p is often the probability to keep: say so in the docstring."""
+    """``rate`` is the probability of DROPPING. Papers' p is often that of keeping: say so in the docstring."""
     n = 10**6
     with nb.Tape(step=0) as tape:
         Dropout(rate, seed=1, name="d")(np.ones((1000, n // 1000)), training=True)
     dropped = np.count_nonzero(~tape.masks["d"])
     assert abs(dropped - n * rate) < 5 * np.sqrt(n * rate * (1 - rate))
     for documented in (Dropout, nb.ops.dropout):
-        assert "DROP" in documented.__doc__
-        assert "probability to keep" in documented.__doc__
+        assert "DROPPING" in documented.__doc__
+        assert "probability of keeping" in documented.__doc__
 
 
 def test_keep_prob_is_explained():
     """... and answer ``keep_prob=`` with an error that explains it."""
-    with pytest.raises(TypeError, match=r"probability to DROP: rate = 1 - keep_prob"):
+    with pytest.raises(TypeError, match=r"probability of DROPPING: rate = 1 - keep_prob"):
         Dropout(0.5, keep_prob=0.8)
 
 
 @pytest.mark.parametrize("rate", [-0.1, -1e-9, 1.0000001, 2, 50, float("nan"), float("inf"), None, "0.5", True, [0.5]])
 def test_other_rates_are_value_errors(rate):
     """Anything else outside [0, 1] is a ValueError."""
-    with pytest.raises(ValueError, match=r"^rate: the probability to drop a unit lies in \[0, 1\], got "):
+    with pytest.raises(ValueError, match=r"^rate: the probability of dropping a unit lies in \[0, 1\], got "):
         Dropout(rate)
     with pytest.raises(ValueError, match=r"^rate: "):
         nb.ops.dropout(np.ones((2, 2)), rate)

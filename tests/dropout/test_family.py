@@ -192,13 +192,13 @@ def test_rate_one_gives_zeros(name: str, dtype: str) -> None:
 @each_rated
 @pytest.mark.parametrize("rate", [math.nan, -0.1, 1.5, None, "0.5", True])
 def test_other_rates_are_refused(name: str, rate: Any) -> None:
-    with pytest.raises(ValueError, match=r"^rate: the probability to drop a unit lies in \[0, 1"):
+    with pytest.raises(ValueError, match=r"^rate: the probability of dropping a unit lies in \[0, 1"):
         RATED[name][0](rate)
 
 
 def test_rates_below_one() -> None:
     for make in (GaussianDropout, lambda rate: DropConnectDense(3, rate)):
-        with pytest.raises(ValueError, match=r"^rate: the probability to drop a unit lies in \[0, 1\), got 1"):
+        with pytest.raises(ValueError, match=r"^rate: the probability of dropping a unit lies in \[0, 1\), got 1"):
             make(1.0)
 
 

@@ -24,7 +24,7 @@ def start(script: str, **environment: str | None) -> subprocess.Popen[str]:
 
 
 def finish(process: subprocess.Popen[str]) -> str:
-    """What a script printed, once it is over; it must end well."""
+    """Wait for a script to end without an error; return its output."""
     try:
         out, err = process.communicate(timeout=120)
     except subprocess.TimeoutExpired:
@@ -44,5 +44,5 @@ def stop(process: subprocess.Popen[str]) -> None:
 
 
 def python(script: str, **environment: str | None) -> str:
-    """What a script prints."""
+    """Run a script and return its output."""
     return finish(start(script, **environment))

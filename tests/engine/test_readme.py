@@ -30,7 +30,7 @@ def block(language: str, beginning: str = "") -> str:
 
 
 def printed() -> str:
-    """What the example prints on one thread."""
+    """Return the output of the example on one thread."""
     said = io.StringIO()
     with contextlib.redirect_stdout(said):
         exec(block("python", "import nbnet"), {})

@@ -11,7 +11,7 @@ from sklearn.utils.estimator_checks import check_estimator
 from nbnet.estimators import MLPClassifier, MLPRegressor
 
 #: In float64 these hold, too. In float32, samples that are left out or repeated are added up in another order than
-#: those with weights, and the check wants agreement to 1e-7. scikit-learn declares the same two for its networks.
+#: those with weights, and the check requires agreement to 1e-7. scikit-learn declares the same two for its networks.
 ROUNDING = {
     "check_sample_weight_equivalence_on_dense_data": "sums of float32 depend on the order of samples",
     "check_sample_weight_equivalence_on_sparse_data": "sums of float32 depend on the order of samples",

@@ -23,7 +23,7 @@ pytestmark = pytest.mark.filterwarnings("ignore::sklearn.exceptions.ConvergenceW
 X, Y = load_iris(return_X_y=True)
 WARM = {"warm_start": True, "max_iter": 2}
 
-#: What is done with scikit-learn's class, and with ours: equal messages of equal errors.
+#: Calls of scikit-learn's class and of ours, which raise equal errors with equal messages.
 SAME: dict[str, Callable[[Any], Any]] = {
     "not fitted": lambda net: net().predict(X),
     "not fitted, proba": lambda net: net().predict_proba(X),

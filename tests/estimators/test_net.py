@@ -420,7 +420,7 @@ def test_sparse_labels() -> None:
 
 @pytest.mark.parametrize("library", ["pandas", "polars"])
 def test_data_frames(library: str) -> None:
-    frames = pytest.importorskip(library, reason=f"wants {library} (the extra 'test')")
+    frames = pytest.importorskip(library, reason=f"needs {library} (the extra 'test')")
     names = ["a", "b", "c", "d"]
     table = frames.DataFrame({name: X[:, k] for k, name in enumerate(names)})
     net = NetClassifier(epochs=2, random_state=0).fit(table, frames.Series(NAMES.tolist()))

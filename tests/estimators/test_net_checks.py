@@ -10,7 +10,7 @@ from sklearn.utils.estimator_checks import check_estimator
 
 from nbnet.estimators import NetClassifier, NetRegressor, NetTransformer
 
-#: What scikit-learn declares for networks that are trained batch by batch, too.
+#: Failures that scikit-learn declares for networks that are trained batch by batch, too.
 STOCHASTIC = {
     f"check_sample_weight_equivalence_on_{kind}_data": "a row of weight 2 is not drawn twice, one of weight 0 is drawn"
     for kind in ("dense", "sparse")

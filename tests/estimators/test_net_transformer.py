@@ -93,7 +93,7 @@ def test_data_of_other_kinds() -> None:
 
 
 def test_set_output() -> None:
-    pandas = pytest.importorskip("pandas", reason="wants pandas (the extra 'test')")
+    pandas = pytest.importorskip("pandas", reason="needs pandas (the extra 'test')")
     net = NetTransformer(epochs=1, model__code=2).set_output(transform="pandas").fit(X)
     found = net.transform(X)
     assert isinstance(found, pandas.DataFrame)

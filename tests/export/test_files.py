@@ -1,4 +1,4 @@
-"""What is written: names, shapes, versions; and what is refused, by a message that says why."""
+"""Exported files hold names, shapes and versions; models that cannot be exported are refused with a reason."""
 
 from __future__ import annotations
 

@@ -138,7 +138,7 @@ class Written(nb.Model):
 @pytest.mark.parametrize(
     ("call", "match"),
     [
-        (lambda: nb.inspect.activations(Written(), X), r"^model: .*cannot be taken apart"),
+        (lambda: nb.inspect.activations(Written(), X), r"^model: .*is a subclass that defines call"),
         (lambda: nb.inspect.activations(network(), X, layers=["nobody"]), r"^layers: .* has no layer 'nobody'"),
         (lambda: nb.inspect.activity(network(), X, threshold=-1.0), r"^threshold"),
         (lambda: nb.inspect.correlations(np.ones(3)), r"^values: expected two rows or more"),
@@ -181,7 +181,7 @@ def test_grid() -> None:
 
 
 def test_every_figure_is_drawn(tmp_path: Path) -> None:
-    pytest.importorskip("matplotlib", reason="figures want matplotlib (the extra 'plot')")
+    pytest.importorskip("matplotlib", reason="figures need matplotlib (the extra 'plot')")
     model = network()
     model.compile("sgd", "mse")
     recorded = model.fit(X, np.ones((20, 2)), batch_size=8, epochs=2, verbose=0, record_masks=5).masks

@@ -142,8 +142,8 @@ def test_fit_ends_where_the_tape_does() -> None:
 @pytest.mark.parametrize(
     ("arguments", "message"),
     [
-        ({"axis": 0}, "no axis of channels"),
-        ({"axis": 2}, "no axis of channels"),
+        ({"axis": 0}, "not an axis of channels"),
+        ({"axis": 2}, "not an axis of channels"),
         ({"axis": 1.5}, "axis: expected an integer"),
         ({"momentum": 1.5}, "momentum: expected a number in"),
         ({"epsilon": -1.0}, "epsilon: expected a finite number from 0"),

@@ -54,7 +54,7 @@ def test_state(metric: nb.metrics.EpochMetric) -> None:
     np.testing.assert_allclose(unweighted, metric.compute(T[:, None], P[:, None]))
     again = M.deserialize(M.serialize(metric))
     np.testing.assert_allclose(again.compute(T[:, None], P[:, None], W), whole)
-    with pytest.raises(NotImplementedError, match="is no mean over samples"):
+    with pytest.raises(NotImplementedError, match="is not a mean over samples"):
         metric.values(nb.tensor(T), nb.tensor(P))
 
 

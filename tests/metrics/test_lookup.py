@@ -180,7 +180,7 @@ def test_own_metrics_in_evaluation() -> None:
         (lambda: M.SparseCategoricalCrossentropy(axis=1), ValueError, "axis: only the last axis"),
         (lambda: M.MeanSquaredError()([[1.0, 2.0]], [[1.0]]), ValueError, "y_true: expected 1 column, got 2"),
         (lambda: M.SparseCategoricalAccuracy()([3], [[0.1, 0.9]]), ValueError, "labels from 0 to 1"),
-        (lambda: M.Metric()([[1.0]], [[1.0]]), NotImplementedError, "metric is no mean over samples"),
+        (lambda: M.Metric()([[1.0]], [[1.0]]), NotImplementedError, "metric is not a mean over samples"),
     ],
 )
 def test_refusals(make: Any, error: type[Exception], message: str) -> None:

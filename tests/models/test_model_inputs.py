@@ -1,4 +1,4 @@
-"""What a model is fed: arrays of all kinds, dtypes, images."""
+"""Inputs of a model: arrays of all kinds, dtypes, images."""
 
 from __future__ import annotations
 

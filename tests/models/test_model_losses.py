@@ -1,4 +1,4 @@
-"""What a model minimises and watches: weights of samples and classes, metrics, cross-entropies of logits, gradients."""
+"""Losses and metrics of a model: weights of samples and classes, cross-entropies of logits, gradients."""
 
 from __future__ import annotations
 

@@ -60,7 +60,7 @@ def test_frozen_layers_stay_put(optimizer):
     after = model.get_weights()
     assert equal(before[:2], after[:2])
     assert not np.array_equal(before[2], after[2])
-    # What is left trains as it would alone.
+    # The other layers train as they would alone.
     head = nb.Sequential([nb.Input((8,)), Dense(3, "softmax")])
     head.set_weights(before[2:])
     head.compile(optimizer, SCCE)

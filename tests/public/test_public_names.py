@@ -34,7 +34,7 @@ def namespaces() -> Iterator[ModuleType]:
 
 
 def names(module: ModuleType) -> list[str]:
-    """What a module offers: its ``__all__``, else what is defined in it."""
+    """Return the public names of a module: its ``__all__``, or else the names defined in it."""
     own = [
         name
         for name, value in vars(module).items()

@@ -40,6 +40,19 @@ def script() -> None:
         outputs = model(x, training=True)
         loss = nb.losses.SparseCategoricalCrossentropy()(y, outputs)
     assert_type(tape, nb.Tape)
+    assert_type(outputs, nb.Tensor)
+    assert_type(model.predict(x), Array)
+    assert_type(tape.gradient(loss, model.trainable_weights), list[nb.Tensor])
+
+    class LogEpoch(nb.callbacks.Callback):
+        def on_epoch_end(self, epoch: int, logs: dict[str, float] | None = None) -> None:
+            print(epoch, logs)
+
+    class Doubled(nb.Model):
+        def call(self, x: nb.Tensor, training: bool = False) -> nb.Tensor:
+            return x * 2.0
+
+    assert_type(Doubled()(x), nb.Tensor)
     assert_type(loss, nb.Tensor)
     assert_type(nb.ops.mean(loss * 2.0), nb.Tensor)
     assert_type(nb.layers.Dense(2)(x), nb.Tensor)

@@ -179,7 +179,7 @@ EXTRA: dict[str, dict[str, Any]] = {
     "optimizers": {"name": "mine", **COMMON},
 }
 CASES = [(module, name) for module, classes in TABLE.items() for name in classes]
-#: What nbnet has one value of, and what another argument excludes.
+#: Arguments with a single value in nbnet, and those that another argument excludes.
 FIXED = {"data_format", "groups", "mask_zero", "axis", "clipvalue", "global_clipnorm", "loss_scale_factor",
          "thresholds", "input_shape", "dilation_rate"}  # fmt: skip
 
@@ -310,3 +310,10 @@ def test_objects_inside_of_structures() -> None:
     assert again["act"] is nb.activations.gelu
     with pytest.raises(ValueError, match="kind: expected 'layer'"):
         nb.saving.deserialize_keras_object({"class_name": "Dense", "config": {}, "kind": "evil"})
+
+
+def test_groups_in_an_older_configuration_are_left_out() -> None:
+    with pytest.warns(UserWarning, match="^groups: 2 masks for each batch are not supported"):
+        layer = nb.layers.Dropout.from_config({"rate": 0.5, "batchwise": True, "groups": 2})
+    assert layer.batchwise
+    assert "groups" not in layer.get_config()

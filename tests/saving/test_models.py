@@ -370,7 +370,7 @@ def test_what_cannot_be_saved_says_so(tmp_path: Path) -> None:
     model.compile("adam", "mse")
     model.fit(X, np.ones((12, 2)), verbose=0)
     model.pop()
-    with pytest.raises(ValueError, match="not the model's"):
+    with pytest.raises(ValueError, match="no longer belong to the model"):
         model.save(path)
     with pytest.raises(ValueError, match=r"activation: .*lambda"):
         nb.Sequential([nb.Input((4,)), Dense(2, lambda x: x + x)]).save(path)

@@ -30,7 +30,7 @@ Array = NDArray[Any]
 Generator = np.random.Generator
 ACTIVATIONS = ("relu", "tanh", "sigmoid", "softmax", None)
 
-#: What may come next, of a symbol and of another of its shape.
+#: Layers that may come next, for one symbol, and for two of the same shape.
 ONE: dict[str, Callable[[Generator, Any], Any]] = {
     "dense": lambda rng, x: Dense(int(rng.integers(2, 9)), rng.choice(ACTIVATIONS))(x),
     "activation": lambda rng, x: Activation(rng.choice(ACTIVATIONS))(x),

@@ -290,7 +290,7 @@ def test_joined_branches_are_smaller() -> None:
     late = masks["late"]
     thinned = model.thin(masks)
     assert thinned.get_layer("a").kernel.shape == (12, (masks["left"] & late[:10]).sum())
-    # A normalisation wants all units, and what is dropped of them is picked out.
+    # A normalisation needs all units; those that are kept are picked out of its outputs.
     assert thinned.get_layer("b").kernel.shape == (12, 6)
     assert thinned.get_layer("c").kernel.shape == (
         (np.concatenate([*list(masks.values())[:2], np.ones(12, bool)]) & late).sum(),
@@ -371,7 +371,7 @@ def test_trained_weights_come_back(name: str) -> None:
     model.merge(thinned)
     changed = sum(int(np.sum(w != old)) for w, old in zip(model.get_weights(), before, strict=True))
     assert 0 < changed <= thinned.count_params()
-    # What was merged is what is thinned next.
+    # Thinning again gives the merged weights.
     for a, b in zip(model.thin(masks).get_weights(), thinned.get_weights(), strict=True):
         np.testing.assert_array_equal(a, b)
 
@@ -482,9 +482,9 @@ REFUSED: dict[str, tuple[Callable[[], nb.Model], Any, str]] = {
     "nothing left": (
         lambda: stack(Dense(12, name="a"), Dropout(0.5, name="drop"), Dropout(0.5, name="again"), Dense(1)),
         {"drop": half(12), "again": ~half(12)},
-        r"^masks: nothing is kept of a",
+        r"^masks: expected at least one kept unit in a",
     ),
-    "subclass": (Written, {"drop": half(12)}, r"^model: written is of a class that defines call"),
+    "subclass": (Written, {"drop": half(12)}, r"^model: written is a subclass that defines call"),
     "schedule": (scheduled, {"drop": half(12)}, r"^masks\['drop'\]: the layer's rate is a schedule"),
 }
 
@@ -503,7 +503,7 @@ def test_masks_are_a_dict_of_booleans(masks: Any) -> None:
 
 
 def test_layers_that_give_all_their_units() -> None:
-    """What is dropped behind a layer that cannot be smaller is picked out of what it gives."""
+    """If a layer cannot be made smaller, the units that are kept behind it are picked out of its outputs."""
     nb.set_random_seed(0)
     ids = nb.Input((4,), dtype="int64")
     model = nb.Model(ids, Dense(2)(Dropout(0.5, name="drop")(Flatten()(Embedding(9, 3)(ids)))))

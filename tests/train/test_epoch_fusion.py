@@ -87,7 +87,7 @@ def assert_same(model, other):
         ({"epochs": 9, "initial_epoch": 2}, [5]),
         # Too few to be worth it.
         ({"epochs": 3}, []),
-        # What Python has to see.
+        # Python has to see each epoch.
         ({"epochs": 9, "steps_per_epoch": 3}, []),
         ({"epochs": 9, "callbacks": [nb.callbacks.TerminateOnNaN()]}, []),
     ],

@@ -1,4 +1,4 @@
-"""What memory a summary says a model takes."""
+"""The memory of a model in its summary."""
 
 from __future__ import annotations
 

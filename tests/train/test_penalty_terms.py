@@ -47,10 +47,10 @@ class AddsWeights(Dense):
 
 @dataclass(frozen=True)
 class Case:
-    """What the hidden layer is made with, what follows it, and the same in NumPy.
+    """Keywords of the hidden layer, the layer after it, and the same formulas in NumPy.
 
-    ``penalty(weights, h)`` is what is added to the loss of a batch with hidden outputs h; ``held`` are the formulas of
-    constraints by number of weight. ``cut``: whether batches are cut into slices.
+    ``penalty(weights, h)`` is added to the loss of a batch with hidden outputs h; ``held`` are the formulas of
+    constraints, by the index of the weight. ``cut`` is True if batches are cut into slices.
     """
 
     hidden: dict[str, Any] = field(default_factory=dict)

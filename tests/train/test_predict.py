@@ -12,7 +12,7 @@ from tests.networks import LABELS, X, network
 
 @pytest.fixture
 def found(monkeypatch):
-    """What the shorter way gave."""
+    """The results of ``predict_again``, which takes a shorter path."""
     seen = []
     again = trainer.predict_again
     monkeypatch.setattr(trainer, "predict_again", lambda *args: seen.append(again(*args)) or seen[-1])

@@ -114,7 +114,7 @@ def test_models_that_cannot_be_prepared_for() -> None:
     pair = [nb.Input((2,)), nb.Input((2,))]
     with pytest.raises(ValueError, match="2 inputs"):
         nb.Model(pair, layers.Add()(pair)).predictor()
-    with pytest.raises(ValueError, match="table"):
+    with pytest.raises(ValueError, match="an embedding reads"):
         nb.Sequential([nb.Input((2,)), layers.Embedding(3, 4)]).predictor()
     with pytest.raises(ValueError, match="rows"):
         network().predictor(0)

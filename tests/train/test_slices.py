@@ -12,7 +12,7 @@ import pytest
 import nbnet as nb
 from nbnet import layers
 from nbnet.train import graph_passes, program_report, step_builder
-from nbnet.train.step_builder import StepBuilder, Work
+from nbnet.train.step_builder import StepBuilder, StepCost
 
 rng = np.random.default_rng(4)
 ROWS = 50  # the last of batches of 16 has two rows
@@ -218,29 +218,29 @@ def test_work_is_counted(monkeypatch):
     monkeypatch.setattr(step_builder, "processors", lambda: 1)
     model = dense_network(6, 5, 3)
     model.compile("sgd", "sparse_categorical_crossentropy")
-    found = Work.of(draft(model, "train", 10))
+    found = StepCost.of(draft(model, "train", 10))
     # Nobody asks for the gradient of the input.
     assert found.multiply_adds == 10 * (2 * 6 * 5 + 3 * 5 * 3)
     assert found.updated >= 6 * 5 + 5 + 5 * 3 + 3
     assert found.pooled == 0
-    assert Work.of(draft(model, "predict", 10)).multiply_adds == 10 * (6 * 5 + 5 * 3)
-    assert Work.of(draft(model, "predict", 10)).updated == 0
+    assert StepCost.of(draft(model, "predict", 10)).multiply_adds == 10 * (6 * 5 + 5 * 3)
+    assert StepCost.of(draft(model, "predict", 10)).updated == 0
 
 
 def test_windows_are_counted(monkeypatch):
     monkeypatch.setattr(step_builder, "processors", lambda: 1)
-    found = Work.of(draft(images(8, 4), "predict", 2))
+    found = StepCost.of(draft(images(8, 4), "predict", 2))
     assert found.multiply_adds == 2 * (36 * 9 * 4 + 36 * 10)
     assert found.pooled == 2 * 9 * 4 * 4
 
 
 def test_more_processors_share_more_work():
-    few = Work(calls=20, multiply_adds=10**6, elements=10**4, pooled=0, constant=10**4, updated=10**4, released=0)
+    few = StepCost(calls=20, multiply_adds=10**6, elements=10**4, pooled=0, constant=10**4, updated=10**4, released=0)
     much = few._replace(multiply_adds=10**9, elements=10**7)
-    assert few.best(64) < much.best(64)
-    assert much.best(2) == 2
-    assert all(much.nanoseconds(much.best(n)) <= much.nanoseconds(1) for n in (1, 2, 8, 64))
-    assert few._replace(multiply_adds=10).best(64) == 1
+    assert few.best_slices(64) < much.best_slices(64)
+    assert much.best_slices(2) == 2
+    assert all(much.nanoseconds(much.best_slices(n)) <= much.nanoseconds(1) for n in (1, 2, 8, 64))
+    assert few._replace(multiply_adds=10).best_slices(64) == 1
 
 
 def test_there_is_a_row_for_each_slice():

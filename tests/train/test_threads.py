@@ -122,7 +122,7 @@ def test_a_model_is_built_once():
 
 
 class Gate(io.StringIO):
-    """A stream that halts whoever writes to it until the gate opens."""
+    """A stream that blocks writers until the gate opens."""
 
     def __init__(self):
         super().__init__()

@@ -1,4 +1,4 @@
-"""What makes scripts repeatable."""
+"""Settings that make scripts repeatable."""
 
 from __future__ import annotations
 

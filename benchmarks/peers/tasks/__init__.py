@@ -1,7 +1,7 @@
-"""What is measured: a module each.
+"""The tasks that are measured, a module for each.
 
-``TITLE`` and ``NOTES`` are for readers, ``CASES`` are the names of what is measured one after the other. ``VALUES`` are
-the numbers in what a turn found, by unit.
+``TITLE`` and ``NOTES`` are for readers, ``CASES`` are the names of the cases that are measured one after the other.
+``VALUES`` are functions that read numbers from the findings of a turn, by unit.
 ``measure(session, cases)`` does the rounds that are missing, and ``draw(record, folder)``, where there is one, writes
 pictures.
 """

@@ -30,7 +30,7 @@ WIDTHS = (16, 64, 256, 1024, 4096)
 BATCH, WIDTH = "batch {}", "width {}"
 CASES = (*map(BATCH.format, BATCHES), *map(WIDTH.format, WIDTHS))
 VALUES = {"µs/step": training.step_time}
-#: What stands beside the libraries.
+#: Limits that are measured beside the libraries.
 LIMITS = {"BLAS alone": blas_limit, "memory alone": memory_limit}
 #: Operations of an epoch, the least and the most steps of it.
 FLOPS, LEAST, MOST = 2e10, 4, 256
@@ -67,7 +67,7 @@ def measure(session: Session, cases: Sequence[str]) -> None:
             net = network(case)
             made = exercise(net, FEW if session.quick else steps(net))
             training.measure(session, case, made, peers, {}, _limits(session, net))
-            # What was learnt makes room.
+            # Free the memory of the networks that were trained.
             _forget(session, peers)
 
 

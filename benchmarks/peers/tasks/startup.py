@@ -1,4 +1,4 @@
-"""What comes before the first epoch is over: whole processes."""
+"""Times of whole processes, up to the end of the first epoch."""
 
 from __future__ import annotations
 

@@ -29,9 +29,9 @@ BATCHWISE = "mnist, batchwise"
 CASES = (*WORKLOADS, BATCHWISE)
 #: Rows of a quick run.
 FEW = 3
-#: Who learns something else, by workload.
+#: Libraries that learn something else, by workload.
 EXEMPT = {"tiny": ("sklearn",)}
-#: Who is beside nbnet with masks of a batch: what all of them take stands under mnist.
+#: Libraries compared with nbnet's masks of a batch; the times of all libraries are under mnist.
 PLAIN = ("torch", "jax")
 #: The products of a step, by NumPy's BLAS and by PyTorch's.
 NUMPYS, TORCHS = "NumPy's BLAS alone", "PyTorch's BLAS alone"

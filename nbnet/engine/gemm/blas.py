@@ -1,4 +1,4 @@
-"""The BLAS for products of matrices: the library that the environment variable ``NBNET_BLAS`` names, else the OpenBLAS
+"""The BLAS for matrix products: the library that the environment variable ``NBNET_BLAS`` names, else the OpenBLAS
 inside NumPy's wheel, else the library that SciPy is linked with.
 
 NumPy's copy is already in memory when nbnet is imported; SciPy's costs the import of ``scipy.linalg``.
@@ -138,7 +138,7 @@ def _loaded(path: str) -> ctypes.CDLL:
 def _described(library: ctypes.CDLL, choice: str) -> Library:
     names = [name for name in _PRODUCTS if hasattr(library, name) and hasattr(library, name.replace("sg", "dg"))]
     if not names:
-        raise ValueError(f"NBNET_BLAS: {choice!r} is no BLAS: it has no sgemm_ and dgemm_")
+        raise ValueError(f"NBNET_BLAS: {choice!r} is not a BLAS: it has no sgemm_ and dgemm_")
     functions = library[names[0]], library[names[0].replace("sg", "dg")]
     single, double = (ctypes.cast(function, ctypes.c_void_p).value or 0 for function in functions)
     threads = ((library[get], library[set_]) for get, set_ in _THREADS if hasattr(library, get))

@@ -36,7 +36,7 @@ from nbnet.engine.kernels.specialize import specialize_width
 
 Array = NDArray[Any]
 
-#: A b this large does not stay in the first cache: each of its lines has to be worth its way, so a is packed.
+#: Bytes of b above which it does not stay in the L1 cache, so that packing a pays.
 NEAR_BYTES = 32768
 #: Rows of a from which packing pays.
 MANY = 16
@@ -46,7 +46,7 @@ SMALL = 64 * 64 * 64
 FEW = 4
 #: Rows of a result are short if a vector has as many times their elements.
 THIN = 4
-#: A row of so many vectors is long enough for a product of its own.
+#: Vectors from which a row is long enough for a product of its own.
 LONG = 4
 
 

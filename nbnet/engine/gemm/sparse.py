@@ -1,7 +1,7 @@
-"""Products whose first matrix is mostly zeros, as activations are behind ReLU and dropout.
+"""Products whose first matrix is mostly zeros, as activations are after ReLU and dropout.
 
 For each row of ``a`` the elements that are not zero are listed, and only these multiply their rows of ``b``. Those come
-from the first cache: a strip of them, copied there, serves every row of ``a``. A product with zero is left out even if
+from the L1 cache: a strip of them, copied there, serves every row of ``a``. A product with zero is left out even if
 the other factor is not finite.
 """
 

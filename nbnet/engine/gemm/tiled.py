@@ -5,7 +5,7 @@ A strip of ``b``, transposed on the way or not, is read in its entirety for each
 References
 ----------
 K. Goto, R. A. van de Geijn: Anatomy of high-performance matrix multiplication. ACM Transactions on Mathematical
-Software 34 (2008), section 4: the strip in the first cache, and the tile in registers.
+Software 34 (2008), section 4: the strip in the L1 cache, and the tile in registers.
 """
 
 from __future__ import annotations
@@ -203,7 +203,7 @@ def multiply_block(
             next_strip, stride, jump, tiles = part(b, j + across), b_pitch, k // STEPS * b_pitch, STEPS
             if tb:
                 next_strip, jump, tiles = part(b, (j + across) * b_pitch), across, k // across
-            # A gradient's factors, of as many rows as the batch has, lie in the second cache already.
+            # A gradient's factors, of as many rows as the batch has, lie in the L2 cache already.
             if ta or left < 2 * across:
                 next_strip, stride, jump = source, 0, 0
             done = multiply_panels(

@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
-from typing import Any
+from typing import Any, overload
 
 import numpy as np
 from numpy.typing import NDArray
@@ -72,6 +72,12 @@ class Tape(Recorder):
         """The recorded random numbers of layers that draw no masks, by name of layer (or node): Gaussian noise, say."""
         return {node.name: noise for node in self.nodes if (noise := node.noise) is not None}
 
+    @overload
+    def gradient(self, target: Tensor, sources: Tensor) -> Tensor: ...
+    @overload
+    def gradient(self, target: Tensor, sources: Sequence[Tensor]) -> list[Tensor]: ...
+    @overload
+    def gradient(self, target: Tensor, sources: Any) -> Any: ...
     def gradient(self, target: Tensor, sources: Any) -> Any:
         """Gradients of a target with respect to tensors.
 

@@ -241,7 +241,7 @@ class Node:
 
     @property
     def multiply_adds(self) -> int:
-        """Multiply-adds of its product of matrices, forward; and of the gradient of each of the factors."""
+        """Multiply-adds of its matrix product, forward; and of the gradient of each of the factors."""
         return self.outputs[0].size * self.inputs[1].matrix[0] if self.op.role == "product" else 0
 
     @property

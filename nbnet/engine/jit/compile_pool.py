@@ -85,7 +85,7 @@ def _length(function: Function, dtype: np.dtype[Any], seen: set[Function]) -> in
 
 
 def _worker_count(functions: int) -> int:
-    """Number of workers that pay for so many functions."""
+    """Number of workers that pay off for a number of functions."""
     enough = ENOUGH if _has_idle_worker() or "numba" not in sys.modules else ENOUGH_WITH_NUMBA
     return min(functions // enough, processors() - 1) if _can_start() else 0
 

@@ -1,7 +1,7 @@
-"""Machine code on disk: one file a kernel, named by a hash of what it was made from, checked whenever it is read.
+"""Machine code on disk: one file per kernel, named by a hash of what it was made from, checked whenever it is read.
 
 A damaged, truncated or swapped file is a miss and is written anew. A folder that cannot be made, or that other users
-may write to, means no cache: everything still works, compiled once a process.
+may write to, means no cache: everything still works, compiled once per process.
 """
 
 from __future__ import annotations

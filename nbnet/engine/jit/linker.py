@@ -1,9 +1,9 @@
-"""JIT policy: where machine code is kept, and how a function gets an address.
+"""Link compiled functions: find each kernel's machine code in memory or on disk, or compile it, and return its address.
 
 Numba compiles each kernel once, for one dtype, to a relocatable object of a few kilobytes. The object is kept on disk
 under a name that is a hash of everything it was made from: the bytecode of the kernel and of every function, constant
 and intrinsic it reaches, the dtype, the processor and the versions of Python, Numba and llvmlite. Loading it needs
-llvmlite alone, so a process whose kernels are all on disk never imports Numba.
+only llvmlite, so a process whose kernels are all on disk never imports Numba.
 """
 
 from __future__ import annotations

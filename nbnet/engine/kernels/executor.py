@@ -149,7 +149,7 @@ def _entry(function: Function = RUN) -> Any:
     return prototype(link([function], np.dtype(np.float64))[0])
 
 
-class Runner:
+class RowRunner:
     """Linked rows, ready to be run again and again: int64 (n, WIDTH), column ``KERNEL`` holds addresses.
 
     ``mem`` is the address of the arena. The rows of each slice in each phase are in ``spans``, int64 (phases, slices,
@@ -181,8 +181,8 @@ class Runner:
 class SegmentRunner:
     """Programs of one model that one compiled call runs in turn, in segments: some steps of one program.
 
-    The arguments are those of :class:`Runner`, with the rows of all programs, whose offsets count from ``mem``, and the
-    spans of each, all with the same number of slices.
+    The arguments are those of :class:`RowRunner`, with the rows of all programs, whose offsets count from ``mem``, and
+    the spans of each, all with the same number of slices.
     """
 
     def __init__(self, mem: int, dtype: np.dtype[Any], rows: Rows, spans: Sequence[NDArray[np.int64]]) -> None:
@@ -223,6 +223,6 @@ _ONE_ADDRESS, _UNUSED_ADDRESS = address(_ONE), address(_UNUSED)
 def run_row(dtype: np.dtype[Any], row: Rows, step: int) -> None:
     """Run one linked row whose operands are absolute addresses: eager execution."""
     if linker.DISABLE_JIT:
-        Runner(0, dtype, row.reshape(1, WIDTH), _ONE)(1, step)
+        RowRunner(0, dtype, row.reshape(1, WIDTH), _ONE)(1, step)
     else:
         _entry()(0, address(row), _ONE_ADDRESS, 1, 1, 0, _UNUSED_ADDRESS, 1, step)

@@ -1,8 +1,8 @@
 """Elementary functions of one number, for use inside the loops of kernels.
 
 The plain bodies are the reference: they run in float64 and in pure Python. In float32, where ``np.exp`` and its like
-would be one call of the C library an element, the bodies at the end of this module run instead. They are arithmetic
-and selects alone, so LLVM turns the loop they stand in into vector code, and ``precise``, because reordering their
+would be one call of the C library per element, the bodies at the end of this module run instead. They are only
+arithmetic and selects, so LLVM turns the loop they stand in into vector code, and ``precise``, because reordering their
 additions would undo the reduction of the argument. Error bounds are float32 units in the last place (ulp).
 
 Coefficients are minimax fits of the relative error, each rounded to float32 before the next was fitted: e^r - 1 on

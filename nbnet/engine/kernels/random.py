@@ -56,7 +56,7 @@ def _uniforms(w0: Any, w1: Any, w2: Any, w3: Any, real: Any) -> Any:
 @precise
 def normals_of(w0: Any, w1: Any, real: Any) -> Any:
     """Two independent standard normal numbers, of magnitude up to 6.7."""
-    # 31 bits, which fit into a signed integer: conversion of those alone is a vector instruction everywhere.
+    # 31 bits, which fit into a signed integer: only their conversion is a vector instruction everywhere.
     u, a = (real(np.int32(w0 >> _1)) + 0.5) * 4.656612873077393e-10, real(np.int32(w1 >> _1)) * 4.656612873077393e-10
     radius, turn = np.sqrt(-2.0 * log(u)), abs(a - 0.5)
     sine = sin_turns(turn if turn < 0.25 else 0.5 - turn)

@@ -1,6 +1,6 @@
 """Loops over rows of two to four elements, whose width the compiler knows.
 
-With a width that is known at run time alone, such a loop ends as soon as it has begun, or gathers one element from each
+With a width that is known only at run time, such a loop ends as soon as it has begun, or gathers one element from each
 row; with a known one, rows lie in vector registers side by side: two to three times as fast.
 """
 

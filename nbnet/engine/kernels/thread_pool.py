@@ -10,8 +10,8 @@ from collections.abc import Callable
 from functools import partial
 from typing import Any
 
-#: Seconds without work after which a thread ends. Waking one takes some 30 µs less than starting one, and it wakes on
-#: the processor where it ran before, not on the caller's.
+#: Seconds without work after which a thread ends. Waking an idle thread costs less than starting one, and it wakes on
+#: the processor where it ran before, not on the caller's (figures: engine/README.md, Slices).
 IDLE_TIMEOUT = 1.0
 
 Task = Callable[[], Any]

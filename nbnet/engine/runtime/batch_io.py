@@ -1,4 +1,5 @@
-"""Instructions at the edges of a program: from the user's arrays into the batch, and from the batch out.
+"""Kernels and calls around a batch: gather rows of the user's arrays, store predictions, sum losses and metrics, log
+the sums of an epoch, and shuffle the row order.
 
 The cursor is one int64 cell: the number of the batch's first row. The last instruction of the program advances it.
 """

@@ -37,7 +37,7 @@ def resolve_n_jobs(n_jobs: int | None, tasks: int) -> tuple[int, int]:
     if n_jobs is not None and (not isinstance(n_jobs, int) or isinstance(n_jobs, bool)):
         raise TypeError(f"n_jobs: expected None or a whole number, got {n_jobs!r}")
     if n_jobs == 0:
-        raise ValueError("n_jobs: expected None, a number from 1, or from -1 down; got 0")
+        raise ValueError("n_jobs: expected None or a nonzero integer, got 0")
     wanted = available if n_jobs is None else n_jobs if n_jobs > 0 else max(1, available + 1 + n_jobs)
     count = max(1, min(wanted, tasks))
     return count, max(1, available // count)

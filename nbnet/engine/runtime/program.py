@@ -18,7 +18,7 @@ from numpy.typing import NDArray
 from nbnet.engine.graph.parameter import Parameter
 from nbnet.engine.graph.tensor import Call, Tensor, encode, row_of
 from nbnet.engine.jit.linker import link as link_kernels
-from nbnet.engine.kernels.executor import Runner, SegmentRunner, address, aligned, round_up
+from nbnet.engine.kernels.executor import RowRunner, SegmentRunner, address, aligned, round_up
 from nbnet.engine.kernels.layout import KERNEL, MAX_ATTRIBUTES, MAX_OPERANDS, OPERANDS, WIDTH
 
 
@@ -30,14 +30,14 @@ class Buffer(NamedTuple):
     last: int
 
 
-class Plan(NamedTuple):
+class MemoryPlan(NamedTuple):
     """A byte offset for every buffer, and the size of the whole."""
 
     offsets: list[int]
     nbytes: int
 
 
-def plan_memory(buffers: Sequence[Buffer]) -> Plan:
+def plan_memory(buffers: Sequence[Buffer]) -> MemoryPlan:
     """Place buffers so that any two alive at once do not overlap.
 
     The largest goes first; each takes the tightest gap left between those alive during its life. On the lifetimes of
@@ -62,7 +62,7 @@ def plan_memory(buffers: Sequence[Buffer]) -> Plan:
         offsets[i] = end if best is None else best
         total = max(total, offsets[i] + sizes[i])
         placed.append(i)
-    return Plan(offsets, total)
+    return MemoryPlan(offsets, total)
 
 
 #: The calls of each slice.
@@ -184,7 +184,7 @@ def _verify_call(program: Program, i: int, holder: dict[int, tuple[Tensor, int]]
         if data is not None and (
             data.dtype != tensor.dtype or data.shape != tensor.shape or not data.flags.c_contiguous
         ):
-            raise refuse("does not lie in memory as its tensor says", tensor)
+            raise refuse("has data whose dtype, shape or layout differs from its tensor's", tensor)
         reads = k not in call.written or call.accumulate >> k & 1
         if reads and data is None and holder.get(places[tensor], (None, 0))[0] is not tensor:
             raise refuse("is read before it is written, or was overwritten", tensor)
@@ -221,8 +221,8 @@ class Linked:
         for row, call, first_row in zip(self.rows, program.calls, program.first_rows, strict=True):
             encode(row, call, first_row, self.mem, program.places)
         self.rows[:, KERNEL] = link_kernels([call.kernel for call in program.calls], program.dtype)
-        #: ``run(steps, step)``: run so many steps, the first of which has number ``step``.
-        self.run = Runner(self.mem, program.dtype, self.rows, program.spans)
+        #: ``run(steps, step)``: run ``steps`` steps, the first of which has number ``step``.
+        self.run = RowRunner(self.mem, program.dtype, self.rows, program.spans)
 
     def view(self, tensor: Tensor) -> NDArray[Any]:
         """The memory of a tensor of this program."""
@@ -258,7 +258,7 @@ class ProgramSequence:
 
 
 def _moved(rows: NDArray[Any], by: int) -> NDArray[Any]:
-    """Rows whose operands' offsets are larger by so many bytes."""
+    """Rows whose operands' offsets are larger by ``by`` bytes."""
     rows = rows.copy()
     rows[:, OPERANDS : OPERANDS + 3 * MAX_OPERANDS : 3] += by
     return rows

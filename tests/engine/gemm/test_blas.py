@@ -144,7 +144,7 @@ def test_libraries_of_another_kind(tmp_path: Path) -> None:
     broken.write_text("no library")
     with pytest.raises(ValueError, match=r"NBNET_BLAS: '.*libbroken.so' does not load"):
         blas.library(str(broken))
-    with pytest.raises(ValueError, match=r"NBNET_BLAS: '.*' is no BLAS: it has no sgemm_ and dgemm_"):
+    with pytest.raises(ValueError, match=r"NBNET_BLAS: '.*' is not a BLAS: it has no sgemm_ and dgemm_"):
         blas.library(_ctypes.__file__)
 
 

@@ -49,7 +49,7 @@ def outer(mem: Any, ins: Any, step: Any) -> None:
 
 @kernel
 def choose(mem: Any, ins: Any, step: Any) -> None:
-    """Whether zeros of a are left out in a product with so many columns; how many elements are none; lanes."""
+    """Store whether a product with n columns skips the zeros of a, the number of nonzero elements, tiles, and lanes."""
     a, found, ta, n = mat(mem, ins, 0), vec(mem, ins, 1), attribute(ins, 0) == 1, attribute(ins, 1)
     m, k = (a.shape[1], a.shape[0]) if ta else (a.shape[0], a.shape[1])
     found[0] = worthwhile(begin(a), ta, a.shape[1], m, n, k, attribute(ins, 2))

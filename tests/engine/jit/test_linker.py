@@ -1,4 +1,4 @@
-"""What machine code is made from, what is refused, and how it gets an address."""
+"""The linker makes machine code, refuses some programs, and gives code an address."""
 
 from __future__ import annotations
 
@@ -397,7 +397,7 @@ def test_functions_describe_themselves() -> None:
     def outer() -> Kernel:
         @kernel
         def inner(mem: Any, ins: Any, step: Any) -> None:
-            """What it does."""
+            """Do nothing."""
 
         return inner
 
@@ -406,7 +406,7 @@ def test_functions_describe_themselves() -> None:
     assert repr(made) == f"<kernel {made.name}>"
     assert repr(A) == "<device a>"
     assert repr(vec) == "<intrinsic vec>"
-    assert made.__doc__ == "What it does."
+    assert made.__doc__ == "Do nothing."
 
 
 # ---- without compilation, without Numba ---------------------------------------------------------------------------

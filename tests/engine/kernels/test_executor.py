@@ -17,7 +17,7 @@ from nbnet.engine.graph.tensor import Call, Tensor
 from nbnet.engine.jit import linker
 from nbnet.engine.kernels import executor
 from nbnet.engine.kernels.abi import attribute, intvec, kernel, vec
-from nbnet.engine.kernels.executor import Runner
+from nbnet.engine.kernels.executor import RowRunner
 from nbnet.engine.kernels.layout import EVERY, KERNEL, OPERANDS
 from nbnet.engine.kernels.thread_pool import shutdown_idle
 from nbnet.engine.runtime.program import Linked, lower
@@ -387,5 +387,5 @@ def test_runner_takes_raw_addresses() -> None:
     row = np.zeros((1, executor.WIDTH), np.int64)
     row[0, KERNEL], row[0, EVERY] = linker.link([note], F64)[0], 1
     row[0, OPERANDS : OPERANDS + 3] = 0, 1, 8
-    Runner(seen.ctypes.data, F64, row, np.array([[[0, 1]]]))(2, 4)
+    RowRunner(seen.ctypes.data, F64, row, np.array([[[0, 1]]]))(2, 4)
     assert seen[:3].tolist() == [2, 4, 5]

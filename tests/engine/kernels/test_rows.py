@@ -1,4 +1,4 @@
-"""What kernels do to the rows of a matrix: sum them, fill them."""
+"""Kernels sum and fill the rows of a matrix."""
 
 from __future__ import annotations
 

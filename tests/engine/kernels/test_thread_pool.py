@@ -18,7 +18,7 @@ def serving() -> list[threading.Thread]:
 
 
 def meet(count: int) -> list[tuple[int, threading.Thread]]:
-    """What slices saw that waited for each other."""
+    """Run slices that wait for each other; return their numbers and threads."""
     gate, seen = threading.Barrier(count), list[tuple[int, threading.Thread]]()
 
     def work(t: int) -> None:

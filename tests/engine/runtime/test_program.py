@@ -218,7 +218,7 @@ def test_read_only_memory() -> None:
 def test_memory_that_is_not_what_its_tensor_says(role: str, data: Array) -> None:
     wrong, right = Tensor((4,), F32, data, name="wrong"), numbers(1, 2, 3, 4)
     x, y = (wrong, right) if role == "read" else (right, wrong)
-    refused("'?wrong'? does not lie in memory as its tensor says", affine_call(x, y))
+    refused("'?wrong'? has data whose dtype, shape or layout differs from its tensor's", affine_call(x, y))
 
 
 def test_errors_name_the_row_the_kernel_and_the_node() -> None:

@@ -32,7 +32,7 @@ def test_parameters_move_and_keep_their_values(dtype: str) -> None:
         assert address(p.numpy()) % 64 == 0
         assert address(p.numpy()) == address(block.flat.numpy()) + start * block.dtype.itemsize
         assert np.shares_memory(p.numpy(), block.flat.numpy())
-    # What lies between parameters is 0 and belongs to nobody.
+    # The padding between parameters is 0.
     assert np.count_nonzero(block.flat.numpy()) == sum(p.size for p in made)
 
 

@@ -51,7 +51,7 @@ def test_plan_is_repeatable(lives: list[Buffer]) -> None:
 
 
 def training_lives(widths: list[int]) -> list[Buffer]:
-    """What a chain of layers keeps: outputs until backward comes back to them, and gradients that hand over."""
+    """Return the buffers of a chain of layers: outputs kept until backward reads them, gradients until the next."""
     n = len(widths)
     kept = [Buffer(w, i, 2 * n - i) for i, w in enumerate(widths)]
     return kept + [Buffer(w, 2 * n - i - 1, 2 * n - i) for i, w in enumerate(widths)]
