@@ -26,4 +26,4 @@ def run(made: Any, *arrays: Array) -> list[Array]:
     feeds = {
         x.name: np.asarray(array).astype(dtypes[x.type]) for x, array in zip(live.get_inputs(), arrays, strict=True)
     }
-    return live.run(None, feeds)  # type: ignore[no-any-return]
+    return live.run(None, feeds)

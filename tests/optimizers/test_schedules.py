@@ -201,7 +201,7 @@ class Noam(LearningRateSchedule):
         self.warmup, self.factor = warmup, factor
 
     def __call__(self, step: Any) -> float:
-        return self.factor * min((step + 1.0) ** -0.5, (step + 1.0) * self.warmup**-1.5)  # type: ignore[no-any-return]
+        return self.factor * min((step + 1.0) ** -0.5, (step + 1.0) * self.warmup**-1.5)
 
     def get_config(self) -> dict[str, Any]:
         return {"warmup": self.warmup, "factor": self.factor}

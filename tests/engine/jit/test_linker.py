@@ -250,7 +250,7 @@ def checker() -> Function:
 def factorial() -> Function:
     scope: dict[str, Any] = {"device": device, "__name__": "tests"}
     exec("@device\ndef f(n):\n    return 1 if n < 2 else n * f(n - 1)\n", scope)
-    return scope["f"]  # type: ignore[no-any-return]
+    return scope["f"]
 
 
 @compiled_only
