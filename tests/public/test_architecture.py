@@ -10,7 +10,7 @@ import pytest
 from importlinter.cli import lint_imports
 
 PYPROJECT = Path(__file__).resolve().parents[2] / "pyproject.toml"
-#: Imports what is built on models, inside of its functions.
+#: Imports what is built on models, inside of its functions; the contract in pyproject.toml names what it may import.
 LATE = "nbnet.models.delegates"
 
 
