@@ -40,6 +40,11 @@ class MLPRegressor(RegressorMixin, UncertaintyMixin, MLP):
     ----------
     %(attributes)s
 
+    Raises
+    ------
+    ValueError, TypeError
+        If parameters or data do not fit, mostly in scikit-learn's words.
+
     Examples
     --------
     >>> import numpy as np

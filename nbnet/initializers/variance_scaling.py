@@ -6,6 +6,7 @@ import math
 from dataclasses import dataclass
 from typing import ClassVar
 
+from nbnet.base.docstrings import join_common_sections
 from nbnet.base.validation import ABOVE_ZERO, check_choice
 from nbnet.initializers.initializer import Array, Shape
 from nbnet.initializers.random import RandomInitializer
@@ -97,6 +98,10 @@ class PresetScaling(RandomInitializer):
     seed: int | None = None
     #: Scale, mode and distribution.
     preset: ClassVar[tuple[float, str, str]]
+
+    def __init_subclass__(cls) -> None:
+        super().__init_subclass__()
+        join_common_sections(cls, last="seed : int, optional\n    By default the values depend on the global seed.")
 
     def _values(self, shape: Shape) -> Array:
         return VarianceScaling(*self.preset, seed=self.seed)._values(shape)

@@ -287,6 +287,11 @@ class SpatialDropout2D(SpatialDropout):
     ValueError
         If the rate lies outside [0, 1], or inputs are not (batch, height, width, channels).
 
+    References
+    ----------
+    J. Tompson, R. Goroshin, A. Jain, Y. LeCun, C. Bregler: Efficient object localization using convolutional networks.
+    CVPR (2015), section 3.2.
+
     Examples
     --------
     >>> import numpy as np
