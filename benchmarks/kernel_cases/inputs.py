@@ -78,10 +78,6 @@ def positive(*numbers: float) -> Recipe:
     return lambda d, n, m: given(d.positive(n, m), *numbers)
 
 
-def unit_and_mask(*numbers: float) -> Recipe:
-    return lambda d, n, m: given(d.unit(n, m), d.mask(n, m), *numbers)
-
-
 def two(*numbers: float) -> Recipe:
     """Two matrices of normal numbers: predictions and targets."""
     return lambda d, n, m: given(d.normal(n, m), d.normal(n, m), *numbers)
@@ -217,24 +213,15 @@ RECIPES: dict[str, Recipe | dict[str, Recipe]] = {
     "batch_norm_fixed": {"": normalised(2, True), "middle": normalised(1, True)},
     "layer_norm": lambda d, n, m: given(d.normal(n, m), d.normal(m), d.normal(m), 1e-3),
     "dropout": normal(0.4),
-    "masked": unit_and_mask(0.4),
     "dropout_shared": lambda d, n, m: given(d.normal(n // 16, 16, m), 0.4, noise_shape=(n // 16, 1, m), whole=False),
-    "dropout_grouped": lambda d, n, m: given(d.normal(n, m), 0.4, noise_shape=(4, m)),
     "alpha_dropout": lambda d, n, m: given(d.normal(n, m), 0.4, noise_shape=(n, m), whole=False),
-    "alpha_masked": unit_and_mask(0.4),
     "bernoulli": lambda d, n, m: given(d.normal(n, m), d.unit(n, m)),
-    "bernoulli_given": unit_and_mask(),
     "gaussian_dropout": normal(0.4),
-    "gaussian_dropout_given": two(0.4),
     "gaussian_noise": {"": normal(0.4), "each": two_positive()},
-    "gaussian_noise_given": two(0.4),
     "concrete_dropout": normal(-0.5, 0.3),
-    "concrete_given": lambda d, n, m: given(d.normal(n, m), d.unit(n, m), -0.5, 0.3),
     "drop_block": lambda d, n, m: given(images(d, n, m), 0.1, block_size=3, shared=False),
-    "drop_block_given": lambda d, n, m: given(x := images(d, n, m), d.mask(*x.shape[:3], 1)),
     "drop_connect": connected(False, 0),
     "drop_connect_groups": connected(False, 4),
-    "drop_connect_given": connected(True, 4),
     "deal_masks": lambda d, n, m: given(d.normal(n, m), d.normal(4, m)),
     "mean_squared_error": two(0.0),
     "mean_absolute_error": two(0.0),
