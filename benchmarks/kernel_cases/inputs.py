@@ -143,14 +143,12 @@ def normalised(axis: int, fixed: bool = False) -> Recipe:
     return recipe
 
 
-def connected(given_mask: bool, group_size: int) -> Recipe:
+def connected(group_size: int) -> Recipe:
     """Weights of 16 outputs: each row, or group of rows, has a mask of its own."""
 
     def recipe(d: Draws, n: int, m: int) -> Given:
         rows = max(n // 16, 1)
-        groups = 1 if group_size == 0 else -(-rows // group_size)
-        masks = (d.mask(groups, m + 1, 16),) if given_mask else ()
-        return given(d.normal(rows, m), d.normal(m, 16), d.normal(16), *masks, 0.4, group_size=group_size)
+        return given(d.normal(rows, m), d.normal(m, 16), d.normal(16), 0.4, group_size=group_size)
 
     return recipe
 
@@ -220,8 +218,8 @@ RECIPES: dict[str, Recipe | dict[str, Recipe]] = {
     "gaussian_noise": {"": normal(0.4), "each": two_positive()},
     "concrete_dropout": normal(-0.5, 0.3),
     "drop_block": lambda d, n, m: given(images(d, n, m), 0.1, block_size=3, shared=False),
-    "drop_connect": connected(False, 0),
-    "drop_connect_groups": connected(False, 4),
+    "drop_connect": connected(0),
+    "drop_connect_groups": connected(4),
     "deal_masks": lambda d, n, m: given(d.normal(n, m), d.normal(4, m)),
     "mean_squared_error": two(0.0),
     "mean_absolute_error": two(0.0),
