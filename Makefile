@@ -10,7 +10,7 @@ ARGS ?=
 PYTEST := NBNET_CACHE_DIR="$(CURDIR)/$(VENV)/cache/nbnet" NUMBA_CACHE_DIR="$(CURDIR)/$(VENV)/cache/numba" \
 	$(BIN)/python -m pytest
 
-.PHONY: demo test test-slow test-benchmarks lint bench clean
+.PHONY: demo test test-slow test-checked test-benchmarks mutate fuzz lint bench clean
 
 demo: $(VENV)/.installed-plot
 	$(BIN)/python examples/demo.py $(ARGS)
@@ -22,8 +22,21 @@ test: $(VENV)/.installed-test
 test-slow: $(VENV)/.installed-test
 	$(PYTEST) -m slow $(ARGS) || [ $$? -eq 5 ]
 
+# Kernels with bounds checks, memory between red zones: nbnet/engine/README.md, Checked kernels.
+CHECKED := tests/ops tests/layers
+test-checked: $(VENV)/.installed-test
+	NBNET_CHECK=1 $(PYTEST) $(CHECKED) $(ARGS)
+
 test-benchmarks: $(VENV)/.installed-test
 	$(PYTEST) -m benchmark tests/benchmarks $(ARGS)
+
+# Change files and load them: --count 20000 --seed 1.
+mutate: $(VENV)/.installed-test
+	NBNET_CACHE_DIR="$(CURDIR)/$(VENV)/cache/nbnet" $(BIN)/python -m tests.security.mutation $(ARGS)
+
+# Fuzz what reads files and sparse matrices: --seconds 60 --target csr.
+fuzz: $(VENV)/.installed-dev
+	NBNET_CACHE_DIR="$(CURDIR)/$(VENV)/cache/nbnet" $(BIN)/python -m tests.security.fuzz $(ARGS)
 
 lint: $(VENV)/.installed-dev
 	$(BIN)/ruff check .

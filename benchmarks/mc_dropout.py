@@ -3,7 +3,8 @@
 1,000 rows through 784-512-512-10 with dropout, 100 times: nbnet's ``predict_mc``, with masks of each row's own and with
 masks that all rows share, against 100 passes of the same network in PyTorch, in train mode under
 ``torch.inference_mode``. They take turns. PyTorch is an extra, ``pip install 'nbnet[benchmark]'``; without it nbnet is
-timed alone.
+timed alone. Each table is measured in a process of its own; if that crashes, the signal, the tracebacks of all threads
+and the place of the core file are shown.
 """
 
 from __future__ import annotations
@@ -20,6 +21,7 @@ from numpy.typing import NDArray
 
 import nbnet as nb
 from benchmarks.harness import machine
+from benchmarks.harness.child import record_crashes, run_child
 from benchmarks.harness.table import aligned, spread
 from benchmarks.harness.turns import in_turn, ratios
 from benchmarks.harness.workloads import glorot_weights, layer_by_layer
@@ -41,14 +43,20 @@ def main(arguments: Sequence[str] | None = None) -> None:
     parser.add_argument("--rows", type=int, default=1000)
     parser.add_argument("--samples", type=int, default=100)
     parser.add_argument("--quick", action="store_true", help="two rounds of few rows and passes: no measurement")
+    parser.add_argument("--rate", type=float, help="measure one rate of the dropout on inputs, in this process")
     options = parser.parse_args(arguments)
     if min(options.rounds, options.rows, options.samples) < 1:
         parser.error("--rounds, --rows and --samples: expected numbers above 0")
     rounds, rows, samples = (2, 64, 5) if options.quick else (options.rounds, options.rows, options.samples)
+    if options.rate is not None:
+        record_crashes()
+        print(table(options.rate, run(options.rate, rounds, rows, samples)))
+        return
     print("\n".join(machine.lines(machine.describe())), flush=True)
     print(f"{rows} rows, {samples} passes, {'-'.join(map(str, SIZES))}, dropout {HIDDEN}", end="\n\n", flush=True)
+    numbers = ["--rounds", str(rounds), "--rows", str(rows), "--samples", str(samples)]
     for rate in (0.0, 0.2):
-        print(table(rate, run(rate, rounds, rows, samples)), end="\n\n", flush=True)
+        print(run_child("benchmarks.mc_dropout", [*numbers, "--rate", str(rate)]), flush=True)
     print(NOTES)
 
 

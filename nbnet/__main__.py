@@ -6,6 +6,7 @@ import argparse
 import time
 from collections.abc import Sequence
 
+from nbnet.base.console import show
 from nbnet.engine.jit import disk_cache
 from nbnet.warmup import warmup
 
@@ -24,7 +25,7 @@ def main(arguments: Sequence[str] | None = None) -> None:
         compiled = warmup(options.dtypes, options.everything)
     except KeyboardInterrupt:
         parser.exit(130, f"\ninterrupted; the kernels compiled so far are kept in {place}\n")
-    print(f"{compiled} kernels compiled in {time.perf_counter() - began:.1f} s; they are kept in {place}")
+    show(f"{compiled} kernels compiled in {time.perf_counter() - began:.1f} s; they are kept in {place}")
 
 
 if __name__ == "__main__":

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 from numpy.typing import DTypeLike, NDArray
 
-from nbnet.base.seeds import as_integer, derive, generator, next_draw, next_key, seed_scope, set_random_seed
+from nbnet.base.seeds import Counter, as_integer, derive, generator, next_draw, next_key, seed_scope, set_random_seed
 from nbnet.base.unsupported_keras import keras_hint
 from nbnet.config import standardize_dtype
 from nbnet.engine.graph.tensor import Tensor, recorder, tensor
@@ -21,6 +21,8 @@ __all__ = [
 
 class SeedGenerator:
     """A sequence of seeds: draws differ from call to call, and are the same for an equal generator.
+
+    Copies and pickles continue from the same place.
 
     Parameters
     ----------
@@ -37,12 +39,11 @@ class SeedGenerator:
 
     def __init__(self, seed: int | None = None) -> None:
         self.seed = next_key() if seed is None else as_integer(seed, "seed")
-        self._taken = 0
+        self._taken = Counter()
 
     def next(self) -> int:
         """The next seed: 64 bits."""
-        self._taken += 1
-        return derive(self.seed, self._taken)
+        return derive(self.seed, self._taken.next())
 
     def get_config(self) -> dict[str, Any]:
         """The seed, as an argument of the constructor."""

@@ -1,42 +1,167 @@
-"""Atomic replacement of files."""
+"""Atomic replacement of files.
+
+A file is written beside the one that it replaces, under a temporary name, and is locked while its process writes. A
+process that is killed leaves the temporary file, without the lock; the next replacement of the same path removes it.
+"""
 
 from __future__ import annotations
 
+import hashlib
 import os
+import platform
+import re
 import secrets
+import stat
+import sys
+import time
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
+from typing import BinaryIO
+
+from nbnet.base.regular_file import check_regular
+
+if sys.platform != "win32":
+    import fcntl
+
+#: Seconds after which a temporary file counts as left over if locks cannot tell: it is of another machine, or on a file
+#: system without locks.
+_DAY = 86400.0
 
 
 @contextmanager
-def replacing(path: Path) -> Iterator[Path]:
+def replacing(path: Path) -> Iterator[BinaryIO]:
     """Replace a file, in an existing folder, atomically: at any time there is the old file or the complete new one.
 
-    Yields the path of an empty file to write. At the end of the context it replaces the other file, synced to the disk;
-    after an error it is removed.
+    Yields an empty file to write. At the end of the context it replaces the other file, synced to the disk; after an
+    error it is removed. Files that a killed process left beside the path are removed, too.
+
+    Parameters
+    ----------
+    path
+        Path of the file; of a link, the target is replaced.
+
+    Raises
+    ------
+    OSError
+        If the file cannot be written, or ``path`` is a folder, a FIFO, a socket or a device.
 
     Examples
     --------
     >>> import tempfile
     >>> with tempfile.TemporaryDirectory() as folder:
     ...     place = Path(folder) / "greeting"
-    ...     with replacing(place) as aside:
-    ...         size = aside.write_text("hello")
-    ...     place.read_text()
-    'hello'
+    ...     with replacing(place) as file:
+    ...         size = file.write(b"hello")
+    ...     place.read_bytes()
+    b'hello'
     """
+    path = target(path)
+    remove_abandoned(path)
     # Beside the other: a rename is atomic only within a file system.
-    aside = path.with_name(f".{path.name}.{os.getpid()}.{secrets.token_hex(4)}.tmp")
+    aside, file = _create(path)
     try:
-        aside.touch(exist_ok=False)
-        yield aside
-        with aside.open("rb+") as file:
-            os.fsync(file.fileno())
+        yield file
+        file.flush()
+        os.fsync(file.fileno())
+        if sys.platform == "win32":  # which does not rename open files
+            file.close()
         os.replace(aside, path)
     finally:
+        with suppress(OSError):  # A full disk may fail once more; the error that counts is on its way.
+            file.close()
         aside.unlink(missing_ok=True)
     _sync_folder(path.parent)
+
+
+def target(path: str | os.PathLike[str]) -> Path:
+    """Return the path of the file that is replaced, links followed; raise OSError if it is no regular file."""
+    try:
+        found = Path(os.fspath(path)).resolve()
+    except RuntimeError as error:  # older Pythons, for links in a circle
+        raise OSError(f"path: {os.fspath(path)}: {error}") from None
+    with suppress(FileNotFoundError):
+        check_regular(found, os.stat(found).st_mode)
+    return found
+
+
+def remove_abandoned(path: Path) -> None:
+    """Remove the temporary files of a path whose processes no longer live."""
+    pattern = re.compile(rf"\.{re.escape(path.name)}\.(\w+)\.[0-9a-f]{{8}}\.tmp")
+    with suppress(OSError):
+        for name in os.listdir(path.parent):
+            if name.endswith(".tmp") and (found := pattern.fullmatch(name)):
+                with suppress(OSError):
+                    _remove_abandoned(path.parent / name, found[1])
+
+
+def _remove_abandoned(aside: Path, owner: str) -> None:
+    """Remove a temporary file if its process no longer lives. ``owner`` is its machine, or in files of earlier
+    versions, which hold no lock, the number of the process."""
+    if sys.platform == "win32":
+        if time.time() - aside.stat().st_mtime > _DAY:
+            aside.unlink()
+        return
+    handle = os.open(aside, os.O_RDONLY | os.O_NONBLOCK | os.O_NOFOLLOW | os.O_CLOEXEC)
+    try:
+        known = os.fstat(handle)
+        if not stat.S_ISREG(known.st_mode):
+            return
+        dead = owner == _machine() or (owner.isdecimal() and not _lives(int(owner)))
+        try:
+            fcntl.flock(handle, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except BlockingIOError:
+            return
+        except OSError:
+            dead = False
+        if dead or time.time() - known.st_mtime > _DAY:
+            aside.unlink()
+    finally:
+        os.close(handle)
+
+
+def _create(path: Path) -> tuple[Path, BinaryIO]:
+    """Return a temporary file for a path, locked as far as the file system has locks."""
+    flags = os.O_RDWR | os.O_CREAT | os.O_EXCL | getattr(os, "O_CLOEXEC", 0) | getattr(os, "O_BINARY", 0)
+    while True:
+        aside = path.with_name(f".{path.name}.{_machine()}.{secrets.token_hex(4)}.tmp")
+        file = os.fdopen(os.open(aside, flags, 0o666), "r+b")
+        if _lock(file, aside):
+            return aside, file
+        file.close()
+        aside.unlink(missing_ok=True)
+
+
+def _lock(file: BinaryIO, aside: Path) -> bool:
+    """Lock a new temporary file; False if another process took it for an abandoned one before it was locked."""
+    if sys.platform == "win32":
+        return True
+    try:
+        fcntl.flock(file.fileno(), fcntl.LOCK_EX | fcntl.LOCK_NB)
+    except BlockingIOError:
+        return False
+    except OSError:
+        return True  # a file system without locks
+    try:
+        return os.path.samestat(os.stat(aside), os.fstat(file.fileno()))
+    except FileNotFoundError:
+        return False
+
+
+def _machine() -> str:
+    """Return a short name of this machine: locks of another one may not be seen here."""
+    return hashlib.sha256(platform.node().encode()).hexdigest()[:8]
+
+
+def _lives(process: int) -> bool:
+    """Return True if there is a process of a number; not for Windows, where this would end it."""
+    try:
+        os.kill(process, 0)
+    except ProcessLookupError:
+        return False
+    except (OSError, OverflowError):
+        return True
+    return True
 
 
 def _sync_folder(folder: Path) -> None:

@@ -88,9 +88,7 @@ def loads(text: bytes | str, path: str) -> Any:
         text = text.decode("utf-8") if isinstance(text, bytes) else text
     except UnicodeDecodeError as error:
         raise ValueError(f"{path}: is not UTF-8 ({error.reason} at byte {error.start})") from None
-    # Parsed, a value takes about ten times the memory of its characters, so values are counted first.
-    if sum(text.count(mark) for mark in ",[{") > MAX_VALUES:
-        raise ValueError(f"{path}: has more than {MAX_VALUES} values")
+    check_size(text, path)
     try:
         value = json.loads(text, object_pairs_hook=_unique, parse_constant=_no_constant, parse_int=_integer)
     except RecursionError:
@@ -101,6 +99,15 @@ def loads(text: bytes | str, path: str) -> Any:
         raise ValueError(f"{path}: {error}") from None
     check(value, path)
     return value
+
+
+def check_size(text: str, path: str) -> None:
+    """Raise ValueError if a text is larger than :func:`loads` reads."""
+    if len(text) > MAX_BYTES:
+        raise ValueError(f"{path}: has {len(text)} bytes, more than {MAX_BYTES}")
+    # Parsed, a value takes about ten times the memory of its characters, so values are counted first.
+    if sum(text.count(mark) for mark in ",[{") > MAX_VALUES:
+        raise ValueError(f"{path}: has more than {MAX_VALUES} values")
 
 
 def check(value: Any, path: str) -> None:

@@ -15,6 +15,8 @@ from dataclasses import asdict, is_dataclass
 from itertools import count
 from typing import Any, Self, TypeVar, cast
 
+from nbnet.base.loading_budget import count_steps
+
 T = TypeVar("T")
 
 
@@ -296,6 +298,7 @@ def lookup(identifier: Any, known: Mapping[str, type[T]], kind: Any, argument: s
 def make(cls: Any, config: Any, argument: str) -> Any:
     """Return an object of a class and configuration; raises TypeError if that is no dict, or has arguments that the
     class has not."""
+    count_steps(1, argument)
     if config is None:
         return cls()
     if not isinstance(config, Mapping) or not all(isinstance(key, str) for key in config):

@@ -40,8 +40,8 @@ class CallbackModel(Protocol):
     def evaluate(self, *args: Any, **kwargs: Any) -> Any: ...
     def save(self, filepath: str | Path, *args: Any, **kwargs: Any) -> None: ...
     def save_weights(self, filepath: str | Path, *args: Any, **kwargs: Any) -> None: ...
-    def _save_training_state(self, path: Path) -> None: ...
-    def _load_training_state(self, path: Path) -> None: ...
+    def _save_training_state(self, path: Path, callbacks: Mapping[str, Mapping[str, Any]]) -> None: ...
+    def _load_training_state(self, path: Path) -> Mapping[str, Mapping[str, Any]]: ...
 
 
 class Callback:
@@ -64,6 +64,11 @@ class Callback:
     ...     def on_epoch_end(self, epoch, logs=None):
     ...         self.model.stop_training = logs["loss"] < 0.1
     """
+
+    #: True for a callback that saves the state of the others.
+    saves_others = False
+    #: True for a callback that prints that a loss is not finite: ``fit`` prints where it began, too, and does not warn.
+    reports_nan = False
 
     def __init__(self) -> None:
         self._model: CallbackModel | None = None
@@ -88,6 +93,26 @@ class Callback:
 
     def set_params(self, params: dict[str, Any]) -> None:
         self.params = params
+
+    def set_others(self, callbacks: Sequence[Callback]) -> None:
+        """Called before training with all callbacks, in the order in which they are called."""
+
+    def get_state(self) -> dict[str, Any]:
+        """Return what the callback knows of the training so far, for :class:`nbnet.callbacks.BackupAndRestore`.
+
+        A callback of your own that remembers something from epoch to epoch defines this and :meth:`set_state`, and is
+        then resumed with the training.
+
+        Returns
+        -------
+        dict
+            Finite numbers, strings, booleans, None, lists and dicts of them; and, not in lists or dicts, arrays of
+            float32, float64 or int64.
+        """
+        return {}
+
+    def set_state(self, state: Mapping[str, Any]) -> None:
+        """Continue with a state of :meth:`get_state`; called after :meth:`on_train_begin`."""
 
     def on_train_begin(self, logs: Logs = None) -> None:
         """Called before the first epoch."""
@@ -159,7 +184,10 @@ class Callback:
 
 
 class CallbackList:
-    """Callbacks that are called one after the other.
+    """Callbacks that are called one after the other, in the order of the list.
+
+    A :class:`nbnet.callbacks.BackupAndRestore` is called after the last callback with a state, so that the state it
+    saves is one after the epoch or batch, and the state it restores is not reset.
 
     Parameters
     ----------
@@ -180,9 +208,12 @@ class CallbackList:
 
     def __init__(self, callbacks: Iterable[Any] | Callback | None, model: CallbackModel, **params: Any) -> None:
         self.callbacks = list(_flat(callbacks))
+        if any(callback.saves_others for callback in self.callbacks):
+            self.callbacks = _savers_behind(self.callbacks)
         for callback in self.callbacks:
             callback.set_params(params)
             callback.set_model(model)
+            callback.set_others(self.callbacks)
 
     def spare_epochs(self) -> int:
         """The smallest number of epochs that any of them can spare."""
@@ -196,6 +227,15 @@ class CallbackList:
         """Call one hook of all of them."""
         for callback in self.callbacks:
             getattr(callback, hook)(*args)
+
+
+def _savers_behind(callbacks: Sequence[Callback]) -> list[Callback]:
+    """Return callbacks in an order in which those that save others come after those that have a state."""
+    stateful = [type(callback).get_state is not Callback.get_state for callback in callbacks]
+    end = max((i + 1 for i, (c, has) in enumerate(zip(callbacks, stateful, strict=True)) if has and not c.saves_others),
+              default=0)  # fmt: skip
+    savers = [callback for callback in callbacks[:end] if callback.saves_others]
+    return [callback for callback in callbacks[:end] if not callback.saves_others] + savers + list(callbacks[end:])
 
 
 def _flat(callbacks: Any) -> Iterable[Callback]:

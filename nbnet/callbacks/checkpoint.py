@@ -3,10 +3,16 @@
 from __future__ import annotations
 
 import os
+import warnings
 from abc import abstractmethod
+from collections.abc import Mapping, Sequence
 from pathlib import Path
+from typing import Any
 
-from nbnet.callbacks.callback import Logs
+from nbnet.base.atomic_file import remove_abandoned
+from nbnet.base.console import show
+from nbnet.base.registry import unused_name
+from nbnet.callbacks.callback import Callback, Logs
 from nbnet.callbacks.monitor import Monitor
 
 
@@ -22,6 +28,12 @@ class Saver(Monitor):
             raise ValueError(f"save_freq: expected 'epoch' or a number of batches from 1, got {save_freq!r}")
         self.save_freq = None if save_freq == "epoch" else int(save_freq)
         self._epoch = self._batches = 0
+
+    def get_state(self) -> dict[str, Any]:
+        return super().get_state() | {"_batches": self._batches}
+
+    def set_state(self, state: Mapping[str, Any]) -> None:
+        self._set_state(state, "_batches")
 
     @abstractmethod
     def save(self, epoch: int, batch: int | None, logs: Logs) -> None:
@@ -120,7 +132,7 @@ class ModelCheckpoint(Saver):
         else:
             self.model.save(path)
         if self.verbose:
-            print(f"Epoch {epoch + 1}: saved to {path}")
+            show(f"Epoch {epoch + 1}: saved to {path}")
 
     def _path(self, epoch: int, batch: int | None, logs: Logs) -> Path:
         known = {**(logs or {}), "epoch": epoch + 1} | ({} if batch is None else {"batch": batch + 1})
@@ -134,9 +146,14 @@ class BackupAndRestore(Saver):
     """Keeps the state of a training in a folder; a ``fit`` that finds a state there continues from it.
 
     A program that was killed and is run again ends with the same weights, bit for bit, as without the interruption: the
-    state holds the weights, the optimizer's state, the numbers of epochs and batches, and the seeds of row orders and
-    dropout masks. It does not hold the state of other callbacks. A file is replaced as a whole, so that a process that
+    state holds the weights, the optimizer's state, the numbers of epochs and batches, the seeds of row orders and
+    dropout masks, and the state of other callbacks that have any: :class:`EarlyStopping`, :class:`ReduceLROnPlateau`,
+    :class:`LearningRateScheduler`, :class:`ModelCheckpoint`, and those of your own with :meth:`Callback.get_state`. It
+    is called after the last of these, wherever it is in the list. A file is replaced as a whole, so that a process that
     dies while it saves does not lose the last one.
+
+    A dataset, or an object that is iterated in each epoch, gives its batches again, and those that were trained are
+    skipped. A generator begins anew: it has to give the batches from the resumed epoch on.
 
     Parameters
     ----------
@@ -144,7 +161,8 @@ class BackupAndRestore(Saver):
         The folder, for this training only.
     save_freq : "epoch" or int
         When to save: after each epoch, or after a number of batches. In the latter case training continues in the
-        middle of an epoch, whose mean loss is that of the rest.
+        middle of an epoch. Its mean losses and metrics include the batches before; metrics that need a whole epoch at
+        once, and those of a ``train_step`` of your own, are those of the rest.
     double_checkpoint : bool
         Accepted as in Keras; one file is enough.
     delete_checkpoint : bool
@@ -170,6 +188,8 @@ class BackupAndRestore(Saver):
     [2, 3, 4]
     """
 
+    saves_others = True
+
     def __init__(
         self,
         backup_dir: str | os.PathLike[str],
@@ -182,6 +202,13 @@ class BackupAndRestore(Saver):
             raise ValueError(f"backup_dir: expected the name of a folder, got {backup_dir!r}")
         self.backup_dir, self.delete_checkpoint = Path(os.fspath(backup_dir)), bool(delete_checkpoint)
         self.double_checkpoint = bool(double_checkpoint)
+        self._others: dict[str, Callback] = {}
+
+    def set_others(self, callbacks: Sequence[Callback]) -> None:
+        self._others = {}
+        for callback in callbacks:
+            if not callback.saves_others and type(callback).get_state is not Callback.get_state:
+                self._others[unused_name(type(callback).__name__, self._others)] = callback
 
     @property
     def path(self) -> Path:
@@ -190,15 +217,25 @@ class BackupAndRestore(Saver):
 
     def on_train_begin(self, logs: Logs = None) -> None:
         self._batches = 0
-        # Files that a killed process did not finish.
-        for left in self.backup_dir.glob(f".{self.path.name}.*.tmp"):
-            left.unlink(missing_ok=True)
-        if self.path.exists():
-            self.model._load_training_state(self.path)
+        remove_abandoned(self.path)
+        if not self.path.exists():
+            return
+        states = self.model._load_training_state(self.path)
+        for name, state in states.items():
+            if name not in self._others:
+                warnings.warn(
+                    f"BackupAndRestore: {self.path} has the state of {name}, which is not there", stacklevel=2
+                )
+                continue
+            try:
+                self._others[name].set_state(state)
+            except Exception as error:
+                raise ValueError(f"{self.path.name}: {name} cannot continue: {error}") from error
 
     def save(self, epoch: int, batch: int | None, logs: Logs) -> None:
         self.backup_dir.mkdir(parents=True, exist_ok=True)
-        self.model._save_training_state(self.path)
+        states = {name: callback.get_state() for name, callback in self._others.items()}
+        self.model._save_training_state(self.path, states)
 
     def on_train_end(self, logs: Logs = None) -> None:
         if self.delete_checkpoint:

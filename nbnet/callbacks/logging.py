@@ -8,6 +8,7 @@ import os
 from collections.abc import Callable
 from typing import Any
 
+from nbnet.base.console import show
 from nbnet.callbacks.callback import Callback, Logs
 
 
@@ -99,6 +100,8 @@ class ProgbarLogger(Callback):
 class TerminateOnNaN(Callback):
     """Stops training when the loss is NaN or infinite, at the end of the batch in which that happens.
 
+    It prints the batch; what ``fit(on_nan="warn")`` has to say of it, the step and the layer, is printed as well.
+
     Parameters
     ----------
     raise_error : bool
@@ -110,6 +113,8 @@ class TerminateOnNaN(Callback):
     >>> guard = nb.callbacks.TerminateOnNaN()
     """
 
+    reports_nan = True
+
     def __init__(self, raise_error: bool = False) -> None:
         super().__init__()
         self.raise_error = bool(raise_error)
@@ -119,5 +124,5 @@ class TerminateOnNaN(Callback):
         if loss is not None and not math.isfinite(loss):
             if self.raise_error:
                 raise RuntimeError(f"Batch {batch}: the loss is {loss}")
-            print(f"Batch {batch}: the loss is {loss}, training stops")
+            show(f"Batch {batch}: the loss is {loss}, training stops")
             self.model.stop_training = True

@@ -4,8 +4,14 @@ from __future__ import annotations
 
 import math
 import warnings
+from collections.abc import Mapping
 from typing import Any
 
+import numpy as np
+from numpy.typing import NDArray
+
+from nbnet.base.console import show
+from nbnet.base.json_record import fields
 from nbnet.base.validation import Interval, check_choice
 from nbnet.callbacks.callback import Callback, Logs
 
@@ -22,6 +28,23 @@ class Monitor(Callback):
         name = monitor.removeprefix("val_")
         self.larger = mode == "max" or (mode == "auto" and any(part in name for part in self.LARGER))
         self.best = math.nan
+
+    def get_state(self) -> dict[str, Any]:
+        # As text, for it may be infinite or NaN.
+        return {"best": repr(float(self.best))}
+
+    def set_state(self, state: Mapping[str, Any]) -> None:
+        """Continue with a state of :meth:`get_state`; raise ValueError if it is another's."""
+        self._set_state(state)
+
+    def _set_state(self, state: Mapping[str, Any], *counters: str) -> None:
+        """Set the best value, and attributes that are integers from 0."""
+        found = fields(dict(state), {"best": str, **dict.fromkeys(counters, int)}, "state")
+        for name in counters:
+            if found[name] < 0:
+                raise ValueError(f"state.{name}: expected an integer from 0, got {found[name]}")
+        self.best = float(found["best"])
+        vars(self).update({name: found[name] for name in counters})
 
     def is_better(self, value: float, than: float) -> bool:
         """True if a value improves on another; any number improves on NaN."""
@@ -82,6 +105,8 @@ class EarlyStopping(Monitor):
     3
     """
 
+    _COUNTERS = ("wait", "stopped_epoch", "best_epoch")
+
     def __init__(
         self,
         monitor: str = "val_loss",
@@ -98,7 +123,22 @@ class EarlyStopping(Monitor):
         self.restore_best_weights, self.start_from_epoch = bool(restore_best_weights), int(start_from_epoch)
         self.stopped_epoch = self.best_epoch = 0
         self.wait = 0
-        self._weights: Any = None
+        self._weights: list[NDArray[Any]] | None = None
+
+    def get_state(self) -> dict[str, Any]:
+        weights = {f"weight_{i}": weight for i, weight in enumerate(self._weights or [])}
+        return super().get_state() | {name: getattr(self, name) for name in self._COUNTERS} | weights
+
+    def set_state(self, state: Mapping[str, Any]) -> None:
+        weights = [value for value in state.values() if isinstance(value, np.ndarray)]
+        rest = {name: value for name, value in state.items() if not isinstance(value, np.ndarray)}
+        shapes = [weight.shape for weight in weights]
+        if weights and shapes != [weight.shape for weight in self.model.weights]:
+            raise ValueError(f"state: expected the shapes of the model's weights, got {shapes}")
+        self._set_state(rest, *self._COUNTERS)
+        self._weights = weights if weights and self.restore_best_weights else None
+        if self.stopped_epoch and self.wait >= self.patience:
+            self.model.stop_training = True
 
     def on_train_begin(self, logs: Logs = None) -> None:
         self.wait = self.stopped_epoch = self.best_epoch = 0
@@ -128,7 +168,7 @@ class EarlyStopping(Monitor):
 
     def on_train_end(self, logs: Logs = None) -> None:
         if self.stopped_epoch and self.verbose:
-            print(f"Epoch {self.stopped_epoch + 1}: early stopping, best epoch {self.best_epoch + 1}")
+            show(f"Epoch {self.stopped_epoch + 1}: early stopping, best epoch {self.best_epoch + 1}")
         if self._weights is not None:
             self.model.set_weights(self._weights)
 
@@ -182,6 +222,12 @@ class ReduceLROnPlateau(Monitor):
         self.cooldown, self.min_lr = int(cooldown), float(min_lr)
         self.wait = self.cooling = 0
 
+    def get_state(self) -> dict[str, Any]:
+        return super().get_state() | {"wait": self.wait, "cooling": self.cooling}
+
+    def set_state(self, state: Mapping[str, Any]) -> None:
+        self._set_state(state, "wait", "cooling")
+
     def on_train_begin(self, logs: Logs = None) -> None:
         self.wait = self.cooling = 0
         self.best = float("nan")
@@ -208,4 +254,4 @@ class ReduceLROnPlateau(Monitor):
             self._optimizer.learning_rate = max(before * self.factor, self.min_lr)
             self.cooling, self.wait = self.cooldown, 0
             if self.verbose:
-                print(f"Epoch {epoch + 1}: learning rate reduced to {self._optimizer.learning_rate:.4g}")
+                show(f"Epoch {epoch + 1}: learning rate reduced to {self._optimizer.learning_rate:.4g}")

@@ -10,6 +10,7 @@ from typing import Any, Self, TextIO
 
 import numpy as np
 
+from nbnet.base.console import encodable, is_terminal, show, writable
 from nbnet.base.tqdm_bar import bar_class
 
 _BAR = "{n_fmt}/{total_fmt} {bar:20} {desc}"
@@ -49,7 +50,6 @@ class Progress:
     def __init__(
         self, verbose: int | str = "auto", epochs: int | None = 1, steps: int | None = 1, stream: TextIO | None = None
     ) -> None:
-        # sys.stdout is None in a process without a console.
         self.stream: TextIO | None = sys.stdout if stream is None else stream
         self.verbose = _level(verbose, self.stream)
         self.epochs, self.steps = epochs, steps
@@ -72,7 +72,7 @@ class Progress:
     def update(self, steps_done: int, logs: Mapping[str, float]) -> None:
         """Show the number of steps of the epoch so far, and its logs; draws at most ten times a second."""
         if self._bar is not None:
-            self._bar.set_description_str(self._text(logs), refresh=False)
+            self._bar.set_description_str(encodable(self._text(logs), self.stream), refresh=False)
             self._bar.update(steps_done - self._bar.n)
 
     def end_epoch(self, logs: Mapping[str, float]) -> None:
@@ -101,7 +101,7 @@ class Progress:
         self.close()
 
     def _print(self, line: str) -> None:
-        print(line, file=self.stream, flush=True)
+        show(line, self.stream)
 
     def _text(self, logs: Mapping[str, float]) -> str:
         elapsed = _duration(time.perf_counter() - self._began)
@@ -110,10 +110,10 @@ class Progress:
 
 def _level(verbose: int | str, stream: TextIO | None) -> int:
     if verbose == "auto":
-        return int(stream is not None and hasattr(stream, "isatty") and stream.isatty())
+        return int(is_terminal(stream))
     if not isinstance(verbose, int) or verbose not in (0, 1, 2):
         raise ValueError(f"verbose: expected 'auto', 0, 1 or 2, got {verbose!r}")
-    return 0 if stream is None else int(verbose)
+    return int(verbose) if verbose and writable(stream) else 0
 
 
 def _number(value: Any) -> str:

@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
+from typing import Any
 
 import numpy as np
 
+from nbnet.base.console import show
+from nbnet.base.json_record import fields
 from nbnet.callbacks.callback import Callback, Logs
 from nbnet.optimizers import Optimizer
 
@@ -29,8 +32,21 @@ class LearningRateScheduler(Callback):
     def __init__(self, schedule: Callable[[int, float], float], verbose: int = 0) -> None:
         super().__init__()
         self.schedule, self.verbose = schedule, verbose
+        self._epoch, self._resumed = -1, -1
+
+    def get_state(self) -> dict[str, Any]:
+        return {"epoch": self._epoch}
+
+    def set_state(self, state: Mapping[str, Any]) -> None:
+        self._resumed = fields(dict(state), {"epoch": int}, "state")["epoch"]
+
+    def on_train_begin(self, logs: Logs = None) -> None:
+        self._epoch = self._resumed = -1
 
     def on_epoch_begin(self, epoch: int, logs: Logs = None) -> None:
+        self._epoch = epoch
+        if epoch == self._resumed:  # inside of which a resumed training continues, with the rate that was set then
+            return
         rate = self.schedule(epoch, float(self._optimizer.learning_rate))
         # A rate computed with nbnet.ops is a tensor, one computed with NumPy may be an array.
         number = np.asarray(rate)
@@ -38,7 +54,7 @@ class LearningRateScheduler(Callback):
             raise TypeError(f"schedule: expected a function that returns a number, it returned {rate!r}")
         self._optimizer.learning_rate = number.item()
         if self.verbose:
-            print(f"Epoch {epoch + 1}: learning rate {number.item():.4g}")
+            show(f"Epoch {epoch + 1}: learning rate {number.item():.4g}")
 
     def on_epoch_end(self, epoch: int, logs: Logs = None) -> None:
         if logs is not None:
@@ -73,14 +89,12 @@ class SwapEMAWeights(Callback):
     def __init__(self, swap_on_epoch: bool = False) -> None:
         super().__init__()
         self.swap_on_epoch = bool(swap_on_epoch)
-        self._swapped = False
 
     def _put(self, averages: bool) -> None:
         """Put the averages, or the weights themselves, into the model."""
         optimizer = self._averaging_optimizer()
-        if averages != self._swapped and optimizer.block is not None:
+        if averages != optimizer.swapped and optimizer.block is not None:
             optimizer.swap_averages()
-            self._swapped = averages
 
     def _averaging_optimizer(self) -> Optimizer:
         optimizer = self.model.optimizer
@@ -90,21 +104,13 @@ class SwapEMAWeights(Callback):
 
     def on_train_begin(self, logs: Logs = None) -> None:
         self._averaging_optimizer()
-        self._swapped = False
 
     def on_epoch_begin(self, epoch: int, logs: Logs = None) -> None:
         self._put(False)
 
     def on_epoch_end(self, epoch: int, logs: Logs = None) -> None:
-        if not self.swap_on_epoch:
-            return
-        self._put(True)
-        if self.model.stop_training or epoch + 1 == self.params.get("epochs"):
-            # Training ends with the averages in the model, and the weights must not replace them.
-            optimizer = self._averaging_optimizer()
-            assert optimizer.block is not None
-            optimizer.state["average"][...] = optimizer.block.flat.numpy()[0]
-            self._swapped = False
+        if self.swap_on_epoch:
+            self._put(True)
 
     def on_test_begin(self, logs: Logs = None) -> None:
         self._put(True)

@@ -89,7 +89,7 @@ class Constraint(Configurable):
         return parameter.numpy()
 
 
-@kernel
+@kernel(extents="y[n] w[n]")
 def assign(mem: Any, ins: Any, step: Any) -> None:
     """``w = y``."""
     y, w = vec(mem, ins, 0), vec(mem, ins, 1)
@@ -135,7 +135,7 @@ def calls(constraint: Callable[[Any], Any], parameter: Parameter) -> list[Call]:
     return [*(node.call() for node in topological([y])), last]
 
 
-@kernel
+@kernel(extents="w[n]")
 def cut_negative(mem: Any, ins: Any, step: Any) -> None:
     """``w = max(w, 0)``, in place."""
     w = vec(mem, ins, 0)
@@ -162,7 +162,10 @@ class NonNeg(Constraint):
 EPSILON = 1e-7
 
 
-@kernel
+@kernel(
+    extents="w[outer*n*inner] numbers:f8[4] norms[norms]; n inner outer",
+    within=lambda sizes: sizes["norms"] >= sizes["inner"],
+)
 def bound_norms(mem: Any, ins: Any, step: Any) -> None:
     """``w *= (rate clip(norm, low, high) + (1 - rate) norm) / (norm + epsilon)``, in place.
 

@@ -1,29 +1,33 @@
 """Data intake: arrays, frames, sparse matrices and streams of batches become data that kernels can read.
 
-Kernels never check and never raise, so everything is checked here, once: dtype, shape, finite values, range of labels;
-an error names the argument. Arrays are read in place; a copy is made only of what a kernel cannot read: Fortran order,
-strides, float16, the columns of a data frame. Sparse matrices stay sparse (``sparse.py``); large
-memory-mapped files are read one block of rows at a time (``arrays.py``); streams are asked for one batch after another
-(``streams.py``).
+Kernels never raise, so everything is checked here, once: dtype, shape, finite values, range of labels; an error names
+the argument. Labels, weights and indices are copied, and the copies are checked. Arrays are read in place, where their
+memory is kept (``memory.py``); a copy is made only of what a kernel cannot read: Fortran order, strides, float16, the
+columns of a data frame. Sparse matrices stay sparse (``sparse.py``); large memory-mapped files are read one block of
+rows at a time (``mapped.py``); streams are asked for one batch after another (``streams.py``).
 """
 
 from nbnet.data.arrays import (
     READABLE,
-    Blocks,
     as_dense_targets,
     as_input,
     as_labels,
     as_weights,
     check_finite,
     check_probabilities,
+    copied,
+    numbers,
     train_validation_split,
 )
 from nbnet.data.epochs import as_steps, check_frequency, part_of_pass, validates, warn_ended, warn_short
+from nbnet.data.mapped import Blocks, MappedRows
+from nbnet.data.memory import settled, settled_parts
 from nbnet.data.sparse import SparseRows, as_features
 from nbnet.data.streams import PyDataset, Stream, as_stream, is_stream
 
 __all__ = [
-    "READABLE", "Blocks", "PyDataset", "SparseRows", "Stream", "as_dense_targets", "as_features", "as_input",
-    "as_labels", "as_steps", "as_stream", "as_weights", "check_finite", "check_frequency", "check_probabilities",
-    "is_stream", "part_of_pass", "train_validation_split", "validates", "warn_ended", "warn_short",
+    "READABLE", "Blocks", "MappedRows", "PyDataset", "SparseRows", "Stream", "as_dense_targets", "as_features",
+    "as_input", "as_labels", "as_steps", "as_stream", "as_weights", "check_finite", "check_frequency",
+    "check_probabilities", "copied", "is_stream", "numbers", "part_of_pass", "settled", "settled_parts",
+    "train_validation_split", "validates", "warn_ended", "warn_short",
 ]  # fmt: skip

@@ -1,202 +1,25 @@
 """Arrays that users pass, checked and converted, in memory or in memory-mapped files.
 
-A page of a mapped file counts as memory of the process from the first access on, and an access may load 2 MB around it.
-So blocks of rows are read from the file into a buffer, and kernels read the buffer. Where the file cannot be identified
-with certainty, rows are read through the mapping, whose pages are released after each block. A private mapping (mode
-``"c"``), which may differ from its file, is read directly.
+Labels, weights and narrow targets are copied, and the copies are checked. Wide arrays are read where they lie, if
+kernels can read them there: :mod:`nbnet.data.memory` keeps their memory in place.
 """
 
 from __future__ import annotations
 
-import mmap
-import os
-import sys
 import weakref
-from collections.abc import Callable, Iterator, Sequence
-from typing import Any, NoReturn, Self
+from collections.abc import Callable, Iterable, Sequence
+from typing import Any, NoReturn
 
 import numpy as np
 from numpy.typing import DTypeLike, NDArray
 
 from nbnet.base.validation import Interval
 from nbnet.config import FLOAT_DTYPES, standardize_dtype
+from nbnet.data import mapped, memory
 from nbnet.data.frames import frame_array, is_frame, is_series, series_array
+from nbnet.data.memory import LARGE, Pinned
 
 Array = NDArray[Any]
-
-#: Arrays above the first number of bytes are read in blocks of the second.
-LARGE, BLOCK = 64 << 20, 16 << 20
-#: Largest number of bytes that an access to a mapped file loads.
-AROUND = 2 << 20
-_LET_GO = getattr(mmap, "MADV_DONTNEED", None)
-
-
-def mapping(array: Any) -> mmap.mmap | None:
-    """Return the memory map that an array is a view of; None for a private one, or none.
-
-    Examples
-    --------
-    >>> import numpy as np
-    >>> from nbnet.data.arrays import mapping
-    >>> mapping(np.zeros(3)) is None
-    True
-    """
-    shared = False
-    while array is not None:
-        if isinstance(array, np.memmap):
-            if array.mode == "c":
-                return None
-            shared = True
-        elif isinstance(array, mmap.mmap):
-            return array if shared or memoryview(array).readonly else None
-        array = array.obj if isinstance(array, memoryview) else getattr(array, "base", None)
-    return None
-
-
-class MappedRows:
-    """The rows of a large C-contiguous array in a mapped file."""
-
-    def __init__(self, array: Array) -> None:
-        found = mapping(array)
-        assert found is not None
-        self.array, self._map = array, found
-        self.row_bytes = array.nbytes // len(array)
-        self._file, self._start = _open(array)
-        if self._file is not None:
-            weakref.finalize(self, os.close, self._file)
-
-    @classmethod
-    def of(cls, array: Any) -> Self | None:
-        """Return the rows of a large array in a mapped file; else None."""
-        if not isinstance(array, np.ndarray) or array.nbytes <= LARGE or mapping(array) is None:
-            return None
-        return cls(array) if array.flags.c_contiguous else None
-
-    def read(self, rows: range | NDArray[np.int64], out: Array) -> None:
-        """Copy rows, consecutive or any, into an array of their shape and dtype."""
-        if self._file is None:
-            self._read_mapped(rows, out)
-        elif isinstance(rows, range):
-            self._fill(out, rows.start)
-        else:
-            for i in np.argsort(rows).tolist():
-                self._fill(out[i : i + 1], int(rows[i]))
-
-    def _fill(self, out: Array, row: int) -> None:
-        assert self._file is not None
-        space = memoryview(out.reshape(-1).view(np.uint8).data)
-        place = self._start + row * self.row_bytes
-        while space:
-            got = os.preadv(self._file, [space], place)
-            if got == 0:
-                raise OSError(f"the file that an array is mapped from has become too short for row {row}")
-            space, place = space[got:], place + got
-
-    def _read_mapped(self, rows: range | NDArray[np.int64], out: Array) -> None:
-        step = max(1, BLOCK // (self.row_bytes + (0 if isinstance(rows, range) else AROUND)))
-        for start in range(0, len(out), step):
-            part = rows[start : start + step]
-            out[start : start + step] = (
-                self.array[part.start : part.stop] if isinstance(part, range) else self.array[part]
-            )
-            if _LET_GO is not None:
-                self._map.madvise(_LET_GO)
-
-
-class Blocks:
-    """Arrays with the same number of rows, read block by block; some have mapped rows."""
-
-    def __init__(self, arrays: Sequence[Array | None], mapped: Sequence[MappedRows | None]) -> None:
-        self._arrays, self._mapped = arrays, mapped
-        self._buffers: list[Array | None] = [None] * len(arrays)
-
-    @classmethod
-    def of(cls, arrays: Sequence[Any]) -> Self | None:
-        """Return blocks of the arrays; None if kernels can read all of them in place."""
-        mapped = [MappedRows.of(array) for array in arrays]
-        # Sparse rows, and the arrays beside them, are read in place.
-        if not any(mapped) or any(array is not None and not isinstance(array, np.ndarray) for array in arrays):
-            return None
-        return cls(arrays, mapped)
-
-    def read(self, rows: range | NDArray[np.int64], batch: int) -> Iterator[list[Array | None]]:
-        """Yield rows of the arrays in blocks of a multiple of ``batch`` rows; each block overwrites the last."""
-        row_bytes = sum(a[:1].nbytes for a in self._arrays if a is not None)
-        size = max(1, BLOCK // (row_bytes * batch)) * batch
-        for start in range(0, len(rows), size):
-            part = rows[start : start + size]
-            yield [self._read(k, part, min(size, len(rows))) for k in range(len(self._arrays))]
-
-    def _read(self, k: int, rows: range | NDArray[np.int64], size: int) -> Array | None:
-        """Return rows of array ``k``, in a buffer for ``size`` rows."""
-        array, mapped, buffer = self._arrays[k], self._mapped[k], self._buffers[k]
-        if array is None:
-            return None
-        if buffer is None or len(buffer) < size:
-            buffer = self._buffers[k] = np.empty((size, *array.shape[1:]), array.dtype)
-        out = buffer[: len(rows)]
-        if mapped is not None:
-            mapped.read(rows, out)
-        else:
-            out[...] = array[rows.start : rows.stop] if isinstance(rows, range) else array[rows]
-        return out
-
-
-def chunks(flat: Array, size: int) -> Iterator[tuple[int, Array]]:
-    """Yield (start, elements) of a vector, ``size`` elements at a time."""
-    mapped = MappedRows.of(flat)
-    if mapped is None:
-        for first in range(0, flat.size, size):
-            yield first, flat[first : first + size]
-        return
-    first = 0
-    for (block,) in Blocks([flat], [mapped]).read(range(flat.size), size):
-        assert block is not None
-        for start in range(0, block.size, size):
-            yield first + start, block[start : start + size]
-        first += block.size
-
-
-def _open(array: Array) -> tuple[int | None, int]:
-    """Reopen the file that an array is mapped from; return it and the array's offset, or None if it is not certain."""
-    place = array.__array_interface__["data"][0]
-    found = _mapped_at(place)
-    name = _filename(array)
-    if found is None or name is None or not hasattr(os, "preadv"):
-        return None, 0
-    try:
-        file = os.open(name, os.O_RDONLY | os.O_CLOEXEC)
-    except OSError:
-        return None, 0
-    first, offset, device, inode = found
-    status = os.fstat(file)
-    if (f"{os.major(status.st_dev):02x}:{os.minor(status.st_dev):02x}", status.st_ino) != (device, inode):
-        os.close(file)
-        return None, 0
-    return file, offset + place - first
-
-
-def _filename(array: Any) -> str | None:
-    while array is not None:
-        if isinstance(array, np.memmap) and array.filename is not None:
-            return os.fspath(array.filename)
-        array = getattr(array, "base", None)
-    return None
-
-
-def _mapped_at(place: int) -> tuple[int, int, str, int] | None:
-    """Return first address, file offset, device and inode of the mapping at an address, as Linux lists it."""
-    try:
-        with open("/proc/self/maps") as lines:
-            for line in lines:
-                span, _, offset, device, inode, *_ = line.split()
-                first, last = (int(part, 16) for part in span.split("-"))
-                if first <= place < last:
-                    return first, int(offset, 16), device, int(inode)
-    except OSError:
-        pass
-    return None
-
 
 Shape = tuple[int | None, ...]
 
@@ -207,6 +30,8 @@ READABLE = frozenset(
 )
 # Elements checked at a time: they stay in the cache, and a dot product this short is not spread over threads.
 CHUNK = 8192
+#: Targets of up to this many numbers a row are small beside x and copied; wider ones are read where they lie.
+NARROW = 16
 # Rounding errors of sums of weights that should be 1 are smaller.
 _ROUNDING = 1e-5
 _BELOW_ONE = Interval(0, 1, below=True)
@@ -245,7 +70,7 @@ def as_input(x: Any, name: str = "x", *, shape: Shape | None = None, dtype: DTyp
         ...
     ValueError: x: expected finite values; 1 of its 4 values is NaN or infinite, the first is nan at row 1, column 1
     """
-    array = numbers(x, name)
+    array = _settled(numbers(x, name), name)
     one_dimensional = array.ndim == 1
     if one_dimensional:
         array = array.reshape(-1, 1)
@@ -254,7 +79,7 @@ def as_input(x: Any, name: str = "x", *, shape: Shape | None = None, dtype: DTyp
         hint = f"; a 1-D array is one column: for a single row pass {name}[None]" if len(shape) == 1 else ""
         check_row_shape(array.shape[1:], name, shape, hint if one_dimensional else "")
     model = dtype if isinstance(dtype, np.dtype) else standardize_dtype(dtype)
-    array = readable(array, model)
+    array = readable(array, name, model)
     check_finite(array, name, model)
     return array
 
@@ -286,7 +111,8 @@ def as_dense_targets(y: Any, name: str, n: int, shape: tuple[int, ...], dtype: D
     hint = "; for labels given as integers use the loss 'sparse_categorical_crossentropy'" if labels else ""
     check_row_shape(array.shape[1:], name, shape, hint)
     model = standardize_dtype(dtype)
-    array = readable(array, model)
+    array = copied(array, name) if array.size <= NARROW * n else _settled(array, name)
+    array = readable(array, name, model)
     check_finite(array, name, model)
     return array.astype(model, copy=False)
 
@@ -294,8 +120,8 @@ def as_dense_targets(y: Any, name: str, n: int, shape: tuple[int, ...], dtype: D
 def as_labels(y: Any, name: str, n: int, classes: int) -> NDArray[np.int64]:
     """Labels (n,) or (n, 1), the number of each row's class, as a contiguous array of int64 (n,).
 
-    They are whole numbers from 0 to ``classes - 1``, of any dtype; the result shares memory with ``y`` if it can.
-    Errors are those of :func:`as_input`, and a ValueError if a label is fractional or out of range.
+    They are whole numbers from 0 to ``classes - 1``, of any dtype; the result is a copy, which is checked. Errors
+    are those of :func:`as_input`, and a ValueError if a label is fractional or out of range.
 
     Examples
     --------
@@ -309,8 +135,8 @@ def as_labels(y: Any, name: str, n: int, classes: int) -> NDArray[np.int64]:
     """
     array = _numbers_of(y, name, n)
     flat = _column(array, name, "labels", "; for one-hot rows use the loss 'categorical_crossentropy'")
+    flat = copied(flat, name, np.float64 if flat.dtype.kind == "f" else None)
     if flat.dtype.kind == "f":
-        flat = flat.astype(np.float64)
         check_finite(flat, name, flat.dtype)
         _check_each(flat == np.floor(flat), flat, f"{name}: expected whole numbers, the labels of classes")
     _check_each((flat >= 0) & (flat < classes), flat, f"{name}: expected labels from 0 to {classes - 1}")
@@ -340,8 +166,8 @@ def check_probabilities(array: Array, name: str) -> Array:
 def as_weights(w: Any, name: str, n: int, dtype: DTypeLike | None = None) -> Array:
     """Weights of samples, (n,) or (n, 1), as a contiguous array (n,) of ``dtype``.
 
-    They are 0 or more, at least one of them more than 0; the result shares memory with ``w`` if it can. Errors are
-    those of :func:`as_input`, and a ValueError if a weight is negative, or all are 0.
+    They are 0 or more, at least one of them more than 0; the result is a copy, which is checked. Errors are those of
+    :func:`as_input`, and a ValueError if a weight is negative, or all are 0.
 
     Examples
     --------
@@ -351,7 +177,7 @@ def as_weights(w: Any, name: str, n: int, dtype: DTypeLike | None = None) -> Arr
     """
     array = _numbers_of(w, name, n)
     model = standardize_dtype(dtype)
-    array = readable(_column(array, name, "weights"), model)
+    array = readable(copied(_column(array, name, "weights"), name), name, model)
     check_finite(array, name, model)
     _check_each(array >= 0, array, f"{name}: expected weights from 0")
     array = array.astype(model, copy=False)
@@ -407,15 +233,52 @@ def numbers(value: Any, name: str) -> Array:
         raise ValueError(f"{name}: expected rows, got the single number {array}")
     if array.size == 0:
         raise ValueError(f"{name}: expected a non-empty array, got shape {array.shape}")
+    if type(value) is not np.ndarray and (array.ndim > 1 or type(value) is not list):
+        memory.check_unmasked(value, name)
     return array
 
 
 def _numbers_of(value: Any, name: str, n: int) -> Array:
-    """Return an array of real numbers with a row for each row of x."""
+    """Return an array of real numbers with a row for each row of x; it is pinned."""
     array = numbers(value, name)
+    held = _pinned(array)
+    array = memory.pinned(array, name) if held is None else held
     if len(array) != n:
         raise ValueError(f"{name}: expected {_count_of(n, 'row')}, as many as x has, got {len(array)}")
     return array
+
+
+def _pinned(array: Array) -> Array | None:
+    """Return a pinned view of an array whose memory NumPy owns, the usual case; None for any other."""
+    owner: Any = array
+    while owner.base is not None:
+        owner = owner.base
+        if not isinstance(owner, np.ndarray):
+            return None
+    if not owner.flags.owndata:
+        return None
+    view = array.view(Pinned)
+    view.pins = weakref.ref(owner)
+    return view
+
+
+def _settled(array: Array, name: str) -> Array:
+    """Return an array whose memory stays; see :func:`nbnet.data.memory.settled`."""
+    held = _pinned(array)
+    return memory.settled(array, name) if held is None else held
+
+
+def copied(array: Array, name: str, dtype: DTypeLike | None = None) -> Array:
+    """Return a C-contiguous copy that nothing else refers to; see :func:`nbnet.data.memory.copied`."""
+    plain = dtype is None and _pinned(array) is not None
+    return np.array(array, order="C") if plain else memory.copied(array, name, dtype)
+
+
+def _parts(flat: Array, name: str) -> Iterable[tuple[int, Array]]:
+    """Return (start, elements) of a vector, ``CHUNK`` elements at a time; only a large one may lie in a file."""
+    if flat.nbytes > LARGE:
+        return mapped.chunks(flat, CHUNK, name)
+    return [(start, flat[start : start + CHUNK]) for start in range(0, flat.size, CHUNK)]
 
 
 def check_kind(dtype: np.dtype[Any], name: str) -> None:
@@ -431,21 +294,15 @@ def _check_container(value: Any, name: str) -> None:
         raise TypeError(f"{name}: expected a dense array, got a sparse matrix: pass {name}.toarray()")
     if hasattr(value, "collect") and not hasattr(value, "to_numpy"):
         raise TypeError(f"{name}: expected values, got a {type(value).__name__}: pass {name}.collect()")
-    # numpy.ma takes a while to import; without it there is no masked array.
-    masked = sys.modules.get("numpy.ma")
-    if masked is not None and masked.is_masked(value):
-        raise ValueError(f"{name}: expected no missing values, got a masked array: pass {name}.filled(...)")
 
 
-def readable(array: Array, model: np.dtype[Any]) -> Array:
+def readable(array: Array, name: str, model: np.dtype[Any]) -> Array:
     """Return the array if kernels can read it, else a copy that they can read."""
     flags = array.flags
     if array.dtype in READABLE and flags.c_contiguous and flags.aligned:
         return array
     native = array.dtype.newbyteorder("=")
-    # A long double too large for the model's dtype becomes infinite, and is refused as such.
-    with np.errstate(over="ignore"):
-        return np.require(array, native if native in READABLE else model, ["C", "A"])
+    return copied(array, name, native if native in READABLE else model)
 
 
 def check_finite(array: Array, name: str, model: np.dtype[Any], where: Callable[[int], str] | None = None) -> None:
@@ -455,12 +312,12 @@ def check_finite(array: Array, name: str, model: np.dtype[Any], where: Callable[
     """
     if array.dtype.kind != "f":
         return
-    flat = array.reshape(-1)
+    flat = np.asarray(array).reshape(-1)
     largest, limit = _LARGEST[array.dtype], _LARGEST[model]
     # If the squares add up to something small enough, so is every value; if not, look again.
     bound = min(largest, limit * limit)
     with np.errstate(over="ignore", invalid="ignore"):
-        for _, part in chunks(flat, CHUNK):
+        for _, part in _parts(flat, name):
             if not part.dot(part) <= bound and not (np.abs(part) <= min(largest, limit)).all():
                 _refuse(array, name, model, where or (lambda k: place(np.unravel_index(k, array.shape))))
 
@@ -469,7 +326,7 @@ def _refuse(array: Array, name: str, model: np.dtype[Any], where: Callable[[int]
     """Raise an error that gives the number of bad values, and the place of the first."""
     flat, first, count = array.reshape(-1), -1, 0
     limit = min(_LARGEST[array.dtype], _LARGEST[model])
-    for start, part in chunks(flat, CHUNK):
+    for start, part in _parts(flat, name):
         bad = np.flatnonzero(~(np.abs(part) <= limit))
         if bad.size and first < 0:
             first = start + int(bad[0])

@@ -11,6 +11,8 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from nbnet.data.memory import settled
+
 Array = NDArray[Any]
 
 
@@ -36,7 +38,7 @@ def frame_array(frame: Any, name: str) -> Array:
         raise ValueError(f"{name}: expected columns, got a data frame without any")
     kinds = {column.dtype for column in columns}
     if len(kinds) == 1 and isinstance(columns[0].dtype, np.dtype) and columns[0].dtype.kind in "fiub":
-        array = frame.to_numpy()
+        array = settled(np.asarray(frame.to_numpy()), name)
     else:
         parts = [_column_array(column, name, label) for column, label in zip(columns, labels, strict=True)]
         array = np.empty((len(parts[0]), len(parts)), np.result_type(*parts))
@@ -71,7 +73,7 @@ def _column_array(column: Any, name: str, label: Any) -> Array:
     plain = getattr(dtype, "numpy_dtype", None)
     array = np.asarray(column.to_numpy() if plain is None else column.to_numpy(plain))
     # Decimals come as objects.
-    return array.astype(np.float64) if array.dtype.kind == "O" else array
+    return array.astype(np.float64) if array.dtype.kind == "O" else settled(array, name)
 
 
 def _pandas(column: Any) -> bool:

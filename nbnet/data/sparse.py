@@ -10,6 +10,7 @@ from numpy.typing import DTypeLike, NDArray
 
 from nbnet.config import standardize_dtype
 from nbnet.data.arrays import Shape, as_input, check_finite, check_kind, check_row_shape, place, readable
+from nbnet.data.memory import check_unmasked, copied, pinned, stays
 
 Array = NDArray[Any]
 
@@ -28,8 +29,8 @@ class SparseRows:
     >>> from scipy.sparse import csr_array
     >>> from nbnet.data import as_features
     >>> rows = as_features(csr_array([[0, 7, 0], [0, 0, 0], [8, 0, 9]]))
-    >>> rows.shape, rows.values, rows[1:].bounds
-    ((3, 3), array([7, 8, 9]), array([1, 1, 3]))
+    >>> rows.shape, rows.values.tolist(), rows[1:].bounds.tolist()
+    ((3, 3), [7, 8, 9], [1, 1, 3])
     """
 
     values: Array  # (nnz,), of a dtype that kernels read
@@ -76,8 +77,9 @@ def as_sparse_rows(
 ) -> SparseRows:
     """Sparse features (n, columns) as rows that a program can read; they never become dense as a whole.
 
-    CSR is read where it lies, if its columns are sorted and occur once per row; other formats are converted. Arguments
-    and errors are those of :func:`as_input`; a damaged matrix is a ValueError.
+    The values of CSR are read where they lie, if columns are sorted and occur once per row; indices are copied, and
+    the copies are checked. Other formats are converted. Arguments and errors are those of :func:`as_input`; a damaged
+    matrix is a ValueError.
 
     Examples
     --------
@@ -94,20 +96,54 @@ def as_sparse_rows(
         raise ValueError(f"{name}: expected a non-empty array, got shape {x.shape}")
     if shape is not None:
         check_row_shape(x.shape[1:], name, shape)
-    csr = x.tocsr()
-    _check_format(csr, name)
-    if not csr.has_canonical_format:
-        csr = csr.copy() if csr is x else csr
-        csr.sum_duplicates()
-    model, count = standardize_dtype(dtype), int(csr.indptr[-1])
-    rows = SparseRows(
-        readable(csr.data[:count], model),
-        np.require(csr.indices[:count], requirements=["C", "A"]),
-        np.ascontiguousarray(csr.indptr, np.int64),
-        csr.shape[1],
-    )
+    values, indices, bounds = _canonical(x, name)
+    model = standardize_dtype(dtype)
+    rows = SparseRows(readable(values, name, model), indices, bounds, x.shape[1])
     check_finite(rows.values, name, model, lambda k: _where(rows, k))
     return rows
+
+
+def _canonical(x: Any, name: str) -> tuple[Array, Array, NDArray[np.int64]]:
+    """Return values, column indices and bounds of rows: checked copies, but for values, which stay where they lie."""
+    csr = x if x.format == "csr" else _checked_copy(x, name).tocsr()
+    check_unmasked(csr.data, name)
+    values, indices, bounds = (np.asarray(part) for part in (csr.data, csr.indices, csr.indptr))
+    if not (values.ndim == indices.ndim == bounds.ndim == 1 and indices.dtype.kind == bounds.dtype.kind == "i"):
+        raise ValueError(f"{name}: expected a valid sparse matrix, got indices that are no vectors of integers")
+    values = pinned(values, name)
+    values = values if stays(values) else copied(values, name)
+    wide = np.int32 if indices.dtype.itemsize <= 4 else np.int64
+    indices, bounds = copied(indices, name, wide), copied(bounds, name, np.int64)
+    _check_format(values, indices, bounds, x.shape, name)
+    values, indices = values[: bounds[-1]], indices[: bounds[-1]]
+    # Columns rise, but for those at which a row begins.
+    rising = indices[1:] > indices[:-1]
+    starts = bounds[1:-1]
+    rising[starts[(starts > 0) & (starts < len(indices))] - 1] = True
+    if rising.all():
+        return values, indices, bounds
+    summed = type(csr)((values.copy(), indices, bounds), shape=x.shape)
+    summed.sum_duplicates()
+    return summed.data, np.require(summed.indices, wide, ["C", "A"]), np.array(summed.indptr, np.int64)
+
+
+def _checked_copy(x: Any, name: str) -> Any:
+    """Return a copy of a matrix that scipy can convert without reading outside of its arrays.
+
+    SciPy itself checks a matrix only when it is made.
+    """
+    try:
+        copy = x.copy()
+        if copy.format == "coo":
+            lengths = {len(part) for part in (copy.data, copy.row, copy.col)}
+            sides = zip((copy.row, copy.col), copy.shape, strict=True)
+            if len(lengths) > 1 or any(side.size and (side.min() < 0 or side.max() >= size) for side, size in sides):
+                raise ValueError("an entry lies outside")
+        elif hasattr(copy, "check_format"):
+            copy.check_format(full_check=True)
+    except ValueError as error:
+        raise ValueError(f"{name}: expected a valid sparse matrix, got one that is not: {error}") from None
+    return copy
 
 
 def as_features(
@@ -129,18 +165,17 @@ def _where(rows: SparseRows, k: int) -> str:
     return place((np.searchsorted(rows.bounds, k, "right") - 1, rows.indices[k]))
 
 
-def _check_format(csr: Any, name: str) -> None:
+def _check_format(values: Array, indices: Array, bounds: Array, shape: tuple[int, int], name: str) -> None:
     """Refuse indices with which a kernel would read or write outside its arrays."""
-    bounds, indices = csr.indptr, csr.indices
     good = (
-        len(bounds) == csr.shape[0] + 1
+        len(bounds) == shape[0] + 1
         and bounds[0] == 0
-        and bounds[-1] <= min(len(indices), len(csr.data))
+        and bounds[-1] <= min(len(indices), len(values))
         and (bounds[1:] >= bounds[:-1]).all()
     )
     if not good:
         raise ValueError(f"{name}: expected a valid sparse matrix, its indptr does not divide its values into rows")
     used = indices[: bounds[-1]]
-    if used.size and not (used.min() >= 0 and used.max() < csr.shape[1]):
+    if used.size and not (used.min() >= 0 and used.max() < shape[1]):
         wrong = used.min() if used.min() < 0 else used.max()
-        raise ValueError(f"{name}: expected a valid sparse matrix, it has a value in column {wrong} of {csr.shape[1]}")
+        raise ValueError(f"{name}: expected a valid sparse matrix, it has a value in column {wrong} of {shape[1]}")

@@ -12,6 +12,8 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from nbnet.base.regular_file import open_regular
+
 Images = NDArray[np.uint8]
 Labels = NDArray[np.uint8]
 
@@ -36,8 +38,8 @@ def read_idx(path: str | PathLike[str]) -> NDArray[Any]:
 
     Raises
     ------
-    FileNotFoundError
-        If there is no such file.
+    OSError
+        If there is no such file (FileNotFoundError), or it is a folder, a FIFO, a socket or a device.
     ValueError
         If it is no IDX file, damaged, or longer or shorter than its header says.
 
@@ -112,7 +114,8 @@ def load_mnist(folder: str | PathLike[str]) -> tuple[tuple[Images, Labels], tupl
 
 def _content(path: Path) -> bytes:
     """Return the bytes of a file, decompressed if it is gzipped."""
-    content = path.read_bytes()
+    with open_regular(path) as file:
+        content = file.read()
     if not content.startswith(b"\x1f\x8b"):
         return content
     try:

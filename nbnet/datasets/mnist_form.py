@@ -9,6 +9,7 @@ from pathlib import Path
 
 import numpy as np
 
+from nbnet.base.regular_file import open_regular
 from nbnet.datasets.idx import Images, Labels, load_mnist
 
 Split = tuple[tuple[Images, Labels], tuple[Images, Labels]]
@@ -48,7 +49,7 @@ def _find(name: str, path: str | PathLike[str] | None) -> Path | None:
 
 
 def _read_npz(path: Path) -> Split:
-    with np.load(path, allow_pickle=False) as arrays:
+    with open_regular(path) as file, np.load(file, allow_pickle=False) as arrays:
         missing = [key for key in _ARRAYS if key not in arrays]
         if missing:
             raise ValueError(f"{path}: expected the arrays {', '.join(_ARRAYS)}; {', '.join(missing)} are missing")

@@ -13,6 +13,8 @@ from sklearn.utils import check_random_state, column_or_1d, metaestimators
 from sklearn.utils.class_weight import compute_sample_weight
 from sklearn.utils.validation import _check_sample_weight, validate_data
 
+from nbnet.data.memory import settled_parts
+
 Array = NDArray[Any]
 F = TypeVar("F", bound=Callable[..., Any])
 C = TypeVar("C", bound=type)
@@ -43,6 +45,7 @@ class NeuralEstimator(BaseEstimator):
         If ``reset`` is True, record the number and names of the features, else compare them to those of the last fit.
         """
         settings = {"accept_sparse": "csr", "order": "C"} | settings
+        X, y = settled_parts(X, "X"), settled_parts(y, "y")
         if y is None and not reset:
             return validate_data(self, X, reset=False, **settings)
         X, y = validate_data(self, X, y, reset=reset, **settings)
@@ -65,6 +68,7 @@ def sample_weights(X: Any, y: Any, sample_weight: Any, class_weight: Any, dtype:
         return None
     weights = None
     if sample_weight is not None:
+        sample_weight = settled_parts(sample_weight, "sample_weight")
         weights = _check_sample_weight(sample_weight, X, dtype=dtype, ensure_non_negative=True)
         if not weights.any():
             raise ValueError("Sample weights must contain at least one non-zero number.")
@@ -72,7 +76,7 @@ def sample_weights(X: Any, y: Any, sample_weight: Any, class_weight: Any, dtype:
         by_class = compute_sample_weight(class_weight, y).astype(dtype, copy=False)
         weights = by_class if weights is None else weights * by_class
     assert weights is not None
-    return np.ascontiguousarray(weights, dtype)
+    return np.array(weights, dtype, order="C")
 
 
 def as_vector(y: Array) -> Array:

@@ -14,6 +14,7 @@ from sklearn.utils import check_array, check_X_y
 from sklearn.utils.validation import check_is_fitted, validate_data
 
 from nbnet.base.cpu import limited
+from nbnet.data.memory import settled_parts
 from nbnet.engine.gemm.blas import single_thread
 from nbnet.engine.graph.tape import paused
 from nbnet.estimators import base, solvers
@@ -155,6 +156,7 @@ class MLP(MLPParameters):
         if self.categorical_features is None:
             self._categories = None
             return super()._checked(X, y, reset=reset, **settings)
+        X, y = settled_parts(X, "X"), settled_parts(y, "y")
         # Names and number of features are those of the data before encoding.
         validate_data(self, X, reset=reset, skip_check_array=True)
         if reset:

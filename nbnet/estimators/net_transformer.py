@@ -10,6 +10,7 @@ from sklearn.base import TransformerMixin
 from sklearn.utils.multiclass import type_of_target
 from sklearn.utils.validation import check_is_fitted, validate_data
 
+from nbnet.data.memory import settled_parts
 from nbnet.estimators import net
 from nbnet.estimators.base import Array, documented, sample_weights
 from nbnet.estimators.default_models import autoencoder
@@ -98,7 +99,8 @@ class NetTransformer(TransformerMixin, net.Net):
         if self.supervised:
             X, y = self._checked(X, y, reset=not warm, multi_output=True, **self._checks)
         else:
-            X, y = validate_data(self, X, reset=not warm, accept_sparse="csr", **self._checks), None
+            X = validate_data(self, settled_parts(X, "X"), reset=not warm, accept_sparse="csr", **self._checks)
+            y = None
         task = _task(X, y)
         weights = sample_weights(X, y, sample_weight, None, np.float64)
         if warm:
@@ -118,7 +120,7 @@ class NetTransformer(TransformerMixin, net.Net):
         """Use the model as it is."""
         if not isinstance(self.model, Model):
             raise ValueError(f"model: expected a trained model with prefit=True, got {self.model!r}")
-        X = validate_data(self, X, reset=True, accept_sparse="csr", **self._checks)
+        X = validate_data(self, settled_parts(X, "X"), reset=True, accept_sparse="csr", **self._checks)
         output_width(self.model, feed(self.model, X[:1]), flat=True)
         self.model_ = self.model
         self.layer_, self._network = self._cut(self.model)

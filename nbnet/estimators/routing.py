@@ -18,7 +18,15 @@ from nbnet.models.model import Model
 #: Separates a prefix and the name of a parameter.
 SEPARATOR = "__"
 #: Further arguments of a model's methods.
-_FIT = ("shuffle", "steps_per_epoch", "validation_steps", "validation_batch_size", "validation_freq", "record_masks")
+_FIT = (
+    "shuffle",
+    "steps_per_epoch",
+    "validation_steps",
+    "validation_batch_size",
+    "validation_freq",
+    "record_masks",
+    "on_nan",
+)
 _COMPILE = ("loss_weights", "weighted_metrics", "run_eagerly", "steps_per_execution", "jit_compile")
 _PREDICT = ("batch_size", "verbose")
 

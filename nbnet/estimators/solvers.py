@@ -12,6 +12,7 @@ from scipy.optimize import minimize as scipy_minimize
 from sklearn.utils.optimize import _check_optimize_result
 
 from nbnet import optimizers
+from nbnet.base.console import show
 from nbnet.engine.gemm.blas import single_thread
 from nbnet.engine.kernels.abi import device
 from nbnet.estimators.mlp_loss import PenalizedLoss
@@ -179,15 +180,15 @@ def minimize(estimator: MLPParameters, model: Model, loss: PenalizedLoss, rows: 
 
     Give a ConvergenceWarning if the largest number of iterations or calls is reached before.
     """
+    objective = FullBatchLoss(model, loss, rows)
     with training_lock(model), single_thread:
-        objective = FullBatchLoss(model, loss, rows)
         numbers = itertools.count(1)
 
-        def show(intermediate_result: Any) -> None:
-            print(f"Iteration {next(numbers)}, loss = {intermediate_result.fun:.8f}")
+        def report(intermediate_result: Any) -> None:
+            show(f"Iteration {next(numbers)}, loss = {intermediate_result.fun:.8f}")
 
         options = {"maxfun": estimator.max_fun, "maxiter": estimator.max_iter, "gtol": estimator.tol}
-        callback = show if estimator.verbose else None
+        callback = report if estimator.verbose else None
         found = scipy_minimize(
             objective, objective.parameters, method="L-BFGS-B", jac=True, callback=callback, options=options
         )

@@ -11,7 +11,9 @@ import numpy as np
 from sklearn.exceptions import ConvergenceWarning
 from sklearn.model_selection import train_test_split
 
+from nbnet.base.console import show
 from nbnet.callbacks import CallbackList
+from nbnet.data.memory import pinned
 from nbnet.data.sparse import as_sparse_rows, is_sparse
 from nbnet.engine.gemm.blas import single_thread
 from nbnet.engine.graph.tensor import Call
@@ -24,6 +26,7 @@ from nbnet.models import Model
 from nbnet.train.data_source import ArraySource, EpochSampler
 from nbnet.train.epoch_fusion import MultiEpochRunner
 from nbnet.train.epoch_loop import train_epochs
+from nbnet.train.finite_watch import FiniteWatch
 from nbnet.train.fit import train_loop, training_lock
 from nbnet.train.inputs import Rows
 from nbnet.train.predict import predict
@@ -62,7 +65,7 @@ class FitData:
 
 def input_rows(x: tuple[Any, ...], dtype: Any) -> Rows:
     """Return features as programs read them; integers are indices into embeddings."""
-    parts = tuple(as_sparse_rows(part, "X", dtype=dtype) if is_sparse(part) else part for part in x)
+    parts = tuple(as_sparse_rows(part, "X", dtype=dtype) if is_sparse(part) else pinned(part, "X") for part in x)
     return Rows(parts, ids=tuple(part.dtype.kind == "i" for part in x))
 
 
@@ -107,9 +110,23 @@ def r2(y: Array, predicted: Array, weights: Array | None) -> float:
 class SklearnSampler(EpochSampler):
     """The order of rows in each epoch, drawn as ``sklearn.utils.shuffle`` draws it; ``rng`` None: always the same."""
 
+    resumes = False
+
     def __init__(self, n: int, size: int, rng: np.random.RandomState | None) -> None:
         super().__init__(n, size, False, TrainingPosition())
         self._rng = rng
+
+    def remember(self) -> Callable[[], None] | None:
+        """Return a function that brings back the order and the generator as they are now."""
+        if self._rng is None:
+            return None
+        rng, order, state = self._rng, self.order.copy(), self._rng.get_state()
+
+        def restore() -> None:
+            self.order[:] = order
+            rng.set_state(state)
+
+        return restore
 
     def epoch(self, number: int) -> slice:
         """Put the rows in the order of the next epoch, which covers all of them."""
@@ -200,6 +217,7 @@ class Training:
         self._calls, self._done, self._seen = calls, 0, seen
         with training_lock(model), single_thread:
             loop = train_loop(model, source, calls)
+            loop.watch = FiniteWatch(loop, "warn", 1 if self.one_epoch else max_iter, calls.callbacks)
             fused = MultiEpochRunner.of(loop) if self.validate is None and not self.one_epoch else None
             train_epochs(loop, range(max_iter), max_iter, self, calls, fused)
         if self.convergence.early_stopping and self.convergence.best_weights is not None:
@@ -252,4 +270,4 @@ class Training:
 
     def _print(self, text: str) -> None:
         if self.estimator.verbose:
-            print(text)
+            show(text)

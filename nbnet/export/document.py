@@ -73,5 +73,5 @@ def _value_info(onnx: ModuleType, graph: OnnxGraph, name: str, x: Tensor) -> Any
 
 def write(model: Any, path: Path) -> None:
     """Write the file atomically."""
-    with replacing(path) as aside:
-        aside.write_bytes(model.SerializeToString())
+    with replacing(path) as file:
+        file.write(model.SerializeToString())

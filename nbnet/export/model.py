@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from nbnet.base.console import show
 from nbnet.base.tree import flatten, restructure
 from nbnet.base.validation import check_choice
 from nbnet.base.version import __version__
@@ -81,7 +82,7 @@ def export(
         raise ValueError(f"filepath: {path} is a folder; expected the name of a file")
     write(to_onnx(model, input_signature, opset_version), path)
     if verbose:
-        print(f"Saved {model.name} as ONNX: {path}")
+        show(f"Saved {model.name} as ONNX: {path}")
 
 
 def to_onnx(model: Model, input_signature: Any = None, opset_version: int = OPSET) -> Any:

@@ -169,6 +169,7 @@ class PReLU(Layer):
             raise ValueError("shared_axes: axis 0 is the batch's, which always shares one alpha")
         shape = tuple(1 if k in shared else n or 0 for k, n in enumerate(input_shape))[1:]
         self.alpha = self._add_named_weight("alpha", shape)
+        self._sizes = tuple(None if k == 0 or k in shared else n for k, n in enumerate(input_shape))
 
     def call(self, x: Tensor) -> Tensor:
         return prelu(x, self.alpha)

@@ -10,6 +10,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from nbnet import random
+from nbnet.base.loading_budget import reserve
 from nbnet.base.validation import ABOVE_ZERO, FINITE, FROM_ZERO, Interval, check_bool
 from nbnet.engine.graph.tensor import Tensor, scope
 from nbnet.layers.arguments import ActivationLike
@@ -263,6 +264,7 @@ class VariationalDropout(StochasticLayer):
 
     def build(self, input_shape: Shape) -> None:
         self._features = features(self.name, input_shape)
+        self._sizes = (*[None] * (len(input_shape) - 1), self._features)
         shape, start = (self._features,) if self.per_unit else (), math.log(self.initial_alpha)
         self.log_alpha = self.add_weight(shape, lambda shape, dtype: np.full(shape, start, dtype), name="log_alpha")
 
@@ -353,6 +355,7 @@ class VariationalDense(StochasticLayer, Dense):
         self.log_sigma2 = self.add_weight(
             self.kernel.shape, lambda shape, dtype: np.full(shape, start, dtype), name="log_sigma2"
         )
+        reserve(self.units, self.name, kept=True)
         self._zeros = Tensor((self.units,), self.dtype, np.zeros(self.units, self.dtype), name=f"{self.name}/zeros")
 
     def call(self, x: Tensor, training: bool = False) -> Tensor:

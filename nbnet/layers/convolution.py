@@ -83,8 +83,10 @@ activation, use_bias, ..., bias_constraint, **kwargs
         )
         self.bias: Parameter | None = None
 
+    def _check_input(self, shape: Shape) -> None:
+        check_rank(self.name, shape, self.rank)
+
     def build(self, input_shape: Shape) -> None:
-        check_rank(self.name, input_shape, self.rank)
         channels = features(self.name, input_shape)
         self.kernel = self._add_named_weight("kernel", (*self.kernel_size, channels, self.filters))
         if self.use_bias:

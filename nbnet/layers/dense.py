@@ -7,6 +7,7 @@ from typing import Any, ClassVar, cast
 import numpy as np
 
 from nbnet import activations
+from nbnet.base.loading_budget import reserve
 from nbnet.base.validation import check_int
 from nbnet.engine.graph.parameter import Parameter
 from nbnet.engine.graph.tensor import Tensor
@@ -91,11 +92,12 @@ class Dense(Layer):
         if self.use_bias:
             self.bias = self._add_named_weight("bias", (self.units,))
         else:
+            reserve(self.units, self.name, kept=True)
             zeros = Tensor((self.units,), self.dtype, np.zeros(self.units, self.dtype), name="no_bias")
             self.bias = cast(Parameter, zeros)
 
     def call(self, x: Tensor) -> Tensor:
-        if x.shape[-1] != self.kernel.shape[0]:
+        if x.shape[-1:] != self.kernel.shape[:1]:
             raise ValueError(
                 f"{self.name}: was built for {self.kernel.shape[0]} features, got an input of shape {x.shape}"
             )

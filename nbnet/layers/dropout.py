@@ -9,6 +9,7 @@ from typing import Any, ClassVar, Self
 import numpy as np
 
 from nbnet import dropout_schedules, random
+from nbnet.base.seeds import CountedKey
 from nbnet.base.validation import check_bool, check_int
 from nbnet.dropout_schedules import DropoutSchedule, RateLike
 from nbnet.engine.graph.parameter import invalidate_programs
@@ -23,7 +24,13 @@ _STEPS = (0, *(1 << k for k in range(62)))
 
 
 class StochasticLayer(Layer):
-    """Base of the layers that draw random numbers: with a key of their seed, or the next one of the global seed."""
+    """Base of the layers that draw random numbers: with a key of their seed, or the next one of the global seed.
+
+    In compiled training, a step draws the numbers of the key and the step. Elsewhere the key counts the calls that
+    draw, as in Keras: two layers with equal seeds draw the same numbers in their first calls, in their second calls and
+    so on, whatever happens in between. Copies, pickles and files of models continue to count; layers made from a
+    configuration begin anew.
+    """
 
     _arguments: ClassVar[tuple[str, ...]] = ("seed",)
     stochastic = True
@@ -34,7 +41,7 @@ class StochasticLayer(Layer):
     def __init__(self, seed: int | None = None, **kwargs: Any) -> None:
         super().__init__(**kwargs)
         self.seed = None if seed is None else random.as_integer(seed, "seed")
-        self.key = random.next_key() if seed is None else random.derive(seed)
+        self.key = CountedKey(random.next_key() if seed is None else random.derive(seed))
 
 
 def scalar_cell(layer: Layer, name: str) -> Tensor:
@@ -206,8 +213,8 @@ class Dropout(RateLayer):
         if batchwise and noise_shape is not None:
             raise ValueError("batchwise: shares the mask along the batch; it cannot be combined with noise_shape")
 
-    def build(self, input_shape: Shape) -> None:
-        check_input_shape(self.noise_shape, input_shape)
+    def _check_input(self, shape: Shape) -> None:
+        check_input_shape(self.noise_shape, shape)
 
     def _noise(self, x: Tensor) -> Shape | None:
         return (1, *x.shape[1:]) if self.batchwise else batch_noise_shape(self.noise_shape, x)
@@ -230,11 +237,10 @@ class SpatialDropout(RateLayer):
     #: Number of axes between the batch's and that of the channels.
     rank: ClassVar[int]
 
-    def build(self, input_shape: Shape) -> None:
-        check_rank(self.name, input_shape, self.rank)
+    def _check_input(self, shape: Shape) -> None:
+        check_rank(self.name, shape, self.rank)
 
     def call(self, x: Tensor, training: bool = False) -> Tensor:
-        check_rank(self.name, x.shape, self.rank)
         return dropout(x, self._rate, (mask_rows(), *[1] * self.rank, None), key=self.key) if training else x
 
 
@@ -398,11 +404,11 @@ class DropBlock2D(RateLayer):
         super().__init__(rate, seed, **kwargs)
         self.block_size, self.shared = check_int(block_size, "block_size"), check_bool(shared, "shared")
 
-    def build(self, input_shape: Shape) -> None:
-        if len(input_shape) != 4 or any(n is not None and n < self.block_size for n in input_shape[1:3]):
+    def _check_input(self, shape: Shape) -> None:
+        if len(shape) != 4 or any(n is not None and n < self.block_size for n in shape[1:3]):
             raise ValueError(
                 f"{self.name}: expected inputs (batch, height, width, channels) with at least {self.block_size} x "
-                f"{self.block_size} points, got shape {input_shape}"
+                f"{self.block_size} points, got shape {shape}"
             )
 
     def call(self, x: Tensor, training: bool = False) -> Tensor:

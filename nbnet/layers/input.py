@@ -12,6 +12,7 @@ from nbnet.engine.graph.op import INT
 from nbnet.engine.graph.symbolic import Producer, Symbol
 from nbnet.engine.graph.tensor import Tensor
 from nbnet.layers.layer import Layer
+from nbnet.ops.reshape import MAX_AXES
 
 #: Integers of more than two bytes are indices; smaller ones, such as the bytes of images, are quantities.
 _INDICES = frozenset(np.dtype(name) for name in ("int32", "int64", "uint32", "uint64"))
@@ -63,6 +64,8 @@ class InputLayer(Layer):
             raise ValueError(
                 f"shape: expected sizes of one sample, integers above 0, without the batch axis; got {shape!r}"
             )
+        if len(sizes) >= MAX_AXES:
+            raise ValueError(f"shape: expected fewer than {MAX_AXES} axes, got {len(sizes)}")
         data_dtype = np.dtype(floatx() if dtype is None else dtype)
         if data_dtype.kind not in "fiub":
             raise ValueError(f"dtype: expected a dtype of real numbers, got {dtype!r}")

@@ -4,20 +4,21 @@ from __future__ import annotations
 
 import functools
 import inspect
+import os
 import threading
-from collections import Counter
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from typing import Any, ClassVar, Self, overload
-from weakref import WeakSet
+from weakref import WeakKeyDictionary, WeakSet
 
 import numpy as np
 from numpy.typing import NDArray
 
 from nbnet import constraints, initializers, regularizers
-from nbnet.base import weight_budget
+from nbnet.base import loading_budget
 from nbnet.base.docstrings import join_common_sections
 from nbnet.base.registry import snake_case
+from nbnet.base.seeds import Counter
 from nbnet.base.tree import flatten, map_structure
 from nbnet.config import standardize_dtype
 from nbnet.engine.graph.op import INT
@@ -34,8 +35,13 @@ Shape = tuple[int | None, ...]
 #: Numbers, nested lists of numbers, arrays and tensors: the arguments that :meth:`Layer.__call__` makes tensors of.
 Numbers = float | Tensor | NDArray[Any] | Sequence["Numbers"]
 
-_name_lock, _build_lock = threading.Lock(), threading.RLock()
-_name_counts: Counter[str] = Counter()
+#: Layers of each name so far.
+_name_counts: dict[str, Counter] = {}
+#: A lock for each layer that is being built, or was once waited for.
+_build_locks: WeakKeyDictionary[Layer, threading.RLock] = WeakKeyDictionary()
+if hasattr(os, "register_at_fork"):
+    # A child has none of the threads that hold a lock.
+    os.register_at_fork(after_in_child=_build_locks.clear)
 #: Types of attributes that neither are nor hold layers.
 _PLAIN = frozenset((type(None), bool, int, float, str, Parameter, Tensor))
 #: Regularizers whose penalties on two slices of a batch add up to that on the whole batch.
@@ -46,16 +52,13 @@ _with_losses: WeakSet[Layer] = WeakSet()
 
 def unique_name(base: str) -> str:
     """``dense``, then ``dense_1``, ``dense_2`` ..., as Keras counts."""
-    with _name_lock:
-        count = _name_counts[base]
-        _name_counts[base] += 1
+    count = _name_counts.setdefault(base, Counter()).next() - 1
     return f"{base}_{count}" if count else base
 
 
 def clear_names() -> None:
     """Start counting layer names anew."""
-    with _name_lock:
-        _name_counts.clear()
+    _name_counts.clear()
 
 
 def flatten_layers(layer: Layer) -> list[Layer]:
@@ -98,6 +101,12 @@ def check_rank(layer: str, shape: Shape, rank: int) -> None:
         raise ValueError(f"{layer}: expected inputs (batch, {axes}, channels), got shape {shape}")
 
 
+def check_sizes(layer: str, shape: Shape, sizes: Shape) -> None:
+    """Raise ValueError unless a layer's input has these sizes, where None stands for any."""
+    if len(shape) != len(sizes) or any(n is not None and n != m for n, m in zip(sizes, shape, strict=True)):
+        raise ValueError(f"{layer}: was built for inputs of shape {sizes}, got shape {shape}")
+
+
 class _CallContext(threading.local):
     def __init__(self) -> None:
         #: True or False inside a layer call, for training and inference; None outside.
@@ -121,9 +130,9 @@ def training_mode(training: bool) -> Iterator[None]:
 
 
 @contextmanager
-def sampling_mode(masks: str = "per_sample") -> Iterator[None]:
+def sampling_mode(masks: str | None = "per_sample") -> Iterator[None]:
     """Let the stochastic layers inside draw as in training, in any mode; the other layers keep their mode. With
-    ``"shared"`` masks, layers that can share a mask among all rows of the batch do so."""
+    ``"shared"`` masks, layers that can share a mask among all rows of the batch do so. None ends it."""
     before, call_context.sampling = call_context.sampling, masks
     try:
         yield
@@ -194,6 +203,9 @@ class Layer:
     _arguments: ClassVar[tuple[str, ...]] = ()
     #: Names of the weights whose options a class adds to it, too: ``kernel_initializer`` ...
     _weight_names: ClassVar[tuple[str, ...]] = ()
+    #: Sizes of the inputs that the built layer works on, None for any; ``build`` sets it where ops would not notice
+    #: others.
+    _sizes: Shape | None = None
     #: If True, the nodes of a call are named after the layer.
     _names_nodes: ClassVar[bool] = True
     #: If True, integer inputs stay integers; otherwise they become floats.
@@ -218,7 +230,7 @@ class Layer:
             raise ValueError(f"name: expected a string without '/' and ':', got {name!r}")
         self.name = name or unique_name(snake_case(type(self).__name__))
         self.dtype = standardize_dtype(dtype)
-        self.built = False
+        self.built = self._building = False
         if input_dim is not None:
             if input_shape is not None:
                 raise ValueError(f"input_dim: expected None beside input_shape {input_shape}, got {input_dim}")
@@ -245,6 +257,12 @@ class Layer:
     def build(self, input_shape: Any) -> None:
         """Create the weights; called once, with the shape of the first input, a tuple whose first entry is None (or a
         list or dict of shapes, for several inputs)."""
+
+    def _check_input(self, shape: Any) -> None:
+        """Raise ValueError if the layer cannot work on inputs of this shape; called before :meth:`build`, with its
+        argument, and in every call with a tensor, as later inputs may have another shape than the first."""
+        if self._sizes is not None:
+            check_sizes(self.name, shape, self._sizes)
 
     def call(self, *args: Any, **kwargs: Any) -> Any:
         """Compute the output of an input, a tensor in most layers; may take ``training`` as well."""
@@ -295,6 +313,8 @@ class Layer:
             kwargs = {name: self._as_operand(value) for name, value in kwargs.items()}
         if not self.built:
             self.build_for(map_structure(open_shape, args[0] if args else next(iter(kwargs.values()), None)))
+        if args and isinstance(args[0], Tensor):
+            self._check_input(args[0].shape)
         at = self._training_at
         if at is not None and at < len(args):
             training, args = args[at], args[:at]
@@ -352,12 +372,27 @@ class Layer:
         return self._as_tensors(value) if any(isinstance(leaf, np.ndarray) for leaf in flatten(value)) else value
 
     def build_for(self, input_shape: Shape) -> None:
-        """Build the layer if it is not built; safe to call from several threads."""
-        if not self.built:
-            with _build_lock:
-                if not self.built:
-                    self.build(input_shape)
-                    self.built = True
+        """Build the layer if it is not built; safe to call from several threads.
+
+        Raises
+        ------
+        RuntimeError
+            If this thread is building it, and has been interrupted by a signal handler that calls it, too.
+        """
+        if self.built:
+            return
+        with _build_locks.setdefault(self, threading.RLock()):
+            if self.built:
+                return
+            if self._building:
+                raise RuntimeError(f"{self.name} is being built by the code that this call interrupts")
+            self._building = True
+            try:
+                self._check_input(input_shape)
+                self.build(input_shape)
+                self.built = True
+            finally:
+                self._building = False
 
     def compute_output_shape(self, input_shape: Any) -> Any:
         """Shape of the output, or a structure of shapes, for a shape of the input (or a structure of shapes); found by
@@ -437,7 +472,7 @@ class Layer:
         if dtype is not None and standardize_dtype(dtype) != self.dtype:
             raise ValueError(f"dtype: {self.name} computes in {self.dtype}, got {dtype!r}")
         sizes = tuple(shape)
-        value = weight_budget.weight(sizes, self.dtype, f"{self.name}/{name}")
+        value = loading_budget.weight(sizes, self.dtype, f"{self.name}/{name}")
         if value is None:
             value = initializers.get("glorot_uniform" if initializer is None else initializer)(sizes, self.dtype)
         parameter = Parameter(

@@ -83,14 +83,15 @@ class Masksembles(StochasticLayer):
 
     def build(self, input_shape: Shape) -> None:
         size = features(self.name, input_shape)
-        drawn = draw_masks(self.n, self.scale, size, random.generator(self.key))
-        self.masks = self.add_weight(
-            drawn.shape, lambda shape, dtype: drawn.astype(dtype), trainable=False, name="masks"
-        )
+
+        def drawn(shape: Shape, dtype: Any) -> Array:
+            return draw_masks(self.n, self.scale, size, random.generator(self.key)).astype(dtype)
+
+        self.masks = self.add_weight((self.n, size), drawn, trainable=False, name="masks")
 
     def call(self, x: Tensor) -> Tensor:
         if call_context.sampling is not None:
-            return multiply(x, take_turn(self.masks))
+            return multiply(x, take_turn(self.masks, key=self.key))
         return deal_masks(x, self.masks)
 
     def members(self, model: MemberPredictor, x: Any, batch_size: int = 32) -> Array:

@@ -146,8 +146,8 @@ class AlphaDropout(RateLayer):
         super().__init__(rate, seed, **kwargs)
         self.noise_shape = as_noise_shape(noise_shape)
 
-    def build(self, input_shape: Shape) -> None:
-        check_input_shape(self.noise_shape, input_shape)
+    def _check_input(self, shape: Shape) -> None:
+        check_input_shape(self.noise_shape, shape)
 
     def call(self, x: Tensor, training: bool = False) -> Tensor:
         if not training:

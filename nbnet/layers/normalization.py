@@ -9,7 +9,7 @@ from typing import Any, ClassVar
 import numpy as np
 
 from nbnet import initializers, ops
-from nbnet.base import weight_budget
+from nbnet.base import loading_budget
 from nbnet.base.validation import FRACTION, FROM_ZERO, check_int
 from nbnet.engine.graph.parameter import Parameter
 from nbnet.engine.graph.tensor import Tensor
@@ -214,12 +214,13 @@ class LayerNormalization(ScaledNormalization):
         self._axes, shape = axes, tuple(input_shape[k] or 0 for k in axes)
         self._last = axes == tuple(range(axes[0], len(input_shape)))
         self._shape = tuple((input_shape[k] or 0) if k in axes else 1 for k in range(len(input_shape)))
+        self._sizes = tuple(n if k in axes else None for k, n in enumerate(input_shape))
         self._add_scale_and_shift(shape)
 
     def call(self, x: Tensor) -> Tensor:
         if self._last:
             shape = x.shape[self._axes[0] :]
-            weight_budget.reserve(prod(shape), self.name)
+            loading_budget.reserve(prod(shape), self.name)
             gamma = np.ones(shape, x.dtype) if self.gamma is None else self.gamma
             beta = np.zeros(shape, x.dtype) if self.beta is None else self.beta
             return ops.layer_norm(x, gamma, beta, self.epsilon)

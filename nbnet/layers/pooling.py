@@ -47,8 +47,8 @@ data_format
         self.strides = self.pool_size if strides is None else per_axis(strides, self.rank, "strides")
         self.padding = check_padding(padding)
 
-    def build(self, input_shape: Shape) -> None:
-        check_rank(self.name, input_shape, self.rank)
+    def _check_input(self, shape: Shape) -> None:
+        check_rank(self.name, shape, self.rank)
 
     def call(self, x: Tensor) -> Tensor:
         return self.pool(x, self.pool_size, self.strides, self.padding)
@@ -130,8 +130,8 @@ keepdims
         check_data_format(data_format)
         self.keepdims = bool(keepdims)
 
-    def build(self, input_shape: Shape) -> None:
-        check_rank(self.name, input_shape, self.rank)
+    def _check_input(self, shape: Shape) -> None:
+        check_rank(self.name, shape, self.rank)
 
     def call(self, x: Tensor) -> Tensor:
         return self.reduce(x, self.keepdims)
@@ -142,6 +142,8 @@ def _average(x: Tensor, keepdims: bool) -> Tensor:
 
 
 def _maximum(x: Tensor, keepdims: bool) -> Tensor:
+    if 0 in x.shape[1:-1]:
+        raise ValueError(f"expected at least one element along each spatial axis, got shape {x.shape}")
     y = max_pool(x, x.shape[1:-1])
     return y if keepdims else reshape(y, (x.shape[0], x.shape[-1]))
 

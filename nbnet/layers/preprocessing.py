@@ -10,7 +10,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from nbnet import ops
-from nbnet.base import weight_budget
+from nbnet.base import loading_budget
 from nbnet.engine.graph.tensor import Tensor
 from nbnet.layers.layer import Layer, Shape
 from nbnet.ops.broadcast import add, multiply
@@ -88,6 +88,8 @@ class Normalization(Layer):
                 "single numbers use axis=None"
             )
         self._axes, self._shape = axes, tuple(input_shape[k] or 0 for k in axes)
+        if axes:
+            self._sizes = tuple(n if k in axes else None for k, n in enumerate(input_shape))
         # Where only the last axes are kept, statistics broadcast as they are.
         last = axes == tuple(range(len(input_shape) - len(axes), len(input_shape)))
         self._aligned = self._shape if last else tuple(n or 0 if k in axes else 1 for k, n in enumerate(input_shape))
@@ -102,7 +104,7 @@ class Normalization(Layer):
             self.variance = self._constant(self.input_variance, "variance")
 
     def _constant(self, value: Any, name: str) -> Tensor:
-        weight_budget.reserve(prod(self._shape), self.name)
+        loading_budget.reserve(prod(self._shape), self.name, kept=True)
         try:
             data = np.array(np.broadcast_to(np.asarray(value, self.dtype), self._shape))
         except ValueError:

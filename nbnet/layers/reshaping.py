@@ -8,7 +8,7 @@ from typing import Any
 
 import numpy as np
 
-from nbnet.base import weight_budget
+from nbnet.base import loading_budget
 from nbnet.base.validation import check_int
 from nbnet.engine.graph.tensor import Tensor
 from nbnet.layers.layer import Layer
@@ -28,6 +28,8 @@ class Flatten(Layer):
     """
 
     def call(self, x: Tensor) -> Tensor:
+        if not x.shape:
+            raise ValueError(f"{self.name}: expected an input (batch, ...), got a single number")
         return x if x.ndim == 2 else reshape(x, (x.shape[0], prod(x.shape[1:])))
 
 
@@ -134,5 +136,5 @@ class RepeatVector(Layer):
     def call(self, x: Tensor) -> Tensor:
         if x.ndim != 2:
             raise ValueError(f"{self.name}: expected an input (batch, features), got shape {x.shape}")
-        weight_budget.reserve(self.n, self.name)
+        loading_budget.reserve(self.n, self.name)
         return multiply(reshape(x, (x.shape[0], 1, x.shape[1])), np.ones((self.n, 1), x.dtype))

@@ -43,12 +43,12 @@ class TakeUnits(Layer):
         if indices.min() < 0:
             raise ValueError(f"units: expected numbers from 0, one at least, got {units!r}")
         self.units: list[int] = indices.tolist()
-        self._columns = Tensor(indices.shape, INT, indices.astype(INT), name=f"{self.name}/units")
+        self._columns, self._largest = _columns(indices, self.name), int(indices.max())
 
-    def build(self, input_shape: Shape) -> None:
-        size = input_shape[-1]
-        if len(input_shape) < 2 or size is None or max(self.units) >= size:
-            raise ValueError(f"units: {self.name} takes unit {max(self.units)} of inputs of shape {input_shape}")
+    def _check_input(self, shape: Shape) -> None:
+        size = shape[-1] if len(shape) >= 2 else None
+        if size is None or self._largest >= size:
+            raise ValueError(f"units: {self.name} takes unit {self._largest} of inputs of shape {shape}")
 
     def call(self, x: Tensor) -> Tensor:
         return take_columns(x, self._columns)
@@ -86,14 +86,21 @@ class PutUnits(Layer):
         if indices.min() < 0 or indices.max() >= self.size or len(set(indices.tolist())) < indices.size:
             raise ValueError(f"units: expected different numbers from 0 to {self.size - 1}, got {units!r}")
         self.units: list[int] = indices.tolist()
-        self._columns = Tensor(indices.shape, INT, indices.astype(INT), name=f"{self.name}/units")
+        self._columns = _columns(indices, self.name)
 
-    def build(self, input_shape: Shape) -> None:
-        if len(input_shape) < 2 or input_shape[-1] != len(self.units):
-            raise ValueError(f"{self.name}: expected inputs (batch, ..., {len(self.units)}), got shape {input_shape}")
+    def _check_input(self, shape: Shape) -> None:
+        if len(shape) < 2 or shape[-1] != self._columns.size:
+            raise ValueError(f"{self.name}: expected inputs (batch, ..., {self._columns.size}), got shape {shape}")
 
     def call(self, x: Tensor) -> Tensor:
         return put_columns(x, self._columns, self.size)
+
+
+def _columns(indices: NDArray[Any], name: str) -> Tensor:
+    """The numbers as an operand, which cannot be changed."""
+    values = indices.astype(INT)
+    values.flags.writeable = False
+    return Tensor(values.shape, INT, values, name=f"{name}/units")
 
 
 def _indices(units: Sequence[int]) -> NDArray[Any]:

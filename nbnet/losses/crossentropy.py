@@ -254,20 +254,35 @@ def categorical_crossentropy(
     return CategoricalCrossentropy(from_logits, label_smoothing, axis).each(y_true, y_pred)
 
 
+# Labels are checked before they get to a kernel. This is a second wall: a label of no class that is not to be ignored
+# makes the loss and the gradient of its row NaN.
+
+
+@device
+def is_class(label: Any, classes: Any) -> Any:
+    """True for a label from 0 to ``classes - 1``."""
+    return label >= 0 and label < classes
+
+
 @kernel
 def sparse_categorical_crossentropy_logits_forward(mem: Any, ins: Any, step: Any) -> None:
     z, t, y = mat(mem, ins, 0), intvec(mem, ins, 1), vec(mem, ins, 2)
-    ignored = attribute(ins, 0)
+    ignores, ignored = attribute(ins, 0), attribute(ins, 1)
     softmax_rows(mem, z.shape[0], z.shape[1], vec(mem, ins, 0), vec(mem, ins, 3), y)
     for i in range(z.shape[0]):
-        y[i] = 0.0 if t[i] == ignored else y[i] - z[i, t[i]]
+        label = t[i]
+        known = is_class(label, z.shape[1])
+        loss = y[i] - z[i, label if known else 0] if known else np.nan
+        y[i] = 0.0 if ignores and label == ignored else loss
 
 
 @specialize_width
 @device
-def _logits_backward(width: Any, p: Any, t: Any, dy: Any, dz: Any, add: Any, ignored: Any) -> None:
+def _logits_backward(width: Any, p: Any, t: Any, dy: Any, dz: Any, add: Any, ignores: Any, ignored: Any) -> None:
     for i in range(t.size):
-        label, di = t[i], 0.0 if t[i] == ignored else dy[i]
+        label = t[i]
+        di = dy[i] if is_class(label, width) else np.nan
+        di = 0.0 if ignores and label == ignored else di
         for j in range(width):
             d = di * p[i * width + j] - (di if j == label else 0.0)
             dz[i * width + j] = dz[i * width + j] + d if add else d
@@ -276,49 +291,54 @@ def _logits_backward(width: Any, p: Any, t: Any, dy: Any, dz: Any, add: Any, ign
 @kernel
 def sparse_categorical_crossentropy_logits_backward(mem: Any, ins: Any, step: Any) -> None:
     p, t, dy, dz = vec(mem, ins, 0), intvec(mem, ins, 1), vec(mem, ins, 2), vec(mem, ins, 3)
-    _logits_backward(mat(mem, ins, 0).shape[1], p, t, dy, dz, accumulates(ins, 3), attribute(ins, 0))
+    ignores, ignored = attribute(ins, 0), attribute(ins, 1)
+    _logits_backward(mat(mem, ins, 0).shape[1], p, t, dy, dz, accumulates(ins, 3), ignores, ignored)
 
 
 @kernel
 def sparse_categorical_crossentropy_probabilities_forward(mem: Any, ins: Any, step: Any) -> None:
-    p, t, y, ignored = mat(mem, ins, 0), intvec(mem, ins, 1), vec(mem, ins, 2), attribute(ins, 0)
+    p, t, y = mat(mem, ins, 0), intvec(mem, ins, 1), vec(mem, ins, 2)
+    ignores, ignored = attribute(ins, 0), attribute(ins, 1)
     for i in range(p.shape[0]):
         whole = 0.0
         for j in range(p.shape[1]):
             whole += p[i, j]
-        y[i] = 0.0 if t[i] == ignored else -log(clip(p[i, t[i]] / whole))
+        label = t[i]
+        known = is_class(label, p.shape[1])
+        loss = -log(clip(p[i, label if known else 0] / whole)) if known else np.nan
+        y[i] = 0.0 if ignores and label == ignored else loss
 
 
 @kernel
 def sparse_categorical_crossentropy_probabilities_backward(mem: Any, ins: Any, step: Any) -> None:
     p, t, dy, dp = mat(mem, ins, 0), intvec(mem, ins, 1), vec(mem, ins, 2), mat(mem, ins, 3)
-    add, ignored = accumulates(ins, 3), attribute(ins, 0)
+    add, ignores, ignored = accumulates(ins, 3), attribute(ins, 0), attribute(ins, 1)
     for i in range(p.shape[0]):
         whole = 0.0
         for j in range(p.shape[1]):
             whole += p[i, j]
-        q = 0.0 if t[i] == ignored else p[i, t[i]] / whole
+        label = t[i]
+        known, skipped = is_class(label, p.shape[1]), ignores and label == ignored
+        at = label if known else 0
+        q = 0.0 if skipped else p[i, at] / whole
         inside = clip(q) == q
         common = dy[i] / whole if inside else 0.0
+        common = common if known or skipped else np.nan
         for j in range(p.shape[1]):
             dp[i, j] = dp[i, j] + common if add else common
         if inside:
-            dp[i, t[i]] -= dy[i] / p[i, t[i]]
+            dp[i, at] -= dy[i] / p[i, at]
 
 
 @kernel
 def label_mask(mem: Any, ins: Any, step: Any) -> None:
-    t, y, ignored = intvec(mem, ins, 1), vec(mem, ins, 2), attribute(ins, 0)
+    t, y, ignored = intvec(mem, ins, 1), vec(mem, ins, 2), attribute(ins, 1)
     for i in range(y.size):
         y[i] = 0.0 if t[i] == ignored else 1.0
 
 
-#: Stands for no ignored class: a label is -1 only if -1 is to be ignored.
-NONE = -1
-
-
-def _encode_ignored(z: Tensor, t: Tensor, ignored: int = NONE) -> tuple[int, ...]:
-    return (ignored,)
+def _encode_ignored(z: Tensor, t: Tensor, ignored: int | None = None) -> tuple[int, ...]:
+    return (0, 0) if ignored is None else (1, ignored)
 
 
 SPARSE_CATEGORICAL_CROSSENTROPY_LOGITS = loss_op(
@@ -341,7 +361,16 @@ SPARSE_CATEGORICAL_CROSSENTROPY = loss_op(
     integers=("t",),
 )
 LABEL_MASK = register(
-    Op("label_mask", label_mask, ("z", "t"), infer=infer_labels, encode=_encode_ignored, integers=("t",), role="metric")
+    Op(
+        "label_mask",
+        label_mask,
+        ("z", "t"),
+        infer=infer_labels,
+        encode=_encode_ignored,
+        integers=("t",),
+        role="metric",
+        extents="z[r,c] t:i8[r] y[r]",
+    )
 )
 
 
@@ -384,10 +413,16 @@ class SparseCategoricalCrossentropy(Loss):
     def targets(self, y: Any, name: str, n: int, shape: tuple[int, ...], dtype: np.dtype[Any]) -> Array:
         if self.ignore_class is None:
             return super().targets(y, name, n, shape, dtype)
-        given = np.asarray(y)
+        given = data.copied(data.numbers(y, name), name)
         ignored = given == self.ignore_class
         checked = super().targets(np.where(ignored, 0, given), name, n, shape, dtype)
         return np.where(ignored.reshape(n), self.ignore_class, checked)
+
+    def check_labels(self, y: Tensor, classes: int) -> None:
+        if self.ignore_class is None:
+            super().check_labels(y, classes)
+        elif y.data is not None and y.size:
+            self.targets(y.data.reshape(-1), "y_true", y.size, (classes,), y.dtype)
 
     def losses(self, y_true: Tensor, y_pred: Tensor) -> Tensor:
         logits = y_pred if self.from_logits else logits_before(y_pred, SOFTMAX)

@@ -64,6 +64,7 @@ GAUSSIAN_NEGATIVE_LOG_LIKELIHOOD = loss_op(
     ("z", "t", "constant"),
     _infer_gaussian,
     gradient=("z", "t", "dy", "dz"),
+    extents="z[r,2*c] t[r,c] constant[1] y[r]",
 )
 
 
@@ -161,7 +162,8 @@ def _infer_quantiles(z: Tensor, t: Tensor, q: Tensor) -> tuple[Spec, ...]:
     return infer_rows(z, t)
 
 
-QUANTILES = loss_op("quantiles", quantiles_forward, quantiles_backward, ("z", "t", "q"), _infer_quantiles)
+QUANTILES = loss_op("quantiles", quantiles_forward, quantiles_backward, ("z", "t", "q"), _infer_quantiles,
+                    extents="z[r,c] t[r,c] q[c] y[r]")  # fmt: skip
 
 
 class Quantile(Loss):

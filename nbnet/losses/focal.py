@@ -3,7 +3,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 from nbnet.base.validation import FRACTION, FROM_ZERO
@@ -64,7 +64,7 @@ def _focal(name: str, parts: Function) -> Op:
         u, c, du, dc = parts(z, s)
         return (s * one + (1.0 - s) * zero) * power(u, gamma - 1.0) * (gamma * du * c + max(u, TINY) * dc)
 
-    return pairwise(name, f, df, parameters=_parameters)
+    return pairwise(name, f, df, parameters=_parameters, numbers=4)
 
 
 BINARY_FOCAL_CROSSENTROPY = _focal("binary_focal_crossentropy", _probabilities)
@@ -227,6 +227,13 @@ def _infer_focal(z: Tensor, t: Tensor, p: Tensor) -> tuple[Spec, ...]:
     return infer_rows(z, t)
 
 
+_EXTENTS = "z[r,c] t[r,c] p[numbers] y[r] logs[r,c] work[r,c]"
+
+
+def _within(sizes: Mapping[str, int]) -> bool:
+    return sizes["numbers"] == sizes["c"] + 2
+
+
 CATEGORICAL_FOCAL_CROSSENTROPY_LOGITS = loss_op(
     "categorical_focal_crossentropy_logits",
     logits_forward,
@@ -235,6 +242,8 @@ CATEGORICAL_FOCAL_CROSSENTROPY_LOGITS = loss_op(
     _infer_focal,
     saves=("logs",),
     work=("work",),
+    extents=_EXTENTS,
+    within=_within,
 )
 CATEGORICAL_FOCAL_CROSSENTROPY = loss_op(
     "categorical_focal_crossentropy",
@@ -243,6 +252,8 @@ CATEGORICAL_FOCAL_CROSSENTROPY = loss_op(
     ("z", "t", "p"),
     _infer_focal,
     work=("work",),
+    extents=_EXTENTS,
+    within=_within,
 )
 
 

@@ -130,7 +130,14 @@ class Loss:
             else:
                 array = self.targets(y_true, "y_true", len(y_pred), y_pred.shape[1:], y_pred.dtype)
             y_true = Tensor(array.shape, array.dtype, array) if self.sparse else tensor(array, y_pred.dtype)
+        elif self.sparse:
+            self.check_labels(y_true, y_pred.shape[-1])
         return self.losses(y_true, y_pred)
+
+    def check_labels(self, y: Tensor, classes: int) -> None:
+        """Raise ValueError if labels whose values are known are not those of classes."""
+        if y.data is not None and y.size and y.data.view(np.uint64).max() >= classes:
+            data.as_labels(y.data.reshape(-1), "y_true", y.size, classes)
 
     def __call__(self, y_true: Any, y_pred: Any, sample_weight: Any = None) -> Tensor:
         """The loss of a batch: a scalar tensor, unless the reduction is none.
@@ -303,6 +310,8 @@ def infer_rows(z: Tensor, t: Tensor, *rest: Tensor, **attributes: int) -> tuple[
     """One loss for each row of two matrices of the same shape."""
     if z.shape != t.shape or not z.shape:
         raise ValueError(f"y_true: expected the shape of the predictions, {z.shape}, got {t.shape}")
+    if not z.shape[-1]:
+        raise ValueError(f"y_pred: expected rows of at least one prediction, got shape {z.shape}")
     return (Spec(z.shape[:-1]),)
 
 
@@ -310,6 +319,8 @@ def infer_labels(z: Tensor, t: Tensor, **attributes: int) -> tuple[Spec, ...]:
     """One loss for each row of predictions and its label."""
     if len(z.shape) < 2 or t.shape != z.shape[:-1]:
         raise ValueError(f"y_true: expected labels of shape {z.shape[:-1]} for predictions {z.shape}, got {t.shape}")
+    if not z.shape[-1]:
+        raise ValueError(f"y_pred: expected rows of at least one prediction, got shape {z.shape}")
     return (Spec(t.shape),)
 
 
@@ -335,6 +346,8 @@ def loss_op(
     like_z = len(saves) + len(work)
     gradient = (*(saves or inputs[:1]), *inputs[1:], "dy", "dz", *work)
     own: dict[str, Any] = {"gradient": gradient, "role": "loss", "saves": saves, "work": work, "backward": backward}
+    like = " ".join(f"{x}[r,c]" for x in (*saves, *work))
+    own["extents"] = f"z[r,c] {'t:i8[r]' if 't' in fields.get('integers', ()) else 't[r,c]'} a[1] y[r] {like}"
 
     def shapes(z: Tensor, *others: Tensor, **attributes: int) -> tuple[Spec, ...]:
         return (*infer(z, *others, **attributes), *[Spec(z.shape)] * like_z)
@@ -394,7 +407,9 @@ def _scale_rows(each: Any, width: Any, share: Any, dy: Any, dz: Any, add: bool) 
             dz[k] = each[k]
 
 
-def pairwise(name: str, f: Function, df: Function, mean: bool = True, parameters: Function = _first) -> Op:
+def pairwise(
+    name: str, f: Function, df: Function, mean: bool = True, parameters: Function = _first, numbers: int = 1
+) -> Op:
     """The op ``l[i] = mean_j f(z[i, j], t[i, j], a)``.
 
     Parameters
@@ -406,6 +421,8 @@ def pairwise(name: str, f: Function, df: Function, mean: bool = True, parameters
         If False, sum instead of averaging.
     parameters : Function
         Device function that makes a from the op's last input, a vector.
+    numbers : int
+        Size of that vector.
     """
 
     # A long loop that chooses inside between adding and writing would not be vectorised.
@@ -453,7 +470,8 @@ def pairwise(name: str, f: Function, df: Function, mean: bool = True, parameters
                     for j in range(z.shape[1]):
                         dz[i, j] = scale * df(z[i, j], t[i, j], a)
 
-    return loss_op(name, Kernel(forward, f"{name}_forward"), Kernel(backward, f"{name}_backward"), ("z", "t", "a"))
+    kernels = Kernel(forward, f"{name}_forward"), Kernel(backward, f"{name}_backward")
+    return loss_op(name, *kernels, ("z", "t", "a"), extents=f"z[r,c] t[r,c] a[{numbers}] y[r]")
 
 
 class PairwiseLoss(Loss, abstract=True):

@@ -10,7 +10,7 @@ import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
 from nbnet.base.json_record import fields
-from nbnet.base.tensor_file import FilePath, Reader, write
+from nbnet.base.tensor_file import FORMAT, FilePath, Reader, write
 
 Array = NDArray[Any]
 
@@ -36,6 +36,8 @@ def save_masks(path: FilePath, masks: Mapping[str, ArrayLike], overwrite: bool =
         If ``masks`` is no dict of boolean arrays.
     FileExistsError
         If there is a file and ``overwrite`` is False.
+    OSError
+        If it cannot be written; then the old file remains.
 
     Examples
     --------
@@ -71,6 +73,8 @@ def load_masks(path: FilePath) -> dict[str, Array]:
     ------
     ValueError
         If the file is damaged, or holds no masks.
+    OSError
+        If there is no file, or it is a folder, a FIFO, a socket or a device.
 
     Examples
     --------
@@ -90,7 +94,11 @@ def load_masks(path: FilePath) -> dict[str, Array]:
         where = reader.path.name
         if not isinstance(reader.about, dict) or reader.about.get("kind") != KIND:
             raise ValueError(f"{where}: holds no masks")
-        shapes = fields(reader.about, {"kind": str, "shapes": dict}, f"{where}: record")["shapes"]
+        # Format 1 had no number.
+        about = fields({"format": 1, **reader.about}, {"format": int, "kind": str, "shapes": dict}, f"{where}: record")
+        if about["format"] not in (1, FORMAT):
+            raise ValueError(f"{where}: record: expected format {FORMAT}, got format {about['format']}")
+        shapes = about["shapes"]
         if sorted(shapes) != sorted(reader.entries):
             raise ValueError(f"{where}: has shapes of {sorted(shapes)} and masks of {sorted(reader.entries)}")
         return {name: _mask(reader.read(name), shape, f"{where}: {name}") for name, shape in shapes.items()}

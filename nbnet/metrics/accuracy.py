@@ -81,7 +81,9 @@ def metric_op(
     **fields: Any,
 ) -> Op:
     """Register an op that computes a value for each row of predictions, without a gradient."""
-    return register(Op(name, forward, inputs, infer=infer, role="metric", **fields))
+    target = "t:i8[r]" if "t" in fields.get("integers", ()) else "t[r,c]"
+    extents = f"z[r,c] {target} threshold[1] y[r]"
+    return register(Op(name, forward, inputs, infer=infer, role="metric", extents=extents, **fields))
 
 
 class RowAccuracy(Metric, abstract=True):

@@ -8,6 +8,7 @@ from typing import Any, ClassVar
 import numpy as np
 
 from nbnet.base.docstrings import join_common_sections
+from nbnet.base.loading_budget import reserve
 from nbnet.base.validation import FINITE, FRACTION, check_choice, check_int
 from nbnet.losses.loss import EPSILON
 from nbnet.metrics.confusion import Counts, check_class, check_thresholds, selected
@@ -32,6 +33,7 @@ class _AtThreshold(EpochMetric):
         super().__init__(name)
         self._least = FRACTION.check(least, self._arguments[0])
         self.num_thresholds, self.class_id = check_int(num_thresholds, "num_thresholds"), check_class(class_id)
+        reserve(self.num_thresholds, "num_thresholds", kept=True)
 
     def __init_subclass__(cls, **kwargs: Any) -> None:
         join_common_sections(cls, last=_LAST)
@@ -208,6 +210,7 @@ class AUC(EpochMetric):
         self.curve = check_choice(str(curve).upper(), "curve", ["ROC", "PR"])
         self.summation_method = check_choice(str(summation_method).lower(), "summation_method", methods)
         self.num_thresholds = None if num_thresholds is None else check_int(num_thresholds, "num_thresholds", 2)
+        reserve(self.num_thresholds or 0, "num_thresholds", kept=True)
         self.num_labels = num_labels
         self.thresholds = None if thresholds is None else sorted(check_thresholds(list(thresholds)) or [])  # type: ignore[arg-type]
         self.multi_label, self.from_logits = bool(multi_label), bool(from_logits)

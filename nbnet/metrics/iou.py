@@ -7,6 +7,8 @@ from typing import Any
 
 import numpy as np
 
+from nbnet.base.loading_budget import reserve
+from nbnet.base.memory import check_memory
 from nbnet.base.validation import FINITE, check_int
 from nbnet.losses.loss import check_axis
 from nbnet.metrics.metric import Array, EpochMetric
@@ -29,6 +31,7 @@ class IntersectionOverUnion(EpochMetric):
         check_axis(axis)
         super().__init__(name)
         self.num_classes = check_int(num_classes, "num_classes")
+        reserve(self.num_classes, "num_classes", kept=True)
         ids = range(self.num_classes) if target_class_ids is None else target_class_ids
         self.target_class_ids = [int(k) for k in ids]
         if not all(0 <= k < self.num_classes for k in self.target_class_ids):
@@ -45,6 +48,7 @@ class IntersectionOverUnion(EpochMetric):
         w = np.ones(()) if sample_weight is None else np.asarray(sample_weight, np.float64)
         w = np.repeat(w.reshape(-1), labels.size // w.size)
         counted = np.ones(labels.size, bool) if self.ignore_class is None else labels != self.ignore_class
+        check_memory(8 * self.num_classes**2, f"{self.name}: a table of {self.num_classes} classes")
         table = np.zeros((self.num_classes, self.num_classes))
         if counted.any():
             classes = range(self.num_classes)

@@ -132,10 +132,11 @@ def _names(structure: Any, symbols: Sequence[Symbol]) -> list[str]:
 
 
 def _unique(names: Sequence[str]) -> list[str]:
+    used: Counter[str] = Counter()
     unique: list[str] = []
     for name in names:
-        number = sum(other == name for other in names[: len(unique)])
-        unique.append(f"{name}_{number}" if number else name)
+        unique.append(f"{name}_{used[name]}" if used[name] else name)
+        used[name] += 1
     return unique
 
 

@@ -38,18 +38,18 @@ def load_weights(layer: Any, filepath: Any, skip_mismatch: bool) -> None:
     load_weights(layer, filepath, skip_mismatch)
 
 
-def save_training_state(model: Any, path: Path) -> None:
+def save_training_state(model: Any, path: Path, callbacks: Mapping[str, Mapping[str, Any]]) -> None:
     """Write the weights and the state of a training to a file: see :func:`nbnet.saving.models.save_state`."""
     from nbnet.saving.models import save_state
 
-    save_state(model, path)
+    save_state(model, path, callbacks)
 
 
-def load_training_state(model: Any, path: Path) -> None:
+def load_training_state(model: Any, path: Path) -> Mapping[str, Mapping[str, Any]]:
     """Restore a training from a file: see :func:`nbnet.saving.models.load_state`."""
     from nbnet.saving.models import load_state
 
-    load_state(model, path)
+    return load_state(model, path)
 
 
 def compile_config(model: Any) -> dict[str, Any] | None:

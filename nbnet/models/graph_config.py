@@ -15,7 +15,7 @@ from nbnet import ops
 from nbnet.base import registry
 from nbnet.base.json_record import fields
 from nbnet.base.tree import flatten
-from nbnet.engine.graph.symbolic import Producer, Symbol
+from nbnet.engine.graph.symbolic import Producer, Symbol, has_symbols
 from nbnet.engine.graph.tensor import Tensor
 from nbnet.layers.input import InputLayer
 from nbnet.layers.layer import Layer
@@ -87,7 +87,11 @@ def graph_from_config(config: Mapping[str, Any], layers: Sequence[Layer] | None 
         fields(call, _CALL, path)
         function = _function(call, inner, path)
         args = [_decode(arg, values, path) for arg in call["args"]]
-        results = list(flatten(function(*args, **_pairs(call["kwargs"], values, path))))
+        kwargs = _pairs(call["kwargs"], values, path)
+        # Before the call: one of constants alone would compute, and no model has any.
+        if not has_symbols(args) and not has_symbols(kwargs):
+            raise ValueError(f"{path}: the call depends on no input")
+        results = list(flatten(function(*args, **kwargs)))
         if not all(isinstance(value, Symbol) for value in results):
             raise ValueError(f"{path}: the call depends on no input")
         values.extend(results)

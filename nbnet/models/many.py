@@ -6,8 +6,10 @@ from collections.abc import Callable, Iterable, Mapping, Sequence
 from contextlib import ExitStack, closing
 from typing import Any
 
+from nbnet.base.console import show
 from nbnet.callbacks.callback import History
 from nbnet.callbacks.progress import Progress
+from nbnet.data import settled_parts
 from nbnet.engine.gemm.blas import single_thread
 from nbnet.engine.runtime.parallel import resolve_n_jobs, run_tasks
 from nbnet.models.model import Model
@@ -75,6 +77,8 @@ def fit_many(
     >>> [history.params["epochs"] for history in nb.fit_many(halves, epochs=5)]
     [5, 5]
     """
+    # Copies of mapped files, if they are small, are made once.
+    x, y = settled_parts(x, "x"), settled_parts(y, "y")
     members = [_Job(number, job, {"x": x, "y": y, **shared}) for number, job in enumerate(jobs)]
     _check_apart(members)
     threads, each = resolve_n_jobs(n_jobs, len(members))
@@ -182,4 +186,4 @@ def _show(bar: Progress, job: _Job, results: Mapping[int, Any]) -> None:
     result = results[job.number]
     bar.update(len(results), {k: v[-1] for k, v in result.history.items()} if isinstance(result, History) else {})
     if bar.verbose == 2:
-        print(f"{len(results)}/{bar.steps} - {job.name}: {result!r}", file=bar.stream, flush=True)
+        show(f"{len(results)}/{bar.steps} - {job.name}: {result!r}", bar.stream)

@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Any, ClassVar, Self, TypeVar, overload
 import numpy as np
 from numpy.typing import NDArray
 
+from nbnet.base.console import show
 from nbnet.base.json_record import dumps, fields, plain
 from nbnet.base.registry import custom_object_scope
 from nbnet.base.tree import flatten, map_structure, restructure
@@ -349,7 +350,7 @@ class Model(Layer, Trainer):
           = 144.00 B parameters + 192.00 B gradients + 384.00 B optimizer + 2.62 KB activations
         """
         size = check_int(batch_size, "batch_size")
-        (print_fn or print)(summary(self, expand_nested, show_trainable, layer_range, size))
+        (print_fn or show)(summary(self, expand_nested, show_trainable, layer_range, size))
 
     def _repr_html_(self) -> str:
         return summary_html(self)
@@ -359,7 +360,7 @@ class Model(Layer, Trainer):
         kind: str = "train",
         rows: int = BATCH_SIZE,
         x_dtype: Any = None,
-        print_fn: Callable[[str], Any] | None = print,
+        print_fn: Callable[[str], Any] | None = show,
     ) -> Program:
         """Print and return the program of a batch, as :meth:`fit` and its like write it: its kernel calls, and the
         places of their operands.
@@ -543,13 +544,13 @@ class Model(Layer, Trainer):
         """Set the weights from a file: see :func:`nbnet.saving.load_weights`."""
         delegates.load_weights(self, filepath, skip_mismatch)
 
-    def _save_training_state(self, path: Path) -> None:
-        """Write the state that :class:`nbnet.callbacks.BackupAndRestore` restores."""
-        delegates.save_training_state(self, path)
+    def _save_training_state(self, path: Path, callbacks: Mapping[str, Mapping[str, Any]]) -> None:
+        """Write the state that :class:`nbnet.callbacks.BackupAndRestore` restores, with those of callbacks."""
+        delegates.save_training_state(self, path, callbacks)
 
-    def _load_training_state(self, path: Path) -> None:
-        """Restore weights, optimizer and position of a training."""
-        delegates.load_training_state(self, path)
+    def _load_training_state(self, path: Path) -> Mapping[str, Mapping[str, Any]]:
+        """Restore weights, optimizer and position of a training; return the states of callbacks."""
+        return delegates.load_training_state(self, path)
 
     def export(
         self,

@@ -5,12 +5,14 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping
 from typing import Any, Self
 
+from nbnet.base.loading_budget import active, count_steps
 from nbnet.base.registry import custom_object_scope
 from nbnet.engine.graph.symbolic import Symbol
 from nbnet.layers.input import InputLayer
 from nbnet.layers.layer import Layer, Shape
 from nbnet.layers.serialization import deserialize, register_layer, serialize
 from nbnet.models.model import Model
+from nbnet.train.fit import refuse_in_training
 from nbnet.train.trainable import Inputs
 
 
@@ -61,21 +63,27 @@ class Sequential(Model):
         #: The symbols of the input, and of the output of each layer; empty as long as the input is not known.
         self._symbols: list[Any] = []
         self._dtype_given = dtype is not None
+        names: set[str] = set()
         for layer in layers or []:
-            self.add(layer)
+            self._append(layer, names)
 
     def add(self, layer: Layer | Symbol) -> None:
-        """Append a layer; if it does not fit, the model stays as it was."""
+        """Append a layer; if it does not fit, the model stays as it was. RuntimeError while the model is trained."""
+        refuse_in_training(self, "add")
+        self._append(layer, {other.name for other in self._layers})
+
+    def _append(self, layer: Layer | Symbol, names: set[str]) -> None:
+        """Append a layer, and its name to those of the layers before it."""
         if isinstance(layer, Symbol) and layer.producer is not None and isinstance(layer.producer.function, InputLayer):
             layer = layer.producer.function
         if not isinstance(layer, Layer):
             raise TypeError(f"layer: a Sequential is made of layers, got {layer!r}")
-        if any(layer is other for other in self._layers) or layer.name in {other.name for other in self._layers}:
+        if layer.name in names:
             raise ValueError(f"layer: the model has a layer named {layer.name!r} already; names in a model differ")
         if isinstance(layer, InputLayer) and self._layers:
             raise ValueError("layer: an Input comes first")
         if not isinstance(layer, InputLayer):
-            if self.layers or self._dtype_given:
+            if self._dtype_given or any(not isinstance(other, InputLayer) for other in self._layers[:2]):
                 self._check_dtype(layer)
             self.dtype = layer.dtype
         if not self.trainable:
@@ -85,10 +93,12 @@ class Sequential(Model):
         elif not self._layers and layer.batch_input_shape is not None:
             self._symbols = _stack(_input(layer, layer.batch_input_shape), [layer])
         self._layers.append(layer)
+        names.add(layer.name)
         self._update_built()
 
     def pop(self) -> Layer:
-        """Remove the last layer and return it."""
+        """Remove the last layer and return it. RuntimeError while the model is trained."""
+        refuse_in_training(self, "pop")
         if not self._layers:
             raise ValueError("pop: the model has no layers")
         layer = self._layers.pop()
@@ -157,7 +167,10 @@ class Sequential(Model):
         return type(self)([*first, *rest], name=self.name, trainable=self.trainable)
 
     def call(self, x: Any, training: bool | None = None) -> Any:
-        for layer in self.layers:
+        layers = self.layers
+        if active() is not None:
+            count_steps(len(layers), self.name)
+        for layer in layers:
             x = layer(x)
         return x
 

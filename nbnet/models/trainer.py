@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import inspect
 from collections.abc import Mapping
+from operator import attrgetter
 from typing import TYPE_CHECKING, Any, Literal, NamedTuple, overload
 
 from numpy.typing import NDArray
@@ -21,7 +22,7 @@ from nbnet.optimizers import Optimizer
 from nbnet.train import fit as training
 from nbnet.train import python_runner
 from nbnet.train.data_source import ONE_BATCH, evaluation_source, prediction_source
-from nbnet.train.fit import training_lock
+from nbnet.train.fit import refuse_in_training, training_lock
 from nbnet.train.inputs import input_rows, signature_of
 from nbnet.train.mc_predict import MCRequest, first_step, sample
 from nbnet.train.predict import Predictor, predict_again, predict_source
@@ -45,7 +46,7 @@ class PreparedFit(NamedTuple):
 
     fit: training.Fit
     calls: CallbackList
-    bar: Progress
+    bar: Progress | None
     history: History
 
 
@@ -60,13 +61,25 @@ class Trainer(_Base):
         def __call__(self, *args: Any, training: bool | None = None, **kwargs: Any) -> Any: ...
 
     def __init__(self) -> None:
-        #: None until :meth:`compile` is called.
-        self.optimizer: Optimizer = None  # type: ignore[assignment]
+        self._optimizer: Optimizer = None  # type: ignore[assignment]
         #: Set by a callback to end training after the epoch, or the batch, it is called in.
         self.stop_training = False
         self._train_state = TrainingState()
         self._loss_tracker = metrics.Mean("loss")
         self._compiled_metrics: CompiledMetrics | None = None
+
+    def _set_optimizer(self, value: Optimizer) -> None:
+        refuse_in_training(self, "optimizer")
+        self._optimizer = value
+
+    if TYPE_CHECKING:
+        optimizer: Optimizer
+    else:
+        optimizer = property(
+            attrgetter("_optimizer"),
+            _set_optimizer,
+            doc="The optimizer; None until :meth:`compile` is called. May be replaced, but not in a training.",
+        )
 
     @property
     def loss(self) -> Any:
@@ -117,12 +130,16 @@ class Trainer(_Base):
         ------
         ValueError, TypeError
             If an optimizer, loss or metric is unknown, or slices are out of range.
+        RuntimeError
+            If the model is being trained, in another thread or by the ``fit`` that a callback interrupts.
         """
+        refuse_in_training(self, "compile")
         resolved, objective = optimizers.get(optimizer), Objective.of(loss, loss_weights, metrics, weighted_metrics)
         count = None if slices is None else check_int(slices, "slices")
         if count is not None and count > MOST_SLICES:
             raise ValueError(f"slices: expected {MOST_SLICES} at most, got {count}")
         self.optimizer, state = resolved, self._train_state
+        state.position.set_aside(self.built)
         state.objective, state.eager, state.slices = objective, bool(run_eagerly), count
         watched = metrics is not None or weighted_metrics is not None
         self._compiled_metrics = CompiledMetrics(self) if watched else None
@@ -152,6 +169,7 @@ class Trainer(_Base):
         validation_batch_size: int | None = None,
         validation_freq: Any = 1,
         record_masks: int = 0,
+        on_nan: str = "warn",
     ) -> History:
         """Train for a number of epochs.
 
@@ -193,6 +211,14 @@ class Trainer(_Base):
             Validate every n epochs, or after the epochs listed, counted from 1.
         record_masks : int
             Number of last steps whose dropout masks to keep in ``history.masks``.
+        on_nan : {"warn", "raise", "ignore"}
+            What to do if the loss, or a weight, is infinite or not a number at the end of an epoch. ``"warn"``: a
+            RuntimeWarning, once a fit, names the epoch, the step and the layer where the first such value appeared, and
+            training goes on. (With :class:`nbnet.callbacks.TerminateOnNaN` it is printed.) ``"raise"``: an error with
+            the same text, before callbacks see the end of the epoch; weights, optimizer and position are as before that
+            step. Batches of a stream cannot be read again: the text names the first batch with such a loss, and the
+            weights are those of some batch before it. Steps in Python leave the weights as they are. A metric or a
+            validation that alone is not finite is no more than a warning.
 
         Returns
         -------
@@ -202,11 +228,16 @@ class Trainer(_Base):
         ------
         ValueError, TypeError
             If an argument does not fit the model; before anything is trained, unless it comes in batches.
+        RuntimeError
+            If the model is being trained already, in another thread or by the ``fit`` that a callback or signal handler
+            interrupts.
+        FloatingPointError
+            With ``on_nan="raise"``, if the loss or a weight is not finite.
         """
         prepared = self._prepare_fit(
             x, y, batch_size, epochs, verbose, callbacks, validation_split, validation_data, shuffle, class_weight,
             sample_weight, initial_epoch, steps_per_epoch, validation_steps, validation_batch_size, validation_freq,
-            record_masks,
+            record_masks, on_nan,
         )  # fmt: skip
         with training_lock(self):
             prepared.fit.run(prepared.calls, prepared.bar, prepared.history)
@@ -216,8 +247,9 @@ class Trainer(_Base):
         self, x: Any, y: Any, batch_size: Any, epochs: Any, verbose: Any, callbacks: Any, *arguments: Any
     ) -> PreparedFit:
         fit = training.Fit(self, x, y, batch_size, epochs, *arguments)
-        bar = Progress(verbose, fit.epochs, fit.source.length)
-        history = History({"verbose": bar.verbose, "epochs": fit.epochs, "steps": bar.steps})
+        bar = None if verbose == 0 else Progress(verbose, fit.epochs, fit.source.length)
+        shown = 0 if bar is None else bar.verbose
+        history = History({"verbose": shown, "epochs": fit.epochs, "steps": fit.source.length})
         return PreparedFit(fit, self._callback_list(callbacks, history.params), bar, history)
 
     def _callback_list(self, callbacks: Any, params: Mapping[str, Any]) -> CallbackList:
@@ -411,7 +443,8 @@ class Trainer(_Base):
         batch_size : int
             Rows computed at a time; by default 512. Results may differ in the last bits with it.
         seed : int
-            Seed of the masks, together with the layers' own seeds; by default each call draws others.
+            Seed of the masks, together with the layers' own seeds; by default each call draws others, those of its
+            number among the calls for this model.
         verbose : {0, "auto", 1, 2}
             See :class:`nbnet.callbacks.progress.Progress`; silent by default.
 
@@ -450,7 +483,7 @@ class Trainer(_Base):
         """
         request = MCRequest.checked(samples, masks, quantiles, return_samples)
         size = SAMPLED_ROWS if batch_size is None else check_int(batch_size, "batch_size")
-        step = first_step(seed)
+        step = first_step(seed, self._train_state.draws)
         if data.is_stream(x):
             raise TypeError(f"x: expected arrays for predict_mc, got a {type(x).__name__}; call it for each batch")
         rows = input_rows(self, x)

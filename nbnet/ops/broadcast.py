@@ -6,11 +6,13 @@ An op is made from scalar functions: ``y = f(a, b)`` and its two derivatives.
 from __future__ import annotations
 
 import functools
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
+from math import prod
 from typing import Any
 
 import numpy as np
 
+from nbnet.engine.graph.extents import spanned
 from nbnet.engine.graph.op import Op, Shape, Spec, register
 from nbnet.engine.graph.tensor import Tensor, apply, tensor, tensors
 from nbnet.engine.kernels.abi import Function, Kernel, accumulates, attribute, device, present, vec
@@ -157,6 +159,22 @@ def _make_backward(da: Function, db: Function, reads: bool) -> Any:
     return backward
 
 
+_EXTENTS = "a[a] b[b] y[y]; n0 n1 n2 n3 a0 a1 a2 a3 b0 b1 b2 b3"
+
+
+def _within(sizes: Mapping[str, int]) -> bool:
+    """True if the last axis moves along an operand, and each operand's last element lies in it; where an operand is
+    absent, the gradient stands in for it."""
+    lengths = [sizes[f"n{k}"] for k in range(AXES)]
+    if prod(lengths) != sizes["y"]:
+        return False
+    strides = {x: [sizes[f"{x}{k}"] for k in range(AXES)] for x in "ab"}
+    moves = [strides[x][-1] for x in "ab"]
+    return sizes["y"] == 0 or (
+        max(moves) == 1 and all(spanned(lengths, strides[x]) <= sizes.get(x, sizes["y"]) for x in "ab")
+    )
+
+
 def _infer(a: Tensor, b: Tensor) -> tuple[Spec, ...]:
     if a.dtype != b.dtype:
         raise TypeError(f"expected two tensors of one float dtype, got {a.dtype} and {b.dtype}")
@@ -191,7 +209,8 @@ def binary(
     backward = Kernel(_make_backward(scalar(da, f"{name}_da"), scalar(db, f"{name}_db"), reads), f"{name}_backward")
     return register(
         Op(name, forward, ("a", "b"), infer=_infer, backward=backward, encode=_encode, role="elementwise",
-           gradient=("dy", "da", "db", *(["a", "b"] if reads else [])), linear=linear)
+           gradient=("dy", "da", "db", *(["a", "b"] if reads else [])), linear=linear, extents=_EXTENTS,
+           within=_within)
     )  # fmt: skip
 
 
@@ -222,7 +241,8 @@ def comparison(f: Callable[..., Any]) -> Callable[[Callable[P, Any]], Callable[P
     def make(declaration: Callable[P, Any]) -> Callable[P, Tensor]:
         name = declaration.__name__
         forward = Kernel(_make_forward(scalar(f, name)), f"{name}_forward")
-        op = Op(name, forward, ("a", "b"), infer=_infer, encode=_encode, stops_gradient=True, role="elementwise")
+        op = Op(name, forward, ("a", "b"), infer=_infer, encode=_encode, stops_gradient=True, role="elementwise",
+                extents=_EXTENTS, within=_within)  # fmt: skip
         return _of_operands(register(op), declaration)
 
     return make

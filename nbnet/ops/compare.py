@@ -114,7 +114,7 @@ def where_backward(mem: Any, ins: Any, step: Any) -> None:
 
 WHERE = register(
     Op("where", where_forward, ("condition", "a", "b"), backward=where_backward,
-       gradient=("condition", "dy", "da", "db"), role="elementwise")
+       gradient=("condition", "dy", "da", "db"), role="elementwise", extents="condition[n] a[n] b[n] y[n]")
 )  # fmt: skip
 
 

@@ -5,7 +5,7 @@ Elements of a pooling window that lie outside the input do not count.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from math import prod
 from operator import index as _index
 from typing import Any
@@ -98,7 +98,7 @@ def geometry(
     """The attributes, in their order, for x of shape (batch, length, channels) or (batch, height, width, channels);
     ``name`` is the name of the window in errors."""
     spatial = x.shape[1:-1]
-    if len(spatial) != len(window):
+    if len(spatial) != len(window) or len(window) not in (1, 2):
         axes = "length" if len(window) == 1 else "height, width"
         raise ValueError(f"expected an input of shape (batch, {axes}, channels), got {x.shape}")
     found = [spans(n, k, s, padding, d, name) for n, k, s, d in zip(spatial, window, strides, dilation, strict=True)]
@@ -266,11 +266,25 @@ def _infer(x: Tensor, w: Tensor, b: Tensor, **windows: Any) -> tuple[Spec, ...]:
     return Spec(out_shape(x, at, filters)), block, block
 
 
+_IMAGES = "samples*height*width*channels"
+_NAMES = "samples height width channels out_height out_width rows columns down right top left gap_down gap_right"
+
+
+def _conv_within(sizes: Mapping[str, int]) -> bool:
+    """True if blocks are whole rows of the output, and windows move."""
+    windows = sizes["lines"] * sizes["out_width"], sizes["rows"] * sizes["columns"] * sizes["channels"]
+    block = sizes["height_of_block"], sizes["width_of_block"]
+    moves = min(sizes["down"], sizes["right"], sizes["gap_down"], sizes["gap_right"], windows[0]) > 0
+    return moves and block == (windows[::-1] if sizes["channels"] == 1 else windows)
+
+
 # The block of windows is scratch of forward and, separately, of backward; nothing is kept between them.
 CONV = register(
     Op("conv", conv_forward, ("x", "w", "b"), infer=_infer, saves=("block",), backward=conv_backward,
        gradient=("x", "w", "dy", "dx", "dw", "db", "cells"), work=("cells",), encode=_encode, role="product",
-       linear=True)
+       linear=True, within=_conv_within,
+       extents=f"x[{_IMAGES}] w[rows*columns*channels,filters] b[filters] y[samples*out_height*out_width,filters] "
+               f"block[height_of_block,width_of_block] cells[height_of_block,width_of_block]; {_NAMES} lines")
 )  # fmt: skip
 
 
@@ -483,15 +497,27 @@ def _infer_pool(x: Tensor, **windows: Any) -> tuple[Spec, ...]:
     return (Spec(out_shape(x, _encode_pool(x, **windows), x.shape[-1])),)
 
 
+_POOL = f"x[{_IMAGES}] y[samples*out_height*out_width*channels] winner[samples*out_height*out_width*channels]; {_NAMES}"
+
+
+def _pool_within(sizes: Mapping[str, int]) -> bool:
+    """True if each window has an element inside the input."""
+    down, right = (sizes["out_height"] - 1) * sizes["down"], (sizes["out_width"] - 1) * sizes["right"]
+    after = down - sizes["top"] < sizes["height"] and right - sizes["left"] < sizes["width"]
+    return after and sizes["top"] < sizes["rows"] and sizes["left"] < sizes["columns"]
+
+
 MAX_POOL = register(
     Op("max_pool", max_pool_forward, ("x",), infer=lambda x, **windows: _infer_pool(x, **windows) * 2,
        saves=("winner",), backward=max_pool_backward, gradient=("winner", "dy", "dx"), role="pool",
-       window=lambda attributes: attributes[ROWS] * attributes[COLUMNS], encode=_encode_pool)
+       window=lambda attributes: attributes[ROWS] * attributes[COLUMNS], encode=_encode_pool,
+       extents=_POOL, within=_pool_within)
 )  # fmt: skip
 AVERAGE_POOL = register(
     Op("average_pool", average_pool_forward, ("x",), infer=_infer_pool, backward=average_pool_backward,
        gradient=("dy", "dx"), role="pool", linear=True,
-       window=lambda attributes: attributes[ROWS] * attributes[COLUMNS], encode=_encode_pool)
+       window=lambda attributes: attributes[ROWS] * attributes[COLUMNS], encode=_encode_pool,
+       extents=_POOL, within=_pool_within)
 )  # fmt: skip
 
 

@@ -10,6 +10,7 @@ import numpy as np
 from nbnet.config import standardize_dtype
 from nbnet.engine.graph.op import INT
 from nbnet.engine.graph.tensor import Tensor
+from nbnet.ops import constants
 from nbnet.ops.broadcast import add
 from nbnet.ops.compare import greater
 from nbnet.ops.convert import convert_to_tensor
@@ -25,7 +26,8 @@ def full(shape: Sequence[int] | int, fill_value: float, dtype: Any = None) -> Te
     >>> nb.ops.full((2,), 7.0).numpy()
     array([7., 7.], dtype=float32)
     """
-    return convert_to_tensor(np.full(shape, fill_value, standardize_dtype(None) if dtype is None else dtype), dtype)
+    wanted = standardize_dtype(None) if dtype is None else dtype
+    return convert_to_tensor(constants.full(shape, fill_value, wanted, "full"), dtype)
 
 
 def zeros(shape: Sequence[int] | int, dtype: Any = None) -> Tensor:
@@ -110,7 +112,7 @@ def eye(N: int, M: int | None = None, k: int = 0, dtype: Any = None) -> Tensor:
     array([[1., 0.],
            [0., 1.]], dtype=float32)
     """
-    return convert_to_tensor(np.eye(N, M, k, standardize_dtype(None)), dtype)
+    return convert_to_tensor(constants.eye(N, N if M is None else M, k, standardize_dtype(None), "eye"), dtype)
 
 
 def arange(start: float, stop: float | None = None, step: float | None = None, dtype: Any = None) -> Tensor:
@@ -125,7 +127,7 @@ def arange(start: float, stop: float | None = None, step: float | None = None, d
     array([0, 1, 2])
     """
     first, last = (0, start) if stop is None else (start, stop)
-    values = np.arange(first, last, 1 if step is None else step)
+    values = constants.arange(first, last, 1 if step is None else step, "arange")
     if dtype is None:
         dtype = INT if values.dtype.kind == "i" else standardize_dtype(None)
     return convert_to_tensor(values, dtype)
@@ -151,7 +153,7 @@ def linspace(start: float, stop: float, num: int = 50, endpoint: bool = True, dt
     >>> nb.ops.linspace(0.0, 1.0, 3).numpy()
     array([0. , 0.5, 1. ], dtype=float32)
     """
-    values = np.linspace(start, stop, num, endpoint)
+    values = constants.linspace(start, stop, num, endpoint, "linspace")
     return convert_to_tensor(values, standardize_dtype(None) if dtype is None else dtype)
 
 
@@ -176,6 +178,5 @@ def one_hot(x: Any, num_classes: int, axis: int = -1, dtype: Any = None) -> Tens
     array([[1., 0., 0.],
            [0., 0., 1.]], dtype=float32)
     """
-    labels = np.asarray(x)
-    hot = (labels[..., None] == np.arange(num_classes)).astype(standardize_dtype(None))
+    hot = constants.one_hot(np.asarray(x), num_classes, standardize_dtype(None), "one_hot")
     return convert_to_tensor(np.moveaxis(hot, -1, axis), dtype)

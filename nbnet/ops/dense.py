@@ -60,7 +60,10 @@ def dense_backward(mem: Any, ins: Any, step: Any) -> None:
         matmul(dy, False, w, True, dx, accumulates(ins, 3))
 
 
-@kernel
+@kernel(
+    extents="x[n,k] dy[n,m] dw[rows*m+] a?:*[rows*m] b?:*[rows*m] c?:*[rows*m]; first rows",
+    within=lambda sizes: sizes["first"] + sizes["rows"] <= sizes["k"],
+)
 def dense_weights_backward(mem: Any, ins: Any, step: Any) -> None:
     """Rows of the gradient of the weights; attributes: the first row, and their number. Operands 3 to 5 are read by the
     update that follows."""
@@ -84,7 +87,8 @@ def infer_dense(x: Tensor, w: Tensor, b: Tensor) -> Spec:
 
 DENSE = register(
     Op("dense", dense_forward, ("x", "w", "b"), infer=lambda x, w, b: (infer_dense(x, w, b),), backward=dense_backward,
-       gradient=("x", "w", "dy", "dx", "dw", "db"), role="product", linear=True, outer="dy")
+       gradient=("x", "w", "dy", "dx", "dw", "db"), role="product", linear=True, outer="dy",
+       extents="x[n,k] w[k,m] b[m] y[n,m]")
 )  # fmt: skip
 
 
@@ -141,6 +145,8 @@ def fused_dense(activation: Elementwise | None, dropout: bool) -> Op:
         gradient=("x", "w", state, "dy", "dz", "dx", "dw", "db", *parameters, *(["rate", "mask"] if dropout else [])),
         work=("dz",), reuse={"dz": "dy"}, encode=encode, mask="mask" if dropout else None, random=dropout,
         role="product", outer="dz",
+        extents=f"x[n,k] w[k,m] b[m] {' '.join(f'{p}[1]' for p in (*parameters, 'rate'))} y[n,m] s[n,m] mask:u1[n,m] "
+                "dz[n,m]",
     )  # fmt: skip
 
 
@@ -243,27 +249,36 @@ def pack_forward(mem: Any, ins: Any, step: Any) -> None:
 
 @kernel
 def pack_backward(mem: Any, ins: Any, step: Any) -> None:
-    mask, rate, dy, dx = bytevec(mem, ins, 0), vec(mem, ins, 1)[0], vec(mem, ins, 2), mat(mem, ins, 3)
+    mask, rate, dy, dz, dx = (bytevec(mem, ins, 0), vec(mem, ins, 1)[0], vec(mem, ins, 2), vec(mem, ins, 3),
+    mat(mem, ins, 4))  # fmt: skip
     kept, scale = count_kept(mask), keep_scale(rate)
+    # dz usually is dy's memory. The loop works on one view: with two of the same memory it would not vectorise.
+    if not in_place(ins, 2, 3):
+        for i in range(dx.shape[0] * kept):
+            dz[i] = dy[i]
     for i in range(dx.shape[0] * kept):
-        dy[i] = product(dy[i], scale)
+        dz[i] = product(dz[i], scale)
     for i in range(dx.shape[0]):
-        expand(dy[i * kept :], mask, dx[i], accumulates(ins, 3))
+        expand(dz[i * kept :], mask, dx[i], accumulates(ins, 4))
 
 
-#: ``dropout_shared`` with a packed result. Backward scales the gradient in place: nothing else reads it.
+#: ``dropout_shared`` with a packed result.
 PACK = Op(
     "dropout_packed",
     pack_forward,
     ("x", "rate"),
     saves=("mask",),
-    infer=lambda x, rate: (Spec(x.shape), Spec((1, x.shape[1]), BYTE)),
+    infer=lambda x, rate: (Spec(x.shape), Spec((1, x.shape[1]), BYTE), Spec(x.shape)),
     encode=lambda x, rate: (0,),
     backward=pack_backward,
-    gradient=("mask", "rate", "dy", "dx"),
+    gradient=("mask", "rate", "dy", "dz", "dx"),
+    work=("dz",),
+    reuse={"dz": "dy"},
     mask="mask",
     random=True,
     role="noise",
+    extents="x[n,m] rate[1] y[n,m] mask:u1[m] dz[n,m]",
+    partial=("y",),
 )
 
 
@@ -353,6 +368,15 @@ def packed_dense(activation: Elementwise | None, reads: bool, drops: bool, sprea
         mask="mask" if drops else None,
         random=drops,
         role="product",
+        extents=f"x[n,k] w[k,m] b[m] {' '.join(f'{p}[1]' for p in (*parameters, 'rate'))} kept:u1[k] y[n,m] s[n,m] "
+        "mask:u1[m] wp[rows,m] dz[n,m]",
+        within=lambda sizes: sizes["rows"] == sizes["k"] + 1,
+        partial=(
+            *(["y", state] if drops else []),
+            "wp",
+            *(["dx"] if reads else []),
+            *([] if spreads else ["dw", "db"]),
+        ),
         activation=activation,
         reads=reads,
         drops=drops,

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from typing import Any
 
 import numpy as np
@@ -98,10 +99,20 @@ def _encode(x: Tensor, rate: Tensor, block_size: int, shared: bool) -> tuple[int
     return height * width * channels, height, width, block_size, x.shape[3] // max(channels, 1)
 
 
+def _within(sizes: Mapping[str, int]) -> bool:
+    height, width, block, points = sizes["height"], sizes["width"], sizes["block"], sizes["points"]
+    return (
+        points == sizes["samples"] * height * width
+        and points * sizes["c"] * sizes["channels"] == sizes["x"]
+        and 0 < block <= min(height, width)
+    )
+
+
 DROP_BLOCK = register(
     Op("drop_block", drop_block_forward, ("x", "drop_rate"), saves=("mask", "seeds", "scale"), infer=_infer,
        backward=drop_block_backward, gradient=("mask", "scale", "dy", "dx"), encode=_encode, mask="mask", random=True,
-       role="noise")
+       role="noise", extents="x[x] drop_rate[1] y[x] mask:u1[points,c] seeds:u1[points,c] scale[samples]; "
+       "_ height width block channels", within=_within, partial=("seeds",))
 )  # fmt: skip
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import replace
 from math import prod
 from typing import Any
@@ -100,11 +101,19 @@ def _encode(x: Tensor, w: Tensor, b: Tensor, rate: Tensor, group_size: int) -> t
     return group_size, (group_size or max(x.shape[0], 1)) * prod(x.shape[1:-1])
 
 
+def _within(sizes: Mapping[str, int]) -> bool:
+    """True if the mask consists of whole masks, each for rows that x has."""
+    masks, rest = divmod(sizes["mask"], max((sizes["k"] + 1) * sizes["m"], 1))
+    return rest == 0 and (masks - 1) * sizes["rows"] <= sizes["n"]
+
+
 #: One mask for the whole batch: slices of it draw the same.
 DROP_CONNECT = register(
     Op("drop_connect", drop_connect_forward, ("x", "w", "b", "rate"), saves=("mask", "masked"), infer=_infer,
        backward=drop_connect_backward, gradient=("x", "w", "rate", "mask", "dy", "part", "dx", "dw", "db"),
-       work=("part",), encode=_encode, mask="mask", random=True, role="product")
+       work=("part",), encode=_encode, mask="mask", random=True, role="product",
+       extents="x[n,k] w[k,m] b[m] rate[1] y[n,m] mask:u1[mask] masked[k,m] part[k,m]; _ rows", within=_within,
+       partial=("masked",))
 )  # fmt: skip
 #: One mask for each group of samples.
 DROP_CONNECT_GROUPS = register(replace(DROP_CONNECT, name="drop_connect_groups", whole_batch=True))

@@ -4,7 +4,7 @@ each element; alpha dropout; and what all kinds of dropout have in common: rates
 from __future__ import annotations
 
 import functools
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from math import prod
 from numbers import Real
 from typing import Any
@@ -12,6 +12,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from nbnet.engine.graph.extents import spanned
 from nbnet.engine.graph.op import BYTE, Op, Shape, Spec, register
 from nbnet.engine.graph.tensor import Tensor, apply, node_name, recorder, tensor, tensors
 from nbnet.engine.jit.linker import Function, Kernel, device, kernel, precise
@@ -58,7 +59,8 @@ def scheduled(formula: Function) -> Op:
         vec(mem, ins, 1)[0] = max(min(rate, 1.0), 0.0)
 
     name = f"scheduled_{formula.name}"
-    return Op(name, Kernel(forward, name), ("numbers",), infer=lambda numbers: (Spec(()),), random=True)
+    return Op(name, Kernel(forward, name), ("numbers",), infer=lambda numbers: (Spec(()),), random=True,
+              extents="numbers[n] y[1]")  # fmt: skip
 
 
 def scheduled_rate(formula: Function, numbers: Tensor) -> Tensor:
@@ -154,7 +156,7 @@ def dropout_backward(mem: Any, ins: Any, step: Any) -> None:
 
 DROPOUT = mask_op(
     "dropout", dropout_forward, dropout_backward, infer=lambda x, rate: (Spec(x.shape), Spec(x.shape, BYTE)),
-    encode=per_sample,
+    encode=per_sample, extents="x[n] rate[1] y[n] mask:u1[n]",
 )  # fmt: skip
 
 
@@ -200,6 +202,16 @@ def encode_shared(x: Tensor, noise_shape: Shape, whole: bool) -> tuple[int, ...]
     noise = [*[1] * (4 - x.ndim), *noise_shape]
     strides = [prod(noise[a + 1 :]) if noise[a] > 1 else 0 for a in range(4)]
     return (0 if whole else prod(noise_shape[1:]), *sizes, *strides)
+
+
+_SHARED = "x[n] rate[1] y[n] mask:u1[mask]; _ n0 n1 n2 n3 s0 s1 s2 s3"
+
+
+def _within_shared(sizes: Mapping[str, int]) -> bool:
+    """True if the axes are those of x, and the mask's last element lies in it."""
+    lengths, strides = ([sizes[f"{x}{k}"] for k in range(4)] for x in "ns")
+    found = prod(lengths) == sizes["n"] and strides[3] <= 1
+    return found and (sizes["n"] == 0 or spanned(lengths, strides) <= sizes["mask"])
 
 
 @device
@@ -250,6 +262,7 @@ def shared_backward(mem: Any, ins: Any, step: Any) -> None:
 DROPOUT_SHARED = mask_op(
     "dropout_shared", shared_forward, shared_backward, infer=infer_shared,
     encode=lambda x, rate, noise_shape, whole=False: encode_shared(x, noise_shape, whole),
+    extents=_SHARED, within=_within_shared,
 )  # fmt: skip
 
 
@@ -324,7 +337,7 @@ def _infer_bernoulli(x: Tensor, keep: Tensor) -> tuple[Spec, ...]:
 BERNOULLI = register(
     Op("bernoulli", bernoulli_forward, ("x", "keep"), saves=("mask",), infer=_infer_bernoulli,
        backward=bernoulli_backward, gradient=("mask", "dy", "dx"), encode=per_sample, mask="mask", random=True,
-       role="noise")
+       role="noise", extents="x[n] keep[n] y[n] mask:u1[n]")
 )  # fmt: skip
 
 
@@ -419,6 +432,7 @@ def _encode_alpha(x: Tensor, noise_shape: tuple[int, ...], whole: bool = False) 
 ALPHA_DROPOUT = mask_op(
     "alpha_dropout", alpha_dropout_forward, alpha_dropout_backward, infer=infer_shared,
     encode=lambda x, rate, noise_shape, whole=False: _encode_alpha(x, noise_shape, whole),
+    extents=_SHARED, within=_within_shared,
 )  # fmt: skip
 
 

@@ -151,6 +151,7 @@ def elementwise(
         name, Kernel(forward, f"{name}_forward"), inputs, infer=infer if has_parameter else None,
         backward=Kernel(backward, f"{name}_backward"),
         gradient=(keeps, "dy", "dx", *inputs[1:]), reuse={"y": "x", "dx": "dy"}, role="elementwise", linear=linear,
+        extents=f"x[n] y[n] {f'{parameter}[1]' if has_parameter else ''}",
     )  # fmt: skip
     fusible[name] = Elementwise(register(op), f, df, keeps, sign_only)
     return fusible[name]
@@ -176,7 +177,7 @@ def step_function(f: Callable[..., Any], **facts: Any) -> Callable[[Callable[P, 
     def make(declaration: Callable[P, Any]) -> Callable[P, Tensor]:
         name = declaration.__name__
         kernel = Kernel(_step_forward(scalar(f, name)), f"{name}_forward")
-        op = register(Op(name, kernel, ("x",), stops_gradient=True, role="elementwise", **facts))
+        op = register(Op(name, kernel, ("x",), stops_gradient=True, role="elementwise", extents="x[n] y[n]", **facts))
         return documents_x(implement(declaration, lambda x: apply(op, tensor(x))))
 
     return make

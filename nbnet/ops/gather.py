@@ -13,6 +13,7 @@ from nbnet.engine.graph.parameter import Parameter
 from nbnet.engine.graph.tensor import Tensor, apply, tensor, tensors
 from nbnet.engine.jit.linker import Function, Kernel, device, kernel
 from nbnet.engine.kernels.abi import accumulates, attribute, intvec, mat, vec
+from nbnet.ops.constants import arange
 
 # ---- rows ----------------------------------------------------------------------------------------------------
 # Attributes: the number of rows of x, or of a table, and the elements in one. Row numbers that have a value are checked
@@ -64,7 +65,7 @@ def _rows_op(name: str, inputs: tuple[str, str], view: Any, index: Function, **f
     return register(
         Op(name, Kernel(forward, f"{name}_forward"), inputs, backward=Kernel(backward, f"{name}_backward"),
            gradient=(rows, "dy", f"d{x}"), encode=lambda x, rows: (x.shape[0], prod(x.shape[1:])), role="lookup",
-           linear=True, **fields)
+           linear=True, extents=f"{x}[n*width] {rows}{'' if view is vec else ':i8'}[r] y[r*width]; n width", **fields)
     )  # fmt: skip
 
 
@@ -97,7 +98,7 @@ def _numbers(rows: Any, n: int) -> Tensor:
         values, made = rows.data, rows
     else:
         if isinstance(rows, slice):
-            rows = np.arange(*rows.indices(n))
+            rows = arange(*rows.indices(n), "take")
         elif rows is None or rows is Ellipsis or isinstance(rows, tuple):
             raise TypeError(
                 f"rows: expected an integer, a slice, or a list or array of integers or booleans, got {rows!r}"
@@ -212,9 +213,25 @@ def embedding(ids: Any, table: Any) -> Tensor:
 # ---- columns -------------------------------------------------------------------------------------------------
 
 
+# Numbers are checked where they are known. If any is out of range all the same, the result is NaN and no gradient
+# flows.
+
+
+@device
+def _are_columns(columns: Any, n: Any) -> Any:
+    """True if all numbers are those of n columns."""
+    wrong = 0
+    for j in range(columns.size):
+        wrong += 1 if columns[j] < 0 or columns[j] >= n else 0
+    return wrong == 0
+
+
 @kernel
 def take_columns_forward(mem: Any, ins: Any, step: Any) -> None:
     x, columns, y = mat(mem, ins, 0), intvec(mem, ins, 1), mat(mem, ins, 2)
+    if not _are_columns(columns, x.shape[1]):
+        vec(mem, ins, 2)[:] = np.nan
+        return
     for i in range(y.shape[0]):
         row, into = x[i], y[i]
         for j in range(columns.size):
@@ -224,25 +241,35 @@ def take_columns_forward(mem: Any, ins: Any, step: Any) -> None:
 @kernel
 def take_columns_backward(mem: Any, ins: Any, step: Any) -> None:
     columns, dy, dx = intvec(mem, ins, 0), mat(mem, ins, 1), mat(mem, ins, 2)
+    known = columns.size if _are_columns(columns, dx.shape[1]) else 0
     for i in range(dx.shape[0]):
         row, into = dy[i], dx[i]
         if not accumulates(ins, 2):
             for j in range(into.size):
                 into[j] = 0.0
-        for j in range(columns.size):
+        for j in range(known):
             into[columns[j]] += row[j]
+
+
+def _check_columns(columns: Tensor, n: int) -> None:
+    """Raise ValueError unless all numbers that are known are those of n columns."""
+    # As unsigned integers, negative numbers are large: one pass finds both kinds.
+    if columns.data is not None and columns.size and columns.data.view(np.uint64).max() >= n:
+        wrong = next(k for k in columns.data.tolist() if not 0 <= k < n)
+        raise ValueError(f"columns: {wrong} is out of range for {n} units, 0 to {n - 1}")
 
 
 def _infer_take_columns(x: Tensor, columns: Tensor) -> tuple[Spec, ...]:
     if columns.dtype != INT or columns.ndim != 1 or not x.shape:
         raise ValueError(f"take_columns: expected int64 columns (k,) of x (..., n), got {columns.shape} and {x.shape}")
+    _check_columns(columns, x.shape[-1])
     return (Spec((*x.shape[:-1], columns.size)),)
 
 
 TAKE_COLUMNS = register(
     Op("take_columns", take_columns_forward, ("x", "columns"), infer=_infer_take_columns,
        backward=take_columns_backward, gradient=("columns", "dy", "dx"), role="move", linear=True,
-       integers=("columns",))
+       integers=("columns",), extents="x[r,n] columns:i8[k] y[r,k]")
 )  # fmt: skip
 
 
@@ -254,7 +281,13 @@ def take_columns(x: Tensor, columns: Tensor) -> Tensor:
     x
         (..., n)
     columns
-        int64 (k,), each from 0 to n - 1: they are not checked.
+        int64 (k,), each from 0 to n - 1. In a program, where numbers may not be known beforehand, one that is out of
+        range makes the result NaN.
+
+    Raises
+    ------
+    ValueError
+        If shapes do not fit, or a number is known and out of range.
 
     Examples
     --------
@@ -270,6 +303,9 @@ def take_columns(x: Tensor, columns: Tensor) -> Tensor:
 @kernel
 def put_columns_forward(mem: Any, ins: Any, step: Any) -> None:
     x, columns, y = mat(mem, ins, 0), intvec(mem, ins, 1), mat(mem, ins, 2)
+    if not _are_columns(columns, y.shape[1]):
+        vec(mem, ins, 2)[:] = np.nan
+        return
     for i in range(y.shape[0]):
         row, into = x[i], y[i]
         for j in range(into.size):
@@ -281,6 +317,10 @@ def put_columns_forward(mem: Any, ins: Any, step: Any) -> None:
 @kernel
 def put_columns_backward(mem: Any, ins: Any, step: Any) -> None:
     columns, dy, dx, add = intvec(mem, ins, 0), mat(mem, ins, 1), mat(mem, ins, 2), accumulates(ins, 2)
+    if not _are_columns(columns, dy.shape[1]):
+        if not add:
+            vec(mem, ins, 2)[:] = 0.0
+        return
     for i in range(dx.shape[0]):
         row, into = dy[i], dx[i]
         for j in range(columns.size):
@@ -292,13 +332,14 @@ def _infer_put_columns(x: Tensor, columns: Tensor, size: int) -> tuple[Spec, ...
         raise ValueError(
             f"put_columns: expected int64 columns (k,) of {size} for x (..., k), got {columns.shape} and {x.shape}"
         )
+    _check_columns(columns, size)
     return (Spec((*x.shape[:-1], size)),)
 
 
 PUT_COLUMNS = register(
     Op("put_columns", put_columns_forward, ("x", "columns"), infer=_infer_put_columns,
        backward=put_columns_backward, gradient=("columns", "dy", "dx"), role="move", linear=True,
-       integers=("columns",))
+       integers=("columns",), extents="x[r,k] columns:i8[k] y[r,n]")
 )  # fmt: skip
 
 
@@ -310,9 +351,15 @@ def put_columns(x: Tensor, columns: Tensor, size: int) -> Tensor:
     x
         (..., k)
     columns
-        int64 (k,), different numbers from 0 to size - 1: they are not checked.
+        int64 (k,), different numbers from 0 to size - 1. In a program, where numbers may not be known beforehand, one
+        that is out of range makes the result NaN.
     size
         Number of units of the result.
+
+    Raises
+    ------
+    ValueError
+        If shapes do not fit, or a number is known and out of range.
 
     Examples
     --------

@@ -7,8 +7,8 @@ from typing import Any
 
 import numpy as np
 
-from nbnet.engine.graph.op import Shape
 from nbnet.engine.graph.tensor import Tensor, tensor
+from nbnet.ops.constants import arange, full, places, repeated_places, tiled_places
 from nbnet.ops.gather import take_rows
 from nbnet.ops.reshape import checked_axis, ravel, reshape, transpose
 from nbnet.ops.slicing import concatenate, cut
@@ -127,7 +127,7 @@ def _pick(x: Tensor, key: Any, axis: int) -> Tensor:
         start, stop, step = key.indices(n)
         if step == 1:
             return cut(x, axis, start, max(stop - start, 0))
-        return take(x, np.arange(start, stop, step), axis)
+        return take(x, arange(start, stop, step, "get_item"), axis)
     if _is_integer(key):
         if not -n <= key < n:
             raise IndexError(f"rows: {key} is out of range for {n} rows")
@@ -158,7 +158,7 @@ def repeat(x: Any, repeats: int | Sequence[int], axis: int | None = None) -> Ten
     if axis is None:
         x, axis = ravel(x), 0
     n = x.shape[checked_axis(axis, x.ndim)]
-    return take(x, np.repeat(np.arange(n), repeats), axis)
+    return take(x, repeated_places(n, repeats, "repeat"), axis)
 
 
 def tile(x: Any, repeats: int | Sequence[int]) -> Tensor:
@@ -185,7 +185,7 @@ def tile(x: Any, repeats: int | Sequence[int]) -> Tensor:
     made = reshape(made, (1,) * (ndim - made.ndim) + made.shape)
     for axis, count in enumerate(counts):
         if count != 1:
-            made = take(made, np.tile(np.arange(made.shape[axis]), count), axis)
+            made = take(made, tiled_places(made.shape[axis], count, "tile"), axis)
     return made
 
 
@@ -201,7 +201,7 @@ def flip(x: Any, axis: int | Sequence[int] | None = None) -> Tensor:
     made = tensor(x)
     axes = range(made.ndim) if axis is None else axis if isinstance(axis, Sequence) else (axis,)
     for k in axes:
-        made = take(made, np.arange(made.shape[checked_axis(k, made.ndim)])[::-1], k)
+        made = take(made, places(made.shape[checked_axis(k, made.ndim)], "flip")[::-1], k)
     return made
 
 
@@ -227,7 +227,7 @@ def roll(x: Any, shift: int, axis: int | None = None) -> Tensor:
     if axis is None:
         return reshape(roll(ravel(x), shift, 0), x.shape)
     n = x.shape[checked_axis(axis, x.ndim)]
-    return take(x, np.roll(np.arange(n), shift), axis)
+    return take(x, np.roll(places(n, "roll"), shift), axis)
 
 
 def pad(x: Any, pad_width: Any, mode: str = "constant", constant_values: float = 0.0) -> Tensor:
@@ -265,11 +265,13 @@ def pad(x: Any, pad_width: Any, mode: str = "constant", constant_values: float =
     if (widths < 0).any():
         raise ValueError(f"pad_width: expected numbers from 0, got {pad_width!r}")
     for axis, (before, after) in enumerate(widths.tolist()):
-        margins = [np.full(_resized(made.shape, axis, n), constant_values, made.dtype) for n in (before, after)]
+        margins = [_margin(made, axis, n, constant_values) for n in (before, after)]
         parts = [part for part in (margins[0], made, margins[1]) if part is made or part.size]
         made = concatenate(parts, axis) if len(parts) > 1 else made
     return made
 
 
-def _resized(shape: Shape, axis: int, n: int) -> Shape:
-    return (*shape[:axis], n, *shape[axis + 1 :])
+def _margin(x: Tensor, axis: int, n: int, value: float) -> Tensor:
+    """A tensor of one value, of the shape of x but for the length n of an axis."""
+    shape = (*x.shape[:axis], n, *x.shape[axis + 1 :])
+    return Tensor(shape, x.dtype, full(shape, value, x.dtype, "pad"))

@@ -39,7 +39,9 @@ def _deal_masks_infer(x: Tensor, masks: Tensor) -> tuple[Spec, ...]:
 
 DEAL_MASKS = register(
     Op("deal_masks", deal_masks_forward, ("x", "masks"), infer=_deal_masks_infer, backward=deal_masks_backward,
-       gradient=("masks", "dy", "dx"), encode=lambda x, masks: (prod(x.shape[1:-1]),))
+       gradient=("masks", "dy", "dx"), encode=lambda x, masks: (prod(x.shape[1:-1]),),
+       extents="x[r,c] masks[k,c] y[r,c]; rows",
+       within=lambda sizes: sizes["k"] > 0 and (sizes["rows"] > 0 or sizes["r"] == 0))
 )  # fmt: skip
 
 
@@ -84,16 +86,19 @@ def _take_turn_infer(table: Tensor) -> tuple[Spec, ...]:
 
 
 #: It draws nothing; ``random`` has the step's number passed to it in eager calls too.
-TAKE_TURN = register(Op("take_turn", take_turn_forward, ("table",), infer=_take_turn_infer, random=True))
+TAKE_TURN = register(Op("take_turn", take_turn_forward, ("table",), infer=_take_turn_infer, random=True,
+                        extents="table[n,c] y[c]", within=lambda sizes: sizes["n"] > 0))  # fmt: skip
 
 
-def take_turn(table: Any) -> Tensor:
+def take_turn(table: Any, *, key: int = 0) -> Tensor:
     """Row ``step % n`` of a table of n rows.
 
     Parameters
     ----------
     table
         (n, c); no gradient flows to it.
+    key
+        One that counts its draws (that of a layer) says which step it is, where neither a program nor a tape does.
 
     Raises
     ------
@@ -108,4 +113,4 @@ def take_turn(table: Any) -> Tensor:
     >>> y.numpy()
     array([3., 4.], dtype=float32)
     """
-    return apply(TAKE_TURN, tensor(table), key=0)
+    return apply(TAKE_TURN, tensor(table), key=key)

@@ -38,7 +38,7 @@ def _infer(a: Tensor, b: Tensor) -> tuple[Spec, ...]:
 
 MATMUL = register(
     Op("matmul", matmul_forward, ("a", "b"), infer=_infer, backward=matmul_backward,
-       gradient=("a", "b", "dy", "da", "db"), role="product", linear=True)
+       gradient=("a", "b", "dy", "da", "db"), role="product", linear=True, extents="a[n,k] b[k,m] y[n,m]")
 )  # fmt: skip
 
 

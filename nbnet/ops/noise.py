@@ -69,7 +69,8 @@ def _infer(x: Tensor, stddev: Tensor) -> tuple[Spec, ...]:
 GAUSSIAN_NOISE = register(
     Op("gaussian_noise", gaussian_noise_forward, ("x", "stddev"), saves=("noise",), infer=_infer,
        backward=gaussian_noise_backward, gradient=("noise", "dy", "dx", "dstddev"), encode=per_sample, noise="noise",
-       random=True, role="noise")
+       random=True, role="noise", extents="x[n] stddev[s] y[n] noise[n]",
+       within=lambda sizes: sizes.get("s", 1) in (1, sizes["n"]))
 )  # fmt: skip
 
 
@@ -130,7 +131,8 @@ def gaussian_dropout_backward(mem: Any, ins: Any, step: Any) -> None:
 GAUSSIAN_DROPOUT = register(
     Op("gaussian_dropout", gaussian_dropout_forward, ("x", "rate"), saves=("noise",),
        infer=lambda x, rate: (Spec(x.shape), Spec(x.shape)), backward=gaussian_dropout_backward,
-       gradient=("noise", "rate", "dy", "dx"), encode=per_sample, noise="noise", random=True, role="noise")
+       gradient=("noise", "rate", "dy", "dx"), encode=per_sample, noise="noise", random=True, role="noise",
+       extents="x[n] rate[1] y[n] noise[n]")
 )  # fmt: skip
 
 
@@ -205,7 +207,8 @@ def _infer_concrete(x: Tensor, logit: Tensor, temperature: Tensor) -> tuple[Spec
 CONCRETE_DROPOUT = register(
     Op("concrete_dropout", concrete_dropout_forward, ("x", "logit", "temperature"), saves=("noise", "keep"),
        infer=_infer_concrete, backward=concrete_dropout_backward, encode=per_sample, noise="noise", random=True,
-       role="noise", gradient=("x", "logit", "temperature", "keep", "dy", "dx", "dlogit"))
+       role="noise", gradient=("x", "logit", "temperature", "keep", "dy", "dx", "dlogit"),
+       extents="x[n] logit[1] temperature[1] y[n] noise[n] keep[n]")
 )  # fmt: skip
 
 

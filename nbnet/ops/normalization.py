@@ -11,6 +11,7 @@ from nbnet.engine.graph.op import DOUBLE, Op, Spec, register
 from nbnet.engine.graph.tape import effect
 from nbnet.engine.graph.tensor import Tensor, apply, apply_many, tensor, tensors
 from nbnet.engine.kernels.abi import accumulates, attribute, device, doublevec, kernel, present, vec
+from nbnet.ops.constants import full, zeros
 
 
 # x is seen as (outer, channels, inner); attributes: outer, channels, inner. Usually channels are the last axis and
@@ -114,10 +115,12 @@ def store(into: Any, value: Any, add: bool) -> None:
         into[k] = into[k] + value[k] if add else value[k]
 
 
-def channels_of(x: Tensor, axis: int, *values: Tensor) -> int:
+def channels_of(x: Tensor, axis: int, epsilon: Tensor, *values: Tensor) -> int:
     """Return the number of channels; raise ValueError unless each of ``values`` has one number for each channel."""
     channels = x.shape[axis]
     wrong = [v.shape for v in values if v.shape != (channels,)]
+    if epsilon.size != 1:
+        raise ValueError(f"epsilon: expected a number, or a tensor of one element, got shape {epsilon.shape}")
     if wrong:
         raise ValueError(f"batch_norm: expected one value for each of {channels} channels, got shapes {wrong}")
     return channels
@@ -138,7 +141,9 @@ def channel_axis(x: Tensor, axis: int) -> int:
 def scale_and_shift(x: Tensor, axis: int, gamma: Any, beta: Any) -> tuple[Any, Any]:
     """Gamma and beta, by default 1 and 0."""
     n = x.shape[axis]
-    return np.ones(n, x.dtype) if gamma is None else gamma, np.zeros(n, x.dtype) if beta is None else beta
+    if gamma is None:
+        gamma = full(n, 1, x.dtype, "batch_normalization")
+    return gamma, zeros(n, x.dtype, "batch_normalization") if beta is None else beta
 
 
 @kernel
@@ -183,16 +188,22 @@ def batch_norm_backward(mem: Any, ins: Any, step: Any) -> None:
 
 
 def _batch_norm_infer(x: Tensor, gamma: Tensor, beta: Tensor, epsilon: Tensor, axis: int) -> tuple[Spec, ...]:
-    n = channels_of(x, axis, gamma, beta)
+    n = channels_of(x, axis, epsilon, gamma, beta)
     one = Spec((n,))
     return Spec(x.shape), one, one, one, Spec((n,), DOUBLE), Spec((2, n), DOUBLE), Spec((3, n))
 
+
+_EXTENTS = (
+    "x[outer*channels*inner] gamma[channels] beta[channels] epsilon[1] y[outer*channels*inner] mean[channels] "
+    "variance[channels] rate[channels] totals:f8[2*channels]"
+)
 
 BATCH_NORM = register(
     Op("batch_norm", batch_norm_forward, ("x", "gamma", "beta", "epsilon"), infer=_batch_norm_infer,
        outputs=("y", "mean", "variance"), saves=("rate", "total"), backward=batch_norm_backward,
        gradient=("x", "gamma", "mean", "rate", "dy", "dmean", "dvariance", "dx", "dgamma", "dbeta", "totals",
-                 "factors"), role="normalization", work=("totals", "factors"), encode=encode, whole_batch=True)
+                 "factors"), role="normalization", work=("totals", "factors"), encode=encode, whole_batch=True,
+       extents=f"{_EXTENTS} total:f8[channels] factors[3*channels]; outer channels inner")
 )  # fmt: skip
 
 
@@ -235,7 +246,7 @@ def batch_norm(
     return y, mean, variance
 
 
-@kernel
+@kernel(extents="average[n] value[n] momentum[1]")
 def moving_average(mem: Any, ins: Any, step: Any) -> None:
     average, value, momentum = vec(mem, ins, 0), vec(mem, ins, 1), vec(mem, ins, 2)[0]
     for k in range(average.size):
@@ -244,6 +255,8 @@ def moving_average(mem: Any, ins: Any, step: Any) -> None:
 
 def move_average(average: Tensor, value: Tensor, momentum: float) -> None:
     """``average = average * momentum + value * (1 - momentum)``, now or in every step of a program."""
+    if average.shape != value.shape:
+        raise ValueError(f"batch_norm: the layer keeps averages of shape {average.shape}, got values of {value.shape}")
     effect(moving_average, average, value, tensors(average, momentum)[1])
 
 
@@ -282,7 +295,7 @@ def batch_norm_fixed_backward(mem: Any, ins: Any, step: Any) -> None:
 def _batch_normalization_infer(
     x: Tensor, gamma: Tensor, beta: Tensor, mean: Tensor, variance: Tensor, epsilon: Tensor, axis: int
 ) -> tuple[Spec, ...]:
-    n = channels_of(x, axis, gamma, beta, mean, variance)
+    n = channels_of(x, axis, epsilon, gamma, beta, mean, variance)
     return Spec(x.shape), Spec((n,)), Spec((2, n), DOUBLE), Spec((2, n))
 
 
@@ -290,7 +303,8 @@ BATCH_NORM_FIXED = register(
     Op("batch_norm_fixed", batch_norm_fixed_forward, ("x", "gamma", "beta", "mean", "variance", "epsilon"),
        infer=_batch_normalization_infer, saves=("rate",), backward=batch_norm_fixed_backward,
        gradient=("x", "gamma", "mean", "rate", "dy", "dx", "dgamma", "dbeta", "totals", "factors"),
-       role="normalization", linear=True, work=("totals", "factors"), encode=encode)
+       role="normalization", linear=True, work=("totals", "factors"), encode=encode,
+       extents=f"{_EXTENTS} factors[2*channels]; outer channels inner")
 )  # fmt: skip
 
 
@@ -378,6 +392,8 @@ def _layer_norm_infer(x: Tensor, gamma: Tensor, beta: Tensor, epsilon: Tensor) -
             f"layer_norm: expected gamma and beta of the shape of x's last axes, got {x.shape}, {gamma.shape} and "
             f"{beta.shape}"
         )
+    if epsilon.size != 1:
+        raise ValueError(f"epsilon: expected a number, or a tensor of one element, got shape {epsilon.shape}")
     row = Spec(x.shape[:-axes])
     return Spec(x.shape), row, row
 
@@ -385,7 +401,8 @@ def _layer_norm_infer(x: Tensor, gamma: Tensor, beta: Tensor, epsilon: Tensor) -
 LAYER_NORM = register(
     Op("layer_norm", layer_norm_forward, ("x", "gamma", "beta", "epsilon"), infer=_layer_norm_infer,
        saves=("mean", "rate"), backward=layer_norm_backward,
-       gradient=("x", "gamma", "mean", "rate", "dy", "dx", "dgamma", "dbeta"), role="normalization")
+       gradient=("x", "gamma", "mean", "rate", "dy", "dx", "dgamma", "dbeta"), role="normalization",
+       extents="x[n*k] gamma[k] beta[k] epsilon[1] y[n*k] mean[n] rate[n]")
 )  # fmt: skip
 
 

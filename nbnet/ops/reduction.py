@@ -91,12 +91,15 @@ class ReductionOps(NamedTuple):
     batch: Op
 
 
+_EXTENTS = "x[outer*n*inner] y[outer*inner]; n inner outer"
+
+
 def reduction(name: str, mean: bool) -> ReductionOps:
     """Make and register the ops of a sum (or a mean) over a run of neighbouring axes."""
     op = Op(
         name, Kernel(_make_forward(mean), f"{name}_forward"), ("x",), infer=lambda x, shape, n, inner: (Spec(shape),),
         backward=Kernel(_make_backward(mean), f"{name}_backward"), gradient=("dy", "dx"), role="reduction",
-        encode=lambda x, shape, n, inner: (n, inner, prod(shape) // (inner or 1)), linear=True,
+        encode=lambda x, shape, n, inner: (n, inner, prod(shape) // (inner or 1)), linear=True, extents=_EXTENTS,
     )  # fmt: skip
     return ReductionOps(register(op), register(replace(op, name=f"{name}_batch", whole_batch=True)))
 
@@ -254,6 +257,7 @@ def _max_infer(x: Tensor, shape: Shape, n: int, inner: int) -> tuple[Spec, ...]:
 _MAX = Op(
     "max", max_forward, ("x",), infer=_max_infer, backward=max_backward, gradient=("x", "y", "dy", "dx"),
     encode=lambda x, shape, n, inner: (n, inner, prod(shape) // inner if inner else 0), role="reduction",
+    extents=_EXTENTS, within=lambda sizes: sizes["n"] > 0,
 )  # fmt: skip
 MAX = ReductionOps(register(_MAX), register(replace(_MAX, name="max_batch", whole_batch=True)))
 
@@ -369,7 +373,8 @@ def _weighted_sum_infer(l: Tensor, w: Tensor, scale: Tensor) -> tuple[Spec, ...]
 
 WEIGHTED_SUM = register(
     Op("weighted_sum", weighted_sum_forward, ("l", "w", "scale"), infer=_weighted_sum_infer,
-       backward=weighted_sum_backward, gradient=("w", "scale", "dy", "dl"), role="reduction", linear=True)
+       backward=weighted_sum_backward, gradient=("w", "scale", "dy", "dl"), role="reduction", linear=True,
+       extents="l[n] w[n] scale[1] y[1]")
 )  # fmt: skip
 
 
@@ -417,7 +422,7 @@ def _weighted_mean_infer(l: Tensor, w: Tensor, d: Tensor) -> tuple[Spec, ...]:  
 WEIGHTED_MEAN = register(
     Op("weighted_mean", weighted_mean_forward, ("l", "w", "d"), infer=_weighted_mean_infer,
        backward=weighted_mean_backward, gradient=("w", "d", "dy", "dl"), role="reduction", linear=True,
-       whole_batch=True)
+       whole_batch=True, extents="l[n] w[n] d[n] y[1]")
 )  # fmt: skip
 
 
@@ -465,9 +470,15 @@ def l1_l2_backward(mem: Any, ins: Any, step: Any) -> None:
         dx[i] = dx[i] + d if add else d
 
 
+def _l1_l2_infer(x: Tensor, l1: Tensor, l2: Tensor) -> tuple[Spec, ...]:
+    if l1.size != 1 or l2.size != 1:
+        raise ValueError(f"l1, l2: expected numbers, or tensors of one element, got shapes {l1.shape} and {l2.shape}")
+    return (Spec(()),)
+
+
 L1_L2 = register(
-    Op("l1_l2", l1_l2_forward, ("x", "l1", "l2"), infer=lambda x, l1, l2: (Spec(()),), backward=l1_l2_backward,
-       gradient=("x", "l1", "l2", "dy", "dx"), role="penalty")
+    Op("l1_l2", l1_l2_forward, ("x", "l1", "l2"), infer=_l1_l2_infer, backward=l1_l2_backward,
+       gradient=("x", "l1", "l2", "dy", "dx"), role="penalty", extents="x[n] l1[1] l2[1] y[1]")
 )  # fmt: skip
 
 

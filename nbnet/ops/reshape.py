@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import operator
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from math import prod
 from operator import index as _index
@@ -11,12 +11,17 @@ from typing import Any
 
 import numpy as np
 
+from nbnet.engine.graph.extents import spanned
 from nbnet.engine.graph.op import Op, Shape, Spec, register
 from nbnet.engine.graph.tensor import Tensor, apply, tensor
 from nbnet.engine.kernels.abi import accumulates, attribute, device, in_place, kernel, mat, vec
 from nbnet.ops.broadcast import add
+from nbnet.ops.constants import zeros
 
 Axis = int | Sequence[int] | None
+
+#: NumPy's arrays have no more, in any version.
+MAX_AXES = 32
 
 
 def checked_axis(axis: int, ndim: int) -> int:
@@ -53,7 +58,7 @@ def _reshape_infer(x: Tensor, shape: Shape) -> tuple[Spec, ...]:
 
 RESHAPE = register(
     Op("reshape", reshape_forward, ("x",), infer=_reshape_infer, backward=reshape_backward, gradient=("dy", "dx"),
-       reuse={"y": "x", "dx": "dy"}, role="move", linear=True, moves_values=True)
+       reuse={"y": "x", "dx": "dy"}, role="move", linear=True, moves_values=True, extents="x[n] y[n]")
 )  # fmt: skip
 #: The same where the first axis changes: rows of y are not rows of x.
 RESHAPE_BATCH = register(replace(RESHAPE, name="reshape_batch", whole_batch=True))
@@ -82,6 +87,8 @@ def reshape(x: Any, shape: int | Sequence[int]) -> Tensor:
     """
     x = tensor(x)
     wanted = tuple(operator.index(n) for n in (shape if isinstance(shape, Sequence) else (shape,)))
+    if len(wanted) > MAX_AXES:
+        raise ValueError(f"shape: expected at most {MAX_AXES} axes, got {len(wanted)}")
     if wanted.count(-1) > 1 or min(wanted, default=0) < -1:
         raise ValueError(f"shape: expected lengths from 0 and at most one -1, got {wanted}")
     known = prod(n for n in wanted if n != -1)
@@ -148,7 +155,8 @@ def _transpose_infer(x: Tensor) -> tuple[Spec, ...]:
 
 TRANSPOSE = register(
     Op("transpose", transpose_forward, ("x",), infer=_transpose_infer, backward=transpose_backward,
-       gradient=("dy", "dx"), role="move", linear=True, moves_values=True, whole_batch=True)
+       gradient=("dy", "dx"), role="move", linear=True, moves_values=True, whole_batch=True,
+       extents="x[r,c] y[c,r]")
 )  # fmt: skip
 #: Maximum number of axes. Attributes: lengths of y's axes, then x's strides along them.
 AXES = 6
@@ -217,9 +225,15 @@ def _encode(x: Tensor, axes: Sequence[int]) -> tuple[int, ...]:
     return *[1] * spare, *(x.shape[a] for a in axes), *[0] * spare, *(prod(x.shape[a + 1 :]) for a in axes)
 
 
+def _permute_within(sizes: Mapping[str, int]) -> bool:
+    lengths, strides = ([sizes[f"{x}{k}"] for k in range(AXES)] for x in "ns")
+    return prod(lengths) == sizes["y"] and (sizes["y"] == 0 or spanned(lengths, strides) <= sizes["x"])
+
+
 PERMUTE = register(
     Op("permute", permute_forward, ("x",), infer=_permute_infer, backward=permute_backward, gradient=("dy", "dx"),
-       encode=_encode, role="move", linear=True, moves_values=True)
+       encode=_encode, role="move", linear=True, moves_values=True,
+       extents="x[x] y[y]; n0 n1 n2 n3 n4 n5 s0 s1 s2 s3 s4 s5", within=_permute_within)
 )  # fmt: skip
 #: The same where the first axis moves: rows of y are not rows of x.
 PERMUTE_BATCH = register(replace(PERMUTE, name="permute_batch", whole_batch=True))
@@ -383,7 +397,7 @@ def broadcast_to(x: Any, shape: Sequence[int]) -> Tensor:
     """
     made, wanted = tensor(x), tuple(shape)
     if made.shape != wanted:
-        made = add(made, np.zeros(wanted, made.dtype))
+        made = add(made, zeros(wanted, made.dtype, "broadcast_to"))
     if made.shape != wanted:
         raise ValueError(f"shape: {np.shape(x)} does not broadcast to {wanted}")
     return made

@@ -10,6 +10,7 @@ from math import prod
 from operator import index as _index
 from typing import Any
 
+from nbnet.base.loading_budget import count_steps
 from nbnet.engine.graph.op import Op, Spec, register
 from nbnet.engine.graph.tensor import Tensor, apply, tensor, tensors
 from nbnet.engine.kernels.abi import accumulates, attribute, kernel, present, vec
@@ -43,6 +44,8 @@ def cut_backward(mem: Any, ins: Any, step: Any) -> None:
 
 
 def _cut_infer(x: Tensor, axis: int, start: int, count: int) -> tuple[Spec, ...]:
+    if not 0 <= start <= start + count <= x.shape[axis]:
+        raise ValueError(f"cut: {start} to {start + count} is no part of axis {axis} of shape {x.shape}")
     return (Spec((*x.shape[:axis], count, *x.shape[axis + 1 :])),)
 
 
@@ -52,7 +55,9 @@ def _cut_encode(x: Tensor, axis: int, start: int, count: int) -> tuple[int, ...]
 
 CUT = register(
     Op("cut", cut_forward, ("x",), infer=_cut_infer, encode=_cut_encode, backward=cut_backward, gradient=("dy", "dx"),
-       role="move", linear=True, moves_values=True)
+       role="move", linear=True, moves_values=True,
+       extents="x[outer*n*inner] y[outer*count*inner]; n count start inner",
+       within=lambda sizes: sizes["start"] + sizes["count"] <= sizes["n"])
 )  # fmt: skip
 #: The same along the first axis, which is the batch's.
 CUT_BATCH = register(replace(CUT, name="cut_batch", whole_batch=True))
@@ -131,6 +136,10 @@ def concatenate_op(count: int, batch: bool) -> Op:
         "concatenate_batch" if batch else "concatenate", concatenate_forward, names, infer=_concatenate_infer,
         backward=concatenate_backward, gradient=("dy", *(f"d{name}" for name in names)), encode=_concatenate_encode,
         role="move", linear=True, whole_batch=batch,
+        extents=f"{' '.join(f'x{k}[outer*n{k}]' for k in range(count))} y[outer*n]; count outer "
+                f"{' '.join(f'n{k}' for k in range(count))}",
+        within=lambda sizes: sizes["count"] == count and (
+            sizes["outer"] == 0 or sum(sizes[f"n{k}"] for k in range(count)) == sizes["n"]),
     )  # fmt: skip
 
 
@@ -245,6 +254,7 @@ def split(x: Any, indices_or_sections: int | Sequence[int], axis: int = 0) -> li
         parts = _index(indices_or_sections)
         if parts < 1 or n % parts:
             raise ValueError(f"indices_or_sections: {n} elements cannot be cut in {parts} equal parts")
+        count_steps(parts, "split")
         bounds = list(range(n // parts, n, n // parts)) if n else []
     edges = [0, *bounds, n]
     return [cut(x, axis, a, max(b - a, 0)) for a, b in itertools.pairwise(edges)]

@@ -90,10 +90,15 @@ def _normalize(width: Any, y: Any, totals: Any) -> None:
 documents_rows = documents(first="x\n    (..., classes)\naxis\n    The last one.")
 
 
+_ROWS = "x[r,c] y[r,c]"
+
+
 def last_axis(x: Tensor, axis: int) -> Tensor:
-    """Return the tensor if ``axis`` is its last one, as kernels work on rows; else raise ValueError."""
+    """Return the tensor if ``axis`` is its last one, as kernels work on rows, and not empty; else raise ValueError."""
     if axis not in (-1, len(x.shape) - 1) or not x.shape:
         raise ValueError(f"axis: only the last axis is supported, got {axis} for shape {x.shape}")
+    if not x.shape[-1]:
+        raise ValueError(f"expected a last axis of at least one element, got shape {x.shape}")
     return x
 
 
@@ -139,7 +144,17 @@ def softmax_backward(mem: Any, ins: Any, step: Any) -> None:
             dx[i, j] = dx[i, j] + d if add else d
 
 
-SOFTMAX = register(Op("softmax", softmax_forward, ("x",), backward=softmax_backward, gradient=("y", "dy", "dx")))
+SOFTMAX = register(
+    Op(
+        "softmax",
+        softmax_forward,
+        ("x",),
+        backward=softmax_backward,
+        gradient=("y", "dy", "dx"),
+        extents=_ROWS,
+        within=lambda sizes: sizes["c"] > 0,
+    )
+)
 
 
 @documents_rows
@@ -181,8 +196,9 @@ def log_softmax_backward(mem: Any, ins: Any, step: Any) -> None:
 
 
 LOG_SOFTMAX = register(
-    Op("log_softmax", log_softmax_forward, ("x",), backward=log_softmax_backward, gradient=("y", "dy", "dx"))
-)
+    Op("log_softmax", log_softmax_forward, ("x",), backward=log_softmax_backward,
+       gradient=("y", "dy", "dx"), extents=_ROWS, within=lambda sizes: sizes["c"] > 0)
+)  # fmt: skip
 
 
 @documents_rows
@@ -238,7 +254,15 @@ def sparsemax_backward(mem: Any, ins: Any, step: Any) -> None:
 
 
 SPARSEMAX = register(
-    Op("sparsemax", sparsemax_forward, ("x",), backward=sparsemax_backward, gradient=("y", "dy", "dx"))
+    Op(
+        "sparsemax",
+        sparsemax_forward,
+        ("x",),
+        backward=sparsemax_backward,
+        gradient=("y", "dy", "dx"),
+        extents=_ROWS,
+        within=lambda sizes: sizes["c"] > 0,
+    )
 )
 
 
@@ -293,7 +317,10 @@ def _infer(x: Tensor) -> tuple[Spec, ...]:
     return (Spec((*x.shape[:-1], x.shape[-1] // 2)),)
 
 
-GLU = register(Op("glu", glu_forward, ("x",), infer=_infer, backward=glu_backward, gradient=("x", "dy", "dx")))
+GLU = register(
+    Op("glu", glu_forward, ("x",), infer=_infer, backward=glu_backward, gradient=("x", "dy", "dx"),
+       extents="x[r,2*c] y[r,c]")
+)  # fmt: skip
 
 
 def glu(x: Any, axis: int = -1) -> Tensor:

@@ -39,7 +39,7 @@ def rectify_backward(mem: Any, ins: Any, step: Any) -> None:
 
 RECTIFY = register(
     Op("rectify", rectify_forward, ("x", "p"), backward=rectify_backward, gradient=("x", "p", "dy", "dx"),
-       role="elementwise")
+       role="elementwise", extents="x[n] p[5] y[n]")
 )  # fmt: skip
 
 

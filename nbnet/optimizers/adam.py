@@ -217,7 +217,7 @@ def momentum_at(beta: Any, base: Any, t: Any) -> Any:
     return beta * (1.0 - 0.5 * base**t)
 
 
-@kernel
+@kernel(extents="cells:f8[cells]", within=lambda sizes: sizes["cells"] > OWN + BASE)
 def multiply_momentum(mem: Any, ins: Any, step: Any) -> None:
     """Before an update, multiply the running product by the momentum of this one."""
     h = doublevec(mem, ins, 0)[OWN:]

@@ -5,6 +5,7 @@ from __future__ import annotations
 import re
 from abc import ABC, abstractmethod
 from collections.abc import Iterable, Mapping, Sequence
+from operator import attrgetter
 from typing import Any, ClassVar, Self, Unpack
 
 import numpy as np
@@ -184,8 +185,13 @@ class Optimizer(ABC):
         #: The parameters, in one block of memory; None before the optimizer is built.
         self.block: FlatParams | None = None
         #: Tensors (1, P) of one value for each parameter, by name; and values that wait for them.
-        self._tensors: dict[str, Tensor] = {}
+        self.slot_tensors: dict[str, Tensor] = {}
         self._pending: dict[str, Array] | None = None
+        #: True while parameters and their averages are exchanged.
+        self.swapped = False
+        #: The parameters as they were when :meth:`finalize_variable_values` set them to their averages, and the number
+        #: of iterations then.
+        self._unaveraged: tuple[int, Array] | None = None
         #: Steps made; with gradient accumulation, those that only accumulated as well.
         self.iterations = 0
         self.name: str = options.pop("name", None) or type(self).__name__.lower()
@@ -220,10 +226,7 @@ class Optimizer(ABC):
 
     # ---- hyperparameters ----
 
-    @property
-    def use_ema(self) -> bool:
-        """True if a moving average of the parameters is kept."""
-        return self._use_ema
+    use_ema = property(attrgetter("_use_ema"), doc="True if a moving average of the parameters is kept.")
 
     @property
     def ema_overwrite_frequency(self) -> int | None:
@@ -373,10 +376,10 @@ class Optimizer(ABC):
     def _allocate(self, block: FlatParams) -> None:
         """Adopt a block, and make the tensors of the state that are missing."""
         self._structure, self.block = self._describe(), block
-        missing = {name: self.initial(name) for name in self._names() if name not in self._tensors}
+        missing = {name: self.initial(name) for name in self._names() if name not in self.slot_tensors}
         for name, value in missing.items():
-            self._tensors[name] = block.like(1, name)
-            self._tensors[name].numpy()[...] = value
+            self.slot_tensors[name] = block.like(1, name)
+            self.slot_tensors[name].numpy()[...] = value
         pending, self._pending = self._pending, None
         if pending is not None:
             self._overwrite(pending)
@@ -395,7 +398,7 @@ class Optimizer(ABC):
         """A copy or a pickle: its state waits for parameters, as after :meth:`set_state`."""
         current = self._pending if self.block is None else self.state
         pending = None if current is None else {name: array.copy() for name, array in current.items()}
-        unbuilt = {"block": None, "_tensors": {}, "_pending": pending, "_structure": None, "_eager": None}
+        unbuilt = {"block": None, "slot_tensors": {}, "_pending": pending, "_structure": None, "_eager": None}
         return vars(self) | unbuilt
 
     @property
@@ -406,7 +409,7 @@ class Optimizer(ABC):
     @property
     def state(self) -> dict[str, Array]:
         """Vectors of state over all parameters, in the order of the block; empty before the optimizer is built."""
-        return {} if self.block is None else {name: self._tensors[name].numpy()[0] for name in self._names()}
+        return {} if self.block is None else {name: self.slot_tensors[name].numpy()[0] for name in self._names()}
 
     @property
     def variables(self) -> list[Tensor]:
@@ -430,7 +433,7 @@ class Optimizer(ABC):
         if self.schedule is None:
             found.append(Tensor((), np.float64, np.array(self.learning_rate), name="learning_rate"))
         if (block := self.block) is not None:
-            slots = [self._tensors[name] for name in self._names()]
+            slots = [self.slot_tensors[name] for name in self._names()]
             found += [block.part(slot, 0, i) for i in range(len(block.parameters)) for slot in slots]
         return found
 
@@ -497,9 +500,12 @@ class Optimizer(ABC):
             raise ValueError(f"{self.name}: keeps no averages; make it with use_ema=True")
         flat, average = self.build(self._built().parameters).flat.numpy()[0], self.state[AVERAGE]
         flat[...], average[...] = average.copy(), flat.copy()
+        self.swapped = not self.swapped
 
     def finalize_variable_values(self, var_list: Any = None) -> None:
         """Set the parameters to their moving averages, if there are any and an update was made: the end of a training.
+
+        A training that continues, see :meth:`begin_training`, does so from the parameters as they were before.
 
         Parameters
         ----------
@@ -507,7 +513,39 @@ class Optimizer(ABC):
             Ignored: all parameters are set.
         """
         if self.use_ema and self.block is not None and self.iterations > 0:
-            self.build(self.block.parameters).flat.numpy()[0] = self.state[AVERAGE]
+            if self.swapped:
+                self.swap_averages()
+            flat = self.build(self.block.parameters).flat.numpy()[0]
+            if self.unaveraged is None:
+                self._unaveraged = self.iterations, flat.copy()
+            flat[...] = self.state[AVERAGE]
+
+    @property
+    def unaveraged(self) -> Array | None:
+        """The parameters without averaging, as a vector, while the parameters are their averages; else None.
+
+        None as well if parameters were changed after :meth:`finalize_variable_values`.
+        """
+        if self.block is None or not self.block.holds(self.block.parameters):
+            return None
+        if self.swapped:
+            return self.state[AVERAGE]
+        if self._unaveraged is None or self._unaveraged[0] != self.iterations:
+            return None
+        return self._unaveraged[1] if np.array_equal(self.block.flat.numpy()[0], self.state[AVERAGE]) else None
+
+    @unaveraged.setter
+    def unaveraged(self, values: Array | None) -> None:
+        self._unaveraged = None if values is None else (self.iterations, values)
+
+    def begin_training(self, continues: bool) -> None:
+        """Begin a training, or continue the last one: then parameters that are their averages become those again that
+        were averaged."""
+        if self.swapped:
+            self.swap_averages()
+        elif continues and self.block is not None and (before := self.unaveraged) is not None:
+            self.block.flat.numpy()[0] = before
+        self._unaveraged = None
 
     # ---- calls of an update ----
 
@@ -547,12 +585,12 @@ class Optimizer(ABC):
         return update.Update(
             block=block,
             kernel=kernel,
-            slots=[self._tensors[name] for name in slots],
+            slots=[self.slot_tensors[name] for name in slots],
             decays=[decay and not self.is_excluded(p) for p in block.parameters],
             clip=self.in_use.get(update.CLIP),
             every=self.gradient_accumulation_steps or 1,
-            accumulator=self._tensors.get(ACCUMULATOR),
-            average=self._tensors.get(AVERAGE),
+            accumulator=self.slot_tensors.get(ACCUMULATOR),
+            average=self.slot_tensors.get(AVERAGE),
             overwrite=self.ema_overwrite_frequency or 0,
             cells=self._cells(),
         )

@@ -42,10 +42,10 @@ def _kernel(rate: Function) -> Kernel:
     def write(mem: Any, ins: Any, step: Any) -> None:
         doublevec(mem, ins, 1)[0] = rate(np.float64(step), doublevec(mem, ins, 0))
 
-    return Kernel(write, f"schedule_{rate.name}")
+    return Kernel(write, f"schedule_{rate.name}", "numbers:f8[n] cells:f8[cells]", lambda sizes: sizes["cells"] > 0)
 
 
-@kernel
+@kernel(extents="table:f8[n] cells:f8[cells]", within=lambda sizes: min(sizes["n"], sizes["cells"]) > 0)
 def _look_up(mem: Any, ins: Any, step: Any) -> None:
     """The rate of a step from a table: the number of the first step, then a rate for each; NaN if it is not there."""
     table, cells = doublevec(mem, ins, 0), doublevec(mem, ins, 1)

@@ -90,6 +90,17 @@ def shrink_by(p: Any, share: Any) -> None:
         p[i] -= p[i] * share
 
 
+def _within(sizes: Mapping[str, int]) -> bool:
+    """True if a range lies in the parameters, and the numbers that all optimizers have are there."""
+    return sizes["low"] <= sizes["high"] <= sizes["n"] and sizes["steps"] > 0 and sizes["cells"] >= OWN
+
+
+def _within_packed(sizes: Mapping[str, int]) -> bool:
+    """The same for rows of a parameter whose gradient is packed."""
+    inside = sizes["start"] + sizes["n"] * sizes["m"] <= sizes["all"]
+    return inside and sizes["first"] <= sizes["last"] <= sizes["n"] and sizes["cells"] >= OWN
+
+
 class UpdateKernel(Kernel):
     """The kernel of an optimizer, made from two device functions.
 
@@ -128,11 +139,12 @@ class UpdateKernel(Kernel):
                     shrink_by(pb, shrink)
                 update(pb, gb, a[low:high], b[low:high], c[low:high], k)
 
-        super().__init__(rule, name)
+        extents = "p[n] g[slices,n] cells:f8[cells] squares?:f8[parts] a?[n] b?[n] c?[n]; low high _"
+        super().__init__(rule, name, extents, _within)
         self.prepare, self.update = prepare, update
 
 
-@kernel
+@kernel(extents="g[slices,n] cell:f8[1]; low high", within=_within)
 def gradient_squares(mem: Any, ins: Any, step: Any) -> None:
     """Add the slices' gradients up in the first, and their squares in a float64 cell."""
     g, cell = mat(mem, ins, 0), doublevec(mem, ins, 1)
@@ -146,7 +158,7 @@ def gradient_squares(mem: Any, ins: Any, step: Any) -> None:
     cell[0] = total
 
 
-@kernel
+@kernel(extents="g[slices,n] total[n]; low high steps", within=_within)
 def accumulate_gradients(mem: Any, ins: Any, step: Any) -> None:
     """Add up the gradients of n = attribute 2 steps, beginning at the first; the last makes the sum their mean."""
     g, total, n = mat(mem, ins, 0), vec(mem, ins, 1), attribute(ins, 2)
@@ -165,7 +177,7 @@ def accumulate_gradients(mem: Any, ins: Any, step: Any) -> None:
                 tb[i] = (tb[i] + gb[i]) * share
 
 
-@kernel
+@kernel(extents="p[n] average[n] cells:f8[cells]; low high steps _", within=_within)
 def moving_average(mem: Any, ins: Any, step: Any) -> None:
     """``average = momentum average + (1 - momentum) p``, the momentum 0 until the first update is made.
 
@@ -267,10 +279,19 @@ def packed_kernel(dense: UpdateKernel) -> Kernel:
                 put_back(scratch[3], columns, bb)
                 put_back(scratch[4], columns, cb)
 
-    return Kernel(packed, f"{dense.name}_packed")
+    extents = (
+        "p[n,m] g[slices,all] cells:f8[cells] squares?:f8[parts] a?[n*m] b?[n*m] c?[n*m] rows?:u1[n] columns?:u1[m] "
+        "scratch[5,m]; start first last _"
+    )
+    return Kernel(packed, f"{dense.name}_packed", extents, _within_packed)
 
 
-@kernel
+@kernel(
+    extents="g[slices,all] rows?:u1[n] columns?:u1[m] cell:f8[1]; start first last m",
+    within=lambda sizes: (
+        sizes["first"] <= sizes["last"] <= sizes["n"] and sizes["start"] + sizes["last"] * sizes["m"] <= sizes["all"]
+    ),
+)
 def packed_squares(mem: Any, ins: Any, step: Any) -> None:
     """Like ``gradient_squares``, of rows of a matrix whose gradient is packed. Attributes: start of the parameter,
     first and last row, columns."""
@@ -322,9 +343,10 @@ class Run(NamedTuple):
 class Update:
     """A plan of the update.
 
-    Each slice works on its own range of the block; only norms need the other slices' ranges, and are known in a second
-    phase. A range is cut further where parameters differ in decay, or are clipped one by one. Constraints look at
-    whole parameters, which several slices may have updated: they have a phase of their own.
+    Each slice works on its own range of the block, and, of a parameter whose gradient is packed, on the rows that begin
+    in that range; only norms need the other slices' ranges, and are known in a second phase. A range is cut further
+    where parameters differ in decay, or are clipped one by one. Constraints look at whole parameters, which several
+    slices may have updated: they have a phase of their own.
 
     Parameters
     ----------
@@ -380,7 +402,7 @@ class Update:
             norms = [None if squares is None else self._norm(squares, r) for r, _ in parts]
             last = [self._update(found, run, kept[t], norm) for (_, run), norm in zip(parts, norms, strict=True)]
             reduce.append(first)
-            update.append(last + self._average(low, high))
+            update.append(last + self._average([run for _, run in parts]))
         if squares is None:
             return [[a + b for a, b in zip(reduce, update, strict=True)], *self._constrain(slices)]
         return [reduce, update, *self._constrain(slices)]
@@ -473,11 +495,27 @@ class Update:
         call = in_place(packed_kernel(self.kernel), operands, written, attributes, self.block.dtype)
         return replace(call, accumulate=call.accumulate & ~(1 << 9))
 
-    def _average(self, low: int, high: int) -> list[Call]:
+    def _average(self, parts: Sequence[Run]) -> list[Call]:
+        """The calls that average the elements that a slice has updated, and no others: other slices update those
+        meanwhile."""
         if self.average is None:
             return []
-        operands, attributes = (self.block.flat, self.average, self.cells), (low, high, self.every, self.overwrite)
-        return [in_place(moving_average, operands, (0, 1), attributes, self.block.dtype)]
+        ranges: list[tuple[int, int]] = []
+        for run in parts:
+            low, high = run.low, run.high
+            if run.packed is not None:
+                start, first, last = self._packed_rows(run, run.packed)
+                columns = run.packed.matrix[1]
+                low, high = start + first * columns, start + last * columns
+            if ranges and ranges[-1][1] == low:
+                low = ranges.pop()[0]
+            ranges.append((low, high))
+        operands = self.block.flat, self.average, self.cells
+        return [
+            in_place(moving_average, operands, (0, 1), (low, high, self.every, self.overwrite), self.block.dtype)
+            for low, high in ranges
+            if low < high
+        ]
 
     def _constrain(self, slices: int) -> Phases:
         """A phase that projects parameters to what their constraints allow, shared by the slices; none without any."""

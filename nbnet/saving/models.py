@@ -9,9 +9,9 @@ from typing import Any
 from nbnet import layers, optimizers
 from nbnet.base import seeds
 from nbnet.base.json_record import fields
+from nbnet.base.loading_budget import LoadingBudget, loading_budget
 from nbnet.base.registry import custom_object_scope
 from nbnet.base.tensor_file import FilePath, Reader, write
-from nbnet.base.weight_budget import WeightBudget, weight_budget
 from nbnet.models.model import Model
 from nbnet.saving import state, weights
 from nbnet.saving.objects import serialize_keras_object
@@ -27,7 +27,8 @@ _SLICES = {"slices": int}
 def save_model(model: Model, filepath: FilePath, overwrite: bool = True, include_optimizer: bool = True) -> None:
     """Write a model to a file: its layers and weights, its compile arguments, and the state of its training.
 
-    The file is written atomically: if the process dies, the old file remains. See :func:`load_model`.
+    The file is written atomically: if the process dies, the old file remains. It has a checksum, so that damage is an
+    error when it is loaded. The target of a link is replaced. See :func:`load_model`.
 
     Parameters
     ----------
@@ -46,6 +47,9 @@ def save_model(model: Model, filepath: FilePath, overwrite: bool = True, include
         If the name has another ending, or a part of the model has no configuration, such as a lambda.
     FileExistsError
         If there is such a file and ``overwrite`` is False.
+    OSError
+        If it cannot be written, or the path is that of a folder, a FIFO, a socket or a device; then the old file
+        remains.
 
     Examples
     --------
@@ -72,8 +76,7 @@ def snapshot(model: Model, training: bool = True) -> tuple[dict[str, Any], dict[
     if not training:
         return tensors, weights.about(tensors)
     found = state.describe(model, model.optimizer)
-    if model.optimizer is not None:
-        tensors |= state.tensors(model.optimizer, found["trained"])
+    tensors |= state.tensors(model, found["trained"])
     return tensors, weights.about(tensors, training=found)
 
 
@@ -86,7 +89,10 @@ def load_model(
     before memory is allocated for its content.
 
     ``fit(..., initial_epoch=n)``, with the number of trained epochs, resumes an interrupted training: with the same
-    order of rows and the same dropout masks, to the same weights bit for bit.
+    order of rows and the same dropout masks, to the same weights bit for bit. A model that was saved inside of epoch
+    ``n``, also of epoch 0, continues after the last batch that was trained; if the number of rows or the batch size has
+    changed, the epoch starts over with a warning. Any other ``initial_epoch`` begins a new training. Where the weights
+    were set to their averages at the end of training (``use_ema=True``), it continues from those before.
 
     Parameters
     ----------
@@ -103,8 +109,8 @@ def load_model(
     ------
     ValueError
         If the file is damaged, of a newer version, or names an unknown class or function.
-    FileNotFoundError
-        If there is no file.
+    OSError
+        If there is no file (FileNotFoundError), or it is a folder, a FIFO, a socket or a device.
 
     Examples
     --------
@@ -128,7 +134,8 @@ def _load(file: Reader, compile: bool) -> Model:
     if about["model"] is None:
         raise ValueError("contains weights only: build the model, then call load_weights")
     given = weights.entries(file)
-    with weight_budget(WeightBudget(entry.shape for entry in given.values())):  # weights are zeros
+    budget = LoadingBudget(entry.shape for entry in given.values())
+    with loading_budget(budget):  # weights are zeros
         model = layers.deserialize(about["model"])
         if not isinstance(model, Model):
             raise ValueError(f"record: model: {type(model).__name__} is not a model")
@@ -138,15 +145,17 @@ def _load(file: Reader, compile: bool) -> Model:
     if given.keys() != own.keys():
         name = min(given.keys() ^ own.keys())
         raise ValueError(f"{name}: the weight is {'unknown' if name in given else 'missing'}")
-    training = None if about["training"] is None else state.check(about["training"], file.entries)
+    training = None if about["training"] is None else state.check(about, file.entries)
+    found = state.Places({}, None)
     if compile and about["compile"] is not None:
-        compile_from_config(model, about["compile"])
+        with loading_budget(budget):
+            compile_from_config(model, about["compile"])
         if training is not None and model.optimizer is not None:
             # Before weights are read: it moves them.
-            state.build(model, model.optimizer, training, file.entries)
-    weights.assign(model, file)
+            found = state.build(model, model.optimizer, training, file.entries)
+    file.read_into(weights.places(model, file) | found.tensors)
     if training is not None:
-        state.restore(model, model.optimizer, training, file)
+        state.restore(model, training, found)
     return model
 
 
@@ -174,28 +183,38 @@ def compile_from_config(model: Model, config: Any) -> None:
     model.compile(**found)
 
 
-def save_state(model: Model, path: Path) -> None:
-    """Write the weights and the state of a training and of the process, without the model's configuration."""
+def save_state(model: Model, path: Path, callbacks: state.States) -> None:
+    """Write the weights and the state of a training, of its callbacks and of the process, without the model's
+    configuration."""
     tensors, about = snapshot(model)
+    state.add_callbacks(callbacks, about["training"], tensors)
     about["training"]["process"] = list(seeds.get_state())
+    about["tensors"] = weights.about(tensors)["tensors"]
     write(path, tensors, about)
 
 
-def load_state(model: Model, path: Path) -> None:
-    """Restore the file of :func:`save_state` into the same model, built in another process.
+def load_state(model: Model, path: Path) -> dict[str, dict[str, Any]]:
+    """Restore the file of :func:`save_state` into the same model, built in another process; return the states of
+    callbacks, by name.
 
     Raise ValueError if the file is damaged, or from another model.
     """
     with Reader(path) as file:
-        weights.explain(path, _load_state, model, file)
+        return weights.explain(path, _load_state, model, file)
 
 
-def _load_state(model: Model, file: Reader) -> None:
+def _load_state(model: Model, file: Reader) -> dict[str, dict[str, Any]]:
     about = weights.check_about(file)
-    training = state.check(about["training"], file.entries)
-    if model.optimizer is not None:
-        state.build(model, model.optimizer, training, file.entries)
+    training = state.check(about, file.entries)
+    if (optimizer := model.optimizer) is None:
+        raise ValueError("the model has no optimizer: compile it")
+    found = state.build(model, optimizer, training, file.entries)
     weights.assign(model, file)
-    state.restore(model, model.optimizer, training, file)
+    for name, place in found.tensors.items():
+        file.read(name, place)
+    state.restore(model, training, found)
+    # The training is under way: averages that were in the model are taken out.
+    optimizer.begin_training(continues=True)
     if training["process"] is not None:
         seeds.set_state(*training["process"])
+    return state.callbacks(training, file)

@@ -17,7 +17,7 @@ from numpy.typing import NDArray
 
 from nbnet.base.json_record import fields
 from nbnet.base.registry import snake_case, unused_name
-from nbnet.base.tensor_file import Entry, FilePath, Reader, write
+from nbnet.base.tensor_file import FORMAT, Entry, FilePath, Reader, write
 from nbnet.base.version import __version__
 from nbnet.engine.graph.parameter import Parameter
 from nbnet.layers.input import InputLayer
@@ -26,11 +26,10 @@ from nbnet.models.model import Model
 
 T = TypeVar("T")
 
-#: Prefix of the names of an optimizer's tensors; names of layers have no colon.
-PREFIX = "optimizer:"
+#: Prefixes of the names of an optimizer's tensors, of callbacks', and of those that count an epoch's losses; names of
+#: layers have no colon.
+PREFIX, CALLBACK, TOTALS = "optimizer:", "callback:", "totals:"
 
-#: Version of the record; a newer nbnet writes a higher one.
-FORMAT = 1
 _ABOUT = {
     "format": int, "nbnet": str, "model": (dict, type(None)), "build": (dict, list, type(None)),
     "compile": (dict, type(None)), "training": (dict, type(None)), "tensors": dict,
@@ -61,7 +60,7 @@ def check_about(file: Reader) -> dict[str, Any]:
     """Return the record of a file; raise ValueError if there is none, or it does not match version or header."""
     if file.about is None:
         raise ValueError("not written by nbnet: only weights can be loaded from other safetensors files")
-    if isinstance(file.about, dict) and "format" in file.about and file.about["format"] != FORMAT:
+    if isinstance(file.about, dict) and "format" in file.about and file.about["format"] not in (1, FORMAT):
         got, writer = file.about["format"], file.about.get("nbnet")
         raise ValueError(f"record: expected format {FORMAT}, got format {got!r} of nbnet {writer!r}")
     found = fields(file.about, _ABOUT, "record")
@@ -82,7 +81,7 @@ def arrays(model: Layer) -> dict[str, Any]:
 
 def entries(file: Reader) -> dict[str, Entry]:
     """Return the tensors of a file that are weights."""
-    return {name: entry for name, entry in file.entries.items() if not name.startswith(PREFIX)}
+    return {name: entry for name, entry in file.entries.items() if not name.startswith((PREFIX, CALLBACK, TOTALS))}
 
 
 def check_tensor(name: str, entry: Entry, place: NDArray[Any]) -> None:
@@ -94,7 +93,14 @@ def check_tensor(name: str, entry: Entry, place: NDArray[Any]) -> None:
 
 
 def assign(model: Layer, file: Reader, skip_mismatch: bool = False) -> None:
-    """Set all weights from a file; if names, shapes or dtypes differ, raise ValueError and set none."""
+    """Set all weights from a file; if it is damaged, or names, shapes or dtypes differ, raise ValueError and set
+    none."""
+    for name, place in places(model, file, skip_mismatch).items():
+        file.read(name, place)
+
+
+def places(model: Layer, file: Reader, skip_mismatch: bool = False) -> dict[str, NDArray[Any]]:
+    """Return the weights that a file has, by name; raise ValueError if names, shapes or dtypes differ."""
     given, own = entries(file), weights_by_path(model)
     problems = [f"{name}: is missing in the file" for name in own.keys() - given.keys()]
     problems += [f"{name}: the model has no such weight" for name in given.keys() - own.keys()]
@@ -109,9 +115,8 @@ def assign(model: Layer, file: Reader, skip_mismatch: bool = False) -> None:
         more = f", and {len(problems) - 1} more" if len(problems) > 1 else ""
         raise ValueError(f"{file.path.name}: {min(problems)}{more}")
     if problems:
-        warnings.warn(f"{file.path.name}: left out: {'; '.join(sorted(problems))}", stacklevel=4)
-    for name in fitting:
-        file.read(name, own[name].numpy())
+        warnings.warn(f"{file.path.name}: left out: {'; '.join(sorted(problems))}", stacklevel=5)
+    return {name: own[name].numpy() for name in fitting}
 
 
 def _path_for(model: Layer, filepath: Any) -> Path:
@@ -140,6 +145,9 @@ def save_weights(model: Layer, filepath: FilePath, overwrite: bool = True) -> No
         If the name has another ending, or the model is not built.
     FileExistsError
         If there is such a file and ``overwrite`` is False.
+    OSError
+        If it cannot be written, or the path is that of a folder, a FIFO, a socket or a device; then the old file
+        remains.
 
     Examples
     --------
@@ -173,6 +181,8 @@ def load_weights(model: Layer, filepath: FilePath, skip_mismatch: bool = False) 
     ------
     ValueError
         If the file is damaged, or weights do not match; then nothing is changed.
+    OSError
+        If there is no file, or it is a folder, a FIFO, a socket or a device.
 
     Examples
     --------

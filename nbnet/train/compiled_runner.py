@@ -19,7 +19,7 @@ from nbnet.optimizers.optimizer import Optimizer
 from nbnet.train.epoch_loop import Chunk, Report
 from nbnet.train.inputs import Rows, log_layout, signature_of
 from nbnet.train.step_builder import ArraySpec, CompiledStep, StepBuilder, StepDraft
-from nbnet.train.trainable import EpochTotals, Logs, Trainable
+from nbnet.train.trainable import EpochTotals, Logs, Sums, Trainable, TrainingPosition
 
 Array = NDArray[Any]
 Programs = OrderedDict[tuple[Any, ...], CompiledStep]
@@ -54,7 +54,7 @@ def cached_program(model: Trainable, key: tuple[Any, ...], build: Callable[[Step
     """Return the program under a key: kept for this thread, or written now."""
     kept, key = programs_of(model), (*key, cpu.limit())
     step, version = kept.get(key), layout_version()
-    if step is None or step.moves != version:
+    if step is None or step.moves != version or step.in_use:
         step = kept[key] = build(StepBuilder(model)).compile()
         # Read before: if another thread moved parameters meanwhile, the program is written anew next time.
         step.moves = version
@@ -76,10 +76,9 @@ def clear_programs(model: Trainable) -> None:
     vars(model._train_state.local).clear()
 
 
-def new_steps() -> int:
-    """Return a fresh step number for drawing outside training, a pure function of the seed and of the number of draws
-    since it was set."""
-    return FIRST_STEP + seeds.derive(seeds.next_draw()) % STEPS
+def new_steps(draws: seeds.Counter) -> int:
+    """Return a fresh step number for drawing outside training, a pure function of the number of draws of the model."""
+    return FIRST_STEP + seeds.derive(draws.next()) % STEPS
 
 
 def run(
@@ -90,7 +89,8 @@ def run(
     if optimizer is not None:
         first = optimizer.iterations
     elif first == 0 and step.draws:
-        first = new_steps()
+        assert step.counter is not None
+        first = new_steps(step.counter)
     done = 0
     while done < steps:
         n = steps - done
@@ -122,6 +122,8 @@ class CompiledRunner:
     Parameters
     ----------
     kind : {"train", "evaluate"}
+    position
+        Of a training: it has the sums of an epoch that was interrupted.
 
     Raises
     ------
@@ -131,8 +133,8 @@ class CompiledRunner:
 
     single = False
 
-    def __init__(self, model: Trainable, kind: str) -> None:
-        self.model, self.kind = model, kind
+    def __init__(self, model: Trainable, kind: str, position: TrainingPosition | None = None) -> None:
+        self.model, self.kind, self._position = model, kind, position
         self.optimizer = model.optimizer if kind == "train" else None
         self._readers: dict[tuple[Any, ...], _BoundPrograms] = {}
         self._reader: _BoundPrograms | None = None
@@ -163,15 +165,21 @@ class CompiledRunner:
 
     def run(self, chunk: Chunk, report: Report | None = None) -> None:
         reader = self.prepare(chunk)
-        step = reader.step(chunk.size)
-        if self._totals is None:
-            self._totals = EpochTotals(reader.layout)
-        step.sums.fill(0)
-        step.cursor[0] = chunk.start
-        self._running = step.sums
-        run(step, chunk.steps, self.optimizer, report)
-        self._running = None
-        self._totals.add(step.sums)
+        position = self._position
+        step = reader.take_step(chunk.size)
+        try:
+            if self._totals is None:
+                self._totals = EpochTotals(reader.layout, position.totals if position and position.batch else None)
+            step.sums.fill(0)
+            step.cursor[0] = chunk.start
+            self._running = step.sums
+            run(step, chunk.steps, self.optimizer, report)
+            self._running = None
+            self._totals.add(step.sums)
+        finally:
+            step.in_use = False
+        if position is not None:
+            position.totals = self._totals.sums
         if reader.outs:
             reader.keep(chunk, self._totals)
 
@@ -180,7 +188,23 @@ class CompiledRunner:
 
     batch_logs = means
 
+    def sums(self) -> Sums | None:
+        """Return the sums of losses and metrics so far; None if there are none."""
+        if self._totals is None or self._running is None:
+            return None if self._totals is None else self._totals.sums
+        return self._totals.with_sums(self._running)
+
+    def loss_sum(self) -> float:
+        """Return the sum of the losses so far: not finite if one of them is not."""
+        done = 0.0 if self._totals is None else self._totals.sums[0][0]
+        return done if self._running is None else done + float(self._running[:, 0, 0].sum())
+
     def logs(self) -> Logs:
+        position = self._position
+        if self._totals is None and position is not None and position.batch and position.totals is not None:
+            # All batches of the epoch were done before it was interrupted.
+            signature = signature_of(self.model, self.model.inputs_known.sample_shapes())
+            self._totals = EpochTotals(log_layout(self.model, signature), position.totals)
         return {} if self._totals is None else self._totals.logs()
 
     def programs(self, chunks: list[Chunk]) -> list[ProgramRun]:
@@ -234,9 +258,22 @@ class _BoundPrograms:
         if step is None or step.reader is not self._token or step.moves != layout_version():
             make = partial(getattr(StepBuilder, self._kind), rows=rows, sources=self._sources)
             step = self._steps[rows] = cached_program(self._model, (self._kind, rows, *self._key), make)
-            step.bind(**self._arrays)
-            step.reader = self._token
+            step.in_use = True
+            try:
+                step.bind(**self._arrays)
+                step.reader = self._token
+            finally:
+                step.in_use = False
         return step
+
+    def take_step(self, rows: int) -> CompiledStep:
+        """Return the program for batches of ``rows`` rows, marked as in use."""
+        while True:
+            step = self.step(rows)
+            step.in_use = True
+            if step.reader is self._token:
+                return step
+            step.in_use = False  # A signal handler has bound it to other arrays meanwhile.
 
     def keep(self, chunk: Chunk, totals: EpochTotals) -> None:
         """Keep targets, outputs and weights of a chunk for metrics that want the whole epoch."""

@@ -10,7 +10,7 @@ from numpy.typing import NDArray
 
 from nbnet import data, random
 from nbnet.base.validation import check_int
-from nbnet.data import arrays
+from nbnet.data import memory
 from nbnet.engine.graph.tensor import Call
 from nbnet.engine.runtime.batch_io import Shuffler, shuffled
 from nbnet.train.epoch_loop import Chunk
@@ -52,6 +52,11 @@ class EpochSampler:
     >>> [sampler.epoch(number) for number in range(3)]
     [slice(0, 4, None), slice(4, 8, None), slice(0, 4, None)]
     """
+
+    #: True if an epoch can begin at any of its batches: ``position.batch``.
+    resumes = True
+    #: Returns a function that brings back what orders are drawn from; None if it is the position alone.
+    remember: Callable[..., Callable[[], None] | None] | None = None
 
     def __init__(
         self, n: int, size: int, shuffle: bool | Shuffler, position: TrainingPosition, steps: int | None = None
@@ -101,11 +106,14 @@ class ArraySource:
     """
 
     def __init__(self, rows: Rows, size: int, sampler: EpochSampler | None = None, steps: int | None = None) -> None:
-        self.rows, self.size, self.sampler = rows, size, sampler
+        self.size, self.sampler = size, sampler
         self.length: int | None = -(-rows.n // size) if steps is None else steps
-        # Arrays in large mapped files are read a block of rows at a time.
-        large = any(getattr(array, "nbytes", 0) > arrays.LARGE for array in (*rows.x, *rows.y, *rows.w))
-        self.blocks = data.Blocks.of(rows.arrays()) if large else None
+        # Arrays in large mapped files are read a block of rows at a time; beside sparse rows they are copied.
+        large = any(getattr(array, "nbytes", 0) > memory.LARGE for array in (*rows.x, *rows.y, *rows.w))
+        if large and any(isinstance(part, data.SparseRows) for part in rows.x):
+            mapped = [(array, data.MappedRows.of(array)) for array in rows.arrays()]
+            rows = rows.like([array if part is None else data.copied(array, "data") for array, part in mapped])
+        self.rows, self.blocks = rows, data.Blocks.of(rows.arrays(), rows.labels()) if large else None
 
     @classmethod
     def first(cls, rows: Rows, size: int, steps: int | None) -> ArraySource:

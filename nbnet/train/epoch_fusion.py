@@ -82,7 +82,15 @@ class MultiEpochRunner:
         assert sampler is not None
         began = time.perf_counter()
         epochs = range(first, first + count)
-        sums = _run(trained, evaluated, sampler, epochs, validated, optimizer.iterations)
+        try:
+            for part in (*trained, *evaluated):
+                part.step.in_use = True
+            if _programs(train) != trained or (evaluate is not None and _programs(evaluate) != evaluated):
+                return  # A signal handler has bound one of them to other arrays meanwhile.
+            sums = _run(trained, evaluated, sampler, epochs, validated, optimizer.iterations)
+        finally:
+            for part in (*trained, *evaluated):
+                part.step.in_use = False
         self._timed = [*trained, *evaluated], (time.perf_counter() - began) / count
         optimizer.iterations += count * steps
         position.epoch = max(position.epoch, first + count)

@@ -79,6 +79,18 @@ class Source(Protocol):
     def chunks(self, epoch: int, single: bool) -> Iterable[Chunk]: ...  # without batches that the position counts
 
 
+class Watch(Protocol):
+    """Looks after a training, between the calls of compiled code."""
+
+    period: int  # of batches that are calls of their own, each of such a number is looked after
+
+    def begin_epoch(self, epoch: int) -> None: ...
+    def batches_done(self, batch: int) -> None: ...  # so many batches of the epoch
+    def more_batches(self, batches: int) -> None: ...  # so many more
+    def end_epoch(self, epoch: int, logs: Logs) -> None: ...
+    def end(self, epoch: int) -> None: ...  # the training; ``epoch`` was its last
+
+
 class EpochLoop:
     """Runs one kind of work on a data source, epoch after epoch.
 
@@ -99,6 +111,8 @@ class EpochLoop:
     ----------
     known : deque of dict
         Logs of epochs that :mod:`nbnet.train.epoch_fusion` ran before they were asked for.
+    watch : Watch or None
+        Looks for values that are not finite: :class:`nbnet.train.finite_watch.FiniteWatch`.
     """
 
     def __init__(
@@ -116,20 +130,28 @@ class EpochLoop:
         self.bar = bar if bar is not None and bar.verbose == 1 else None
         self.single = runner.single or self.calls is not None
         self.known: deque[Logs] = deque()
+        self.watch: Watch | None = None
 
     def run(self, epoch: int = 0) -> Logs:
         """Run the epoch of a number; return losses and metrics."""
         if self.known:
             return self.known.popleft()
         runner, calls, position, bar, report = self.runner, self.calls, self.position, self.bar, None
+        watch, period = self.watch, 0 if self.watch is None else self.watch.period
         chunks = self.source.chunks(epoch, self.single)
         number = shown = 0 if position is None else position.batch
+        looked_after = watch is not None and period > 1 and not self.single
         if bar is not None:
 
             def report(batches: int) -> None:
                 nonlocal shown
                 shown += batches
                 bar.update(shown, runner.means())
+                if watch is not None and looked_after:
+                    watch.more_batches(batches)
+
+        elif watch is not None and looked_after:
+            report = watch.more_batches
 
         runner.begin()
         with paused() if self.single and self.kind != "train" else nullcontext():
@@ -140,6 +162,8 @@ class EpochLoop:
                 number += chunk.steps
                 if position is not None:
                     position.batch = number
+                if watch is not None and not looked_after and number % period == 0:
+                    watch.batches_done(number)
                 if calls is not None:
                     calls.call(f"on_{self.kind}_batch_end", number - 1, runner.batch_logs())
                 if position is not None and self.single and self.model.stop_training:
@@ -210,26 +234,34 @@ def train_epochs(
     -------
     Logs of the last epoch; None if there was none.
     """
-    model, position, logs = loop.model, loop.position, None
+    model, position, logs, watch = loop.model, loop.position, None, loop.watch
     assert model.optimizer is not None
     assert position is not None
     model.stop_training = False
     call_hook(calls, "on_train_begin", None)
+    if model.stop_training:  # a training was restored that had been stopped
+        last = position.epoch
     try:
         for epoch in loop.source.epochs(position.epoch, last) if epochs is None else epochs:
             call_hook(calls, "on_epoch_begin", epoch, None)
             if bar is not None:
                 bar.begin_epoch(epoch)
+            if watch is not None:
+                watch.begin_epoch(epoch)
             if fused is not None:
                 spare = policy.spare_epochs() if calls is None else min(policy.spare_epochs(), calls.spare_epochs())
                 fused.run(epoch, min(last, epoch + 1 + spare))
             logs = loop.run(epoch)
             position.epoch, position.batch = max(position.epoch, epoch + 1), 0
+            if watch is not None:
+                watch.end_epoch(epoch, logs)
             if policy.end_epoch(epoch, logs):
                 break
     except KeyboardInterrupt:
         if not policy.interrupted():
             raise
+    if watch is not None and logs is not None:
+        watch.end(epoch)
     model.optimizer.finalize_variable_values()
     call_hook(calls, "on_train_end", logs)
     return logs

@@ -2,17 +2,19 @@
 
 from __future__ import annotations
 
+import threading
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager, nullcontext
 from typing import Any
 
 from nbnet import data
-from nbnet.base.validation import check_bool, check_int
+from nbnet.base.validation import check_bool, check_choice, check_int
 from nbnet.engine.gemm.blas import single_thread
 from nbnet.train.compiled_runner import CompiledRunner, forget_programs
 from nbnet.train.data_source import ArraySource, EpochSampler, StreamSource, training_source, validation_source
 from nbnet.train.epoch_fusion import FEWEST, MultiEpochRunner
 from nbnet.train.epoch_loop import EpochLoop, train_epochs
+from nbnet.train.finite_watch import CHOICES, FiniteWatch, OnNan
 from nbnet.train.inputs import check_loss, labelled_rows, log_layout, signature_of
 from nbnet.train.mask_recording import Recording
 from nbnet.train.python_runner import PythonRunner
@@ -39,7 +41,7 @@ class Fit:
         self, model: Trainable, x: Any, y: Any, batch_size: int | None, epochs: int, validation_split: float,
         validation_data: Any, shuffle: bool, class_weight: Mapping[int, float] | None, sample_weight: Any,
         initial_epoch: int, steps_per_epoch: int | None, validation_steps: int | None,
-        validation_batch_size: int | None, validation_freq: Any, record_masks: int,
+        validation_batch_size: int | None, validation_freq: Any, record_masks: int, on_nan: str,
     ) -> None:
         # fmt: on
         if model.optimizer is None:
@@ -50,6 +52,8 @@ class Fit:
         self.epochs = check_int(epochs, "epochs")
         self._first = check_int(initial_epoch, "initial_epoch", least=0)
         self._masks = check_int(record_masks, "record_masks", least=0)
+        self._on_nan: OnNan = check_choice(on_nan, "on_nan", CHOICES)  # type: ignore[arg-type]
+        self._watch: FiniteWatch | None = None
         shuffle, plain = check_bool(shuffle, "shuffle"), type(validation_freq) is int and validation_freq > 0
         self._frequency = validation_freq if plain else data.check_frequency(validation_freq)
         # As in Keras, validation_data takes precedence, and class weights are only for training.
@@ -67,15 +71,20 @@ class Fit:
 
     def begin(self) -> None:
         """Draw the key of the orders of rows; :meth:`run` does it if it was not done before."""
-        self._model._train_state.position.begin(self._first)
+        model, source = self._model, self.source
+        rows, size = (source.rows.n, source.size) if isinstance(source, ArraySource) else (None, None)
+        continues = model._train_state.position.begin(self._first, (rows, size, source.length))
+        if model.optimizer.use_ema:
+            model.optimizer.begin_training(continues)
         self._begun = True
 
-    def run(self, calls: Callbacks, bar: Bar, history: EpochLog) -> None:
+    def run(self, calls: Callbacks, bar: Bar | None, history: EpochLog) -> None:
         """Train; the caller holds the training lock of the model."""
         model, self._history = self._model, history
-        self._calls, self._bar = calls if calls.callbacks else None, bar if bar.verbose else None
+        self._calls, self._bar = calls if calls.callbacks else None, bar if bar is not None and bar.verbose else None
         with single_thread, self._bar or nullcontext(), recorded_masks(model, self._masks, history):
             loop = train_loop(model, self.source, self._calls, self._bar)
+            loop.watch = self._watch = FiniteWatch(loop, self._on_nan, self.epochs - self._first, calls.callbacks)
             self._validation = None if self._held is None else evaluation_loop(model, self._held, self._calls)
             model.history, fused = history, None
             if self._bar is None and self.epochs >= FEWEST:
@@ -97,6 +106,8 @@ class Fit:
             validated = self._validation.run()
             if calls is not None:
                 calls.call("on_test_end", validated)
+            if self._watch is not None:
+                self._watch.end_validation(epoch, validated)
             logs |= {f"val_{name}": value for name, value in validated.items()}
         if self._bar is not None:
             self._bar.end_epoch(logs)
@@ -118,7 +129,7 @@ def train_loop(
     position = model._train_state.position if sampler is None else sampler.position
     if runs_in_python(model, "train_step"):
         return EpochLoop(model, "train", PythonRunner(model, "train"), source, calls, bar, position)
-    runner = CompiledRunner(model, "train")
+    runner = CompiledRunner(model, "train", position)
     if isinstance(source, ArraySource) and source.blocks is None:
         runner.prepare(source.pass_chunks()[0])
     return EpochLoop(model, "train", runner, source, calls, bar, position)
@@ -173,19 +184,24 @@ def recorded_masks(model: Trainable, steps: int, history: EpochLog) -> Iterator[
         model._train_state.recording = None
 
 
-@contextmanager
-def training_lock(model: Trainable) -> Iterator[None]:
-    """Hold the model's training lock.
+def training_lock(model: Trainable) -> threading.Lock:
+    """Return the lock to hold while the model is trained.
 
     Raises
     ------
     RuntimeError
-        If another thread trains it.
+        If it is being trained.
     """
     lock = model._train_state.lock
-    if not lock.acquire(blocking=False):
-        raise RuntimeError(f"{model.name} is being trained in another thread")
-    try:
-        yield
-    finally:
-        lock.release()
+    if lock.locked():
+        raise RuntimeError(
+            f"{model.name} is being trained in another thread, or by the fit that this callback or signal handler "
+            "interrupts; train one after the other, or a copy"
+        )
+    return lock
+
+
+def refuse_in_training(model: Trainable, change: str) -> None:
+    """Raise RuntimeError for a change that a training under way would not follow, or only in part."""
+    if model._train_state.lock.locked():
+        raise RuntimeError(f"{change}: {model.name} is being trained; make this change before or after the training")

@@ -15,6 +15,9 @@ from numpy.typing import NDArray
 from nbnet import data
 from nbnet.base.tree import flatten, map_structure, restructure
 from nbnet.base.validation import check_number
+from nbnet.data import memory
+from nbnet.data.arrays import CHUNK
+from nbnet.data.mapped import chunks
 from nbnet.engine.graph.op import INT
 from nbnet.engine.graph.tape import Trace
 from nbnet.engine.graph.tensor import Node, Tensor, tensor
@@ -131,6 +134,11 @@ class Rows:
         """Return inputs, then targets, then weights; None where there are none."""
         return [*self.x, *self.y, *self.w]
 
+    def labels(self) -> list[str]:
+        """Return the names of :meth:`arrays` in messages."""
+        parts = {"x": self.x, "y": self.y, "sample_weight": self.w}
+        return [name if len(part) == 1 else f"{name}[{k}]" for name, part in parts.items() for k, _ in enumerate(part)]
+
     def split(self, share: float) -> tuple[Rows, Rows | None]:
         """Return the first rows, and the last share of them (None for 0)."""
         if type(share) is float and share == 0:
@@ -164,7 +172,10 @@ def input_rows(model: Trainable, x: Any) -> Rows:
     """Return checked inputs; the first data that a model sees decide which inputs it has."""
     arrays = input_arrays(x, model._inputs, model.dtype)
     if not model.built or model._inputs is None:
-        _build_for(model, x, arrays)
+        with model._train_state.position.own_keys():
+            _build_for(model, x, arrays)
+            if model.defines_call:  # Layers that the model's call uses are built by the first one.
+                signature_of(model, tuple(array.shape[1:] for array in arrays))
     if not model.defines_call:
         return Rows(arrays)
     signature = signature_of(model, tuple(array.shape[1:] for array in arrays))
@@ -273,15 +284,21 @@ def _input(x: Any, name: str, shape: Shape | None, whole: bool, dtype: np.dtype[
 
 
 def as_ids(array: Array, name: str, rows: int | None = None) -> NDArray[np.int64]:
-    """Return whole numbers as integers, checked against the number of rows of a table if that is given."""
-    if array.dtype.kind == "f" and not (array == np.floor(array)).all():
-        raise ValueError(f"{name}: expected whole numbers, got {array[array != np.floor(array)].flat[0]}")
-    if rows is not None and not (array.min() >= 0 and array.max() < rows):
-        wrong = array[(array < 0) | (array >= rows)].flat[0]
-        raise ValueError(
-            f"{name}: expected numbers from 0 to {rows - 1}, those of the rows of a table, got {wrong:.0f}"
-        )
-    return np.ascontiguousarray(array, INT)
+    """Return whole numbers as integers, checked against the number of rows of a table if that is given.
+
+    The result is a copy, which is checked; large arrays of integers stay where they lie, as kernels compare them again.
+    """
+    if array.dtype != INT or array.nbytes <= memory.LARGE:
+        array = data.copied(array, name)
+    for _, part in chunks(array.reshape(-1), CHUNK, name):
+        if part.dtype.kind == "f" and not (part == np.floor(part)).all():
+            raise ValueError(f"{name}: expected whole numbers, got {part[part != np.floor(part)][0]}")
+        if rows is not None and not (part.min() >= 0 and part.max() < rows):
+            wrong = part[(part < 0) | (part >= rows)][0]
+            raise ValueError(
+                f"{name}: expected numbers from 0 to {rows - 1}, those of the rows of a table, got {wrong:.0f}"
+            )
+    return array.astype(INT, order="C", copy=False)
 
 
 def as_indices(arrays: Sequence[Array], inputs: Inputs, signature: ModelSignature) -> tuple[Array, ...]:
@@ -404,6 +421,7 @@ def class_weights(class_weight: Mapping[int, float], y: Array, dtype: np.dtype[A
             raise ValueError(f"class_weight: expected {{class: weight from 0}}, got {{{label!r}: {weight!r}}}")
     if y.ndim > 2:
         raise ValueError(f"class_weight: expected targets of one class a row, got rows of shape {y.shape[1:]}")
+    y = y if memory.stays(y) else memory.copied(y, "y")
     classes = y if y.ndim == 1 else (np.rint(y[:, 0]) if y.shape[1] == 1 else y.argmax(1))
     values, which = np.unique(classes, return_inverse=True)
     return np.array([class_weight.get(int(value), 1.0) for value in values], dtype)[which]

@@ -52,7 +52,7 @@ def _pack_rest(mask: Any, out: Any) -> None:
             out[i] += line[i] << bit
 
 
-@kernel
+@kernel(extents="mask:u1[n] ring:u1[steps,width]", within=lambda sizes: sizes["n"] <= 8 * sizes["width"])
 def record_mask(mem: Any, ins: Any, step: Any) -> None:
     """Pack a mask into the line of a ring that belongs to the step."""
     mask, ring = bytevec(mem, ins, 0), bytemat(mem, ins, 1)
@@ -62,7 +62,7 @@ def record_mask(mem: Any, ins: Any, step: Any) -> None:
     _pack_rest(mask[full * BLOCK :], line[full * WIDTH :])
 
 
-@kernel
+@kernel(extents="steps:i8[n]", within=lambda sizes: sizes["n"] > 0)
 def record_step(mem: Any, ins: Any, step: Any) -> None:
     """Note the step that a line of the rings belongs to."""
     steps = intvec(mem, ins, 0)
@@ -174,6 +174,10 @@ class Ring:
             for name, parts in self._lines.items()
         }
 
+    def arrays(self) -> list[Array]:
+        """Return the memory of all lines, and of the numbers of their steps."""
+        return [self.steps, *(ring for parts in self._lines.values() for _, ring in parts)]
+
     @property
     def nbytes(self) -> int:
         """Bytes of all lines."""
@@ -203,6 +207,10 @@ class Recording:
         """Return a ring for another program."""
         self._rings.append(Ring(self.steps, dtype))
         return self._rings[-1]
+
+    def arrays(self) -> list[Array]:
+        """Return the memory of all rings."""
+        return [part for ring in self._rings for part in ring.arrays()]
 
     def masks(self) -> RecordedMasks:
         """Return the masks of the last steps."""

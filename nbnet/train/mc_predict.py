@@ -10,6 +10,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from nbnet import random
+from nbnet.base.seeds import Counter
 from nbnet.base.validation import check_choice, check_int
 from nbnet.train.compiled_runner import FIRST_STEP, STEPS, cached_program, run, sources_of
 from nbnet.train.data_source import ArraySource
@@ -66,12 +67,12 @@ class MCResult(NamedTuple):
     quantiles: Array | None
 
 
-def first_step(seed: int | None) -> int:
-    """Return the number of the first sample: a pure function of the seed; None: one that no other call gets.
+def first_step(seed: int | None, draws: Counter) -> int:
+    """Return the number of the first sample: a pure function of the seed; None: of the number of draws so far.
 
     Layers that take turns by the step (up to 16) begin with the first.
     """
-    key = random.next_key() if seed is None else random.derive(random.as_integer(seed, "seed"))
+    key = random.derive(draws.next(), 0) if seed is None else random.derive(random.as_integer(seed, "seed"))
     return (FIRST_STEP + key % STEPS) // TURNS * TURNS
 
 
@@ -123,14 +124,15 @@ class SampleRunner:
         if not self.results:
             self.template = step.template
             self.results = [_zeros(step, k, self._n, request) for k in range(len(step.output_rows))]
-        step.bind(**chunk.rows.named())
-        count = request.samples if keep else 0
-        buffers = [_bind(step, k, result, chunk.first, count) for k, result in enumerate(self.results)]
-        row = chunk.first + chunk.start
-        step.begin(chunk.start, row, self._first_step)
-        run(step, request.samples, None, first=self._first_step)
-        # A program that is kept for later does not keep its results.
-        step.bound.clear()
+        count, row = request.samples if keep else 0, chunk.first + chunk.start
+        step.in_use = True
+        try:
+            step.bind(**chunk.rows.named())
+            buffers = [_bind(step, k, result, chunk.first, count) for k, result in enumerate(self.results)]
+            step.begin(chunk.start, row, self._first_step)
+            run(step, request.samples, None, first=self._first_step)
+        finally:
+            step.in_use = False
         for result, buffer in zip(self.results, buffers, strict=True):
             _store(result, slice(row, row + chunk.size), buffer, request.quantiles)
         if report is not None:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 import threading
+import weakref
 from functools import partial
 from typing import Any, NamedTuple
 
@@ -13,7 +14,8 @@ from numpy.typing import NDArray
 from nbnet.base.cpu import limited
 from nbnet.base.tree import restructure
 from nbnet.base.validation import check_int
-from nbnet.data.arrays import check_finite
+from nbnet.data.arrays import check_finite, numbers
+from nbnet.data.memory import settled
 from nbnet.engine.gemm.blas import single_thread
 from nbnet.engine.graph.parameter import layout_version
 from nbnet.engine.kernels.executor import RowRunner, aligned
@@ -60,9 +62,14 @@ class PredictRunner:
         # The arrays of a chunk are some of all rows: the program writes where these lie.
         for k, out in enumerate(self._outs):
             self._arrays[f"out{k}"] = out[chunk.first :] if chunk.first else out
-        step.bind(**self._arrays)
-        step.cursor[0] = chunk.start
-        run(step, chunk.steps, None, report)
+        step.in_use = True
+        try:
+            step.bind(**self._arrays)
+            step.reader = None
+            step.cursor[0] = chunk.start
+            run(step, chunk.steps, None, report)
+        finally:
+            step.in_use = False
         self._last = chunk
         if self._n is None:
             self._parts.append(self._structured(self._outs))
@@ -113,7 +120,7 @@ def predict(model: Trainable, rows: Rows, size: int = PREDICT_ROWS) -> Any:
 
 def _remember(model: Trainable, rows: Rows, step: CompiledStep | None) -> None:
     """Let :func:`predict_again` find the program of a single batch of one plain array."""
-    plain = len(rows.x) == 1 and type(rows.x[0]) is np.ndarray and not any(rows.ids)
+    plain = len(rows.x) == 1 and isinstance(rows.x[0], np.ndarray) and not any(rows.ids)
     if plain and step is not None and isinstance(step.template, str):
         kept = vars(model._train_state.local).setdefault("again", {})
         if len(kept) >= KEPT_PROGRAMS:
@@ -121,27 +128,45 @@ def _remember(model: Trainable, rows: Rows, step: CompiledStep | None) -> None:
         kept[rows.x[0].shape, rows.x[0].dtype, model.structure()] = step
 
 
+#: The reader of programs that :func:`predict_again` has bound.
+_AGAIN = object()
+
+
 def predict_again(model: Trainable, x: Any) -> Array | None:
     """Return the outputs for an array like one before, by a short path; None if there was none."""
     if type(x) is not np.ndarray or not (kept := vars(model._train_state.local).get("again")):
         return None
     step: CompiledStep | None = kept.get((x.shape, x.dtype, model.structure()))
-    if step is None or step.moves != layout_version():
+    if step is None or step.moves != layout_version() or step.in_use:
         return None
-    if not (x.flags.c_contiguous and x.flags.aligned):
+    memory, flags = x if x.base is None else x.base, x.flags
+    if type(memory) is not np.ndarray or memory.base is not None or not (flags.c_contiguous and flags.aligned):
         return None
+    # NumPy does not resize an array that has a weak reference, so its memory stays where it is.
+    pin = weakref.ref(memory)
     check_finite(x, "x", model.dtype)
     out = np.empty((len(x), *step.output_rows[0]), model.dtype)
     with single_thread:
-        step.bind(x0=x, out0=out)
-        step.cursor[0] = 0
-        run(step, 1, None, None)
+        step.in_use = True
+        try:
+            if step.reader is _AGAIN:
+                step.rebind(x0=x, out0=out)
+            else:
+                step.bind(x0=x, out0=out)
+                step.bound.clear()
+                step.reader = _AGAIN
+            step.cursor[0] = 0
+            run(step, 1, None, None)
+        finally:
+            step.in_use = False
+    del pin
     return out
 
 
 class _Prepared(NamedTuple):
     """The program of one thread, its input and outputs, and the structure it was written for."""
 
+    step: CompiledStep
     moves: int
     structure: tuple[Any, ...]
     x: Array
@@ -194,6 +219,7 @@ class Predictor:
         if runs_in_python(model, "predict_step"):
             raise ValueError(f"predictor: {model.name} has a predict_step of its own; use predict")
         self._shape = (self.rows, *shape)
+        self._pins = math.prod(self._shape) > 500
         self._local = threading.local()
         self._prepare()
 
@@ -211,21 +237,33 @@ class Predictor:
             If it is anything else.
         """
         prepared: _Prepared = getattr(self._local, "prepared", None) or self._prepare()
-        if prepared.moves != layout_version() or prepared.structure != self.model.structure():
+        step = prepared.step
+        if step.in_use or prepared.moves != layout_version() or prepared.structure != self.model.structure():
             prepared = self._prepare()
-        given = x if type(x) is np.ndarray else np.asarray(x)
+            step = prepared.step
+        memory = x.base if type(x) is np.ndarray else x
+        plain = memory is None or (type(memory) is np.ndarray and memory.base is None)
+        given = x if plain else settled(numbers(x, "x"), "x")
+        # As in predict_again; NumPy lets other threads run while it copies more than 500 numbers.
+        pin = weakref.ref(x if memory is None else memory) if plain and self._pins else None
         if given.shape != self._shape or given.dtype.kind not in "fiub":
             self._refuse(given)
-        if given.dtype == prepared.x.dtype:
-            prepared.x[...] = given
-        else:
-            with np.errstate(over="ignore"):  # It becomes infinite.
+        step.in_use = True
+        try:
+            if given.dtype == prepared.x.dtype:
                 prepared.x[...] = given
-        prepared.cursor[0] = 0
-        prepared.run(1, new_steps() if prepared.draws else 0)
-        if prepared.bad[0]:
-            check_finite(np.ascontiguousarray(given), "x", prepared.x.dtype)
-        return restructure(prepared.template, [out.copy() for out in prepared.outs])
+            else:
+                with np.errstate(over="ignore"):  # It becomes infinite.
+                    prepared.x[...] = given
+            del pin
+            prepared.cursor[0] = 0
+            prepared.run(1, new_steps(self.model._train_state.draws) if prepared.draws else 0)
+            if prepared.bad[0]:
+                for array in (np.ascontiguousarray(given), prepared.x):  # The first may have changed since.
+                    check_finite(array, "x", prepared.x.dtype)
+            return restructure(prepared.template, [out.copy() for out in prepared.outs])
+        finally:
+            step.in_use = False
 
     def _prepare(self) -> _Prepared:
         """Write the program of this thread."""
@@ -239,9 +277,8 @@ class Predictor:
             step = StepBuilder(model).predict(self.rows, sources_of(rows), bad).compile()
         outs = [np.empty((self.rows, *shape), model.dtype) for shape in step.output_rows]
         step.bind(x0=x, **{f"out{k}": out for k, out in enumerate(outs)})
-        self._local.step = step  # It owns the arena.
         prepared = _Prepared(
-            moves, model.structure(), x, bad, outs, step.cursor, step.linked.run, step.draws, step.template
+            step, moves, model.structure(), x, bad, outs, step.cursor, step.linked.run, step.draws, step.template
         )
         self._local.prepared = prepared
         return prepared

@@ -10,15 +10,18 @@ where the choice is wrong.
 
 from __future__ import annotations
 
+import weakref
 from collections.abc import Callable, Iterable, Mapping, Sequence
+from contextlib import AbstractContextManager, nullcontext
 from dataclasses import dataclass, field, replace
-from functools import cached_property, partial, reduce
+from functools import partial, reduce
 from typing import Any, NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
 
 from nbnet.base.cpu import processors
+from nbnet.base.seeds import Counter
 from nbnet.base.tree import flatten, restructure
 from nbnet.data import SparseRows
 from nbnet.engine.graph.autodiff import differentiate
@@ -26,11 +29,12 @@ from nbnet.engine.graph.op import INT
 from nbnet.engine.graph.parameter import Parameter, ParamLayout, layout_version
 from nbnet.engine.graph.tape import Trace
 from nbnet.engine.graph.tensor import Call, Node, Tensor, topological
+from nbnet.engine.jit.function import CHECKED
 from nbnet.engine.kernels import layout
 from nbnet.engine.kernels.executor import address
 from nbnet.engine.runtime import batch_io
 from nbnet.engine.runtime.program import Linked, Program, lower
-from nbnet.layers.layer import weight_penalties
+from nbnet.layers.layer import call_context, sampling_mode, weight_penalties
 from nbnet.ops.broadcast import add, multiply
 from nbnet.ops.reshape import reshape
 from nbnet.train.graph_passes import FusedUpdates, Plan, gradient_factors, run_passes, slice_bounds
@@ -174,6 +178,12 @@ class CompiledStep:
         Of a prediction: the shape of a row of each output, and names in the structure of the outputs.
     reader
         The object that arrays are bound for.
+    counter
+        Of draws outside training.
+    draws
+        True if layers draw random numbers.
+    in_use
+        True while it runs, so that a signal handler or callback that interrupts it takes another program.
     """
 
     linked: Linked
@@ -183,12 +193,15 @@ class CompiledStep:
     sums: Array
     moves: int = field(default_factory=layout_version)
     seconds: float = 0.0
-    bound: dict[str, Array] = field(default_factory=dict)
+    bound: dict[str, weakref.ref[Array]] = field(default_factory=dict)
     output_rows: tuple[tuple[int, ...], ...] = ()
     template: Any = "output"
     reader: object = None
+    counter: Counter | None = None
+    in_use: bool = False
 
     def __post_init__(self) -> None:
+        self.draws = any(call.key for call in self.linked.program.calls)
         operands = [(i, k, t) for i, c in enumerate(self.linked.program.calls) for k, t in enumerate(c.operands)]
         # Everything outside the arena that the rows point to: parameters may move while this program runs in a thread.
         self.held = [t.data for _, _, t in operands if t is not None and t.data is not None]
@@ -199,23 +212,34 @@ class CompiledStep:
                 self.places[names[t]].append((i, k))
 
     def bind(self, **arrays: Array | SparseRows) -> None:
-        """Let the program read or write these arrays (n, ...); they are kept alive as long as they are bound."""
+        """Let the program read or write these arrays (n, ...); the caller keeps them alive as long as it runs."""
         for name, array in arrays.items():
             if isinstance(array, SparseRows):
                 self.bind(**array.parts(name))
                 continue
-            if self.bound.get(name) is array:
+            known = self.bound.get(name)
+            if known is not None and known() is array:
                 continue
             place = address(array) - self.linked.mem, len(array), array.size // max(len(array), 1)
             for row, operand in self.places[name]:
                 at = layout.OPERANDS + 3 * operand
                 self.linked.rows[row, at : at + 3] = place
-            self.bound[name] = array
+                if CHECKED:
+                    self.linked.rows[row, layout.EXTENTS + operand] = array.nbytes
+            self.bound[name] = weakref.ref(array)
 
-    @cached_property
-    def draws(self) -> bool:
-        """True if layers draw random numbers."""
-        return any(call.key for call in self.linked.program.calls)
+    def rebind(self, **arrays: Array) -> None:
+        """Let the program read or write other arrays of the shapes of those before."""
+        mem, rows = self.linked.mem, self.linked.rows
+        for name, array in arrays.items():
+            at = address(array) - mem
+            for row, operand in self.places[name]:
+                rows[row, layout.OPERANDS + 3 * operand] = at
+
+
+def _no_sampling() -> AbstractContextManager[None]:
+    """Inside, layers draw in training only, also if a prediction with dropout is interrupted to build this program."""
+    return nullcontext() if call_context.sampling is None else sampling_mode(None)
 
 
 class StepDraft(NamedTuple):
@@ -353,11 +377,14 @@ class StepBuilder:
     def __init__(self, model: Trainable) -> None:
         self.model = model
         self.dtype = model.dtype
+        self._weights: list[Parameter] | None = None
 
-    @cached_property
+    @property
     def weights(self) -> list[Parameter]:
         """The trainable weights of the model."""
-        return self.model.trainable_weights
+        if self._weights is None:
+            self._weights = self.model.trainable_weights
+        return self._weights
 
     def train(self, rows: int, sources: Sources, layout: ParamLayout | None = None) -> StepDraft:
         """Gather, forward, backward, update; given a layout, gradients lie in that, and there is no update."""
@@ -390,7 +417,7 @@ class StepBuilder:
             packed.append(plan.packed)
             factors.append(gradient_factors(nodes, deferred))
             # Only the first slice has penalties on weights: the gradients that it has to compute, all do.
-            plan = replace(plan, deferrable=plan.deferred)
+            plan = replace(plan, deferrable=plan.deferred, packable=tuple(plan.packed))
         fused = FusedUpdates(factors, work)
         if layout is None:
             work[0][:0] = optimizer.prelude()
@@ -428,7 +455,7 @@ class StepBuilder:
         def draft(slices: int) -> StepDraft | None:
             inputs, work = BatchInputs(self.dtype, rows, slices, sources, False), []
             for t in range(slices):
-                with Trace() as trace:
+                with Trace() as trace, _no_sampling():
                     y = self._outputs(inputs, t, training=False)
                 outputs, template = list(flatten(y)), output_names(self.model, y)
                 nodes, _ = run_passes(needed(trace.nodes, outputs), Plan(keep=set(outputs)))
@@ -457,7 +484,7 @@ class StepBuilder:
 
     def _trace(self, inputs: BatchInputs, t: int, log: LogLayout, training: bool) -> _Forward:
         """The forward pass of slice t, with losses and metrics."""
-        with Trace() as trace:
+        with Trace() as trace, _no_sampling():
             y = self._outputs(inputs, t, training)
             outputs = [y] if isinstance(y, Tensor) else list(flatten(y))
             losses: list[Tensor] = []
@@ -527,7 +554,9 @@ class StepBuilder:
         **about: Any,
     ) -> StepDraft:
         def finish(linked: Linked) -> CompiledStep:
-            return kind(linked, inputs.rows, inputs.slots, inputs.cursor.numpy(), sums, **about)
+            step = kind(linked, inputs.rows, inputs.slots, inputs.cursor.numpy(), sums, **about)
+            step.counter = self.model._train_state.draws
+            return step
 
         return StepDraft(phases, inputs.bounds[:-1], inputs.dtype, finish)
 

@@ -5,7 +5,9 @@
 from __future__ import annotations
 
 import threading
+import warnings
 from collections.abc import Callable, Mapping, Sequence
+from contextlib import AbstractContextManager, nullcontext
 from dataclasses import dataclass, field
 from typing import Any, NamedTuple, Protocol, Self, TypeVar
 
@@ -13,6 +15,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from nbnet import data, losses, metrics, random
+from nbnet.base import seeds
 from nbnet.base.tree import flatten, map_structure
 from nbnet.base.validation import check_number
 from nbnet.engine.graph.parameter import Parameter
@@ -230,16 +233,17 @@ class LogLayout:
 
 
 class EpochTotals:
-    """Losses and metrics of an epoch, as far as it has come."""
+    """Losses and metrics of an epoch, as far as it has come; ``earlier`` has the sums of an epoch to continue."""
 
-    def __init__(self, layout: LogLayout) -> None:
+    def __init__(self, layout: LogLayout, earlier: Sums | None = None) -> None:
         self.layout = layout
-        self.sums = [[0.0, 0.0] for _ in range(layout.cells)]
+        fits = earlier is not None and len(earlier) == layout.cells
+        self.sums: Sums = earlier if earlier is not None and fits else [[0.0, 0.0] for _ in range(layout.cells)]
         self._kept: dict[int, list[Kept]] = {k: [] for k in layout.kept}
 
     def add(self, sums: Array) -> None:
         """Add the sums of a program: (slices, cells, 2)."""
-        self.sums = self._with(sums)
+        self.sums = self.with_sums(sums)
 
     def keep(self, k: int, y: Array, out: Array, w: Array | None) -> None:
         """Keep copies of targets, outputs and weights of output k for metrics that want the whole epoch."""
@@ -247,13 +251,14 @@ class EpochTotals:
 
     def means(self, running: Array | None = None) -> dict[str, float]:
         """Return losses and metrics so far, including the sums of a program that is running."""
-        return self.layout.means(self.sums if running is None else self._with(running))
+        return self.layout.means(self.sums if running is None else self.with_sums(running))
 
     def logs(self) -> Logs:
         """Return losses and metrics of the epoch."""
         return self.layout.logs(self.sums, {k: _joined(parts) for k, parts in self._kept.items() if parts})
 
-    def _with(self, sums: Array) -> list[list[float]]:
+    def with_sums(self, sums: Array) -> Sums:
+        """Return the sums of the epoch and those of a program, added up."""
         added: list[list[float]] = (sums[0] if len(sums) == 1 else sums.sum(0)).tolist()
         return [[a + c, b + d] for (a, b), (c, d) in zip(self.sums, added, strict=True)]
 
@@ -336,6 +341,12 @@ class ModelSignature(NamedTuple):
         return [self.template] if isinstance(self.template, str) else list(flatten(self.template))
 
 
+#: Number of rows, rows of a batch, and batches of an epoch.
+Extent = tuple[int | None, int | None, int | None]
+#: For each cell of a layout of logs, a sum and the number of rows in it.
+Sums = list[list[float]]
+
+
 @dataclass
 class TrainingPosition:
     """Progress of a training: key, epoch and batch, enough to resume it bit for bit.
@@ -348,12 +359,27 @@ class TrainingPosition:
         Number of epochs that are done.
     batch
         Number of batches of the next epoch that are done.
+    extent
+        Number of rows, rows of a batch, and batches of an epoch; None for what is not known.
+    totals
+        Sums of losses and metrics over those batches: those of :class:`EpochTotals`.
+    restored
+        True from :meth:`restore` on, until a training begins.
+    unused
+        True as long as no training has used the key.
+    taken, chance
+        Moment at which keys were taken, see :func:`nbnet.base.seeds.seeded_since`; True if no seed had been set.
+    first
+        Key of the first training.
+    reserve
+        Keys for a model that was compiled before it was built.
 
     Examples
     --------
     >>> from nbnet.train.trainable import TrainingPosition
     >>> position = TrainingPosition(key=7, epoch=2)
-    >>> position.begin(2)  # continues
+    >>> position.begin(2)
+    True
     >>> position.key
     7
     """
@@ -361,16 +387,109 @@ class TrainingPosition:
     key: int | None = None
     epoch: int = 0
     batch: int = 0
+    extent: Extent | None = None
+    totals: Sums | None = None
+    restored: bool = False
+    unused: bool = False
+    taken: int = 0
+    chance: bool = False
+    first: int | None = None
+    reserve: seeds.Reserve | None = None
 
-    def begin(self, initial_epoch: int) -> None:
-        """Begin a training, or continue the last one if it ended before ``initial_epoch``."""
-        if self.key is None or initial_epoch == 0 or initial_epoch != self.epoch:
-            self.key, self.batch = random.next_key(), 0
-        self.epoch = initial_epoch
+    def set_aside(self, built: bool) -> None:
+        """Take the key of the first training, so that it depends on no other model that is trained meanwhile; for a
+        model that is not built, its weights' keys come before."""
+        if self.key is None and self.reserve is None:
+            if built:
+                self.key = self.first = random.next_key()
+                self.unused = True
+            else:
+                self.reserve = seeds.Reserve()
+            self.taken, self.chance = seeds.moment(), seeds.from_entropy()
 
-    def restore(self, key: int | None, epoch: int, batch: int) -> None:
+    def own_keys(self) -> AbstractContextManager[None]:
+        """Inside, keys are those that were set aside, unless they are outdated."""
+        return nullcontext() if self.reserve is None or self._outdated else self.reserve.scope()
+
+    @property
+    def _outdated(self) -> bool:
+        """True if keys are to be taken anew: this thread has set a seed of its own since they were taken, or the first
+        seed of the process."""
+        return seeds.seeded_since(self.taken) and (self.chance or seeds.is_scoped())
+
+    def _next_key(self) -> int:
+        """Return the key of a new training: first the one that was set aside, whatever seeds were set since; then one
+        that follows from the last one, or, after a new seed, from that seed and the first key."""
+        if self.key is None or self.first is None or self._outdated:
+            with self.own_keys():
+                self.first = key = random.next_key()
+            self.chance = seeds.from_entropy()
+        elif self.unused:
+            key = self.first
+        elif seeds.seeded_since(self.taken):
+            key = random.derive(seeds.get_state()[0], self.first)
+        else:
+            key = random.derive(self.key, 1)
+        self.taken = seeds.moment()
+        return key
+
+    def begin(self, initial_epoch: int, extent: Extent | None = None) -> bool:
+        """Begin a training, or continue the last one if it ended before ``initial_epoch``, or in that epoch.
+
+        In epoch 0, which every training begins with by default, only one continues that was restored from a file.
+
+        Parameters
+        ----------
+        initial_epoch
+            Number of the epoch to begin with.
+        extent
+            That of the data.
+
+        Returns
+        -------
+        True if it continues.
+        """
+        continues = self.key is not None and initial_epoch == self.epoch
+        if initial_epoch == 0:
+            continues = continues and self.restored and self.batch > 0
+        if not continues:
+            self.key, self.batch, self.totals = self._next_key(), 0, None
+        self.epoch, self.restored, self.unused = initial_epoch, False, False
+        if self.batch:
+            self._continue_with(extent)
+        self.extent = extent
+        return continues
+
+    def restore(
+        self, key: int | None, epoch: int, batch: int, extent: Extent | None = None, totals: Sums | None = None
+    ) -> None:
         """Continue from a saved position; a training under way follows."""
-        self.key, self.epoch, self.batch = key, epoch, batch
+        current = self.extent
+        self.key, self.epoch, self.batch, self.extent, self.totals = key, epoch, batch, extent, totals
+        self.restored, self.unused = True, epoch == batch == 0
+        self.first, self.taken, self.chance = key, seeds.moment(), False
+        if current is not None:
+            self._continue_with(current)
+
+    def _continue_with(self, extent: Extent | None) -> None:
+        """Continue with data of an extent; an epoch that was interrupted with other data starts over, with a
+        warning."""
+        before = self.extent or extent
+        if self.batch and extent is not None and (before != extent or self.batch > (extent[2] or self.batch)):
+            warnings.warn(
+                f"epoch {self.epoch} starts over: it was interrupted after batch {self.batch}"
+                f"{_described(self.extent)}, and continues{_described(extent)}",
+                stacklevel=6,
+            )
+            self.batch, self.totals = 0, None
+        self.extent = extent
+
+
+def _described(extent: Extent | None) -> str:
+    if extent is None:
+        return ""
+    parts = [f"{extent[0]} rows", f"a batch size of {extent[1]}", f"{extent[2]} batches in an epoch"]
+    return " with " + ", ".join(part for part, number in zip(parts, extent, strict=True) if number is not None)
 
 
 class TrainingState:
@@ -389,8 +508,12 @@ class TrainingState:
         True if ``compile(run_eagerly=True)`` asks for steps in Python.
     slices : int or None
         Number of slices that a batch is cut into; None: as many as pay.
+    draws : nbnet.base.seeds.Counter
+        Of predictions and evaluations that draw random numbers.
     signatures, layouts : dict
         Signatures by the shapes of rows and the structure of the model; layouts of logs by the id of the signature.
+    changing : tuple or None
+        Of :mod:`nbnet.train.finite_watch`: where the arrays lie that training changes, and which they are.
     local : threading.local
         The programs of each thread: see :mod:`nbnet.train.compiled_runner`.
     lock : threading.Lock
@@ -404,6 +527,7 @@ class TrainingState:
         self.objective: Objective | None = None
         self.eager = False
         self.slices: int | None = None
+        self.draws = seeds.Counter()
         self._renew()
 
     def _renew(self) -> None:
@@ -415,13 +539,15 @@ class TrainingState:
         """Drop the programs of all threads and the signatures: the model has changed."""
         self.signatures: dict[Any, ModelSignature] = {}
         self.layouts: dict[int, tuple[ModelSignature, LogLayout]] = {}
+        self.changing: object = None
         self.local = threading.local()
 
     def __getstate__(self) -> dict[str, Any]:
-        return {name: vars(self)[name] for name in ("position", "objective", "eager", "slices")}
+        return {name: vars(self)[name] for name in ("position", "objective", "eager", "slices", "draws")}
 
     def __setstate__(self, state: dict[str, Any]) -> None:
         vars(self).update(state)
+        self.position.taken = seeds.moment()  # Another process counts its own.
         self._renew()
 
 
@@ -447,6 +573,8 @@ class Trainable(Protocol):
     def inputs_known(self) -> Inputs: ...  # an error before the model has seen any
     @property
     def output_template(self) -> Any: ...  # names in the structure of the outputs, or None
+    @property
+    def weights(self) -> list[Parameter]: ...
     @property
     def trainable_weights(self) -> list[Parameter]: ...
     @property

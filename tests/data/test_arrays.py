@@ -14,7 +14,7 @@ from scipy import sparse
 
 from nbnet import data
 from nbnet.data import arrays as intake_module
-from nbnet.data import as_dense_targets, as_input, as_labels, as_weights, train_validation_split
+from nbnet.data import as_dense_targets, as_input, as_labels, as_weights, memory, train_validation_split
 
 NAMES = [dtype.name for dtype in data.READABLE]
 # Besides what kernels read: other widths, and foreign byte orders.
@@ -54,7 +54,7 @@ def arrays(draw, shapes=shapes, dtypes=dtypes, layouts=tuple(LAYOUTS)):
 def test_input_is_what_kernels_read(x):
     result = as_input(x, dtype="float64")
     original = np.asarray(x)
-    assert type(result) is np.ndarray
+    assert type(result) in (np.ndarray, memory.Pinned)
     assert result.dtype in data.READABLE
     assert result.flags.c_contiguous
     assert result.flags.aligned
@@ -86,14 +86,16 @@ def test_input_of_float16_takes_the_dtype_of_the_model():
     assert as_input(x, dtype="float64").dtype == np.float64
 
 
-def test_memmap_stays_on_disk(tmp_path):
+def test_a_large_memmap_stays_on_disk_and_a_small_one_is_copied(tmp_path, monkeypatch):
     x = np.memmap(tmp_path / "x", np.uint8, "w+", shape=(50, 28, 28))
     x[:] = np.arange(50)[:, None, None]
     x.flush()
     mapped = np.memmap(tmp_path / "x", np.uint8, "r", shape=(50, 28, 28))
-    result = as_input(mapped, shape=(28, 28))
-    assert np.shares_memory(result, mapped)
-    assert result[49, 0, 0] == 49
+    for large, shared in ((0, True), (1 << 20, False)):
+        monkeypatch.setattr(memory, "LARGE", large)
+        result = as_input(mapped, shape=(28, 28))
+        assert np.shares_memory(result, mapped) == shared
+        assert result[49, 0, 0] == 49
 
 
 class Frame:
@@ -224,7 +226,7 @@ def test_large_values_are_finite():
 
 def test_values_that_do_not_fit_the_model():
     x = np.array([[1.0, 2.0], [1e300, -1e39]])
-    assert as_input(x, dtype="float64") is x
+    assert np.shares_memory(as_input(x, dtype="float64"), x)
     message = r"range of float32; 2 of its 4 values are too large, the first is 1e\+300 at row 1, column 0"
     with pytest.raises(ValueError, match=f"^x: expected values within the {message}$"):
         as_input(x)
@@ -257,9 +259,10 @@ def test_dense_targets(y, dtype):
     np.testing.assert_array_equal(result, expected)
 
 
-def test_dense_targets_are_not_copied_if_they_fit():
-    y = np.ones((4, 3), "float32")
-    assert as_dense_targets(y, "y", 4, (3,), "float32") is y
+def test_only_narrow_dense_targets_are_copied():
+    for width in (3, 16, 17, 300):
+        y = np.ones((4, width), "float32")
+        assert np.shares_memory(as_dense_targets(y, "y", 4, (width,), "float32"), y) == (width > 16)
     assert as_dense_targets(y[:, 0].copy(), "y", 4, (1,)).shape == (4, 1)
 
 
@@ -308,7 +311,7 @@ def test_labels_of_other_kinds():
     assert as_labels([True, False], "y", 2, 2).tolist() == [1, 0]
     assert as_labels([-0.0, 2.0], "y", 2, 3).tolist() == [0, 2]
     y = np.array([0, 1, 2])
-    assert np.shares_memory(as_labels(y, "y", 3, 3), y)
+    assert not np.shares_memory(as_labels(y, "y", 3, 3), y)
 
 
 @pytest.mark.parametrize(

@@ -11,7 +11,7 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from nbnet.data import Blocks, arrays, as_input
+from nbnet.data import Blocks, as_input, mapped, memory
 
 
 @pytest.fixture
@@ -22,29 +22,30 @@ def file(tmp_path):
 
 @pytest.fixture
 def small_blocks():
-    with mock.patch.multiple(arrays, LARGE=1200, BLOCK=1200, AROUND=100):
+    with mock.patch.object(memory, "LARGE", 1200), mock.patch.multiple(mapped, BLOCK=1200, AROUND=100):
         yield
 
 
 @pytest.mark.parametrize("mode", ["r", "r+", "c"])
-def test_memmaps_by_mode(file, mode):
+def test_memmaps_are_mapped_in_every_mode(file, mode):
     x = np.memmap(file, "float32", mode, shape=(1000, 3))
-    for view in (x, np.asarray(x), as_input(x), x[100:], x[100:].reshape(-1), np.asarray(x)[::2]):
-        assert (arrays.mapping(view) is not None) == (mode != "c")
+    for view in (x, np.asarray(x), x[100:], x[100:].reshape(-1), np.asarray(x)[::2], x.T):
+        assert mapped.is_mapped(view)
 
 
-def test_other_mapped_memory(file):
+@pytest.mark.parametrize("access", [mmap.ACCESS_READ, mmap.ACCESS_COPY, mmap.ACCESS_WRITE])
+def test_other_mapped_memory(file, access):
     with open(file, "r+b") as opened:
-        read_only = mmap.mmap(opened.fileno(), 0, access=mmap.ACCESS_READ)
-        private = mmap.mmap(opened.fileno(), 0, access=mmap.ACCESS_COPY)
-    assert arrays.mapping(np.frombuffer(read_only, "float32")) is read_only
-    assert arrays.mapping(np.frombuffer(private, "float32")) is None
+        map_ = mmap.mmap(opened.fileno(), 0, access=access)
+    assert mapped.is_mapped(np.frombuffer(map_, "float32"))
 
 
 def test_what_is_not_mapped(file):
     copied = np.memmap(file, "float32", "r").copy()
-    for x in (np.ones(3), np.ones((3, 2))[1:], copied, np.memmap(file, "float32", "r") + 1, None, "x"):
-        assert arrays.mapping(x) is None
+    for x in (np.ones(3), np.ones((3, 2))[1:], copied, np.memmap(file, "float32", "r") + 1, np.frombuffer(b"12345678")):
+        assert not mapped.is_mapped(x)
+    small = np.memmap(file, "float32", "r", shape=(1000, 3))
+    assert not mapped.is_mapped(as_input(small))
 
 
 def test_small_arrays_are_read_where_they_lie(file):
@@ -57,7 +58,7 @@ def test_small_arrays_are_read_where_they_lie(file):
 @given(st.integers(0, 990), st.integers(1, 40), st.sampled_from(["file", "mapping"]), st.integers(0, 9), st.booleans())
 def test_blocks_hold_the_rows(file, first, batch, way, seed, consecutive):
     x, y = np.memmap(file, "float32", "r", offset=12, shape=(999, 3))[first:], np.arange(first, 999)
-    with mock.patch.object(arrays, "_open", arrays._open if way == "file" else lambda array: (None, 0)):
+    with mock.patch.object(mapped, "_open", mapped._open if way == "file" else lambda array: (None, 0)):
         blocks = Blocks.of([x, None, y])
     if len(x) * 12 <= 1200:
         assert blocks is None

@@ -222,3 +222,23 @@ def test_groups_of_rows_are_no_longer_offered() -> None:
         nb.layers.Dropout(0.5, batchwise=True, groups=2)
     config = nb.layers.Dropout(0.5, batchwise=True).get_config() | {"groups": 1}
     assert nb.layers.Dropout.from_config(config).batchwise
+
+
+@pytest.mark.parametrize("slices", [2, 3])
+def test_penalties_on_weights_agree_over_slices(slices: int) -> None:
+    """Only the first slice has penalties, and cannot leave those gradients packed; nor may the others."""
+
+    def weights(slices: int) -> list[Array]:
+        nb.set_random_seed(2)
+        layers: list[nb.layers.Layer] = [nb.Input((9,), dtype="float64")]
+        for units in (11, 13):
+            layers.append(nb.layers.Dense(units, "relu", kernel_regularizer="l2", dtype="float64"))
+            layers.append(nb.layers.Dropout(0.4, batchwise=True, dtype="float64"))
+        model = nb.Sequential([*layers, nb.layers.Dense(3, dtype="float64")])
+        model.compile("sgd", "mse", slices=slices)
+        rng = np.random.default_rng(0)
+        model.fit(rng.normal(size=(48, 9)), rng.normal(size=(48, 3)), 16, 3, verbose=0)
+        return model.get_weights()
+
+    for one, other in zip(weights(1), weights(slices), strict=True):
+        np.testing.assert_allclose(one, other, rtol=1e-9, atol=1e-12)

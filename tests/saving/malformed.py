@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
+import hashlib
 import json
 import struct
 from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any
+
+from nbnet.base.tensor_file import DIGITS, START
 
 KERNEL, BIAS, MOMENT = "dense/kernel", "dense/bias", "optimizer:momentum:dense/kernel"
 
@@ -30,11 +33,22 @@ class Parts:
         if "__metadata__" in header and "nbnet" in header["__metadata__"]:
             text = self.record if isinstance(self.record, str) else json.dumps(self.record)
             header = header | {"__metadata__": header["__metadata__"] | {"nbnet": text}}
-        return with_header(json.dumps(header).encode(), self.data)
+        return with_header(written(header), self.data)
+
+
+def written(header: Any) -> bytes:
+    """The header as nbnet writes it, but for the checksums."""
+    return json.dumps(header, separators=(",", ":")).encode()
 
 
 def with_header(header: bytes, data: bytes) -> bytes:
-    return struct.pack("<Q", len(header)) + header + data
+    """A file with the checksums of its content, if the header has a place for them."""
+    place, length = len(START), struct.pack("<Q", len(header))
+    if header.startswith(START):
+        rest = hashlib.sha256(data).hexdigest().encode() + header[place + 2 * DIGITS :]
+        checksum = hashlib.sha256(length + header[:place] + rest).hexdigest().encode()
+        header = header[:place] + checksum + rest
+    return length + header + data
 
 
 Change = Callable[[Parts], Any]
@@ -78,8 +92,7 @@ def raw(old: str, new: str, count: int = 1) -> Change:
     """Change the text of the header."""
 
     def change(parts: Parts) -> bytes:
-        header = json.dumps(parts.header).replace(old, new, count)
-        return with_header(header.encode("utf-8", "surrogatepass"), parts.data)
+        return with_header(written(parts.header).replace(old.encode(), new.encode(), count), parts.data)
 
     return change
 
@@ -180,15 +193,15 @@ CASES: list[tuple[str, Change, str]] = [
     ("header of many values", lambda p: with_header(b"[" + b"0," * 600_000 + b"0]", b""), "more than 500000 values"),
     ("header of many objects", lambda p: with_header(b"[" + b"{}," * 300_000 + b"0]", b""), "more than 500000 values"),
     ("header with a huge number", lambda p: with_header(b"9" * 100_000, b""), "64 bits"),
-    ("header with NaN", raw('"shape": [', '"shape": [NaN, '), "NaN is not finite"),
-    ("header with Infinity", raw('"shape": [', '"shape": [Infinity, '), "Infinity is not finite"),
-    ("header with 1e999", raw('"shape": [', '"shape": [1e999, '), "not finite"),
-    ("key there twice", raw('"dtype": "F32"', '"dtype": "F32", "dtype": "F32"'), "'dtype' is there twice"),
+    ("header with NaN", raw('"shape":[', '"shape":[NaN,'), "NaN is not finite"),
+    ("header with Infinity", raw('"shape":[', '"shape":[Infinity,'), "Infinity is not finite"),
+    ("header with 1e999", raw('"shape":[', '"shape":[1e999,'), "not finite"),
+    ("key there twice", raw('"dtype":"F32"', '"dtype":"F32","dtype":"F32"'), "'dtype' is there twice"),
     ("tensor there twice", lambda p: with_header(
-        json.dumps(p.header)[:-1].encode() + b', "dense/bias": ' + json.dumps(p.header[BIAS]).encode() + b"}", p.data),
+        written(p.header)[:-1] + b',"dense/bias":' + written(p.header[BIAS]) + b"}", p.data),
      "'dense/bias' is there twice"),
     ("a lone surrogate", raw('"dense/bias"', '"dense\\ud800"'), "not Unicode text"),
-    ("metadata a list", raw('"__metadata__": {', '"__metadata__": ["x"], "m": {'), "__metadata__: expected strings"),
+    ("metadata a list", raw('"__metadata__":{', '"__metadata__":["x"],"m":{'), "__metadata__: expected strings"),
     ("metadata of numbers", lambda p: with_header(json.dumps(p.header | {"__metadata__": {"a": 1}}).encode(), p.data),
      "__metadata__: expected strings"),
     ("an entry a list", lambda p: with_header(json.dumps(p.header | {BIAS: []}).encode(), p.data), "an object"),
@@ -220,7 +233,7 @@ CASES: list[tuple[str, Change, str]] = [
     ("record nested deeply", lambda p: setattr(p, "record", deep(50_000)), "nested too deeply"),
     ("record with a key twice", lambda p: setattr(p, "record", '{"format":1,' + json.dumps(p.record)[1:]),
      "'format' is there twice"),
-    ("version 2", put("format", value=2), "format 2"),
+    ("version 3", put("format", value=3), "format 3"),
     ("version a string", put("format", value="1"), "format '1'"),
     ("no version", drop("format"), "lacks"),
     ("something more", put("code", value="import os"), "has \\['code'\\]"),

@@ -13,6 +13,7 @@ from scipy.sparse import csr_array
 from scipy.special import logsumexp
 
 import nbnet as nb
+from nbnet.base.seeds import Counter
 from nbnet.layers import BatchNormalization, Dense, Dropout
 from nbnet.layers.layer import sampling_mode
 from nbnet.train.mc_predict import first_step
@@ -40,7 +41,7 @@ def passes(model, x, count, masks, seed):
     """The samples one by one, on tapes."""
     found = []
     for number in range(count):
-        with nb.Tape(step=first_step(seed) + number), sampling_mode(masks):
+        with nb.Tape(step=first_step(seed, Counter()) + number), sampling_mode(masks):
             found.append(model(x))
     return found
 

@@ -9,10 +9,13 @@ from __future__ import annotations
 import contextlib
 import ctypes
 import functools
+import operator
 import os
 import threading
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
+from functools import partial
+from itertools import islice, repeat
 from pathlib import Path
 from typing import Any
 
@@ -146,39 +149,50 @@ def _described(library: ctypes.CDLL, choice: str) -> Library:
 
 
 class _SingleThread:
-    """Context that holds BLAS to one thread: the first to enter sets the limit, the last to leave lifts it."""
+    """Context that holds BLAS to one thread: the first to enter sets the limit, the last to leave lifts it.
+
+    Whoever enters keeps the number of threads that it finds: the first that of the process, the others 1. Whoever
+    leaves sets the number that was kept last, so that the last one sets that of the process, in whatever order threads
+    leave. Each is one call into C, which no signal handler interrupts.
+    """
 
     def __init__(self) -> None:
-        self.lock = threading.Lock()
-        self.users = 0
-        self.before: Any = None
+        self.lock = threading.RLock()
+        self._found: tuple[Iterator[Any], Iterator[Any]] | None = None
+
+    def _moves(self) -> tuple[Iterator[Any], Iterator[Any]]:
+        """Iterators without end: each step of the first enters, each step of the second leaves."""
+        threads = library(CHOICE).threads
+        if threads is not None:
+            keep, restore = threads
+            limit: Callable[[], Any] = partial(restore, 1)
+        else:
+            from threadpoolctl import threadpool_limits
+
+            keep, limit = partial(threadpool_limits, 1, user_api="blas"), int  # It keeps and limits at once.
+            restore = operator.methodcaller("restore_original_limits")
+        kept: list[Any] = []
+        locked, freed = (map(operator.call, repeat(step)) for step in (self.lock.acquire, self.lock.release))
+        keeping = map(kept.append, map(operator.call, repeat(keep)))
+        limiting, restoring = map(operator.call, repeat(limit)), map(restore, map(list.pop, repeat(kept)))
+        moves = zip(locked, keeping, limiting, freed, strict=False), zip(locked, restoring, freed, strict=False)
+        # Another thread, or a signal handler, may have been faster.
+        found: tuple[Iterator[Any], Iterator[Any]] = vars(self).setdefault("_moves_made", moves)
+        self._found = found
+        return found
 
     def __enter__(self) -> None:
-        with self.lock:
-            self.users += 1
-            if self.users > 1:
-                return
-            threads = library(CHOICE).threads
-            if threads is not None:
-                get, set_ = threads
-                self.before = get()
-                if self.before > 1:
-                    set_(1)
-            else:
-                from threadpoolctl import threadpool_limits
-
-                self.before = threadpool_limits(1, user_api="blas")
+        entered: list[Any] = []
+        try:
+            entered.extend(islice((self._found or self._moves())[0], 1))
+        except BaseException:  # A signal handler's, before entering or after it.
+            if entered:
+                self.__exit__()
+            raise
 
     def __exit__(self, *exc: object) -> None:
-        with self.lock:
-            self.users -= 1
-            if self.users:
-                return
-            threads = library(CHOICE).threads
-            if threads is None:
-                self.before.restore_original_limits()
-            elif self.before > 1:
-                threads[1](self.before)
+        assert self._found is not None
+        next(self._found[1])
 
 
 #: Holds BLAS to one thread while programs run: nbnet cuts the batch into slices instead. Several threads may be

@@ -31,6 +31,7 @@ from nbnet.engine.gemm.tiled import (
     turn_strip,
 )
 from nbnet.engine.jit.linker import Function, device, link_first
+from nbnet.engine.kernels.abi import expect_length
 from nbnet.engine.kernels.layout import DEPTH_BYTES, PANEL_BYTES, STEPS
 from nbnet.engine.kernels.specialize import specialize_width
 
@@ -184,6 +185,9 @@ def outer_product(x: Any, first: Any, rows: Any, dy: Any, out: Any, count: Any, 
     as large as the result and will be used together with it.
     """
     a, b, c, k, n = begin(x), begin(dy), begin(out), x.shape[0], dy.shape[1]
+    expect_length(x, first + rows, x.shape[1])
+    expect_length(dy, k, dy.shape[0])
+    expect_length(out, rows * n, out.size)
     if worthwhile(part(a, first), True, x.shape[1], rows, n, k, TILE_TERM):
         later = begin(one), begin(two), begin(three)
         multiply_sparse(part(a, first), True, x.shape[1], b, False, c, rows, n, k, False, count, *later)

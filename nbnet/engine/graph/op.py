@@ -8,6 +8,7 @@ from typing import Any, Literal, NamedTuple
 
 import numpy as np
 
+from nbnet.engine.jit.function import Within
 from nbnet.engine.jit.linker import Kernel
 
 Shape = tuple[int, ...]
@@ -88,6 +89,11 @@ class Op:
     window
         Of an op that pools: ``window(attributes)`` gives the elements of a window, from the integer attributes of the
         row.
+    partial
+        Names of results, and of gradients, of which a part may stay unwritten: those of packed tensors.
+    extents, within
+        Sizes of the operands, in the language of :mod:`nbnet.engine.graph.extents`, and a function for what it cannot
+        say. They are checked in every program, for both kernels; the gradient of an operand is as large as it.
     outer
         Of an op that multiplies its first input x by its second, w: name of the operand of backward whose product with
         x is the gradient of w, so that it can also be computed elsewhere, a part at a time.
@@ -122,6 +128,9 @@ class Op:
     moves_values: bool = False
     window: Callable[[tuple[int, ...]], int] | None = None
     outer: str | None = None
+    partial: tuple[str, ...] = ()
+    extents: str = ""
+    within: Within | None = None
     operands: tuple[str, ...] = field(init=False, repr=False)
 
     def __post_init__(self) -> None:

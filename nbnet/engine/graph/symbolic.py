@@ -13,6 +13,7 @@ from typing import Any, TypeVar, cast
 
 import numpy as np
 
+from nbnet.base.loading_budget import active, count_steps
 from nbnet.base.tree import flatten, map_structure, restructure
 from nbnet.engine.graph.tape import Trace
 from nbnet.engine.graph.tensor import Arithmetic, Tensor
@@ -86,6 +87,7 @@ def has_symbols(structure: Any) -> bool:
 
 def record(function: Callable[..., Any], args: tuple[Any, ...], kwargs: dict[str, Any], name: str) -> Any:
     """Record a call; returns symbols in the structure that the call returns, which must be tensors, else TypeError."""
+    count_steps(1, name)
     producer = Producer(function, args, kwargs, name)
     first, second = (_probe(producer, batch, other) for batch, other in _PROBES)
     symbols = []
@@ -107,10 +109,15 @@ def _probe(producer: Producer, batch: int, other: int) -> Any:
         shape = tuple((other if axis else batch) if n is None else n for axis, n in enumerate(leaf.shape))
         return Tensor(shape, leaf.dtype)
 
-    with Trace():
-        return producer.function(
+    with Trace() as trace:
+        made = producer.function(
             *map_structure(placeholder, producer.args), **map_structure(placeholder, producer.kwargs)
         )
+    for node in trace.nodes:
+        # Nodes and their outputs refer to each other: constants of the call are freed now, not some time later.
+        for output in node.outputs:
+            output.node = None
+    return made
 
 
 def symbolic(function: F, module: str | None = None) -> F:
@@ -156,6 +163,8 @@ def producers(outputs: Iterable[Symbol], inputs: Sequence[Symbol]) -> list[Produ
 def evaluate(order: Sequence[Producer], values: Mapping[int, Any], outputs: Any) -> Any:
     """Repeat the calls of :func:`producers` with tensors in place of symbols; returns tensors in the structure of the
     outputs. ``values`` has the tensors for the inputs, by ``id`` of the symbol."""
+    if active() is not None:
+        count_steps(len(order), "model")
     found = dict(values)
 
     def resolve(leaf: Any) -> Any:

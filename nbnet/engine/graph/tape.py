@@ -19,7 +19,10 @@ Array = NDArray[Any]
 
 
 class Trace(Recorder):
-    """Records ops without running them, to build a program."""
+    """Records ops without running them, to build a program.
+
+    It belongs to no recorder or layer call around it: it may be one that a signal handler interrupts.
+    """
 
     deferred = True
 
@@ -34,8 +37,8 @@ class Tape(Recorder):
         replays its pass. Layers that draw other numbers than masks take these: see ``tape.noise``. A name that no such
         layer uses is an error when the tape is closed.
     step
-        Number of the step whose random numbers to draw; compiled training counts its steps from 0. By default, each
-        tape draws numbers of its own.
+        Number of the step whose random numbers to draw; compiled training counts its steps from 0. By default, layers
+        draw as they do without a tape: each counts its calls.
 
     Examples
     --------
@@ -53,6 +56,7 @@ class Tape(Recorder):
         super().__init__(masks)
         if step is not None and (not isinstance(step, (int, np.integer)) or not 0 <= step < 1 << 63):
             raise ValueError(f"step: expected an integer from 0 to 2**63 - 1, got {step!r}")
+        self.counts = step is None
         self.step = next_draw() if step is None else int(step)
 
     def __exit__(self, *exc: object) -> None:

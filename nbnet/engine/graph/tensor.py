@@ -12,12 +12,17 @@ from typing import Any, Generic, Self, TypeVar, cast
 import numpy as np
 from numpy.typing import NDArray
 
-from nbnet.base.seeds import derive, next_draw, next_key
+from nbnet.base.memory import LARGE, check_memory
+from nbnet.base.seeds import CountedKey, derive, next_draw, next_key
 from nbnet.config import FLOAT_DTYPES, standardize_dtype
 from nbnet.engine.graph.op import INT, Op, Shape, Spec
+from nbnet.engine.jit.function import CHECKED
 from nbnet.engine.jit.linker import Kernel, link
-from nbnet.engine.kernels.executor import run_row
+from nbnet.engine.kernels.executor import empty, run_row
 from nbnet.engine.kernels.layout import ACCUMULATE, ATTRIBUTES, EVERY, FIRST_ROW, KERNEL, OPERANDS, SEED, WIDTH
+
+if CHECKED:
+    from nbnet.engine.kernels.checked import describe
 
 T = TypeVar("T")
 
@@ -276,7 +281,7 @@ class Node:
         reuse = tuple((names.index(a), names.index(b)) for a, b in self.op.reuse.items() if a in names and b in names)
         return Call(
             self.op.forward, operands, written, accumulate, self.key, self.attributes, self.name, self.dtype, reuse,
-            multiply_adds=self.multiply_adds, pooled=self.pooled,
+            multiply_adds=self.multiply_adds, pooled=self.pooled, op=self.op,
         )  # fmt: skip
 
     def backward_calls(
@@ -321,7 +326,7 @@ class Node:
             products = sum("d" + name in turn for name in op.inputs[:2])
             calls.append(Call(
                 op.backward, named, written, accumulate, self.key, self.attributes, self.name, self.dtype, reuse,
-                multiply_adds=products * self.multiply_adds, pooled=self.pooled,
+                multiply_adds=products * self.multiply_adds, pooled=self.pooled, op=op,
             ))  # fmt: skip
         return calls
 
@@ -347,7 +352,7 @@ class Call:
     ``accumulate`` is a bit field over operands; ``reuse`` lists pairs (written operand, read operand) that may share
     memory. With ``every`` = n the call is made in the last of every n steps. ``first_row`` is the number in the slice
     of the first row it sees. ``multiply_adds`` is how many there are in its matrix products, ``pooled`` the number of
-    elements in windows that it pools.
+    elements in windows that it pools; ``op`` is the op whose kernel it is, if it is one's.
     """
 
     kernel: Kernel
@@ -363,6 +368,7 @@ class Call:
     first_row: int = 0
     multiply_adds: int = 0
     pooled: int = 0
+    op: Op | None = None
 
     def reads(self) -> Iterable[Tensor]:
         """Operands whose value the kernel uses."""
@@ -393,11 +399,19 @@ def encode(row: Rows, call: Call, first_row: int = 0, mem: int = 0, places: Mapp
             if tensor.data is None and places:
                 offset = places[tensor]
             else:
-                offset = tensor.numpy().__array_interface__["data"][0] - mem
+                data = tensor.numpy()
+                if data.nbytes != tensor.nbytes:
+                    raise ValueError(
+                        f"{call.name}: the data of {tensor.name or 'a tensor'} are {data.dtype} of shape {data.shape}, "
+                        f"its own are {tensor.dtype} and {tensor.shape}"
+                    )
+                offset = data.__array_interface__["data"][0] - mem
             at = OPERANDS + 3 * k
             row[at] = offset
             row[at + 1], row[at + 2] = tensor.matrix
     row[ATTRIBUTES : ATTRIBUTES + len(call.attributes)] = call.attributes
+    if CHECKED:
+        describe(row, call)
 
 
 def row_of(call: Call) -> Rows:
@@ -412,7 +426,9 @@ def run_call(call: Call, step: int) -> None:
     """Run one call eagerly; operands that it writes get memory if they have none."""
     for t in call.writes():
         if t.data is None:
-            t.data = np.empty(t.shape, t.dtype)
+            if t.nbytes >= LARGE:
+                check_memory(t.nbytes, f"{call.name}, with an array of shape {t.shape},")
+            t.data = empty(t.shape, t.dtype)
     run_row(call.dtype, row_of(call), step)
 
 
@@ -447,6 +463,8 @@ class Recorder:
     deferred = False
     #: Number of the training step whose random numbers ops draw.
     step = 0
+    #: True if keys count their draws on this recorder instead.
+    counts = False
 
     def __init__(self, masks: Mapping[str, Any] | None = None) -> None:
         self.nodes: list[Node] = []
@@ -460,11 +478,18 @@ class Recorder:
         self._keys: dict[int, int] = {}
 
     def __enter__(self) -> Self:
-        thread_state.recorders.append(self)
+        if self.deferred:
+            self._around = thread_state.recorders, thread_state.scopes
+            thread_state.recorders, thread_state.scopes = [self], []
+        else:
+            thread_state.recorders.append(self)
         return self
 
     def __exit__(self, *exc: object) -> None:
-        thread_state.recorders.remove(self)
+        if self.deferred:
+            thread_state.recorders, thread_state.scopes = self._around
+        else:
+            thread_state.recorders.remove(self)
 
     def claim(self, name: str) -> str:
         """``name``, or ``name:1``, ``name:2`` ... if it was used before."""
@@ -549,7 +574,8 @@ def apply_many(
     name
         The node's name; by default that of the layer being called, else the op's, made unique.
     key
-        For ops that draw: 64-bit key; by default a new one.
+        For ops that draw: 64-bit key; by default a new one. One that counts draws for its next step, unless a recorder
+        says for which.
     injected
         For ops that draw: the mask or noise to apply instead of drawing it.
     attributes
@@ -562,14 +588,18 @@ def apply_many(
     specs = (Spec(inputs[0].shape),) if op.infer is None else op.infer(*inputs, **attributes)
     encoded = op.encode(*inputs, **attributes) if op.encode else ()
     active = recorder()
+    step = active.step if active is not None else 0
     if not op.random or injected is not None:
         key = 0
+    elif isinstance(key, CountedKey) and (active is None or active.counts):
+        step, key = key.next_step(), int(key)
+    elif active is None:
+        step, key = next_draw(), next_key() if key is None else key
     else:
-        key = next_key() if key is None else key
-        key = active.occurrence(key) if active is not None else key
+        key = active.occurrence(next_key() if key is None else int(key))
     node = Node.of(op, inputs, specs, encoded, key, name or node_name(op.name), dtype, injected)
     if active is None or not active.deferred:
-        node.run(active.step if active is not None else next_draw() if op.random else 0)
+        node.run(step)
     if active is not None or any(t.requires_grad for t in inputs):
         for t in node.outputs:
             t.node = node

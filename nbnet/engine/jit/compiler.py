@@ -6,6 +6,7 @@ import functools
 import hashlib
 import importlib
 import platform
+import re
 import sys
 import types
 from collections.abc import Callable, Mapping
@@ -14,8 +15,8 @@ from typing import Any
 
 import numpy as np
 
-from nbnet.engine.jit.fingerprint import references
-from nbnet.engine.jit.function import FASTMATH, Function, Intrinsic, KernelError, PyFunction
+from nbnet.engine.jit.fingerprint import fingerprint, references
+from nbnet.engine.jit.function import CHECKED, FASTMATH, Function, Intrinsic, KernelError, PyFunction
 
 # Functions of C that compiled code may call, besides nbnet's own. Anything else (the allocator, the interpreter, an
 # exception) is refused.
@@ -74,8 +75,8 @@ def _materialiser(dtype: np.dtype[Any]) -> _Materialiser:
 
 
 # Roots marked for it become an estimate and one step of Newton's. A call of what is not allowed tells that the kernel
-# can end in any other way than well: 0 or, without a result, -2. A kernel that allocates nothing has no references to
-# count.
+# can end in any other way than well: 0 or, without a result, -2; or -4, after a fault that a check has reported. A
+# kernel that allocates nothing has no references to count.
 _WRAPPER = """
 declare i32 @"{native}"(ptr, ptr, {parameters})
 declare void @nbnet_raised()
@@ -83,7 +84,7 @@ define void @"{symbol}"({named}) "reciprocal-estimates"="vec-sqrtf:1" {{
   %result = alloca ptr
   %error = alloca ptr
   %status = call i32 @"{native}"(ptr %result, ptr %error, {named}) alwaysinline
-  switch i32 %status, label %raised [i32 0, label %well i32 -2, label %well]
+  switch i32 %status, label %raised [i32 0, label %well i32 -2, label %well{failed}]
 raised:
   call void @nbnet_raised()
   ret void
@@ -153,6 +154,7 @@ def _module(function: Function, dtype: np.dtype[Any], symbol: str) -> Any:
         symbol=symbol,
         parameters=", ".join(kinds),
         named=", ".join(f"{kind} %a{i}" for i, kind in enumerate(kinds)),
+        failed=" i32 -4, label %well" if CHECKED else "",
     )
     module = load_llvm().parse_assembly(compiled.inspect_llvm())
     module.link_in(load_llvm().parse_assembly(wrapper))
@@ -185,8 +187,19 @@ def load_llvm() -> Any:
     llvm.initialize_native_asmprinter()
     for source in _symbol_sources:
         for name, address in source().items():
-            llvm.add_symbol(name, address)
+            _add_symbol(llvm, name, address)
     return llvm
+
+
+def define_symbol(name: str, address: int) -> None:
+    """Have compiled code find a function at an address; raise KernelError if the address is 0."""
+    _add_symbol(load_llvm(), name, address)
+
+
+def _add_symbol(llvm: Any, name: str, address: int) -> None:
+    if not address:  # Compiled code would jump there.
+        raise KernelError(f"{name}: expected the address of a function, got {address}")
+    llvm.add_symbol(name, address)
 
 
 def _features() -> str:
@@ -227,5 +240,38 @@ def environment() -> str:
         llvm.get_process_triple(),
         llvm.get_host_cpu_name(),
         _features(),
+        *(["checked"] if CHECKED else []),
     )
     return hashlib.sha256(repr(parts).encode()).hexdigest()
+
+
+def object_key(function: Function, dtype: np.dtype[Any]) -> str:
+    """A hash of everything that the machine code of a function depends on."""
+    return hashlib.sha256((environment() + fingerprint(function, dtype)).encode()).hexdigest()
+
+
+def object_symbol(key: str) -> str:
+    """The symbol that an object exports."""
+    return f"{OWN_PREFIX}{key}"
+
+
+#: How relocatable objects of a format and a processor begin. Windows's have next to no head.
+_HEADS = {
+    ("ELF", "x86_64"): rb"\x7fELF\x02\x01\x01.{9}\x01\x00\x3e\x00",
+    ("ELF", "aarch64"): rb"\x7fELF\x02\x01\x01.{9}\x01\x00\xb7\x00",
+    ("MachO", "x86_64"): rb"\xcf\xfa\xed\xfe\x07\x00\x00\x01.{4}\x01\x00\x00\x00",
+    ("MachO", "arm64"): rb"\xcf\xfa\xed\xfe\x0c\x00\x00\x01.{4}\x01\x00\x00\x00",
+}
+
+
+@functools.cache
+def _head() -> re.Pattern[bytes]:
+    """How objects for this process begin."""
+    llvm = load_llvm()
+    kind = llvm.get_object_format(), llvm.get_process_triple().partition("-")[0]
+    return re.compile(_HEADS.get(kind, b""), re.DOTALL)
+
+
+def is_object(content: bytes, symbol: str) -> bool:
+    """True if bytes are an object file for this processor that names a symbol; with others LLVM ends the process."""
+    return _head().match(content) is not None and symbol.encode() + b"\0" in content

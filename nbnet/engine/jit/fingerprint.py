@@ -17,7 +17,7 @@ from nbnet.engine.jit.function import Function, PyFunction
 #: Files whose code ends up in every object, or decides what LLVM makes of it.
 ENGINE = Path(__file__).parent.parent
 NATIVE_SOURCES = (
-    *("jit/compiler.py", "jit/numba_frontend.py", "kernels/layout.py"),
+    *("jit/compiler.py", "jit/numba_frontend.py", "jit/checks.py", "kernels/layout.py"),
     *sorted(f"llvm/{path.name}" for path in (ENGINE / "llvm").glob("*.py")),
 )
 

@@ -3,15 +3,22 @@
 from __future__ import annotations
 
 import functools
-from collections.abc import Callable, Sequence, Set
-from typing import Any
+import os
+from collections.abc import Callable, Mapping, Sequence, Set
+from typing import Any, overload
 
 import numpy as np
+
+#: True with ``NBNET_CHECK=1``: compiled code checks its operands, and memory is checked after each row. The variable is
+#: read once.
+CHECKED = os.environ.get("NBNET_CHECK", "0") not in ("", "0")
 
 # No nnan and no ninf: with them np.isnan always answers False.
 FASTMATH = frozenset({"contract", "reassoc", "nsz", "arcp", "afn"})
 
 PyFunction = Callable[..., Any]
+#: ``within(sizes)``: True if a kernel stays within its operands, where a statement of extents does not say all.
+Within = Callable[[Mapping[str, int]], bool]
 
 
 class Function:
@@ -56,12 +63,19 @@ class Function:
 
 
 class Kernel(Function):
-    """A function ``kernel(mem, ins, step)`` that a program can call; its contract is in ``nbnet/engine/README.md``."""
+    """A function ``kernel(mem, ins, step)`` that a program can call; its contract is in ``nbnet/engine/README.md``.
+
+    ``extents`` states the sizes of its operands, in the language of :mod:`nbnet.engine.graph.extents`, and ``within``
+    what such a statement cannot say; the kernels of an op take those of the op.
+    """
 
     kind = "kernel"
 
-    def __init__(self, function: PyFunction, name: str | None = None) -> None:
+    def __init__(
+        self, function: PyFunction, name: str | None = None, extents: str = "", within: Within | None = None
+    ) -> None:
         super().__init__(function, name, parameters=("real*", "int64*", "int64"))
+        self.extents, self.within = extents, within
 
 
 class Intrinsic(Function):
@@ -87,8 +101,17 @@ def precise(function: PyFunction) -> Function:
     return Function(function, fastmath=frozenset({"contract"}))
 
 
-def kernel(function: PyFunction) -> Kernel:
-    """Decorate a kernel: ``kernel(mem, ins, step)``, which allocates nothing, returns nothing and never raises."""
+@overload
+def kernel(function: PyFunction) -> Kernel: ...
+@overload
+def kernel(*, extents: str, within: Within | None = None) -> Callable[[PyFunction], Kernel]: ...
+def kernel(function: PyFunction | None = None, *, extents: str = "", within: Within | None = None) -> Any:
+    """Decorate a kernel: ``kernel(mem, ins, step)``, which allocates nothing, returns nothing and never raises.
+
+    With ``extents``, and perhaps ``within``, the sizes of its operands are checked in programs: see :class:`Kernel`.
+    """
+    if function is None:
+        return functools.partial(Kernel, extents=extents, within=within)
     return Kernel(function)
 
 

@@ -9,7 +9,6 @@ only llvmlite, so a process whose kernels are all on disk never imports Numba.
 from __future__ import annotations
 
 import functools
-import hashlib
 import logging
 import os
 import sys
@@ -19,9 +18,12 @@ from typing import Any
 
 import numpy as np
 
+from nbnet.base.console import is_terminal
+from nbnet.base.cpu import check_cancelled
 from nbnet.base.tqdm_bar import bar_class
+from nbnet.base.uninterrupted import uninterrupted
 from nbnet.engine.jit import disk_cache
-from nbnet.engine.jit.compiler import environment, load_llvm, target_machine
+from nbnet.engine.jit.compiler import define_symbol, is_object, load_llvm, object_key, object_symbol, target_machine
 from nbnet.engine.jit.fingerprint import fingerprint
 from nbnet.engine.jit.function import Function, Intrinsic, Kernel, KernelError, device, intrinsic, kernel, precise
 
@@ -62,12 +64,18 @@ def link(functions: Iterable[Function], dtype: np.dtype[Any]) -> list[int]:
 
     With ``NUMBA_DISABLE_JIT=1`` an address is the kernel's number in a table of Python functions.
     """
+    wanted = list(functions)
+    missing = [f for f in dict.fromkeys(wanted) if (f, dtype) not in _addresses]
+    if missing:
+        uninterrupted(lambda: _link_missing(missing, dtype))
+    return [_addresses[f, dtype] for f in wanted]
+
+
+def _link_missing(functions: list[Function], dtype: np.dtype[Any]) -> None:
     with _lock:
-        wanted = list(functions)
-        missing = [f for f in dict.fromkeys(wanted) if (f, dtype) not in _addresses]
+        missing = [f for f in functions if (f, dtype) not in _addresses]
         if missing:
             (_number if DISABLE_JIT else _load)(missing, dtype)
-        return [_addresses[f, dtype] for f in wanted]
 
 
 def _number(functions: list[Function], dtype: np.dtype[Any]) -> None:
@@ -84,8 +92,8 @@ def python_kernel(number: int) -> Function:
 def _load(functions: list[Function], dtype: np.dtype[Any]) -> None:
     if any(isinstance(function, Kernel) for function in functions):
         functions = [*(f for f in _linked_first if (f, dtype) not in _addresses), *functions]
-    keys = {f: hashlib.sha256((environment() + fingerprint(f, dtype)).encode()).hexdigest() for f in functions}
-    found = {function: disk_cache.read(function.name, key) for function, key in keys.items()}
+    keys = {function: object_key(function, dtype) for function in functions}
+    found = _kept(keys)
     missing = [function for function, machine_code in found.items() if machine_code is None]
     if missing:
         found |= _compiled(missing, dtype, keys)
@@ -93,14 +101,28 @@ def _load(functions: list[Function], dtype: np.dtype[Any]) -> None:
         _engine().add_object_file(load_llvm().ObjectFileRef.from_data(machine_code))
         if function in _linked_first:
             _engine().finalize_object()
-            symbol = f"{_linked_first[function]}_{dtype.name}"
-            load_llvm().add_symbol(symbol, _engine().get_function_address(_symbol(keys[function])))
+            define_symbol(f"{_linked_first[function]}_{dtype.name}", _address(function, keys[function]))
     _engine().finalize_object()
     for function, key in keys.items():
-        address = _engine().get_function_address(_symbol(key))
-        if not address:
-            raise KernelError(f"kernel {function.name!r} is compiled, but LLVM does not find it")
-        _addresses[function, dtype] = address
+        _addresses[function, dtype] = _address(function, key)
+    if missing:
+        disk_cache.warn_if_not_kept()
+
+
+def _kept(keys: dict[Function, str]) -> dict[Function, bytes | None]:
+    """The machine code of functions on disk, or None."""
+    read = disk_cache.read_all([(function.name, key) for function, key in keys.items()])
+    return {
+        function: machine_code if machine_code is not None and is_object(machine_code, object_symbol(key)) else None
+        for (function, key), machine_code in zip(keys.items(), read, strict=True)
+    }
+
+
+def _address(function: Function, key: str) -> int:
+    address: int = _engine().get_function_address(object_symbol(key))
+    if not address:
+        raise KernelError(f"kernel {function.name!r} is compiled, but LLVM does not find it")
+    return address
 
 
 def _compiled(functions: list[Function], dtype: np.dtype[Any], keys: dict[Function, str]) -> dict[Function, bytes]:
@@ -110,21 +132,18 @@ def _compiled(functions: list[Function], dtype: np.dtype[Any], keys: dict[Functi
 
     if not _linked_first.keys().isdisjoint(functions):  # The folder is empty: many more will be wanted.
         compile_pool.start_early()
-    found, symbols = {}, {f: _symbol(keys[f]) for f in functions}
+    found, symbols = {}, {f: object_symbol(keys[f]) for f in functions}
     for function, machine_code in _with_progress(compile_pool.compile_all(functions, dtype, symbols), len(functions)):
         found[function] = machine_code
         compiled_count += 1
         disk_cache.write(function.name, keys[function], machine_code)
+        check_cancelled()
     return found
-
-
-def _symbol(key: str) -> str:
-    return f"nbnet_{key}"
 
 
 def _with_progress(compiled: Iterable[tuple[Function, bytes]], count: int) -> Iterable[tuple[Function, bytes]]:
     """The compiled functions, with a progress bar on a terminal if it takes long."""
-    if count < 2 or sys.stderr is None or not sys.stderr.isatty():
+    if count < 2 or not is_terminal(sys.stderr):
         return compiled
     title = "nbnet compiles kernels, once"
     bar: Iterable[tuple[Function, bytes]] = bar_class()(compiled, title, count, leave=False, delay=0.5, unit="kernel")

@@ -11,6 +11,10 @@ import functools
 from numba.core.codegen import AOTCodeLibrary, AOTCPUCodegen
 from numba.core.compiler_lock import global_compiler_lock
 from numba.core.registry import cpu_target
+from numba.np import arrayobj
+
+from nbnet.engine.jit.checks import checked_indexing
+from nbnet.engine.jit.function import CHECKED
 
 
 class _Library(AOTCodeLibrary):
@@ -41,9 +45,11 @@ def frontend_only():
     """Inside, Numba writes code for LLVM and goes no further. Other threads that compile wait."""
     with global_compiler_lock:
         context = cpu_target.target_context
-        own = context._internal_codegen
+        own, indexing = context._internal_codegen, arrayobj.basic_indexing
         context._internal_codegen = _codegen()
+        if CHECKED:
+            arrayobj.basic_indexing = checked_indexing(indexing)
         try:
             yield
         finally:
-            context._internal_codegen = own
+            context._internal_codegen, arrayobj.basic_indexing = own, indexing

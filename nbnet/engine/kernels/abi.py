@@ -19,9 +19,9 @@ from nbnet.engine.kernels.layout import ACCUMULATE, ATTRIBUTES, FIRST_ROW, OPERA
 
 __all__ = [
     "Function", "Kernel", "Memory", "accumulates", "attribute", "bits_float32", "block", "bytemat", "bytevec",
-    "compress", "device", "doublevec", "expand", "fill_rows", "first_row", "float32_bits", "halves", "in_place",
-    "intvec", "kernel", "mat", "present", "put_back", "root", "scratch", "scratch_bytes", "scratch_words", "seed",
-    "sum_rows", "typed_mat", "vec",
+    "compress", "device", "doublevec", "expand", "expect_length", "fill_rows", "first_row", "float32_bits", "halves",
+    "in_place", "intvec", "kernel", "mat", "present", "put_back", "root", "scratch", "scratch_bytes", "scratch_words",
+    "seed", "sum_rows", "typed_mat", "vec",
 ]  # fmt: skip
 
 Array = NDArray[Any]
@@ -185,6 +185,11 @@ def root(x: Any) -> Any:
 def block(memory: Array, rows: int, columns: int) -> Array:
     """The first ``rows * columns`` elements as a matrix, for a kernel that fills less than its operand."""
     return memory.reshape(-1)[: rows * columns].reshape(rows, columns)
+
+
+@on_rows
+def expect_length(a: Array, value: int, limit: int) -> None:
+    """With ``NBNET_CHECK=1`` only: report a fault of ``a``, and leave the kernel, unless 0 <= value <= limit."""
 
 
 @on_rows

@@ -9,6 +9,7 @@ import ctypes
 import functools
 import sys
 from collections.abc import Sequence
+from math import prod
 from typing import Any
 
 import numpy as np
@@ -17,20 +18,38 @@ from numpy.typing import NDArray
 from nbnet.base.cpu import check_cancelled
 from nbnet.engine.jit import linker
 from nbnet.engine.jit.compiler import register_symbols
+from nbnet.engine.jit.function import CHECKED
 from nbnet.engine.jit.linker import Function, device, intrinsic, link
 from nbnet.engine.kernels.abi import Memory
-from nbnet.engine.kernels.layout import EVERY, WIDTH
+from nbnet.engine.kernels.layout import EVERY, RED_ZONE, WIDTH
 from nbnet.engine.kernels.thread_pool import run_parallel
 
+if CHECKED:
+    from nbnet.engine.kernels.checked import run_checked, symbols, watch
+
+    register_symbols(symbols)
+
 ALIGNMENT = 64
+#: True if each row is a call of its own, from Python.
+ROW_BY_ROW = linker.DISABLE_JIT or CHECKED
 
 
 def aligned(count: int, dtype: Any) -> NDArray[Any]:
     """A zeroed vector whose address is a multiple of 64 bytes: a cache line, and the widest vector register."""
     dtype = np.dtype(dtype)
-    raw = np.zeros(count * dtype.itemsize + ALIGNMENT, np.uint8)
-    start = -raw.ctypes.data % ALIGNMENT
+    raw = np.zeros(count * dtype.itemsize + ALIGNMENT + 2 * RED_ZONE, np.uint8)
+    start = RED_ZONE + -raw.ctypes.data % ALIGNMENT
+    if CHECKED:
+        watch(raw, start, count * dtype.itemsize)
     return raw[start : start + count * dtype.itemsize].view(dtype)
+
+
+def _empty(shape: tuple[int, ...], dtype: Any) -> NDArray[Any]:
+    return aligned(prod(shape), dtype).reshape(shape)
+
+
+#: ``empty(shape, dtype)``: an array for the result of a call.
+empty = _empty if CHECKED else np.empty
 
 
 def address(array: NDArray[Any]) -> int:
@@ -168,7 +187,7 @@ class RowRunner:
         """Run ``steps`` steps, the first of which has number ``step``, on a thread for each slice, with the interpreter
         lock released."""
         check_cancelled()
-        if linker.DISABLE_JIT:
+        if ROW_BY_ROW:
             _run_in_python(Memory(self.mem, self.dtype), self.rows, self.spans, steps, step)
             return
         if self.slices == 1:
@@ -195,7 +214,7 @@ class SegmentRunner:
     def __call__(self, segments: NDArray[np.int64]) -> None:
         """Run segments, (n, 3): index of the program, number of steps, number of the first step."""
         check_cancelled()
-        if linker.DISABLE_JIT:
+        if ROW_BY_ROW:
             for which, steps, step in segments.tolist():
                 _run_in_python(Memory(self.mem, self.dtype), self.rows, self.spans[which], steps, step)
             return
@@ -213,7 +232,21 @@ def _run_in_python(memory: Memory, rows: Rows, spans: NDArray[np.int64], steps: 
         for s in range(steps):
             for p in range(len(spans)):
                 for t in range(slices):
-                    _run(memory, rows, flat[2 * p * slices :], 1, slices, t, None, 1, step + s)
+                    if CHECKED:
+                        _run_checked(memory, rows, spans[p, t], step + s)
+                    else:
+                        _run(memory, rows, flat[2 * p * slices :], 1, slices, t, None, 1, step + s)
+
+
+def _run_checked(memory: Memory, rows: Rows, span: NDArray[np.int64], step: int) -> None:
+    for i in range(*span.tolist()):
+        row = rows[i]
+        if linker.DISABLE_JIT:
+            run = functools.partial(_run, memory, row[None], _ONE.reshape(-1), 1, 1, 0, None, 1, step)
+        else:
+            args = memory.address, address(row), _ONE_ADDRESS, 1, 1, 0, _UNUSED_ADDRESS, 1, step
+            run = functools.partial(_entry(), *args)
+        run_checked(memory.address, row, step, run, f" in row {i}" if len(rows) > 1 else "")
 
 
 _ONE, _UNUSED = np.array([[[0, 1]]], np.int64), np.zeros(16, np.int64)
@@ -222,7 +255,7 @@ _ONE_ADDRESS, _UNUSED_ADDRESS = address(_ONE), address(_UNUSED)
 
 def run_row(dtype: np.dtype[Any], row: Rows, step: int) -> None:
     """Run one linked row whose operands are absolute addresses: eager execution."""
-    if linker.DISABLE_JIT:
+    if ROW_BY_ROW:
         RowRunner(0, dtype, row.reshape(1, WIDTH), _ONE)(1, step)
     else:
         _entry()(0, address(row), _ONE_ADDRESS, 1, 1, 0, _UNUSED_ADDRESS, 1, step)

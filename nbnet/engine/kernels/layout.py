@@ -9,13 +9,23 @@ sizes of blocks in products of matrices.
 ``EVERY``              the row runs in the last of every so many steps; the kernel is told the number of its turn
 ``OPERANDS + 3 k``     operand k: byte offset from ``mem``, rows, columns; rows = 0: the operand is absent
 ``ATTRIBUTES + i``     integer attributes of the op
+``CALL``               with ``NBNET_CHECK=1`` only: number of the call's description
+``EXTENTS + k``        with ``NBNET_CHECK=1`` only: bytes of operand k
 ====================== =======================================================================================
 """
+
+from __future__ import annotations
+
+from nbnet.engine.jit.function import CHECKED
 
 KERNEL, SEED, ACCUMULATE, FIRST_ROW, EVERY, OPERANDS = 0, 1, 2, 3, 4, 5
 MAX_OPERANDS, MAX_ATTRIBUTES = 14, 17
 ATTRIBUTES = OPERANDS + 3 * MAX_OPERANDS
-WIDTH = ATTRIBUTES + MAX_ATTRIBUTES
+CALL = ATTRIBUTES + MAX_ATTRIBUTES
+EXTENTS = CALL + 1
+WIDTH = EXTENTS + MAX_OPERANDS if CHECKED else CALL
+#: Bytes between buffers, and around memory of the executor, that nothing may touch.
+RED_ZONE = 256 if CHECKED else 0
 #: Elements of a kernel's scratch.
 SCRATCH = 512
 

@@ -1,60 +1,86 @@
-"""Worker threads, one for each slice of a program; idle ones wait for more work for a while."""
+"""Worker threads, one for each slice of a program; idle ones wait for more work for a while.
+
+No lock guards the idle ones, for a signal handler may run programs while the code that it interrupts looks for threads.
+One call into C adds threads to the list or takes them out, and nothing runs in between.
+"""
 
 from __future__ import annotations
 
+import contextlib
 import operator
 import os
 import threading
 from collections import deque
 from collections.abc import Callable
 from functools import partial
+from itertools import repeat
 from typing import Any
+from weakref import ref
+
+from nbnet.base.uninterrupted import uninterrupted
 
 #: Seconds without work after which a thread ends. Waking an idle thread costs less than starting one, and it wakes on
 #: the processor where it ran before, not on the caller's (figures: engine/README.md, Slices).
 IDLE_TIMEOUT = 1.0
 
 Task = Callable[[], Any]
+#: At most one task, None to end the thread, and the lock that is held until it is done.
+Inbox = list[tuple[Task | None, threading.Lock]]
 
 
 class WorkerThread:
-    """A thread that runs tasks, one after the other."""
+    """A thread that runs tasks, one after the other.
+
+    It ends if nobody holds this object any more: an exception may have kept the code that took it from using it.
+    """
 
     def __init__(self) -> None:
-        self._task: Task | None = None
-        self._done = threading.Lock()
-        self._go = threading.Lock()
-        self._go.acquire()
-        self.start = self._go.release
-        self.thread = threading.Thread(target=self._serve, daemon=True, name="nbnet-slice")
-        self.thread.start()
+        self._inbox: Inbox = []
+        go = threading.Lock()
+        go.acquire()
+        self.start = go.release
+        arguments = ref(self), go, self._inbox
+        self.thread = threading.Thread(target=_serve, args=arguments, daemon=True, name="nbnet-slice")
+        # An exception of a signal handler in the middle of it would break the thread.
+        uninterrupted(self.thread.start)
 
     def assign(self, task: Task | None) -> threading.Lock:
         """Set the task of the next ``start()``; None ends the thread. The lock is held until the task is done."""
         done = threading.Lock()
         done.acquire()
-        self._task, self._done = task, done
+        self._inbox[:] = [(task, done)]
         return done
 
-    def _serve(self) -> None:
-        while True:
-            if not self._go.acquire(timeout=IDLE_TIMEOUT):
-                with _lock:
-                    if self in _idle:
-                        _idle.remove(self)
-                        return
-                continue
-            task, done = self._task, self._done
-            if task is None:
-                return
-            task()
-            with _lock:
-                _idle.append(self)
-            done.release()
 
-
-_lock = threading.Lock()
 _idle: list[WorkerThread] = []
+
+
+def _serve(worker: ref[WorkerThread], go: threading.Lock, inbox: Inbox) -> None:
+    wanted = True
+    while wanted:
+        wanted = _work(worker, *inbox.pop()) if go.acquire(timeout=IDLE_TIMEOUT) else not _leave(worker)
+
+
+def _work(worker: ref[WorkerThread], task: Task | None, done: threading.Lock) -> bool:
+    """Run a task; return True if there may be others."""
+    if task is None:
+        return False
+    task()
+    if (known := worker()) is not None:
+        _idle.append(known)
+    done.release()
+    return known is not None
+
+
+def _leave(worker: ref[WorkerThread]) -> bool:
+    """Return True if the thread is to end: it was idle, and is so no longer, or nobody holds it."""
+    if (known := worker()) is None:
+        return True
+    try:
+        _idle.remove(known)
+    except ValueError:  # Somebody has just taken it.
+        return False
+    return True
 
 
 def run_parallel(call: Callable[..., Any], before: tuple[Any, ...], slices: int, after: tuple[Any, ...]) -> None:
@@ -81,9 +107,8 @@ def run_parallel(call: Callable[..., Any], before: tuple[Any, ...], slices: int,
     workers: list[WorkerThread] = []
     begun: list[bool] = []
     try:
-        with _lock:
-            while _idle and len(workers) < slices - 1:
-                workers.append(_idle.pop())
+        with contextlib.suppress(IndexError):
+            workers.extend(map(list.pop, repeat(_idle, slices - 1)))
         while len(workers) < slices - 1:
             workers.append(WorkerThread())
         ends = [worker.assign(partial(call, *before, t, *after)) for t, worker in enumerate(workers, 1)]
@@ -93,28 +118,22 @@ def run_parallel(call: Callable[..., Any], before: tuple[Any, ...], slices: int,
         deque(map(operator.call, tasks), 0)
     finally:
         if not begun:
-            with _lock:
-                _idle.extend(workers)
+            _idle.extend(workers)
     for done in ends:
         done.acquire()
 
 
 def shutdown_idle() -> None:
     """End idle threads, and wait until they have ended."""
-    with _lock:
-        leaving = list(_idle)
-        _idle.clear()
+    leaving: list[WorkerThread] = []
+    with contextlib.suppress(IndexError):
+        leaving.extend(map(list.pop, repeat(_idle)))
     for worker in leaving:
         worker.assign(None)
         worker.start()
         worker.thread.join()
 
 
-def _before_fork() -> None:
-    shutdown_idle()
-    _lock.acquire()
-
-
 if hasattr(os, "register_at_fork"):
     # A child has none of the threads, so the parent ends its own before the fork.
-    os.register_at_fork(before=_before_fork, after_in_parent=_lock.release, after_in_child=_lock.release)
+    os.register_at_fork(before=shutdown_idle, after_in_child=_idle.clear)

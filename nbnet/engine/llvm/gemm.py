@@ -8,6 +8,7 @@ from numba import types
 from numba.core import cgutils
 from numba.extending import intrinsic
 
+from nbnet.engine.jit.checks import check_product
 from nbnet.engine.kernels.layout import DEPTH_BYTES, PANEL_BYTES, STEPS
 from nbnet.engine.llvm.vectors import I1, Vectors, lanes_of, number, registers
 from nbnet.engine.llvm.views import data_of
@@ -290,6 +291,7 @@ def matmul(typing_context, a, transpose_a, b, transpose_b, c, accumulate):
 
     def codegen(context, builder, signature, args):
         a, b, c = (context.make_array(signature.args[at])(context, builder, args[at]) for at in (0, 2, 4))
+        check_product(context, builder, a, b, c, args[1], args[3])
         turned, turned_b, add = (builder.zext(args[at], ir.IntType(8)) for at in (1, 3, 5))
         rows, columns = cgutils.unpack_tuple(builder, c.shape)
         inner = builder.select(args[1], *cgutils.unpack_tuple(builder, a.shape))

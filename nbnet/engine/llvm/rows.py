@@ -8,6 +8,8 @@ from numba import types
 from numba.core import cgutils
 from numba.extending import intrinsic
 
+from nbnet.engine.jit.checks import KEPT, LENGTH, check_length
+from nbnet.engine.jit.function import CHECKED
 from nbnet.engine.llvm.vectors import I1, Vectors, number
 from nbnet.engine.llvm.views import data_of
 
@@ -16,12 +18,23 @@ ROWS = 4
 
 
 @intrinsic
+def expect_length(typing_context, a, value, limit):
+    def codegen(context, builder, signature, args):
+        check_length(context, builder, data_of(context, builder, a, args[0]), *args[1:])
+        return context.get_dummy_value()
+
+    return types.void(a, types.int64, types.int64), codegen
+
+
+@intrinsic
 def sum_rows(typing_context, m, out, accumulate):
     def codegen(context, builder, signature, args):
         v, add = Vectors(builder, m), builder.trunc(args[2], I1)
         matrix = context.make_array(m)(context, builder, args[0])
-        target = context.make_array(out)(context, builder, args[1]).data
+        result = context.make_array(out)(context, builder, args[1])
+        target = result.data
         rows, columns = cgutils.unpack_tuple(builder, matrix.shape, 2)
+        check_length(context, builder, target, columns, result.nitems)
         nothing = ir.Constant(v.mask, [False] * v.lanes)
         sums = [cgutils.alloca_once(builder, v.vector) for _ in range(ROWS)]
         with cgutils.for_range_slice(builder, number(0), columns, number(v.lanes)) as (j, _):
@@ -47,8 +60,10 @@ def fill_rows(typing_context, m, row):
     def codegen(context, builder, signature, args):
         v = Vectors(builder, m)
         matrix = context.make_array(m)(context, builder, args[0])
-        source = context.make_array(row)(context, builder, args[1]).data
+        vector = context.make_array(row)(context, builder, args[1])
+        source = vector.data
         rows, columns = cgutils.unpack_tuple(builder, matrix.shape, 2)
+        check_length(context, builder, source, columns, vector.nitems)
         with cgutils.for_range_slice(builder, number(0), columns, number(v.lanes)) as (j, _):
             lanes = v.first(builder.sub(columns, j))
             value = v.load(v.at(source, j), lanes)
@@ -58,6 +73,24 @@ def fill_rows(typing_context, m, row):
         return context.get_dummy_value()
 
     return types.void(m, row), codegen
+
+
+def _check(context, builder, vectors, row, mask, other, packed):
+    """Check the length of a mask and of another vector beside a row; each is a type and a value. A packed one holds as
+    many elements as the mask keeps."""
+    if not CHECKED:
+        return
+    row_array, mask_array, other_array = (
+        context.make_array(kind)(context, builder, value) for kind, value in (row, mask, other)
+    )
+    size = builder.extract_value(row_array.shape, 0)
+    check_length(context, builder, mask_array.data, size, mask_array.nitems)
+    if packed:
+        total = cgutils.alloca_once_value(builder, number(0))
+        for _, _, kept in _walk(builder, vectors, row[1], row[0], context, mask_array.data):
+            builder.store(builder.add(builder.load(total), vectors.count(kept)), total)
+        size = builder.load(total)
+    check_length(context, builder, other_array.data, size, other_array.nitems, KEPT if packed else LENGTH)
 
 
 def _walk(builder, vectors, row, row_type, context, mask):
@@ -72,6 +105,7 @@ def _walk(builder, vectors, row, row_type, context, mask):
 def compress(typing_context, row, mask, out):
     def codegen(context, builder, signature, args):
         v = Vectors(builder, row)
+        _check(context, builder, v, (row, args[0]), (mask, args[1]), (out, args[2]), packed=True)
         source, kept_bytes, target = (
             data_of(context, builder, k, a) for k, a in zip(signature.args, args, strict=True)
         )
@@ -89,6 +123,7 @@ def compress(typing_context, row, mask, out):
 def put_back(typing_context, before, mask, row):
     def codegen(context, builder, signature, args):
         v = Vectors(builder, row)
+        _check(context, builder, v, (row, args[2]), (mask, args[1]), (before, args[0]), packed=False)
         source, kept_bytes, target = (
             data_of(context, builder, k, a) for k, a in zip(signature.args, args, strict=True)
         )
@@ -104,6 +139,7 @@ def put_back(typing_context, before, mask, row):
 def expand(typing_context, packed, mask, row, accumulate):
     def codegen(context, builder, signature, args):
         v = Vectors(builder, row)
+        _check(context, builder, v, (row, args[2]), (mask, args[1]), (packed, args[0]), packed=True)
         arrays = zip(signature.args[:3], args[:3], strict=True)
         source, kept_bytes, target = (data_of(context, builder, k, a) for k, a in arrays)
         place = cgutils.alloca_once_value(builder, source)

@@ -13,7 +13,19 @@ from numba.core import cgutils
 from numba.extending import intrinsic
 from numba.np.arrayobj import populate_array
 
-from nbnet.engine.kernels.layout import ACCUMULATE, ATTRIBUTES, FIRST_ROW, OPERANDS, SCRATCH, SEED
+from nbnet.engine.jit.checks import ATTRIBUTE, OPERAND, SIZE, check, check_length
+from nbnet.engine.jit.function import CHECKED
+from nbnet.engine.kernels.layout import (
+    ACCUMULATE,
+    ATTRIBUTES,
+    EXTENTS,
+    FIRST_ROW,
+    MAX_ATTRIBUTES,
+    MAX_OPERANDS,
+    OPERANDS,
+    SCRATCH,
+    SEED,
+)
 from nbnet.engine.llvm.vectors import I1, number
 
 _int, _byte = types.int64, ir.IntType(8)
@@ -43,6 +55,19 @@ def _operand(builder, k, part):
     return builder.add(builder.mul(k, number(3)), number(OPERANDS + part))
 
 
+def _check_number(context, builder, row, kind, value, count):
+    """Check the number of an operand or attribute."""
+    if CHECKED:
+        check(context, builder, kind, builder.icmp_unsigned("<", value, number(count)), row, value, number(count))
+
+
+def _check_size(context, builder, row, k, data, rows, columns, itemsize):
+    """Check that a view is no larger than operand k."""
+    if CHECKED:
+        nbytes = builder.mul(builder.mul(rows, columns), number(itemsize))
+        check_length(context, builder, data, nbytes, _word(builder, row, builder.add(k, number(EXTENTS))), SIZE)
+
+
 def _view(dimensions, element=None):
     """An operand as an array of ``element``, or else of mem's own type."""
 
@@ -52,8 +77,10 @@ def _view(dimensions, element=None):
 
         def codegen(context, builder, signature, args):
             mem, ins, k = args
+            _check_number(context, builder, ins, OPERAND, k, MAX_OPERANDS)
             offset, rows, columns = (_word(builder, ins, _operand(builder, k, part)) for part in range(3))
             data = builder.gep(builder.bitcast(mem, _byte.as_pointer()), [offset])
+            _check_size(context, builder, ins, k, data, rows, columns, kind.dtype.bitwidth // 8)
             shape = [rows, columns] if dimensions == 2 else [builder.mul(rows, columns)]
             return _array(context, builder, kind, data, shape)
 
@@ -75,7 +102,10 @@ def block(typing_context, memory, rows, columns):
     kind = types.Array(memory.dtype, 2, "C")
 
     def codegen(context, builder, signature, args):
-        return _array(context, builder, kind, data_of(context, builder, memory, args[0]), list(args[1:]))
+        array = context.make_array(memory)(context, builder, args[0])
+        if CHECKED:
+            check_length(context, builder, array.data, builder.mul(*args[1:]), array.nitems)
+        return _array(context, builder, kind, array.data, list(args[1:]))
 
     return kind(memory, _int, _int), codegen
 
@@ -151,7 +181,11 @@ def in_place(typing_context, ins, j, k):
 
 @intrinsic
 def attribute(typing_context, ins, i):
-    return _int(ins, _int), _code(lambda builder, ins, i: _word(builder, ins, builder.add(i, number(ATTRIBUTES))))
+    def codegen(context, builder, signature, args):
+        _check_number(context, builder, args[0], ATTRIBUTE, args[1], MAX_ATTRIBUTES)
+        return _word(builder, args[0], builder.add(args[1], number(ATTRIBUTES)))
+
+    return _int(ins, _int), codegen
 
 
 @intrinsic

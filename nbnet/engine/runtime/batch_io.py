@@ -7,7 +7,7 @@ The cursor is one int64 cell: the number of the batch's first row. The last inst
 from __future__ import annotations
 
 import functools
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 import numpy as np
@@ -43,6 +43,12 @@ def _gather_short(columns: Any, source: Any, order: Any, start: Any, x: Any) -> 
             x[i, j] = source[row, j]
 
 
+def _within_rows(sizes: Mapping[str, int]) -> bool:
+    """True if rows of the array, each cut into ``per`` rows, fill the batch."""
+    per = sizes["per"]
+    return per > 0 and sizes["c"] == per * sizes["w"] and sizes["r"] % per == 0
+
+
 def _gather(name: str) -> Kernel:
     source_view = typed_mat[np.dtype(name)]
 
@@ -65,7 +71,8 @@ def _gather(name: str) -> Kernel:
                 for j in range(columns):
                     x[i * per + j // width, j % width] = real(source[row, j])
 
-    return Kernel(gather, f"gather_{name}")
+    extents = f"source:{name}[all,c] order?:i8[order] cursor:i8[1] x[r,w]; per"
+    return Kernel(gather, f"gather_{name}", extents, _within_rows)
 
 
 _gathers = {dtype: _gather(dtype.name) for dtype in typed_mat}
@@ -79,19 +86,26 @@ def _gather_sparse(values: str, indices: str) -> Kernel:
         source, column, bounds = values_view(mem, ins, 0), indices_view(mem, ins, 1), intvec(mem, ins, 2)
         order, cursor, x = intvec(mem, ins, 3), intvec(mem, ins, 4), mat(mem, ins, 5)
         start, real, shuffled, columns = cursor[0] + first_row(ins), x.dtype.type, present(ins, 3), x.shape[1]
+        # Columns and bounds were checked. This is a second wall: a column out of range makes the row NaN.
+        last = min(source.shape[0], column.shape[0])
         for i in range(x.shape[0]):
             row = start + i
             if shuffled:
                 row = order[row]
             for j in range(columns):
                 x[i, j] = real(0)
-            for k in range(bounds[row], bounds[row + 1]):
-                x[i, column[k, 0]] += real(source[k, 0])
+            for k in range(max(bounds[row], 0), min(bounds[row + 1], last)):
+                j = column[k, 0]
+                if j >= 0 and j < columns:
+                    x[i, j] += real(source[k, 0])
+                else:
+                    x[i, 0] = real(np.nan)
 
-    return Kernel(gather_sparse, f"gather_sparse_{values}_{indices}")
+    extents = f"source:{values}[k] column:{indices}[k] bounds:i8[b] order?:i8[order] cursor:i8[1] x[r,c]"
+    return Kernel(gather_sparse, f"gather_sparse_{values}_{indices}", extents)
 
 
-@kernel
+@kernel(extents="source:i8[all] order?:i8[order] cursor:i8[1] x:i8[n]")
 def gather_labels(mem: Any, ins: Any, step: Any) -> None:
     source, order, cursor, x = intvec(mem, ins, 0), intvec(mem, ins, 1), intvec(mem, ins, 2), intvec(mem, ins, 3)
     start = cursor[0] + first_row(ins)
@@ -99,7 +113,10 @@ def gather_labels(mem: Any, ins: Any, step: Any) -> None:
         x[i] = source[order[start + i]] if present(ins, 1) else source[start + i]
 
 
-@kernel
+@kernel(
+    extents="source:i8[rows*width] order?:i8[order] cursor:i8[1] x:i8[n*width]; width",
+    within=lambda sizes: sizes["width"] > 0,
+)
 def gather_ids(mem: Any, ins: Any, step: Any) -> None:
     source, order, cursor, x = intvec(mem, ins, 0), intvec(mem, ins, 1), intvec(mem, ins, 2), intvec(mem, ins, 3)
     start, width = cursor[0] + first_row(ins), attribute(ins, 0)
@@ -109,7 +126,7 @@ def gather_ids(mem: Any, ins: Any, step: Any) -> None:
             x[i * width + j] = source[row * width + j]
 
 
-@kernel
+@kernel(extents="x[n] cell:i8[1]")
 def count_bad(mem: Any, ins: Any, step: Any) -> None:
     """Count the values that are not finite."""
     x, cell = vec(mem, ins, 0), intvec(mem, ins, 1)
@@ -119,7 +136,7 @@ def count_bad(mem: Any, ins: Any, step: Any) -> None:
     cell[0] = bad
 
 
-@kernel
+@kernel(extents="y[n] cursor:i8[1] out[all]; per_row")
 def store(mem: Any, ins: Any, step: Any) -> None:
     """Write the batch's predictions to their rows of the result."""
     y, cursor, out = vec(mem, ins, 0), intvec(mem, ins, 1), vec(mem, ins, 2)
@@ -129,13 +146,13 @@ def store(mem: Any, ins: Any, step: Any) -> None:
         rows[i] = y[i]
 
 
-@kernel
+@kernel(extents="cursor:i8[1]; rows")
 def advance(mem: Any, ins: Any, step: Any) -> None:
     cursor = intvec(mem, ins, 0)
     cursor[0] += attribute(ins, 0)
 
 
-@kernel
+@kernel(extents="value[1] sums:f8[2]; weight count")
 def add_mean(mem: Any, ins: Any, step: Any) -> None:
     """Add a batch's mean to (sum, count) over samples: the value counts ``attribute 0`` times, the count is
     ``attribute 1``."""
@@ -144,7 +161,7 @@ def add_mean(mem: Any, ins: Any, step: Any) -> None:
     sums[1] += np.float64(attribute(ins, 1))
 
 
-@kernel
+@kernel(extents="values[n] sums:f8[2]")
 def add_each(mem: Any, ins: Any, step: Any) -> None:
     """Add a value of each sample to (sum, count)."""
     values, sums = vec(mem, ins, 0), doublevec(mem, ins, 1)
@@ -155,7 +172,7 @@ def add_each(mem: Any, ins: Any, step: Any) -> None:
     sums[1] += np.float64(values.size)
 
 
-@kernel
+@kernel(extents="values[n] weights[n] sums:f8[2]")
 def add_weighted(mem: Any, ins: Any, step: Any) -> None:
     """Add a weighted value of each sample to (sum, sum of weights)."""
     values, weights, sums = vec(mem, ins, 0), vec(mem, ins, 1), doublevec(mem, ins, 2)
@@ -188,19 +205,19 @@ def _shuffle(order: Any, state: Any) -> None:
         order[last], order[j] = order[j], order[last]
 
 
-@kernel
+@kernel(extents="order:i8[n]")
 def shuffle(mem: Any, ins: Any, step: Any) -> None:
     _shuffle(intvec(mem, ins, 0), seed(ins))
 
 
-@kernel
+@kernel(extents="order:i8[n] keys:i8[2*steps]")
 def shuffle_each(mem: Any, ins: Any, step: Any) -> None:
     """The key of step k is in line k, in two halves."""
     order, keys = intvec(mem, ins, 0), intvec(mem, ins, 1)
     _shuffle(order, (np.uint64(keys[2 * step]) << _32) | np.uint64(keys[2 * step + 1]))
 
 
-@kernel
+@kernel(extents="order:i8[n] lines:i8[steps*n]")
 def take_line(mem: Any, ins: Any, step: Any) -> None:
     """Copy the order of step k from line k."""
     order, lines = intvec(mem, ins, 0), intvec(mem, ins, 1)
@@ -208,7 +225,7 @@ def take_line(mem: Any, ins: Any, step: Any) -> None:
         order[i] = lines[step * order.size + i]
 
 
-@kernel
+@kernel(extents="sums:f8[n] log:f8[steps*n] cursor:i8[1]; start")
 def close(mem: Any, ins: Any, step: Any) -> None:
     """Write sums to line ``step`` of a log, and begin anew at row ``attribute 0``."""
     sums, log, cursor = doublevec(mem, ins, 0), doublevec(mem, ins, 1), intvec(mem, ins, 2)
@@ -284,7 +301,7 @@ def line_call(order: NDArray[np.int64], lines: NDArray[np.int64]) -> Call:
 
 def close_call(sums: Tensor, log: Tensor, cursor: Tensor, start: int, dtype: Any) -> Call:
     """Write sums to line k of a log in step k, set them to 0 and the cursor to ``start``."""
-    return Call(close, (sums, log, cursor), (0, 1, 2), 1, 0, (start,), "sums", np.dtype(dtype))
+    return Call(close, (sums, log, cursor), (0, 1, 2), 3, 0, (start,), "sums", np.dtype(dtype))
 
 
 def advance_call(cursor: Tensor, rows: int, dtype: Any) -> Call:

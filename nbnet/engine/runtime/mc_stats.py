@@ -25,7 +25,7 @@ def plogp(p: Any) -> Any:
     return p * np.log(p) if p > 0 else 0.0 * p
 
 
-@kernel
+@kernel(extents="y[n] first:i8[1] cursor:i8[1] mean:f8[all] squares:f8[all]; _")
 def add_moments(mem: Any, ins: Any, step: Any) -> None:
     """Bring means and sums of squared deviations up to date with one more sample."""
     y, first, cursor = vec(mem, ins, 0), intvec(mem, ins, 1), intvec(mem, ins, 2)
@@ -37,7 +37,7 @@ def add_moments(mem: Any, ins: Any, step: Any) -> None:
         squares[start + i] += d * (d - d * share)
 
 
-@kernel
+@kernel(extents="y[r,c] cursor:i8[1] sums:f8[all]; _")
 def add_entropy(mem: Any, ins: Any, step: Any) -> None:
     """Add the entropy of each row of probabilities."""
     y, cursor, sums = mat(mem, ins, 0), intvec(mem, ins, 1), doublevec(mem, ins, 2)
@@ -49,7 +49,7 @@ def add_entropy(mem: Any, ins: Any, step: Any) -> None:
         sums[start + i] -= total
 
 
-@kernel
+@kernel(extents="y[n] cursor:i8[1] sums:f8[all]; _")
 def add_binary_entropy(mem: Any, ins: Any, step: Any) -> None:
     """Add the entropy of each element, the probability of one of two classes."""
     y, cursor, sums = vec(mem, ins, 0), intvec(mem, ins, 1), doublevec(mem, ins, 2)
@@ -59,7 +59,7 @@ def add_binary_entropy(mem: Any, ins: Any, step: Any) -> None:
         sums[start + i] -= plogp(p) + plogp(np.float64(1.0) - p)
 
 
-@kernel
+@kernel(extents="y[n] first:i8[1] samples[samples,all]; _")
 def keep_sample(mem: Any, ins: Any, step: Any) -> None:
     """Write the batch's outputs to its columns of the sample's row."""
     y, first, samples = vec(mem, ins, 0), intvec(mem, ins, 1), mat(mem, ins, 2)

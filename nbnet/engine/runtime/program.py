@@ -15,11 +15,17 @@ from typing import Any, NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
+from nbnet.base.memory import LARGE, check_memory
+from nbnet.engine.graph import extents
 from nbnet.engine.graph.parameter import Parameter
 from nbnet.engine.graph.tensor import Call, Tensor, encode, row_of
+from nbnet.engine.jit.function import CHECKED
 from nbnet.engine.jit.linker import link as link_kernels
 from nbnet.engine.kernels.executor import RowRunner, SegmentRunner, address, aligned, round_up
-from nbnet.engine.kernels.layout import KERNEL, MAX_ATTRIBUTES, MAX_OPERANDS, OPERANDS, WIDTH
+from nbnet.engine.kernels.layout import KERNEL, MAX_ATTRIBUTES, MAX_OPERANDS, OPERANDS, RED_ZONE, WIDTH
+
+if CHECKED:
+    from nbnet.engine.kernels.checked import poison
 
 
 class Buffer(NamedTuple):
@@ -43,7 +49,9 @@ def plan_memory(buffers: Sequence[Buffer]) -> MemoryPlan:
     The largest goes first; each takes the tightest gap left between those alive during its life. On the lifetimes of
     forward and backward passes that is 1 per cent above the lower bound (the largest sum alive at once) on average.
     """
-    sizes = [round_up(max(buffer.nbytes, 1)) for buffer in buffers]
+    if CHECKED:
+        buffers = [buffer._replace(first=0, last=0) for buffer in buffers]
+    sizes = [round_up(max(buffer.nbytes, 1)) + RED_ZONE for buffer in buffers]
     offsets = [0] * len(buffers)
     placed: list[int] = []
     total = 0
@@ -177,6 +185,9 @@ def _verify_call(program: Program, i: int, holder: dict[int, tuple[Tensor, int]]
         raise refuse(f"more than {MAX_OPERANDS} operands or {MAX_ATTRIBUTES} attributes")
     if call.dtype != program.dtype:
         raise refuse(f"its dtype is {call.dtype}, the program's {program.dtype}")
+    shapes = [None if t is None else (t.matrix, t.dtype.char) for t in call.operands]
+    if (call.kernel, call.op, call.attributes, *shapes) not in extents.accepted and (why := extents.refusal(call)):
+        raise refuse(why)
     for k, tensor in enumerate(call.operands):
         if tensor is None:
             continue
@@ -215,7 +226,11 @@ class Linked:
             for tensor in call.operands:
                 if isinstance(tensor, Parameter):
                     tensor.linked = True
+        if program.nbytes >= LARGE:
+            check_memory(program.nbytes, _largest(program))
         self.arena = aligned(max(program.nbytes, 64), np.uint8)
+        if CHECKED:
+            poison(self.arena)
         self.mem = address(self.arena)
         self.rows = np.zeros((len(program.calls), WIDTH), np.int64)
         for row, call, first_row in zip(self.rows, program.calls, program.first_rows, strict=True):
@@ -231,6 +246,13 @@ class Linked:
         start = self.program.places[tensor]
         memory: NDArray[Any] = self.arena[start : start + tensor.nbytes].view(tensor.dtype)
         return memory.reshape(tensor.shape)
+
+
+def _largest(program: Program) -> str:
+    """The layer of the largest buffer of a program, for messages."""
+    sized = [(tensor.nbytes, call.name, tensor.shape) for call in program.calls for tensor in call.writes()]
+    _, name, shape = max(sized, default=(0, "", ()))
+    return f"{name or 'the model'}, with an array of shape {shape},"
 
 
 class ProgramSequence:

@@ -92,14 +92,14 @@ def test_what_a_worker_cannot_compile_is_left_to_this_process() -> None:
 @pytest.fixture
 def many(monkeypatch: pytest.MonkeyPatch) -> None:
     """A worker if there are two functions, none of which is on disk."""
-    monkeypatch.setattr(disk_cache, "read", lambda name, key: None)
+    monkeypatch.setattr(disk_cache, "read_all", lambda files: [None] * len(files))
     monkeypatch.setattr(compile_pool, "ENOUGH", 1)
     monkeypatch.setattr(compile_pool, "ENOUGH_WITH_NUMBA", 1)
     monkeypatch.setattr(compile_pool, "processors", lambda: 2)
 
 
 @pytest.mark.usefixtures("many")
-@pytest.mark.parametrize("script", [compile_pool._SCRIPT, "raise SystemExit(3)", "print('no pickle')"])
+@pytest.mark.parametrize("script", [compile_pool._SCRIPT, "raise SystemExit(3)", "print('no message')"])
 def test_all_functions_get_ready(script: str, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(compile_pool, "_SCRIPT", script)
     made = [scaled(0.25 + i) for i in range(3)]

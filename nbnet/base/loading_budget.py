@@ -1,0 +1,102 @@
+"""The budget of a model that is being loaded: what its file may make the process allocate and compute.
+
+A configuration of a few bytes can ask for terabytes of constants, or for a model inside a model inside a model. While
+:func:`loading_budget` is active, everything whose size a configuration determines is charged before it is made:
+weights, of which there are no more than the file has; constants; objects, calls of layers and of ops.
+"""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Iterable, Iterator, Sequence
+from contextlib import contextmanager
+from contextvars import ContextVar
+from math import prod
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+#: Number of values of all constants that layers keep, and of one that a call needs only while it is tried; both
+#: beside as many as the file has.
+KEPT, TRIED = 1 << 20, 1 << 21
+#: Number of values of all constants together, which bounds the time that they take.
+FILLED = 1 << 27
+#: Number of objects, and of calls of layers and ops. A record of 500,000 values describes fewer.
+STEPS = 100_000
+
+
+class LoadingBudget:
+    """What is left of the allowance of a file.
+
+    Parameters
+    ----------
+    shapes
+        Shapes of the tensors of the file that may be weights, each of which can be taken once.
+    """
+
+    def __init__(self, shapes: Iterable[Sequence[int]]) -> None:
+        self.weights = Counter(tuple(shape) for shape in shapes)
+        values = sum(prod(shape) * n for shape, n in self.weights.items())
+        self.kept, self.tried = KEPT + values, TRIED + values
+        self.filled, self.steps = FILLED + values, STEPS
+
+
+_budget: ContextVar[LoadingBudget | None] = ContextVar("budget", default=None)
+#: The budget that is active in this thread, or None.
+active = _budget.get
+
+
+@contextmanager
+def loading_budget(budget: LoadingBudget | None) -> Iterator[None]:
+    """Inside, weights are taken from a budget and start as zeros, and what else a configuration asks for is charged to
+    it; with None, nothing is charged."""
+    before = _budget.set(budget)
+    try:
+        yield
+    finally:
+        _budget.reset(before)
+
+
+def weight(shape: tuple[int, ...], dtype: Any, name: str) -> NDArray[Any] | None:
+    """Return zeros for a weight inside :func:`loading_budget`, or raise ValueError if the file has no such weight left;
+    otherwise None, and its initializer makes it."""
+    budget = _budget.get()
+    if budget is None:
+        return None
+    if not budget.weights[shape]:
+        raise ValueError(f"{name}: asks for a weight of shape {shape}, and the file has none of that shape left")
+    budget.weights[shape] -= 1
+    return np.zeros(shape, dtype)
+
+
+def reserve(values: int, name: str, kept: bool = False) -> None:
+    """Charge a constant before it is made; raise ValueError if it has more values than the file can need.
+
+    Parameters
+    ----------
+    values
+        Number of values of the constant.
+    name
+        The layer or op that asks for it.
+    kept
+        If True, it is kept as long as the model.
+    """
+    budget = _budget.get()
+    if budget is None or values <= 0:
+        return
+    if values > min(budget.kept if kept else budget.tried, budget.filled):
+        raise ValueError(f"{name}: asks for {values} values, more than the file can need")
+    budget.filled -= values
+    if kept:
+        budget.kept -= values
+
+
+def count_steps(steps: int, name: str) -> None:
+    """Charge objects that are made, or calls of layers or ops; raise ValueError if they are too many."""
+    budget = _budget.get()
+    if budget is None:
+        return
+    if steps > budget.steps:
+        raise ValueError(f"{name}: the configuration asks for more than {STEPS} objects and calls of layers")
+    budget.steps -= steps

@@ -1,0 +1,398 @@
+"""Signal handlers that call nbnet while they interrupt it: nothing hangs, and no number is wrong."""
+
+from __future__ import annotations
+
+import os
+import signal
+import subprocess
+import sys
+import textwrap
+import threading
+import time
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from typing import Any
+
+import numpy as np
+import pytest
+
+import nbnet as nb
+from nbnet.base.uninterrupted import uninterrupted
+from nbnet.engine.gemm.blas import single_thread
+from nbnet.engine.jit import linker
+from nbnet.engine.kernels.thread_pool import run_parallel, shutdown_idle
+from nbnet.train.fit import training_lock
+
+pytestmark = pytest.mark.skipif(not hasattr(signal, "setitimer"), reason="needs interval timers")
+
+RNG = np.random.default_rng(0)
+X = RNG.normal(size=(96, 6)).astype(np.float32)
+Y = X[:, :2] @ np.array([[1.0], [2.0]], np.float32)
+
+
+def network(slices: int | None = None) -> nb.Sequential:
+    nb.set_random_seed(5)
+    layers = [nb.layers.Dense(12, "relu"), nb.layers.Dropout(0.3, seed=1), nb.layers.Dense(1)]
+    model = nb.Sequential([nb.Input((6,)), *layers])
+    model.compile("adam", "mse", slices=slices)
+    return model
+
+
+def trained(epochs: int = 60, **arguments: Any) -> nb.Sequential:
+    model = network()
+    model.fit(X, Y, batch_size=16, epochs=epochs, verbose=0, **arguments)
+    return model
+
+
+@contextmanager
+def timer(action: Callable[[], Any], seconds: float = 0.003) -> Iterator[list[BaseException]]:
+    """Call an action from a handler again and again, one call at a time; collect its errors."""
+    errors: list[BaseException] = []
+
+    def handler(*_: Any) -> None:
+        signal.setitimer(signal.ITIMER_REAL, 0)
+        try:
+            action()
+        except BaseException as error:
+            errors.append(error)
+        signal.setitimer(signal.ITIMER_REAL, seconds)
+
+    before = signal.signal(signal.SIGALRM, handler)
+    signal.setitimer(signal.ITIMER_REAL, seconds)
+    try:
+        yield errors
+    finally:
+        signal.setitimer(signal.ITIMER_REAL, 0)
+        signal.signal(signal.SIGALRM, before)
+
+
+def same(one: nb.Model, other: nb.Model) -> bool:
+    return all(np.array_equal(a, b) for a, b in zip(one.get_weights(), other.get_weights(), strict=True))
+
+
+OTHER = {
+    "fit": lambda model: model.fit(X, Y, epochs=2, verbose=0),
+    "train_on_batch": lambda model: model.train_on_batch(X, Y),
+    "predict": lambda model: model.predict(X, verbose=0),
+    "evaluate": lambda model: model.evaluate(X, Y, verbose=0),
+    "predict_mc": lambda model: model.predict_mc(X, samples=3),
+}
+
+
+@pytest.mark.parametrize("action", OTHER)
+def test_another_model_in_a_handler_that_interrupts_fit(action: str) -> None:
+    plain, other, calls = trained(), network(), list[int]()
+    OTHER[action](other)
+    model = network()
+
+    def act() -> None:
+        OTHER[action](other)
+        calls.append(1)
+
+    with timer(act) as errors:
+        while len(calls) < 3:
+            model = network()
+            model.fit(X, Y, batch_size=16, epochs=60, verbose=0)
+    assert errors == []
+    assert same(model, plain)
+
+
+@pytest.mark.parametrize("callbacks", [False, True], ids=["fused", "each batch"])
+@pytest.mark.parametrize("action", ["predict", "evaluate", "predict_mc"])
+def test_the_same_model_in_a_handler_that_interrupts_fit(action: str, callbacks: bool) -> None:
+    seen = nb.callbacks.LambdaCallback(on_train_batch_end=lambda batch, logs: None)
+    arguments = {"validation_data": (X, Y), "callbacks": [seen] if callbacks else None}
+    plain, model = trained(**arguments), network()
+    calls: list[int] = []
+
+    def act() -> None:
+        OTHER[action](model)
+        calls.append(1)
+
+    with timer(act) as errors:
+        while len(calls) < 3:
+            model = network()
+            model.fit(X, Y, batch_size=16, epochs=60, verbose=0, **arguments)
+    assert errors == []
+    assert same(model, plain)
+    assert model.history.history == plain.history.history
+
+
+def test_predictions_that_interrupt_predictions_are_right() -> None:
+    model = trained(5)
+    inputs = [X[k : k + n] for n in (1, 7, 40) for k in range(3)]
+    predictor = model.predictor(4)
+    right = [model.predict(x, verbose=0) for x in inputs]
+    right_small, wrong, calls = predictor(X[:4]), list[int](), list[int]()
+
+    def act() -> None:
+        for x, y in zip(inputs, right, strict=True):
+            if not np.array_equal(model.predict(x, verbose=0), y):
+                wrong.append(1)
+        if not np.array_equal(predictor(X[:4]), right_small):
+            wrong.append(2)
+        calls.append(1)
+
+    with timer(act, 0.001) as errors:
+        while len(calls) < 20:
+            for x, y in zip(inputs, right, strict=True):
+                np.testing.assert_array_equal(model.predict(x, verbose=0), y)
+            np.testing.assert_array_equal(model.predict(X, batch_size=16, verbose=0)[:7], right[3])
+            for _ in range(20):
+                np.testing.assert_array_equal(predictor(X[:4]), right_small)
+    assert errors == []
+    assert wrong == []
+
+
+def test_a_program_in_use_is_not_run_by_the_call_that_interrupts_it() -> None:
+    """Without a timer: a trace function calls the model on each line of the prediction that it interrupts."""
+    model, calls, wrong = trained(2), list[int](), list[str]()
+    small, large = X[:5], X[5:10]
+    right = model.predict(small, verbose=0), model.predict(large, verbose=0)
+
+    def trace(frame: Any, event: str, argument: Any) -> Any:
+        if "nbnet/train" not in frame.f_code.co_filename.replace(os.sep, "/"):
+            return None
+        sys.settrace(None)
+        if not np.array_equal(model.predict(large, verbose=0), right[1]):
+            wrong.append(f"{frame.f_code.co_name}:{frame.f_lineno}")
+        calls.append(1)
+        sys.settrace(trace)
+        return trace
+
+    before = sys.gettrace()
+    sys.settrace(trace)
+    try:
+        found = [model.predict(small, verbose=0), model.predict(small, batch_size=5, verbose=0)]
+    finally:
+        sys.settrace(before)
+    assert len(calls) > 20
+    assert wrong == []
+    for y in found:
+        np.testing.assert_array_equal(y, right[0])
+
+
+def test_a_model_is_not_trained_inside_its_own_training() -> None:
+    plain, model, errors = trained(3), network(), list[str]()
+
+    def act(epoch: int, logs: Any) -> None:
+        for train in (model.train_on_batch, model.fit):
+            with pytest.raises(RuntimeError, match="is being trained"):
+                train(X, Y)
+            errors.append(train.__name__)
+
+    model.fit(X, Y, batch_size=16, epochs=3, verbose=0, callbacks=[nb.callbacks.LambdaCallback(on_epoch_end=act)])
+    assert errors == ["train_on_batch", "fit"] * 3
+    assert same(model, plain)
+    with timer(lambda: model.fit(X, Y, verbose=0)) as refused:
+        while not refused:
+            model.fit(X, Y, batch_size=16, epochs=20, verbose=0)
+    assert all(isinstance(error, RuntimeError) and "is being trained" in str(error) for error in refused)
+
+
+class Stop(Exception):
+    pass
+
+
+@pytest.mark.parametrize("slices", [1, 2])
+def test_exceptions_of_handlers_leave_everything_usable(slices: int) -> None:
+    nb.set_random_seed(1)
+    model, armed, stopped = network(slices), [False], 0
+    weights = model.get_weights()
+
+    def handler(*_: Any) -> None:
+        if armed[0]:
+            armed[0] = False
+            raise Stop
+
+    before = signal.signal(signal.SIGALRM, handler)
+    signal.setitimer(signal.ITIMER_REAL, 0.002, 0.002)
+    try:
+        while stopped < 40:
+            try:
+                armed[0] = True
+                while True:
+                    model.fit(X, Y, batch_size=16, epochs=5, verbose=0)
+                    model.predict(X, verbose=0)
+            except Stop:
+                stopped += 1
+            finally:
+                armed[0] = False
+    finally:
+        signal.setitimer(signal.ITIMER_REAL, 0)
+        signal.signal(signal.SIGALRM, before)
+    assert not model._train_state.lock.locked()
+    again, fresh = network(slices), network(slices)
+    assert all(np.array_equal(a, b) for a, b in zip(again.get_weights(), weights, strict=True))
+    for one in (again, fresh):
+        one.fit(X, Y, batch_size=16, epochs=2, verbose=0)
+    assert same(again, fresh)
+    model.fit(X, Y, epochs=1, verbose=0)
+    # Threads that were taken, and could not be given work, end as well.
+    shutdown_idle()
+    deadline = time.monotonic() + 60
+    while (left := [one for one in threading.enumerate() if one.name == "nbnet-slice"]) and time.monotonic() < deadline:
+        time.sleep(0.05)
+    assert left == []
+
+
+@pytest.mark.parametrize("inside", ["blas", "seeds", "threads", "names", "link", "build"])
+def test_no_lock_keeps_a_handler_waiting(inside: str) -> None:
+    """A fit that interrupts each part which once held a lock, and threads that it starts and waits for."""
+    done: list[str] = []
+
+    def work() -> None:
+        models = [network(2), network()]
+        nb.fit_many(models, X, Y, epochs=2, verbose=0, n_jobs=2)
+        models[0].fit(X, Y, epochs=2, verbose=0)
+        nb.set_random_seed(3)
+        done.append(inside)
+
+    class Slow(nb.layers.Dense):
+        def build(self, input_shape: Any) -> None:
+            super().build(input_shape)
+            work()
+
+    if inside == "blas":
+        with single_thread:
+            work()
+    elif inside == "seeds":
+        with nb.random.seed_scope(1):
+            work()
+    elif inside == "threads":
+        run_parallel(lambda t: work() if t == 0 else None, (), 2, ())
+    elif inside == "names":
+        nb.Sequential([nb.Input((2,)), nb.layers.Dense(1)])
+        work()
+    elif inside == "link":
+        uninterrupted(lambda: None)
+        with training_lock(network()):
+            work()
+    else:
+        Slow(2)(X)
+    assert done == [inside]
+
+
+def test_a_layer_is_not_built_inside_its_own_build() -> None:
+    class Twice(nb.layers.Layer):
+        def build(self, input_shape: Any) -> None:
+            self.factor = self.add_weight((input_shape[-1],), "ones", name="factor")
+            with pytest.raises(RuntimeError, match="is being built"):
+                self(X)
+
+        def call(self, x: Any) -> Any:
+            return x * self.factor
+
+    layer = Twice()
+    np.testing.assert_array_equal(layer(X).numpy(), X)
+    assert len(layer.weights) == 1
+
+
+def test_the_main_thread_does_not_link() -> None:
+    """Numba and LLVM are not entered where a handler can interrupt them, and no lock is held there."""
+    seen: list[bool] = []
+
+    @linker.kernel
+    def nothing(mem: Any, ins: Any, step: Any) -> None:
+        pass
+
+    real = linker._link_missing
+
+    def spy(*arguments: Any) -> None:
+        seen.append(threading.current_thread() is threading.main_thread())
+        real(*arguments)
+
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(linker, "_link_missing", spy)
+        first = linker.link([nothing], np.dtype(np.float32))
+        assert linker.link([nothing], np.dtype(np.float32)) == first
+    assert seen == [False]
+
+
+def test_errors_of_uninterrupted_work_are_raised() -> None:
+    def work() -> None:
+        raise KeyError("x")
+
+    with pytest.raises(KeyError, match="x"):
+        uninterrupted(work)
+    thread = threading.Thread(target=uninterrupted, args=(lambda: seen.append(threading.current_thread()),))
+    seen: list[threading.Thread] = []
+    thread.start()
+    thread.join()
+    assert seen == [thread]
+
+
+COLD = """
+    import signal
+    import numpy as np
+    import nbnet as nb
+
+    x = np.linspace(-1, 1, 32, dtype="float32")[:, None]
+
+    def network(activation):
+        nb.set_random_seed(1)
+        model = nb.Sequential([nb.Input((1,)), nb.layers.Dense(4, activation), nb.layers.Dense(1)])
+        model.compile("sgd", "mse")
+        return model
+
+    calls, models = [], [network(a) for a in ("tanh", "sigmoid", "softplus", "relu")]
+
+    def handler(*_):
+        signal.setitimer(signal.ITIMER_REAL, 0)
+        if models:
+            model = models.pop()
+            model.fit(x, x, epochs=2, verbose=0)
+            calls.append(model.predict(x, verbose=0))
+            signal.setitimer(signal.ITIMER_REAL, 0.05)
+
+    signal.signal(signal.SIGALRM, handler)
+    signal.setitimer(signal.ITIMER_REAL, 0.05)
+    main = network("elu")
+    main.fit(x, x, epochs=2, verbose=0)
+    while models:
+        main.predict(x, verbose=0)
+    again = [network(a) for a in ("relu", "softplus", "sigmoid", "tanh")]
+    for model, y in zip(again, calls, strict=True):
+        model.fit(x, x, epochs=2, verbose=0)
+        np.testing.assert_array_equal(model.predict(x, verbose=0), y)
+    print("equal", len(calls))
+"""
+
+
+@pytest.mark.slow
+def test_handlers_that_interrupt_the_compiler(tmp_path: Any) -> None:
+    environment = os.environ | {"NBNET_CACHE_DIR": str(tmp_path)}
+    found = subprocess.run(
+        [sys.executable, "-c", textwrap.dedent(COLD)], env=environment, capture_output=True, text=True, timeout=300
+    )
+    assert found.stdout == "equal 4\n", found.stderr
+
+
+INTERRUPT = """
+    import os, signal, threading
+    import numpy as np
+    import nbnet as nb
+
+    x = np.linspace(-1, 1, 32, dtype="float32")[:, None]
+    model = nb.Sequential([nb.Input((1,)), nb.layers.Dense(4, "tanh"), nb.layers.Dense(1)])
+    model.compile("sgd", "mse")
+    stopped = 0
+    for _ in range(3):
+        timer = threading.Timer(0.3, os.kill, (os.getpid(), signal.SIGINT))
+        timer.start()
+        try:
+            model.fit(x, x, epochs=10**7, verbose=0)
+        except KeyboardInterrupt:
+            stopped += 1
+    model.fit(x, x, epochs=2, verbose=0)
+    print("stopped", stopped)
+"""
+
+
+@pytest.mark.slow
+def test_interrupts_of_the_compiler(tmp_path: Any) -> None:
+    environment = os.environ | {"NBNET_CACHE_DIR": str(tmp_path)}
+    found = subprocess.run(
+        [sys.executable, "-c", textwrap.dedent(INTERRUPT)], env=environment, capture_output=True, text=True, timeout=300
+    )
+    assert found.stdout == "stopped 3\n", found.stderr

@@ -1,0 +1,50 @@
+"""The container of all files, taken apart and put together, with the checksums computed anew."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+from dataclasses import dataclass
+from typing import Any
+
+from nbnet.base.tensor_file import CHECKSUM, DIGITS, KEY, START
+
+
+@dataclass
+class Parts:
+    """A file: its header without metadata, its record, and the bytes of its tensors.
+
+    ``record`` is a value, or text that may be no JSON.
+    """
+
+    header: dict[str, Any]
+    record: Any
+    data: bytes
+
+    @classmethod
+    def of(cls, content: bytes) -> Parts:
+        length = int.from_bytes(content[:8], "little")
+        header = json.loads(content[8 : 8 + length])
+        return cls(header, json.loads(header.pop("__metadata__")[KEY]), content[8 + length :])
+
+    def joined(self) -> bytes:
+        """The bytes of the file, with valid checksums."""
+        text = self.record if isinstance(self.record, str) else json.dumps(self.record)
+        metadata = {CHECKSUM: "0" * 2 * DIGITS, KEY: text}
+        header = json.dumps({"__metadata__": metadata, **self.header}, separators=(",", ":")).encode()
+        return sealed(len(header).to_bytes(8, "little") + header + self.data)
+
+    def tensor(self, name: str) -> slice:
+        """The place of a tensor in ``data``."""
+        begin, end = self.header[name]["data_offsets"]
+        return slice(begin, end)
+
+
+def sealed(content: bytes) -> bytes:
+    """The file with valid checksums, of its tensors and of its header, if it has a place for them."""
+    place, end = 8 + len(START), 8 + int.from_bytes(content[:8], "little")
+    if content[8:place] != START or not place + 2 * DIGITS <= end <= len(content):
+        return content
+    tensors = hashlib.sha256(content[end:]).hexdigest().encode()
+    rest = tensors + content[place + 2 * DIGITS : end]
+    return content[:place] + hashlib.sha256(content[:place] + rest).hexdigest().encode() + rest + content[end:]

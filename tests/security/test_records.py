@@ -1,0 +1,316 @@
+"""A record cannot make loading take memory or time that its file has no use for."""
+
+from __future__ import annotations
+
+import ast
+import tracemalloc
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+
+import nbnet as nb
+from nbnet.base import loading_budget, memory
+from nbnet.engine.graph import tensor
+from nbnet.saving.weights import weights_by_path
+from tests.security.mutation.container import Parts
+
+#: Bytes that loading may take beside ten times the file.
+A_LITTLE = 64 << 20
+#: A number of values that no test can have memory for.
+BIG = 10**13
+X, HIDDEN = {"value": 0}, {"value": 1}
+NOT, FIRST = {"tuple": [0, 0]}, {"tuple": [0, BIG]}
+
+
+@pytest.fixture(scope="module")
+def good(tmp_path_factory: pytest.TempPathFactory) -> bytes:
+    """A file of a functional model, compiled."""
+    x = nb.Input((4,), name="x")
+    model = nb.Model(x, nb.layers.Dense(3, name="hidden")(x), name="model")
+    model.compile("sgd", "mse")
+    path = tmp_path_factory.mktemp("good") / "m.nbnet"
+    model.save(path)
+    return path.read_bytes()
+
+
+def called(op: str, *args: Any) -> Callable[[Parts], None]:
+    """One more call of an op in the graph of the model, whose result is the output."""
+
+    def change(parts: Parts) -> None:
+        graph = parts.record["model"]["config"]
+        graph["calls"].append({"layer": None, "op": op, "args": list(args), "kwargs": []})
+        graph["outputs"] = {"value": 2}
+
+    return change
+
+
+def sequence(*layers: dict[str, Any], shape: tuple[int, ...] = (4,)) -> Callable[[Parts], None]:
+    """Another model in the file: a Sequential without weights."""
+    inputs = {"class_name": "InputLayer", "config": {"shape": list(shape)}}
+    return model("Sequential", {"name": "s", "layers": [inputs, *layers]})
+
+
+def model(class_name: str, config: dict[str, Any]) -> Callable[[Parts], None]:
+    """Another model in the file, without weights."""
+
+    def change(parts: Parts) -> None:
+        parts.record |= {"model": {"class_name": class_name, "config": config}, "tensors": {}}
+        parts.record |= dict.fromkeys(("build", "compile", "training"))
+        parts.header.clear()
+        parts.data = b""
+
+    return change
+
+
+def layer(class_name: str, **config: Any) -> dict[str, Any]:
+    return {"class_name": class_name, "config": config}
+
+
+def graph(
+    *calls: tuple[str, list[Any]], shape: tuple[int, ...] = (4,), layers: tuple[Any, ...] = (), name: str = "g"
+) -> dict[str, Any]:
+    """The configuration of a model of calls: of ops, by name, or of its layers, by number."""
+    made = [
+        {"layer": f if isinstance(f, int) else None, "op": None if isinstance(f, int) else f, "args": a, "kwargs": []}
+        for f, a in calls
+    ]
+    inputs = [{"shape": list(shape), "batch_size": None, "dtype": "float32", "name": "i"}]
+    return {"name": name, "layers": list(layers), "calls": made, "inputs": inputs, "input_structure": X,
+            "outputs": {"value": len(calls)}}  # fmt: skip
+
+
+def nested(depth: int, times: int) -> dict[str, Any]:
+    """A model that calls a model that calls a model ..., each of them several times."""
+    config = graph(("relu", [X]), name="m0")
+    for k in range(depth):
+        calls = [(0, [{"value": i}]) for i in range(times)]
+        config = graph(*calls, layers=(layer("Model", **config),), name=f"m{k + 1}")
+    return config
+
+
+def metric(class_name: str, **config: Any) -> Callable[[Parts], None]:
+    def change(parts: Parts) -> None:
+        parts.record["compile"]["metrics"] = [layer(class_name, **config)]
+
+    return change
+
+
+NO_INPUT, TOO_MANY, TOO_OFTEN = "depends on no input", "values, more than the file can need", "objects and calls"
+DOUBLED = [("concatenate", [[{"value": k}, {"value": k}], 1]) for k in range(60)]
+TURNED = [("flip", [{"value": k}, 1]) for k in range(500)]
+CASES = [
+    # constants alone
+    ("full", called("full", [BIG], 1.0), NO_INPUT),
+    ("zeros", called("zeros", [BIG]), NO_INPUT),
+    ("eye", called("eye", BIG), NO_INPUT),
+    ("arange", called("arange", BIG), NO_INPUT),
+    ("linspace", called("linspace", 0.0, 1.0, BIG), NO_INPUT),
+    ("one_hot", called("one_hot", [0], BIG), NO_INPUT),
+    ("tile", called("tile", [1.0], BIG), NO_INPUT),
+    ("repeat", called("repeat", [1.0], BIG), NO_INPUT),
+    ("pad", called("pad", [1.0], BIG), NO_INPUT),
+    ("broadcast_to", called("broadcast_to", [1.0], [BIG]), NO_INPUT),
+    ("outer", called("outer", [1.0] * 1000, [1.0] * 1000), NO_INPUT),
+    ("an array alone", called("tile", {"array": [1.0], "dtype": "float32"}, [BIG]), NO_INPUT),
+    # beside an input
+    ("full of a symbol", called("full", [BIG], HIDDEN), TOO_MANY),
+    ("full of two sizes", called("full", [2**40, 2**40], HIDDEN), TOO_MANY),
+    ("eye at a symbol", called("eye", 10**6, None, HIDDEN), TOO_MANY),
+    ("linspace to a symbol", called("linspace", 0.0, HIDDEN, BIG), TOO_MANY + "|no value"),
+    ("input tiled", called("tile", HIDDEN, {"tuple": [1, BIG]}), TOO_MANY),
+    ("input repeated", called("repeat", HIDDEN, BIG, 1), TOO_MANY),
+    ("input repeated by a list", called("repeat", HIDDEN, [0, 1, 2**63], 1), TOO_MANY),
+    ("input padded", called("pad", HIDDEN, {"tuple": [NOT, FIRST]}), TOO_MANY),
+    ("input broadcast", called("broadcast_to", HIDDEN, {"tuple": [BIG, 3]}), TOO_MANY),
+    ("parts of a long input", model("Model", graph(("unstack", [X, None, 1]), shape=(BIG,))), TOO_OFTEN),
+    ("a long input split", model("Model", graph(("split", [X, 10**6, 1]), shape=(10**6,))), TOO_OFTEN),
+    ("a long input turned", model("Model", graph(("flip", [X, 1]), shape=(BIG,))), TOO_MANY),
+    ("a long input rolled", model("Model", graph(("roll", [X, 1, 1]), shape=(BIG,))), TOO_MANY),
+    ("doubled, then turned", model("Model", graph(*DOUBLED, ("flip", [{"value": 60}, 1]))), TOO_MANY),
+    ("often turned", model("Model", graph(*TURNED, shape=(10**6,))), TOO_MANY),
+    ("axes without end", called("reshape", HIDDEN, [-1, *[1] * 10_000]), "at most 32 axes"),
+    # layers
+    ("RepeatVector", sequence(layer("RepeatVector", n=BIG)), TOO_MANY),
+    ("Masksembles", sequence(layer("Masksembles", n=10**6, scale=2.0), shape=(10**6,)), "weight of shape"),
+    ("Embedding", sequence(layer("Embedding", input_dim=BIG, output_dim=8)), "weight of shape"),
+    ("Conv1D", sequence(layer("Conv1D", filters=BIG, kernel_size=BIG), shape=(4, 1)), "weight of shape"),
+    ("Normalization", sequence(layer("Normalization", mean=0.0, variance=1.0), shape=(BIG,)), TOO_MANY),
+    ("many of them", sequence(*[layer("Normalization", mean=0.0, variance=1.0, name=f"n{k}") for k in range(50)],
+                              shape=(10**5,)), TOO_MANY),
+    ("LayerNormalization", sequence(layer("LayerNormalization", center=False, scale=False), shape=(BIG,)), TOO_MANY),
+    ("an input of many axes", sequence(layer("Flatten"), shape=(1,) * 10_000), "axes"),
+    # compilation
+    ("MeanIoU", metric("MeanIoU", num_classes=BIG), TOO_MANY),
+    ("AUC", metric("AUC", num_thresholds=BIG), TOO_MANY),
+    ("RecallAtPrecision", metric("RecallAtPrecision", precision=0.5, num_thresholds=BIG), TOO_MANY),
+]  # fmt: skip
+
+
+def peak_of(load: Callable[[], Any]) -> tuple[Any, int]:
+    """What a function returns, and the bytes that were allocated meanwhile at most."""
+    tracemalloc.start()
+    try:
+        return load(), tracemalloc.get_traced_memory()[1]
+    finally:
+        tracemalloc.stop()
+
+
+@pytest.mark.parametrize(("change", "message"), [case[1:] for case in CASES], ids=[case[0] for case in CASES])
+def test_a_bomb_is_refused_before_it_allocates(
+    good: bytes, tmp_path: Path, change: Callable[[Parts], None], message: str
+) -> None:
+    parts = Parts.of(good)
+    change(parts)
+    (tmp_path / "m.nbnet").write_bytes(parts.joined())
+
+    def load() -> None:
+        with pytest.raises(ValueError, match=message):
+            nb.load_model(tmp_path / "m.nbnet")
+
+    assert peak_of(load)[1] < A_LITTLE + 10 * len(parts.joined())
+
+
+@pytest.mark.parametrize(("depth", "times"), [(18, 3), (3, 60), (18, 300)])
+def test_models_inside_models_do_not_multiply_without_end(good: bytes, tmp_path: Path, depth: int, times: int) -> None:
+    parts = Parts.of(good)
+    model("Model", nested(depth, times))(parts)
+    (tmp_path / "m.nbnet").write_bytes(parts.joined())
+    with pytest.raises(ValueError, match=TOO_OFTEN):
+        nb.load_model(tmp_path / "m.nbnet")
+
+
+def test_absurd_sizes_of_a_loaded_model_are_an_error_of_its_use(
+    good: bytes, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    parts = Parts.of(good)
+    model("Model", graph(*DOUBLED))(parts)
+    (tmp_path / "m.nbnet").write_bytes(parts.joined())
+    loaded = nb.load_model(tmp_path / "m.nbnet")
+    x, message = np.zeros((1, 4), "float32"), r"concatenate.* needs [\d,.]+ GiB of memory"
+    with pytest.raises(MemoryError, match=message):
+        loaded.predict(x)
+    # Eager calls compute what they can: here as if there were little memory.
+    monkeypatch.setattr(memory, "available_memory", lambda: 1 << 20)
+    for module in (memory, tensor):
+        monkeypatch.setattr(module, "LARGE", 1 << 20)
+    with pytest.raises(MemoryError, match=message):
+        loaded(x)
+
+
+def test_models_with_large_constants_are_loaded_again(tmp_path: Path) -> None:
+    """What the budget is for: images with margins, turned and repeated features, a metric of many classes."""
+    image = nb.Input((256, 256, 4), name="image")
+    y = nb.ops.flip(nb.ops.pad(image, ((0, 0), (3, 3), (3, 3), (0, 0))), 1)
+    y = nb.layers.LayerNormalization([1, 2, 3], scale=False, center=False, name="norm")(y)
+    y = nb.layers.RepeatVector(1000, name="again")(nb.ops.mean(nb.ops.tile(y, (1, 2, 1, 1)), axis=[1, 2]))
+    for k in range(40):
+        y = nb.ops.pad(y, ((0, 0), (1, 1), (0, 0)), constant_values=float(k))
+    made = nb.Model(image, nb.layers.Flatten(name="flat")(y), name="images")
+    iou = nb.metrics.MeanIoU(num_classes=2000, sparse_y_true=False, sparse_y_pred=False)
+    made.compile("sgd", "mse", metrics=[iou, nb.metrics.AUC(num_thresholds=10_000)])
+    made.save(tmp_path / "m.nbnet")
+    assert nb.load_model(tmp_path / "m.nbnet").output_shape == made.output_shape
+
+
+@pytest.mark.parametrize("layers", [1500, pytest.param(15_000, marks=pytest.mark.slow)])
+def test_a_deep_model_is_loaded_again(tmp_path: Path, layers: int) -> None:
+    made = nb.Sequential([nb.Input((4,)), *[nb.layers.ReLU(name=f"r{k}") for k in range(layers)]])
+    made.save(tmp_path / "m.nbnet")
+    assert len(nb.load_model(tmp_path / "m.nbnet").layers) == layers
+
+
+def test_the_memory_of_loading_is_a_small_multiple_of_the_file(tmp_path: Path) -> None:
+    made = nb.Sequential([nb.Input((1000,)), nb.layers.Dense(2000), nb.layers.Dense(500)])
+    made.compile(nb.optimizers.Adam(), "mse")
+    made.fit(np.zeros((2, 1000), "float32"), np.zeros((2, 500)), verbose=0)
+    made.save(tmp_path / "m.nbnet")
+    size = (tmp_path / "m.nbnet").stat().st_size
+    loaded, peak = peak_of(lambda: nb.load_model(tmp_path / "m.nbnet"))
+    assert len(weights_by_path(loaded)) == 4
+    assert peak < 4 * size
+
+
+def test_constants_of_a_call_are_given_back_when_it_is_recorded() -> None:
+    x = nb.Input((1 << 16,), name="x")
+
+    def record() -> None:
+        y = x
+        for _ in range(50):
+            y = nb.ops.flip(y, 1)
+
+    assert peak_of(record)[1] < 10 * 8 * (1 << 16)
+
+
+def test_ops_make_their_constants_within_the_budget() -> None:
+    """A new op cannot forget it: only one module of the ops makes arrays of a size that is an argument."""
+    makers = {
+        "full",
+        "zeros",
+        "ones",
+        "empty",
+        "arange",
+        "tile",
+        "repeat",
+        "eye",
+        "identity",
+        "linspace",
+        "tri",
+        "outer",
+    }
+    found = []
+    for path in sorted(Path(nb.ops.__file__).parent.glob("*.py")):
+        for node in ast.walk(ast.parse(path.read_text())):
+            called = node.func if isinstance(node, ast.Call) else None
+            if (
+                isinstance(called, ast.Attribute)
+                and getattr(called.value, "id", None) == "np"
+                and called.attr in makers
+            ):
+                found.append(path.name)
+    assert set(found) == {"constants.py"}
+
+
+def test_the_budget_counts_what_is_kept_and_what_is_filled() -> None:
+    budget = loading_budget.LoadingBudget([(3, 4), (3, 4), (5,)])
+    with loading_budget.loading_budget(budget):
+        assert loading_budget.weight((3, 4), "float32", "w").tolist() == [[0.0] * 4] * 3  # type: ignore[union-attr]
+        loading_budget.weight((3, 4), "float32", "w")
+        with pytest.raises(ValueError, match=r"w: asks for a weight of shape \(3, 4\)"):
+            loading_budget.weight((3, 4), "float32", "w")
+        loading_budget.reserve(loading_budget.KEPT + 29, "n", kept=True)
+        with pytest.raises(ValueError, match="n: asks for 1 values"):
+            loading_budget.reserve(1, "n", kept=True)
+        loading_budget.reserve(-5, "n", kept=True)
+        for _ in range((budget.filled - 1) // loading_budget.TRIED):
+            loading_budget.reserve(loading_budget.TRIED, "n")
+        with pytest.raises(ValueError, match="more than the file can need"):
+            loading_budget.reserve(loading_budget.TRIED, "n")
+        loading_budget.count_steps(loading_budget.STEPS, "n")
+        with pytest.raises(ValueError, match="objects and calls"):
+            loading_budget.count_steps(1, "n")
+    loading_budget.reserve(BIG, "outside")
+    loading_budget.count_steps(BIG, "outside")
+    assert loading_budget.weight((BIG,), "float32", "outside") is None
+
+
+def test_a_large_allocation_is_checked(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(memory, "available_memory", lambda: 3 << 30)
+    memory.check_memory(2 << 30, "this")
+    with pytest.raises(MemoryError, match=r"this needs 4\.0 GiB of memory, 3\.0 GiB are available"):
+        memory.check_memory(4 << 30, "this")
+    monkeypatch.setattr(memory, "available_memory", lambda: None)
+    memory.check_memory(4 << 30, "this")
+    with pytest.raises(MemoryError, match="this needs"):
+        memory.check_memory(1 << 70, "this")
+
+
+def test_limits_of_containers_count(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    (tmp_path / "max").write_text("5000\n")
+    (tmp_path / "current").write_text("2000\n")
+    monkeypatch.setattr(memory, "_GROUPS", ((str(tmp_path / "max"), str(tmp_path / "current")),))
+    assert memory.available_memory() == 3000
+    (tmp_path / "max").write_text("max\n")
+    assert memory.available_memory() != 3000
