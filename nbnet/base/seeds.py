@@ -295,6 +295,40 @@ def seeded_since(moment: int) -> bool:
     return _seed().moment > moment
 
 
+class DrawCounter:
+    """Counts the draws since a seed was set in this thread, or since the beginning.
+
+    Copies and pickles continue from the same number.
+
+    Examples
+    --------
+    >>> from nbnet.base.seeds import DrawCounter, seed_scope
+    >>> draws = DrawCounter()
+    >>> draws.next(), draws.next()
+    (1, 2)
+    >>> with seed_scope(1):
+    ...     draws.next()
+    1
+    """
+
+    def __init__(self, count: int = 0) -> None:
+        self._counter, self._moment = Counter(count), moment()
+
+    @property
+    def count(self) -> int:
+        """The number that was given out last, 0 before the first."""
+        return self._counter.count
+
+    def next(self) -> int:
+        """The number of the next draw."""
+        if seeded_since(self._moment):
+            self._counter, self._moment = Counter(), moment()
+        return self._counter.next()
+
+    def __reduce__(self) -> tuple[type[DrawCounter], tuple[int]]:
+        return DrawCounter, (self.count,)
+
+
 def from_entropy() -> bool:
     """True if no seed was set for the keys of this thread."""
     return (_scope.get() or _process).from_entropy

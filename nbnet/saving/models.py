@@ -212,9 +212,9 @@ def _load_state(model: Model, file: Reader) -> dict[str, dict[str, Any]]:
     weights.assign(model, file)
     for name, place in found.tensors.items():
         file.read(name, place)
+    if training["process"] is not None:
+        seeds.set_state(*training["process"])
     state.restore(model, training, found)
     # The training is under way: averages that were in the model are taken out.
     optimizer.begin_training(continues=True)
-    if training["process"] is not None:
-        seeds.set_state(*training["process"])
     return state.callbacks(training, file)

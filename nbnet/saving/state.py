@@ -9,7 +9,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from nbnet.base.json_record import LARGEST, fields, plain
-from nbnet.base.seeds import CountedKey, Counter
+from nbnet.base.seeds import CountedKey, DrawCounter
 from nbnet.base.tensor_file import Entry, Reader
 from nbnet.engine.graph.parameter import Parameter, invalidate_programs
 from nbnet.optimizers import Optimizer
@@ -206,7 +206,7 @@ def restore(model: Model, about: Mapping[str, Any], read: Places) -> None:
     for path, layer in _drawing(model).items():
         key, draws = about["random"][path]
         layer.key = CountedKey(key, draws) if isinstance(layer.key, CountedKey) else key
-    model._train_state.draws = Counter(about["draws"])
+    model._train_state.draws = DrawCounter(about["draws"])
     # Keys are part of the instructions of programs.
     invalidate_programs()
     extent = None if about["extent"] is None else tuple(about["extent"])

@@ -76,7 +76,7 @@ def clear_programs(model: Trainable) -> None:
     vars(model._train_state.local).clear()
 
 
-def new_steps(draws: seeds.Counter) -> int:
+def new_steps(draws: seeds.DrawCounter) -> int:
     """Return a fresh step number for drawing outside training, a pure function of the number of draws of the model."""
     return FIRST_STEP + seeds.derive(draws.next()) % STEPS
 

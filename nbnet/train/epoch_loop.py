@@ -252,7 +252,7 @@ def train_epochs(
                 spare = policy.spare_epochs() if calls is None else min(policy.spare_epochs(), calls.spare_epochs())
                 fused.run(epoch, min(last, epoch + 1 + spare))
             logs = loop.run(epoch)
-            position.epoch, position.batch = max(position.epoch, epoch + 1), 0
+            position.epoch, position.batch, position.totals = max(position.epoch, epoch + 1), 0, None
             if watch is not None:
                 watch.end_epoch(epoch, logs)
             if policy.end_epoch(epoch, logs):

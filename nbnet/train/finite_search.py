@@ -22,16 +22,29 @@ from nbnet.layers.layer import flatten_layers
 from nbnet.train.compiled_runner import CompiledRunner, run
 from nbnet.train.data_source import ArraySource
 from nbnet.train.epoch_loop import Chunk, EpochLoop, Source
-from nbnet.train.finite_watch import ChangingState, Snapshot
 from nbnet.train.inputs import log_layout, signature_of
 from nbnet.train.python_runner import PythonRunner
 from nbnet.train.step_builder import CompiledStep
-from nbnet.train.trainable import EpochTotals, Trainable
+from nbnet.train.trainable import EpochTotals, Sums, Trainable
 
 Array = NDArray[Any]
 #: Steps that are run again at a time, before the bad one among them is looked for.
 PIECE = 64
 _ONE_ROW = np.array([[[0, 1]]], np.int64)
+
+
+class StateCopy(Protocol):
+    """A copy of the state of a training: :class:`nbnet.train.finite_watch.Snapshot`."""
+
+    epoch: int
+    batch: int
+    iterations: int
+
+    @property
+    def settings(self) -> list[Array]: ...  # what callbacks may change, as it is now
+    def again(self, epoch: int, batch: int, totals: Sums | None) -> StateCopy: ...  # another one, of the present state
+    def fits(self) -> bool: ...  # True if the state still lies where it was copied from
+    def restore(self) -> None: ...
 
 
 class Watched(Protocol):
@@ -41,7 +54,10 @@ class Watched(Protocol):
     epoch: int
     period: int
     repeats: bool
-    snapshot: Snapshot | None
+
+    @property
+    def snapshot(self) -> StateCopy | None: ...
+
     settings: list[tuple[int, int, list[bytes]]]
     losses: dict[int, float]
     first_batch: tuple[int, int, int] | None
@@ -63,8 +79,8 @@ def describe(watch: Watched, serious: bool, stay: bool) -> str:
         return _unrepeated(watch)
     position, recording = loop.position, loop.model._train_state.recording
     assert position is not None
-    present, found = Snapshot(loop, snapshot.state, position.epoch, position.batch, position.totals), None
-    cells, rings = snapshot.state.settings, [] if recording is None else recording.arrays()
+    present, found = snapshot.again(position.epoch, position.batch, position.totals), None
+    cells, rings = snapshot.settings, [] if recording is None else recording.arrays()
     settings = [cell.copy() for cell in cells]
     kept = [ring.copy() for ring in rings]
     unrepeated = _unrepeated(watch)
@@ -143,7 +159,7 @@ class _Search:
         done, optimizer = 0, self._model.optimizer
         while done < chunk.steps:
             n = min(PIECE, chunk.steps - done, self._apply_settings(epoch, batch + done))
-            before = _Place(self._loop, step, epoch, batch + done, totals)
+            before = _Place(self._start, step, epoch, batch + done, totals)
             run(step, n, optimizer)
             if self._bad(step):
                 place = self._last_good(before, step, n)
@@ -163,14 +179,14 @@ class _Search:
                 n //= 2
             else:
                 state = place.state
-                place = _Place(self._loop, step, state.epoch, state.batch + n // 2, place.totals)
+                place = _Place(state, step, state.epoch, state.batch + n // 2, place.totals)
                 n -= n // 2
         place.restore()
         return place
 
     def _apply_settings(self, epoch: int, batch: int) -> int:
         """Set what callbacks had set at a batch; return the number of batches for which it holds."""
-        cells, ahead = ChangingState.of(self._loop.model).settings, PIECE
+        cells, ahead = self._start.settings, PIECE
         for e, b, values in self._watch.settings:
             if (e, b) <= (epoch, batch):
                 for cell, value in zip(cells, values, strict=True):
@@ -219,9 +235,8 @@ class _Search:
 class _Place:
     """A copy of the state of a training between two steps of a program."""
 
-    def __init__(self, loop: EpochLoop, step: CompiledStep, epoch: int, batch: int, totals: EpochTotals) -> None:
-        changing = ChangingState.of(loop.model)
-        self.state = Snapshot(loop, changing, epoch, batch, totals.with_sums(step.sums))
+    def __init__(self, state: StateCopy, step: CompiledStep, epoch: int, batch: int, totals: EpochTotals) -> None:
+        self.state: StateCopy = state.again(epoch, batch, totals.with_sums(step.sums))
         self.totals, self._step = totals, step
         self._sums, self._cursor = step.sums.copy(), int(step.cursor[0])
 

@@ -327,6 +327,15 @@ class Snapshot:
         remembers = sampler is not None and sampler.remember is not None
         self._restore_order: Callable[[], None] | None = sampler.remember() if remembers else None
 
+    @property
+    def settings(self) -> list[Array]:
+        """What callbacks may change, as it is now."""
+        return self.state.settings
+
+    def again(self, epoch: int, batch: int, totals: Sums | None) -> Snapshot:
+        """Return another copy, of the state as it is now."""
+        return Snapshot(self._loop, self.state, epoch, batch, totals)
+
     def fits(self) -> bool:
         """Return True if the state still lies where it was copied from."""
         return self.state.place == place_of_state(self._loop.model)

@@ -10,7 +10,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from nbnet import random
-from nbnet.base.seeds import Counter
+from nbnet.base.seeds import DrawCounter
 from nbnet.base.validation import check_choice, check_int
 from nbnet.train.compiled_runner import FIRST_STEP, STEPS, cached_program, run, sources_of
 from nbnet.train.data_source import ArraySource
@@ -67,7 +67,7 @@ class MCResult(NamedTuple):
     quantiles: Array | None
 
 
-def first_step(seed: int | None, draws: Counter) -> int:
+def first_step(seed: int | None, draws: DrawCounter) -> int:
     """Return the number of the first sample: a pure function of the seed; None: of the number of draws so far.
 
     Layers that take turns by the step (up to 16) begin with the first.

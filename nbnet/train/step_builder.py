@@ -21,7 +21,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from nbnet.base.cpu import processors
-from nbnet.base.seeds import Counter
+from nbnet.base.seeds import DrawCounter
 from nbnet.base.tree import flatten, restructure
 from nbnet.data import SparseRows
 from nbnet.engine.graph.autodiff import differentiate
@@ -197,7 +197,7 @@ class CompiledStep:
     output_rows: tuple[tuple[int, ...], ...] = ()
     template: Any = "output"
     reader: object = None
-    counter: Counter | None = None
+    counter: DrawCounter | None = None
     in_use: bool = False
 
     def __post_init__(self) -> None:

@@ -369,8 +369,8 @@ class TrainingPosition:
         True as long as no training has used the key.
     taken, chance
         Moment at which keys were taken, see :func:`nbnet.base.seeds.seeded_since`; True if no seed had been set.
-    first
-        Key of the first training.
+    first, seed
+        Key of the first training, and the seed that was set at its beginning; None for one that is not known.
     reserve
         Keys for a model that was compiled before it was built.
 
@@ -391,9 +391,10 @@ class TrainingPosition:
     totals: Sums | None = None
     restored: bool = False
     unused: bool = False
-    taken: int = 0
+    taken: int = field(default=0, compare=False)
     chance: bool = False
     first: int | None = None
+    seed: int | None = field(default=None, compare=False)
     reserve: seeds.Reserve | None = None
 
     def set_aside(self, built: bool) -> None:
@@ -419,15 +420,17 @@ class TrainingPosition:
 
     def _next_key(self) -> int:
         """Return the key of a new training: first the one that was set aside, whatever seeds were set since; then one
-        that follows from the last one, or, after a new seed, from that seed and the first key."""
+        that follows from the last one, or, after a new seed, from that seed and the first key. A seed that the first
+        training had gives its key again."""
+        seed = seeds.get_state()[0]
         if self.key is None or self.first is None or self._outdated:
             with self.own_keys():
                 self.first = key = random.next_key()
-            self.chance = seeds.from_entropy()
+            self.chance, self.seed = seeds.from_entropy(), seed
         elif self.unused:
-            key = self.first
+            key, self.seed = self.first, seed
         elif seeds.seeded_since(self.taken):
-            key = random.derive(seeds.get_state()[0], self.first)
+            key = self.first if seed == self.seed else random.derive(seed, self.first)
         else:
             key = random.derive(self.key, 1)
         self.taken = seeds.moment()
@@ -467,7 +470,7 @@ class TrainingPosition:
         current = self.extent
         self.key, self.epoch, self.batch, self.extent, self.totals = key, epoch, batch, extent, totals
         self.restored, self.unused = True, epoch == batch == 0
-        self.first, self.taken, self.chance = key, seeds.moment(), False
+        self.first, self.seed, self.taken, self.chance = key, None, seeds.moment(), False
         if current is not None:
             self._continue_with(current)
 
@@ -508,7 +511,7 @@ class TrainingState:
         True if ``compile(run_eagerly=True)`` asks for steps in Python.
     slices : int or None
         Number of slices that a batch is cut into; None: as many as pay.
-    draws : nbnet.base.seeds.Counter
+    draws : nbnet.base.seeds.DrawCounter
         Of predictions and evaluations that draw random numbers.
     signatures, layouts : dict
         Signatures by the shapes of rows and the structure of the model; layouts of logs by the id of the signature.
@@ -527,7 +530,7 @@ class TrainingState:
         self.objective: Objective | None = None
         self.eager = False
         self.slices: int | None = None
-        self.draws = seeds.Counter()
+        self.draws = seeds.DrawCounter()
         self._renew()
 
     def _renew(self) -> None:

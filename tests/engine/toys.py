@@ -68,10 +68,11 @@ def affine_call(x: Tensor, y: Tensor, reuse: bool = False, accumulate: int = 0) 
 
 
 def run(
-    kernel: Kernel, *arrays: Array, attributes: tuple[int, ...] = (), key: int = 0, step: int = 0, dtype: Any = None
-) -> None:
-    """Run a kernel on arrays, all of which it may read and write."""
+    kernel: Kernel, *arrays: Array, attributes: tuple[int, ...] = (), key: int = 0, step: int = 0, dtype: Any = None,
+    accumulate: int = 0
+) -> None:  # fmt: skip
+    """Run a kernel on arrays, all of which it may write; it adds to those with a bit in ``accumulate``."""
     tensors = tuple(Tensor(a.shape, a.dtype, a) for a in arrays)
     dtype = np.dtype(next(a.dtype for a in arrays if a.dtype.kind == "f") if dtype is None else dtype)
-    places, both = tuple(range(len(arrays))), (1 << len(arrays)) - 1
-    run_call(Call(kernel, tensors, places, both, key, attributes, kernel.name, dtype), step)
+    places = tuple(range(len(arrays)))
+    run_call(Call(kernel, tensors, places, accumulate, key, attributes, kernel.name, dtype), step)

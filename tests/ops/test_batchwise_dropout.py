@@ -36,7 +36,7 @@ def test_packing_and_unpacking(n: int, share: float, dtype: Any) -> None:
     x, before = rng.normal(size=(3, n)).astype(dtype), rng.normal(size=(3, n)).astype(dtype)
     mask = (rng.random(n) < share).astype(np.uint8)
     y, z, t = np.full(3 * n, np.nan, dtype), np.full((3, n), np.nan, dtype), before.copy()
-    run(there_and_back, x, mask, y, z, t)
+    run(there_and_back, x, mask, y, z, t, accumulate=0b11111)
     kept = x[:, mask == 1].reshape(-1)
     np.testing.assert_array_equal(y[: kept.size], kept)
     assert np.isnan(y[kept.size :]).all()

@@ -337,7 +337,7 @@ def test_what_cannot_be_sampled():
 def test_mapped_files_are_sampled_block_by_block(tmp_path, monkeypatch):
     np.save(tmp_path / "x.npy", X)
     mapped, model = np.load(tmp_path / "x.npy", mmap_mode="r"), network()
-    monkeypatch.setattr("nbnet.data.arrays.BLOCK", 1)
+    monkeypatch.setattr("nbnet.data.mapped.BLOCK", 1)
     arguments = {"samples": 4, "quantiles": 0.5, "return_samples": True, "seed": 1}
     found, wanted = model.predict_mc(mapped, **arguments, batch_size=16), model.predict_mc(X, **arguments)
     for name in ("mean", "std", "samples", "quantiles", "predictive_entropy", "expected_entropy"):
