@@ -295,6 +295,20 @@ def seeded_since(moment: int) -> bool:
     return _seed().moment > moment
 
 
+def first_key() -> int | None:
+    """The key that :func:`next_key` would return, if none was taken since the seed was set; else None.
+
+    Examples
+    --------
+    >>> from nbnet.base.seeds import first_key, next_key, seed_scope
+    >>> with seed_scope(1):
+    ...     first_key() == next_key(), first_key()
+    (True, None)
+    """
+    seed = _seed()
+    return None if seed.taken.count else derive(seed.number, 1)
+
+
 class DrawCounter:
     """Counts the draws since a seed was set in this thread, or since the beginning.
 

@@ -91,9 +91,7 @@ def pinned(array: Array, name: str) -> Array:
     >>> x.resize(5, refcheck=False)
     Traceback (most recent call last):
         ...
-    ValueError: cannot resize an array that references or is referenced
-    by another array in this way.
-    Use the np.resize function.
+    ValueError: cannot resize an array that references or is referenced...
     """
     held = array.view(Pinned)
     held.pins = _pins(array, name)

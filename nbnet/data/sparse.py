@@ -86,8 +86,8 @@ def as_sparse_rows(
     >>> from scipy.sparse import coo_array
     >>> from nbnet.data.sparse import as_sparse_rows
     >>> twice = coo_array(([1.0, 2.0], ([0, 0], [1, 1])), shape=(1, 3))
-    >>> as_sparse_rows(twice).values
-    array([3.])
+    >>> as_sparse_rows(twice).values.tolist()
+    [3.0]
     """
     check_kind(x.dtype, name)
     if x.ndim != 2:

@@ -369,8 +369,6 @@ class TrainingPosition:
         True as long as no training has used the key.
     taken, chance
         Moment at which keys were taken, see :func:`nbnet.base.seeds.seeded_since`; True if no seed had been set.
-    first, seed
-        Key of the first training, and the seed that was set at its beginning; None for one that is not known.
     reserve
         Keys for a model that was compiled before it was built.
 
@@ -393,8 +391,6 @@ class TrainingPosition:
     unused: bool = False
     taken: int = field(default=0, compare=False)
     chance: bool = False
-    first: int | None = None
-    seed: int | None = field(default=None, compare=False)
     reserve: seeds.Reserve | None = None
 
     def set_aside(self, built: bool) -> None:
@@ -402,7 +398,7 @@ class TrainingPosition:
         model that is not built, its weights' keys come before."""
         if self.key is None and self.reserve is None:
             if built:
-                self.key = self.first = random.next_key()
+                self.key = random.next_key()
                 self.unused = True
             else:
                 self.reserve = seeds.Reserve()
@@ -410,29 +406,31 @@ class TrainingPosition:
 
     def own_keys(self) -> AbstractContextManager[None]:
         """Inside, keys are those that were set aside, unless they are outdated."""
-        return nullcontext() if self.reserve is None or self._outdated else self.reserve.scope()
+        if self.reserve is None or self._outdated:
+            self.reserve = None
+            return nullcontext()
+        return self.reserve.scope()
 
     @property
     def _outdated(self) -> bool:
-        """True if keys are to be taken anew: this thread has set a seed of its own since they were taken, or the first
-        seed of the process."""
-        return seeds.seeded_since(self.taken) and (self.chance or seeds.is_scoped())
+        """True if keys are to be taken anew: since they were taken, this thread has set a seed of its own, or the
+        process its first seed, or one from which nothing was drawn yet."""
+        if not seeds.seeded_since(self.taken):
+            return False
+        return self.chance or seeds.is_scoped() or seeds.first_key() is not None
 
     def _next_key(self) -> int:
-        """Return the key of a new training: first the one that was set aside, whatever seeds were set since; then one
-        that follows from the last one, or, after a new seed, from that seed and the first key. A seed that the first
-        training had gives its key again."""
-        seed = seeds.get_state()[0]
-        if self.key is None or self.first is None or self._outdated:
+        """Return the key of a new training: the first one of a new seed; else the one that was set aside, whatever
+        seeds other models were made with since; else one that follows from the last one."""
+        first = seeds.first_key() if seeds.seeded_since(self.taken) else None
+        if first is not None:
+            key = first
+        elif self.key is None or self._outdated:
             with self.own_keys():
-                self.first = key = random.next_key()
-            self.chance, self.seed = seeds.from_entropy(), seed
-        elif self.unused:
-            key, self.seed = self.first, seed
-        elif seeds.seeded_since(self.taken):
-            key = self.first if seed == self.seed else random.derive(seed, self.first)
+                key = random.next_key()
+            self.chance = seeds.from_entropy()
         else:
-            key = random.derive(self.key, 1)
+            key = self.key if self.unused else random.derive(self.key, 1)
         self.taken = seeds.moment()
         return key
 
@@ -470,7 +468,7 @@ class TrainingPosition:
         current = self.extent
         self.key, self.epoch, self.batch, self.extent, self.totals = key, epoch, batch, extent, totals
         self.restored, self.unused = True, epoch == batch == 0
-        self.first, self.seed, self.taken, self.chance = key, None, seeds.moment(), False
+        self.taken, self.chance = seeds.moment(), False
         if current is not None:
             self._continue_with(current)
 

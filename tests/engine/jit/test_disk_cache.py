@@ -25,6 +25,8 @@ def place(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Path]:
     """A cache folder of the test's own."""
     folder = tmp_path / "deep" / "cache"
     monkeypatch.setenv("NBNET_CACHE_DIR", str(folder))
+    for name, value in (("_refused", None), ("_not_kept", None), ("_warned", False)):
+        monkeypatch.setattr(disk_cache, name, value)
     disk_cache.folder.cache_clear()
     yield folder
     disk_cache.folder.cache_clear()
