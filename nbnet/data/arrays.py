@@ -17,7 +17,7 @@ from nbnet.base.validation import Interval
 from nbnet.config import FLOAT_DTYPES, standardize_dtype
 from nbnet.data import mapped, memory
 from nbnet.data.frames import frame_array, is_frame, is_series, series_array
-from nbnet.data.memory import LARGE, Pinned
+from nbnet.data.memory import Pinned
 
 Array = NDArray[Any]
 
@@ -276,7 +276,7 @@ def copied(array: Array, name: str, dtype: DTypeLike | None = None) -> Array:
 
 def _parts(flat: Array, name: str) -> Iterable[tuple[int, Array]]:
     """Return (start, elements) of a vector, ``CHUNK`` elements at a time; only a large one may lie in a file."""
-    if flat.nbytes > LARGE:
+    if flat.nbytes > memory.LARGE:
         return mapped.chunks(flat, CHUNK, name)
     return [(start, flat[start : start + CHUNK]) for start in range(0, flat.size, CHUNK)]
 

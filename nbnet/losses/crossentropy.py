@@ -261,28 +261,33 @@ def categorical_crossentropy(
 @device
 def is_class(label: Any, classes: Any) -> Any:
     """True for a label from 0 to ``classes - 1``."""
-    return label >= 0 and label < classes
+    return np.uint64(label) < np.uint64(classes)
 
 
 @kernel
 def sparse_categorical_crossentropy_logits_forward(mem: Any, ins: Any, step: Any) -> None:
     z, t, y = mat(mem, ins, 0), intvec(mem, ins, 1), vec(mem, ins, 2)
-    ignores, ignored = attribute(ins, 0), attribute(ins, 1)
-    softmax_rows(mem, z.shape[0], z.shape[1], vec(mem, ins, 0), vec(mem, ins, 3), y)
+    p, ignores, ignored = vec(mem, ins, 3), attribute(ins, 0), attribute(ins, 1)
+    softmax_rows(mem, z.shape[0], z.shape[1], vec(mem, ins, 0), p, y)
     for i in range(z.shape[0]):
         label = t[i]
-        known = is_class(label, z.shape[1])
-        loss = y[i] - z[i, label if known else 0] if known else np.nan
-        y[i] = 0.0 if ignores and label == ignored else loss
+        if is_class(label, z.shape[1]):
+            y[i] -= z[i, label]
+        elif not (ignores and label == ignored):
+            y[i] = np.nan
+            for j in range(z.shape[1]):  # Backward, which indexes by no label, then makes the gradient NaN.
+                p[i * z.shape[1] + j] = np.nan
+    if ignores:
+        for i in range(z.shape[0]):
+            if t[i] == ignored:
+                y[i] = 0.0
 
 
 @specialize_width
 @device
-def _logits_backward(width: Any, p: Any, t: Any, dy: Any, dz: Any, add: Any, ignores: Any, ignored: Any) -> None:
+def _logits_backward(width: Any, p: Any, t: Any, dy: Any, dz: Any, add: Any, ignored: Any) -> None:
     for i in range(t.size):
-        label = t[i]
-        di = dy[i] if is_class(label, width) else np.nan
-        di = 0.0 if ignores and label == ignored else di
+        label, di = t[i], 0.0 if t[i] == ignored else dy[i]
         for j in range(width):
             d = di * p[i * width + j] - (di if j == label else 0.0)
             dz[i * width + j] = dz[i * width + j] + d if add else d
@@ -291,8 +296,7 @@ def _logits_backward(width: Any, p: Any, t: Any, dy: Any, dz: Any, add: Any, ign
 @kernel
 def sparse_categorical_crossentropy_logits_backward(mem: Any, ins: Any, step: Any) -> None:
     p, t, dy, dz = vec(mem, ins, 0), intvec(mem, ins, 1), vec(mem, ins, 2), vec(mem, ins, 3)
-    ignores, ignored = attribute(ins, 0), attribute(ins, 1)
-    _logits_backward(mat(mem, ins, 0).shape[1], p, t, dy, dz, accumulates(ins, 3), ignores, ignored)
+    _logits_backward(mat(mem, ins, 0).shape[1], p, t, dy, dz, accumulates(ins, 3), attribute(ins, 1))
 
 
 @kernel
@@ -338,7 +342,7 @@ def label_mask(mem: Any, ins: Any, step: Any) -> None:
 
 
 def _encode_ignored(z: Tensor, t: Tensor, ignored: int | None = None) -> tuple[int, ...]:
-    return (0, 0) if ignored is None else (1, ignored)
+    return (0, -1) if ignored is None else (1, ignored)
 
 
 SPARSE_CATEGORICAL_CROSSENTROPY_LOGITS = loss_op(

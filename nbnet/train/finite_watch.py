@@ -41,7 +41,7 @@ SHARE = 500
 #: Where each batch is a call of its own, every so many of them are looked after.
 PERIOD = 64
 #: Bytes of state that are always copied when training begins, and steps of a training that are worth a larger copy.
-SMALL, WORTHWHILE = 1 << 20, 50
+SMALL, WORTHWHILE = 1 << 20, 1000
 
 
 def finite(value: Any) -> bool:
@@ -153,11 +153,12 @@ class FiniteWatch:
 
                 check_indices(self.loop.model, self.loop.source)
             return
-        bad = [name for name, value in logs.items() if not finite(value)]
+        bad: list[str] = []
+        if not finite(sum(logs.values())):
+            bad = [name for name, value in logs.items() if not finite(value)]
         if not bad:
             self.losses[epoch] = logs.get("loss", 0.0)
-            due = time.perf_counter() - self._checked >= SHARE * self._check_cost
-            if self.loop.known or not due:
+            if self.loop.known or time.perf_counter() - self._checked < SHARE * self._check_cost:
                 return
             self._sure = self._weights_finite()
             if self._sure:

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import os
-import shutil
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -164,6 +163,8 @@ def _content(drawn: Diagram, kind: str, rankdir: str, splines: str, dpi: float |
 
 def find_dot() -> str | None:
     """Return the path of Graphviz's program; None if it is not installed."""
+    import shutil
+
     return shutil.which("dot")
 
 
