@@ -83,6 +83,7 @@ class Watch(Protocol):
     """Looks after a training, between the calls of compiled code."""
 
     period: int  # of batches that are calls of their own, each of such a number is looked after
+    batch: int  # number of batches of the epoch that are done
 
     def begin_epoch(self, epoch: int) -> None: ...
     def batches_done(self, batch: int) -> None: ...  # so many batches of the epoch
@@ -136,28 +137,32 @@ class EpochLoop:
         """Run the epoch of a number; return losses and metrics."""
         if self.known:
             return self.known.popleft()
-        runner, calls, position, bar, report = self.runner, self.calls, self.position, self.bar, None
+        runner, calls, position, bar = self.runner, self.calls, self.position, self.bar
+        report: Report | None = None
         watch, period = self.watch, 0 if self.watch is None else self.watch.period
         chunks = self.source.chunks(epoch, self.single)
         number = shown = 0 if position is None else position.batch
         looked_after = watch is not None and period > 1 and not self.single
         if bar is not None:
 
-            def report(batches: int) -> None:
+            def show(batches: int) -> None:
                 nonlocal shown
                 shown += batches
                 bar.update(shown, runner.means())
                 if watch is not None and looked_after:
                     watch.more_batches(batches)
 
-        elif watch is not None and looked_after:
-            report = watch.more_batches
+            report = show
 
         runner.begin()
         with paused() if self.single and self.kind != "train" else nullcontext():
             for chunk in chunks:
                 if calls is not None:
                     calls.call(f"on_{self.kind}_batch_begin", number, None)
+                if watch is not None and looked_after:
+                    watch.batch = number
+                    if bar is None:  # Few steps are looked after when they are done.
+                        report = watch.more_batches if chunk.steps > period else None
                 runner.run(chunk, report)
                 number += chunk.steps
                 if position is not None:

@@ -96,7 +96,7 @@ class FiniteWatch:
         self._told, self._metric_told, self.epoch = on_nan == "ignore", on_nan == "ignore", 0
         self._sure = False  # True if weights were found finite after the last epoch
         self._taken = self._checked = -math.inf
-        self._batch = 0
+        self.batch = 0
         self._copy_cost = self._check_cost = 0.0
         self._prints = any(getattr(callback, "reports_nan", False) for callback in callbacks)
 
@@ -104,13 +104,13 @@ class FiniteWatch:
 
     def begin_epoch(self, epoch: int) -> None:
         """Copy the state if it is time to."""
-        self.epoch, self._sure, self._batch = epoch, False, 0
+        self.epoch, self._sure, self.batch = epoch, False, 0
         # Weights are those of a later epoch while logs of fused epochs are left.
         if self._told or not self._copies or self.loop.known:
             return
         position = self.loop.position
         assert position is not None
-        self._batch = batch = position.batch
+        self.batch = batch = position.batch
         state = self._state()
         if state is None:
             return
@@ -120,8 +120,8 @@ class FiniteWatch:
 
     def more_batches(self, batches: int) -> None:
         """Look after some more batches."""
-        self._batch += batches
-        self.batches_done(self._batch)
+        self.batch += batches
+        self.batches_done(self.batch)
 
     def batches_done(self, batch: int) -> None:
         """Look after some batches: copy the state if it is time to, or note the first bad batch of a stream."""
