@@ -299,6 +299,8 @@ def _check_container(value: Any, name: str) -> None:
 def readable(array: Array, name: str, model: np.dtype[Any]) -> Array:
     """Return the array if kernels can read it, else a copy that they can read."""
     flags = array.flags
+    if array.dtype == np.bool_ and (raw := array.view(np.uint8)).max(initial=0) > 1:
+        return np.ascontiguousarray(raw != 0)  # Kernels read the bytes of booleans, which a cast leaves as they were.
     if array.dtype in READABLE and flags.c_contiguous and flags.aligned:
         return array
     native = array.dtype.newbyteorder("=")

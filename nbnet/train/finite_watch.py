@@ -153,9 +153,8 @@ class FiniteWatch:
 
                 check_indices(self.loop.model, self.loop.source)
             return
-        bad: list[str] = []
-        if not finite(sum(logs.values())):
-            bad = [name for name, value in logs.items() if not finite(value)]
+        # Most values are floats, in each of many short epochs.
+        bad = [name for name, v in logs.items() if not (math.isfinite(v) if type(v) is float else finite(v))]
         if not bad:
             self.losses[epoch] = logs.get("loss", 0.0)
             if self.loop.known or time.perf_counter() - self._checked < SHARE * self._check_cost:

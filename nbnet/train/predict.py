@@ -121,6 +121,7 @@ def predict(model: Trainable, rows: Rows, size: int = PREDICT_ROWS) -> Any:
 def _remember(model: Trainable, rows: Rows, step: CompiledStep | None) -> None:
     """Let :func:`predict_again` find the program of a single batch of one plain array."""
     plain = len(rows.x) == 1 and isinstance(rows.x[0], np.ndarray) and not any(rows.ids)
+    plain = plain and rows.x[0].dtype != np.bool_  # Their bytes are looked at each time.
     if plain and step is not None and isinstance(step.template, str):
         kept = vars(model._train_state.local).setdefault("again", {})
         if len(kept) >= KEPT_PROGRAMS:

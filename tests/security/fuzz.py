@@ -168,8 +168,7 @@ def csr_target() -> Callable[[bytes], None]:
             return np.array([source.PickValueInList(few) for _ in range(source.ConsumeIntInRange(0, 8))]).astype(dtype)
         size = source.ConsumeIntInRange(0, 8)
         found = source.ConsumeBytes(size * dtype.itemsize).ljust(size * dtype.itemsize, b"\0")
-        # Booleans are bytes of 0 and 1; others are not defined.
-        return np.frombuffer(found, dtype) if dtype.kind != "b" else np.frombuffer(found, "uint8") > 127
+        return np.frombuffer(found, dtype)
 
     def run(data: bytes) -> None:
         source = atheris.FuzzedDataProvider(data)

@@ -671,3 +671,12 @@ def test_estimators_and_files(tmp_path, number):
     assert all(map(np.array_equal, found.model_.get_weights(), expected.model_.get_weights()))
     with pytest.raises(OSError, match=r"X: .*has become too short"):
         found.predict(x)
+
+
+def test_bytes_of_booleans() -> None:
+    """A view of bytes as booleans may hold others than 0 and 1; each of them is True."""
+    model = nb.Sequential([nb.Input((3,)), nb.layers.Dense(1, kernel_initializer="ones")])
+    x = np.array([[109, 0, 1], [2, 2, 0]], np.uint8).view(bool)
+    for given in (x, x, np.asfortranarray(x), x[:, ::-1], sparse.csr_array(x)):
+        np.testing.assert_array_equal(model.predict(given, verbose=0), [[2.0], [2.0]])
+    np.testing.assert_array_equal(model.predictor(2)(x), [[2.0], [2.0]])
