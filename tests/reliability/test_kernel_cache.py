@@ -308,6 +308,7 @@ def members(group: int) -> bool:
 @posix
 def test_interruptions_while_functions_are_compiled(tmp_path: Path) -> None:
     code = """
+    signal.signal(signal.SIGINT, signal.default_int_handler)  # Processes in the background begin by ignoring it.
     interrupted = 0
     for turn, delay in enumerate((0.0, 0.02, 0.1, 0.4)):
         numbers = range(10 * turn, 10 * turn + 4)

@@ -377,6 +377,7 @@ INTERRUPT = """
     model = nb.Sequential([nb.Input((1,)), nb.layers.Dense(4, "tanh"), nb.layers.Dense(1)])
     model.compile("sgd", "mse")
     stopped = 0
+    signal.signal(signal.SIGINT, signal.default_int_handler)  # Processes in the background begin by ignoring it.
     for _ in range(3):
         timer = threading.Timer(0.3, os.kill, (os.getpid(), signal.SIGINT))
         timer.start()
