@@ -217,7 +217,9 @@ class Trainer(_Base):
             training goes on. (With :class:`nbnet.callbacks.TerminateOnNaN` it is printed.) ``"raise"``: an error with
             the same text, before callbacks see the end of the epoch; weights, optimizer and position are as before that
             step. Batches of a stream cannot be read again: the text names the first batch with such a loss, and the
-            weights are those of some batch before it. Steps in Python leave the weights as they are. A metric or a
+            weights are those of some batch before it. With ``"warn"``, a training of fewer than 1,000 steps is not run
+            again either if weights and optimizer state take more than 16 MB, as a copy of them would slow it down: the
+            text names the weights that are bad in the end. Steps in Python leave the weights as they are. A metric or a
             validation that alone is not finite is no more than a warning.
 
         Returns

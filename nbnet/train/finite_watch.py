@@ -41,7 +41,7 @@ SHARE = 500
 #: Where each batch is a call of its own, every so many of them are looked after.
 PERIOD = 64
 #: Bytes of state that are always copied when training begins, and steps of a training that are worth a larger copy.
-SMALL, WORTHWHILE = 1 << 20, 1000
+SMALL, WORTHWHILE = 16 << 20, 1000
 
 
 def finite(value: Any) -> bool:
@@ -92,7 +92,8 @@ class FiniteWatch:
         self._copies = self._compiled and (sampler is not None or on_nan == "raise")
         self._within_epochs = self._copies and (sampler is None or sampler.resumes)
         length = loop.source.length
-        self._steps = epochs * length if length is not None else WORTHWHILE
+        # Long trainings pay for a large copy, and so does the promise to go back to it.
+        self._pays = on_nan == "raise" or length is None or epochs * length >= WORTHWHILE
         self._told, self._metric_told, self.epoch = on_nan == "ignore", on_nan == "ignore", 0
         self._sure = False  # True if weights were found finite after the last epoch
         self._taken = self._checked = -math.inf
@@ -196,7 +197,7 @@ class FiniteWatch:
             return
         if self.snapshot is not None and self.snapshot.state is state:
             self.snapshot.take(epoch, batch, totals)
-        elif self._steps >= WORTHWHILE or sum([array.nbytes for array in state.arrays]) <= SMALL:
+        elif self._pays or sum([array.nbytes for array in state.arrays]) <= SMALL:
             self.snapshot = Snapshot(self.loop, state, epoch, batch, totals)
         self.losses.clear()
         self.settings = self.settings[-1:]
