@@ -131,10 +131,10 @@ def _bound(batch: CompiledStep, kind: str, shape: tuple[int, ...]) -> Callable[[
     else:
         n = max(BYTES // (4 * x[0].size) // batch.rows * batch.rows, held)
         arrays = {"x0": np.resize(x, (n, *shape)), "out0": np.empty((n, CLASSES), np.float32)}
-    batch.bind(**arrays)
     most = n // batch.rows
 
     def run(steps: int) -> float:
+        batch.bind(**arrays)  # Their memory is held here.
         took = 0.0
         while steps:
             batch.cursor[0], now = 0, min(steps, most)

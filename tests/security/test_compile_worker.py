@@ -128,7 +128,8 @@ def module_that_moves(trap: Trap) -> str:
 
 def notebook_that_moves(trap: Trap) -> str:
     """IPython puts the empty entry first."""
-    return trap.run(str(trap.write("script.py", "import sys\nsys.path.insert(0, '')\n" + trap.code + "main()")))
+    code = "import sys\nsys.path.insert(0, '')\n" + trap.code + trap.chdir + "main()"
+    return trap.run(str(trap.write("script.py", code)), cwd=trap.clean)
 
 
 def zip_of_an_application(trap: Trap) -> str:
