@@ -27,7 +27,7 @@ STEPS = 100_000
 
 
 class LoadingBudget:
-    """What is left of the allowance of a file.
+    """The part of a file's allowance that is left.
 
     Parameters
     ----------

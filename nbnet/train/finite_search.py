@@ -48,7 +48,7 @@ class StateCopy(Protocol):
 
 
 class Watched(Protocol):
-    """What is known of a training: the attributes of :class:`nbnet.train.finite_watch.FiniteWatch`."""
+    """A training that is watched: the attributes of :class:`nbnet.train.finite_watch.FiniteWatch`."""
 
     loop: EpochLoop
     epoch: int

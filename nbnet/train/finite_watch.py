@@ -34,7 +34,7 @@ from nbnet.train.trainable import Logs, Sums, Trainable
 
 Array = NDArray[Any]
 OnNan = Literal["warn", "raise", "ignore"]
-#: What ``on_nan`` may be.
+#: Values of ``on_nan``.
 CHOICES: tuple[OnNan, ...] = ("warn", "raise", "ignore")
 #: Copies of the state, and checks of the weights, take at most one part in this many of the time.
 SHARE = 500
@@ -263,7 +263,7 @@ class FiniteWatch:
 
 
 class ChangingState(NamedTuple):
-    """What changes in training.
+    """The arrays that change in training.
 
     Attributes
     ----------
@@ -330,7 +330,7 @@ class Snapshot:
 
     @property
     def settings(self) -> list[Array]:
-        """What callbacks may change, as it is now."""
+        """The arrays that callbacks may change."""
         return self.state.settings
 
     def again(self, epoch: int, batch: int, totals: Sums | None) -> Snapshot:

@@ -1,4 +1,4 @@
-"""What models print comes through on any standard output: of few characters, closed, or none at all."""
+"""Printing works on any standard output: with few characters, closed, or None."""
 
 from __future__ import annotations
 

@@ -64,14 +64,14 @@ MESSAGES = {
 
 @functools.cache
 def printed(module: str) -> Any:
-    """What the main function of a module prints in a process with checks, and how that ends; at first it compiles."""
+    """The output and exit status of a module's main function in a process with checks; the first run compiles."""
     process = start(f"from tests.security.{module} import main; main()", NBNET_CHECK="1", NUMBA_DISABLE_JIT=None)
     out, err = process.communicate(timeout=900)
     return json.loads(out) if process.returncode == 0 else {"error": err}
 
 
 def said() -> dict[str, str]:
-    """What the broken kernels say, all in one process, which none of them ends."""
+    """The errors of the broken kernels, all in one process, which none of them ends."""
     answers: dict[str, str] = printed("broken_kernels")
     assert "error" not in answers, answers["error"]
     return answers

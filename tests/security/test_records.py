@@ -150,7 +150,7 @@ CASES = [
 
 
 def peak_of(load: Callable[[], Any]) -> tuple[Any, int]:
-    """What a function returns, and the bytes that were allocated meanwhile at most."""
+    """Return the result of a function, and the peak of bytes allocated meanwhile."""
     tracemalloc.start()
     try:
         return load(), tracemalloc.get_traced_memory()[1]
@@ -201,7 +201,7 @@ def test_absurd_sizes_of_a_loaded_model_are_an_error_of_its_use(
 
 
 def test_models_with_large_constants_are_loaded_again(tmp_path: Path) -> None:
-    """What the budget is for: images with margins, turned and repeated features, a metric of many classes."""
+    """Legitimate models fit in the budget: padded images, flipped and repeated features, a metric of many classes."""
     image = nb.Input((256, 256, 4), name="image")
     y = nb.ops.flip(nb.ops.pad(image, ((0, 0), (3, 3), (3, 3), (0, 0))), 1)
     y = nb.layers.LayerNormalization([1, 2, 3], scale=False, center=False, name="norm")(y)

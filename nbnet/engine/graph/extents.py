@@ -40,7 +40,7 @@ class Length(NamedTuple):
 
 
 class Operand(NamedTuple):
-    """What a statement says of an operand: one length for its elements, or two for rows and columns."""
+    """An operand in a statement: one length for its elements, or two for rows and columns."""
 
     name: str
     required: bool

@@ -56,7 +56,7 @@ class Operand(NamedTuple):
 
 
 class Description(NamedTuple):
-    """What a row does, without its memory."""
+    """Names and operands of a row, without its memory."""
 
     name: str
     kernel: str

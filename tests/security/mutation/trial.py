@@ -230,7 +230,7 @@ def _child(samples: Sequence[Sample], seed: int, numbers: Sequence[int], folder:
 
 
 def _listen(process: int, read: int) -> tuple[dict[int, Any], str]:
-    """What a process says; it is ended if it says nothing for too long."""
+    """Return the output of a process; end it if it prints nothing for too long."""
     verdicts: dict[int, Any] = {}
     text = b""
     while select.select([read], [], [], PATIENCE)[0]:
