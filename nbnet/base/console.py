@@ -5,7 +5,7 @@ from __future__ import annotations
 import sys
 from typing import Any, TextIO
 
-#: What stands for characters of tables where the output has no others.
+#: ASCII characters for the lines of tables, where the output has no others.
 _PLAIN = str.maketrans({"─": "-", "└": "+"})
 
 

@@ -29,7 +29,7 @@ _TOTALS = f"{TOTALS}epoch"
 _UNAVERAGED = "unaveraged"
 #: Types of keys, and number of draws that no key makes.
 _KEYS, _DRAWS = (int, CountedKey), 1 << 60
-#: What format 1 did not have.
+#: Fields that format 1 did not have.
 _NEW: dict[str, Any] = {"extent": None, "callbacks": {}, "draws": 0}
 _FIELDS = {
     "key": (int, type(None)), "epoch": int, "batch": int, "random": dict, "iterations": (int, type(None)),
