@@ -310,9 +310,14 @@ def first_key() -> int | None:
 
 
 class DrawCounter:
-    """Counts the draws since a seed was set in this thread, or since the beginning.
+    """Numbers for draws: 1, 2, 3 ...; after a seed is set in this thread, numbers that depend on it and begin anew.
 
     Copies and pickles continue from the same number.
+
+    Attributes
+    ----------
+    seed : int or None
+        The last seed that was set before a draw; None if there was none.
 
     Examples
     --------
@@ -321,26 +326,32 @@ class DrawCounter:
     >>> draws.next(), draws.next()
     (1, 2)
     >>> with seed_scope(1):
-    ...     draws.next()
-    1
+    ...     first = draws.next()
+    >>> with seed_scope(2):
+    ...     other = draws.next()
+    >>> with seed_scope(1):
+    ...     draws.next() == first, first == other
+    (True, False)
     """
 
-    def __init__(self, count: int = 0) -> None:
+    def __init__(self, count: int = 0, seed: int | None = None) -> None:
+        self.seed = seed
         self._counter, self._moment = Counter(count), moment()
 
     @property
     def count(self) -> int:
-        """The number that was given out last, 0 before the first."""
+        """Number of draws since the seed was set, or since the beginning."""
         return self._counter.count
 
     def next(self) -> int:
         """The number of the next draw."""
         if seeded_since(self._moment):
-            self._counter, self._moment = Counter(), moment()
-        return self._counter.next()
+            self.seed, self._counter, self._moment = _seed().number, Counter(), moment()
+        number = self._counter.next()
+        return number if self.seed is None else derive(self.seed, number)
 
-    def __reduce__(self) -> tuple[type[DrawCounter], tuple[int]]:
-        return DrawCounter, (self.count,)
+    def __reduce__(self) -> tuple[type[DrawCounter], tuple[int, int | None]]:
+        return DrawCounter, (self.count, self.seed)
 
 
 def from_entropy() -> bool:

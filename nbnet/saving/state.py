@@ -30,24 +30,24 @@ _UNAVERAGED = "unaveraged"
 #: Types of keys, and number of draws that no key makes.
 _KEYS, _DRAWS = (int, CountedKey), 1 << 60
 #: Fields that format 1 did not have.
-_NEW: dict[str, Any] = {"extent": None, "callbacks": {}, "draws": 0}
+_NEW: dict[str, Any] = {"extent": None, "callbacks": {}, "draws": [0, None]}
 _FIELDS = {
     "key": (int, type(None)), "epoch": int, "batch": int, "random": dict, "iterations": (int, type(None)),
     "learning_rate": (float, type(None)), "slots": list, "trained": list, "undecayed": list,
-    "process": (list, type(None)), "extent": (list, type(None)), "callbacks": dict, "draws": int,
+    "process": (list, type(None)), "extent": (list, type(None)), "callbacks": dict, "draws": list,
 }  # fmt: skip
 
 
 def describe(model: Model, optimizer: Optimizer | None) -> dict[str, Any]:
     """Return the record of the state of a training."""
-    position = model._train_state.position
+    position, draws = model._train_state.position, model._train_state.draws
     found: dict[str, Any] = dict.fromkeys(_FIELDS) | {
         "key": position.key,
         "epoch": position.epoch,
         "batch": position.batch,
         "extent": position.extent if position.batch else None,
         "callbacks": {},
-        "draws": model._train_state.draws.count,
+        "draws": [draws.count, draws.seed],
         "random": {path: _key_and_draws(layer.key) for path, layer in _drawing(model).items()},
         **{name: [] for name in ("slots", "trained", "undecayed")},
     }
@@ -129,7 +129,11 @@ def check(record: Mapping[str, Any], entries: Mapping[str, Entry]) -> dict[str, 
         if not (isinstance(pair, list) and len(pair) == 2 and all(type(n) is int for n in pair)):
             raise ValueError(f"record: training.random.{path}: expected a key and a number of draws, got {pair!r:.60}")
         numbers[f"random.{path}"] = pair[0]
-    if not all(0 <= count < _DRAWS for count in (found["draws"], *(pair[1] for pair in found["random"].values()))):
+    draws = found["draws"]
+    if len(draws) != 2 or type(draws[0]) is not int:
+        raise ValueError(f"record: training.draws: expected a number and a seed, got {draws!r:.60}")
+    numbers["draws"] = draws[1]
+    if not all(0 <= count < _DRAWS for count in (draws[0], *(pair[1] for pair in found["random"].values()))):
         raise ValueError(f"record: training.draws: expected numbers of draws from 0 to {_DRAWS}")
     for name, number in numbers.items():
         if number is not None and (type(number) is not int or not 0 <= number <= LARGEST):
@@ -206,7 +210,7 @@ def restore(model: Model, about: Mapping[str, Any], read: Places) -> None:
     for path, layer in _drawing(model).items():
         key, draws = about["random"][path]
         layer.key = CountedKey(key, draws) if isinstance(layer.key, CountedKey) else key
-    model._train_state.draws = DrawCounter(about["draws"])
+    model._train_state.draws = DrawCounter(*about["draws"])
     # Keys are part of the instructions of programs.
     invalidate_programs()
     extent = None if about["extent"] is None else tuple(about["extent"])

@@ -68,7 +68,7 @@ class MCResult(NamedTuple):
 
 
 def first_step(seed: int | None, draws: DrawCounter) -> int:
-    """Return the number of the first sample: a pure function of the seed; None: of the number of draws so far.
+    """Return the number of the first sample: a pure function of the seed; None: of the draws so far.
 
     Layers that take turns by the step (up to 16) begin with the first.
     """

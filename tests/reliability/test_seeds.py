@@ -143,6 +143,16 @@ def test_models_count_for_themselves(make: Callable[[], nb.Model]) -> None:
     np.testing.assert_array_equal(values(one(X, training=True)), values(other(X, training=True)))
 
 
+def test_a_new_seed_gives_other_samples() -> None:
+    model, found = functional(), []
+    for seed in (1, 2, 1):
+        nb.set_random_seed(seed)
+        found.append([model.predict_mc(X, samples=3).mean for _ in range(2)])
+    np.testing.assert_array_equal(found[0], found[2])
+    assert not np.array_equal(found[0][0], found[1][0])
+    assert not np.array_equal(found[0][0], found[0][1])
+
+
 def test_predictions_that_draw_count_for_themselves() -> None:
     one, other = drawing_in_inference(), drawing_in_inference()
     first = [one.predict(X), one.predict(X), one.predictor(4)(X[:4]), one.predict(X)]
