@@ -251,7 +251,7 @@ def train_epochs(
             call_hook(calls, "on_epoch_begin", epoch, None)
             if bar is not None:
                 bar.begin_epoch(epoch)
-            if watch is not None:
+            if watch is not None and not loop.known:  # Weights are those of a later epoch while fused epochs are left.
                 watch.begin_epoch(epoch)
             if fused is not None:
                 spare = policy.spare_epochs() if calls is None else min(policy.spare_epochs(), calls.spare_epochs())

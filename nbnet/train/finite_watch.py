@@ -106,8 +106,7 @@ class FiniteWatch:
     def begin_epoch(self, epoch: int) -> None:
         """Copy the state if it is time to."""
         self.epoch, self._sure, self.batch = epoch, False, 0
-        # Weights are those of a later epoch while logs of fused epochs are left.
-        if self._told or not self._copies or self.loop.known:
+        if self._told or not self._copies:
             return
         position = self.loop.position
         assert position is not None
@@ -154,6 +153,7 @@ class FiniteWatch:
 
                 check_indices(self.loop.model, self.loop.source)
             return
+        self.epoch = epoch
         # Most values are floats, in each of many short epochs.
         bad = [name for name, v in logs.items() if not (math.isfinite(v) if type(v) is float else finite(v))]
         if not bad:
