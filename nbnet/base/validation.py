@@ -82,7 +82,7 @@ FINITE = Interval(-math.inf)
 
 
 def check_int(value: Any, name: str, least: int | None = 1) -> int:
-    """Return an integer of Python or NumPy that is not below ``least``; None stands for no bound.
+    """Return an integer of Python or NumPy, of at most 63 bits, that is not below ``least``; None stands for no bound.
 
     Raises
     ------
@@ -99,6 +99,8 @@ def check_int(value: Any, name: str, least: int | None = 1) -> int:
     if wrong or (least is not None and value < least):
         bound = "" if least is None else f" from {least}"
         raise ValueError(f"{name}: expected an integer{bound}, got {value!r}")
+    if abs(int(value)) >= 1 << 63:
+        raise ValueError(f"{name}: expected an integer of at most 63 bits, got {value!r}")
     return int(value)
 
 

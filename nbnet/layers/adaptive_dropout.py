@@ -135,6 +135,8 @@ class ConcreteDropout(StochasticLayer):
 
     @classmethod
     def from_config(cls, config: Mapping[str, Any]) -> Self:
+        if "layer" not in config:
+            raise ValueError("config: expected a layer, got none")
         return cls(**{**config, "layer": deserialize(config["layer"])})
 
 

@@ -46,7 +46,7 @@ def per_axis(value: Any, rank: int, name: str) -> tuple[int, ...]:
         sizes = tuple(_index(v) for v in values)
     except TypeError:
         sizes = ()
-    if len(sizes) != rank or any(v < 1 for v in sizes) or any(isinstance(v, bool) for v in values):
+    if len(sizes) != rank or any(not 0 < v < 1 << 63 for v in sizes) or any(isinstance(v, bool) for v in values):
         many = "an integer above 0" if rank == 1 else f"an integer above 0, or {rank} of them"
         raise ValueError(f"{name}: expected {many}, got {value!r}")
     return sizes

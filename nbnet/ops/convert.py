@@ -38,7 +38,10 @@ def convert_to_tensor(x: Any, dtype: Any = None) -> Tensor:
     if isinstance(x, Tensor):
         return x if dtype is None else cast(x, dtype)
     if dtype is not None and np.dtype(dtype).name in _INTEGERS:
-        array = np.array(x, INT, order="C")
+        given = np.asarray(x)
+        if given.dtype == np.uint64 and given.max(initial=0) >= 1 << 63:
+            raise ValueError(f"x: expected integers of at most 63 bits, got {given.max()}")
+        array = np.array(given, INT, order="C")
         return Tensor(array.shape, INT, array)
     return tensor(x, dtype)
 

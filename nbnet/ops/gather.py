@@ -112,6 +112,8 @@ def _numbers(rows: Any, n: int) -> Tensor:
             array = array.astype(INT)
         elif array.dtype.kind not in "iu":
             raise TypeError(f"rows: row numbers are integers, got {array.dtype}")
+        if array.dtype == np.uint64 and array.max(initial=0) >= 1 << 63:  # It would become negative.
+            raise IndexError(f"rows: {array.max()} is out of range for {n} rows")
         values = np.array(array, INT, order="C")
         made = Tensor(values.shape, INT, values)
     if values is not None and values.size and not (-n <= values.min() and values.max() < n):

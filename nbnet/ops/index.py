@@ -180,6 +180,8 @@ def tile(x: Any, repeats: int | Sequence[int]) -> Tensor:
     """
     made = tensor(x)
     counts = tuple(repeats) if isinstance(repeats, Sequence) else (repeats,)
+    if any(not isinstance(count, (int, np.integer)) or count < 0 for count in counts):
+        raise ValueError(f"repeats: expected integers from 0, got {repeats!r}")
     ndim = max(made.ndim, len(counts))
     counts = (1,) * (ndim - len(counts)) + counts
     made = reshape(made, (1,) * (ndim - made.ndim) + made.shape)

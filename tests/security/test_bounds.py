@@ -395,3 +395,16 @@ def test_changed_rows_of_programs_are_refused_or_harmless(case: Case) -> None:
             with pytest.raises(ValueError, match=rf"row {i} \({call.kernel.name} of"):
                 verify(replace(program, calls=(*program.calls[:i], trial, *program.calls[i + 1 :])))
     assert refused > len(program.calls)
+
+
+def test_numbers_beyond_63_bits_are_refused() -> None:
+    """As int64 they would be negative: indices from the end."""
+    big = np.array([2**64 - 1], np.uint64)
+    with pytest.raises(IndexError, match="18446744073709551615 is out of range for 4 rows"):
+        nb.ops.take(np.arange(4.0), big)
+    with pytest.raises(ValueError, match="at most 63 bits"):
+        nb.ops.convert_to_tensor(big, "int64")
+    with pytest.raises(ValueError, match="pool_size: expected an integer above 0"):
+        nb.layers.MaxPooling2D((2**63, 2))
+    with pytest.raises(ValueError, match="repeats: expected integers from 0"):
+        nb.ops.tile([1.0], (-1, 1))
