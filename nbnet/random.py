@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 from numpy.typing import DTypeLike, NDArray
 
+from nbnet.base.array_memory import plain_array
 from nbnet.base.seeds import Counter, as_integer, derive, generator, next_draw, next_key, seed_scope, set_random_seed
 from nbnet.base.unsupported_keras import keras_hint
 from nbnet.config import standardize_dtype
@@ -194,7 +195,7 @@ def categorical(logits: Any, num_samples: int, dtype: DTypeLike = "int32", seed:
     >>> nb.random.categorical([[-1e9, 0.0]], 3).numpy()
     array([[1, 1, 1]])
     """
-    rows = np.asarray(logits)
+    rows = plain_array(logits, "logits")
     if rows.ndim != 2:
         raise ValueError(f"logits: expected shape (batch, classes), got {rows.shape}")
     # The argmax of logits with Gumbel noise is distributed as the softmax.
@@ -220,7 +221,7 @@ def shuffle(x: Any, axis: int = 0, seed: Seed = None) -> Tensor:
     >>> sorted(nb.random.shuffle([1.0, 2.0, 3.0], seed=1).numpy().tolist())
     [1.0, 2.0, 3.0]
     """
-    shuffled = _generator(seed).permutation(np.asarray(x), axis=axis)
+    shuffled = _generator(seed).permutation(plain_array(x, "x"), axis=axis)
     return tensor(shuffled, shuffled.dtype if isinstance(x, Tensor) else None)
 
 

@@ -1,7 +1,8 @@
 """Atomic replacement of files.
 
 A file is written beside the one that it replaces, under a temporary name, and is locked while its process writes. A
-process that is killed leaves the temporary file, without the lock; the next replacement of the same path removes it.
+process that is killed leaves the temporary file, without the lock; the next replacement of any file in that folder
+removes it. Temporary names are short, whatever the name of the file: file systems limit the bytes of a name.
 """
 
 from __future__ import annotations
@@ -19,7 +20,7 @@ from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import BinaryIO
 
-from nbnet.base.regular_file import check_regular
+from nbnet.base.regular_file import check_name, check_regular
 
 if sys.platform != "win32":
     import fcntl
@@ -27,6 +28,8 @@ if sys.platform != "win32":
 #: Seconds after which a temporary file counts as left over if locks cannot tell: it is of another machine, or on a file
 #: system without locks.
 _DAY = 86400.0
+#: Names of temporary files: after a dot, ``nbnet``, and before in files of earlier versions the name of the file.
+_TEMPORARY = re.compile(r"\.(?:.*\.)?(?:nbnet|safetensors|onnx)\.(\w+)\.[0-9a-f]{8}\.tmp", re.DOTALL)
 
 
 @contextmanager
@@ -34,7 +37,7 @@ def replacing(path: Path) -> Iterator[BinaryIO]:
     """Replace a file, in an existing folder, atomically: at any time there is the old file or the complete new one.
 
     Yields an empty file to write. At the end of the context it replaces the other file, synced to the disk; after an
-    error it is removed. Files that a killed process left beside the path are removed, too.
+    error it is removed. Files that killed processes left in the folder are removed, too.
 
     Parameters
     ----------
@@ -44,7 +47,9 @@ def replacing(path: Path) -> Iterator[BinaryIO]:
     Raises
     ------
     OSError
-        If the file cannot be written, or ``path`` is a folder, a FIFO, a socket or a device.
+        If the file cannot be written, or ``path`` is a folder, a FIFO, a socket or a device, or in no folder.
+    ValueError
+        If no file can have that name.
 
     Examples
     --------
@@ -57,7 +62,7 @@ def replacing(path: Path) -> Iterator[BinaryIO]:
     b'hello'
     """
     path = target(path)
-    remove_abandoned(path)
+    remove_abandoned(path.parent)
     # Beside the other: a rename is atomic only within a file system.
     aside, file = _create(path)
     try:
@@ -75,24 +80,34 @@ def replacing(path: Path) -> Iterator[BinaryIO]:
 
 
 def target(path: str | os.PathLike[str]) -> Path:
-    """Return the path of the file that is replaced, links followed; raise OSError if it is no regular file."""
+    """Return the path of the file that is replaced, links followed.
+
+    Raise OSError if it is no regular file, its name is too long, or its folder does not exist; ValueError if no file
+    can have that name.
+    """
+    check_name(path)
     try:
         found = Path(os.fspath(path)).resolve()
     except RuntimeError as error:  # older Pythons, for links in a circle
         raise OSError(f"path: {os.fspath(path)}: {error}") from None
-    with suppress(FileNotFoundError):
+    try:
         check_regular(found, os.stat(found).st_mode)
+    except FileNotFoundError:
+        if not found.parent.is_dir():
+            link = f"{os.fspath(path)} is a link to {found}" if os.path.islink(path) else f"got {os.fspath(path)}"
+            raise FileNotFoundError(
+                f"path: expected a file in a folder that exists, {link}: there is no folder {found.parent}"
+            ) from None
     return found
 
 
-def remove_abandoned(path: Path) -> None:
-    """Remove the temporary files of a path whose processes no longer live."""
-    pattern = re.compile(rf"\.{re.escape(path.name)}\.(\w+)\.[0-9a-f]{{8}}\.tmp")
+def remove_abandoned(folder: Path) -> None:
+    """Remove the temporary files in a folder whose processes no longer live."""
     with suppress(OSError):
-        for name in os.listdir(path.parent):
-            if name.endswith(".tmp") and (found := pattern.fullmatch(name)):
+        for name in os.listdir(folder):
+            if name.endswith(".tmp") and (found := _TEMPORARY.fullmatch(name)):
                 with suppress(OSError):
-                    _remove_abandoned(path.parent / name, found[1])
+                    _remove_abandoned(folder / name, found[1])
 
 
 def _remove_abandoned(aside: Path, owner: str) -> None:
@@ -124,7 +139,7 @@ def _create(path: Path) -> tuple[Path, BinaryIO]:
     """Return a temporary file for a path, locked as far as the file system has locks."""
     flags = os.O_RDWR | os.O_CREAT | os.O_EXCL | getattr(os, "O_CLOEXEC", 0) | getattr(os, "O_BINARY", 0)
     while True:
-        aside = path.with_name(f".{path.name}.{_machine()}.{secrets.token_hex(4)}.tmp")
+        aside = path.with_name(f".nbnet.{_machine()}.{secrets.token_hex(4)}.tmp")
         file = os.fdopen(os.open(aside, flags, 0o666), "r+b")
         if _lock(file, aside):
             return aside, file

@@ -8,11 +8,10 @@ never names a module to import.
 from __future__ import annotations
 
 import re
-from collections.abc import Callable, Container, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from contextlib import contextmanager
 from contextvars import ContextVar
 from dataclasses import asdict, is_dataclass
-from itertools import count
 from typing import Any, Self, TypeVar, cast
 
 from nbnet.base.loading_budget import count_steps
@@ -247,16 +246,35 @@ def snake_case(name: str) -> str:
     return re.sub(r"(?<=.)(?=[A-Z][a-z])|(?<=[a-z])(?=[A-Z])", "_", name).lower()
 
 
-def unused_name(name: str, used: Container[str]) -> str:
-    """Return the name, or ``name_1``, ``name_2`` ... if it is used.
+class UniqueNames:
+    """Names of which each is given once: the name itself, or ``name_1``, ``name_2`` ... if it is used.
+
+    Parameters
+    ----------
+    used
+        Names that are not given.
 
     Examples
     --------
-    >>> from nbnet.base.registry import unused_name
-    >>> unused_name("dense", ["dense", "dense_1"])
-    'dense_2'
+    >>> from nbnet.base.registry import UniqueNames
+    >>> names = UniqueNames(["dense", "dense_1"])
+    >>> names.take("dense"), names.take("dense"), names.take("relu")
+    ('dense_2', 'dense_3', 'relu')
     """
-    return next(other for k in count() if (other := f"{name}_{k}" if k else name) not in used)
+
+    def __init__(self, used: Iterable[str] = ()) -> None:
+        self._used = set(used)
+        #: By name, the first number that may be unused: a search from 0 for each of n equal names takes n² steps.
+        self._next: dict[str, int] = {}
+
+    def take(self, name: str) -> str:
+        """Return a name that was not used, and is from now on."""
+        number = self._next.get(name, 0)
+        while (found := f"{name}_{number}" if number else name) in self._used:
+            number += 1
+        self._next[name] = number + 1
+        self._used.add(found)
+        return found
 
 
 def find(name: str, known: Mapping[str, T]) -> T | None:

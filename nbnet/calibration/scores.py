@@ -7,13 +7,15 @@ from typing import Any
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
+from nbnet.base.array_memory import plain_array
+
 Float64 = NDArray[np.float64]
 Labels = NDArray[np.int64]
 
 
 def numbers(value: Any, name: str) -> Float64:
     """Return a float64 array of finite numbers with at least one row."""
-    array = np.asarray(value)
+    array = plain_array(value, name)
     if array.dtype.kind not in "fiub":
         raise TypeError(f"{name}: expected real numbers, got dtype {array.dtype}")
     array = array.astype(np.float64)

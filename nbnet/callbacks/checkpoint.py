@@ -6,12 +6,14 @@ import os
 import warnings
 from abc import abstractmethod
 from collections.abc import Mapping, Sequence
+from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
-from nbnet.base.atomic_file import remove_abandoned
+from nbnet.base.atomic_file import remove_abandoned, target
 from nbnet.base.console import show
-from nbnet.base.registry import unused_name
+from nbnet.base.registry import UniqueNames
+from nbnet.base.regular_file import check_name
 from nbnet.callbacks.callback import Callback, Logs
 from nbnet.callbacks.monitor import Monitor
 
@@ -83,6 +85,8 @@ class ModelCheckpoint(Saver):
     ------
     ValueError
         If an argument is invalid; in training, if the logs lack an entry that filepath names.
+    OSError
+        When training begins, if a filepath without entries cannot be written to; otherwise when it is.
 
     Examples
     --------
@@ -111,6 +115,7 @@ class ModelCheckpoint(Saver):
     ) -> None:
         super().__init__(save_freq, monitor, mode)
         self.filepath, self.verbose = os.fspath(filepath), verbose
+        check_name(self.filepath, "filepath")
         endings = (".nbnet", ".safetensors") if save_weights_only else (".nbnet",)
         if not self.filepath.endswith(endings):
             expected = " or ".join(map(repr, endings))
@@ -118,6 +123,14 @@ class ModelCheckpoint(Saver):
         self.save_best_only, self.save_weights_only = bool(save_best_only), bool(save_weights_only)
         if initial_value_threshold is not None:
             self.best = float(initial_value_threshold)
+
+    def on_train_begin(self, logs: Logs = None) -> None:
+        super().on_train_begin(logs)
+        # What no save could write to is an error before the training; a path with entries of the logs is not known yet.
+        with suppress(KeyError, IndexError):
+            path = Path(self.filepath.format())
+            path.parent.mkdir(parents=True, exist_ok=True)
+            target(path)
 
     def save(self, epoch: int, batch: int | None, logs: Logs) -> None:
         if self.save_best_only:
@@ -172,6 +185,8 @@ class BackupAndRestore(Saver):
     ------
     ValueError
         If an argument is invalid; in training, if the state in the folder does not fit the model.
+    OSError
+        When training begins, if the folder, or the file in it, cannot be written to.
 
     Examples
     --------
@@ -200,15 +215,16 @@ class BackupAndRestore(Saver):
         super().__init__(save_freq)
         if not os.fspath(backup_dir):
             raise ValueError(f"backup_dir: expected the name of a folder, got {backup_dir!r}")
+        check_name(backup_dir, "backup_dir")
         self.backup_dir, self.delete_checkpoint = Path(os.fspath(backup_dir)), bool(delete_checkpoint)
         self.double_checkpoint = bool(double_checkpoint)
         self._others: dict[str, Callback] = {}
 
     def set_others(self, callbacks: Sequence[Callback]) -> None:
-        self._others = {}
+        self._others, names = {}, UniqueNames()
         for callback in callbacks:
             if not callback.saves_others and type(callback).get_state is not Callback.get_state:
-                self._others[unused_name(type(callback).__name__, self._others)] = callback
+                self._others[names.take(type(callback).__name__)] = callback
 
     @property
     def path(self) -> Path:
@@ -217,7 +233,9 @@ class BackupAndRestore(Saver):
 
     def on_train_begin(self, logs: Logs = None) -> None:
         self._batches = 0
-        remove_abandoned(self.path)
+        # What no save could write to is an error before the training, not after its first epoch.
+        self.backup_dir.mkdir(parents=True, exist_ok=True)
+        remove_abandoned(target(self.path).parent)
         if not self.path.exists():
             return
         states = self.model._load_training_state(self.path)

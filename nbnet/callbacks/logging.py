@@ -9,6 +9,7 @@ from collections.abc import Callable
 from typing import Any
 
 from nbnet.base.console import show
+from nbnet.base.regular_file import check_name, open_text
 from nbnet.callbacks.callback import Callback, Logs
 
 
@@ -24,6 +25,13 @@ class CSVLogger(Callback):
     append : bool
         If True, append to an existing file instead of overwriting it.
 
+    Raises
+    ------
+    ValueError
+        If no file can have that name.
+    OSError
+        When training begins, if the file cannot be written, or is a folder, a FIFO, a socket or a device.
+
     Examples
     --------
     >>> import nbnet as nb
@@ -33,13 +41,14 @@ class CSVLogger(Callback):
     def __init__(self, filename: str | os.PathLike[str], separator: str = ",", append: bool = False) -> None:
         super().__init__()
         self.filename, self.separator, self.append = os.fspath(filename), separator, append
+        check_name(self.filename, "filename")
         self._file: Any = None
         self._writer: Any = None
 
     def on_train_begin(self, logs: Logs = None) -> None:
-        self._headed = self.append and os.path.exists(self.filename) and os.path.getsize(self.filename) > 0
         # Kept open between epochs, closed when training ends.
-        self._file = open(self.filename, "a" if self.append else "w", newline="", encoding="utf-8")  # noqa: SIM115
+        self._file = open_text(self.filename, self.append)
+        self._headed = os.fstat(self._file.fileno()).st_size > 0
         self._writer = None
 
     def on_epoch_end(self, epoch: int, logs: Logs = None) -> None:

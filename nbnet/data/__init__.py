@@ -2,11 +2,13 @@
 
 Kernels never raise, so everything is checked here, once: dtype, shape, finite values, range of labels; an error names
 the argument. Labels, weights and indices are copied, and the copies are checked. Arrays are read in place, where their
-memory is kept (``memory.py``); a copy is made only of what a kernel cannot read: Fortran order, strides, float16, the
-columns of a data frame. Sparse matrices stay sparse (``sparse.py``); large memory-mapped files are read one block of
-rows at a time (``mapped.py``); streams are asked for one batch after another (``streams.py``).
+memory is kept (``base/array_memory.py``); a copy is made only of what a kernel cannot read: Fortran order, strides,
+float16, the columns of a data frame. Sparse matrices stay sparse (``sparse.py``); large memory-mapped
+files are read one block of rows at a time (``mapped.py``); streams are asked for one batch after another
+(``streams.py``).
 """
 
+from nbnet.base.array_memory import settled, settled_parts
 from nbnet.data.arrays import (
     READABLE,
     as_dense_targets,
@@ -21,7 +23,6 @@ from nbnet.data.arrays import (
 )
 from nbnet.data.epochs import as_steps, check_frequency, part_of_pass, validates, warn_ended, warn_short
 from nbnet.data.mapped import Blocks, MappedRows
-from nbnet.data.memory import settled, settled_parts
 from nbnet.data.sparse import SparseRows, as_features
 from nbnet.data.streams import PyDataset, Stream, as_stream, is_stream
 

@@ -1,7 +1,7 @@
 """Arrays that users pass, checked and converted, in memory or in memory-mapped files.
 
 Labels, weights and narrow targets are copied, and the copies are checked. Wide arrays are read where they lie, if
-kernels can read them there: :mod:`nbnet.data.memory` keeps their memory in place.
+kernels can read them there: :mod:`nbnet.base.array_memory` keeps their memory in place.
 """
 
 from __future__ import annotations
@@ -13,11 +13,12 @@ from typing import Any, NoReturn
 import numpy as np
 from numpy.typing import DTypeLike, NDArray
 
+from nbnet.base import array_memory
+from nbnet.base.array_memory import Pinned, plain_parts
 from nbnet.base.validation import Interval
 from nbnet.config import FLOAT_DTYPES, standardize_dtype
-from nbnet.data import mapped, memory
+from nbnet.data import mapped
 from nbnet.data.frames import frame_array, is_frame, is_series, series_array
-from nbnet.data.memory import Pinned
 
 Array = NDArray[Any]
 
@@ -224,6 +225,10 @@ def numbers(value: Any, name: str) -> Array:
             value = frame_array(value, name)
         elif is_series(value):
             value = series_array(value, name)
+        elif isinstance(value, (list, tuple)):
+            value = plain_parts(value, name)
+        else:
+            array_memory.check_unmasked(value, name)
     try:
         array = np.asarray(value)
     except ValueError as error:
@@ -233,8 +238,6 @@ def numbers(value: Any, name: str) -> Array:
         raise ValueError(f"{name}: expected rows, got the single number {array}")
     if array.size == 0:
         raise ValueError(f"{name}: expected a non-empty array, got shape {array.shape}")
-    if type(value) is not np.ndarray and (array.ndim > 1 or type(value) is not list):
-        memory.check_unmasked(value, name)
     return array
 
 
@@ -242,7 +245,7 @@ def _numbers_of(value: Any, name: str, n: int) -> Array:
     """Return an array of real numbers with a row for each row of x; it is pinned."""
     array = numbers(value, name)
     held = _pinned(array)
-    array = memory.pinned(array, name) if held is None else held
+    array = array_memory.pinned(array, name) if held is None else held
     if len(array) != n:
         raise ValueError(f"{name}: expected {_count_of(n, 'row')}, as many as x has, got {len(array)}")
     return array
@@ -263,20 +266,20 @@ def _pinned(array: Array) -> Array | None:
 
 
 def _settled(array: Array, name: str) -> Array:
-    """Return an array whose memory stays; see :func:`nbnet.data.memory.settled`."""
+    """Return an array whose memory stays; see :func:`nbnet.base.array_memory.settled`."""
     held = _pinned(array)
-    return memory.settled(array, name) if held is None else held
+    return array_memory.settled(array, name) if held is None else held
 
 
 def copied(array: Array, name: str, dtype: DTypeLike | None = None) -> Array:
-    """Return a C-contiguous copy that nothing else refers to; see :func:`nbnet.data.memory.copied`."""
+    """Return a C-contiguous copy that nothing else refers to; see :func:`nbnet.base.array_memory.copied`."""
     plain = dtype is None and _pinned(array) is not None
-    return np.array(array, order="C") if plain else memory.copied(array, name, dtype)
+    return np.array(array, order="C") if plain else array_memory.copied(array, name, dtype)
 
 
 def _parts(flat: Array, name: str) -> Iterable[tuple[int, Array]]:
     """Return (start, elements) of a vector, ``CHUNK`` elements at a time; only a large one may lie in a file."""
-    if flat.nbytes > memory.LARGE:
+    if flat.nbytes > array_memory.LARGE:
         return mapped.chunks(flat, CHUNK, name)
     return [(start, flat[start : start + CHUNK]) for start in range(0, flat.size, CHUNK)]
 

@@ -11,7 +11,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from nbnet.data.memory import settled
+from nbnet.base.array_memory import settled
 
 Array = NDArray[Any]
 

@@ -17,8 +17,8 @@ from typing import Any, Self
 import numpy as np
 from numpy.typing import NDArray
 
-from nbnet.data import memory
-from nbnet.data.memory import MemoryReader, check_length, owner, stays
+from nbnet.base import array_memory
+from nbnet.base.array_memory import MemoryReader, check_length, owner, stays
 
 Array = NDArray[Any]
 
@@ -52,7 +52,7 @@ class MappedRows:
     @classmethod
     def of(cls, array: Any, name: str = "x") -> Self | None:
         """Return the rows of a large array in a mapped file; else None."""
-        if not isinstance(array, np.ndarray) or array.nbytes <= memory.LARGE or not array.flags.c_contiguous:
+        if not isinstance(array, np.ndarray) or array.nbytes <= array_memory.LARGE or not array.flags.c_contiguous:
             return None
         return cls(array, name) if is_mapped(array) else None
 
@@ -86,7 +86,7 @@ class MappedRows:
                 check_length(self.array, self._map, self._name)
 
     def _read_part(self, rows: range | NDArray[np.int64], out: Array) -> None:
-        if not memory.POSIX:
+        if not array_memory.POSIX:
             out[...] = self.array[rows.start : rows.stop] if isinstance(rows, range) else self.array[rows]
             return
         with MemoryReader(self._name) as reader:

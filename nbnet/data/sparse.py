@@ -8,9 +8,9 @@ from typing import Any
 import numpy as np
 from numpy.typing import DTypeLike, NDArray
 
+from nbnet.base.array_memory import check_unmasked, copied, pinned, stays
 from nbnet.config import standardize_dtype
 from nbnet.data.arrays import Shape, as_input, check_finite, check_kind, check_row_shape, place, readable
-from nbnet.data.memory import check_unmasked, copied, pinned, stays
 
 Array = NDArray[Any]
 

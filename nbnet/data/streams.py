@@ -5,6 +5,7 @@ A training loop only sees ``for x, y, w in stream.epoch(k)``.
 
 from __future__ import annotations
 
+import copy
 from abc import ABC, abstractmethod
 from collections import abc, deque
 from collections.abc import Callable, Iterable, Iterator
@@ -15,6 +16,7 @@ from typing import Any, NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
+from nbnet.base.array_memory import copied
 from nbnet.base.validation import check_int
 from nbnet.data.epochs import as_steps, part_of_pass, warn_short
 
@@ -25,10 +27,13 @@ class PyDataset:
     Background threads compute batches while the model trains on earlier ones; their order stays. ``fit(shuffle=True)``
     shuffles the order of the batches.
 
+    A thread copies each batch that it has computed, so ``__getitem__`` may return the same arrays again, with other
+    values. With more than one worker it runs in several threads at once, which then need arrays of their own.
+
     Parameters
     ----------
     workers : int
-        Number of threads that compute batches; with 0 the training thread computes them.
+        Number of threads that compute batches; with 0 the training thread computes them, and nothing is copied.
     use_multiprocessing : bool
         Accepted for Keras's signature. Workers are always threads: NumPy releases the interpreter lock while it
         computes, and threads need no copies of the data.
@@ -228,18 +233,40 @@ class Numbered(Stream):
         if not workers:
             yield from map(get, indices)
             return
+
+        def take(index: int) -> Any:
+            # The source may write the next batch into the same arrays, while this one waits or is trained on.
+            return _copied(get(index))
+
         rest, waiting = iter(indices), deque[Future[Any]]()
         with ThreadPoolExecutor(workers, "nbnet-batches") as pool:
             try:
                 ahead = getattr(self.source, "max_queue_size", 10)
-                waiting.extend(pool.submit(get, i) for i in islice(rest, ahead))
+                waiting.extend(pool.submit(take, i) for i in islice(rest, ahead))
                 while waiting:
                     item = waiting.popleft().result()
-                    waiting.extend(pool.submit(get, i) for i in islice(rest, 1))
+                    waiting.extend(pool.submit(take, i) for i in islice(rest, 1))
                     yield item
             finally:
                 for future in waiting:
                     future.cancel()
+
+
+def _copied(part: Any) -> Any:
+    """Return a copy of a batch, or a part of one, that shares no memory with it."""
+    if isinstance(part, abc.Mapping):
+        return {key: _copied(value) for key, value in part.items()}
+    if isinstance(part, (list, tuple)):
+        parts = [value if type(value) in (int, float) else _copied(value) for value in part]
+        return tuple(parts) if isinstance(part, tuple) else parts
+    if type(part) in (np.ndarray, np.memmap) and not part.dtype.hasobject:
+        return copied(part, "batch")
+    for name in ("copy", "clone"):
+        if callable(method := getattr(part, name, None)):
+            return method()
+    if hasattr(part, "__array__") or isinstance(part, memoryview):
+        return np.array(part)
+    return copy.copy(part) if hasattr(part, "__copy__") else part
 
 
 class Iterated(Stream):

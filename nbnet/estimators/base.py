@@ -13,7 +13,7 @@ from sklearn.utils import check_random_state, column_or_1d, metaestimators
 from sklearn.utils.class_weight import compute_sample_weight
 from sklearn.utils.validation import _check_sample_weight, validate_data
 
-from nbnet.data.memory import settled_parts
+from nbnet.base.array_memory import settled_parts
 
 Array = NDArray[Any]
 F = TypeVar("F", bound=Callable[..., Any])
@@ -50,6 +50,29 @@ class NeuralEstimator(BaseEstimator):
             return validate_data(self, X, reset=False, **settings)
         X, y = validate_data(self, X, y, reset=reset, **settings)
         return X, as_vector(y)
+
+
+class Scored:
+    """Base class of the predictors that scikit-learn scores."""
+
+    def score(self, X: Any, y: Any, sample_weight: Any = None) -> float:
+        """Score the predictions, as scikit-learn does: the accuracy of labels, R² of numbers.
+
+        Parameters
+        ----------
+        X, y : array_like
+            Features, and the labels or numbers to predict.
+        sample_weight : array_like, optional
+            A weight for each sample.
+
+        Raises
+        ------
+        ValueError
+            If an array has masked entries.
+        """
+        y, sample_weight = settled_parts(y, "y"), settled_parts(sample_weight, "sample_weight")
+        score: float = super().score(X, y, sample_weight)  # type: ignore[misc]
+        return score
 
 
 def sample_weights(X: Any, y: Any, sample_weight: Any, class_weight: Any, dtype: Any) -> Array | None:

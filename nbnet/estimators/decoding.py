@@ -14,7 +14,7 @@ from nbnet.base.tree import flatten, restructure
 from nbnet.engine.graph.op import INT, Op
 from nbnet.engine.graph.tape import Trace
 from nbnet.engine.graph.tensor import Tensor
-from nbnet.estimators.base import Array, available_if
+from nbnet.estimators.base import Array, Scored, available_if
 from nbnet.estimators.routing import is_automatic
 from nbnet.estimators.targets import BINARY, MULTICLASS, MULTILABEL, Labels
 from nbnet.models.model import Model
@@ -89,7 +89,7 @@ class OutputDecoder:
         return self.labels.decode(probabilities[:, 1:] if two else probabilities)
 
 
-class LabelPredictor(ClassifierMixin):
+class LabelPredictor(Scored, ClassifierMixin):
     """Predictions of classifiers: labels and probabilities."""
 
     @abstractmethod

@@ -13,8 +13,8 @@ from sklearn.base import is_classifier
 from sklearn.utils import check_array, check_X_y
 from sklearn.utils.validation import check_is_fitted, validate_data
 
+from nbnet.base.array_memory import settled_parts
 from nbnet.base.cpu import limited
-from nbnet.data.memory import settled_parts
 from nbnet.engine.gemm.blas import single_thread
 from nbnet.engine.graph.tape import paused
 from nbnet.estimators import base, solvers

@@ -6,7 +6,6 @@ from dataclasses import dataclass
 from typing import Any, ClassVar
 
 import numpy as np
-from sklearn.base import RegressorMixin
 from sklearn.utils._param_validation import StrOptions
 
 from nbnet import losses
@@ -22,7 +21,7 @@ from nbnet.estimators.training import FitData, r2
 
 @documented(parameters=mlp_parameters.PARAMETERS, attributes=mlp_parameters.ATTRIBUTES)
 @dataclass(eq=False, repr=False, match_args=False)
-class MLPRegressor(RegressorMixin, UncertaintyMixin, MLP):
+class MLPRegressor(UncertaintyMixin, MLP):
     """A neural network for regression: scikit-learn's ``MLPRegressor``, and more.
 
     All parameters of scikit-learn's class have the same meaning; those from ``dropout`` on go beyond it. Numbers differ

@@ -5,7 +5,6 @@ from __future__ import annotations
 from typing import Any, Self
 
 import numpy as np
-from sklearn.base import RegressorMixin
 
 from nbnet.estimators import net
 from nbnet.estimators.base import Array, documented, sample_weights
@@ -15,7 +14,7 @@ from nbnet.estimators.targets import Regression
 
 
 @documented(model=net.MODEL, parameters=net.PARAMETERS, attributes=net.ATTRIBUTES)
-class NetRegressor(RegressorMixin, UncertaintyMixin, net.SupervisedNet):
+class NetRegressor(UncertaintyMixin, net.SupervisedNet):
     """Any network with scikit-learn's methods, for numbers, one or several a row.
 
     Parameters

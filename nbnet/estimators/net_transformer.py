@@ -10,7 +10,7 @@ from sklearn.base import TransformerMixin
 from sklearn.utils.multiclass import type_of_target
 from sklearn.utils.validation import check_is_fitted, validate_data
 
-from nbnet.data.memory import settled_parts
+from nbnet.base.array_memory import settled_parts
 from nbnet.estimators import net
 from nbnet.estimators.base import Array, documented, sample_weights
 from nbnet.estimators.default_models import autoencoder

@@ -9,9 +9,10 @@ from typing import TYPE_CHECKING, Any, Literal, cast, overload
 import numpy as np
 from numpy.typing import NDArray
 from scipy.special import ndtri
+from sklearn.base import RegressorMixin
 
 from nbnet.base.validation import Interval
-from nbnet.estimators.base import Array
+from nbnet.estimators.base import Array, Scored
 from nbnet.losses import GaussianNegativeLogLikelihood, Loss, Quantile
 from nbnet.models.monte_carlo import MCPrediction
 
@@ -165,7 +166,7 @@ def conformal_distance(distances: Float64, coverage: float) -> Float64:
     return np.asarray(np.partition(distances, rank - 1, axis=0)[rank - 1], np.float64)
 
 
-class UncertaintyMixin:
+class UncertaintyMixin(Scored, RegressorMixin):
     """Predictions of regressors, with standard deviations and intervals."""
 
     #: Distances of the rows held out in the last fit; None if there were none.

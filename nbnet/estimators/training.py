@@ -11,9 +11,9 @@ import numpy as np
 from sklearn.exceptions import ConvergenceWarning
 from sklearn.model_selection import train_test_split
 
+from nbnet.base.array_memory import pinned
 from nbnet.base.console import show
 from nbnet.callbacks import CallbackList
-from nbnet.data.memory import pinned
 from nbnet.data.sparse import as_sparse_rows, is_sparse
 from nbnet.engine.gemm.blas import single_thread
 from nbnet.engine.graph.tensor import Call

@@ -9,7 +9,9 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from nbnet.base.atomic_file import target
 from nbnet.base.console import show
+from nbnet.base.regular_file import check_name
 from nbnet.base.tree import flatten, restructure
 from nbnet.base.validation import check_choice
 from nbnet.base.version import __version__
@@ -59,6 +61,8 @@ def export(
         If the package onnx is not installed.
     ValueError, TypeError, NotImplementedError
         If an argument is wrong, or the model cannot be written (see :func:`to_onnx`); then no file is written.
+    OSError
+        If the file cannot be written, or is a FIFO, a socket or a device.
 
     Examples
     --------
@@ -76,10 +80,12 @@ def export(
     if not isinstance(filepath, (str, os.PathLike)):
         raise TypeError(f"filepath: expected a path, got {filepath!r}")
     path = Path(filepath)
+    check_name(path, "filepath")
     if not path.parent.is_dir():
         raise ValueError(f"filepath: {path.parent} is not a folder")
     if path.is_dir():
         raise ValueError(f"filepath: {path} is a folder; expected the name of a file")
+    target(path)
     write(to_onnx(model, input_signature, opset_version), path)
     if verbose:
         show(f"Saved {model.name} as ONNX: {path}")

@@ -8,6 +8,8 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from nbnet.base.array_memory import plain_array
+
 Array = NDArray[Any]
 
 
@@ -89,7 +91,7 @@ def mask_raster(masks: Iterable[Any], layer: str, row: int | None = None) -> Arr
     for step in _steps(masks):
         if layer not in step:
             raise ValueError(f"layer: expected one of {sorted(step)}, got {layer!r}")
-        mask = np.asarray(step[layer])
+        mask = plain_array(step[layer], f"masks[{layer!r}]")
         if row is not None and not -len(mask) <= row < len(mask):
             raise ValueError(f"row: expected the number of one of {len(mask)} rows, got {row}")
         found.append(_lines(mask if row is None else mask[row][None]).mean(0))
@@ -107,7 +109,7 @@ def _steps(masks: Any) -> list[Mapping[str, Any]]:
 
 def _lines(mask: Any) -> Array:
     """Return a mask as (rows and positions, units)."""
-    array = np.asarray(mask)
+    array = plain_array(mask, "masks")
     if array.ndim == 0:
         raise ValueError("masks: expected arrays (rows, ..., units), got a single value")
     return np.asarray(array.reshape(-1, array.shape[-1]) != 0)

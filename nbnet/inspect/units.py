@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
+from nbnet.base.array_memory import plain_array
 from nbnet.base.tree import flatten
 from nbnet.base.validation import FROM_ZERO, check_int
 from nbnet.engine.graph.symbolic import evaluate
@@ -183,7 +184,7 @@ def correlations(values: Any) -> Array:
            [-1.,  1.,  0.],
            [ 0.,  0.,  1.]])
     """
-    array = np.asarray(values, np.float64)
+    array = np.asarray(plain_array(values, "values"), np.float64)
     if array.ndim != 2 or len(array) < 2:
         raise ValueError(f"values: expected two rows or more of (rows, units), got shape {array.shape}")
     centred = array - array.mean(0)

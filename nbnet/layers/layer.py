@@ -16,6 +16,7 @@ from numpy.typing import NDArray
 
 from nbnet import constraints, initializers, regularizers
 from nbnet.base import loading_budget
+from nbnet.base.array_memory import plain_array
 from nbnet.base.docstrings import join_common_sections
 from nbnet.base.registry import snake_case
 from nbnet.base.seeds import Counter
@@ -363,9 +364,10 @@ class Layer:
             return {name: self._as_tensors(part) for name, part in x.items()}
         if isinstance(x, (list, tuple)) and any(isinstance(part, (Tensor, np.ndarray)) for part in x):
             return [self._as_tensors(part) for part in x]
-        if self.integer_input and (array := np.asarray(x)).dtype.kind in "iu":
+        array = plain_array(x, "x")
+        if self.integer_input and array.dtype.kind in "iu":
             return Tensor(array.shape, INT, np.array(array, INT, order="C"))
-        return tensor(x, self.dtype)
+        return tensor(array, self.dtype)
 
     def _as_operand(self, value: Any) -> Any:
         """A further argument: arrays become tensors, other values stay as they are."""
@@ -535,7 +537,7 @@ class Layer:
 
     def set_weights(self, weights: Sequence[Any]) -> None:
         """Overwrite all parameters with arrays of the shapes that :meth:`get_weights` returns."""
-        own, arrays = self.weights, [np.asarray(w) for w in weights]
+        own, arrays = self.weights, [plain_array(w, f"weights[{k}]") for k, w in enumerate(weights)]
         if len(arrays) != len(own):
             raise ValueError(f"weights: {self.name} has {len(own)} arrays, got {len(arrays)}")
         for parameter, array in zip(own, arrays, strict=True):

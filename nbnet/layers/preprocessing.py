@@ -11,6 +11,7 @@ from numpy.typing import NDArray
 
 from nbnet import ops
 from nbnet.base import loading_budget
+from nbnet.base.array_memory import plain_array
 from nbnet.engine.graph.tensor import Tensor
 from nbnet.layers.layer import Layer, Shape
 from nbnet.ops.broadcast import add, multiply
@@ -166,14 +167,15 @@ def _batches(data: Any) -> Iterator[Array]:
         first = next(iter(data), ()) if isinstance(data, Sequence) else ()
         if isinstance(first, tuple) or hasattr(first, "__array__"):
             for batch in data:
-                yield from _batches(np.asarray(batch[0] if isinstance(batch, tuple) else batch))
+                yield from _batches(batch[0] if isinstance(batch, tuple) else batch)
             return
-    array = data if isinstance(data, np.ndarray) else np.asarray(data)
+    # A large array stays where it is, and is copied in parts.
+    array = data if isinstance(data, np.ndarray) else plain_array(data, "data")
     if array.ndim == 0 or array.dtype.kind not in "fiub":
         raise ValueError(f"data: expected arrays of numbers (n, ...), got {array.dtype} of shape {array.shape}")
     rows = max(CHUNK // max(prod(array.shape[1:]), 1), 1)
     for start in range(0, max(len(array), 1), rows):
-        yield array[start : start + rows]
+        yield plain_array(array[start : start + rows], "data")
 
 
 class Rescaling(Layer):
@@ -210,7 +212,7 @@ class Rescaling(Layer):
 
 def finite(value: Any, name: str) -> Any:
     """A number as a float, an array as a list of floats; ValueError if any is infinite or NaN."""
-    array = np.asarray(value)
+    array = plain_array(value, name)
     if array.dtype.kind not in "fiub" or not np.all(np.isfinite(array)):
         raise ValueError(f"{name}: expected finite numbers, got {value!r}")
     return array.astype(float).tolist()

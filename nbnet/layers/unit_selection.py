@@ -5,9 +5,9 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import Any
 
-import numpy as np
 from numpy.typing import NDArray
 
+from nbnet.base.array_memory import plain_array
 from nbnet.base.validation import check_int
 from nbnet.engine.graph.op import INT
 from nbnet.engine.graph.tensor import Tensor
@@ -104,7 +104,7 @@ def _columns(indices: NDArray[Any], name: str) -> Tensor:
 
 
 def _indices(units: Sequence[int]) -> NDArray[Any]:
-    numbers = np.asarray(units)
+    numbers = plain_array(units, "units")
     if numbers.ndim != 1 or numbers.size == 0 or numbers.dtype.kind not in "iu":
         raise ValueError(f"units: expected numbers from 0, one at least, got {units!r}")
     return numbers

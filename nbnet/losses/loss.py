@@ -10,6 +10,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from nbnet import data
+from nbnet.base.array_memory import plain_array
 from nbnet.base.docstrings import join_common_sections
 from nbnet.base.registry import function_name, named_function, snake_case
 from nbnet.base.validation import Interval, check_choice
@@ -121,11 +122,11 @@ class Loss:
 
     def each(self, y_true: Any, y_pred: Any) -> Tensor:
         """The losses of samples, neither weighted nor averaged; a vector of predictions is one sample, as in Keras."""
-        y_pred = tensor(y_pred)
+        y_pred = tensor(y_pred, name="y_pred")
         y_true = as_given(y_true, self.sparse, y_pred)
         if not isinstance(y_true, Tensor):
             if y_pred.ndim == 1 and not self.sparse:
-                row = np.asarray(y_true)[None]
+                row = plain_array(y_true, "y_true")[None]
                 array = self.targets(row, "y_true", 1, y_pred.shape, y_pred.dtype)[0]
             else:
                 array = self.targets(y_true, "y_true", len(y_pred), y_pred.shape[1:], y_pred.dtype)
@@ -207,7 +208,7 @@ class Loss:
 
 def _spread(sample_weight: Any, shape: tuple[int, ...], dtype: np.dtype[Any]) -> Array:
     """A weight for each loss, from weights for samples, for losses, or for all."""
-    given = np.asarray(sample_weight)
+    given = plain_array(sample_weight, "sample_weight")
     if given.ndim == 0:
         given = np.full(shape[:1], given)
     if given.shape == shape and len(shape) > 1:

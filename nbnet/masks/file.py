@@ -9,6 +9,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
+from nbnet.base.array_memory import plain_array
 from nbnet.base.json_record import fields
 from nbnet.base.tensor_file import FORMAT, FilePath, Reader, write
 
@@ -50,7 +51,7 @@ def save_masks(path: FilePath, masks: Mapping[str, ArrayLike], overwrite: bool =
     """
     if not isinstance(masks, Mapping):
         raise TypeError(f"masks: expected a dict of bool arrays by name of layer, got {type(masks).__name__}")
-    arrays = {name: np.asarray(mask) for name, mask in masks.items()}
+    arrays = {name: plain_array(mask, f"masks[{name!r}]") for name, mask in masks.items()}
     for name, mask in arrays.items():
         if not isinstance(name, str) or not name:
             raise TypeError(f"masks: expected names that are strings, got {name!r}")

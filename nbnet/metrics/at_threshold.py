@@ -7,6 +7,7 @@ from typing import Any, ClassVar
 
 import numpy as np
 
+from nbnet.base.array_memory import plain_array
 from nbnet.base.docstrings import join_common_sections
 from nbnet.base.loading_budget import reserve
 from nbnet.base.validation import FINITE, FRACTION, check_choice, check_int
@@ -222,7 +223,7 @@ class AUC(EpochMetric):
         if self.from_logits:
             from scipy.special import expit
 
-            y_pred = expit(np.asarray(y_pred, np.float64))
+            y_pred = expit(np.asarray(plain_array(y_pred, "y_pred"), np.float64))
         y_true, y_pred, w = pairs(y_true, y_pred, sample_weight)
         columns = y_pred.shape[-1] if y_pred.ndim > 1 else 1
         for name, length in (("label_weights", len(self.label_weights or ())), ("num_labels", self.num_labels or 0)):

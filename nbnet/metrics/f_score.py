@@ -6,6 +6,7 @@ from typing import Any, ClassVar
 
 import numpy as np
 
+from nbnet.base.array_memory import plain_array
 from nbnet.base.validation import ABOVE_ZERO, FINITE, Interval, check_choice
 from nbnet.metrics.confusion import selected
 from nbnet.metrics.metric import Array, EpochMetric, Score, pairs
@@ -121,11 +122,11 @@ class MatthewsCorrelation(EpochMetric):
     def compute(self, y_true: Any, y_pred: Any, sample_weight: Any = None) -> float:
         from sklearn.metrics import matthews_corrcoef
 
-        y_pred = np.asarray(y_pred)
+        y_pred = plain_array(y_pred, "y_pred")
         if y_pred.ndim < 2 or y_pred.shape[-1] == 1:
             positive, flat, w = selected(y_true, y_pred, sample_weight)
             return float(matthews_corrcoef(positive, flat > self.threshold, sample_weight=w))
-        y_true = np.asarray(y_true)
+        y_true = plain_array(y_true, "y_true")
         classes = y_true.argmax(-1) if y_true.shape == y_pred.shape else y_true.reshape(y_pred.shape[:-1])
         labels, found, w = pairs(classes, y_pred.argmax(-1), sample_weight)
         return float(matthews_corrcoef(labels.reshape(-1), found.reshape(-1), sample_weight=w.reshape(-1)))

@@ -7,6 +7,7 @@ from typing import Any
 
 import numpy as np
 
+from nbnet.base.array_memory import plain_array
 from nbnet.base.loading_budget import reserve
 from nbnet.base.memory import check_memory
 from nbnet.base.validation import FINITE, check_int
@@ -42,10 +43,11 @@ class IntersectionOverUnion(EpochMetric):
     def compute(self, y_true: Any, y_pred: Any, sample_weight: Any = None) -> float:
         from sklearn.metrics import confusion_matrix
 
-        labels, predicted = _labels(y_true, self.sparse_y_true), _labels(y_pred, self.sparse_y_pred)
+        labels = _labels(y_true, self.sparse_y_true, "y_true")
+        predicted = _labels(y_pred, self.sparse_y_pred, "y_pred")
         if labels.shape != predicted.shape:
             raise ValueError(f"y_true: expected one label for each of {predicted.size} predicted, got {labels.size}")
-        w = np.ones(()) if sample_weight is None else np.asarray(sample_weight, np.float64)
+        w = plain_array(1.0 if sample_weight is None else sample_weight, "sample_weight").astype(np.float64)
         w = np.repeat(w.reshape(-1), labels.size // w.size)
         counted = np.ones(labels.size, bool) if self.ignore_class is None else labels != self.ignore_class
         check_memory(8 * self.num_classes**2, f"{self.name}: a table of {self.num_classes} classes")
@@ -59,9 +61,9 @@ class IntersectionOverUnion(EpochMetric):
         return float(np.mean(shares)) if shares else 0.0
 
 
-def _labels(y: Any, sparse: bool) -> Array:
+def _labels(y: Any, sparse: bool, name: str) -> Array:
     """Flat labels, of the largest of the last axis unless ``sparse``."""
-    y = np.asarray(y)
+    y = plain_array(y, name)
     labels: Array = (y if sparse else y.argmax(-1)).reshape(-1).astype(np.int64)
     return labels
 
@@ -151,7 +153,7 @@ class BinaryIoU(IntersectionOverUnion):
         self.sparse = False
 
     def compute(self, y_true: Any, y_pred: Any, sample_weight: Any = None) -> float:
-        return super().compute(y_true, np.asarray(y_pred) >= self.threshold, sample_weight)
+        return super().compute(y_true, plain_array(y_pred, "y_pred") >= self.threshold, sample_weight)
 
 
 class OneHotIoU(IntersectionOverUnion):

@@ -9,6 +9,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from nbnet import data, initializers
+from nbnet.base.array_memory import plain_array
 from nbnet.base.docstrings import join_common_sections
 from nbnet.base.registry import function_name, named_function, snake_case
 from nbnet.config import floatx, standardize_dtype
@@ -83,7 +84,7 @@ class Metric:
 
     def each(self, y_true: Any, y_pred: Any) -> Tensor:
         """:meth:`values` of arrays or tensors; a vector of predictions is one column."""
-        y_pred = tensor(y_pred)
+        y_pred = tensor(y_pred, name="y_pred")
         if y_pred.ndim == 1:
             y_pred = tensor(y_pred.numpy().reshape(-1, 1))
         return self.values(self._target(y_true, y_pred), y_pred)
@@ -198,8 +199,8 @@ class Metric:
 
 def weighted(values: Array, sample_weight: Any, within: Callable[..., Any]) -> tuple[float, float]:
     """The sum of weighted values (n, ...), and the sum of weights; ``within`` reduces the values of a sample to one."""
-    values = np.asarray(values, np.float64)
-    w: Array = np.ones(values.shape[:1]) if sample_weight is None else np.asarray(sample_weight, np.float64)
+    values = _floats(values, "values")
+    w = np.ones(values.shape[:1]) if sample_weight is None else _floats(sample_weight, "sample_weight")
     if w.ndim == values.ndim + 1 and w.shape[-1] == 1:
         w = w[..., 0]
     if 0 < w.ndim < values.ndim:
@@ -207,6 +208,10 @@ def weighted(values: Array, sample_weight: Any, within: Callable[..., Any]) -> t
     w = np.broadcast_to(w, values.shape)
     inner = tuple(range(1, values.ndim))
     return float(np.sum(within(values * w, axis=inner))), float(np.sum(within(w, axis=inner)))
+
+
+def _floats(value: Any, name: str) -> Array:
+    return np.asarray(plain_array(value, name), np.float64)
 
 
 class Reduction(Metric, abstract=True):
@@ -332,8 +337,8 @@ class EpochMetric(Metric):
         raise NotImplementedError(f"{type(self).__name__} defines no compute")
 
     def update_state(self, y_true: Any, y_pred: Any, sample_weight: Any = None) -> None:
-        y_true, y_pred = np.array(y_true), np.array(y_pred)
-        w = np.array(1.0 if sample_weight is None else sample_weight, np.float64)
+        y_true, y_pred = np.array(plain_array(y_true, "y_true")), np.array(plain_array(y_pred, "y_pred"))
+        w = np.array(1.0 if sample_weight is None else plain_array(sample_weight, "sample_weight"), np.float64)
         self._seen.append((y_true, y_pred, w if w.ndim else np.full(len(y_pred), w)))
 
     def result(self) -> Score:
@@ -347,14 +352,14 @@ class EpochMetric(Metric):
 
 def pairs(y_true: Any, y_pred: Any, sample_weight: Any = None) -> tuple[Array, Array, Array]:
     """Targets and predictions of one shape (n, ...), and as many weights."""
-    y_true, y_pred = np.asarray(y_true, np.float64), np.asarray(y_pred, np.float64)
+    y_true, y_pred = _floats(y_true, "y_true"), _floats(y_pred, "y_pred")
     if y_true.ndim == y_pred.ndim + 1 and y_true.shape[-1] == 1:
         y_true = y_true[..., 0]
     if y_pred.ndim == y_true.ndim + 1 and y_pred.shape[-1] == 1:
         y_pred = y_pred[..., 0]
     if y_true.shape != y_pred.shape:
         raise ValueError(f"y_true: expected the shape of the predictions, {y_pred.shape}, got {y_true.shape}")
-    w: Array = np.ones(()) if sample_weight is None else np.asarray(sample_weight, np.float64)
+    w = np.ones(()) if sample_weight is None else _floats(sample_weight, "sample_weight")
     if w.ndim == y_true.ndim + 1 and w.shape[-1] == 1:
         w = w[..., 0]
     w = w.reshape(*w.shape, *[1] * (y_true.ndim - w.ndim))

@@ -9,6 +9,7 @@ from typing import Any, Self
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
+from nbnet.base.array_memory import plain_array
 from nbnet.base.validation import ABOVE_ZERO
 from nbnet.train.mc_predict import MCResult
 
@@ -146,7 +147,7 @@ class MCPrediction:
 
         if self.samples is None:
             raise ValueError("samples: the log-likelihood needs all of them: call predict_mc with return_samples=True")
-        tau, targets = ABOVE_ZERO.check(tau, "tau"), np.asarray(y, np.float64)
+        tau, targets = ABOVE_ZERO.check(tau, "tau"), np.asarray(plain_array(y, "y"), np.float64)
         if targets.shape != self.mean.shape and (*targets.shape, 1) != self.mean.shape:
             raise ValueError(f"y: expected shape {self.mean.shape}, that of the output, got {targets.shape}")
         n, d = len(self.mean), self.mean[:1].size

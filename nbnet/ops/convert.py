@@ -7,6 +7,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from nbnet.base.array_memory import plain_array
 from nbnet.engine.graph.op import INT, Shape
 from nbnet.engine.graph.tensor import Tensor, tensor
 
@@ -38,7 +39,7 @@ def convert_to_tensor(x: Any, dtype: Any = None) -> Tensor:
     if isinstance(x, Tensor):
         return x if dtype is None else cast(x, dtype)
     if dtype is not None and np.dtype(dtype).name in _INTEGERS:
-        given = np.asarray(x)
+        given = plain_array(x, "x")
         if given.dtype == np.uint64 and given.max(initial=0) >= 1 << 63:
             raise ValueError(f"x: expected integers of at most 63 bits, got {given.max()}")
         array = np.array(given, INT, order="C")
@@ -69,7 +70,7 @@ def cast(x: Any, dtype: Any) -> Tensor:
     array([1, 2])
     """
     if not isinstance(x, Tensor):
-        return convert_to_tensor(np.asarray(x), dtype)
+        return convert_to_tensor(plain_array(x, "x"), dtype)
     wanted = np.dtype(dtype)
     if wanted == x.dtype or (x.dtype == INT and wanted.name in _INTEGERS):
         return x
@@ -90,7 +91,7 @@ def convert_to_numpy(x: Any) -> NDArray[Any]:
     >>> nb.ops.convert_to_numpy(nb.tensor([1.0, 2.0]))
     array([1., 2.], dtype=float32)
     """
-    return np.array(x)
+    return np.array(plain_array(x, "x"))
 
 
 def is_tensor(x: Any) -> bool:

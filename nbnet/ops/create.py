@@ -7,6 +7,7 @@ from typing import Any
 
 import numpy as np
 
+from nbnet.base.array_memory import plain_array
 from nbnet.config import standardize_dtype
 from nbnet.engine.graph.op import INT
 from nbnet.engine.graph.tensor import Tensor
@@ -178,5 +179,5 @@ def one_hot(x: Any, num_classes: int, axis: int = -1, dtype: Any = None) -> Tens
     array([[1., 0., 0.],
            [0., 0., 1.]], dtype=float32)
     """
-    hot = constants.one_hot(np.asarray(x), num_classes, standardize_dtype(None), "one_hot")
+    hot = constants.one_hot(plain_array(x, "x"), num_classes, standardize_dtype(None), "one_hot")
     return convert_to_tensor(np.moveaxis(hot, -1, axis), dtype)

@@ -7,6 +7,7 @@ from typing import Any
 
 import numpy as np
 
+from nbnet.base.array_memory import plain_array, plain_parts
 from nbnet.engine.graph.tensor import Tensor, tensor
 from nbnet.ops.constants import arange, full, places, repeated_places, tiled_places
 from nbnet.ops.gather import take_rows
@@ -49,6 +50,10 @@ def take(x: Any, indices: Any, axis: int | None = None) -> Tensor:
            [1., 2.]], dtype=float32)
     """
     x = tensor(x)
+    if isinstance(indices, np.ndarray):
+        indices = plain_array(indices, "indices")
+    elif isinstance(indices, list):
+        indices = plain_parts(indices, "indices")
     if axis is None:
         return take_rows(reshape(x, (-1,)), indices)
     axis = checked_axis(axis, x.ndim)

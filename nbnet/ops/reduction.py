@@ -10,6 +10,7 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
+from nbnet.base.array_memory import plain_array
 from nbnet.engine.graph.op import INT, Op, Shape, Spec, register
 from nbnet.engine.graph.tensor import Tensor, apply, tensor, tensors
 from nbnet.engine.kernels.abi import Kernel, accumulates, attribute, device, kernel, scratch, vec
@@ -315,7 +316,7 @@ def argmax(x: Any, axis: int | None = None, keepdims: bool = False) -> Tensor:
     >>> nb.ops.argmax([[1.0, 3.0, 2.0]], axis=-1).numpy()
     array([1])
     """
-    return _numbers(np.argmax(np.asarray(x), axis, keepdims=keepdims))
+    return _numbers(np.argmax(plain_array(x, "x"), axis, keepdims=keepdims))
 
 
 def argmin(x: Any, axis: int | None = None, keepdims: bool = False) -> Tensor:
@@ -332,7 +333,7 @@ def argmin(x: Any, axis: int | None = None, keepdims: bool = False) -> Tensor:
     >>> nb.ops.argmin([[1.0, 3.0, 0.0]], axis=-1).numpy()
     array([2])
     """
-    return _numbers(np.argmin(np.asarray(x), axis, keepdims=keepdims))
+    return _numbers(np.argmin(plain_array(x, "x"), axis, keepdims=keepdims))
 
 
 def argsort(x: Any, axis: int | None = -1) -> Tensor:
@@ -344,7 +345,7 @@ def argsort(x: Any, axis: int | None = -1) -> Tensor:
     >>> nb.ops.argsort([3.0, 1.0, 2.0]).numpy()
     array([1, 2, 0])
     """
-    return _numbers(np.argsort(np.asarray(x), axis, kind="stable"))
+    return _numbers(np.argsort(plain_array(x, "x"), axis, kind="stable"))
 
 
 @kernel

@@ -11,6 +11,7 @@ from typing import Any, ClassVar, Self, Unpack
 import numpy as np
 from numpy.typing import NDArray
 
+from nbnet.base.array_memory import plain_array
 from nbnet.base.docstrings import join_common_sections
 from nbnet.base.registry import custom_object_scope
 from nbnet.base.validation import ABOVE_ZERO, FRACTION, FROM_ZERO, check_int
@@ -463,7 +464,7 @@ class Optimizer(ABC):
         ValueError
             If names or sizes differ; then nothing is changed. Sizes are not known before the optimizer is built.
         """
-        given = {name: np.asarray(value) for name, value in state.items()}
+        given = {name: plain_array(value, f"state[{name!r}]") for name, value in state.items()}
         iterations = given.pop("iterations", np.array(0))
         rate = FROM_ZERO.check(given.pop("learning_rate", np.array(self.cells[update.LEARNING_RATE])), "learning_rate")
         if iterations.shape != () or iterations.dtype.kind not in "iu" or iterations < 0:
@@ -648,7 +649,7 @@ def _as_gradient(gradient: Any, parameter: Parameter) -> Array | None:
     """A gradient as an array, checked."""
     if gradient is None:
         return None
-    array, name = np.asarray(gradient), parameter.name or "a parameter"
+    array, name = plain_array(gradient, "grads"), parameter.name or "a parameter"
     if array.shape != parameter.shape:
         raise ValueError(f"grads: {name} has shape {parameter.shape}, its gradient {array.shape}")
     if array.dtype.kind not in "fiub" or not np.isfinite(array).all():

@@ -9,6 +9,7 @@ from __future__ import annotations
 import os
 import re
 import warnings
+from collections import deque
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from pathlib import Path
 from typing import Any, TypeVar
@@ -16,7 +17,8 @@ from typing import Any, TypeVar
 from numpy.typing import NDArray
 
 from nbnet.base.json_record import fields
-from nbnet.base.registry import snake_case, unused_name
+from nbnet.base.registry import UniqueNames, snake_case
+from nbnet.base.regular_file import check_name
 from nbnet.base.tensor_file import FORMAT, Entry, FilePath, Reader, write
 from nbnet.base.version import __version__
 from nbnet.engine.graph.parameter import Parameter
@@ -40,6 +42,7 @@ def checked_path(path: Any, *endings: str) -> Path:
     """Return a path with one of these endings; raise TypeError if it is no path, ValueError for another ending."""
     if not isinstance(path, (str, os.PathLike)):
         raise TypeError(f"path: expected a path, got {path!r}")
+    check_name(path)
     checked = Path(os.fspath(path))
     if not checked.name.endswith(endings):
         foreign = checked.suffix in (".keras", ".h5", ".tf")
@@ -224,30 +227,30 @@ def weights_by_path(layer: Layer) -> dict[str, Parameter]:
     ['dense/kernel', 'dense/bias', 'score/kernel', 'score/bias']
     """
     found: dict[str, Parameter] = {}
-    known: set[int] = set()
+    known, names = set[int](), UniqueNames()
     for path, part in layers_by_path(layer).items():
         for weight in part._weights:
             if id(weight) not in known:
                 known.add(id(weight))
                 name = weight.name.rpartition("/")[2]
-                found[unused_name(f"{path}/{name}" if path else name, found)] = weight
+                found[names.take(f"{path}/{name}" if path else name)] = weight
     for weight in layer.weights:
         if id(weight) not in known:
-            found[unused_name(weight.name, found)] = weight
+            found[names.take(weight.name)] = weight
     return found
 
 
 def layers_by_path(layer: Layer) -> dict[str, Layer]:
     """Return a layer and all layers inside it, each once, by path; its own path is empty."""
     found: dict[str, Layer] = {"": layer}
-    known = {id(layer)}
-    left = [("", layer)]
+    known, names = {id(layer)}, UniqueNames([""])
+    left = deque([("", layer)])
     while left:
-        path, outer = left.pop(0)
+        path, outer = left.popleft()
         for key, inner in _inside(outer):
             if id(inner) not in known:
                 known.add(id(inner))
-                way = unused_name(f"{path}/{key}" if path else key, found)
+                way = names.take(f"{path}/{key}" if path else key)
                 found[way] = inner
                 left.append((way, inner))
     return found
@@ -274,9 +277,7 @@ def _in_value(path: str, value: Any) -> Iterator[tuple[str, Layer]]:
 
 
 def _counted(inner: Iterable[Layer]) -> Iterator[tuple[str, Layer]]:
-    used: set[str] = set()
+    names = UniqueNames()
     for layer in inner:
         base = snake_case(type(layer).__name__)
-        name = unused_name(base if re.fullmatch(rf"{base}(_\d+)?", layer.name) else layer.name, used)
-        used.add(name)
-        yield name, layer
+        yield names.take(base if re.fullmatch(rf"{base}(_\d+)?", layer.name) else layer.name), layer

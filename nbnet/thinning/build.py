@@ -7,7 +7,7 @@ from typing import Any
 
 import numpy as np
 
-from nbnet.base.registry import unused_name
+from nbnet.base.registry import UniqueNames
 from nbnet.base.tree import flatten, map_structure, restructure
 from nbnet.dropout_schedules import DropoutSchedule
 from nbnet.engine.graph.symbolic import Symbol, record
@@ -33,7 +33,7 @@ def thin(model: Model, masks: Mapping[str, Any]) -> Model:
     [(2, 2), (2,), (2, 1), (1,)]
     """
     steps, present = plan(model, masks)
-    taken = {step.producer.name for step in steps if step.kind is not Kind.MASK}
+    taken = UniqueNames(step.producer.name for step in steps if step.kind is not Kind.MASK)
     replacements = {id(step): _layers(step, taken) for step in steps}
     if isinstance(model, Sequential):
         stack: list[Layer] = []
@@ -84,7 +84,7 @@ def merge(model: Model, thinned: Model, masks: Mapping[str, Any] | None = None) 
             weight.numpy()[place] = part.numpy()
 
 
-def _layers(step: Step, taken: set[str]) -> list[Layer]:
+def _layers(step: Step, taken: UniqueNames) -> list[Layer]:
     """Return the layers that replace a layer."""
     layer = step.layer
     if step.kind is Kind.MASK:
@@ -95,7 +95,7 @@ def _layers(step: Step, taken: set[str]) -> list[Layer]:
     return [copy_layer(layer, **changes)]
 
 
-def _kept(step: Step, taken: set[str]) -> list[Layer]:
+def _kept(step: Step, taken: UniqueNames) -> list[Layer]:
     """Return the layers that replace dropout: a selection of its kept units, if needed, and its factor."""
     layer = step.layer
     found: list[Layer] = []
@@ -103,24 +103,19 @@ def _kept(step: Step, taken: set[str]) -> list[Layer]:
         raise ValueError(f"masks[{layer.name!r}]: the layer's rate is a schedule; set layer.rate to that of a step")
     if not np.array_equal(step.inputs, step.outputs):
         columns = np.flatnonzero(step.outputs[step.inputs]).tolist()
-        found.append(TakeUnits(columns, name=_take_name(f"{layer.name}_kept", taken), dtype=layer.dtype))
+        found.append(TakeUnits(columns, name=taken.take(f"{layer.name}_kept"), dtype=layer.dtype))
     rate = layer.dtype.type(layer._rate.item())
     scale = 1 / (1 - rate) if rate < 1 else 0 * rate
-    return [*found, Rescaling(float(scale), name=_take_name(layer.name, taken), dtype=layer.dtype)]
+    return [*found, Rescaling(float(scale), name=taken.take(layer.name), dtype=layer.dtype)]
 
 
-def _put(x: Symbol, given: Units, wanted: Units, taken: set[str]) -> list[Layer]:
+def _put(x: Symbol, given: Units, wanted: Units, taken: UniqueNames) -> list[Layer]:
     """Return the layer that inserts zeros among the given units of x, or none if they are the wanted ones."""
     if np.array_equal(given, wanted):
         return []
     units = np.flatnonzero(given[wanted]).tolist()
-    name = _take_name(f"{x.producer.name if x.producer is not None else x.name}_put", taken)
+    name = taken.take(f"{x.producer.name if x.producer is not None else x.name}_put")
     return [PutUnits(units, int(np.count_nonzero(wanted)), name=name, dtype=x.dtype)]
-
-
-def _take_name(name: str, taken: set[str]) -> str:
-    taken.add(found := unused_name(name, taken))
-    return found
 
 
 def _input(symbol: Symbol) -> InputLayer:
@@ -136,7 +131,7 @@ def _connected(
     steps: list[Step],
     replacements: Mapping[int, list[Layer]],
     present: Mapping[int, Units],
-    taken: set[str],
+    taken: UniqueNames,
 ) -> Model:
     """Return a functional model whose calls are repeated with other layers."""
     assert model.graph is not None

@@ -18,6 +18,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from nbnet import layers
+from nbnet.base.array_memory import plain_array
 from nbnet.base.tree import flatten
 from nbnet.engine.graph.symbolic import Producer, Symbol
 from nbnet.engine.graph.tape import Trace, paused
@@ -185,7 +186,7 @@ def _masks(model: Model, masks: Mapping[str, Any], calls: Sequence[Producer]) ->
 
 def _vector(name: str, mask: Any, size: int) -> Units:
     """Return a mask that all rows and positions share, as a vector."""
-    array = np.asarray(mask)
+    array = plain_array(mask, f"masks[{name!r}]")
     if array.dtype.kind not in "bui":
         raise TypeError(f"masks[{name!r}]: expected booleans, got {array.dtype}")
     if array.ndim == 0 or array.shape[-1] != size or array.size != size:

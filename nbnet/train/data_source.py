@@ -9,8 +9,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from nbnet import data, random
+from nbnet.base import array_memory
 from nbnet.base.validation import check_int
-from nbnet.data import memory
 from nbnet.engine.graph.tensor import Call
 from nbnet.engine.runtime.batch_io import Shuffler, shuffled
 from nbnet.train.epoch_loop import Chunk
@@ -109,7 +109,7 @@ class ArraySource:
         self.size, self.sampler = size, sampler
         self.length: int | None = -(-rows.n // size) if steps is None else steps
         # Arrays in large mapped files are read a block of rows at a time; beside sparse rows they are copied.
-        large = any(getattr(array, "nbytes", 0) > memory.LARGE for array in (*rows.x, *rows.y, *rows.w))
+        large = any(getattr(array, "nbytes", 0) > array_memory.LARGE for array in (*rows.x, *rows.y, *rows.w))
         if large and any(isinstance(part, data.SparseRows) for part in rows.x):
             mapped = [(array, data.MappedRows.of(array)) for array in rows.arrays()]
             rows = rows.like([array if part is None else data.copied(array, "data") for array, part in mapped])

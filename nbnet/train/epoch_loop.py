@@ -16,6 +16,7 @@ a step in Python               :class:`nbnet.train.python_runner.PythonRunner`
 
 from __future__ import annotations
 
+import math
 from collections import deque
 from collections.abc import Callable, Iterable
 from contextlib import nullcontext
@@ -84,6 +85,7 @@ class Watch(Protocol):
 
     period: int  # of batches that are calls of their own, each of such a number is looked after
     batch: int  # number of batches of the epoch that are done
+    good: int  # number of batches of the epoch whose losses were finite, as callbacks saw
 
     def begin_epoch(self, epoch: int) -> None: ...
     def batches_done(self, batch: int) -> None: ...  # so many batches of the epoch
@@ -170,7 +172,10 @@ class EpochLoop:
                 if watch is not None and not looked_after and number % period == 0:
                     watch.batches_done(number)
                 if calls is not None:
-                    calls.call(f"on_{self.kind}_batch_end", number - 1, runner.batch_logs())
+                    logs = runner.batch_logs()
+                    if watch is not None and period > 1 and -math.inf < logs.get("loss", math.nan) < math.inf:
+                        watch.good = number
+                    calls.call(f"on_{self.kind}_batch_end", number - 1, logs)
                 if position is not None and self.single and self.model.stop_training:
                     break
         return runner.logs()

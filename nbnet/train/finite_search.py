@@ -31,6 +31,7 @@ Array = NDArray[Any]
 #: Steps that are run again at a time, before the bad one among them is looked for.
 PIECE = 64
 _ONE_ROW = np.array([[[0, 1]]], np.int64)
+_UNKNOWN = "The step and the layer where it began are not known: {}."
 
 
 class StateCopy(Protocol):
@@ -60,6 +61,7 @@ class Watched(Protocol):
 
     settings: list[tuple[int, int, list[bytes]]]
     losses: dict[int, float]
+    good: int
     first_batch: tuple[int, int, int] | None
 
 
@@ -75,18 +77,20 @@ def describe(watch: Watched, serious: bool, stay: bool) -> str:
         last copied. Otherwise nothing changes.
     """
     snapshot, loop = watch.snapshot, watch.loop
+    facts, why = _facts(watch), _reason(watch)
     if snapshot is None or not snapshot.fits():
-        return _unrepeated(watch)
+        return facts + _UNKNOWN.format(why)
     position, recording = loop.position, loop.model._train_state.recording
     assert position is not None
     present, found = snapshot.again(position.epoch, position.batch, position.totals), None
     cells, rings = snapshot.settings, [] if recording is None else recording.arrays()
     settings = [cell.copy() for cell in cells]
     kept = [ring.copy() for ring in rings]
-    unrepeated = _unrepeated(watch)
     try:
         if watch.repeats:
-            found = _Search(watch, serious).run()
+            search = _Search(watch, serious)
+            found = search.run()
+            why = search.changed or why
     finally:
         if not stay:
             present.restore()
@@ -96,10 +100,10 @@ def describe(watch: Watched, serious: bool, stay: bool) -> str:
             snapshot.restore()
         for ring, copy in zip(rings, kept, strict=True):
             ring[...] = copy
-    return unrepeated if found is None else found
+    return facts + _UNKNOWN.format(why) if found is None else found
 
 
-def _unrepeated(watch: Watched) -> str:
+def _facts(watch: Watched) -> str:
     """Return what is known without running steps again."""
     loop, text = watch.loop, ""
     if watch.first_batch is not None:
@@ -109,19 +113,29 @@ def _unrepeated(watch: Watched) -> str:
     weights = loop.model.weights
     bad = [weight.name for weight in weights if not np.isfinite(weight.numpy()).all()]
     some = ", ".join(repr(name) for name in bad[:4]) + (", ..." if len(bad) > 4 else "")
-    text += f"Weights that are not finite now: {some} ({len(bad)} of {len(weights)}). " if bad else ""
-    why = "these steps cannot be run again"
+    return text + (f"Weights that are not finite now: {some} ({len(bad)} of {len(weights)}). " if bad else "")
+
+
+def _reason(watch: Watched) -> str:
+    """Return why steps are not run again."""
+    loop = watch.loop
     if isinstance(loop.runner, PythonRunner):
-        why = "steps in Python are not run again"
-    elif watch.period > 1 and not watch.repeats:
-        why = "a callback changes the learning rate, or another number, from batch to batch"
-    elif not isinstance(loop.source, ArraySource):
-        why = "batches of a stream cannot be read again"
-    return f"{text}The step and the layer where it began are not known: {why}."
+        return "steps in Python are not run again"
+    if watch.period > 1 and not watch.repeats:
+        return "a callback changes the learning rate, or another number, from batch to batch"
+    if not isinstance(loop.source, ArraySource):
+        return "batches of a stream cannot be read again"
+    return "these steps cannot be run again"
 
 
 class _Search:
-    """Runs the steps since a copy of the state again, up to the first bad one."""
+    """Runs the steps since a copy of the state again, up to the first bad one.
+
+    Attributes
+    ----------
+    changed
+        Words for data that are not what they were when the training read them; empty if that was not found.
+    """
 
     def __init__(self, watch: Watched, serious: bool) -> None:
         loop, snapshot = watch.loop, watch.snapshot
@@ -129,6 +143,7 @@ class _Search:
         assert isinstance(loop.runner, CompiledRunner)
         self._watch, self._loop, self._runner, self._start = watch, loop, loop.runner, snapshot
         self._serious, self._model = serious, loop.model
+        self.changed = ""
 
     def run(self) -> str | None:
         """Return the description of the step; None if nothing bad appears when the steps are run again."""
@@ -142,7 +157,8 @@ class _Search:
                 reader = self._runner.prepare(chunk)
                 step = reader.step(chunk.size)
                 totals = totals or EpochTotals(reader.layout, position.totals if batch else None)
-                if (found := self._chunk(step, chunk, epoch, batch, totals)) is not None:
+                found = self._chunk(step, chunk, epoch, batch, totals)
+                if found is not None or self.changed:
                     return found
                 totals.add(step.sums)
                 batch += chunk.steps
@@ -163,7 +179,15 @@ class _Search:
             run(step, n, optimizer)
             if self._bad(step):
                 place = self._last_good(before, step, n)
-                where = self._explain(step, chunk)
+                where, read = self._explain(step, chunk)
+                bad = place.state.batch
+                if _first_bad(step.sums[:, :1, 0]) is not None and self._was_finite(epoch, bad):
+                    # The log of this very batch had a finite loss.
+                    if read:
+                        self.changed = f"a value that is not finite is now {where}, which was changed in the training"
+                    else:
+                        self.changed = "these steps were finite, and are not when they are run again"
+                    return None
                 place.restore()
                 at = f"step {place.state.iterations} (batch {place.state.batch} of epoch {epoch}; all count from 0)"
                 return f"The first value that is not finite appeared in {at}, {where}."
@@ -208,10 +232,16 @@ class _Search:
             found = _first_bad(block.flat.numpy())
         return found
 
+    def _was_finite(self, epoch: int, batch: int) -> bool:
+        """Return True if the logs say that the loss of a batch was finite."""
+        watch = self._watch
+        return epoch in watch.losses or (epoch == watch.epoch and batch < watch.good)
+
     # ---- rows of the step ----
 
-    def _explain(self, step: CompiledStep, chunk: Chunk) -> str:
-        """Run the rows of a step one by one; return a phrase for the one where it began."""
+    def _explain(self, step: CompiledStep, chunk: Chunk) -> tuple[str, bool]:
+        """Run the rows of a step one by one; return a phrase for the one where it began, and True if that only reads
+        the data."""
         optimizer, cursor = self._model.optimizer, int(step.cursor[0])
         optimizer.look_ahead(optimizer.iterations, 1)
         layers: Any = flatten_layers(self._model)  # type: ignore[arg-type]
@@ -220,16 +250,16 @@ class _Search:
         target = self._target(step)
         origin = None if target is None else trace.origin(target)
         if origin is None:
-            return "where no row of the program shows it alone"
+            return "where no row of the program shows it alone", False
         if origin.call.name == "gather":
             name, row = trace.input_row(origin)
             place = cursor + row
             order = chunk.order
             if order is None and chunk.first:
-                return f"in the input {name}, in row {place} of its block"
+                return f"in the input {name}, in row {place} of its block", True
             number = int(order[place]) if order is not None else place
-            return f"in row {number} of {name}"
-        return trace.phrase(origin)
+            return f"in row {number} of {name}", True
+        return trace.phrase(origin), False
 
 
 class _Place:

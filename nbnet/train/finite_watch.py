@@ -75,6 +75,8 @@ class FiniteWatch:
         What callbacks may change, as ``(epoch, batch, bytes of each)``: from that batch on, it was this.
     losses
         The loss of each epoch since the copy.
+    good
+        Where callbacks see each batch: number of batches of the epoch whose losses were finite.
     """
 
     def __init__(self, loop: EpochLoop, on_nan: OnNan, epochs: int, callbacks: Sequence[Any]) -> None:
@@ -97,7 +99,7 @@ class FiniteWatch:
         self._told, self._metric_told, self.epoch = on_nan == "ignore", on_nan == "ignore", 0
         self._sure = False  # True if weights were found finite after the last epoch
         self._taken = self._checked = -math.inf
-        self.batch = 0
+        self.batch = self.good = 0
         self._copy_cost = self._check_cost = 0.0
         self._prints = any(getattr(callback, "reports_nan", False) for callback in callbacks)
 
@@ -105,7 +107,7 @@ class FiniteWatch:
 
     def begin_epoch(self, epoch: int) -> None:
         """Copy the state if it is time to."""
-        self.epoch, self._sure, self.batch = epoch, False, 0
+        self.epoch, self._sure, self.batch, self.good = epoch, False, 0, 0
         if self._told or not self._copies:
             return
         position = self.loop.position

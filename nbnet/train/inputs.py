@@ -13,9 +13,9 @@ import numpy as np
 from numpy.typing import NDArray
 
 from nbnet import data
+from nbnet.base import array_memory
 from nbnet.base.tree import flatten, map_structure, restructure
 from nbnet.base.validation import check_number
-from nbnet.data import memory
 from nbnet.data.arrays import CHUNK
 from nbnet.data.mapped import chunks
 from nbnet.engine.graph.op import INT
@@ -288,7 +288,7 @@ def as_ids(array: Array, name: str, rows: int | None = None) -> NDArray[np.int64
 
     The result is a copy, which is checked; large arrays of integers stay where they lie, as kernels compare them again.
     """
-    if array.dtype != INT or array.nbytes <= memory.LARGE:
+    if array.dtype != INT or array.nbytes <= array_memory.LARGE:
         array = data.copied(array, name)
     for _, part in chunks(array.reshape(-1), CHUNK, name):
         if part.dtype.kind == "f" and not (part == np.floor(part)).all():
@@ -421,7 +421,7 @@ def class_weights(class_weight: Mapping[int, float], y: Array, dtype: np.dtype[A
             raise ValueError(f"class_weight: expected {{class: weight from 0}}, got {{{label!r}: {weight!r}}}")
     if y.ndim > 2:
         raise ValueError(f"class_weight: expected targets of one class a row, got rows of shape {y.shape[1:]}")
-    y = y if memory.stays(y) else memory.copied(y, "y")
+    y = y if array_memory.stays(y) else array_memory.copied(y, "y")
     classes = y if y.ndim == 1 else (np.rint(y[:, 0]) if y.shape[1] == 1 else y.argmax(1))
     values, which = np.unique(classes, return_inverse=True)
     return np.array([class_weight.get(int(value), 1.0) for value in values], dtype)[which]

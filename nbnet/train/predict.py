@@ -11,11 +11,11 @@ from typing import Any, NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
+from nbnet.base.array_memory import settled
 from nbnet.base.cpu import limited
 from nbnet.base.tree import restructure
 from nbnet.base.validation import check_int
 from nbnet.data.arrays import check_finite, numbers
-from nbnet.data.memory import settled
 from nbnet.engine.gemm.blas import single_thread
 from nbnet.engine.graph.parameter import layout_version
 from nbnet.engine.kernels.executor import RowRunner, aligned

@@ -9,6 +9,7 @@ import numpy as np
 from numpy.typing import DTypeLike, NDArray
 
 from nbnet import random
+from nbnet.base.array_memory import plain_array
 from nbnet.base.validation import Interval, check_choice
 from nbnet.config import standardize_dtype
 
@@ -42,7 +43,7 @@ def to_categorical(x: Any, num_classes: int | None = None) -> NDArray[Any]:
     array([[1., 0., 0.],
            [0., 0., 1.]], dtype=float32)
     """
-    labels = np.asarray(x)
+    labels = plain_array(x, "x")
     if labels.dtype.kind == "f" and np.array_equal(labels, np.floor(labels)):
         labels = labels.astype(np.int64)
     if labels.dtype.kind not in "iub":
@@ -80,7 +81,7 @@ def normalize(x: Any, axis: int = -1, order: int = 2) -> NDArray[Any]:
     array([[0.6, 0.8],
            [0. , 0. ]])
     """
-    array = np.atleast_1d(np.asarray(x))
+    array = np.atleast_1d(plain_array(x, "x"))
     if array.dtype.kind not in "fiub":
         raise TypeError(f"x: expected real numbers, got {array.dtype}")
     if array.dtype.kind != "f":
@@ -134,7 +135,8 @@ def pad_sequences(
     length = max(map(len, sequences), default=0) if maxlen is None else maxlen
     rows = np.full((len(sequences), length), value, dtype)
     for row, sequence in zip(rows, sequences, strict=True):
-        kept = np.asarray(sequence)[max(len(sequence) - length, 0) :] if truncating == "pre" else sequence[:length]
+        numbers = plain_array(sequence, "sequences")
+        kept = numbers[max(len(numbers) - length, 0) :] if truncating == "pre" else numbers[:length]
         if len(kept):
             row[slice(len(kept)) if padding == "post" else slice(length - len(kept), None)] = kept
     return rows
@@ -178,7 +180,7 @@ def split_dataset(
     ([array([1, 2, 3]), array([5, 6, 7])], [array([4]), array([8])])
     """
     parts = list(dataset.values()) if isinstance(dataset, dict) else dataset
-    arrays = [np.asarray(part) for part in (parts if isinstance(parts, (list, tuple)) else [parts])]
+    arrays = [plain_array(part, "dataset") for part in (parts if isinstance(parts, (list, tuple)) else [parts])]
     n = len(arrays[0])
     if any(len(array) != n for array in arrays):
         raise ValueError(f"dataset: expected arrays of one length, got {[len(array) for array in arrays]}")

@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import Any
 
 from nbnet import activations
+from nbnet.base.atomic_file import replacing, target
 from nbnet.base.tree import flatten
 from nbnet.base.validation import check_choice
 from nbnet.engine.graph.symbolic import Producer, Symbol
@@ -85,7 +86,9 @@ def plot_model(
     TypeError
         If ``model`` is no model.
     ValueError
-        If ``rankdir`` is unknown, or the file name has no ending.
+        If ``rankdir`` is unknown, or the file name has no ending, or no file can have it.
+    OSError
+        If the file cannot be written, or is a folder, a FIFO, a socket or a device.
     ImportError
         If the format requires Graphviz, which is not installed.
 
@@ -103,9 +106,11 @@ def plot_model(
         raise ValueError(
             f"to_file: expected a name with an ending such as .svg or .png, got {os.fspath(to_file or '')!r}"
         )
+    path = None if to_file is None else target(to_file)
     picture = Picture(kind, _content(drawn, kind, rankdir, splines, dpi))
-    if to_file is not None:
-        Path(to_file).write_bytes(picture.content)
+    if path is not None:
+        with replacing(path) as file:
+            file.write(picture.content)
     return picture
 
 

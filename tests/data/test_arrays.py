@@ -13,8 +13,9 @@ from hypothesis.extra import numpy as hnp
 from scipy import sparse
 
 from nbnet import data
+from nbnet.base import array_memory
 from nbnet.data import arrays as intake_module
-from nbnet.data import as_dense_targets, as_input, as_labels, as_weights, memory, train_validation_split
+from nbnet.data import as_dense_targets, as_input, as_labels, as_weights, train_validation_split
 
 NAMES = [dtype.name for dtype in data.READABLE]
 # Besides what kernels read: other widths, and foreign byte orders.
@@ -54,7 +55,7 @@ def arrays(draw, shapes=shapes, dtypes=dtypes, layouts=tuple(LAYOUTS)):
 def test_input_is_what_kernels_read(x):
     result = as_input(x, dtype="float64")
     original = np.asarray(x)
-    assert type(result) in (np.ndarray, memory.Pinned)
+    assert type(result) in (np.ndarray, array_memory.Pinned)
     assert result.dtype in data.READABLE
     assert result.flags.c_contiguous
     assert result.flags.aligned
@@ -92,7 +93,7 @@ def test_a_large_memmap_stays_on_disk_and_a_small_one_is_copied(tmp_path, monkey
     x.flush()
     mapped = np.memmap(tmp_path / "x", np.uint8, "r", shape=(50, 28, 28))
     for large, shared in ((0, True), (1 << 20, False)):
-        monkeypatch.setattr(memory, "LARGE", large)
+        monkeypatch.setattr(array_memory, "LARGE", large)
         result = as_input(mapped, shape=(28, 28))
         assert np.shares_memory(result, mapped) == shared
         assert result[49, 0, 0] == 49

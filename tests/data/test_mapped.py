@@ -11,7 +11,8 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from nbnet.data import Blocks, as_input, mapped, memory
+from nbnet.base import array_memory
+from nbnet.data import Blocks, as_input, mapped
 
 
 @pytest.fixture
@@ -22,7 +23,7 @@ def file(tmp_path):
 
 @pytest.fixture
 def small_blocks():
-    with mock.patch.object(memory, "LARGE", 1200), mock.patch.multiple(mapped, BLOCK=1200, AROUND=100):
+    with mock.patch.object(array_memory, "LARGE", 1200), mock.patch.multiple(mapped, BLOCK=1200, AROUND=100):
         yield
 
 

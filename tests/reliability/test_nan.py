@@ -355,7 +355,7 @@ def test_terminate_on_nan_and_raise() -> None:
 @pytest.mark.parametrize("steps", [None, 4])
 def test_rows_of_mapped_files(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, steps: int | None) -> None:
     """Arrays in large mapped files are read again, block by block."""
-    monkeypatch.setattr("nbnet.data.memory.LARGE", 0)
+    monkeypatch.setattr("nbnet.base.array_memory.LARGE", 0)
     np.save(tmp_path / "x.npy", X)
     mapped = np.load(tmp_path / "x.npy", mmap_mode="r")
     step = first_bad_step(network(late()), 40, steps_per_epoch=steps)

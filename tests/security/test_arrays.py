@@ -7,6 +7,7 @@ import mmap
 import os
 import sys
 import threading
+import warnings
 import weakref
 from multiprocessing import shared_memory
 from unittest import mock
@@ -16,7 +17,8 @@ import pytest
 from scipy import sparse
 
 import nbnet as nb
-from nbnet.data import SparseRows, mapped, memory
+from nbnet.base import array_memory
+from nbnet.data import SparseRows, mapped
 from nbnet.engine.graph.tensor import Tensor, apply
 from nbnet.estimators import MLPClassifier, MLPRegressor, NetClassifier, NetRegressor
 from nbnet.losses.crossentropy import SPARSE_CATEGORICAL_CROSSENTROPY, SPARSE_CATEGORICAL_CROSSENTROPY_LOGITS
@@ -134,7 +136,7 @@ def test_large_numbers_of_an_embedding_stay_where_they_lie_and_kernels_compare()
     model = nb.Sequential([nb.Input((2,)), nb.layers.Embedding(5, 3), nb.layers.Flatten(), nb.layers.Dense(1)])
     model.compile("sgd", "mse")
     message = f"^x: row 0: expected a number from 0 to 4, got {2**40}"
-    with mock.patch.object(memory, "LARGE", 100), pytest.raises(ValueError, match=message):
+    with mock.patch.object(array_memory, "LARGE", 100), pytest.raises(ValueError, match=message):
         fitted(model, ids, X[:, :1], lambda: ids.fill(2**40))
 
 
@@ -344,7 +346,7 @@ def test_a_buffer_that_is_no_array(large):
         with pytest.raises(BufferError):
             raw.extend(b"x")
 
-    with mock.patch.object(memory, "LARGE", large):
+    with mock.patch.object(array_memory, "LARGE", large):
         assert fitted(regressor(), x, Y, function) == fitted(regressor(), X, Y)
 
 
@@ -366,7 +368,7 @@ def test_a_model_does_not_keep_data():
 )
 def test_layouts_and_dtypes_through_the_pipe(x):
     out = np.empty(x.shape, x.dtype)
-    with memory.MemoryReader("x") as reader, mock.patch.object(memory, "_WINDOW", 50):
+    with array_memory.MemoryReader("x") as reader, mock.patch.object(array_memory, "_WINDOW", 50):
         reader.copy(x, out)
     np.testing.assert_array_equal(out, x)
 
@@ -435,7 +437,7 @@ def test_a_large_mapped_file_is_read_in_blocks(tmp_path, kind, shuffle):
     """Here all files are large. Those of a layout that kernels do not read are copied nevertheless."""
     expected = fitted(regressor(), X, Y, shuffle=shuffle)
     x = MAPS[kind](tmp_path)
-    with mock.patch.object(memory, "LARGE", 100), mock.patch.multiple(mapped, BLOCK=16 * X[0].nbytes, AROUND=100):
+    with mock.patch.object(array_memory, "LARGE", 100), mock.patch.multiple(mapped, BLOCK=16 * X[0].nbytes, AROUND=100):
         assert fitted(regressor(), x, Y, shuffle=shuffle) == expected
         in_blocks = x.flags.c_contiguous and x.flags.aligned and x.dtype.isnative
         if in_blocks:
@@ -451,7 +453,7 @@ def test_a_large_mapped_file_is_read_in_blocks(tmp_path, kind, shuffle):
 @posix
 def test_labels_and_weights_in_files(tmp_path):
     for large in (1 << 30, 100):
-        with mock.patch.object(memory, "LARGE", large):
+        with mock.patch.object(array_memory, "LARGE", large):
             y = np.memmap(saved(tmp_path, Y), "int64", "r", shape=N)
             expected = fitted(classifier(), X, Y)
             assert fitted(classifier(), X, y, lambda: os.truncate(tmp_path / "x", 8)) == expected
@@ -465,7 +467,7 @@ def test_labels_and_weights_in_files(tmp_path):
 def test_sparse_values_in_a_file(tmp_path):
     csr = sparse.csr_array(X)
     for large in (1 << 30, 100):
-        with mock.patch.object(memory, "LARGE", large):
+        with mock.patch.object(array_memory, "LARGE", large):
             values = np.memmap(saved(tmp_path, csr.data), "float32", "r", shape=csr.data.shape)
             given = sparse.csr_array((values, csr.indices, csr.indptr), shape=csr.shape)
             truncate = lambda: os.truncate(tmp_path / "x", 0)  # noqa: E731
@@ -478,7 +480,7 @@ def test_wide_targets_in_a_large_file_beside_a_sparse_matrix(tmp_path):
     y = np.memmap(saved(tmp_path, target), "float32", "r", shape=target.shape)
     model = nb.Sequential([nb.Input((WIDTH,)), nb.layers.Dense(20)])
     model.compile("sgd", "mse")
-    with mock.patch.object(memory, "LARGE", 100):
+    with mock.patch.object(array_memory, "LARGE", 100):
         history = fitted(model, sparse.csr_array(X), y, lambda: os.truncate(tmp_path / "x", 0))
     assert np.isfinite(history["loss"]).all()
 
@@ -494,7 +496,7 @@ def test_a_map_that_is_closed(tmp_path, large):
         else:
             x._mmap.close()
 
-    with mock.patch.object(memory, "LARGE", large):
+    with mock.patch.object(array_memory, "LARGE", large):
         assert fitted(regressor(), x, Y, close) == fitted(regressor(), X, Y)
         gc.collect()
         x._mmap.close()
@@ -515,7 +517,7 @@ def test_shared_memory_that_is_closed(large):
                 with pytest.raises(BufferError):
                     shared.close()
 
-        with mock.patch.object(memory, "LARGE", large):
+        with mock.patch.object(array_memory, "LARGE", large):
             assert fitted(regressor(), x, Y, close) == fitted(regressor(), X, Y)
             found = np.asarray(regressor().predict(x))
         np.testing.assert_array_equal(found, regressor().predict(X))
@@ -544,7 +546,7 @@ def test_memory_of_an_unknown_owner(tmp_path, large):
 
     if large == 100 and sys.platform != "linux":
         pytest.skip("only Linux lists what is mapped where")
-    with mock.patch.object(memory, "LARGE", large), mock.patch.multiple(mapped, BLOCK=16 * X[0].nbytes):
+    with mock.patch.object(array_memory, "LARGE", large), mock.patch.multiple(mapped, BLOCK=16 * X[0].nbytes):
         for given in (Foreign(), np.asarray(Foreign())):
             np.testing.assert_array_equal(regressor().predict(given), regressor().predict(X))
         os.truncate(tmp_path / "x", 0)
@@ -578,7 +580,7 @@ def test_batches_of_a_file(tmp_path):
 def test_many_models_copy_a_file_once(tmp_path):
     x = np.memmap(saved(tmp_path, X), "float32", "r", shape=X.shape)
     y = Y.astype("float32")
-    with mock.patch.object(memory, "copied", wraps=memory.copied) as copied:
+    with mock.patch.object(array_memory, "copied", wraps=array_memory.copied) as copied:
         histories = nb.fit_many([regressor() for _ in range(3)], x, y, epochs=2, verbose=0)
     assert sum(call.args[0].nbytes == X.nbytes for call in copied.call_args_list) == 1
     expected = nb.fit_many([regressor() for _ in range(3)], X, y, epochs=2, verbose=0)
@@ -629,6 +631,122 @@ WITH_MASKS = {
 def test_masked_entries_are_an_error(call):
     with pytest.raises(ValueError, match=r"expected (no missing|finite) values"):
         WITH_MASKS[call]()
+
+
+# ---- every other intake: tensors, layers, metrics, losses, functions of arrays --------------------------------------
+
+SHAPE = (8, 3)
+INTAKES = {
+    "tensor": nb.tensor,
+    "Parameter": nb.Parameter,
+    "list": lambda x: nb.tensor([x, x]),
+    "nested lists": lambda x: nb.tensor([[list(x), x[:]]]),
+    "convert_to_tensor": nb.ops.convert_to_tensor,
+    "convert_to_tensor, integers": lambda x: nb.ops.convert_to_tensor(x, "int32"),
+    "convert_to_numpy": nb.ops.convert_to_numpy,
+    "cast": lambda x: nb.ops.cast(x, "float64"),
+    "add": lambda x: nb.ops.add(x, 1),
+    "a strided view": lambda x: nb.ops.add(1.0, x[::-1, 1:].T),
+    "operator": lambda x: nb.tensor(np.ones(SHAPE)) * x,
+    "argmax": nb.ops.argmax,
+    "one_hot": lambda x: nb.ops.one_hot(x, 2),
+    "take": lambda x: nb.ops.take(x, [0], axis=0),
+    "take, indices": lambda x: nb.ops.take(np.ones(4), x.astype(int) if isinstance(x, np.ma.MaskedArray) else [x, x]),
+    "random.shuffle": nb.random.shuffle,
+    "Dense": lambda x: nb.layers.Dense(2)(x),
+    "Embedding": lambda x: nb.layers.Embedding(5, 2)(x),
+    "Rescaling": lambda x: nb.layers.Rescaling(2.0)(x),
+    "Rescaling, scale": lambda x: nb.layers.Rescaling(x),
+    "Add": lambda x: nb.layers.Add()([np.ones(SHAPE), x]),
+    "Normalization": lambda x: nb.layers.Normalization().adapt(x),
+    "Normalization, batches": lambda x: nb.layers.Normalization().adapt([x, x]),
+    "assign": lambda x: nb.Parameter(np.ones(SHAPE)).assign(x),
+    "assign_add": lambda x: nb.Parameter(np.ones(SHAPE)).assign_add(x),
+    "set_weights": lambda x: built().set_weights([x, np.ones(3)]),
+    "metric y_pred": lambda x: nb.metrics.SparseCategoricalAccuracy()(np.zeros(8), x),
+    "metric sample_weight": lambda x: nb.metrics.MeanSquaredError()(np.ones(SHAPE), np.ones(SHAPE), x),
+    "Mean": lambda x: nb.metrics.Mean()(x),
+    "EpochMetric": lambda x: nb.metrics.R2Score()(np.ones(SHAPE), x),
+    "AUC": lambda x: nb.metrics.AUC()(np.ones(SHAPE), x),
+    "MeanIoU": lambda x: nb.metrics.MeanIoU(2)(x, np.ones(SHAPE)),
+    "loss y_true": lambda x: nb.losses.MeanSquaredError()(x, np.ones(SHAPE)),
+    "loss y_pred": lambda x: nb.losses.MeanSquaredError()(np.ones(SHAPE), x),
+    "loss sample_weight": lambda x: nb.losses.MeanSquaredError()(np.ones((8, 3, 2)), np.ones((8, 3, 2)), x),
+    "Tape": lambda x: dropped(x != 0 if isinstance(x, np.ma.MaskedArray) else x.view("int32")),
+    "save_masks": lambda x: nb.save_masks(os.devnull, {"a": x}),
+    "to_categorical": nb.utils.to_categorical,
+    "normalize": nb.utils.normalize,
+    "pad_sequences": nb.utils.pad_sequences,
+    "pad_sequences, list": lambda x: nb.utils.pad_sequences([[1.0], x[-1]], truncating="post"),
+    "split_dataset": lambda x: nb.utils.split_dataset(x, 0.5),
+    "split_dataset, dict": lambda x: nb.utils.split_dataset({"x": x}, 0.5),
+    "log_loss": lambda x: nb.calibration.log_loss(np.zeros(8), x),
+    "brier_score": lambda x: nb.calibration.brier_score(x[:, 0], np.ones(8)),
+    "expected_calibration_error": lambda x: nb.calibration.expected_calibration_error(np.ones(8), x[:, 0]),
+    "maximum_calibration_error": lambda x: nb.calibration.maximum_calibration_error(np.ones(8), x[:, 0]),
+    "reliability_curve": lambda x: nb.calibration.reliability_curve(np.ones(8), x[:, 0]),
+    "interval_coverage": lambda x: nb.calibration.interval_coverage(x, np.zeros(SHAPE), np.ones(SHAPE)),
+    "correlations": nb.inspect.correlations,
+    "MLPRegressor.score": lambda x: scored(MLPRegressor, x[:, 0]),
+    "MLPRegressor.score, sample_weight": lambda x: scored(MLPRegressor, np.arange(8), x[:, 0]),
+    "MLPClassifier.score": lambda x: scored(MLPClassifier, x[:, 0]),
+    "NetClassifier.score": lambda x: scored(NetClassifier, x[:, 0]),
+    "NetRegressor.score": lambda x: scored(NetRegressor, x[:, 0]),
+}
+
+
+def built():
+    layer = nb.layers.Dense(3)
+    layer.build_for((None, 8))
+    return layer
+
+
+def dropped(mask):
+    with nb.Tape(masks={"d": mask}):
+        nb.layers.Dropout(0.5, name="d")(np.ones(SHAPE), training=True)
+
+
+def scored(kind, y, sample_weight=None):
+    model = kind(hidden_layer_sizes=(2,), max_iter=1) if kind in (MLPRegressor, MLPClassifier) else kind(epochs=1)
+    with warnings.catch_warnings(action="ignore"):
+        model.fit(X[:8], np.arange(8) % 2)
+    model.score(X[:8], y, sample_weight)
+
+
+@pytest.mark.parametrize("call", INTAKES.values(), ids=INTAKES)
+def test_masked_entries_are_an_error_on_every_intake(call):
+    array = np.ma.array(np.ones(SHAPE, np.float32), mask=False)
+    array[[0, -1]] = np.ma.masked
+    with pytest.raises(ValueError, match=r"expected no missing values, got a masked array"):
+        call(array)
+
+
+@posix
+@pytest.mark.parametrize("length", [0, 140], ids=["no page", "within the page"])
+@pytest.mark.parametrize("call", INTAKES.values(), ids=INTAKES)
+def test_a_truncated_file_is_an_error_on_every_intake(call, length, tmp_path):
+    np.save(tmp_path / "x.npy", np.ones(SHAPE, np.float32))
+    x = np.load(tmp_path / "x.npy", mmap_mode="r")
+    os.truncate(tmp_path / "x.npy", length)
+    with pytest.raises(OSError, match="the file that it is mapped from has become too short"):
+        call(x)
+
+
+def test_a_plain_array_is_not_copied():
+    x = np.arange(6.0)
+    assert array_memory.plain_array(x, "x") is x
+    assert np.shares_memory(array_memory.plain_array(x[1:], "x"), x)
+    assert np.shares_memory(array_memory.plain_array(np.ma.array(x, mask=False), "x"), x)
+    rows = [1.0, 2.0]
+    assert array_memory.plain_parts(rows, "x") is rows
+
+
+@posix
+def test_mapped_values_are_those_of_the_file(tmp_path):
+    np.save(tmp_path / "x.npy", X)
+    x = np.load(tmp_path / "x.npy", mmap_mode="r")
+    for given, expected in ((x, X), (x[::-2, 1:], X[::-2, 1:]), ([x, x], [X, X]), ((list(x), X), (X, X))):
+        np.testing.assert_array_equal(nb.ops.convert_to_tensor(given).numpy(), expected)
 
 
 def test_a_masked_array_without_masked_entries():

@@ -7,6 +7,7 @@ from typing import Any
 
 import numpy as np
 
+from nbnet.base.array_memory import plain_array
 from nbnet.engine.graph.tensor import Call, Node, Tensor, operators, run_call, topological
 
 
@@ -44,7 +45,8 @@ def gradients(
     """
     if target.data is None:
         raise ValueError("target: expected a tensor with a value, computed eagerly")
-    start = np.ones(target.shape, target.dtype) if seed is None else np.array(seed, target.dtype)
+    given = np.ones(target.shape) if seed is None else plain_array(seed, "gradient")
+    start = np.array(given, target.dtype)
     if start.shape != target.shape:
         raise ValueError(f"gradient: expected shape {target.shape}, got {start.shape}")
     calls, found = differentiate(nodes, {target: Tensor(target.shape, target.dtype, start)}, sources)

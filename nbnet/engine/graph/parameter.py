@@ -7,6 +7,7 @@ from typing import Any
 
 import numpy as np
 
+from nbnet.base.array_memory import plain_array
 from nbnet.engine.graph.tensor import Tensor, real_array
 from nbnet.engine.kernels.executor import aligned, round_up
 
@@ -88,7 +89,7 @@ class Parameter(Tensor):
 
     def assign(self, value: Any) -> None:
         """Overwrite the value in place; the shape must fit."""
-        value = np.asarray(value)
+        value = plain_array(value, "value")
         if value.dtype.kind not in "fiub":
             raise TypeError(f"value: {self.name or 'the parameter'} holds real numbers, got {value.dtype}")
         if value.shape != self.shape:
@@ -97,11 +98,11 @@ class Parameter(Tensor):
 
     def assign_add(self, value: Any) -> None:
         """Add to the value in place; a number, or an array that fits the shape."""
-        self.assign(self.numpy() + np.asarray(value))
+        self.assign(self.numpy() + plain_array(value, "value"))
 
     def assign_sub(self, value: Any) -> None:
         """Subtract from the value in place; a number, or an array that fits the shape."""
-        self.assign(self.numpy() - np.asarray(value))
+        self.assign(self.numpy() - plain_array(value, "value"))
 
 
 class ParamLayout:

@@ -12,6 +12,7 @@ from typing import Any, Generic, Self, TypeVar, cast
 import numpy as np
 from numpy.typing import NDArray
 
+from nbnet.base.array_memory import plain_array
 from nbnet.base.memory import LARGE, check_memory
 from nbnet.base.seeds import CountedKey, derive, next_draw, next_key
 from nbnet.config import FLOAT_DTYPES, standardize_dtype
@@ -170,11 +171,13 @@ class Tensor(Arithmetic["Tensor"]):
         operators["backward"](self, gradient)
 
 
-def real_array(value: Any, holder: str, dtype: Any = None) -> Array:
+def real_array(value: Any, holder: str, dtype: Any = None, name: str = "value") -> Array:
     """A copy of real numbers in ``dtype``: by default that of an array or tensor of floats, else the framework's."""
-    array = np.asarray(value)
+    # Most values are numbers, or own their memory.
+    plain = value.base is None if type(value) is np.ndarray else isinstance(value, (float, int, np.generic))
+    array = np.asarray(value) if plain else plain_array(value, name)
     if array.dtype.kind not in "fiub":
-        raise TypeError(f"value: {holder} holds real numbers, got dtype {array.dtype}")
+        raise TypeError(f"{name}: {holder} holds real numbers, got dtype {array.dtype}")
     dtype = dtype_of(value) if dtype is None else dtype
     known = isinstance(dtype, np.dtype) and dtype in FLOAT_DTYPES
     return np.array(array, dtype if known else standardize_dtype(dtype), order="C")
@@ -505,7 +508,7 @@ class Recorder:
 
     def given_mask(self, name: str) -> Array | None:
         """The mask to use for the node of this name, instead of drawing one; None if there is none."""
-        return None if name not in self._given else np.asarray(self._given[name])
+        return None if name not in self._given else plain_array(self._given[name], f"masks[{name!r}]")
 
 
 def recorder() -> Recorder | None:
@@ -537,7 +540,7 @@ def tensor(value: Any, dtype: Any = None, name: str = "") -> Tensor:
     """
     if isinstance(value, Tensor):
         return value
-    data = real_array(value, "a tensor", dtype)
+    data = real_array(value, "a tensor", dtype, name or "value")
     return Tensor(data.shape, data.dtype, data, name=name)
 
 

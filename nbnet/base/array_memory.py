@@ -18,7 +18,7 @@ import mmap
 import os
 import sys
 import weakref
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import Any, Self
 
 import numpy as np
@@ -30,6 +30,8 @@ Array = NDArray[Any]
 LARGE = 64 << 20
 # Bytes that a pipe takes at once, and bytes copied at a time from memory with gaps.
 _PIPE, _WINDOW = 1 << 16, 1 << 18
+# Usual entries of lists.
+_NUMBERS = frozenset({float, int, bool})
 #: True if the system has pipes, and files that are truncated while they are mapped.
 POSIX = os.name == "posix"
 
@@ -52,7 +54,7 @@ def owner(array: Any) -> Any:
     Examples
     --------
     >>> import numpy as np
-    >>> from nbnet.data.memory import owner
+    >>> from nbnet.base.array_memory import owner
     >>> x = np.arange(6)
     >>> owner(x[2:].reshape(2, 2)) is x
     True
@@ -85,7 +87,7 @@ def pinned(array: Array, name: str) -> Array:
     Examples
     --------
     >>> import numpy as np
-    >>> from nbnet.data.memory import pinned
+    >>> from nbnet.base.array_memory import pinned
     >>> x = np.zeros(3)
     >>> held = pinned(x, "x")
     >>> x.resize(5, refcheck=False)
@@ -154,13 +156,63 @@ def settled_parts(value: Any, name: str) -> Any:
     return settled(value, name) if plain else value
 
 
+def plain_array(value: Any, name: str) -> Array:
+    """Return a value as an array that is safe to read: memory that may vanish is copied, of any size, other memory is
+    not.
+
+    Raises
+    ------
+    ValueError
+        If an array, or one in a list, has masked entries.
+    OSError
+        If a file that one is mapped from has become too short.
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> from nbnet.base.array_memory import plain_array
+    >>> x = np.arange(6)
+    >>> plain_array(x, "x") is x
+    True
+    >>> plain_array([x, np.ma.array(x, mask=x > 4)], "x")
+    Traceback (most recent call last):
+        ...
+    ValueError: x: expected no missing values, got a masked array: pass x.filled(...)
+    """
+    if type(value) is np.ndarray:
+        if value.base is None:
+            return value
+    elif isinstance(value, np.ndarray):
+        check_unmasked(value, name)
+    elif isinstance(value, (list, tuple)):
+        value = plain_parts(value, name)
+    array = np.asarray(value)
+    base = array.base
+    if base is None or (type(base) is np.ndarray and base.base is None):
+        return array
+    return array if array.size == 0 or array.dtype.hasobject or stays(array) else copied(array, name)
+
+
+def plain_parts(values: Sequence[Any], name: str) -> Sequence[Any]:
+    """Return a list with each array in it, or in lists in it, as :func:`plain_array` returns it."""
+    if _NUMBERS.issuperset(map(type, values)):
+        return values
+    kinds = set(map(type, values))
+    lists = {kind for kind in kinds if issubclass(kind, (list, tuple))}
+    arrays = {k for k in kinds if (hasattr(k, "__array__") and not issubclass(k, np.generic)) or k is memoryview}
+    return [
+        plain_parts(part, name) if type(part) in lists else plain_array(part, name) if type(part) in arrays else part
+        for part in values
+    ]
+
+
 def check_unmasked(value: Any, name: str) -> None:
     """Raise ValueError if an array, or one in a list, has masked entries.
 
     Examples
     --------
     >>> import numpy as np
-    >>> from nbnet.data.memory import check_unmasked
+    >>> from nbnet.base.array_memory import check_unmasked
     >>> check_unmasked([np.zeros(2), np.ma.array([1.0, 2.0], mask=[True, False])], "x")
     Traceback (most recent call last):
         ...
@@ -189,7 +241,7 @@ def copied(array: Array, name: str, dtype: DTypeLike | None = None) -> Array:
     Examples
     --------
     >>> import numpy as np
-    >>> from nbnet.data.memory import copied
+    >>> from nbnet.base.array_memory import copied
     >>> copied(np.array([1, 2], ">i4"), "x", "int64")
     array([1, 2])
     """
