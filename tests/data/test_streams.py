@@ -10,6 +10,7 @@ from typing import NamedTuple
 import numpy as np
 import pytest
 
+import nbnet as nb
 from nbnet.data import as_stream, is_stream, part_of_pass
 from nbnet.data.epochs import as_steps, check_frequency, validates
 from nbnet.utils import PyDataset
@@ -361,3 +362,34 @@ def test_no_warning_where_there_is_enough():
         warnings.simplefilter("error")
         seen(as_stream(generator(), 5), 0)
         seen(as_stream(Numbers(), 5), 3)
+
+
+class Reusing(PyDataset):
+    """A dataset that fills the same arrays for each batch."""
+
+    def __init__(self, kind, **arguments):
+        super().__init__(**arguments)
+        self.kind, self.x, self.y = kind, np.zeros((4, 2), np.float32), np.zeros((4, 1), np.float32)
+
+    def __len__(self):
+        return 20
+
+    def __getitem__(self, index):
+        self.x[:], self.y[:] = index, index
+        if self.kind == "dict":
+            return {"x": self.x}, [self.y]
+        return (self.x[:], self.y) if self.kind == "views" else (self.x, self.y)
+
+
+@pytest.mark.parametrize("kind", ["arrays", "views", "dict"])
+def test_a_dataset_may_fill_the_same_arrays_again(kind):
+    losses = []
+    for workers in (0, 1):
+        model = nb.Sequential([nb.Input((2,), name="x"), nb.layers.Dense(1, kernel_initializer="ones")])
+        model.compile(nb.optimizers.SGD(0.0), "mae")
+        if kind == "dict":
+            model = nb.Model({"x": model.inputs[0]}, model.outputs)
+            model.compile(nb.optimizers.SGD(0.0), "mae")
+        losses.append(model.fit(Reusing(kind, workers=workers), verbose=0).history["loss"])
+    # Row i predicts 2 i, and its target is i.
+    assert losses == [[9.5], [9.5]]

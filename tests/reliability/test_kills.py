@@ -140,6 +140,16 @@ def test_files_of_others_are_kept(tmp_path: Path) -> None:
 
 
 @posix
+@pytest.mark.parametrize("name", ["loss-0.3.nbnet", "w.safetensors", "m.onnx"])
+def test_files_of_other_paths_in_the_folder_are_removed(name: str, tmp_path: Path) -> None:
+    """A checkpoint with the loss in its name never has the same path again."""
+    other = temporary(tmp_path / name, atomic_file._machine())
+    save(tmp_path / "loss-0.2.nbnet")
+    assert not other.exists()
+    assert os.listdir(tmp_path) == ["loss-0.2.nbnet"]
+
+
+@posix
 def test_files_of_earlier_versions(tmp_path: Path) -> None:
     """Their names have the number of a process, which may have been given to another one since."""
     path = tmp_path / "m.nbnet"

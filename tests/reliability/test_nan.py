@@ -497,6 +497,20 @@ def test_inputs_that_are_changed_meanwhile() -> None:
 # ---- estimators, and many models ----
 
 
+def test_inputs_that_are_changed_after_they_were_read() -> None:
+    """The first steps were finite then, and would not be when they are run again."""
+    x = X.copy()
+
+    def spoil(batch: int, logs: Any) -> None:
+        if batch == 5:
+            x[:] = np.nan
+
+    callbacks = [nb.callbacks.LambdaCallback(on_train_batch_end=spoil)]
+    (text,), _ = found(network(SGD(1e-3)), x, shuffle=False, callbacks=callbacks)
+    assert "step 0" not in text
+    assert "epoch 0" in text
+
+
 def test_estimators_warn(recwarn: pytest.WarningsRecorder) -> None:
     warnings.simplefilter("always")
     labels = (Y[:, 0] > 0).astype(int)

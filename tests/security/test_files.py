@@ -409,6 +409,71 @@ def test_nothing_special_is_replaced(kind: str, special: str, tmp_path: Path) ->
     assert (path.lstat().st_mode, sorted(os.listdir(tmp_path))) == before
 
 
+def train(*callbacks: nb.callbacks.Callback) -> None:
+    network().fit(X, X[:, :1], verbose=0, callbacks=list(callbacks))
+
+
+WRITERS: dict[str, Callable[[Path], object]] = {
+    "CSVLogger": lambda path: train(nb.callbacks.CSVLogger(path)),
+    "CSVLogger, append": lambda path: train(nb.callbacks.CSVLogger(path, append=True)),
+    "ModelCheckpoint": lambda path: train(nb.callbacks.ModelCheckpoint(path)),
+    "ModelCheckpoint, weights": lambda path: train(nb.callbacks.ModelCheckpoint(path, save_weights_only=True)),
+    "plot_model": lambda path: nb.utils.plot_model(network(), path.rename(path.with_name("special.svg"))),
+    "export": lambda path: network().export(path.rename(path.with_name("special.onnx")), verbose=False),
+}
+
+
+@posix
+@pytest.mark.usefixtures("alarm")
+@pytest.mark.parametrize("write", WRITERS.values(), ids=WRITERS)
+@pytest.mark.parametrize("special", ["FIFO", "link to a FIFO", "socket", "/dev/zero"])
+def test_writers_take_regular_files_only(write: Callable[[Path], object], special: str, tmp_path: Path) -> None:
+    path = tmp_path / "special.nbnet"
+    SPECIAL[special][0](path)
+    with pytest.raises(OSError, match="expected a regular file"):
+        write(path)
+
+
+@posix
+@pytest.mark.parametrize("size", [200, 250, 255])
+def test_names_as_long_as_the_file_system_takes_them(size: int, tmp_path: Path) -> None:
+    model, path = network(), tmp_path / ("n" * (size - 6) + ".nbnet")
+    model.save(path)
+    nb.load_model(path)
+    train(nb.callbacks.ModelCheckpoint(path))
+    assert os.listdir(tmp_path) == [path.name]
+    with pytest.raises(OSError, match="name too long"):
+        model.save(tmp_path / ("n" * 250 + ".nbnet"))
+
+
+@pytest.mark.parametrize(
+    "use",
+    [
+        lambda: network().save("a\0.nbnet"),
+        lambda: network().save_weights("a\0.nbnet"),
+        lambda: nb.load_model("a\0.nbnet"),
+        lambda: nb.save_masks("a\0", {"a": np.ones(3, bool)}),
+        lambda: nb.callbacks.CSVLogger("a\0"),
+        lambda: nb.callbacks.ModelCheckpoint("a\0.nbnet"),
+        lambda: nb.callbacks.BackupAndRestore("a\0"),
+        lambda: network().export("a\0.onnx"),
+    ],
+)
+def test_a_name_that_no_file_can_have(use: Callable[[], object]) -> None:
+    with pytest.raises(ValueError, match="without NUL bytes"):
+        use()
+
+
+@posix
+def test_a_backup_that_cannot_be_written_is_an_error_before_training(tmp_path: Path) -> None:
+    (tmp_path / "latest.nbnet").symlink_to(tmp_path / "nowhere" / "f")
+    begun: list[int] = []
+    count = nb.callbacks.LambdaCallback(on_epoch_begin=lambda epoch, logs: begun.append(epoch))
+    with pytest.raises(FileNotFoundError, match=r"is a link to .*there is no folder .*nowhere"):
+        train(nb.callbacks.BackupAndRestore(tmp_path), count)
+    assert begun == []
+
+
 @posix
 def test_the_target_of_a_link_is_replaced(good: dict[str, Path], tmp_path: Path) -> None:
     (tmp_path / "far").mkdir()
