@@ -5,15 +5,12 @@ from typing import TYPE_CHECKING
 from nbnet import (
     activations,
     backend,
-    calibration,
     callbacks,
     config,
     constraints,
-    datasets,
     dropout_schedules,
     engine,
     initializers,
-    inspect,
     layers,
     losses,
     masks,
@@ -102,7 +99,7 @@ __all__ = [
 ]
 
 if TYPE_CHECKING:
-    from nbnet import estimators
+    from nbnet import calibration, datasets, estimators, inspect
 else:
-    # scikit-learn takes its time to import.
-    __getattr__ = keras_hint(__name__, parts=("estimators",))
+    # What few scripts use is imported when they do.
+    __getattr__ = keras_hint(__name__, parts=("calibration", "datasets", "estimators", "inspect"))
