@@ -121,19 +121,17 @@ _TABLE: dict[str, dict[str, str]] = {
         "the functions are in nbnet.ops itself": "linalg nn numpy",
         "see nbnet.ops.layer_norm": "layer_normalization",
         _NO_FUNCTION: """adaptive_average_pool adaptive_max_pool allclose angle append arccos arccosh arcsin arcsinh
-            arctan arctan2 arctanh argpartition array array_split bartlett bincount bitwise_and bitwise_invert
-            bitwise_left_shift bitwise_not bitwise_or bitwise_right_shift bitwise_xor blackman cbrt cdist
-            cholesky_inverse conj conjugate copy corrcoef correlate cosh cross cumprod cumsum custom_gradient deg2rad
-            depth_to_space diag diagflat diagonal diff digitize dsplit dstack dtype empty empty_like erfc erfinv
-            extract_sequences fliplr flipud fmax fmin fmod fold gcd geomspace hamming hanning histogram hsplit hypot
-            i0 identity ifft2 imag in_top_k inner irfft isin isneginf isposinf isreal istft jvp kaiser kron lcm ldexp
-            left_shift logaddexp2 logdet logspace lu_factor matrix_rank median meshgrid multi_hot nanargmax nanargmin
-            nancumprod nancumsum nanmax nanmean nanmedian nanmin nanpercentile nanprod nanquantile nanstd nansum
-            nanvar nextafter nonzero percentile pinv polar prod psnr ptp quantile rad2deg real rearrange right_shift
-            rms_normalization rot90 saturate_cast scatter scatter_update searchsorted segment_max segment_min
-            segment_prod segment_sum select signbit sinc sinh slice slice_update slogdet solve_triangular sort
-            space_to_depth take_along_axis tan top_k trace trapezoid tri tril triu trunc unfold unique unravel_index
-            vander vdot vectorize vectorized_map view view_as_complex view_as_real vsplit""",
+            arctan arctan2 arctanh array array_split bartlett bincount bitwise_and bitwise_invert bitwise_left_shift
+            bitwise_not bitwise_or bitwise_right_shift bitwise_xor blackman cbrt cdist cholesky_inverse conj
+            conjugate copy corrcoef correlate cosh cross custom_gradient deg2rad depth_to_space diag diagflat
+            diagonal dsplit dstack dtype empty empty_like erfc erfinv extract_sequences fliplr flipud fmax fmin fmod
+            fold gcd geomspace hamming hanning histogram hsplit hypot i0 identity ifft2 imag inner irfft isin
+            isneginf isposinf isreal istft jvp kaiser kron lcm ldexp left_shift logaddexp2 logdet logspace lu_factor
+            matrix_rank meshgrid multi_hot nanargmax nanargmin nancumprod nancumsum nanmax nanmean nanmedian nanmin
+            nanpercentile nanprod nanquantile nanstd nansum nanvar nextafter nonzero pinv polar psnr ptp rad2deg real
+            rearrange right_shift rms_normalization rot90 saturate_cast select signbit sinc sinh slogdet
+            solve_triangular space_to_depth tan trace tri tril triu trunc unfold unique unravel_index vander vdot
+            vectorize vectorized_map view view_as_complex view_as_real vsplit""",
     },
     "nbnet.saving": {"files are safetensors, which the package of that name reads": "KerasFileEditor"},
     "nbnet.random": {

@@ -1,6 +1,6 @@
 """An ONNX graph under construction: nodes, constants and their names. Needs no package onnx.
 
-The modules elementwise, moves and reductions register an entry for each op that has one in ONNX.
+The modules elementwise, moves, ordering and reductions register an entry for each op that has one in ONNX.
 """
 
 from __future__ import annotations
@@ -26,6 +26,8 @@ Entry = Callable[..., str | tuple[str, ...]]
 ENTRIES: dict[str, Entry] = {}
 #: The number of int64 among the types of ONNX (TensorProto.INT64).
 INT64 = 7
+#: Ops that ONNX has no operators for.
+ABSENT = frozenset({"cumprod", "segment_max", "segment_prod"})
 #: Operators that onnxruntime has for float32 only.
 SINGLE_ONLY = frozenset({"AveragePool", "Conv", "Erf", "GlobalAveragePool"})
 
@@ -56,6 +58,8 @@ def refusal(op: Op) -> str | None:
         return "it depends on where in its batch a row stands, which an exported model does not know"
     if op.name == "take_turn":
         return "it depends on the number of a step, which an exported model does not know"
+    if op.name.removesuffix("_batch") in ABSENT:
+        return "it has no counterpart among the operators of ONNX"
     if op.role in ("loss", "metric"):
         return f"it is a {op.role}, which is not exported"
     return "it is a penalty on weights, which is not exported" if op.role == "penalty" else None

@@ -17,7 +17,7 @@ from nbnet.base.validation import check_choice
 from nbnet.base.version import __version__
 from nbnet.engine.graph.op import INT
 from nbnet.engine.graph.tensor import Tensor
-from nbnet.export import elementwise, moves, reductions  # noqa: F401 - they register entries
+from nbnet.export import elementwise, moves, ordering, reductions  # noqa: F401 - they register entries
 from nbnet.export.document import OPSET, document, write
 from nbnet.export.graph import OnnxGraph
 from nbnet.export.probe import LENGTHS, Forward, Input, OpenShape, probe

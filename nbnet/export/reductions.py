@@ -19,7 +19,7 @@ def _dense(g: OnnxGraph, x: Tensor, w: Tensor, b: Tensor) -> str:
     return g.add("Gemm", x, w, b) if x.ndim == 2 else g.add("Add", g.add("MatMul", x, w), b)
 
 
-@writes("matmul")
+@writes("matmul", "matmul_pairs")
 def _matmul(g: OnnxGraph, a: Tensor, b: Tensor) -> str:
     return g.add("MatMul", a, b)
 

@@ -1,6 +1,7 @@
 """Functions of tensors: the parts of layers and losses, and the meaning of operators such as ``x + y``."""
 
-from typing import TYPE_CHECKING
+from importlib import import_module
+from typing import TYPE_CHECKING, Any
 
 from nbnet.base.unsupported_keras import keras_hint
 from nbnet.engine.graph.symbolic import symbolic
@@ -94,7 +95,7 @@ from nbnet.ops.masksembles import deal_masks, take_turn
 from nbnet.ops.matmul import dot, matmul, outer
 from nbnet.ops.noise import concrete_dropout, gaussian_dropout, gaussian_noise
 from nbnet.ops.normalization import batch_norm, batch_normalization, layer_norm
-from nbnet.ops.reduction import argmax, argmin, argsort, max, mean, min, sum, weighted_mean, weighted_sum
+from nbnet.ops.reduction import max, mean, min, sum, weighted_mean, weighted_sum
 from nbnet.ops.reshape import broadcast_to, expand_dims, moveaxis, ravel, reshape, squeeze, swapaxes, transpose
 from nbnet.ops.slicing import concatenate, hstack, split, stack, unstack, vstack
 from nbnet.ops.softmax import glu, log_softmax, softmax, sparsemax
@@ -107,31 +108,85 @@ amax, amin, true_divide = max, min, divide
 hard_swish, swish = hard_silu, silu
 
 __all__ = [
-    "abs", "absolute", "add", "all", "alpha_dropout", "amax", "amin", "any", "arange", "argmax", "argmin", "argsort",
-    "average", "average_pool", "batch_norm", "batch_normalization", "bernoulli", "broadcast_to", "cast", "ceil", "celu",
-    "clip", "concatenate", "concrete_dropout", "conv", "convert_to_numpy", "convert_to_tensor", "cos", "count_nonzero",
-    "deal_masks", "dense", "divide", "divide_no_nan", "dot", "drop_block", "drop_connect", "dropout", "elu",
-    "embedding", "equal", "erf", "exp", "exp2", "expand_dims", "expm1", "eye", "fabs", "flip", "floor", "floor_divide",
-    "full", "full_like", "gaussian_dropout", "gaussian_noise", "gelu", "get_item", "glu", "greater", "greater_equal",
-    "hard_shrink", "hard_sigmoid", "hard_silu", "hard_swish", "hard_tanh", "heaviside", "hstack", "is_tensor",
-    "isclose", "isfinite", "isinf", "isnan", "layer_norm", "leaky_relu", "less", "less_equal", "linspace", "log",
-    "log1p", "log2", "log10", "log_sigmoid", "log_softmax", "logaddexp", "logical_and", "logical_not", "logical_or",
-    "logical_xor", "logsumexp", "matmul", "max", "max_pool", "maximum", "mean", "min", "minimum", "mish", "mod",
-    "moments", "moveaxis", "multiply", "nan_to_num", "ndim", "negative", "norm", "normalize", "not_equal", "one_hot",
-    "ones", "ones_like", "outer", "pad", "power", "prelu", "ravel", "reciprocal", "rectify", "relu", "relu6", "repeat",
-    "reshape", "roll", "round", "rsqrt", "selu", "shape", "sigmoid", "sign", "silu", "sin", "size", "soft_shrink",
-    "softmax", "softplus", "softsign", "sparse_plus", "sparse_sigmoid", "sparsemax", "split", "sqrt", "square",
-    "squareplus", "squeeze", "stack", "std", "stop_gradient", "subtract", "sum", "swapaxes", "swish", "take",
-    "take_turn", "tanh", "tanh_shrink", "threshold", "tile", "transpose", "true_divide", "unstack", "var", "vstack",
-    "weighted_mean", "weighted_sum", "where", "zeros", "zeros_like",
+    "abs", "absolute", "add", "all", "alpha_dropout", "amax", "amin", "any", "arange", "argmax", "argmin",
+    "argpartition", "argsort", "average", "average_pool", "batch_norm", "batch_normalization", "bernoulli",
+    "broadcast_to", "cast", "ceil", "celu", "clip", "concatenate", "concrete_dropout", "conv", "convert_to_numpy",
+    "convert_to_tensor", "cos", "count_nonzero", "cumprod", "cumsum", "deal_masks", "dense", "diff", "digitize",
+    "divide", "divide_no_nan", "dot", "drop_block", "drop_connect", "dropout", "elu", "embedding", "equal", "erf",
+    "exp", "exp2", "expand_dims", "expm1", "eye", "fabs", "flip", "floor", "floor_divide", "full", "full_like",
+    "gaussian_dropout", "gaussian_noise", "gelu", "get_item", "glu", "greater", "greater_equal", "hard_shrink",
+    "hard_sigmoid", "hard_silu", "hard_swish", "hard_tanh", "heaviside", "hstack", "in_top_k", "is_tensor", "isclose",
+    "isfinite", "isinf", "isnan", "layer_norm", "leaky_relu", "less", "less_equal", "linspace", "log", "log1p", "log2",
+    "log10", "log_sigmoid", "log_softmax", "logaddexp", "logical_and", "logical_not", "logical_or", "logical_xor",
+    "logsumexp", "matmul", "max", "max_pool", "maximum", "mean", "median", "min", "minimum", "mish", "mod", "moments",
+    "moveaxis", "multiply", "nan_to_num", "ndim", "negative", "norm", "normalize", "not_equal", "one_hot", "ones",
+    "ones_like", "outer", "pad", "percentile", "power", "prelu", "prod", "quantile", "ravel", "reciprocal", "rectify",
+    "relu", "relu6", "repeat", "reshape", "roll", "round", "rsqrt", "scatter", "scatter_update", "searchsorted",
+    "segment_max", "segment_min", "segment_prod", "segment_sum", "selu", "shape", "sigmoid", "sign", "silu", "sin",
+    "size", "slice", "slice_update", "soft_shrink", "softmax", "softplus", "softsign", "sort", "sparse_plus",
+    "sparse_sigmoid", "sparsemax", "split", "sqrt", "square", "squareplus", "squeeze", "stack", "std", "stop_gradient",
+    "subtract", "sum", "swapaxes", "swish", "take", "take_along_axis", "take_turn", "tanh", "tanh_shrink", "threshold",
+    "tile", "top_k", "transpose", "trapezoid", "true_divide", "unstack", "var", "vstack", "weighted_mean",
+    "weighted_sum", "where", "zeros", "zeros_like",
 ]  # fmt: skip
 
+if TYPE_CHECKING:
+    from nbnet.ops.cumulative import cumprod, cumsum, diff, prod, trapezoid
+    from nbnet.ops.places import (
+        scatter,
+        scatter_update,
+        segment_max,
+        segment_min,
+        segment_prod,
+        segment_sum,
+        slice,
+        slice_update,
+        take_along_axis,
+    )
+    from nbnet.ops.sorting import (
+        argmax,
+        argmin,
+        argpartition,
+        argsort,
+        digitize,
+        in_top_k,
+        median,
+        percentile,
+        quantile,
+        searchsorted,
+        sort,
+        top_k,
+    )
+
+#: Modules that are imported when one of their functions is first asked for, and these functions.
+_LATER = {
+    "cumulative": "cumprod cumsum diff prod trapezoid",
+    "places": """scatter scatter_update segment_max segment_min segment_prod segment_sum slice slice_update
+        take_along_axis""",
+    "sorting": """argmax argmin argpartition argsort digitize in_top_k median percentile quantile searchsorted
+        sort top_k""",
+}
+_homes = {name: module for module, names in _LATER.items() for name in names.split()}
+_refuse = keras_hint(__name__)
+
+
+def _import_later(name: str) -> Any:
+    """A function of a module that is imported now; AttributeError for a name that is not there."""
+    if name not in _homes:
+        return _refuse(name)
+    module = import_module(f"{__name__}.{_homes[name]}")
+    for other in _LATER[_homes[name]].split():
+        function = getattr(module, other)
+        globals()[other] = function if other in _plain else symbolic(function, __name__)
+    return globals()[name]
+
+
 if not TYPE_CHECKING:
-    __getattr__ = keras_hint(__name__)
+    __getattr__ = _import_later
 
 # Modules of this package call each other's plain functions; callers outside may pass symbols and get wrappers.
 _plain = {"convert_to_numpy", "is_tensor", "ndim", "shape", "size"}
-_functions = {name: globals()[name] for name in __all__ if name not in _plain}
+_functions = {name: globals()[name] for name in __all__ if name not in _plain and name not in _homes}
 _wrapped = {function: symbolic(function, __name__) for function in _functions.values()}
 globals().update({name: _wrapped[function] for name, function in _functions.items()})
 operators.update(

@@ -1,4 +1,4 @@
-"""Reductions: sum, mean, max, min, argmax and the like over axes, and the weighted sums that losses end with."""
+"""Reductions: sum, mean, max, min over axes, and the weighted sums that losses end with."""
 
 from __future__ import annotations
 
@@ -10,11 +10,9 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
-from nbnet.base.array_memory import plain_array
-from nbnet.engine.graph.op import INT, Op, Shape, Spec, register
+from nbnet.engine.graph.op import Op, Shape, Spec, register
 from nbnet.engine.graph.tensor import Tensor, apply, tensor, tensors
 from nbnet.engine.kernels.abi import Kernel, accumulates, attribute, device, kernel, scratch, vec
-from nbnet.ops.convert import convert_to_tensor
 from nbnet.ops.elementwise import documents, negative
 from nbnet.ops.reshape import Axis
 from nbnet.ops.softmax import largest
@@ -292,60 +290,6 @@ def min(x: Any, axis: Axis = None, keepdims: bool = False) -> Tensor:
     array([1., 3.], dtype=float32)
     """
     return negative(max(negative(x), axis, keepdims))
-
-
-def _numbers(values: Any) -> Tensor:
-    return convert_to_tensor(np.asarray(values), INT)
-
-
-def argmax(x: Any, axis: int | None = None, keepdims: bool = False) -> Tensor:
-    """Indices of the largest elements along an axis, int64; x has to have a value.
-
-    Parameters
-    ----------
-    x
-        Tensor or array.
-    axis
-        The axis; None for the index in the flattened x.
-    keepdims
-        If True, the axis stays, with length 1.
-
-    Examples
-    --------
-    >>> import nbnet as nb
-    >>> nb.ops.argmax([[1.0, 3.0, 2.0]], axis=-1).numpy()
-    array([1])
-    """
-    return _numbers(np.argmax(plain_array(x, "x"), axis, keepdims=keepdims))
-
-
-def argmin(x: Any, axis: int | None = None, keepdims: bool = False) -> Tensor:
-    """Indices of the smallest elements along an axis, int64; x has to have a value.
-
-    Parameters
-    ----------
-    x, axis, keepdims
-        As for :func:`argmax`.
-
-    Examples
-    --------
-    >>> import nbnet as nb
-    >>> nb.ops.argmin([[1.0, 3.0, 0.0]], axis=-1).numpy()
-    array([2])
-    """
-    return _numbers(np.argmin(plain_array(x, "x"), axis, keepdims=keepdims))
-
-
-def argsort(x: Any, axis: int | None = -1) -> Tensor:
-    """Indices that sort the elements along an axis, int64; x has to have a value.
-
-    Examples
-    --------
-    >>> import nbnet as nb
-    >>> nb.ops.argsort([3.0, 1.0, 2.0]).numpy()
-    array([1, 2, 0])
-    """
-    return _numbers(np.argsort(plain_array(x, "x"), axis, kind="stable"))
 
 
 @kernel

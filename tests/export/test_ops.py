@@ -50,7 +50,7 @@ def test_the_op_computes_the_same(case, dtype):
     wanted = apply_many(case.op, *(Tensor(a.shape, a.dtype, a) for a in arrays), **case.attributes_for(arrays))
     tolerance = 1e-5 if dtype == F32 else 1e-7
     for found, y in zip(run(made, *fed), wanted, strict=True):
-        assert found.dtype == dtype
+        assert found.dtype == y.dtype
         np.testing.assert_allclose(found, y.numpy(), rtol=tolerance, atol=tolerance)
 
 

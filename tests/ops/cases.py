@@ -33,6 +33,7 @@ from tests.ops.case import (
     whole,
     zeros_and_ones,
 )
+from tests.ops.later_cases import LATER_CASES
 from tests.ops.loss_cases import LOSS_CASES
 
 Array = NDArray[Any]
@@ -372,6 +373,8 @@ CASES: list[Case] = [
     Case(registry["matmul"], (normal(N, 4), normal(4, 3)), np.matmul, rows=(0,)),
     Case(registry["matmul"], (normal(N, 2, 4), normal(4, 3)), np.matmul, rows=(0,), label="rows"),
     Case(registry["matmul"], (normal(4), normal(4, 3)), np.matmul, label="vector"),
+    Case(registry["matmul_pairs"], (normal(N, 2, 3, 4), normal(N, 2, 4, 5)), np.matmul, rows=(0, 1)),
+    Case(registry["matmul_pairs"], (normal(N, 1, 4), normal(N, 4, 1)), np.matmul, rows=(0, 1), label="vectors"),
     Case(registry["take"], (normal(4, 3), lambda rng: rng.integers(-4, 4, N)), lambda x, rows: x[rows], rows=(1,)),
     Case(
         registry["take"],
@@ -621,6 +624,7 @@ CASES: list[Case] = [
     *pooled((N, 5, 5, 2), (3, 3), (1, 2), "same", "overlap"),
     *pooled((N, 7, 3), (3,), (2,), "valid", "sequence"),
     *LOSS_CASES,
+    *LATER_CASES,
 ]
 
 # The ops of the package, imported whole; those that other tests or examples register are theirs.

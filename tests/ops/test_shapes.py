@@ -109,9 +109,11 @@ def test_matmul_over_nothing_is_zero() -> None:
 
 
 def test_matmul_errors() -> None:
-    for a, b in [((2, 3), (4, 2)), ((2, 3), (3,)), ((), (3, 2)), ((2, 3), (2, 3, 4))]:
-        with pytest.raises(ValueError, match=r"matmul: expected a \(\.\.\., n\) and b \(n, m\)"):
+    for a, b in [((2, 3), (4, 2)), ((2, 3), (2,)), ((), (3, 2)), ((2, 3), (2, 4, 3))]:
+        with pytest.raises(ValueError, match=r"matmul: expected x1 \(\.\.\., n, k\) and x2 \(\.\.\., k, m\)"):
             nb.ops.matmul(np.zeros(a), np.zeros(b))
+    with pytest.raises(ValueError, match="matmul: axes before the last two"):
+        nb.ops.matmul(np.zeros((2, 4, 3)), np.zeros((3, 3, 4)))
     with pytest.raises(TypeError, match="matmul: expected floats as a, got int64"):
         nb.ops.matmul(nb.Tensor((1, 2), np.int64, np.ones((1, 2), np.int64)), np.zeros((2, 2)))
 

@@ -225,7 +225,7 @@ class Node:
         work = tuple((t.shape, t.dtype) for t in buffers[last:])
         if op.backward is not None and any(t.requires_grad for t in inputs):
             for t in outputs:
-                t.requires_grad = True
+                t.requires_grad = t.dtype.kind == "f"
         return cls(op, inputs, outputs, saved, work, attributes, key, name, dtype, injected is not None)
 
     def run(self, step: int) -> None:

@@ -1,0 +1,540 @@
+"""Order of elements along an axis: sort, argsort, top_k, median, quantile, searchsorted and the like."""
+
+from __future__ import annotations
+
+import itertools
+import math
+from collections.abc import Callable, Sequence
+from dataclasses import replace
+from math import prod
+from operator import index
+from typing import Any
+
+from nbnet.base.array_memory import plain_array
+from nbnet.engine.graph.op import INT, Op, Spec, register
+from nbnet.engine.graph.tensor import Tensor, apply, apply_many, tensor, tensors
+from nbnet.engine.kernels.abi import accumulates, attribute, device, intvec, kernel, vec
+from nbnet.ops.broadcast import add, multiply
+from nbnet.ops.compare import greater_equal, isnan, where
+from nbnet.ops.places import index_tensor, reshaped_indices, take_along_axis
+from nbnet.ops.reduction import checked_axes
+from nbnet.ops.reshape import Axis, checked_axis, moveaxis, ravel, reshape, squeeze
+from nbnet.ops.slicing import cut, stack
+
+
+@device
+def _comes_before(a: Any, b: Any, descending: Any) -> Any:
+    """True if a stands before b. NaN is the largest number."""
+    if descending:
+        return a > b or (a != a and b == b)
+    return a < b or (b != b and a == a)
+
+
+@device
+def _merge(x: Any, source: Any, target: Any, base: Any, n: Any, stride: Any, width: Any, descending: Any) -> None:
+    """Merge neighbouring runs of ``width`` sorted indices, equal elements in their order."""
+    for low in range(0, n, 2 * width):
+        middle, high = min(low + width, n), min(low + 2 * width, n)
+        i, j = low, middle
+        for k in range(low, high):
+            right = i >= middle
+            if i < middle and j < high:
+                a, b = source[base + i * stride], source[base + j * stride]
+                right = _comes_before(x[base + b * stride], x[base + a * stride], descending)
+            if right:
+                target[base + k * stride] = source[base + j * stride]
+                j += 1
+            else:
+                target[base + k * stride] = source[base + i * stride]
+                i += 1
+
+
+# x is seen as (outer, n, inner) and y, the first elements in order, as (outer, count, inner); the attributes are n,
+# inner, count, and 1 for descending order. Merge sort, from runs of one element up: passes go from one of two buffers
+# of indices to the other.
+@kernel
+def sort_forward(mem: Any, ins: Any, step: Any) -> None:
+    x, y, order = vec(mem, ins, 0), vec(mem, ins, 1), intvec(mem, ins, 2)
+    places, spare, count = intvec(mem, ins, 3), intvec(mem, ins, 4), attribute(ins, 2)
+    n, inner, descending, start_y = attribute(ins, 0), attribute(ins, 1), attribute(ins, 3) != 0, 0
+    for start in range(0, x.size, max(n * inner, 1)):
+        for j in range(inner):
+            base = start + j
+            for k in range(n):
+                places[base + k * inner] = k
+            width, here = 1, True
+            while width < n:
+                if here:
+                    _merge(x, places, spare, base, n, inner, width, descending)
+                else:
+                    _merge(x, spare, places, base, n, inner, width, descending)
+                width, here = 2 * width, not here
+            for k in range(count):
+                at = start_y + j + k * inner
+                order[at] = places[base + k * inner] if here else spare[base + k * inner]
+                y[at] = x[base + order[at] * inner]
+        start_y += count * inner
+
+
+@kernel
+def sort_backward(mem: Any, ins: Any, step: Any) -> None:
+    order, dy, dx = intvec(mem, ins, 0), vec(mem, ins, 1), vec(mem, ins, 2)
+    n, inner, count, start_y = attribute(ins, 0), attribute(ins, 1), attribute(ins, 2), 0
+    if not accumulates(ins, 2):
+        dx[:] = 0.0
+    for start in range(0, dx.size, max(n * inner, 1)):
+        for j in range(inner):
+            for k in range(count):
+                at = start_y + j + k * inner
+                if order[at] >= 0 and order[at] < n:
+                    dx[start + j + order[at] * inner] += dy[at]
+        start_y += count * inner
+
+
+def _sort_infer(x: Tensor, axis: int, count: int, descending: bool) -> tuple[Spec, ...]:
+    shape = (*x.shape[:axis], count, *x.shape[axis + 1 :])
+    return Spec(shape), Spec(shape, INT), Spec(x.shape, INT), Spec(x.shape, INT)
+
+
+SORT = register(
+    Op("sort", sort_forward, ("x",), infer=_sort_infer, outputs=("y", "order"), saves=("places", "spare"),
+       backward=sort_backward, gradient=("order", "dy", "dx"),
+       encode=lambda x, axis, count, descending: (
+           x.shape[axis], prod(x.shape[axis + 1 :]), count, int(descending)),
+       extents="x[outer*n*inner] y[outer*count*inner] order:i8[outer*count*inner] places:i8[outer*n*inner] "
+               "spare:i8[outer*n*inner]; n inner count _",
+       within=lambda sizes: sizes["count"] <= sizes["n"])
+)  # fmt: skip
+#: The same along the first axis, which is the batch's.
+SORT_BATCH = register(replace(SORT, name="sort_batch", whole_batch=True))
+
+
+def first_in_order(x: Tensor, axis: int, count: int, descending: bool = False) -> tuple[Tensor, Tensor]:
+    """The first elements in order along an axis, a number from 0, and their indices, int64."""
+    y, order = apply_many(SORT if axis else SORT_BATCH, x, axis=axis, count=count, descending=descending)
+    return y, order
+
+
+def _sorted(x: Any, axis: int | None) -> tuple[Tensor, Tensor]:
+    x = tensor(x)
+    if axis is None:
+        x, axis = ravel(x), 0
+    axis = checked_axis(axis, x.ndim)
+    return first_in_order(x, axis, x.shape[axis])
+
+
+def sort(x: Any, axis: int | None = -1) -> Tensor:
+    """Elements in ascending order along an axis; NaN comes last.
+
+    Parameters
+    ----------
+    x
+        Tensor or array.
+    axis
+        The axis; None for the flattened x.
+
+    Raises
+    ------
+    ValueError
+        If the axis is out of range.
+
+    Examples
+    --------
+    >>> import nbnet as nb
+    >>> nb.ops.sort([3.0, 1.0, 2.0]).numpy()
+    array([1., 2., 3.], dtype=float32)
+    """
+    return _sorted(x, axis)[0]
+
+
+def argsort(x: Any, axis: int | None = -1) -> Tensor:
+    """Indices that sort the elements along an axis, int64; equal ones keep their order. No gradient flows.
+
+    Parameters
+    ----------
+    x
+        Tensor or array.
+    axis
+        The axis; None for the flattened x.
+
+    Examples
+    --------
+    >>> import nbnet as nb
+    >>> nb.ops.argsort([3.0, 1.0, 2.0]).numpy()
+    array([1, 2, 0])
+    """
+    return _sorted(x, axis)[1]
+
+
+def top_k(x: Any, k: int, sorted: bool = True) -> tuple[Tensor, Tensor]:
+    """The k largest elements along the last axis, and their indices.
+
+    Parameters
+    ----------
+    x
+        (..., n): tensor or array.
+    k
+        Number of elements, up to n.
+    sorted
+        The elements come in descending order in any case.
+
+    Returns
+    -------
+    Values (..., k) and indices (..., k), int64.
+
+    Raises
+    ------
+    ValueError
+        If k is out of range.
+
+    Examples
+    --------
+    >>> import nbnet as nb
+    >>> values, indices = nb.ops.top_k([1.0, 4.0, 3.0], 2)
+    >>> values.numpy(), indices.numpy()
+    (array([4., 3.], dtype=float32), array([1, 2]))
+    """
+    made = tensor(x)
+    n = made.shape[checked_axis(-1, made.ndim)]
+    if not 0 <= index(k) <= n:
+        raise ValueError(f"k: expected an integer from 0 to {n}, got {k}")
+    return first_in_order(made, made.ndim - 1, k, descending=True)
+
+
+def in_top_k(targets: Any, predictions: Any, k: int) -> Tensor:
+    """True where the score of the target class is among the k highest; classes tied with the last of them count.
+
+    Parameters
+    ----------
+    targets
+        (n,): class numbers.
+    predictions
+        (n, classes): scores.
+    k
+        Number of highest scores.
+
+    Raises
+    ------
+    ValueError
+        If k is out of range.
+
+    Examples
+    --------
+    >>> import nbnet as nb
+    >>> nb.ops.in_top_k([2, 0], [[0.1, 0.6, 0.3], [0.1, 0.6, 0.3]], k=2).numpy()
+    array([1., 0.], dtype=float32)
+    """
+    scores = tensor(predictions)
+    least = top_k(scores, min(index(k), scores.shape[-1]))[0]
+    least = cut(least, 1, least.shape[1] - 1, 1)
+    mine = take_along_axis(scores, reshaped_indices(index_tensor(targets, "targets"), (-1, 1)), -1)
+    return squeeze(greater_equal(mine, least), -1)
+
+
+def argpartition(x: Any, kth: int, axis: int | None = -1) -> Tensor:
+    """Indices that put the element at ``kth`` in its place in ascending order, int64: those before it are not larger.
+
+    Parameters
+    ----------
+    x
+        Tensor or array.
+    kth
+        The place; here, all others are in order, too.
+    axis
+        The axis; None for the flattened x.
+
+    Raises
+    ------
+    ValueError
+        If kth or the axis is out of range.
+
+    Examples
+    --------
+    >>> import nbnet as nb
+    >>> nb.ops.argpartition([3.0, 1.0, 2.0], 1).numpy()
+    array([1, 2, 0])
+    """
+    made = tensor(x)
+    n = made.size if axis is None else made.shape[checked_axis(axis, made.ndim)]
+    if not -n <= index(kth) < n:
+        raise ValueError(f"kth: {kth} is out of range for {n} elements")
+    return argsort(made, axis)
+
+
+# ---- quantiles -----------------------------------------------------------------------------------------------
+
+#: The elements beside a place, and the share of the second.
+_METHODS: dict[str, Callable[[float], tuple[int, int, float]]] = {
+    "linear": lambda place: (math.floor(place), math.ceil(place), place - math.floor(place)),
+    "lower": lambda place: (math.floor(place), math.floor(place), 0.0),
+    "higher": lambda place: (math.ceil(place), math.ceil(place), 0.0),
+    "nearest": lambda place: (round(place), round(place), 0.0),
+    "midpoint": lambda place: (math.floor(place), math.ceil(place), 0.5),
+}
+
+
+def quantile(x: Any, q: Any, axis: Axis = None, method: str = "linear", keepdims: bool = False) -> Tensor:
+    """Quantiles over axes. NaN wins.
+
+    Parameters
+    ----------
+    x
+        Tensor or array.
+    q
+        The part of the elements below: a number from 0 to 1, or several, which make the first axis of the result.
+    axis
+        An axis, several, or all by default; negative ones count from the last.
+    method : {"linear", "lower", "higher", "nearest", "midpoint"}
+        The value between two elements.
+    keepdims
+        If True, reduced axes stay, with length 1.
+
+    Raises
+    ------
+    ValueError
+        If q, method or an axis is out of range, or there are no elements.
+
+    Examples
+    --------
+    >>> import nbnet as nb
+    >>> nb.ops.quantile([1.0, 2.0, 3.0, 4.0], [0.5, 1.0]).numpy()
+    array([2.5, 4. ], dtype=float32)
+    """
+    x, parts = tensor(x), plain_array(q, "q")
+    if method not in _METHODS:
+        raise ValueError(f"method: expected one of {sorted(_METHODS)}, got {method!r}")
+    if not ((parts >= 0) & (parts <= 1)).all():
+        raise ValueError(f"q: expected numbers from 0 to 1, got {q!r}")
+    axes = checked_axes(axis, x.ndim)
+    kept = [k for k in range(x.ndim) if k not in axes]
+    n = prod(x.shape[k] for k in axes)
+    if not n:
+        raise ValueError(f"x: expected at least one element, got shape {x.shape}")
+    rows = _axes_last(x, axes, n)
+    ordered, _ = first_in_order(rows, rows.ndim - 1, n)
+    last = squeeze(cut(ordered, rows.ndim - 1, n - 1, 1), -1)
+    found = []
+    for part in parts.reshape(-1).tolist():
+        low, high, share = _METHODS[method](part * (n - 1))
+        y = squeeze(cut(ordered, rows.ndim - 1, low, 1), -1)
+        if share:
+            above = squeeze(cut(ordered, rows.ndim - 1, high, 1), -1)
+            y = add(multiply(y, 1.0 - share), multiply(above, share))
+        found.append(where(isnan(last), last, y))
+    y = stack(found, 0) if parts.ndim else found[0]
+    lengths = [1 if k in axes else x.shape[k] for k in range(x.ndim)] if keepdims else [x.shape[k] for k in kept]
+    return reshape(y, (*parts.shape, *lengths))
+
+
+def _axes_last(x: Tensor, axes: Sequence[int], n: int) -> Tensor:
+    """``x`` with some axes joined to the last one."""
+    if len(axes) == x.ndim:
+        return ravel(x)
+    for moved, k in enumerate(axes):
+        x = moveaxis(x, k - moved, -1)
+    return reshape(x, (*x.shape[: x.ndim - len(axes)], n)) if len(axes) != 1 else x
+
+
+def median(x: Any, axis: Axis = None, keepdims: bool = False) -> Tensor:
+    """The median over axes: the middle element, or the mean of the two in the middle. NaN wins.
+
+    Parameters
+    ----------
+    x, axis, keepdims
+        As for :func:`quantile`.
+
+    Examples
+    --------
+    >>> import nbnet as nb
+    >>> nb.ops.median([[1.0, 5.0, 2.0], [4.0, 3.0, 9.0]], axis=1).numpy()
+    array([2., 4.], dtype=float32)
+    """
+    return quantile(x, 0.5, axis, keepdims=keepdims)
+
+
+def percentile(x: Any, q: Any, axis: Axis = None, method: str = "linear", keepdims: bool = False) -> Tensor:
+    """Percentiles over axes: :func:`quantile` with q from 0 to 100.
+
+    Parameters
+    ----------
+    x, axis, method, keepdims
+        As for :func:`quantile`.
+    q
+        A number from 0 to 100, or several, which make the first axis of the result.
+
+    Examples
+    --------
+    >>> import nbnet as nb
+    >>> nb.ops.percentile([1.0, 2.0, 3.0], 50).item()
+    2.0
+    """
+    parts = plain_array(q, "q")
+    if not ((parts >= 0) & (parts <= 100)).all():
+        raise ValueError(f"q: expected numbers from 0 to 100, got {q!r}")
+    return quantile(x, parts / 100, axis, method, keepdims)
+
+
+# ---- places in a sorted sequence -----------------------------------------------------------------------------
+
+
+@kernel
+def searchsorted_forward(mem: Any, ins: Any, step: Any) -> None:
+    sequence, x, y, right = vec(mem, ins, 0), vec(mem, ins, 1), intvec(mem, ins, 2), attribute(ins, 0) != 0
+    for i in range(x.size):
+        low, high = 0, sequence.size
+        while low < high:
+            middle = (low + high) // 2
+            a, b = sequence[middle], x[i]
+            if _comes_before(a, b, False) or (right and not _comes_before(b, a, False)):
+                low = middle + 1
+            else:
+                high = middle
+        y[i] = low
+
+
+SEARCHSORTED = register(
+    Op("searchsorted", searchsorted_forward, ("sequence", "x"), infer=lambda sequence, x, right: (Spec(x.shape, INT),),
+       encode=lambda sequence, x, right: (int(right),), stops_gradient=True,
+       extents="sequence[s] x[n] y:i8[n]; _")
+)  # fmt: skip
+
+
+def searchsorted(sorted_sequence: Any, values: Any, side: str = "left") -> Tensor:
+    """Places at which values would be inserted in a sorted sequence, int64. No gradient flows.
+
+    Parameters
+    ----------
+    sorted_sequence
+        A vector in ascending order.
+    values
+        Tensor or array of any shape.
+    side : {"left", "right"}
+        Before or behind equal elements.
+
+    Raises
+    ------
+    ValueError
+        If the sequence is no vector, or side is anything else.
+
+    Examples
+    --------
+    >>> import nbnet as nb
+    >>> nb.ops.searchsorted([1.0, 2.0, 3.0], [2.0, 2.5]).numpy()
+    array([1, 2])
+    """
+    sequence, x = tensors(sorted_sequence, values)
+    if sequence.ndim != 1:
+        raise ValueError(f"sorted_sequence: expected a vector, got shape {sequence.shape}")
+    if side not in ("left", "right"):
+        raise ValueError(f"side: expected 'left' or 'right', got {side!r}")
+    return apply(SEARCHSORTED, sequence, x, right=side == "right")
+
+
+def digitize(x: Any, bins: Any) -> Tensor:
+    """The number of the bin that each element falls into, int64: 0 below the first limit. No gradient flows.
+
+    Parameters
+    ----------
+    x
+        Tensor or array of any shape.
+    bins
+        The lower limits of the bins in ascending order, a vector.
+
+    Raises
+    ------
+    ValueError
+        If bins are no vector, or known and not in order.
+
+    Examples
+    --------
+    >>> import nbnet as nb
+    >>> nb.ops.digitize([0.5, 1.0, 7.0], [1.0, 2.0, 5.0]).numpy()
+    array([0, 1, 3])
+    """
+    x, limits = tensors(x, bins)
+    if limits.data is not None and not all(a <= b for a, b in itertools.pairwise(limits.numpy().reshape(-1).tolist())):
+        raise ValueError("bins: expected limits in ascending order")
+    return searchsorted(limits, x, "right")
+
+
+# ---- the largest element -------------------------------------------------------------------------------------
+
+
+@kernel
+def argmax_forward(mem: Any, ins: Any, step: Any) -> None:
+    x, y, n = vec(mem, ins, 0), intvec(mem, ins, 1), attribute(ins, 0)
+    inner, least = attribute(ins, 1), attribute(ins, 2)
+    for i in range(y.size):
+        base, found = i // inner * n * inner + i % inner, 0
+        for k in range(1, n):
+            a, b = x[base + k * inner], x[base + found * inner]
+            if b == b and (a != a or (a < b if least != 0 else a > b)):
+                found = k
+        y[i] = found
+
+
+def _argmax_infer(x: Tensor, axis: int, least: bool, keepdims: bool) -> tuple[Spec, ...]:
+    if not x.shape[axis]:
+        raise ValueError(f"x: expected at least one element along axis {axis}, got shape {x.shape}")
+    return (Spec((*x.shape[:axis], *[1] * keepdims, *x.shape[axis + 1 :]), INT),)
+
+
+ARGMAX = register(
+    Op("argmax", argmax_forward, ("x",), infer=_argmax_infer, stops_gradient=True,
+       encode=lambda x, axis, least, keepdims: (x.shape[axis], prod(x.shape[axis + 1 :]), int(least)),
+       extents="x[outer*n*inner] y:i8[outer*inner]; n inner _", within=lambda sizes: sizes["n"] > 0)
+)  # fmt: skip
+#: The same along the first axis, which is the batch's.
+ARGMAX_BATCH = register(replace(ARGMAX, name="argmax_batch", whole_batch=True))
+
+
+def _argmax(x: Any, axis: int | None, keepdims: bool, least: bool) -> Tensor:
+    x = tensor(x)
+    if axis is None:
+        rows = reshape(x, (-1, *[1] * (x.ndim - 1 if keepdims else 0)))
+        return apply(ARGMAX_BATCH, rows, axis=0, least=least, keepdims=keepdims and x.ndim > 0)
+    axis = checked_axis(axis, x.ndim)
+    return apply(ARGMAX if axis else ARGMAX_BATCH, x, axis=axis, least=least, keepdims=keepdims)
+
+
+def argmax(x: Any, axis: int | None = None, keepdims: bool = False) -> Tensor:
+    """Indices of the largest elements along an axis, the first of equals, int64. No gradient flows.
+
+    Parameters
+    ----------
+    x
+        Tensor or array.
+    axis
+        The axis; None for the index in the flattened x.
+    keepdims
+        If True, the axis stays, with length 1.
+
+    Raises
+    ------
+    ValueError
+        If the axis is out of range or has no elements.
+
+    Examples
+    --------
+    >>> import nbnet as nb
+    >>> nb.ops.argmax([[1.0, 3.0, 2.0]], axis=-1).numpy()
+    array([1])
+    """
+    return _argmax(x, axis, keepdims, False)
+
+
+def argmin(x: Any, axis: int | None = None, keepdims: bool = False) -> Tensor:
+    """Indices of the smallest elements along an axis, the first of equals, int64. No gradient flows.
+
+    Parameters
+    ----------
+    x, axis, keepdims
+        As for :func:`argmax`.
+
+    Examples
+    --------
+    >>> import nbnet as nb
+    >>> nb.ops.argmin([[1.0, 3.0, 0.0]], axis=-1).numpy()
+    array([2])
+    """
+    return _argmax(x, axis, keepdims, True)

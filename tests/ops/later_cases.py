@@ -1,0 +1,107 @@
+"""Cases of the ops in modules that are imported when first asked for."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from nbnet.engine.graph.op import registry
+from nbnet.ops import cumulative, places, sorting
+from tests.ops.case import Case, Draw, N, normal
+
+assert cumulative
+assert places
+assert sorting  # importing them registers their ops
+
+Array = NDArray[Any]
+
+
+def with_zeros(*shape: int) -> Draw:
+    """Numbers of which some are exactly zero."""
+    return lambda rng: rng.normal(0, 1.5, shape) * (rng.random(shape) > 0.2)
+
+
+def different(*shape: int) -> Draw:
+    """Numbers at least 0.05 apart, so that small steps leave their order as it is."""
+    return lambda rng: rng.permutation(np.prod(shape)).reshape(shape) * 0.05 - 1.0
+
+
+def along(name: str, reference: Callable[..., Array], draw: Callable[..., Draw], **attributes: Any) -> list[Case]:
+    """An op along each of the axes."""
+    places = ((1, (N, 7)), (1, (N, 4, 3)), (0, (N, 2)))
+    return [
+        Case(
+            registry[name if axis else f"{name}_batch"],
+            (draw(*shape),),
+            reference,
+            (0,) if axis else (),
+            lambda n, axis=axis: {"axis": axis, **attributes},
+            f"axis {axis} of {len(shape)}",
+        )
+        for axis, shape in places
+    ]
+
+
+def first_sorted(x: Array, axis: int, count: int, descending: bool) -> Array:
+    y = np.sort(-x if descending else x, axis).take(range(count), axis)
+    return -y if descending else y
+
+
+def chosen(name: str, shape: tuple[int, ...], indices: tuple[int, ...], axis: int) -> Case:
+    def reference(x: Array, indices: Array, axis: int) -> Array:
+        return np.take_along_axis(x, indices, axis)
+
+    n = shape[axis]
+    draws = normal(*shape), lambda rng: rng.integers(-n if axis else 0, n, indices)
+    return Case(registry[name], draws, reference, (0, 1) if axis else (), lambda n: {"axis": axis}, f"axis {axis}")
+
+
+def of_segments(x: Array, ids: Array, n: int, function: Any, empty: float) -> Array:
+    return np.stack([function(x[ids == k], 0) if (ids == k).any() else np.full(x.shape[1:], empty) for k in range(n)])
+
+
+def segments(name: str, function: Any, empty: float, draw: Callable[..., Draw]) -> list[Case]:
+    return [
+        Case(
+            registry[name],
+            (draw(*shape), lambda rng: np.array([0, 2, 0, 0, 1, 2])),
+            lambda x, ids, n: of_segments(x, ids, n, function, empty),
+            attributes=lambda n: {"n": 3},
+            label=label,
+        )
+        for label, shape in {"vector": (N,), "rows": (N, 2, 3)}.items()
+    ]
+
+
+def searched(right: bool) -> Case:
+    def reference(sequence: Array, x: Array, right: bool) -> Array:
+        return np.searchsorted(sequence, x, "right" if right else "left")
+
+    draws: tuple[Draw, ...] = (
+        lambda rng: np.array([-2.0, -1.0, -1.0, 0.0, 3.0]),
+        lambda rng: rng.integers(-3, 5, (N, 4)).astype(float),
+    )
+    return Case(registry["searchsorted"], draws, reference, (1,), lambda n: {"right": right}, f"right {right}")
+
+
+LATER_CASES: list[Case] = [
+    *along("cumsum", np.cumsum, normal),
+    *along("cumprod", np.cumprod, with_zeros),
+    *along("sort", first_sorted, different, count=2, descending=True),
+    Case(registry["sort"], (different(N, 33),), first_sorted, (0,),
+         lambda n: {"axis": 1, "count": 33, "descending": False}, "all"),
+    *along("argmax", lambda x, axis, least, keepdims: x.argmax(axis), normal, least=False, keepdims=False),
+    Case(registry["argmax"], (normal(N, 5),), lambda x, axis, least, keepdims: x.argmin(axis, keepdims=True), (0,),
+         lambda n: {"axis": 1, "least": True, "keepdims": True}, "least"),
+    chosen("take_along_axis", (N, 5), (N, 3), 1),
+    chosen("take_along_axis", (N, 2, 5, 3), (N, 2, 4, 3), 2),
+    chosen("take_along_axis_batch", (N, 3), (4, 3), 0),
+    *segments("segment_sum", np.sum, 0.0, normal),
+    *segments("segment_max", np.max, -np.inf, different),
+    *segments("segment_prod", np.prod, 1.0, with_zeros),
+    searched(False),
+    searched(True),
+]  # fmt: skip
