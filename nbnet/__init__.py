@@ -76,6 +76,7 @@ __all__ = [
     "floatx",
     "initializers",
     "inspect",
+    "install_as_keras",
     "kernel",
     "layers",
     "load_masks",
@@ -94,12 +95,18 @@ __all__ = [
     "set_floatx",
     "set_random_seed",
     "tensor",
+    "uninstall_as_keras",
     "utils",
     "warmup",
 ]
 
 if TYPE_CHECKING:
     from nbnet import calibration, datasets, estimators, inspect
+    from nbnet.as_keras import install_as_keras, uninstall_as_keras
 else:
     # What few scripts use is imported when they do.
-    __getattr__ = keras_hint(__name__, parts=("calibration", "datasets", "estimators", "inspect"))
+    __getattr__ = keras_hint(
+        __name__,
+        parts=("calibration", "datasets", "estimators", "inspect"),
+        elsewhere=dict.fromkeys(("install_as_keras", "uninstall_as_keras"), "nbnet.as_keras"),
+    )

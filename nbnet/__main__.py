@@ -1,8 +1,9 @@
-"""The command line: ``python -m nbnet warmup`` compiles kernels ahead of their first use."""
+"""The command line: ``warmup`` compiles kernels ahead of their first use, ``run`` runs a script written for Keras."""
 
 from __future__ import annotations
 
 import argparse
+import sys
 import time
 from collections.abc import Sequence
 
@@ -13,12 +14,20 @@ from nbnet.warmup import warmup
 
 def main(arguments: Sequence[str] | None = None) -> None:
     """Run a command; see ``--help``."""
-    parser = argparse.ArgumentParser(prog="python -m nbnet", description=(warmup.__doc__ or "").partition("\n")[0])
+    given = sys.argv[1:] if arguments is None else list(arguments)
+    if given[:1] == ["run"]:
+        # The arguments after the script are the script's.
+        from nbnet.as_keras.run import run
+
+        run(given[1:])
+        return
+    parser = argparse.ArgumentParser(prog="python -m nbnet", description="Commands of nbnet.")
     commands = parser.add_subparsers(required=True, metavar="COMMAND")
+    commands.add_parser("run", help="run a script written for Keras or TensorFlow, unchanged")
     command = commands.add_parser("warmup", help="compile the kernels of dense networks, once for this user")
     command.add_argument("--dtypes", nargs="+", choices=("float32", "float64"), default=["float32"])
     command.add_argument("--everything", action="store_true", help="all kernels; takes minutes")
-    options = parser.parse_args(arguments)
+    options = parser.parse_args(given)
     began = time.perf_counter()
     place = disk_cache.folder() or "memory only: there is no cache folder that is safe to write to"
     try:

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import importlib
 import sys
-from collections.abc import Callable, Collection
+from collections.abc import Callable, Collection, Mapping, Sequence
+from importlib.abc import MetaPathFinder
 from typing import Any
 
 _NO_SEQUENCES = "there are no recurrent layers; for sequences use Embedding, Conv1D and pooling"
@@ -153,10 +154,29 @@ def absent_names(module: str) -> dict[str, str]:
     return {name: instead for instead, names in _TABLE.get(module, {}).items() for name in names.split()}
 
 
-def keras_hint(module: str, parts: Collection[str] = ()) -> Callable[[str], Any]:
+def refusal(module: str, name: str) -> str | None:
+    """Return the message for a name of Keras that a module does not offer; None for any other name.
+
+    Examples
+    --------
+    >>> from nbnet.base.unsupported_keras import refusal
+    >>> refusal("nbnet.layers", "LSTM")
+    'nbnet does not offer layers.LSTM: there are no recurrent layers; for sequences use Embedding, Conv1D and pooling'
+    >>> refusal("nbnet.layers", "Dense") is None
+    True
+    """
+    instead = absent_names(module).get(name)
+    return None if instead is None else f"nbnet does not offer {f'{module}.{name}'.removeprefix('nbnet.')}: {instead}"
+
+
+def keras_hint(
+    module: str, parts: Collection[str] = (), elsewhere: Mapping[str, str] | None = None
+) -> Callable[[str], Any]:
     """Return the ``__getattr__`` of a module: its AttributeError knows the names of Keras.
 
-    The submodules ``parts`` are imported on first access.
+    The submodules ``parts`` are imported on first access, and names ``elsewhere`` from the modules that it gives. A
+    module that is no package gets an empty search path: ``from nbnet.config import set_backend`` then asks the finder
+    below for a submodule of that name, and it raises the same message.
 
     Examples
     --------
@@ -170,11 +190,26 @@ def keras_hint(module: str, parts: Collection[str] = ()) -> Callable[[str], Any]
     def refuse(name: str) -> Any:
         if name in parts:
             return importlib.import_module(f"{module}.{name}")
-        instead = absent_names(module).get(name)
-        if instead is None:
-            text = f"module {module!r} has no attribute {name!r}"
-        else:
-            text = f"nbnet does not offer {f'{module}.{name}'.removeprefix('nbnet.')}: {instead}"
+        if elsewhere and name in elsewhere:
+            return getattr(importlib.import_module(elsewhere[name]), name)
+        if name == "__path__":
+            return []
+        text = refusal(module, name) or f"module {module!r} has no attribute {name!r}"
         raise AttributeError(text, name=name, obj=sys.modules.get(module))
 
     return refuse
+
+
+class _AbsentFinder(MetaPathFinder):
+    """Raises the message for an absent name when it is imported: ``from nbnet.layers import LSTM``.
+
+    A ``from`` import that finds no attribute looks for a submodule, after all other finders here.
+    """
+
+    def find_spec(self, fullname: str, path: Sequence[str] | None = None, target: Any = None) -> None:
+        module, _, name = fullname.rpartition(".")
+        if module in _TABLE and (text := refusal(module, name)) is not None:
+            raise ImportError(text, name=fullname)
+
+
+sys.meta_path.append(_AbsentFinder())

@@ -1,0 +1,6 @@
+"""Found as ``keras`` by child processes of ``python -m nbnet run``, which inherit the search path."""
+
+if __name__ == "keras":
+    from nbnet.as_keras import install_as_keras
+
+    install_as_keras()

@@ -1,0 +1,318 @@
+"""Arguments and methods of older versions of Keras: tables of what they are called today, and how classes take them.
+
+A class that is reached through ``keras`` gets a constructor that translates old arguments first; models get their old
+methods. :func:`restore_classes` undoes all of it.
+"""
+
+from __future__ import annotations
+
+import functools
+from collections.abc import Callable, Mapping
+from typing import Any
+
+import numpy as np
+
+from nbnet.as_keras.old_names import warn_old
+from nbnet.callbacks.callback import History
+from nbnet.layers.layer import Layer
+from nbnet.models import Model
+from nbnet.optimizers import Optimizer
+from nbnet.optimizers.schedules import InverseTimeDecay
+
+Arguments = dict[str, Any]
+
+#: Arguments of layers, by those of today.
+_LAYERS = {
+    "output_dim": "units", "p": "rate", "sigma": "stddev", "init": "kernel_initializer", "bias": "use_bias",
+    "W_regularizer": "kernel_regularizer", "b_regularizer": "bias_regularizer", "W_constraint": "kernel_constraint",
+    "b_constraint": "bias_constraint", "border_mode": "padding", "subsample": "strides",
+    "subsample_length": "strides", "nb_filter": "filters", "filter_length": "kernel_size",
+    "pool_length": "pool_size",
+    "stride": "strides", "dim_ordering": "data_format", "atrous_rate": "dilation_rate",
+    "batch_input_shape": "batch_shape",
+    "beta_init": "beta_initializer", "gamma_init": "gamma_initializer", "concat_axis": "axis", "dot_axes": "axes",
+}  # fmt: skip
+#: Arguments that some classes take under these very names, or call otherwise.
+_OWN: dict[str, dict[str, str | None]] = {
+    "Embedding": {"output_dim": None, "init": "embeddings_initializer", "W_regularizer": "embeddings_regularizer",
+                  "W_constraint": "embeddings_constraint"},
+    "LeakyReLU": {"alpha": "negative_slope"},
+    "ReLU": {"alpha": "negative_slope"},
+    "PReLU": {"init": "alpha_initializer"},
+    "InputLayer": {"input_shape": "shape", "batch_input_shape": "batch_shape"},
+    "MaxNorm": {"m": "max_value"},
+    "L1": {"l": "l1"},
+    "L2": {"l": "l2"},
+    "ReduceLROnPlateau": {"epsilon": "min_delta"},
+    "Constant": {"c": "value"},
+}  # fmt: skip
+#: Arguments that change nothing here: what they did belongs to TensorFlow, or has become the only way.
+_IGNORED = {
+    "Embedding": ("input_length",),
+    "BatchNormalization": ("mode", "fused", "renorm", "virtual_batch_size"),
+    "ModelCheckpoint": ("period", "load_weights_on_restart", "options"),
+    "TensorBoard": ("batch_size", "write_grads", "write_images", "embeddings_layer_names", "embeddings_data"),
+}
+_OPTIMIZERS = {"lr": "learning_rate", "beta1": "beta_1", "beta2": "beta_2"}
+#: Arguments of methods of models.
+_METHODS: dict[str, dict[str, str | None]] = {
+    "fit": {"nb_epoch": "epochs", "nb_worker": None, "show_accuracy": None},
+    "compile": {"class_mode": None, "sample_weight_mode": None, "theano_mode": None},
+}
+#: Arguments of methods that chose threads or processes for generators: nothing depends on them here.
+_WORKERS = ("workers", "use_multiprocessing", "max_queue_size", "max_q_size", "pickle_safe", "nb_worker")
+#: Names of metrics in logs, with that of other versions.
+_TWINS = {"acc": "accuracy", "accuracy": "acc", "val_acc": "val_accuracy", "val_accuracy": "val_acc"}
+
+#: What was put into classes: ``(class, name, what it had itself)``.
+_changed: list[tuple[type, str, Any]] = []
+_adapted: set[type] = set()
+_NOTHING = object()
+
+
+def adapt_class(value: Any) -> Any:
+    """Return the value; if it is a class that took other arguments once, its constructor takes them, too."""
+    if isinstance(value, type) and value.__module__.startswith("nbnet.") and value not in _adapted:
+        _adapted.add(value)
+        if issubclass(value, Layer) and not issubclass(value, Model):
+            _put(value, "__init__", _translating(value.__init__, value.__name__, _layer_arguments))
+        elif issubclass(value, Optimizer):
+            _put(value, "__init__", _translating(value.__init__, value.__name__, _optimizer_arguments))
+        elif value.__name__ in _OWN or value.__name__ in _IGNORED:
+            _put(value, "__init__", _translating(value.__init__, value.__name__, _renamed_arguments))
+    return value
+
+
+def adapt_models() -> None:
+    """Give models the methods, and methods the arguments, of older versions."""
+    for name in ("fit", "compile", "evaluate", "predict"):
+        _put(Model, name, _translating_method(getattr(Model, name), name))
+    for name, method in _OLD_METHODS.items():
+        if not hasattr(Model, name):
+            _put(Model, name, method)
+    _put(Model, "__init__", _translating(Model.__init__, "Model", _model_arguments))
+    _put(Optimizer, "lr", property(_get_rate, _set_rate))
+
+
+def restore_classes() -> None:
+    """Undo what :func:`adapt_class` and :func:`adapt_models` did."""
+    while _changed:
+        kind, name, own = _changed.pop()
+        if own is _NOTHING:
+            delattr(kind, name)
+        else:
+            setattr(kind, name, own)
+    _adapted.clear()
+
+
+def _put(kind: type, name: str, value: Any) -> None:
+    _changed.append((kind, name, vars(kind).get(name, _NOTHING)))
+    setattr(kind, name, value)
+
+
+# ---- constructors ----
+
+
+def _translating(init: Callable[..., None], name: str, translate: Callable[[str, Arguments], Any]) -> Any:
+    known = _parameters(init)
+
+    @functools.wraps(init)
+    def wrapper(self: Any, *args: Any, **kwargs: Any) -> None:
+        # A name that the constructor has today means what it means today.
+        if all(key in known for key in kwargs):
+            init(self, *args, **kwargs)
+            return
+        after = translate(name, kwargs)
+        init(self, *args, **kwargs)
+        if after is not None:
+            after(self)
+
+    return wrapper
+
+
+def _parameters(function: Callable[..., Any]) -> frozenset[str]:
+    code = getattr(function, "__code__", None)
+    return frozenset(code.co_varnames[: code.co_argcount + code.co_kwonlyargcount] if code else ())
+
+
+def _rename(name: str, kwargs: Arguments, table: Mapping[str, str | None]) -> None:
+    for old in [key for key in kwargs if key in table]:
+        today = table[old]
+        if today is not None and today not in kwargs:
+            warn_old(f"{name}({old}=...)", f"{today}=...")
+            kwargs[today] = kwargs.pop(old)
+
+
+def _drop(name: str, kwargs: Arguments, names: tuple[str, ...]) -> None:
+    for old in names:
+        if old in kwargs:
+            del kwargs[old]
+            warn_old(f"{name}({old}=...)", "gone: it changes nothing here")
+
+
+def _renamed_arguments(name: str, kwargs: Arguments) -> None:
+    _drop(name, kwargs, _IGNORED.get(name, ()))
+    _rename(name, kwargs, _OWN.get(name, {}))
+
+
+def _layer_arguments(name: str, kwargs: Arguments) -> Any:
+    shape = kwargs.get("batch_input_shape")
+    if shape is not None and name != "InputLayer":
+        # All but the first number is the shape of a sample.
+        del kwargs["batch_input_shape"]
+        kwargs["input_shape"] = tuple(shape)[1:]
+    _drop(name, kwargs, _IGNORED.get(name, ()))
+    _rename(name, kwargs, _LAYERS | _OWN.get(name, {}))
+    if kwargs.get("data_format") in ("tf", "th", "default"):
+        kwargs["data_format"] = {"tf": "channels_last", "th": "channels_first"}.get(kwargs["data_format"])
+    if "nb_row" in kwargs and "nb_col" in kwargs:
+        warn_old(f"{name}(nb_row=..., nb_col=...)", "kernel_size=...")
+        kwargs["kernel_size"] = (kwargs.pop("nb_row"), kwargs.pop("nb_col"))
+    if "weights" in kwargs and name != "Embedding":
+        return _initial_weights(kwargs.pop("weights"))
+    return None
+
+
+def _model_arguments(name: str, kwargs: Arguments) -> None:
+    _rename(name, kwargs, {"input": "inputs", "output": "outputs"})
+
+
+def _initial_weights(weights: Any) -> Callable[[Layer], None]:
+    """Return a function that has a layer take these weights once it is built."""
+
+    def after(layer: Any) -> None:
+        build = layer.build
+
+        @functools.wraps(build)
+        def build_and_set(*args: Any, **kwargs: Any) -> None:
+            build(*args, **kwargs)
+            del layer.build
+            layer.set_weights(weights)
+
+        layer.build = build_and_set
+
+    return after
+
+
+def _optimizer_arguments(name: str, kwargs: Arguments) -> None:
+    _rename(name, kwargs, _OPTIMIZERS)
+    _drop(name, kwargs, ("schedule_decay", "jit_compile"))
+    if "epsilon" in kwargs and kwargs["epsilon"] is None:
+        del kwargs["epsilon"]
+    decay = kwargs.pop("decay", 0)
+    if decay:
+        warn_old(f"{name}(decay=...)", "a schedule, learning_rate=InverseTimeDecay(rate, 1, decay)")
+        rate = kwargs.get("learning_rate", _DEFAULT_RATES.get(name, 0.001))
+        kwargs["learning_rate"] = InverseTimeDecay(rate, 1, decay)
+
+
+_DEFAULT_RATES = {"SGD": 0.01, "Adadelta": 0.001, "Adagrad": 0.001}
+
+
+def _get_rate(optimizer: Any) -> Any:
+    warn_old("optimizer.lr", "optimizer.learning_rate")
+    return optimizer.learning_rate
+
+
+def _set_rate(optimizer: Any, value: Any) -> None:
+    warn_old("optimizer.lr", "optimizer.learning_rate")
+    optimizer.learning_rate = value
+
+
+# ---- models ----
+
+
+class Logs(dict[str, list[Any]]):
+    """Losses and metrics of each epoch; ``"acc"`` and ``"accuracy"`` are two names of one list."""
+
+    def __missing__(self, key: str) -> list[Any]:
+        twin = _TWINS.get(key)
+        if twin is None or twin not in self:
+            raise KeyError(key)
+        warn_old(f"history[{key!r}]", f"history[{twin!r}], the name that compile(metrics=...) gave it")
+        return self[twin]
+
+
+def _translating_method(method: Callable[..., Any], name: str) -> Any:
+    table = _METHODS.get(name, {})
+
+    @functools.wraps(method)
+    def wrapper(self: Any, *args: Any, **kwargs: Any) -> Any:
+        _drop(f"model.{name}", kwargs, (*_WORKERS, *(old for old, today in table.items() if today is None)))
+        _rename(f"model.{name}", kwargs, table)
+        result = method(self, *args, **kwargs)
+        if isinstance(result, History):
+            result.history = Logs(result.history)
+        return result
+
+    return wrapper
+
+
+def _fit_generator(model: Any, generator: Any, steps_per_epoch: Any = None, epochs: int = 1, **kwargs: Any) -> Any:
+    """Train on batches of a generator."""
+    warn_old("model.fit_generator", "model.fit")
+    if "samples_per_epoch" in kwargs:
+        # Keras 1 counted samples; a generator shows the size of its batches only when it is asked for one.
+        steps_per_epoch = _steps(generator, kwargs.pop("samples_per_epoch"))
+    if "nb_val_samples" in kwargs:
+        data, samples = kwargs.get("validation_data"), kwargs.pop("nb_val_samples")
+        if data is not None and not isinstance(data, (tuple, list)):
+            kwargs["validation_steps"] = _steps(data, samples)
+    _drop("model.fit_generator", kwargs, _WORKERS)
+    steps = None if steps_per_epoch is None else int(steps_per_epoch)
+    if kwargs.get("validation_steps") is not None:
+        kwargs["validation_steps"] = int(kwargs["validation_steps"])
+    return model.fit(generator, steps_per_epoch=steps, epochs=kwargs.pop("nb_epoch", epochs), **kwargs)
+
+
+def _evaluate_generator(model: Any, generator: Any, steps: Any = None, **kwargs: Any) -> Any:
+    """Evaluate on batches of a generator."""
+    warn_old("model.evaluate_generator", "model.evaluate")
+    steps = _steps(generator, kwargs.pop("val_samples")) if "val_samples" in kwargs else steps
+    return model.evaluate(generator, steps=None if steps is None else int(steps), **kwargs)
+
+
+def _predict_generator(model: Any, generator: Any, steps: Any = None, **kwargs: Any) -> Any:
+    """Predict batches of a generator."""
+    warn_old("model.predict_generator", "model.predict")
+    steps = _steps(generator, kwargs.pop("val_samples")) if "val_samples" in kwargs else steps
+    return model.predict(generator, steps=None if steps is None else int(steps), **kwargs)
+
+
+def _steps(generator: Any, samples: int) -> int:
+    size = getattr(generator, "batch_size", None)
+    if size is None:
+        raise ValueError(
+            f"samples_per_epoch: expected a generator with a batch_size, got {type(generator).__name__}: "
+            "give steps_per_epoch, the number of batches, instead"
+        )
+    return -(-int(samples) // int(size))
+
+
+def _predict_classes(model: Any, x: Any, batch_size: int | None = None, verbose: Any = 0) -> Any:
+    """Numbers of the most probable classes; for one output of a sigmoid, 1 where it is above one half."""
+    warn_old("model.predict_classes", "numpy.argmax(model.predict(x), axis=-1), or model.predict(x) > 0.5")
+    probabilities = model.predict(x, batch_size=batch_size, verbose=verbose)
+    if probabilities.shape[-1] > 1:
+        return probabilities.argmax(axis=-1)
+    return (probabilities > 0.5).astype(np.int32)
+
+
+def _predict_proba(model: Any, x: Any, batch_size: int | None = None, verbose: Any = 0) -> Any:
+    """Probabilities of the classes: what predict returns."""
+    warn_old("model.predict_proba", "model.predict")
+    return model.predict(x, batch_size=batch_size, verbose=verbose)
+
+
+def _to_yaml(model: Any) -> str:
+    raise RuntimeError("model.to_yaml is no more: use model.to_json, and model_from_json")
+
+
+_OLD_METHODS: dict[str, Callable[..., Any]] = {
+    "fit_generator": _fit_generator,
+    "evaluate_generator": _evaluate_generator,
+    "predict_generator": _predict_generator,
+    "predict_classes": _predict_classes,
+    "predict_proba": _predict_proba,
+    "to_yaml": _to_yaml,
+}

@@ -1,0 +1,205 @@
+"""``import keras`` means nbnet while it is installed as Keras, and names lead where they do in Keras."""
+
+from __future__ import annotations
+
+import importlib
+import sys
+import warnings
+from collections.abc import Iterator
+from types import ModuleType
+
+import numpy as np
+import pytest
+
+import nbnet as nb
+from nbnet.as_keras import old_names
+
+
+@pytest.fixture
+def installed() -> Iterator[None]:
+    with nb.install_as_keras(), warnings.catch_warnings():
+        warnings.simplefilter("ignore", DeprecationWarning)
+        yield
+
+
+def find(path: str) -> object:
+    """Import a name from its module."""
+    module, _, name = path.rpartition(".")
+    names: dict[str, object] = {}
+    exec(f"from {module} import {name}", names)
+    return names[name]
+
+
+PATHS = {
+    "keras.layers.Dense": nb.layers.Dense,
+    "keras.Model": nb.Model,
+    "keras.models.Sequential": nb.Sequential,
+    "keras.models.load_model": nb.load_model,
+    "keras.optimizers.schedules.ExponentialDecay": nb.optimizers.schedules.ExponentialDecay,
+    "keras.datasets.mnist.load_data": nb.datasets.mnist.load_data,
+    "keras.preprocessing.sequence.pad_sequences": nb.utils.pad_sequences,
+    "keras.src.layers.core.dense.Dense": nb.layers.Dense,
+    "keras.src.utils.numerical_utils.to_categorical": nb.utils.to_categorical,
+    "keras.api.layers.Dense": nb.layers.Dense,
+    "keras._tf_keras.keras.layers.Dense": nb.layers.Dense,
+    "tensorflow.keras.layers.Dense": nb.layers.Dense,
+    "tensorflow.python.keras.layers.core.Dense": nb.layers.Dense,
+    "tensorflow.compat.v2.keras.layers.Dense": nb.layers.Dense,
+    "tf_keras.layers.Dense": nb.layers.Dense,
+    "keras.layers.core.Dense": nb.layers.Dense,
+    "keras.layers.normalization.BatchNormalization": nb.layers.BatchNormalization,
+    "keras.layers.advanced_activations.LeakyReLU": nb.layers.LeakyReLU,
+    "keras.layers.experimental.preprocessing.Rescaling": nb.layers.Rescaling,
+    "keras.engine.topology.Layer": nb.layers.Layer,
+    "keras.optimizers.legacy.Adam": nb.optimizers.Adam,
+    "keras.optimizers.adam": nb.optimizers.Adam,
+    "keras.objectives.mean_squared_error": nb.losses.mean_squared_error,
+    "keras.constraints.maxnorm": nb.constraints.MaxNorm,
+    "keras.regularizers.l1l2": nb.regularizers.L1L2,
+    "keras.utils.np_utils.to_categorical": nb.utils.to_categorical,
+    "keras.utils.vis_utils.plot_model": nb.utils.plot_model,
+}
+
+
+@pytest.mark.parametrize("path", PATHS)
+@pytest.mark.usefixtures("installed")
+def test_names_lead_where_they_do_in_keras(path: str) -> None:
+    assert find(path) is PATHS[path]
+
+
+@pytest.mark.usefixtures("installed")
+def test_names_are_imported_from_modules() -> None:
+    names: dict[str, object] = {}
+    exec("import keras, tensorflow as tf\nfrom keras.layers import *\nfrom keras.losses import *", names)
+    assert names["Dense"] is nb.layers.Dense
+    assert names["MeanSquaredError"] is nb.losses.MeanSquaredError
+    assert "Convolution2D" in dir(names["keras"].layers)  # type: ignore[attr-defined]
+
+
+@pytest.mark.parametrize(
+    ("statement", "text"),
+    [
+        ("from keras.layers import LSTM", "nbnet does not offer layers.LSTM: there are no recurrent layers"),
+        ("from keras.layers.recurrent import LSTM", "nbnet does not offer layers.LSTM"),
+        ("from tensorflow.keras.layers import GRU, Dense", "nbnet does not offer layers.GRU"),
+        ("from keras.layers import Nonsense", "cannot import name 'Nonsense' from 'keras.layers'"),
+        ("import keras.nonsense", "No module named 'keras.nonsense'"),
+    ],
+)
+@pytest.mark.usefixtures("installed")
+def test_what_is_not_there_says_so_at_import(statement: str, text: str) -> None:
+    with pytest.raises(ImportError, match=text):
+        exec(statement)
+
+
+@pytest.mark.usefixtures("installed")
+def test_attributes_that_are_not_there() -> None:
+    layers = importlib.import_module("keras.layers")
+    assert not hasattr(layers, "LSTM")
+    assert not hasattr(layers, "Nonsense")
+    with pytest.raises(AttributeError, match="there are no recurrent layers"):
+        layers.LSTM  # noqa: B018
+    with pytest.raises(AttributeError, match=r"'keras.layers', which nbnet stands in for, has no 'dense' here"):
+        layers.dense  # noqa: B018 - a file of nbnet's
+
+
+def test_real_packages_come_back() -> None:
+    real = {name: ModuleType(name) for name in ("keras", "keras.layers", "tensorflow")}
+    sys.modules.update(real)
+    try:
+        with nb.install_as_keras():
+            nb.install_as_keras()
+            assert importlib.import_module("keras.layers").Dense is nb.layers.Dense
+            assert importlib.import_module("keras") is not real["keras"]
+        assert all(sys.modules[name] is module for name, module in real.items())
+        nb.uninstall_as_keras()
+    finally:
+        for name in real:
+            del sys.modules[name]
+
+
+def test_classes_and_models_are_as_they_were_afterwards() -> None:
+    before = nb.layers.Dense.__init__, nb.Model.fit, nb.Model.__init__
+    with nb.install_as_keras():
+        importlib.import_module("keras.layers").Dense  # noqa: B018
+        assert nb.layers.Dense.__init__ is not before[0]
+        assert hasattr(nb.Model, "fit_generator")
+    assert (nb.layers.Dense.__init__, nb.Model.fit, nb.Model.__init__) == before
+    assert not hasattr(nb.Model, "fit_generator")
+    with pytest.raises(TypeError, match="output_dim"):
+        nb.layers.Dense(3, output_dim=3)
+
+
+#: Calls in the words of older versions, and what they give.
+OLD_CALLS = {
+    "layers.Dense(output_dim=3, init='he_normal', W_regularizer='l2', bias=False)": {
+        "units": 3, "kernel_initializer": nb.initializers.HeNormal, "use_bias": False},
+    "layers.Dropout(p=0.3)": {"rate": 0.3},
+    "layers.GaussianNoise(sigma=0.3)": {"stddev": 0.3},
+    "layers.Conv2D(nb_filter=4, nb_row=3, nb_col=2, border_mode='same', subsample=(2, 2), dim_ordering='tf')": {
+        "filters": 4, "kernel_size": (3, 2), "padding": "same", "strides": (2, 2)},
+    "layers.Convolution2D(4, 3, 2)": {"filters": 4, "kernel_size": (3, 2)},
+    "layers.Embedding(output_dim=3, input_dim=5, init='zeros', input_length=7)": {
+        "output_dim": 3, "input_dim": 5, "embeddings_initializer": nb.initializers.Zeros},
+    "layers.Dense(3, batch_input_shape=(None, 4))": {"units": 3, "batch_input_shape": (None, 4)},
+    "optimizers.Adam(lr=0.5, epsilon=None)": {"learning_rate": 0.5, "epsilon": 1e-7},
+    "constraints.maxnorm(m=2)": {"max_value": 2},
+    "regularizers.l2(l=0.5)": {"l2": 0.5},
+    "callbacks.ReduceLROnPlateau(epsilon=0.5)": {"min_delta": 0.5},
+}  # fmt: skip
+
+
+@pytest.mark.parametrize("call", OLD_CALLS)
+@pytest.mark.usefixtures("installed")
+def test_old_arguments_have_their_meaning(call: str) -> None:
+    made = eval(call, {name: importlib.import_module(f"keras.{name}") for name in call.split(".")[:1]})
+    for name, wanted in OLD_CALLS[call].items():
+        value = getattr(made, name)
+        assert isinstance(value, wanted) if isinstance(wanted, type) else value == wanted, name
+
+
+@pytest.mark.usefixtures("installed")
+def test_decay_is_that_of_keras_2() -> None:
+    optimizers = importlib.import_module("keras.optimizers")
+    rate = optimizers.SGD(lr=0.5, decay=0.1)
+    schedule = nb.optimizers.schedules.InverseTimeDecay(0.5, 1, 0.1)
+    # lr / (1 + decay * iterations)
+    assert [round(float(schedule(k)), 6) for k in range(3)] == [0.5, 0.454545, 0.416667]
+    w = nb.Parameter([1.0])
+    for _ in range(2):
+        rate.apply([[1.0]], [w])
+    assert np.allclose(w.numpy(), 1 - 0.5 - 0.5 / 1.1)
+
+
+@pytest.mark.usefixtures("installed")
+def test_models_have_their_old_methods() -> None:
+    keras = importlib.import_module("keras")
+    a = keras.Input((2,))
+    model = keras.Model(
+        input=a, output=keras.layers.Dense(1, activation="sigmoid", weights=[[[1.0], [-1.0]], [0.0]])(a)
+    )
+    assert model.predict_classes(np.array([[2.0, 1.0], [1.0, 2.0]])).tolist() == [[1], [0]]
+    model.compile("sgd", "binary_crossentropy", metrics=["acc"], class_mode="binary")
+
+    def batches() -> Iterator[tuple[np.ndarray, np.ndarray]]:
+        while True:
+            yield np.ones((4, 2), "float32"), np.ones((4, 1), "float32")
+
+    history = model.fit_generator(batches(), steps_per_epoch=3, nb_epoch=2, verbose=0, workers=4)
+    assert len(history.history["acc"]) == len(history.history["accuracy"]) == 2
+    with pytest.raises(KeyError, match="auc"):
+        history.history["auc"]
+    assert len(model.evaluate_generator(batches(), steps=2, verbose=0)) == 2
+    assert model.predict_generator(iter([np.ones((4, 2))]), 1).shape == (4, 1)
+    model.optimizer.lr = 0.25
+    assert model.optimizer.lr == model.optimizer.learning_rate == 0.25
+
+
+def test_each_old_name_is_told_once_at_the_line_that_uses_it() -> None:
+    old_names._told.clear()
+    with nb.install_as_keras(), warnings.catch_warnings(record=True, action="always") as caught:
+        keras = importlib.import_module("keras")
+        for _ in range(2):
+            keras.layers.Dense(output_dim=3)
+    assert [str(w.message) for w in caught] == ["Dense(output_dim=...) is an old name: today it is units=..."]
+    assert caught[0].filename == __file__
