@@ -6,6 +6,7 @@ kernels can read them there: :mod:`nbnet.base.array_memory` keeps their memory i
 
 from __future__ import annotations
 
+import warnings
 import weakref
 from collections.abc import Callable, Iterable, Sequence
 from typing import Any, NoReturn
@@ -93,11 +94,21 @@ def _with_last_axis(array: Array, shape: Shape) -> Array:
     return array[..., 0] if sizes[-1:] == (1,) and _fits(sizes[:-1], shape) else array
 
 
-def as_dense_targets(y: Any, name: str, n: int, shape: tuple[int, ...], dtype: DTypeLike | None = None) -> Array:
+def as_dense_targets(
+    y: Any,
+    name: str,
+    n: int,
+    shape: tuple[int, ...],
+    dtype: DTypeLike | None = None,
+    broadcast: bool = False,
+    expand: bool = True,
+) -> Array:
     """Targets of a loss that compares numbers, for n rows of x: one row per sample, in the shape of the model's output.
 
     The result (n, *shape) is a C-contiguous array of ``dtype``; it shares memory with ``y`` if that was so already. 1-D
-    is accepted where the output is one column. Errors are those of :func:`as_input`.
+    is accepted where the output is one column, and a last axis of length 1 may be there although the output has none,
+    or with ``expand`` the other way round. With ``broadcast``, rows that broadcast with those of the output keep their
+    shape, with a warning. Errors are those of :func:`as_input`.
 
     Examples
     --------
@@ -108,9 +119,17 @@ def as_dense_targets(y: Any, name: str, n: int, shape: tuple[int, ...], dtype: D
     array = _numbers_of(y, name, n)
     if array.ndim == 1:
         array = array.reshape(-1, 1)
-    labels = array.shape[1:] == (1,) and array.dtype.kind in "biu"
+    if expand or array.ndim > len(shape):
+        array = _with_last_axis(array, shape)
+    rows = array.shape[1:]
+    labels = rows == (1,) and array.dtype.kind in "biu"
     hint = "; for labels given as integers use the loss 'sparse_categorical_crossentropy'" if labels else ""
-    check_row_shape(array.shape[1:], name, shape, hint)
+    if broadcast and rows != shape and _broadcasts(rows, shape):
+        warnings.warn(
+            f"{name}: rows of shape {rows} are broadcast against outputs of shape {shape}{hint}", stacklevel=2
+        )
+    else:
+        check_row_shape(rows, name, shape, hint)
     model = standardize_dtype(dtype)
     array = copied(array, name) if array.size <= NARROW * n else _settled(array, name)
     array = readable(array, name, model)
@@ -118,8 +137,9 @@ def as_dense_targets(y: Any, name: str, n: int, shape: tuple[int, ...], dtype: D
     return array.astype(model, copy=False)
 
 
-def as_labels(y: Any, name: str, n: int, classes: int) -> NDArray[np.int64]:
-    """Labels (n,) or (n, 1), the number of each row's class, as a contiguous array of int64 (n,).
+def as_labels(y: Any, name: str, n: int, classes: int, positions: tuple[int, ...] = ()) -> NDArray[np.int64]:
+    """Labels (n, *positions) or (n, *positions, 1), the number of the class of each row, or of each position in it, as
+    a contiguous array of int64 (n, *positions).
 
     They are whole numbers from 0 to ``classes - 1``, of any dtype; the result is a copy, which is checked. Errors
     are those of :func:`as_input`, and a ValueError if a label is fractional or out of range.
@@ -135,13 +155,21 @@ def as_labels(y: Any, name: str, n: int, classes: int) -> NDArray[np.int64]:
     ValueError: y: expected labels from 0 to 2, got 3 at row 1
     """
     array = _numbers_of(y, name, n)
-    flat = _column(array, name, "labels", "; for one-hot rows use the loss 'categorical_crossentropy'")
+    hint = "; for one-hot rows use the loss 'categorical_crossentropy'"
+    if positions:
+        array = _with_last_axis(array, positions)
+        check_row_shape(array.shape[1:], name, positions, hint if array.ndim > len(positions) + 1 else "")
+        flat = array.reshape(-1)
+    else:
+        flat = _column(array, name, "labels", hint)
     flat = copied(flat, name, np.float64 if flat.dtype.kind == "f" else None)
     if flat.dtype.kind == "f":
         check_finite(flat, name, flat.dtype)
-        _check_each(flat == np.floor(flat), flat, f"{name}: expected whole numbers, the labels of classes")
-    _check_each((flat >= 0) & (flat < classes), flat, f"{name}: expected labels from 0 to {classes - 1}")
-    return np.ascontiguousarray(flat, np.int64)
+        whole = f"{name}: expected whole numbers, the labels of classes"
+        _check_each(flat == np.floor(flat), flat, whole, (n, *positions))
+    valid = f"{name}: expected labels from 0 to {classes - 1}"
+    _check_each((flat >= 0) & (flat < classes), flat, valid, (n, *positions))
+    return np.ascontiguousarray(flat, np.int64).reshape(n, *positions)
 
 
 def check_probabilities(array: Array, name: str) -> Array:
@@ -164,27 +192,39 @@ def check_probabilities(array: Array, name: str) -> Array:
     return array
 
 
-def as_weights(w: Any, name: str, n: int, dtype: DTypeLike | None = None) -> Array:
-    """Weights of samples, (n,) or (n, 1), as a contiguous array (n,) of ``dtype``.
+def as_weights(
+    w: Any, name: str, n: int, dtype: DTypeLike | None = None, positions: tuple[int, ...] | None = ()
+) -> Array:
+    """Weights of samples, (n,) or (n, 1), or of positions in samples, as a contiguous array (n, ...) of ``dtype``.
 
-    They are 0 or more, at least one of them more than 0; the result is a copy, which is checked. Errors are those of
-    :func:`as_input`, and a ValueError if a weight is negative, or all are 0.
+    The axes of a row are those of ``positions``, from the first on; each may have length 1 instead, for one weight
+    along it, and last axes of length 1 are dropped. None allows any. Weights are 0 or more; the result is a copy, which
+    is checked. Errors are those of :func:`as_input`, and a ValueError if a weight is negative.
 
     Examples
     --------
     >>> from nbnet.data import as_weights
     >>> as_weights([1, 2], "sample_weight", 2)
     array([1., 2.], dtype=float32)
+    >>> as_weights([[1, 0, 1], [1, 1, 0]], "sample_weight", 2, positions=(3,)).shape
+    (2, 3)
     """
     array = _numbers_of(w, name, n)
+    while array.ndim > 1 and array.shape[-1] == 1:
+        array = array[..., 0]
+    sizes = array.shape[1:]
+    if positions is not None and not (
+        len(sizes) <= len(positions) and all(m in (1, p) for m, p in zip(sizes, positions, strict=False))
+    ):
+        allowed = " or ".join(str(("n", *positions[:k])).replace("'", "") for k in range(len(positions) + 1))
+        raise ValueError(
+            f"{name}: expected weights of shape {allowed.replace('(n,)', '(n,) or (n, 1)')}, got shape {np.shape(w)}"
+        )
     model = standardize_dtype(dtype)
-    array = readable(copied(_column(array, name, "weights"), name), name, model)
+    array = readable(copied(array, name), name, model)
     check_finite(array, name, model)
-    _check_each(array >= 0, array, f"{name}: expected weights from 0")
-    array = array.astype(model, copy=False)
-    if not array.any():
-        raise ValueError(f"{name}: expected a weight above 0, all {n} are 0")
-    return array
+    _check_each((array >= 0).reshape(-1), array.reshape(-1), f"{name}: expected weights from 0", array.shape)
+    return array.astype(model, copy=False)
 
 
 def train_validation_split(
@@ -344,10 +384,11 @@ def _refuse(array: Array, name: str, model: np.dtype[Any], where: Callable[[int]
     raise ValueError(f"{name}: expected {expected}; {share}, the first is {value} at {where(first)}")
 
 
-def _check_each(good: Array, values: Array, message: str) -> None:
+def _check_each(good: Array, values: Array, message: str, shape: tuple[int, ...]) -> None:
+    """Raise ValueError for the first value that is not good; ``shape`` is that of the array of the values."""
     if not good.all():
-        row = int(np.argmin(good))
-        raise ValueError(f"{message}, got {values[row]} at row {row}")
+        first = int(np.argmin(good))
+        raise ValueError(f"{message}, got {values[first]} at {place(np.unravel_index(first, shape))}")
 
 
 def _column(array: Array, name: str, what: str, hint: str = "") -> Array:
@@ -364,6 +405,10 @@ def check_row_shape(got: tuple[int, ...], name: str, wanted: Shape, hint: str = 
     if len(got) == len(wanted) == 1:
         raise ValueError(f"{name}: expected {_count_of(wanted[0], 'column')}, got {got[0]}{hint}")
     raise ValueError(f"{name}: expected rows of shape {wanted}, got {got}{hint}")
+
+
+def _broadcasts(a: tuple[int, ...], b: tuple[int, ...]) -> bool:
+    return len(a) == len(b) and all(n == m or 1 in (n, m) for n, m in zip(a, b, strict=True))
 
 
 def _fits(got: tuple[int, ...], wanted: Shape) -> bool:

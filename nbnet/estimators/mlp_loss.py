@@ -45,7 +45,7 @@ class PenalizedLoss(Loss):
             found = ops.add(descended, ops.stop_gradient(ops.subtract(found, descended)))
         return found
 
-    def reduce(self, per_sample: Tensor, weights: Tensor, count: int) -> Tensor:
+    def reduce(self, per_sample: Tensor, weights: Tensor, count: int, mask: Tensor | None = None) -> Tensor:
         if self.rows is not None:
             mean = weighted_sum(per_sample, weights, _number(per_sample, 1 / self.weight))
             return self._with_penalty(mean, len(per_sample) / self.rows / self.weight)

@@ -25,7 +25,6 @@ from nbnet.losses.loss import (
     labels,
     logits_before,
     loss_op,
-    mask_losses,
     pairwise,
 )
 from nbnet.ops.activation import SIGMOID
@@ -236,6 +235,7 @@ class CategoricalCrossentropy(Crossentropy):
     0.6931
     """
 
+    of_rows = True
     activation = SOFTMAX
     of_probabilities, of_logits = CATEGORICAL_CROSSENTROPY, CATEGORICAL_CROSSENTROPY_LOGITS
 
@@ -420,7 +420,7 @@ class SparseCategoricalCrossentropy(Loss):
         given = data.copied(data.numbers(y, name), name)
         ignored = given == self.ignore_class
         checked = super().targets(np.where(ignored, 0, given), name, n, shape, dtype)
-        return np.where(ignored.reshape(n), self.ignore_class, checked)
+        return np.where(ignored.reshape(checked.shape), self.ignore_class, checked)
 
     def check_labels(self, y: Tensor, classes: int) -> None:
         if self.ignore_class is None:
@@ -435,7 +435,8 @@ class SparseCategoricalCrossentropy(Loss):
         if self.ignore_class is None:
             return apply(op, *inputs)
         found: Tensor = apply(op, *inputs, ignored=self.ignore_class)
-        return mask_losses(found, apply(LABEL_MASK, *inputs, ignored=self.ignore_class))
+        found.step_mask = apply(LABEL_MASK, *inputs, ignored=self.ignore_class)
+        return found
 
 
 def sparse_categorical_crossentropy(
@@ -481,6 +482,7 @@ class KLDivergence(PairwiseLoss):
     def df(z: Any, t: Any, a: Any) -> Any:
         return -_clip(t) / z if _clip(z) == z else 0.0
 
+    of_rows = True
     op = pairwise("kl_divergence", f, df, mean=False)
 
 

@@ -283,6 +283,7 @@ class CategoricalFocalCrossentropy(Crossentropy):
     0.0433
     """
 
+    of_rows = True
     _arguments = (*Crossentropy._arguments, "alpha", "gamma")
     activation = SOFTMAX
     of_probabilities, of_logits = CATEGORICAL_FOCAL_CROSSENTROPY, CATEGORICAL_FOCAL_CROSSENTROPY_LOGITS

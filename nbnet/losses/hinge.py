@@ -136,6 +136,7 @@ class CategoricalHinge(PairwiseLoss):
     1.25
     """
 
+    of_rows = True
     op = loss_op("categorical_hinge", categorical_hinge_forward, categorical_hinge_backward, ("z", "t"))
 
 

@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
+from functools import reduce
 from typing import Any, ClassVar, Self
-from weakref import WeakKeyDictionary
 
 import numpy as np
 from numpy.typing import NDArray
@@ -20,6 +20,7 @@ from nbnet.engine.graph.tensor import Tensor, apply, recorder, tensor, tensors
 from nbnet.engine.kernels.abi import Function, Kernel, accumulates, device, mat, scratch, vec
 from nbnet.ops.broadcast import multiply
 from nbnet.ops.reduction import weighted_mean, weighted_sum
+from nbnet.ops.reshape import broadcast_to, reshape
 
 Array = NDArray[Any]
 
@@ -29,8 +30,6 @@ EPSILON = 1e-7
 REDUCTIONS = ("sum_over_batch_size", "mean", "sum", "mean_with_sample_weight", "none", None)
 #: Shorter rows are computed many at a time, as one long row: short loops do not fill vector registers.
 NARROW = 48
-#: For tensors of losses of which not all count: 1 for those that count, else 0.
-_masks: WeakKeyDictionary[Tensor, Tensor] = WeakKeyDictionary()
 #: Entries that class creation adds to the docstring of each loss.
 _LAST = """\
 reduction : str or None
@@ -74,6 +73,10 @@ class Loss:
     name: str
     #: True if targets are class labels (integers), not arrays shaped like the predictions.
     sparse: ClassVar[bool] = False
+    #: True if targets and predictions broadcast.
+    broadcasts: ClassVar[bool] = False
+    #: True if the loss of a row is no mean over its last axis.
+    of_rows: ClassVar[bool] = False
     reduction: str | None = "sum_over_batch_size"
     #: Names of the constructor's arguments, beside name and reduction, that are attributes.
     _arguments: ClassVar[tuple[str, ...]] = ()
@@ -112,13 +115,12 @@ class Loss:
     def targets(self, y: Any, name: str, n: int, shape: tuple[int, ...], dtype: np.dtype[Any]) -> Array:
         """Check targets for predictions of ``shape`` (without the batch axis) and convert them for the loss."""
         if self.sparse:
-            if len(shape) != 1:
-                sizes = ", ".join(map(str, ("n", *shape)))
-                raise ValueError(f"{name}: {self.name} expected predictions (n, classes), the model's are ({sizes})")
-            return data.as_labels(y, name, n, shape[-1])
+            if not shape:
+                raise ValueError(f"{name}: {self.name} expected predictions (n, ..., classes), the model's are (n,)")
+            return data.as_labels(y, name, n, shape[-1], shape[:-1])
         if type(self).losses is Loss.losses:  # call is the user's, who may use targets of another shape
             shape = np.shape(y)[1:] or (1,)
-        return data.as_dense_targets(y, name, n, shape, dtype)
+        return data.as_dense_targets(y, name, n, shape, dtype, self.broadcasts, not self.of_rows)
 
     def each(self, y_true: Any, y_pred: Any) -> Tensor:
         """The losses of samples, neither weighted nor averaged; a vector of predictions is one sample, as in Keras."""
@@ -133,7 +135,7 @@ class Loss:
             y_true = Tensor(array.shape, array.dtype, array) if self.sparse else tensor(array, y_pred.dtype)
         elif self.sparse:
             self.check_labels(y_true, y_pred.shape[-1])
-        return self.losses(y_true, y_pred)
+        return self.losses(*aligned(y_true, y_pred) if self.broadcasts else (y_true, y_pred))
 
     def check_labels(self, y: Tensor, classes: int) -> None:
         """Raise ValueError if labels whose values are known are not those of classes."""
@@ -153,16 +155,13 @@ class Loss:
             A weight for each sample or for each loss, by default 1.
         """
         per_sample = self.each(y_true, y_pred)
-        shape, dtype = per_sample.shape, per_sample.dtype
-        if isinstance(sample_weight, Tensor):
-            weights = sample_weight
-        elif sample_weight is None:
-            weights = tensor(np.ones(shape, dtype))
-        else:
-            weights = tensor(_spread(sample_weight, shape, dtype))
-        return self.reduce(per_sample, weights, max(per_sample.size, 1))
+        weights = sample_weight
+        if sample_weight is not None and not isinstance(sample_weight, Tensor):
+            weights = tensor(_spread(sample_weight, per_sample.shape, per_sample.dtype))
+        mask = y_pred.step_mask if isinstance(y_pred, Tensor) else None
+        return self.reduce(per_sample, spread(weights, per_sample), max(per_sample.size, 1), mask)
 
-    def reduce(self, per_sample: Tensor, weights: Tensor, count: int) -> Tensor:
+    def reduce(self, per_sample: Tensor, weights: Tensor, count: int, mask: Tensor | None = None) -> Tensor:
         """The loss of a batch from the losses of its samples.
 
         Parameters
@@ -172,8 +171,11 @@ class Loss:
         count : int
             Number of losses in the whole batch. The values of its slices add up to the loss of the batch; an op that
             needs sums over the whole batch says so (``Op.whole_batch``).
+        mask : Tensor, optional
+            The mask of time steps of the predictions. Losses where it is 0 do not count; a mean is one over the others,
+            as with the mask that the losses themselves may have.
         """
-        mask = _masks.get(per_sample)
+        mask = loss_mask(per_sample, mask)
         if self.reduction in ("none", None):
             active = recorder()
             if active is not None and active.deferred:
@@ -181,12 +183,14 @@ class Loss:
                     f"{self.name}: training needs a number for each batch, reduction={self.reduction!r} keeps one for "
                     "each sample; take 'sum_over_batch_size'"
                 )
-            return multiply(per_sample, weights)
+            return multiply(per_sample, weights if mask is None else multiply(weights, mask))
         if self.reduction == "mean_with_sample_weight":
             weights = weights if mask is None else multiply(weights, mask)
             return weighted_mean(per_sample, weights, weights)
-        if self.reduction != "sum" and mask is not None:
-            return weighted_mean(per_sample, weights, mask)
+        if mask is not None:
+            weights = multiply(weights, mask)
+            if self.reduction != "sum":
+                return weighted_mean(per_sample, weights, mask)
         scale = 1.0 if self.reduction == "sum" else 1.0 / count
         return weighted_sum(per_sample, weights, tensors(per_sample, scale)[1])
 
@@ -207,16 +211,13 @@ class Loss:
 
 
 def _spread(sample_weight: Any, shape: tuple[int, ...], dtype: np.dtype[Any]) -> Array:
-    """A weight for each loss, from weights for samples, for losses, or for all."""
+    """Weights for samples, for losses, or for all of them, as an array with one for each sample or loss."""
     given = plain_array(sample_weight, "sample_weight")
-    if given.ndim == 0:
-        given = np.full(shape[:1], given)
-    if given.shape == shape and len(shape) > 1:
-        return data.as_weights(given.reshape(-1), "sample_weight", given.size, dtype).reshape(shape)
     n = shape[0] if shape else 1
-    column = data.as_weights(given.reshape(1) if not shape else given, "sample_weight", n, dtype)
-    spread = np.broadcast_to(column.reshape(n, *[1] * (len(shape) - 1)), (n, *shape[1:]))
-    return np.ascontiguousarray(spread).reshape(shape)
+    if given.ndim == 0 or given.shape[:1] == (1,):
+        given = np.broadcast_to(given, (n, *given.shape[1:]))
+    weights = data.as_weights(given, "sample_weight", n, dtype, shape[1:])
+    return weights if shape else weights.reshape(shape)
 
 
 def one_or_many(value: float | Sequence[float], name: str, allowed: Interval) -> float | list[float]:
@@ -238,10 +239,54 @@ def as_given(y_true: Any, sparse: bool, y_pred: Tensor) -> Any:
     return y_true if reads and (y_true.dtype == INT) == sparse else y_true.numpy()
 
 
-def mask_losses(per_sample: Tensor, mask: Tensor) -> Tensor:
-    """Attach the mask of the losses that count: 1 for these and 0 for the others."""
-    _masks[per_sample] = mask
-    return per_sample
+def spread(weights: Tensor | None, values: Tensor) -> Tensor:
+    """Weights of samples, or of positions in them, as one weight for each value; None stands for ones.
+
+    Their axes are the first axes of the values, or have length 1; last axes of length 1 do not count.
+
+    Raises
+    ------
+    ValueError
+        If they have other axes.
+    """
+    shape, dtype = values.shape, values.dtype
+    if weights is None:
+        return Tensor(shape, dtype, np.ones(shape, dtype), name="ones")
+    sizes = weights.shape
+    while len(sizes) > 1 and sizes[-1] == 1:
+        sizes = sizes[:-1]
+    if len(sizes) > len(shape) or any(m not in (1, n) for m, n in zip(sizes, shape, strict=False)):
+        raise ValueError(f"sample_weight: expected weights for values of shape {shape}, got shape {weights.shape}")
+    sizes = (*sizes, *[1] * (len(shape) - len(sizes)))
+    weights = weights if weights.shape == sizes else reshape(weights, sizes)
+    return weights if sizes == shape else multiply(weights, np.ones(shape, dtype))
+
+
+def loss_mask(values: Tensor, mask: Tensor | None) -> Tensor | None:
+    """The mask of losses, or of values of a metric: 1 for those that count, else 0; None if all do.
+
+    Parameters
+    ----------
+    values
+        They may have a mask themselves.
+    mask
+        That of the predictions.
+    """
+    masks = [spread(m, values) for m in (mask, values.step_mask) if m is not None]
+    return reduce(multiply, masks) if masks else None
+
+
+def aligned(y_true: Tensor, y_pred: Tensor) -> tuple[Tensor, Tensor]:
+    """Targets and predictions, broadcast to one shape if they have as many axes."""
+    if y_true.shape == y_pred.shape or y_true.dtype == INT or y_true.ndim != y_pred.ndim:
+        return y_true, y_pred
+    try:
+        shape = np.broadcast_shapes(y_true.shape, y_pred.shape)
+    except ValueError:
+        raise ValueError(f"y_true: expected the shape of the predictions, {y_pred.shape}, got {y_true.shape}") from None
+    repeated = broadcast_to(y_pred, shape)
+    repeated.step_mask = y_pred.step_mask
+    return broadcast_to(y_true, shape), repeated
 
 
 def logits_before(y_pred: Tensor, op: Op) -> Tensor | None:
@@ -479,6 +524,7 @@ class PairwiseLoss(Loss, abstract=True):
     """Base class of the losses without parameters that one op computes."""
 
     op: ClassVar[Op]
+    broadcasts = True
 
     def __init__(self, reduction: str | None = "sum_over_batch_size", name: str | None = None) -> None:
         super().__init__(name, reduction)

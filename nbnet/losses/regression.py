@@ -178,6 +178,7 @@ class Huber(Loss):
     """
 
     name = "huber_loss"
+    broadcasts = True
     _arguments = ("delta",)
 
     @device
@@ -336,6 +337,7 @@ class CosineSimilarity(PairwiseLoss):
     -0.96
     """
 
+    broadcasts, of_rows = False, True
     op = loss_op("cosine_similarity", cosine_similarity_forward, cosine_similarity_backward, ("z", "t"))
 
     def __init__(self, axis: int = -1, reduction: str | None = "sum_over_batch_size", name: str | None = None) -> None:

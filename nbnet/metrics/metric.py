@@ -193,7 +193,7 @@ class Metric:
     def _targets(self, y: Any, n: int, shape: tuple[int, ...], dtype: np.dtype[Any]) -> Array:
         """Check targets for n predictions of a shape, and convert them."""
         if self.sparse:
-            return data.as_labels(y, "y_true", n, shape[-1])
+            return data.as_labels(y, "y_true", n, shape[-1], shape[:-1])
         return data.as_dense_targets(y, "y_true", n, shape, dtype)
 
 

@@ -371,7 +371,7 @@ def with_targets(
     for k, ((label, part), (w_label, w), shape) in enumerate(zip(ys, ws, signature.shapes, strict=True)):
         wanted = layout.wanted[k]
         targets.append(layout.specs[k].targets(part, label, n, shape, dtype) if wanted else None)
-        weights.append(data.as_weights(w, w_label, n, dtype) if wanted and w is not None else None)
+        weights.append(data.as_weights(w, w_label, n, dtype, shape[:-1]) if wanted and w is not None else None)
     return replace(rows, y=tuple(targets), w=tuple(weights), targets=template, weights=template)
 
 
@@ -384,7 +384,7 @@ def with_any_targets(rows: Rows, y: Any, sample_weight: Any, dtype: np.dtype[Any
         if len(array) != len(rows):
             raise ValueError(f"y has {len(array)} rows, x has {len(rows)}")
         targets.append(array.astype(INT if array.dtype.kind in "iu" else dtype, copy=False))
-    w = () if sample_weight is None else (data.as_weights(sample_weight, "sample_weight", len(rows), dtype),)
+    w = () if sample_weight is None else (data.as_weights(sample_weight, "sample_weight", len(rows), dtype, None),)
     template = map_structure(lambda _: "y", y) if _is_several(y) else "y"
     return replace(rows, y=tuple(targets), w=w, targets=template, weights="sample_weight")
 
@@ -419,7 +419,7 @@ def class_weights(class_weight: Mapping[int, float], y: Array, dtype: np.dtype[A
     for label, weight in class_weight.items():
         if not isinstance(label, (int, np.integer)) or not 0 <= check_number(weight, "class_weight") < np.inf:
             raise ValueError(f"class_weight: expected {{class: weight from 0}}, got {{{label!r}: {weight!r}}}")
-    if y.ndim > 2:
+    if y.ndim > 2 or (y.ndim == 2 and y.dtype == INT):
         raise ValueError(f"class_weight: expected targets of one class a row, got rows of shape {y.shape[1:]}")
     y = y if array_memory.stays(y) else array_memory.copied(y, "y")
     classes = y if y.ndim == 1 else (np.rint(y[:, 0]) if y.shape[1] == 1 else y.argmax(1))

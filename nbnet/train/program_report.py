@@ -89,8 +89,8 @@ def row_shapes(model: Trainable) -> tuple[Shape, ...] | None:
 
 
 def _target(spec: OutputSpec, shape: Shape, dtype: np.dtype[Any]) -> ArraySpec:
-    """The targets of an output: labels, or rows shaped like the output, or like its half."""
-    for tried in ((), shape, (*shape[:-1], shape[-1] // 2)):
+    """The targets of an output: rows shaped like it, labels, or rows shaped like its half."""
+    for tried in (shape, shape[:-1], (*shape[:-1], shape[-1] // 2)):
         with suppress(ValueError, TypeError):
             return ArraySpec.of(spec.targets(np.zeros((1, *tried), INT), "y", 1, shape, dtype))
     return ArraySpec(shape, dtype)

@@ -35,6 +35,7 @@ from nbnet.engine.kernels.executor import address
 from nbnet.engine.runtime import batch_io
 from nbnet.engine.runtime.program import Linked, Program, lower
 from nbnet.layers.layer import call_context, sampling_mode, weight_penalties
+from nbnet.losses.loss import loss_mask, spread
 from nbnet.ops.broadcast import add, multiply
 from nbnet.ops.reshape import reshape
 from nbnet.train.graph_passes import FusedUpdates, Plan, gradient_factors, run_passes, slice_bounds
@@ -106,7 +107,7 @@ class BatchInputs:
         gathered = self._gathered[t]
         if name not in gathered:
             source = self.sources[name]
-            whole = source.whole or (name.startswith("y") and source.dtype == INT and not source.shape)
+            whole = source.whole or (name.startswith("y") and source.dtype == INT)
             # A column of weights, as what a gather fills is a matrix with a row, or several, for each sample.
             shape = source.shape or (() if whole else (1,))
             gathered[name] = Tensor((self.count(t), *shape), INT if whole else self.dtype, name=name)
@@ -131,12 +132,10 @@ class BatchInputs:
         """The call that stores output k of a slice."""
         return batch_io.store_call(y, self.cursor, self.slot(f"out{k}", self.dtype))
 
-    def weights(self, k: int, t: int, shape: tuple[int, ...]) -> Tensor:
-        """A weight for each loss of output k: gathered, or ones."""
-        if f"w{k}" not in self.sources:
-            return Tensor(shape, self.dtype, np.ones(shape, self.dtype), name="ones")
-        weights = reshape(self.tensor(f"w{k}", t), (shape[0], *[1] * (len(shape) - 1)))
-        return weights if weights.shape == shape else multiply(weights, np.ones(shape, self.dtype))
+    def weights(self, k: int, t: int, values: Tensor) -> Tensor:
+        """A weight for each loss, or value of a metric, of output k: gathered, or ones."""
+        name = f"w{k}"
+        return spread(self.tensor(name, t) if name in self.sources else None, values)
 
     def gathered(self, t: int) -> list[Tensor]:
         """The tensors that rows of slice t have been asked for in."""
@@ -489,21 +488,27 @@ class StepBuilder:
             outputs = [y] if isinstance(y, Tensor) else list(flatten(y))
             losses: list[Tensor] = []
             terms: list[Tensor] = []
+            pairs = {
+                k: spec.aligned(inputs.tensor(f"y{k}", t), outputs[k])
+                for k, spec in enumerate(log.specs)
+                if spec.wanted
+            }
             for k in log.trained:
                 spec, y_pred = log.specs[k], outputs[k]
                 assert spec.loss is not None
-                each = spec.loss.losses(inputs.tensor(f"y{k}", t), y_pred)
+                each = spec.loss.losses(*pairs[k])
                 count = each.size // inputs.count(t) * inputs.rows
-                losses.append(spec.loss.reduce(each, inputs.weights(k, t, each.shape), count))
+                losses.append(spec.loss.reduce(each, inputs.weights(k, t, each), count, y_pred.step_mask))
                 terms.append(losses[-1] if spec.weight == 1 else multiply(losses[-1], spec.weight))
             total = reduce(add, terms) if terms else Tensor((), self.dtype, np.zeros((), self.dtype))
             total, additive = self._with_penalties(total, trace, inputs, t)
-            metrics = [
-                None if metric.epoch_end else metric.values(inputs.tensor(f"y{k}", t), outputs[k])
-                for k, metric, _ in log.watched
-            ]
+            metrics = [None if metric.epoch_end else metric.values(*pairs[k]) for k, metric, _ in log.watched]
             weights = [
-                inputs.weights(k, t, v.shape) if counts and v is not None and f"w{k}" in inputs.sources else None
+                None
+                if v is None
+                else metric_weights(
+                    v, inputs.weights(k, t, v) if counts and f"w{k}" in inputs.sources else None, outputs[k].step_mask
+                )
                 for v, (k, _, counts) in zip(metrics, log.watched, strict=True)
             ]
         kept = [(k, outputs[k]) for k in log.kept]
@@ -559,6 +564,17 @@ class StepBuilder:
             return step
 
         return StepDraft(phases, inputs.bounds[:-1], inputs.dtype, finish)
+
+
+def metric_weights(values: Tensor, weights: Tensor | None, mask: Tensor | None) -> Tensor | None:
+    """The weights of values of a metric and the mask of time steps of the predictions as one; None if all count 1.
+
+    As in Keras, a mask that the values have themselves counts beside one of these only.
+    """
+    if weights is None and mask is None:
+        return None
+    mask = loss_mask(values, mask)
+    return weights if mask is None else mask if weights is None else multiply(weights, mask)
 
 
 def needed(nodes: Iterable[Node], targets: Sequence[Tensor]) -> list[Node]:

@@ -20,6 +20,7 @@ from nbnet.base.tree import flatten, map_structure
 from nbnet.base.validation import check_number
 from nbnet.engine.graph.parameter import Parameter
 from nbnet.engine.graph.tensor import Tensor
+from nbnet.losses.loss import aligned
 from nbnet.optimizers.optimizer import Optimizer
 from nbnet.train.mask_recording import Recording
 
@@ -44,12 +45,16 @@ class OutputSpec(NamedTuple):
         """True if targets are read."""
         return self.loss is not None or bool(self.metrics)
 
+    def aligned(self, y_true: Tensor, y_pred: Tensor) -> tuple[Tensor, Tensor]:
+        """Return targets and predictions as loss and metrics read them: broadcast to one shape, if the loss does."""
+        return aligned(y_true, y_pred) if self.loss is not None and self.loss.broadcasts else (y_true, y_pred)
+
     def targets(self, y: Any, name: str, n: int, shape: tuple[int, ...], dtype: np.dtype[Any]) -> Array:
         """Return targets as loss and metrics read them."""
         if self.loss is not None:
             return self.loss.targets(y, name, n, shape, dtype)
         if self.metrics[0][0].sparse:
-            return data.as_labels(y, name, n, shape[-1])
+            return data.as_labels(y, name, n, shape[-1], shape[:-1])
         return data.as_dense_targets(y, name, n, shape, dtype)
 
 
@@ -208,7 +213,8 @@ class LogLayout:
             logs[name] = total / count if count else float("nan")
         for (name, metric), (total, count) in zip(self.named_metrics, sums[self.first :], strict=True):
             if not metric.epoch_end:
-                logs[name] = float(metric.finish(total / count)) if count else float("nan")
+                # Weights that are all 0 make a metric 0.
+                logs[name] = float(metric.finish(total / count if count else 0.0))
         return logs
 
     def logs(self, sums: Sequence[Sequence[float]], kept: Mapping[int, Kept]) -> Logs:

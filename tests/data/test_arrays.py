@@ -278,7 +278,7 @@ def test_only_narrow_dense_targets_are_copied():
             np.arange(4),
             "y: expected 3 columns, got 1; for labels given as integers use the loss 'sparse_categorical_crossentropy'",
         ),
-        (np.ones((4, 3, 1)), r"y: expected rows of shape \(3,\), got \(3, 1\)"),
+        (np.ones((4, 3, 2)), r"y: expected rows of shape \(3,\), got \(3, 2\)"),
         (
             np.full((4, 3), np.nan),
             "y: expected finite values; 12 of its 12 values are NaN or infinite, .* at row 0, column 0",
@@ -383,11 +383,10 @@ def test_weights(w, dtype):
             [1.0, np.nan, 3.0],
             "sample_weight: expected finite values; 1 of its 3 values is NaN or infinite, .* nan at row 1",
         ),
-        ([0, 0, 0], "sample_weight: expected a weight above 0, all 3 are 0"),
         ([1, 2], "sample_weight: expected 3 rows, as many as x has, got 2"),
         (
             np.ones((3, 2)),
-            r"sample_weight: expected weights, one a row, of shape \(n,\) or \(n, 1\), got shape \(3, 2\)",
+            r"sample_weight: expected weights of shape \(n,\) or \(n, 1\), got shape \(3, 2\)",
         ),
     ],
 )

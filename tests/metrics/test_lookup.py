@@ -178,7 +178,7 @@ def test_own_metrics_in_evaluation() -> None:
         (lambda: M.CosineSimilarity(axis=1), ValueError, "axis: only the last axis"),
         (lambda: M.PearsonCorrelation(axis=1), ValueError, "axis: only the last axis"),
         (lambda: M.SparseCategoricalCrossentropy(axis=1), ValueError, "axis: only the last axis"),
-        (lambda: M.MeanSquaredError()([[1.0, 2.0]], [[1.0]]), ValueError, "y_true: expected 1 column, got 2"),
+        (lambda: M.MeanSquaredError()([[1.0, 2.0]], [[1.0] * 3]), ValueError, "y_true: expected 3 columns, got 2"),
         (lambda: M.SparseCategoricalAccuracy()([3], [[0.1, 0.9]]), ValueError, "labels from 0 to 1"),
         (lambda: M.Metric()([[1.0]], [[1.0]]), NotImplementedError, "metric is not a mean over samples"),
     ],
