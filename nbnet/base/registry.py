@@ -14,12 +14,13 @@ from contextvars import ContextVar
 from dataclasses import asdict, is_dataclass
 from typing import Any, Self, TypeVar, cast
 
+from nbnet.base.constructor import RecordsArguments, constructor_config
 from nbnet.base.loading_budget import count_steps
 
 T = TypeVar("T")
 
 
-class Configurable:
+class Configurable(RecordsArguments):
     """Base of objects that the arguments of their constructor describe."""
 
     def get_config(self) -> dict[str, Any]:
@@ -31,7 +32,7 @@ class Configurable:
         >>> L1L2(l1=0.5).get_config()
         {'l1': 0.5, 'l2': 0.0}
         """
-        return asdict(self) if is_dataclass(self) else {}
+        return constructor_config(self, asdict(self) if is_dataclass(self) else {})
 
     @classmethod
     def from_config(cls, config: Mapping[str, Any]) -> Self:

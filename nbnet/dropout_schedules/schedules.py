@@ -66,12 +66,6 @@ class DropoutSchedule(Configurable):
             raise TypeError(f"{type(self).__name__} has no formula: set formula to a device function")
         return self.formula
 
-    def get_config(self) -> dict[str, Any]:
-        """The arguments of the constructor."""
-        if not is_dataclass(self):
-            raise TypeError(f"{type(self).__name__} cannot be saved: define get_config(self)")
-        return asdict(self)
-
 
 @device
 def progress(step: Any, start: Any, steps: Any) -> Any:

@@ -17,6 +17,7 @@ from numpy.typing import NDArray
 from nbnet import constraints, initializers, regularizers
 from nbnet.base import loading_budget
 from nbnet.base.array_memory import plain_array
+from nbnet.base.constructor import RecordsArguments, constructor_config
 from nbnet.base.docstrings import join_common_sections
 from nbnet.base.registry import snake_case
 from nbnet.base.seeds import Counter
@@ -169,7 +170,7 @@ def marks_built(build: Callable[..., None]) -> Callable[..., None]:
     return wrapper
 
 
-class Layer:
+class Layer(RecordsArguments):
     """A part of a model: subclass it, create weights in ``build``, compute in ``call`` with functions of ``nbnet.ops``.
 
     Parameters
@@ -270,14 +271,18 @@ class Layer:
         raise TypeError(f"{type(self).__name__} has no call method: define call(self, x)")
 
     def get_config(self) -> dict[str, Any]:
-        """The arguments of the constructor."""
+        """The arguments of the constructor.
+
+        Those of a class of your own that does not define it are the ones it was called with, if they are numbers,
+        strings, booleans, None, and lists, tuples and dicts of these; others raise NotImplementedError.
+        """
         config: dict[str, Any] = {"name": self.name, "trainable": self.trainable, "dtype": self.dtype.name}
         if self.activity_regularizer is not None:
             config["activity_regularizer"] = regularizers.serialize(self.activity_regularizer)
         for cls in reversed(type(self).__mro__):
             names = *vars(cls).get("_arguments", ()), *weight_arguments(*vars(cls).get("_weight_names", ()))
             config |= {name: plain(name, getattr(self, name)) for name in names}
-        return config
+        return constructor_config(self, config)
 
     @classmethod
     def from_config(cls, config: Mapping[str, Any]) -> Self:

@@ -11,6 +11,7 @@ from numpy.typing import NDArray
 
 from nbnet import data
 from nbnet.base.array_memory import plain_array
+from nbnet.base.constructor import RecordsArguments, constructor_config
 from nbnet.base.docstrings import join_common_sections
 from nbnet.base.registry import function_name, named_function, snake_case
 from nbnet.base.validation import Interval, check_choice
@@ -38,7 +39,7 @@ name : str, optional
     By default the class's ``name``."""
 
 
-class Loss:
+class Loss(RecordsArguments):
     """A loss: ``loss(y_true, y_pred, sample_weight=None)`` is the mean over the batch of weighted per-sample losses.
 
     For a loss of your own, write a subclass with ``call(y_true, y_pred)``, made of functions of ``nbnet.ops``.
@@ -196,6 +197,9 @@ class Loss:
 
     def get_config(self) -> dict[str, Any]:
         """The arguments of the constructor."""
+        return constructor_config(self, self._declared())
+
+    def _declared(self) -> dict[str, Any]:
         own = {argument: getattr(self, argument) for argument in self._arguments}
         return {"name": self.name, "reduction": self.reduction} | own
 
@@ -206,7 +210,7 @@ class Loss:
 
     def __repr__(self) -> str:
         usual = {"name": type(self).name, "reduction": Loss.reduction}
-        config = ", ".join(f"{k}={v!r}" for k, v in self.get_config().items() if k not in usual or usual[k] != v)
+        config = ", ".join(f"{k}={v!r}" for k, v in self._declared().items() if k not in usual or usual[k] != v)
         return f"{type(self).__name__}({config})"
 
 

@@ -10,6 +10,7 @@ from numpy.typing import NDArray
 
 from nbnet import data, initializers
 from nbnet.base.array_memory import plain_array
+from nbnet.base.constructor import RecordsArguments, constructor_config
 from nbnet.base.docstrings import join_common_sections
 from nbnet.base.registry import function_name, named_function, snake_case
 from nbnet.config import floatx, standardize_dtype
@@ -28,7 +29,7 @@ name : str, optional
     Name in logs and in :class:`nbnet.History`, by default the class's ``name``."""
 
 
-class Metric:
+class Metric(RecordsArguments):
     """A mean over samples; base class of all metrics.
 
     There are two ways to write a metric of your own: define :meth:`values`, which the compiled loop computes, or define
@@ -173,7 +174,8 @@ class Metric:
 
     def get_config(self) -> dict[str, Any]:
         """The arguments of the constructor."""
-        return {"name": self.name} | {argument: getattr(self, argument) for argument in self._arguments}
+        own = {argument: getattr(self, argument) for argument in self._arguments}
+        return constructor_config(self, {"name": self.name} | own)
 
     @classmethod
     def from_config(cls, config: Mapping[str, Any]) -> Self:

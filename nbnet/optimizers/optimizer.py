@@ -12,6 +12,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from nbnet.base.array_memory import plain_array
+from nbnet.base.constructor import RecordsArguments, constructor_config
 from nbnet.base.docstrings import join_common_sections
 from nbnet.base.registry import custom_object_scope
 from nbnet.base.validation import ABOVE_ZERO, FRACTION, FROM_ZERO, check_int
@@ -73,7 +74,7 @@ class LearningRate(float):
         return float, (float(self),)
 
 
-class Optimizer(ABC):
+class Optimizer(RecordsArguments, ABC):
     """Changes parameters by their gradients; base class of all optimizers.
 
     Parameters
@@ -315,6 +316,9 @@ class Optimizer(ABC):
 
     def get_config(self) -> dict[str, Any]:
         """The arguments that make this optimizer again, without its state."""
+        return constructor_config(self, self._declared())
+
+    def _declared(self) -> dict[str, Any]:
         rate = float(self.learning_rate) if self.schedule is None else schedules.serialize(self.schedule)
         return {
             "learning_rate": rate,
@@ -344,7 +348,7 @@ class Optimizer(ABC):
             return cls(**config)
 
     def __repr__(self) -> str:
-        config = self.get_config()
+        config = self._declared()
         if self.schedule is not None:
             config["learning_rate"] = self.schedule
         usual = DEFAULTS | {"name": type(self).__name__.lower()}

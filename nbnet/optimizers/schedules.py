@@ -5,7 +5,7 @@ from __future__ import annotations
 import functools
 import math
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, fields, is_dataclass
+from dataclasses import Field, dataclass, fields, is_dataclass
 from itertools import pairwise
 from typing import Any, ClassVar, Self
 
@@ -13,6 +13,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from nbnet.base import registry
+from nbnet.base.constructor import RecordsArguments, constructor_config
 from nbnet.base.docstrings import join_common_sections
 from nbnet.base.validation import ABOVE_ZERO, FINITE, FRACTION, FROM_ZERO, Interval, check_int
 from nbnet.engine.kernels.abi import Function, Kernel, device, doublevec, kernel
@@ -53,7 +54,7 @@ def _look_up(mem: Any, ins: Any, step: Any) -> None:
     cells[0] = table[k] if 0 < k < table.size else np.nan
 
 
-class LearningRateSchedule:
+class LearningRateSchedule(RecordsArguments):
     """A learning rate as a function of the number of the step.
 
     The schedules of this package are computed inside the compiled training loop. For one of your own, there are two
@@ -130,9 +131,8 @@ class LearningRateSchedule:
 
     def get_config(self) -> dict[str, Any]:
         """The arguments of the constructor."""
-        if not is_dataclass(self):
-            raise TypeError(f"{type(self).__name__} cannot be saved: define get_config(self)")
-        return {field.name: getattr(self, field.name) for field in fields(self)}
+        own: tuple[Field[Any], ...] = fields(self) if is_dataclass(self) else ()
+        return constructor_config(self, {field.name: getattr(self, field.name) for field in own})
 
     @classmethod
     def from_config(cls, config: Mapping[str, Any]) -> Self:

@@ -58,10 +58,9 @@ def describe(model: Model, optimizer: Optimizer | None) -> dict[str, Any]:
         optimizer.build(model.trainable_weights)  # it has a state, but no parameters yet
     elif any(id(weight) not in known for weight in _trained(optimizer)):
         raise ValueError(f"{model.name}: the optimizer's state includes weights that no longer belong to the model")
-    rate = optimizer.get_config()["learning_rate"]
     return found | {
         "iterations": optimizer.iterations,
-        "learning_rate": rate if isinstance(rate, float) else None,
+        "learning_rate": float(optimizer.learning_rate) if optimizer.schedule is None else None,
         "slots": sorted(_slots(optimizer)),
         "trained": [known[id(weight)] for weight in _trained(optimizer)],
         "undecayed": [known[id(weight)] for weight in _trained(optimizer) if optimizer.is_excluded(weight)],

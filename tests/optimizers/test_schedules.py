@@ -255,8 +255,6 @@ def test_python_schedule_must_give_rates(value: Any) -> None:
 def test_schedule_without_a_rate() -> None:
     with pytest.raises(TypeError, match="define __call__"):
         LearningRateSchedule()(0)
-    with pytest.raises(TypeError, match="define get_config"):
-        LearningRateSchedule().get_config()
 
 
 @nb.device
