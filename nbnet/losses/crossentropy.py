@@ -21,6 +21,7 @@ from nbnet.losses.loss import (
     Loss,
     PairwiseLoss,
     check_axis,
+    last_axis,
     infer_labels,
     labels,
     logits_before,
@@ -37,7 +38,7 @@ from_logits : bool
 label_smoothing : float
     In [0, 1]: share by which targets move towards 0.5, or towards the even distribution of one-hot targets.
 axis : int
-    -1: kernels work on the last axis."""
+    Axis of the classes, or that a binary loss is averaged over; by default the last."""
 
 
 @device
@@ -49,7 +50,7 @@ def clip(p: Any) -> Any:
 class Crossentropy(Loss, abstract=True):
     """Base class of the losses that are computed from probabilities or, more exactly, from logits."""
 
-    _arguments: ClassVar[tuple[str, ...]] = ("from_logits", "label_smoothing")
+    _arguments: ClassVar[tuple[str, ...]] = ("from_logits", "label_smoothing", "axis")
     #: The op that makes probabilities of logits, and the loss of either.
     activation: ClassVar[Op]
     of_probabilities: ClassVar[Op]
@@ -66,17 +67,20 @@ class Crossentropy(Loss, abstract=True):
         axis: int = -1,
         reduction: str | None = "sum_over_batch_size",
         name: str | None = None,
+        dtype: Any = None,
     ) -> None:
-        super().__init__(name, reduction)
+        super().__init__(name, reduction, dtype)
         self.from_logits = bool(from_logits)
         self.label_smoothing = FRACTION.check(label_smoothing, "label_smoothing")
         self.axis = check_axis(axis)
 
-    def losses(self, y_true: Tensor, y_pred: Tensor) -> Tensor:
-        logits = y_pred if self.from_logits else logits_before(y_pred, self.activation)
+    def call(self, y_true: Tensor, y_pred: Tensor) -> Tensor:
+        logits = y_pred if self.from_logits else None
+        if logits is None and (self.activation is SIGMOID.op or self.axis in (-1, y_pred.ndim - 1)):
+            logits = logits_before(y_pred, self.activation)
         op = self.of_probabilities if logits is None else self.of_logits
-        z = y_pred if logits is None else logits
-        return apply(op, *tensors(z, y_true, self._parameters(z.shape[-1])))
+        z = last_axis(y_pred if logits is None else logits, self.axis)
+        return apply(op, *tensors(z, last_axis(y_true, self.axis), self._parameters(z.shape[-1])))
 
     def targets(self, y: Any, name: str, n: int, shape: tuple[int, ...], dtype: np.dtype[Any]) -> Array:
         checked = super().targets(y, name, n, shape, dtype)
@@ -387,11 +391,13 @@ class SparseCategoricalCrossentropy(Loss):
         If True, predictions are logits. A softmax right before the loss is recognised and read as logits.
     ignore_class : int, optional
         A label, of a class or not (-1, 255), whose samples have no loss and are not counted.
+    axis : int
+        -1: classes lie on the last axis.
 
     Raises
     ------
-    TypeError
-        If ignore_class is not an integer.
+    ValueError, TypeError
+        If ignore_class is not an integer, or axis not -1.
 
     Examples
     --------
@@ -408,10 +414,14 @@ class SparseCategoricalCrossentropy(Loss):
         from_logits: bool = False,
         ignore_class: int | None = None,
         reduction: str | None = "sum_over_batch_size",
+        axis: int = -1,
         name: str | None = None,
+        dtype: Any = None,
     ) -> None:
-        super().__init__(name, reduction)
-        self.from_logits = bool(from_logits)
+        super().__init__(name, reduction, dtype)
+        if axis != -1:
+            raise ValueError(f"axis: expected -1, as labels have no axis of classes, got {axis!r}; move it to the end")
+        self.from_logits, self.axis = bool(from_logits), axis
         self.ignore_class = None if ignore_class is None else index(ignore_class)
 
     def targets(self, y: Any, name: str, n: int, shape: tuple[int, ...], dtype: np.dtype[Any]) -> Array:
@@ -428,7 +438,7 @@ class SparseCategoricalCrossentropy(Loss):
         elif y.data is not None and y.size:
             self.targets(y.data.reshape(-1), "y_true", y.size, (classes,), y.dtype)
 
-    def losses(self, y_true: Tensor, y_pred: Tensor) -> Tensor:
+    def call(self, y_true: Tensor, y_pred: Tensor) -> Tensor:
         logits = y_pred if self.from_logits else logits_before(y_pred, SOFTMAX)
         op = SPARSE_CATEGORICAL_CROSSENTROPY if logits is None else SPARSE_CATEGORICAL_CROSSENTROPY_LOGITS
         inputs = y_pred if logits is None else logits, labels(y_true)
@@ -450,8 +460,7 @@ def sparse_categorical_crossentropy(
     >>> nb.losses.sparse_categorical_crossentropy([1, 0], [[0.5, 0.5], [0.25, 0.75]]).numpy().round(4)
     array([0.6931, 1.3863], dtype=float32)
     """
-    check_axis(axis)
-    return SparseCategoricalCrossentropy(from_logits, ignore_class).each(y_true, y_pred)
+    return SparseCategoricalCrossentropy(from_logits, ignore_class, axis=axis).each(y_true, y_pred)
 
 
 @device

@@ -93,9 +93,13 @@ class GaussianNegativeLogLikelihood(Loss):
     _arguments = ("full",)
 
     def __init__(
-        self, full: bool = False, reduction: str | None = "sum_over_batch_size", name: str | None = None
+        self,
+        full: bool = False,
+        reduction: str | None = "sum_over_batch_size",
+        name: str | None = None,
+        dtype: Any = None,
     ) -> None:
-        super().__init__(name, reduction)
+        super().__init__(name, reduction, dtype)
         self.full = bool(full)
 
     def targets(self, y: Any, name: str, n: int, shape: tuple[int, ...], dtype: np.dtype[Any]) -> Array:
@@ -103,7 +107,7 @@ class GaussianNegativeLogLikelihood(Loss):
             raise ValueError(f"{name}: {self.name} expected predictions (..., 2 n), the last axis has {shape[-1]}")
         return super().targets(y, name, n, (*shape[:-1], shape[-1] // 2), dtype)
 
-    def losses(self, y_true: Tensor, y_pred: Tensor) -> Tensor:
+    def call(self, y_true: Tensor, y_pred: Tensor) -> Tensor:
         constant = LOG_2_PI if self.full else 0.0
         return apply(GAUSSIAN_NEGATIVE_LOG_LIKELIHOOD, *tensors(y_pred, y_true, constant))
 
@@ -200,8 +204,9 @@ class Quantile(Loss):
         q: float | Sequence[float] = 0.5,
         reduction: str | None = "sum_over_batch_size",
         name: str | None = None,
+        dtype: Any = None,
     ) -> None:
-        super().__init__(name, reduction)
+        super().__init__(name, reduction, dtype)
         self.q = one_or_many(q, "q", Interval(0, 1, above=True, below=True))
 
     def targets(self, y: Any, name: str, n: int, shape: tuple[int, ...], dtype: np.dtype[Any]) -> Array:
@@ -210,7 +215,7 @@ class Quantile(Loss):
             return np.ascontiguousarray(np.broadcast_to(column, (n, *shape)))
         return super().targets(y, name, n, shape, dtype)
 
-    def losses(self, y_true: Tensor, y_pred: Tensor) -> Tensor:
+    def call(self, y_true: Tensor, y_pred: Tensor) -> Tensor:
         op = QUANTILES if isinstance(self.q, list) else QUANTILE
         return apply(op, *tensors(y_pred, y_true, self.q))
 

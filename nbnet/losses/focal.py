@@ -113,8 +113,9 @@ class BinaryFocalCrossentropy(Crossentropy):
         axis: int = -1,
         reduction: str | None = "sum_over_batch_size",
         name: str | None = None,
+        dtype: Any = None,
     ) -> None:
-        super().__init__(from_logits, label_smoothing, axis, reduction, name)
+        super().__init__(from_logits, label_smoothing, axis, reduction, name, dtype)
         self.apply_class_balancing = bool(apply_class_balancing)
         self.alpha, self.gamma = FRACTION.check(alpha, "alpha"), FROM_ZERO.check(gamma, "gamma")
 
@@ -297,8 +298,9 @@ class CategoricalFocalCrossentropy(Crossentropy):
         axis: int = -1,
         reduction: str | None = "sum_over_batch_size",
         name: str | None = None,
+        dtype: Any = None,
     ) -> None:
-        super().__init__(from_logits, label_smoothing, axis, reduction, name)
+        super().__init__(from_logits, label_smoothing, axis, reduction, name, dtype)
         self.alpha, self.gamma = one_or_many(alpha, "alpha", FROM_ZERO), FROM_ZERO.check(gamma, "gamma")
 
     def _parameters(self, width: int) -> list[float]:

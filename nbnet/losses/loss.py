@@ -14,14 +14,15 @@ from nbnet.base.array_memory import plain_array
 from nbnet.base.constructor import RecordsArguments, constructor_config
 from nbnet.base.docstrings import join_common_sections
 from nbnet.base.registry import function_name, named_function, snake_case
-from nbnet.base.validation import Interval, check_choice
+from nbnet.base.validation import Interval, check_choice, check_int
 from nbnet.config import standardize_dtype
 from nbnet.engine.graph.op import INT, Op, Spec, register
 from nbnet.engine.graph.tensor import Tensor, apply, recorder, tensor, tensors
 from nbnet.engine.kernels.abi import Function, Kernel, accumulates, device, mat, scratch, vec
+from nbnet.losses.weighting import meet
 from nbnet.ops.broadcast import multiply
 from nbnet.ops.reduction import weighted_mean, weighted_sum
-from nbnet.ops.reshape import broadcast_to, reshape
+from nbnet.ops.reshape import broadcast_to, moveaxis, reshape
 
 Array = NDArray[Any]
 
@@ -36,7 +37,9 @@ _LAST = """\
 reduction : str or None
     Rule that makes the loss of a batch from those of samples, by default ``"sum_over_batch_size"``: see :class:`Loss`.
 name : str, optional
-    By default the class's ``name``."""
+    By default the class's ``name``.
+dtype : {"float32", "float64", None}
+    Accepted as in Keras; losses are computed in the dtype of predictions."""
 
 
 class Loss(RecordsArguments):
@@ -85,8 +88,7 @@ class Loss(RecordsArguments):
     def __init__(
         self, name: str | None = None, reduction: str | None = "sum_over_batch_size", dtype: Any = None
     ) -> None:
-        if dtype is not None:
-            standardize_dtype(dtype)
+        self._dtype = standardize_dtype(dtype).name
         self.reduction = check_choice(reduction, "reduction", REDUCTIONS)
         if name is not None or not hasattr(self, "name"):
             self.name = name or snake_case(type(self).__name__)
@@ -97,11 +99,25 @@ class Loss(RecordsArguments):
             cls.name = snake_case(cls.__name__)
         join_common_sections(cls, last=_LAST)
 
-    def losses(self, y_true: Tensor, y_pred: Tensor) -> Tensor:
-        """One loss for each sample: shape ``y_pred.shape[:-1]``."""
+    @property
+    def dtype(self) -> str:
+        """Name of the dtype that the loss was made with, by default the framework's."""
+        return self._dtype
+
+    @property
+    def _is_users(self) -> bool:
+        """True if the user wrote the formula, which may read targets of any shape."""
+        return not type(self).call.__module__.startswith("nbnet.")
+
+    def _called(self, y_true: Tensor, y_pred: Tensor) -> Tensor:
         value = self.call(y_true, y_pred)
         if not isinstance(value, Tensor):
             raise TypeError(f"{self.name}: expected a tensor from call(y_true, y_pred), got {type(value).__name__}")
+        return value
+
+    def losses(self, y_true: Tensor, y_pred: Tensor) -> Tensor:
+        """One loss for each sample of a batch, as :meth:`call` computes it: shape ``y_pred.shape[:-1]``."""
+        value = self._called(y_true, y_pred)
         if not value.shape and y_pred.shape:  # a mean over the batch is the loss of each of its samples
             value = multiply(value, np.ones(y_pred.shape[:1], y_pred.dtype))
         if value.shape[:1] != y_pred.shape[:1]:
@@ -110,7 +126,7 @@ class Loss(RecordsArguments):
         return value
 
     def call(self, y_true: Tensor, y_pred: Tensor) -> Tensor:
-        """One loss for each sample; for subclasses to define."""
+        """One loss for each sample, of tensors; for subclasses to define, or to change."""
         raise NotImplementedError(f"{type(self).__name__} defines no call(y_true, y_pred)")
 
     def targets(self, y: Any, name: str, n: int, shape: tuple[int, ...], dtype: np.dtype[Any]) -> Array:
@@ -119,7 +135,7 @@ class Loss(RecordsArguments):
             if not shape:
                 raise ValueError(f"{name}: {self.name} expected predictions (n, ..., classes), the model's are (n,)")
             return data.as_labels(y, name, n, shape[-1], shape[:-1])
-        if type(self).losses is Loss.losses:  # call is the user's, who may use targets of another shape
+        if self._is_users:
             shape = np.shape(y)[1:] or (1,)
         return data.as_dense_targets(y, name, n, shape, dtype, self.broadcasts, not self.of_rows)
 
@@ -136,7 +152,7 @@ class Loss(RecordsArguments):
             y_true = Tensor(array.shape, array.dtype, array) if self.sparse else tensor(array, y_pred.dtype)
         elif self.sparse:
             self.check_labels(y_true, y_pred.shape[-1])
-        return self.losses(*aligned(y_true, y_pred) if self.broadcasts else (y_true, y_pred))
+        return self._called(*aligned(y_true, y_pred) if self.broadcasts else (y_true, y_pred))
 
     def check_labels(self, y: Tensor, classes: int) -> None:
         """Raise ValueError if labels whose values are known are not those of classes."""
@@ -153,14 +169,16 @@ class Loss(RecordsArguments):
         y_pred : Tensor or array_like
             Predictions; gradients flow to a tensor.
         sample_weight : Tensor or array_like, optional
-            A weight for each sample or for each loss, by default 1.
+            A weight for each sample, for each loss or for all, by default 1; see :mod:`nbnet.losses.weighting`.
         """
-        per_sample = self.each(y_true, y_pred)
-        weights = sample_weight
-        if sample_weight is not None and not isinstance(sample_weight, Tensor):
-            weights = tensor(_spread(sample_weight, per_sample.shape, per_sample.dtype))
+        values, weights = self.each(y_true, y_pred), None
+        if sample_weight is None:
+            if not values.shape:
+                return values
+        else:
+            values, weights = _matched(values, sample_weight)
         mask = y_pred.step_mask if isinstance(y_pred, Tensor) else None
-        return self.reduce(per_sample, spread(weights, per_sample), max(per_sample.size, 1), mask)
+        return self.reduce(values, spread(weights, values), max(values.size, 1), mask)
 
     def reduce(self, per_sample: Tensor, weights: Tensor, count: int, mask: Tensor | None = None) -> Tensor:
         """The loss of a batch from the losses of its samples.
@@ -214,14 +232,19 @@ class Loss(RecordsArguments):
         return f"{type(self).__name__}({config})"
 
 
-def _spread(sample_weight: Any, shape: tuple[int, ...], dtype: np.dtype[Any]) -> Array:
-    """Weights for samples, for losses, or for all of them, as an array with one for each sample or loss."""
-    given = plain_array(sample_weight, "sample_weight")
-    n = shape[0] if shape else 1
-    if given.ndim == 0 or given.shape[:1] == (1,):
-        given = np.broadcast_to(given, (n, *given.shape[1:]))
-    weights = data.as_weights(given, "sample_weight", n, dtype, shape[1:])
-    return weights if shape else weights.reshape(shape)
+def _matched(values: Tensor, sample_weight: Any) -> tuple[Tensor, Tensor]:
+    """Losses and as many weights."""
+    if not isinstance(sample_weight, Tensor):
+        given = plain_array(sample_weight, "sample_weight")
+        data.check_finite(given, "sample_weight", values.dtype)
+        sample_weight = tensor(given, values.dtype, name="sample_weight")
+    v_shape, w_shape, whole = meet(values.shape, sample_weight.shape)
+    if whole != values.shape:
+        mask, values = values.step_mask, broadcast_to(reshape(values, v_shape), whole)
+        values.step_mask = None if mask is None else broadcast_to(reshape(mask, v_shape), whole)
+    if w_shape != sample_weight.shape:
+        sample_weight = reshape(sample_weight, w_shape)
+    return values, broadcast_to(sample_weight, whole)
 
 
 def one_or_many(value: float | Sequence[float], name: str, allowed: Interval) -> float | list[float]:
@@ -306,11 +329,17 @@ def labels(y: Tensor) -> Tensor:
     return y
 
 
-def check_axis(axis: int) -> int:
-    """The axis itself, if it is the last one: kernels work on rows."""
-    if axis != -1:
-        raise ValueError(f"axis: only the last axis, -1, is supported, got {axis!r}")
-    return axis
+def check_axis(axis: Any) -> int:
+    """The number of an axis, which may count from the end."""
+    return check_int(axis, "axis", None)
+
+
+def last_axis(x: Tensor, axis: int) -> Tensor:
+    """A tensor with an axis moved to the end, as kernels work on rows; the axis of samples stays the first."""
+    at = axis + x.ndim if axis < 0 else axis
+    if not 0 < at < x.ndim and x.ndim > 1:
+        raise ValueError(f"axis: expected an axis of {x.shape} after the first, that of samples, got {axis}")
+    return x if at == x.ndim - 1 or x.ndim < 2 else moveaxis(x, at, -1)
 
 
 class LossFunctionWrapper(Loss):
@@ -340,10 +369,15 @@ class LossFunctionWrapper(Loss):
         fn: Callable[..., Tensor],
         reduction: str | None = "sum_over_batch_size",
         name: str | None = None,
+        dtype: Any = None,
         **kwargs: Any,
     ) -> None:
-        super().__init__(name or getattr(fn, "__name__", None), reduction)
+        super().__init__(name or getattr(fn, "__name__", None), reduction, dtype)
         self.fn, self.kwargs = fn, kwargs
+
+    @property
+    def _is_users(self) -> bool:
+        return True
 
     def call(self, y_true: Tensor, y_pred: Tensor) -> Tensor:
         return self.fn(y_true, y_pred, **self.kwargs)
@@ -530,8 +564,10 @@ class PairwiseLoss(Loss, abstract=True):
     op: ClassVar[Op]
     broadcasts = True
 
-    def __init__(self, reduction: str | None = "sum_over_batch_size", name: str | None = None) -> None:
-        super().__init__(name, reduction)
+    def __init__(
+        self, reduction: str | None = "sum_over_batch_size", name: str | None = None, dtype: Any = None
+    ) -> None:
+        super().__init__(name, reduction, dtype)
 
-    def losses(self, y_true: Tensor, y_pred: Tensor) -> Tensor:
+    def call(self, y_true: Tensor, y_pred: Tensor) -> Tensor:
         return apply(self.op, *tensors(y_pred, y_true, 0.0)[: len(self.op.inputs)])

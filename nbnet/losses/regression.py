@@ -11,7 +11,7 @@ from nbnet.base.validation import ABOVE_ZERO
 from nbnet.engine.graph.tensor import Tensor, apply, tensors
 from nbnet.engine.kernels.abi import accumulates, device, kernel, mat, vec
 from nbnet.engine.kernels.math import expm1, log, log1p, tanh
-from nbnet.losses.loss import EPSILON, Loss, PairwiseLoss, check_axis, loss_op, pairwise
+from nbnet.losses.loss import EPSILON, Loss, PairwiseLoss, check_axis, last_axis, loss_op, pairwise
 
 
 class MeanSquaredError(PairwiseLoss):
@@ -193,12 +193,16 @@ class Huber(Loss):
     op = pairwise("huber", f, df)
 
     def __init__(
-        self, delta: float = 1.0, reduction: str | None = "sum_over_batch_size", name: str | None = None
+        self,
+        delta: float = 1.0,
+        reduction: str | None = "sum_over_batch_size",
+        name: str | None = None,
+        dtype: Any = None,
     ) -> None:
-        super().__init__(name, reduction)
+        super().__init__(name, reduction, dtype)
         self.delta = ABOVE_ZERO.check(delta, "delta")
 
-    def losses(self, y_true: Tensor, y_pred: Tensor) -> Tensor:
+    def call(self, y_true: Tensor, y_pred: Tensor) -> Tensor:
         return apply(self.op, *tensors(y_pred, y_true, self.delta))
 
 
@@ -328,7 +332,7 @@ class CosineSimilarity(PairwiseLoss):
     Parameters
     ----------
     axis : int
-        -1: kernels work on the last axis.
+        Axis of the vectors, by default the last.
 
     Examples
     --------
@@ -338,11 +342,21 @@ class CosineSimilarity(PairwiseLoss):
     """
 
     broadcasts, of_rows = False, True
+    _arguments = ("axis",)
     op = loss_op("cosine_similarity", cosine_similarity_forward, cosine_similarity_backward, ("z", "t"))
 
-    def __init__(self, axis: int = -1, reduction: str | None = "sum_over_batch_size", name: str | None = None) -> None:
-        super().__init__(reduction, name)
+    def __init__(
+        self,
+        axis: int = -1,
+        reduction: str | None = "sum_over_batch_size",
+        name: str | None = None,
+        dtype: Any = None,
+    ) -> None:
+        super().__init__(reduction, name, dtype)
         self.axis = check_axis(axis)
+
+    def call(self, y_true: Tensor, y_pred: Tensor) -> Tensor:
+        return super().call(last_axis(y_true, self.axis), last_axis(y_pred, self.axis))
 
 
 def cosine_similarity(y_true: Any, y_pred: Any, axis: int = -1) -> Tensor:

@@ -55,6 +55,8 @@ from nbnet.metrics.regression import (
     PearsonCorrelation,
     R2Score,
     RootMeanSquaredError,
+    concordance_correlation,
+    pearson_correlation,
 )
 
 # Losses as functions, which are metrics as well.
@@ -78,9 +80,9 @@ __all__ = [
     "SparseCategoricalCrossentropy", "SparseTopKCategoricalAccuracy", "SpecificityAtSensitivity", "SquaredHinge",
     "Sum", "TopKCategoricalAccuracy", "TrueNegatives", "TruePositives", "binary_accuracy", "binary_crossentropy",
     "binary_focal_crossentropy", "categorical_accuracy", "categorical_crossentropy",
-    "categorical_focal_crossentropy", "categorical_hinge", "deserialize", "get", "hinge", "huber", "kl_divergence",
+    "categorical_focal_crossentropy", "categorical_hinge", "concordance_correlation", "deserialize", "get", "hinge", "huber", "kl_divergence",
     "log_cosh", "mean_absolute_error", "mean_absolute_percentage_error", "mean_squared_error",
-    "mean_squared_logarithmic_error", "poisson", "serialize", "sparse_categorical_accuracy",
+    "mean_squared_logarithmic_error", "pearson_correlation", "poisson", "serialize", "sparse_categorical_accuracy",
     "sparse_categorical_crossentropy", "sparse_top_k_categorical_accuracy", "squared_hinge",
     "top_k_categorical_accuracy",
 ]  # fmt: skip
@@ -172,7 +174,7 @@ def serialize(metric: Metric) -> dict[str, Any]:
     --------
     >>> import nbnet as nb
     >>> nb.metrics.serialize(nb.metrics.BinaryAccuracy(threshold=0.3))
-    {'class_name': 'BinaryAccuracy', 'config': {'name': 'binary_accuracy', 'threshold': 0.3}}
+    {'class_name': 'BinaryAccuracy', 'config': {'name': 'binary_accuracy', 'dtype': 'float32', 'threshold': 0.3}}
     """
     return registry.serialize(metric, _by_class_name)
 

@@ -17,12 +17,9 @@ from nbnet.ops.softmax import largest_at
 
 @kernel
 def accuracy_forward(mem: Any, ins: Any, step: Any) -> None:
-    z, t, y = mat(mem, ins, 0), mat(mem, ins, 1), vec(mem, ins, 2)
-    for i in range(z.shape[0]):
-        right = 0.0
-        for j in range(z.shape[1]):
-            right += 1.0 if z[i, j] == t[i, j] else 0.0
-        y[i] = right / z.dtype.type(z.shape[1])
+    z, t, y = vec(mem, ins, 0), vec(mem, ins, 1), vec(mem, ins, 2)
+    for i in range(y.size):
+        y[i] = 1.0 if z[i] == t[i] else 0.0
 
 
 @kernel
@@ -41,12 +38,9 @@ def categorical_accuracy_forward(mem: Any, ins: Any, step: Any) -> None:
 
 @kernel
 def binary_accuracy_forward(mem: Any, ins: Any, step: Any) -> None:
-    z, t, threshold, y = mat(mem, ins, 0), mat(mem, ins, 1), vec(mem, ins, 2)[0], vec(mem, ins, 3)
-    for i in range(z.shape[0]):
-        right = 0.0
-        for j in range(z.shape[1]):
-            right += 1.0 if (z[i, j] > threshold) == (t[i, j] > 0.5) else 0.0
-        y[i] = right / z.dtype.type(z.shape[1])
+    z, t, threshold, y = vec(mem, ins, 0), vec(mem, ins, 1), vec(mem, ins, 2)[0], vec(mem, ins, 3)
+    for i in range(y.size):
+        y[i] = 1.0 if t[i] == (1.0 if z[i] > threshold else 0.0) else 0.0
 
 
 @device
@@ -73,6 +67,13 @@ def top_k_categorical_accuracy_forward(mem: Any, ins: Any, step: Any) -> None:
         y[i] = 1.0 if _above(z[i], largest_at(t[i])) < k else 0.0
 
 
+def _infer_each(z: Tensor, t: Tensor, *threshold: Tensor) -> tuple[Spec, ...]:
+    """A value for each prediction."""
+    if z.shape != t.shape:
+        raise ValueError(f"y_true: expected the shape of the predictions, {z.shape}, got {t.shape}")
+    return (Spec(z.shape),)
+
+
 def metric_op(
     name: str,
     forward: Kernel,
@@ -80,15 +81,16 @@ def metric_op(
     infer: Callable[..., tuple[Spec, ...]] = infer_rows,
     **fields: Any,
 ) -> Op:
-    """Register an op that computes a value for each row of predictions, without a gradient."""
+    """Register an op that computes a value for each row of predictions, or for each of them, without a gradient."""
     target = "t:i8[r]" if "t" in fields.get("integers", ()) else "t[r,c]"
-    extents = f"z[r,c] {target} threshold[1] y[r]"
+    extents = "z[n] t[n] threshold[1] y[n]" if infer is _infer_each else f"z[r,c] {target} y[r]"
     return register(Op(name, forward, inputs, infer=infer, role="metric", extents=extents, **fields))
 
 
 class RowAccuracy(Metric, abstract=True):
-    """Base class of the accuracies that one op computes for each row of predictions."""
+    """Base class of the accuracies that one op computes for each row of predictions, or for each prediction."""
 
+    sparse = False
     op: ClassVar[Op]
 
     def values(self, y_true: Tensor, y_pred: Tensor) -> Tensor:
@@ -108,7 +110,7 @@ class Accuracy(RowAccuracy):
     0.75
     """
 
-    op = metric_op("accuracy", accuracy_forward)
+    op = metric_op("accuracy", accuracy_forward, infer=_infer_each)
 
 
 class SparseCategoricalAccuracy(RowAccuracy):
@@ -141,7 +143,7 @@ class CategoricalAccuracy(RowAccuracy):
 
 
 class BinaryAccuracy(RowAccuracy):
-    """Share of outputs on the right side of the threshold.
+    """Share of outputs that equal their targets, as 1 above the threshold and 0 below.
 
     Parameters
     ----------
@@ -156,10 +158,10 @@ class BinaryAccuracy(RowAccuracy):
     """
 
     _arguments = ("threshold",)
-    op = metric_op("binary_accuracy", binary_accuracy_forward, ("z", "t", "threshold"))
+    op = metric_op("binary_accuracy", binary_accuracy_forward, ("z", "t", "threshold"), _infer_each)
 
-    def __init__(self, name: str | None = None, threshold: float = 0.5) -> None:
-        super().__init__(name)
+    def __init__(self, name: str | None = None, dtype: Any = None, threshold: float = 0.5) -> None:
+        super().__init__(name, dtype)
         self.threshold = FINITE.check(threshold, "threshold")
 
     def _operands(self, y_true: Tensor, y_pred: Tensor) -> Sequence[Tensor]:
@@ -176,8 +178,8 @@ class TopKAccuracy(RowAccuracy, abstract=True):
         join_common_sections(cls, first="k : int\n    From 1.", raises=raises)
         super().__init_subclass__(**kwargs)
 
-    def __init__(self, k: int = 5, name: str | None = None) -> None:
-        super().__init__(name)
+    def __init__(self, k: int = 5, name: str | None = None, dtype: Any = None) -> None:
+        super().__init__(name, dtype)
         self.k = check_int(k, "k")
 
     def values(self, y_true: Tensor, y_pred: Tensor) -> Tensor:
@@ -218,13 +220,14 @@ class SparseTopKCategoricalAccuracy(TopKAccuracy):
 
 
 def binary_accuracy(y_true: Any, y_pred: Any, threshold: float = 0.5) -> Tensor:
-    """Share of outputs of each sample that are on the right side of the threshold.
+    """1 for outputs that equal their targets, as 1 above the threshold and 0 below; else 0.
 
     Examples
     --------
     >>> import nbnet as nb
     >>> nb.metrics.binary_accuracy([[1.0, 0.0], [0.0, 0.0]], [[0.8, 0.9], [0.1, 0.2]]).numpy()
-    array([0.5, 1. ], dtype=float32)
+    array([[1., 0.],
+           [1., 1.]], dtype=float32)
     """
     return BinaryAccuracy(threshold=threshold).each(y_true, y_pred)
 

@@ -7,13 +7,15 @@ from typing import Any, ClassVar
 
 import numpy as np
 
-from nbnet.base.array_memory import plain_array
+from nbnet.base.constructor import constructor_config
 from nbnet.base.docstrings import join_common_sections
 from nbnet.base.loading_budget import reserve
 from nbnet.base.validation import FINITE, FRACTION, check_choice, check_int
+from nbnet.engine.graph.parameter import Parameter
 from nbnet.losses.loss import EPSILON
-from nbnet.metrics.confusion import Counts, check_class, check_thresholds, selected
-from nbnet.metrics.metric import Array, EpochMetric, pairs
+from nbnet.losses.weighting import numbers, pairs
+from nbnet.metrics.confusion import COUNTS, Counts, check_class, selected
+from nbnet.metrics.metric import Array, Metric, Score
 
 #: Entries that class creation adds to the docstring of each metric at a threshold.
 _LAST = """\
@@ -23,34 +25,49 @@ class_id : int, optional
     Number of the only column that counts."""
 
 
-class _AtThreshold(EpochMetric):
+class _AtThreshold(Metric, abstract=True):
     """Base class of the largest value of one ratio at those thresholds where another is at least a number."""
 
+    sparse = False
     #: The ratios of :class:`Counts` that must be large enough, and that is the metric.
     _bounded: ClassVar[str]
     _scored: ClassVar[str]
+    true_positives: Parameter
+    false_positives: Parameter
+    true_negatives: Parameter
+    false_negatives: Parameter
 
-    def __init__(self, least: float, num_thresholds: int, class_id: int | None, name: str | None) -> None:
-        super().__init__(name)
-        self._least = FRACTION.check(least, self._arguments[0])
-        self.num_thresholds, self.class_id = check_int(num_thresholds, "num_thresholds"), check_class(class_id)
-        reserve(self.num_thresholds, "num_thresholds", kept=True)
+    def __init__(self, least: float, num_thresholds: int, class_id: int | None, name: str | None, dtype: Any) -> None:
+        super().__init__(name, dtype)
+        self.value = FRACTION.check(least, self._arguments[0])
+        setattr(self, self._arguments[0], self.value)
+        n = self.num_thresholds = check_int(num_thresholds, "num_thresholds")
+        self.class_id = check_class(class_id)
+        reserve(4 * n, "num_thresholds", kept=True)
+        self.thresholds = (np.arange(n) / (n - 1)).tolist() if n > 1 else [0.5]
+        for attribute in COUNTS.values():
+            setattr(self, attribute, self._sum(attribute, (n,)))
 
     def __init_subclass__(cls, **kwargs: Any) -> None:
-        join_common_sections(cls, last=_LAST)
+        join_common_sections(cls, last=_LAST, raises="ValueError\n    If an argument is out of range.")
         super().__init_subclass__(**kwargs)
 
-    def compute(self, y_true: Any, y_pred: Any, sample_weight: Any = None) -> float:
-        n = self.num_thresholds
-        thresholds = np.arange(n) / (n - 1) if n > 1 else np.array([0.5])
+    def update_state(self, y_true: Any, y_pred: Any, sample_weight: Any = None) -> None:
+        """Take more samples into account; weights as for :class:`Metric`."""
         positive, predictions, w = selected(y_true, y_pred, sample_weight, class_id=self.class_id)
-        counts = Counts.of(positive, np.clip(predictions, 0.0, 1.0), w, thresholds)
-        enough = getattr(counts, self._bounded) >= self._least
+        found = Counts.of(positive, np.clip(predictions, 0.0, 1.0), w, np.array(self.thresholds))
+        for name, attribute in COUNTS.items():
+            getattr(self, attribute).assign_add(getattr(found, name))
+
+    def result(self) -> float:
+        """The metric of all samples since the last reset."""
+        counts = Counts(*(getattr(self, attribute).numpy() for attribute in COUNTS.values()))
+        enough = getattr(counts, self._bounded) >= self.value
         return float(getattr(counts, self._scored)[enough].max(initial=0.0))
 
     def get_config(self) -> dict[str, Any]:
-        own = {self._arguments[0]: self._least, "num_thresholds": self.num_thresholds, "class_id": self.class_id}
-        return {"name": self.name} | own
+        own = {self._arguments[0]: self.value, "num_thresholds": self.num_thresholds, "class_id": self.class_id}
+        return constructor_config(self, {"name": self.name, "dtype": self.dtype} | own)
 
 
 class SensitivityAtSpecificity(_AtThreshold):
@@ -73,9 +90,14 @@ class SensitivityAtSpecificity(_AtThreshold):
     _arguments, _bounded, _scored = ("specificity",), "specificity", "recall"
 
     def __init__(
-        self, specificity: float, num_thresholds: int = 200, class_id: int | None = None, name: str | None = None
+        self,
+        specificity: float,
+        num_thresholds: int = 200,
+        class_id: int | None = None,
+        name: str | None = None,
+        dtype: Any = None,
     ) -> None:
-        super().__init__(specificity, num_thresholds, class_id, name)
+        super().__init__(specificity, num_thresholds, class_id, name, dtype)
 
 
 class SpecificityAtSensitivity(_AtThreshold):
@@ -98,9 +120,14 @@ class SpecificityAtSensitivity(_AtThreshold):
     _arguments, _bounded, _scored = ("sensitivity",), "recall", "specificity"
 
     def __init__(
-        self, sensitivity: float, num_thresholds: int = 200, class_id: int | None = None, name: str | None = None
+        self,
+        sensitivity: float,
+        num_thresholds: int = 200,
+        class_id: int | None = None,
+        name: str | None = None,
+        dtype: Any = None,
     ) -> None:
-        super().__init__(sensitivity, num_thresholds, class_id, name)
+        super().__init__(sensitivity, num_thresholds, class_id, name, dtype)
 
 
 class PrecisionAtRecall(_AtThreshold):
@@ -123,9 +150,14 @@ class PrecisionAtRecall(_AtThreshold):
     _arguments, _bounded, _scored = ("recall",), "recall", "precision"
 
     def __init__(
-        self, recall: float, num_thresholds: int = 200, class_id: int | None = None, name: str | None = None
+        self,
+        recall: float,
+        num_thresholds: int = 200,
+        class_id: int | None = None,
+        name: str | None = None,
+        dtype: Any = None,
     ) -> None:
-        super().__init__(recall, num_thresholds, class_id, name)
+        super().__init__(recall, num_thresholds, class_id, name, dtype)
 
 
 class RecallAtPrecision(_AtThreshold):
@@ -148,28 +180,35 @@ class RecallAtPrecision(_AtThreshold):
     _arguments, _bounded, _scored = ("precision",), "precision", "recall"
 
     def __init__(
-        self, precision: float, num_thresholds: int = 200, class_id: int | None = None, name: str | None = None
+        self,
+        precision: float,
+        num_thresholds: int = 200,
+        class_id: int | None = None,
+        name: str | None = None,
+        dtype: Any = None,
     ) -> None:
-        super().__init__(precision, num_thresholds, class_id, name)
+        super().__init__(precision, num_thresholds, class_id, name, dtype)
 
 
-class AUC(EpochMetric):
+class AUC(Metric):
     """Area under the ROC curve, or under the curve of precision over recall.
 
-    By default every prediction is a threshold, which makes the area exact; ``num_thresholds=200`` is Keras's default.
+    By default it is summed over 200 thresholds, as in Keras; ``num_thresholds=None`` makes every prediction a
+    threshold, which makes the area exact.
 
     Parameters
     ----------
     num_thresholds : int, optional
-        Above 1: number of thresholds, evenly spaced in [0, 1]. None: one at each prediction.
-    curve : {"ROC", "PR"}
-        Recall over the share of false positives, or precision over recall.
+        Above 1: number of thresholds, evenly spaced in [0, 1]. None: one at each prediction; all are kept.
+    curve : {"ROC", "PR", "PRGAIN"}
+        Recall over the share of false positives, precision over recall, or the gain of precision over that of recall.
     summation_method : {"interpolation", "minoring", "majoring"}
         Between thresholds: trapezoids (for "PR" the interpolation of Davis and Goadrich), the lower or the higher end.
     thresholds : sequence of float, optional
-        The thresholds.
+        The thresholds, in [0, 1], in place of num_thresholds.
     multi_label : bool
-        If True, the metric is the mean of the areas of columns; else that of all outputs together.
+        If True, predictions are a matrix, and the metric is the mean of the areas of columns; else that of all outputs
+        together.
     num_labels : int, optional
         Expected number of columns, with multi_label.
     label_weights : sequence of float, optional
@@ -177,87 +216,159 @@ class AUC(EpochMetric):
     from_logits : bool
         If True, predictions are logits, to which a sigmoid is applied.
 
+    Raises
+    ------
+    ValueError
+        If an argument is out of range.
+
     References
     ----------
     J. Davis, M. Goadrich: The relationship between precision-recall and ROC curves. ICML (2006).
+    P. Flach, M. Kull: Precision-recall-gain curves: PR analysis done right. NIPS (2015).
 
     Examples
     --------
     >>> import nbnet as nb
-    >>> nb.metrics.AUC()([0, 0, 1, 1], [0.0, 0.5, 0.3, 0.9])
+    >>> round(nb.metrics.AUC(num_thresholds=3)([0, 0, 1, 1], [0.0, 0.5, 0.3, 0.9]), 4)
     0.75
     """
 
     name = "auc"
+    sparse = False
     _arguments = (
-        "num_thresholds", "curve", "summation_method", "thresholds", "multi_label", "num_labels", "label_weights",
-        "from_logits",
+        "num_thresholds", "curve", "summation_method", "multi_label", "num_labels", "label_weights", "from_logits",
     )  # fmt: skip
+    true_positives: Parameter
+    false_positives: Parameter
+    true_negatives: Parameter
+    false_negatives: Parameter
 
     def __init__(
         self,
-        num_thresholds: int | None = None,
+        num_thresholds: int | None = 200,
         curve: str = "ROC",
         summation_method: str = "interpolation",
         name: str | None = None,
+        dtype: Any = None,
         thresholds: Sequence[float] | None = None,
         multi_label: bool = False,
         num_labels: int | None = None,
         label_weights: Any = None,
         from_logits: bool = False,
     ) -> None:
-        super().__init__(name)
+        super().__init__(name, dtype)
         methods = ["interpolation", "minoring", "majoring"]
-        self.curve = check_choice(str(curve).upper(), "curve", ["ROC", "PR"])
+        self.curve = check_choice(str(curve).upper(), "curve", ["ROC", "PR", "PRGAIN"])
         self.summation_method = check_choice(str(summation_method).lower(), "summation_method", methods)
-        self.num_thresholds = None if num_thresholds is None else check_int(num_thresholds, "num_thresholds", 2)
-        reserve(self.num_thresholds or 0, "num_thresholds", kept=True)
-        self.num_labels = num_labels
-        self.thresholds = None if thresholds is None else sorted(check_thresholds(list(thresholds)) or [])  # type: ignore[arg-type]
         self.multi_label, self.from_logits = bool(multi_label), bool(from_logits)
+        self.num_labels = None if num_labels is None else check_int(num_labels, "num_labels")
+        if num_labels is not None and not multi_label:
+            raise ValueError(f"num_labels: expected None without multi_label, got {num_labels}")
         self.label_weights = (
             None if label_weights is None else [FINITE.check(v, "label_weights") for v in label_weights]
         )
+        #: Inner thresholds as they were given, sorted.
+        self.init_thresholds = (
+            None if thresholds is None else sorted(FRACTION.check(t, "thresholds") for t in thresholds)
+        )
+        if self.init_thresholds is not None:
+            inner = self.init_thresholds
+            self.num_thresholds: int | None = len(inner) + 2
+        else:
+            self.num_thresholds = None if num_thresholds is None else check_int(num_thresholds, "num_thresholds", 2)
+        reserve(4 * (self.num_thresholds or 0) * (self.num_labels or 1), "num_thresholds", kept=True)
+        if self.init_thresholds is None:
+            inner = (np.arange(1, (self.num_thresholds or 2) - 1) / ((self.num_thresholds or 2) - 1)).tolist()
+        # One below and one above all predictions.
+        self._grid = None if self.num_thresholds is None else np.array([-EPSILON, *inner, 1.0 + EPSILON])
+        self._seen: list[tuple[Array, Array, Array]] = []
+        self._columns: int | None = None
+        if self._grid is not None and (not self.multi_label or self.num_labels is not None):
+            self._allocate(self.num_labels)
 
-    def compute(self, y_true: Any, y_pred: Any, sample_weight: Any = None) -> float:
+    @property
+    def thresholds(self) -> list[float] | None:
+        """All thresholds, one below 0 and one above 1 among them; None if every prediction is one."""
+        return None if self._grid is None else self._grid.tolist()
+
+    def _allocate(self, columns: int | None) -> None:
+        assert self.num_thresholds is not None
+        self._columns = columns
+        shape = (self.num_thresholds,) if columns is None else (self.num_thresholds, columns)
+        for attribute in COUNTS.values():
+            setattr(self, attribute, self._sum(attribute, shape))
+
+    def update_state(self, y_true: Any, y_pred: Any, sample_weight: Any = None) -> None:
+        """Take more samples into account; weights as for :class:`Metric`."""
         if self.from_logits:
             from scipy.special import expit
 
-            y_pred = expit(np.asarray(plain_array(y_pred, "y_pred"), np.float64))
+            y_pred = expit(numbers(y_pred, "y_pred"))
         y_true, y_pred, w = pairs(y_true, y_pred, sample_weight)
+        if self.multi_label and y_pred.ndim != 2:
+            raise ValueError(f"y_pred: expected a matrix with multi_label, got shape {y_pred.shape}")
         columns = y_pred.shape[-1] if y_pred.ndim > 1 else 1
-        for name, length in (("label_weights", len(self.label_weights or ())), ("num_labels", self.num_labels or 0)):
+        expected = self.num_labels or self._columns or 0
+        for name, length in (("label_weights", len(self.label_weights or ())), ("num_labels", expected)):
             if length and length != columns:
                 raise ValueError(f"{name}: there are {length}, and predictions have {columns} columns")
-        by_label = np.ones(columns) if self.label_weights is None else np.array(self.label_weights)
         positive = y_true != 0
+        if not np.isfinite(y_pred).all():  # a training that diverges
+            w = np.full(w.shape, np.nan)
         if not self.multi_label:
-            w = (w.reshape(-1, columns) * by_label).reshape(-1)
-            return self._area(positive.reshape(-1), y_pred.reshape(-1), w)
-        areas = [
-            self._area(*parts) for parts in zip(*(a.reshape(-1, columns).T for a in (positive, y_pred, w)), strict=True)
-        ]
-        return float(np.average(areas, weights=by_label)) if by_label.any() else 0.0
+            if self.label_weights is not None:
+                w = w.reshape(-1, columns) * self.label_weights
+            columns = 1
+        parts = tuple(a.reshape(-1, columns) for a in (positive, y_pred, w))
+        if self._grid is None:
+            self._seen.append(parts)
+            return
+        if not self._variables:
+            self._allocate(columns if self.multi_label else None)
+        grid = self._grid
+        found = [Counts.of(t, np.clip(p, 0.0, 1.0), v, grid) for t, p, v in zip(*(a.T for a in parts), strict=True)]
+        for name, attribute in COUNTS.items():
+            counts = np.stack([getattr(part, name) for part in found], -1)
+            getattr(self, attribute).assign_add(counts if self.multi_label else counts[:, 0])
+
+    def result(self) -> Score:
+        """The area of all samples since the last reset; 0 if there are none."""
+        if self._grid is None:
+            areas = self._exact()
+        elif not self._variables:
+            return 0.0
+        else:
+            counts = Counts(*(getattr(self, attribute).numpy() for attribute in COUNTS.values()))
+            areas = counts.area(self.curve, self.summation_method)
+        if not self.multi_label:
+            return float(areas)
+        weights = np.ones(len(areas)) if self.label_weights is None else np.array(self.label_weights)
+        return float((areas * weights).sum() / weights.sum()) if weights.any() else 0.0
+
+    def reset_state(self) -> None:
+        super().reset_state()
+        self._seen = []
+
+    def _exact(self) -> Array:
+        """The area of each column, with a threshold at each prediction."""
+        if not self._seen:
+            return np.zeros((1,) if self.multi_label else ())
+        parts = [np.concatenate(part) for part in zip(*self._seen, strict=True)]
+        areas = np.array([self._area(*column) for column in zip(*(part.T for part in parts), strict=True)])
+        return areas if self.multi_label else areas[0]
 
     def _area(self, positive: Array, predictions: Array, w: Array) -> float:
-        if not np.isfinite(predictions).all():  # a training that diverges
+        if np.isnan(w).any():
             return float("nan")
-        exact = self.num_thresholds is None and self.thresholds is None
-        if exact and self.curve == "ROC" and self.summation_method == "interpolation":
+        if self.curve == "ROC" and self.summation_method == "interpolation":
             if not (w[positive].any() and w[~positive].any()):
                 return 0.0
             from sklearn.metrics import roc_auc_score
 
             return float(roc_auc_score(positive, predictions, sample_weight=w))
-        if not exact:
-            predictions = np.clip(predictions, 0.0, 1.0)
-        return Counts.of(positive, predictions, w, self._grid(predictions)).area(self.curve, self.summation_method)
+        grid = np.concatenate([[-np.inf], np.unique(predictions)])
+        return float(Counts.of(positive, predictions, w, grid).area(self.curve, self.summation_method))
 
-    def _grid(self, predictions: Array) -> Array:
-        """The thresholds, one below and one above all predictions among them."""
-        if self.thresholds is not None:
-            return np.array([-EPSILON, *self.thresholds, 1.0 + EPSILON])
-        if self.num_thresholds is not None:
-            inner = np.arange(1, self.num_thresholds - 1) / (self.num_thresholds - 1)
-            return np.array([-EPSILON, *inner, 1.0 + EPSILON])
-        return np.concatenate([[-np.inf], np.unique(predictions)])
+    def get_config(self) -> dict[str, Any]:
+        given = {} if self.init_thresholds is None else {"thresholds": self.init_thresholds}
+        return super().get_config() | given

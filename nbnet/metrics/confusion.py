@@ -2,20 +2,24 @@
 
 from __future__ import annotations
 
-from abc import abstractmethod
 from collections.abc import Sequence
 from operator import index
 from typing import Any, ClassVar, NamedTuple
 
 import numpy as np
 
+from nbnet.base.constructor import constructor_config
 from nbnet.base.docstrings import join_common_sections
 from nbnet.base.validation import FRACTION, check_int
+from nbnet.engine.graph.parameter import Parameter
 from nbnet.losses.loss import one_or_many
-from nbnet.metrics.metric import Array, EpochMetric, Score, pairs
+from nbnet.losses.weighting import pairs
+from nbnet.metrics.metric import Array, Metric, Score
 
 #: A threshold below any prediction.
 NO_THRESHOLD = -1e10
+#: Thresholds up to this number are compared one by one; more of them with sorted predictions.
+FEW = 8
 #: Entries that class creation adds to docstrings.
 _THRESHOLDS = """\
 thresholds : float or sequence of float, optional
@@ -27,16 +31,17 @@ class_id : int, optional
     Number of the only column that counts."""
 
 
-def check_thresholds(value: float | Sequence[float] | None) -> float | list[float] | None:
-    """One threshold in [0, 1], or a list of them; None stands for the default."""
-    return None if value is None else one_or_many(value, "thresholds", FRACTION)
-
-
 def check_class(value: Any) -> int | None:
     """The number of a column, or None."""
     if value is not None and index(value) < 0:
         raise ValueError(f"class_id: expected an integer from 0, got {value!r}")
     return None if value is None else index(value)
+
+
+def are_even(thresholds: Sequence[float]) -> bool:
+    """True for three or more thresholds that divide [0, 1] evenly."""
+    n = len(thresholds)
+    return n > 2 and np.allclose(thresholds, np.arange(n) / (n - 1), atol=1e-7)
 
 
 def selected(
@@ -57,100 +62,6 @@ def selected(
     return y_true.reshape(-1) != 0, y_pred.reshape(-1), w.reshape(-1)
 
 
-class Decisions(EpochMetric):
-    """Base class of the scores of targets and decisions: a number for one threshold, an array for several."""
-
-    _arguments: ClassVar[tuple[str, ...]] = ("thresholds",)
-    top_k: int | None = None
-    class_id: int | None = None
-
-    def __init_subclass__(cls, **kwargs: Any) -> None:
-        join_common_sections(cls, first=_THRESHOLDS)
-        super().__init_subclass__(**kwargs)
-
-    def __init__(self, thresholds: float | Sequence[float] | None = None, name: str | None = None) -> None:
-        super().__init__(name)
-        self.thresholds = check_thresholds(thresholds)
-
-    @abstractmethod
-    def _score(self, positive: Array, predicted: Array, w: Array) -> float: ...
-
-    def compute(self, y_true: Any, y_pred: Any, sample_weight: Any = None) -> Score:
-        positive, flat, w = selected(y_true, y_pred, sample_weight, self.top_k, self.class_id)
-        thresholds = self.thresholds
-        if thresholds is None:
-            thresholds = 0.5 if self.top_k is None else NO_THRESHOLD
-        if isinstance(thresholds, list):
-            return np.array([self._score(positive, flat > t, w) for t in thresholds])
-        return self._score(positive, flat > thresholds, w)
-
-
-class DecisionCount(Decisions):
-    """Base class of the weights, or numbers, of outputs with a certain target and decision."""
-
-    _counted: ClassVar[tuple[bool, bool]]
-
-    def _score(self, positive: Array, predicted: Array, w: Array) -> float:
-        target, decision = self._counted
-        return float(w[(positive == target) & (predicted == decision)].sum())
-
-
-class TruePositives(DecisionCount):
-    """Weight of positives that are predicted as such; their number, without weights.
-
-    Examples
-    --------
-    >>> import nbnet as nb
-    >>> nb.metrics.TruePositives()([0, 1, 1, 1], [1, 0, 1, 1])
-    2.0
-    """
-
-    name = "true_positives"
-    _counted = True, True
-
-
-class TrueNegatives(DecisionCount):
-    """Weight of negatives that are predicted as such; their number, without weights.
-
-    Examples
-    --------
-    >>> import nbnet as nb
-    >>> nb.metrics.TrueNegatives()([0, 1, 1, 1], [1, 0, 1, 1])
-    0.0
-    """
-
-    name = "true_negatives"
-    _counted = False, False
-
-
-class FalsePositives(DecisionCount):
-    """Weight of negatives that are predicted to be positive; their number, without weights.
-
-    Examples
-    --------
-    >>> import nbnet as nb
-    >>> nb.metrics.FalsePositives()([0, 1, 1, 1], [1, 0, 1, 1])
-    1.0
-    """
-
-    name = "false_positives"
-    _counted = False, True
-
-
-class FalseNegatives(DecisionCount):
-    """Weight of positives that are predicted to be negative; their number, without weights.
-
-    Examples
-    --------
-    >>> import nbnet as nb
-    >>> nb.metrics.FalseNegatives()([0, 1, 1, 1], [1, 0, 1, 1])
-    1.0
-    """
-
-    name = "false_negatives"
-    _counted = True, False
-
-
 def ratio(a: Array, b: Array) -> Array:
     """``a / b``, and 0 where b is 0."""
     quotient: Array = np.divide(a, b, out=np.zeros_like(a), where=b != 0)
@@ -167,17 +78,20 @@ class Counts(NamedTuple):
 
     @classmethod
     def of(cls, positive: Array, predictions: Array, w: Array, thresholds: Array) -> Counts:
-        """Counts of predictions above each threshold."""
-        order = np.argsort(predictions, kind="stable")
-        below = np.searchsorted(predictions[order], thresholds, side="right")
-
-        def above(weights: Array) -> Array:
-            sums = np.concatenate([[0.0], weights[order].cumsum()])
-            total: Array = np.maximum(sums[-1] - sums[below], 0.0)
-            return total
-
-        tp, fp = above(w * positive), above(w * ~positive)
-        return cls(tp, fp, (w * ~positive).sum() - fp, (w * positive).sum() - tp)
+        """Counts of predictions above each threshold; none is NaN."""
+        of_positive, of_negative = w * positive, w * ~positive
+        if len(thresholds) <= FEW:
+            above = np.array([predictions > t for t in thresholds], np.float64)
+            tp, fp = above @ of_positive, above @ of_negative
+        else:
+            predictions = np.where(np.isnan(predictions), -np.inf, predictions)
+            order = np.argsort(predictions, kind="stable")
+            below = np.searchsorted(predictions[order], thresholds, side="right")
+            tp, fp = (
+                np.concatenate([weights[order][::-1].cumsum()[::-1], [0.0]])[below]
+                for weights in (of_positive, of_negative)
+            )
+        return cls(tp, fp, of_negative.sum() - fp, of_positive.sum() - tp)
 
     @property
     def recall(self) -> Array:
@@ -191,17 +105,27 @@ class Counts(NamedTuple):
     def specificity(self) -> Array:
         return ratio(self.tn, self.tn + self.fp)
 
-    def area(self, curve: str, summation: str) -> float:
-        """The area under the ROC or PR curve, summed from threshold to threshold."""
+    def area(self, curve: str, summation: str) -> Array:
+        """The area under the ROC, PR or PRGAIN curve, summed from threshold to threshold, the first axis."""
         if curve == "PR" and summation == "interpolation":
             return self._interpolated()
-        x, y = (1.0 - self.specificity, self.recall) if curve == "ROC" else (self.recall, self.precision)
-        if curve == "ROC" and not (self.tn + self.fp).any():
-            x = np.zeros_like(y)
+        if curve == "ROC":
+            x, y = ratio(self.fp, self.fp + self.tn), self.recall
+        elif curve == "PR":
+            x, y = self.recall, self.precision
+        else:
+            x, y = self._gains()
         sides = {"interpolation": (y[:-1] + y[1:]) / 2, "minoring": np.minimum(y[:-1], y[1:])}
-        return float(((x[:-1] - x[1:]) * sides.get(summation, np.maximum(y[:-1], y[1:]))).sum())
+        area: Array = ((x[:-1] - x[1:]) * sides.get(summation, np.maximum(y[:-1], y[1:]))).sum(0)
+        return area
 
-    def _interpolated(self) -> float:
+    def _gains(self) -> tuple[Array, Array]:
+        """The gains of recall, at least 0, and of precision; without true positives 0 and 1."""
+        share, none = ratio(self.tp + self.fn, self.tn + self.fp), self.tp == 0
+        recall = np.where(none, 0.0, 1.0 - share * ratio(self.fn, self.tp))
+        return np.maximum(recall, 0.0), np.where(none, 1.0, 1.0 - share * ratio(self.fp, self.tp))
+
+    def _interpolated(self) -> Array:
         # Between thresholds, true positives change linearly with positives p: tp = slope p + start. The area is that
         # under tp / p over tp.
         p = self.tp + self.fp
@@ -209,13 +133,142 @@ class Counts(NamedTuple):
         slope = ratio(dtp, p[:-1] - p[1:])
         start = self.tp[1:] - slope * p[1:]
         growth = np.where((p[:-1] > 0) & (p[1:] > 0), ratio(p[:-1], p[1:]), 1.0)
-        return float(ratio(slope * (dtp + start * np.log(growth)), self.tp[1:] + self.fn[1:]).sum())
+        area: Array = ratio(slope * (dtp + start * np.log(growth)), self.tp[1:] + self.fn[1:]).sum(0)
+        return area
 
 
-class DecisionShare(Decisions):
+#: The state of all four counts, by the names of :class:`Counts`.
+COUNTS = {
+    "tp": "true_positives", "fp": "false_positives", "tn": "true_negatives", "fn": "false_negatives"
+}  # fmt: skip
+
+
+class Decisions(Metric, abstract=True):
+    """Base class of the scores of targets and decisions: a number for one threshold, an array for several."""
+
+    sparse = False
+    _arguments: ClassVar[tuple[str, ...]] = ("thresholds",)
+    #: Counts that are added up, by the names of :class:`Counts`, and the attribute that holds each.
+    _counted: ClassVar[dict[str, str]] = {}
+    top_k: int | None = None
+    class_id: int | None = None
+
+    def __init_subclass__(cls, **kwargs: Any) -> None:
+        join_common_sections(cls, first=_THRESHOLDS, raises="ValueError\n    If an argument is out of range.")
+        super().__init_subclass__(**kwargs)
+
+    def __init__(
+        self,
+        thresholds: float | Sequence[float] | None,
+        default: float = 0.5,
+        name: str | None = None,
+        dtype: Any = None,
+    ) -> None:
+        super().__init__(name, dtype)
+        given = None if thresholds is None else one_or_many(thresholds, "thresholds", FRACTION)
+        #: Thresholds as they were given, and as a list.
+        self.init_thresholds = given
+        self.thresholds = given if isinstance(given, list) else [default if given is None else given]
+        self._even = are_even(self.thresholds)
+        for attribute in self._counted.values():
+            setattr(self, attribute, self._sum(attribute, (len(self.thresholds),)))
+
+    def update_state(self, y_true: Any, y_pred: Any, sample_weight: Any = None) -> None:
+        """Take more samples into account; weights as for :class:`Metric`."""
+        positive, flat, w = selected(y_true, y_pred, sample_weight, self.top_k, self.class_id)
+        flat = np.clip(flat, 0.0, 1.0) if self._even else flat
+        found = Counts.of(positive, flat, w, np.array(self.thresholds))
+        for name, attribute in self._counted.items():
+            getattr(self, attribute).assign_add(getattr(found, name))
+
+    def _score(self) -> Array:
+        """The score at each threshold."""
+        first: Array = getattr(self, next(iter(self._counted.values()))).numpy()
+        return first
+
+    def result(self) -> Score:
+        """The score of all samples since the last reset."""
+        score = self._score()
+        return float(score[0]) if len(self.thresholds) == 1 else np.array(score)
+
+    def get_config(self) -> dict[str, Any]:
+        own = {argument: getattr(self, argument) for argument in self._arguments}
+        own |= {"thresholds": self.init_thresholds}
+        return constructor_config(self, {"name": self.name, "dtype": self.dtype} | own)
+
+
+class DecisionCount(Decisions, abstract=True):
+    """Base class of the weights, or numbers, of outputs with a certain target and decision."""
+
+    accumulator: Parameter
+
+    def __init__(
+        self, thresholds: float | Sequence[float] | None = None, name: str | None = None, dtype: Any = None
+    ) -> None:
+        super().__init__(thresholds, name=name, dtype=dtype)
+
+
+class TruePositives(DecisionCount):
+    """Weight of positives that are predicted as such; their number, without weights.
+
+    Examples
+    --------
+    >>> import nbnet as nb
+    >>> nb.metrics.TruePositives()([0, 1, 1, 1], [1, 0, 1, 1])
+    2.0
+    """
+
+    name = "true_positives"
+    _counted: ClassVar[dict[str, str]] = {"tp": "accumulator"}
+
+
+class TrueNegatives(DecisionCount):
+    """Weight of negatives that are predicted as such; their number, without weights.
+
+    Examples
+    --------
+    >>> import nbnet as nb
+    >>> nb.metrics.TrueNegatives()([0, 1, 1, 1], [1, 0, 1, 1])
+    0.0
+    """
+
+    name = "true_negatives"
+    _counted: ClassVar[dict[str, str]] = {"tn": "accumulator"}
+
+
+class FalsePositives(DecisionCount):
+    """Weight of negatives that are predicted to be positive; their number, without weights.
+
+    Examples
+    --------
+    >>> import nbnet as nb
+    >>> nb.metrics.FalsePositives()([0, 1, 1, 1], [1, 0, 1, 1])
+    1.0
+    """
+
+    name = "false_positives"
+    _counted: ClassVar[dict[str, str]] = {"fp": "accumulator"}
+
+
+class FalseNegatives(DecisionCount):
+    """Weight of positives that are predicted to be negative; their number, without weights.
+
+    Examples
+    --------
+    >>> import nbnet as nb
+    >>> nb.metrics.FalseNegatives()([0, 1, 1, 1], [1, 0, 1, 1])
+    1.0
+    """
+
+    name = "false_negatives"
+    _counted: ClassVar[dict[str, str]] = {"fn": "accumulator"}
+
+
+class DecisionShare(Decisions, abstract=True):
     """Base class of the shares of right decisions in the weight of some outputs."""
 
     _arguments = ("thresholds", "top_k", "class_id")
+    true_positives: Parameter
 
     def __init_subclass__(cls, **kwargs: Any) -> None:
         join_common_sections(cls, last=_COLUMNS)
@@ -227,9 +280,14 @@ class DecisionShare(Decisions):
         top_k: int | None = None,
         class_id: int | None = None,
         name: str | None = None,
+        dtype: Any = None,
     ) -> None:
-        super().__init__(thresholds, name)
+        super().__init__(thresholds, 0.5 if top_k is None else NO_THRESHOLD, name, dtype)
         self.top_k, self.class_id = None if top_k is None else check_int(top_k, "top_k"), check_class(class_id)
+
+    def _score(self) -> Array:
+        right, wrong = (getattr(self, attribute).numpy() for attribute in self._counted.values())
+        return ratio(right, right + wrong)
 
 
 class Precision(DecisionShare):
@@ -243,11 +301,8 @@ class Precision(DecisionShare):
     """
 
     name = "precision"
-
-    def _score(self, positive: Array, predicted: Array, w: Array) -> float:
-        from sklearn.metrics import precision_score
-
-        return float(precision_score(positive, predicted, sample_weight=w, zero_division=0.0))
+    false_positives: Parameter
+    _counted: ClassVar[dict[str, str]] = {"tp": "true_positives", "fp": "false_positives"}
 
 
 class Recall(DecisionShare):
@@ -261,8 +316,5 @@ class Recall(DecisionShare):
     """
 
     name = "recall"
-
-    def _score(self, positive: Array, predicted: Array, w: Array) -> float:
-        from sklearn.metrics import recall_score
-
-        return float(recall_score(positive, predicted, sample_weight=w, zero_division=0.0))
+    false_negatives: Parameter
+    _counted: ClassVar[dict[str, str]] = {"tp": "true_positives", "fn": "false_negatives"}

@@ -8,14 +8,18 @@ import numpy as np
 
 from nbnet.base.array_memory import plain_array
 from nbnet.base.validation import ABOVE_ZERO, FINITE, Interval, check_choice
-from nbnet.metrics.confusion import selected
-from nbnet.metrics.metric import Array, EpochMetric, Score, pairs
+from nbnet.engine.graph.parameter import Parameter
+from nbnet.losses.weighting import pairs
+from nbnet.metrics.confusion import ratio, selected
+from nbnet.metrics.metric import Array, EpochMetric, Metric, Score
 
+#: Attributes that hold what is added up.
+_STATE = ("true_positives", "false_positives", "false_negatives", "intermediate_weights")
 #: Predictions this close to 0 are not the largest of a row.
 _ZERO = 1e-9
 
 
-class FBetaScore(EpochMetric):
+class FBetaScore(Metric):
     """``(1 + beta**2) precision recall / (beta**2 precision + recall)`` of one-hot or multi-label targets.
 
     Parameters
@@ -28,6 +32,11 @@ class FBetaScore(EpochMetric):
     threshold : float, optional
         In (0, 1]: predictions above it are positive. None: the largest of each row is.
 
+    Raises
+    ------
+    ValueError
+        If an argument is out of range.
+
     Examples
     --------
     >>> import nbnet as nb
@@ -37,28 +46,54 @@ class FBetaScore(EpochMetric):
     """
 
     name = "fbeta_score"
+    sparse = False
     _arguments: ClassVar[tuple[str, ...]] = ("average", "beta", "threshold")
+    true_positives: Parameter
+    false_positives: Parameter
+    false_negatives: Parameter
+    intermediate_weights: Parameter
 
     def __init__(
-        self, average: str | None = None, beta: float = 1.0, threshold: float | None = None, name: str | None = None
+        self,
+        average: str | None = None,
+        beta: float = 1.0,
+        threshold: float | None = None,
+        name: str | None = None,
+        dtype: Any = None,
     ) -> None:
-        super().__init__(name)
+        super().__init__(name, dtype)
         check_choice(average, "average", [None, "micro", "macro", "weighted"])
         self.average, self.beta = average, ABOVE_ZERO.check(beta, "beta")
         self.threshold = None if threshold is None else Interval(0, 1, above=True).check(threshold, "threshold")
+        self._classes: int | None = None
 
-    def compute(self, y_true: Any, y_pred: Any, sample_weight: Any = None) -> Score:
-        from sklearn.metrics import fbeta_score
-
+    def update_state(self, y_true: Any, y_pred: Any, sample_weight: Any = None) -> None:
+        """Take more samples into account; weights as for :class:`Metric`."""
         y_true, y_pred, w = pairs(y_true, y_pred, sample_weight)
-        y_true, y_pred, w = (a.reshape(len(a), -1) for a in (y_true, y_pred, w))
-        positive, predicted = y_true != 0, self._decide(y_pred)
-        single = y_true.shape[1] == 1
-        average, weights = "binary" if single else self.average, w[:, 0]
-        score: Array = fbeta_score(
-            positive, predicted, beta=self.beta, average=average, sample_weight=weights, zero_division=0.0
-        )
-        return float(score) if np.size(score) == 1 else score
+        if y_pred.ndim > 2:
+            raise ValueError(f"y_pred: expected a matrix (n, classes), got shape {y_pred.shape}")
+        t, p, w = (a.reshape(len(a), -1) for a in (y_true, y_pred, w))
+        if self._classes is None:
+            self._classes = t.shape[1]
+            for attribute in _STATE:
+                setattr(self, attribute, self._sum(attribute, () if self.average == "micro" else (self._classes,)))
+        if t.shape[1] != self._classes:
+            raise ValueError(f"y_pred: expected {self._classes} columns as before, got {t.shape[1]}")
+        decided = self._decide(p).astype(np.float64)
+        axis = None if self.average == "micro" else 0
+        for attribute, part in zip(_STATE, (decided * t, decided * (1 - t), (1 - decided) * t, t), strict=True):
+            getattr(self, attribute).assign_add((w * part).sum(axis))
+
+    def result(self) -> Score:
+        """The score of all samples since the last reset; 0 if there are none."""
+        if self._classes is None:
+            return 0.0
+        tp, fp, fn, support = (getattr(self, attribute).numpy() for attribute in _STATE)
+        square = self.beta**2
+        score = ratio((1 + square) * tp, (1 + square) * tp + square * fn + fp)
+        if self.average == "weighted":
+            return float(ratio((score * support).sum(), support.sum()))
+        return score if self.average is None else float(score.mean())
 
     def _decide(self, y_pred: Array) -> Array:
         """True for positive decisions: those above the threshold, or the largest of each row."""
@@ -87,8 +122,14 @@ class F1Score(FBetaScore):
     name = "f1_score"
     _arguments = ("average", "threshold")
 
-    def __init__(self, average: str | None = None, threshold: float | None = None, name: str | None = None) -> None:
-        super().__init__(average, 1.0, threshold, name)
+    def __init__(
+        self,
+        average: str | None = None,
+        threshold: float | None = None,
+        name: str | None = None,
+        dtype: Any = None,
+    ) -> None:
+        super().__init__(average, 1.0, threshold, name, dtype)
 
 
 class MatthewsCorrelation(EpochMetric):
@@ -115,8 +156,8 @@ class MatthewsCorrelation(EpochMetric):
     name = "matthews_correlation"
     _arguments = ("threshold",)
 
-    def __init__(self, threshold: float = 0.5, name: str | None = None) -> None:
-        super().__init__(name)
+    def __init__(self, threshold: float = 0.5, name: str | None = None, dtype: Any = None) -> None:
+        super().__init__(name, dtype)
         self.threshold = FINITE.check(threshold, "threshold")
 
     def compute(self, y_true: Any, y_pred: Any, sample_weight: Any = None) -> float:

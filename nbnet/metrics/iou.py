@@ -11,61 +11,88 @@ from nbnet.base.array_memory import plain_array
 from nbnet.base.loading_budget import reserve
 from nbnet.base.memory import check_memory
 from nbnet.base.validation import FINITE, check_int
+from nbnet.engine.graph.parameter import Parameter
 from nbnet.losses.loss import check_axis
-from nbnet.metrics.metric import Array, EpochMetric
+from nbnet.losses.weighting import numbers
+from nbnet.metrics.metric import Array, Metric
 
 
-class IntersectionOverUnion(EpochMetric):
+class IntersectionOverUnion(Metric, abstract=True):
     """Base class of the means over some classes, by default all; classes in neither targets nor predictions are left
-    out."""
+    out, and samples of other labels do not count."""
 
     def __init__(
         self,
         num_classes: int,
         target_class_ids: Sequence[int] | None,
         name: str | None = None,
+        dtype: Any = None,
         ignore_class: int | None = None,
         sparse_y_true: bool = True,
         sparse_y_pred: bool = True,
         axis: int = -1,
     ) -> None:
-        check_axis(axis)
-        super().__init__(name)
-        self.num_classes = check_int(num_classes, "num_classes")
+        super().__init__(name, dtype)
+        self.num_classes, self.axis = check_int(num_classes, "num_classes"), check_axis(axis)
         reserve(self.num_classes, "num_classes", kept=True)
         ids = range(self.num_classes) if target_class_ids is None else target_class_ids
         self.target_class_ids = [int(k) for k in ids]
         if not all(0 <= k < self.num_classes for k in self.target_class_ids):
             raise ValueError(f"target_class_ids: expected classes below {num_classes}, got {list(ids)}")
         self.ignore_class, self.sparse_y_true, self.sparse_y_pred = ignore_class, sparse_y_true, sparse_y_pred
-        self.sparse = sparse_y_true
+        # Made when it is needed: a file that asks for many classes gets no memory for them.
+        self._table: Parameter | None = None
 
-    def compute(self, y_true: Any, y_pred: Any, sample_weight: Any = None) -> float:
-        from sklearn.metrics import confusion_matrix
+    @property
+    def total_cm(self) -> Parameter:
+        """Weights by true and predicted class, (num_classes, num_classes)."""
+        if self._table is None:
+            check_memory(8 * self.num_classes**2, f"{self.name}: a table of {self.num_classes} classes")
+            self._table = self._sum("total_confusion_matrix", (self.num_classes,) * 2)
+        return self._table
 
-        labels = _labels(y_true, self.sparse_y_true, "y_true")
-        predicted = _labels(y_pred, self.sparse_y_pred, "y_pred")
-        if labels.shape != predicted.shape:
+    @property
+    def variables(self) -> list[Parameter]:
+        """The table."""
+        return [self.total_cm]
+
+    def update_state(self, y_true: Any, y_pred: Any, sample_weight: Any = None) -> None:
+        """Take more samples into account.
+
+        Parameters
+        ----------
+        y_true, y_pred : array_like
+            Labels, or arrays whose largest along ``axis`` is the class.
+        sample_weight : array_like, optional
+            A weight for each label, for each sample or for all; by default 1.
+        """
+        labels = self._labels(y_true, self.sparse_y_true, "y_true")
+        predicted = self._labels(y_pred, self.sparse_y_pred, "y_pred").reshape(-1)
+        if labels.size != predicted.size:
             raise ValueError(f"y_true: expected one label for each of {predicted.size} predicted, got {labels.size}")
-        w = plain_array(1.0 if sample_weight is None else sample_weight, "sample_weight").astype(np.float64)
-        w = np.repeat(w.reshape(-1), labels.size // w.size)
-        counted = np.ones(labels.size, bool) if self.ignore_class is None else labels != self.ignore_class
-        check_memory(8 * self.num_classes**2, f"{self.name}: a table of {self.num_classes} classes")
-        table = np.zeros((self.num_classes, self.num_classes))
-        if counted.any():
-            classes = range(self.num_classes)
-            table = confusion_matrix(labels[counted], predicted[counted], labels=classes, sample_weight=w[counted])
+        w = np.ones(()) if sample_weight is None else numbers(sample_weight, "sample_weight")
+        if w.ndim and (not w.size or labels.size % w.size):
+            raise ValueError(f"sample_weight: expected one for each of {labels.size} labels, got shape {w.shape}")
+        w = np.repeat(w.reshape(-1), labels.size // max(w.size, 1))
+        labels, n = labels.reshape(-1), self.num_classes
+        counted = (labels >= 0) & (labels < n) & (predicted >= 0) & (predicted < n)
+        if self.ignore_class is not None:
+            counted &= labels != self.ignore_class
+        cells = labels[counted] * n + predicted[counted]
+        self.total_cm.assign_add(np.bincount(cells, w[counted], n * n).reshape(n, n))
+
+    def _labels(self, y: Any, sparse: bool, name: str) -> Array:
+        y = plain_array(y, name)
+        labels: Array = (y if sparse else y.argmax(self.axis)).astype(np.int64)
+        return labels
+
+    def result(self) -> float:
+        """The mean of all samples since the last reset; 0 if there are none."""
+        table = self.total_cm.numpy()
         right = np.diag(table)
         union = table.sum(0) + table.sum(1) - right
         shares = [right[k] / union[k] for k in self.target_class_ids if union[k] > 0]
         return float(np.mean(shares)) if shares else 0.0
-
-
-def _labels(y: Any, sparse: bool, name: str) -> Array:
-    """Flat labels, of the largest of the last axis unless ``sparse``."""
-    y = plain_array(y, name)
-    labels: Array = (y if sparse else y.argmax(-1)).reshape(-1).astype(np.int64)
-    return labels
 
 
 class IoU(IntersectionOverUnion):
@@ -80,9 +107,9 @@ class IoU(IntersectionOverUnion):
     ignore_class : int, optional
         A label whose samples do not count.
     sparse_y_true, sparse_y_pred : bool
-        True if targets, or predictions, are labels; else the class is the largest of the last axis.
+        True if targets, or predictions, are labels; else the class is the largest along ``axis``.
     axis : int
-        -1: kernels work on the last axis.
+        Axis of the classes of targets and predictions that are no labels, by default the last.
 
     Examples
     --------
@@ -92,7 +119,7 @@ class IoU(IntersectionOverUnion):
     """
 
     name = "io_u"
-    _arguments = ("num_classes", "target_class_ids", "ignore_class", "sparse_y_true", "sparse_y_pred")
+    _arguments = ("num_classes", "target_class_ids", "ignore_class", "sparse_y_true", "sparse_y_pred", "axis")
 
 
 class MeanIoU(IntersectionOverUnion):
@@ -111,18 +138,19 @@ class MeanIoU(IntersectionOverUnion):
     """
 
     name = "mean_io_u"
-    _arguments = ("num_classes", "ignore_class", "sparse_y_true", "sparse_y_pred")
+    _arguments = ("num_classes", "ignore_class", "sparse_y_true", "sparse_y_pred", "axis")
 
     def __init__(
         self,
         num_classes: int,
         name: str | None = None,
+        dtype: Any = None,
         ignore_class: int | None = None,
         sparse_y_true: bool = True,
         sparse_y_pred: bool = True,
         axis: int = -1,
     ) -> None:
-        super().__init__(num_classes, None, name, ignore_class, sparse_y_true, sparse_y_pred, axis)
+        super().__init__(num_classes, None, name, dtype, ignore_class, sparse_y_true, sparse_y_pred, axis)
 
 
 class BinaryIoU(IntersectionOverUnion):
@@ -146,14 +174,18 @@ class BinaryIoU(IntersectionOverUnion):
     _arguments = ("target_class_ids", "threshold")
 
     def __init__(
-        self, target_class_ids: Sequence[int] = (0, 1), threshold: float = 0.5, name: str | None = None
+        self,
+        target_class_ids: Sequence[int] = (0, 1),
+        threshold: float = 0.5,
+        name: str | None = None,
+        dtype: Any = None,
     ) -> None:
-        super().__init__(2, target_class_ids, name)
+        super().__init__(2, target_class_ids, name, dtype)
         self.threshold = FINITE.check(threshold, "threshold")
-        self.sparse = False
 
-    def compute(self, y_true: Any, y_pred: Any, sample_weight: Any = None) -> float:
-        return super().compute(y_true, plain_array(y_pred, "y_pred") >= self.threshold, sample_weight)
+    def update_state(self, y_true: Any, y_pred: Any, sample_weight: Any = None) -> None:
+        """Take more samples into account; weights as for :class:`IoU`."""
+        super().update_state(y_true, plain_array(y_pred, "y_pred") >= self.threshold, sample_weight)
 
 
 class OneHotIoU(IntersectionOverUnion):
@@ -173,18 +205,19 @@ class OneHotIoU(IntersectionOverUnion):
     """
 
     name = "one_hot_io_u"
-    _arguments = ("num_classes", "target_class_ids", "ignore_class", "sparse_y_pred")
+    _arguments = ("num_classes", "target_class_ids", "ignore_class", "sparse_y_pred", "axis")
 
     def __init__(
         self,
         num_classes: int,
         target_class_ids: Sequence[int],
         name: str | None = None,
+        dtype: Any = None,
         ignore_class: int | None = None,
         sparse_y_pred: bool = False,
         axis: int = -1,
     ) -> None:
-        super().__init__(num_classes, target_class_ids, name, ignore_class, False, sparse_y_pred, axis)
+        super().__init__(num_classes, target_class_ids, name, dtype, ignore_class, False, sparse_y_pred, axis)
 
 
 class OneHotMeanIoU(IntersectionOverUnion):
@@ -204,14 +237,15 @@ class OneHotMeanIoU(IntersectionOverUnion):
     """
 
     name = "one_hot_mean_io_u"
-    _arguments = ("num_classes", "ignore_class", "sparse_y_pred")
+    _arguments = ("num_classes", "ignore_class", "sparse_y_pred", "axis")
 
     def __init__(
         self,
         num_classes: int,
         name: str | None = None,
+        dtype: Any = None,
         ignore_class: int | None = None,
         sparse_y_pred: bool = False,
         axis: int = -1,
     ) -> None:
-        super().__init__(num_classes, None, name, ignore_class, False, sparse_y_pred, axis)
+        super().__init__(num_classes, None, name, dtype, ignore_class, False, sparse_y_pred, axis)

@@ -8,23 +8,25 @@ from typing import Any, ClassVar, Self
 import numpy as np
 
 from nbnet import losses
+from nbnet.base.constructor import constructor_config
 from nbnet.engine.graph.tensor import Tensor
-from nbnet.losses.loss import Loss, check_axis
+from nbnet.losses.loss import Loss
 from nbnet.metrics.metric import Array, Metric
 
 
 class LossMetric(Metric, abstract=True):
     """Base class of the means of a loss."""
 
-    def __init__(self, loss: Loss, name: str | None = None) -> None:
-        super().__init__(name)
+    def __init__(self, loss: Loss, name: str | None = None, dtype: Any = None) -> None:
+        super().__init__(name, dtype)
         self.loss, self.sparse = loss, loss.sparse
 
     def values(self, y_true: Tensor, y_pred: Tensor) -> Tensor:
         return self.loss.losses(y_true, y_pred)
 
     def get_config(self) -> dict[str, Any]:
-        return {"name": self.name} | {argument: getattr(self.loss, argument) for argument in self._arguments}
+        own = {argument: getattr(self.loss, argument) for argument in self._arguments}
+        return constructor_config(self, {"name": self.name, "dtype": self.dtype} | own)
 
     def _targets(self, y: Any, n: int, shape: tuple[int, ...], dtype: np.dtype[Any]) -> Array:
         return self.loss.targets(y, "y_true", n, shape, dtype)
@@ -47,8 +49,8 @@ class MeanLoss(LossMetric):
     4.0
     """
 
-    def __init__(self, loss: Loss, name: str | None = None) -> None:
-        super().__init__(loss, name or loss.name)
+    def __init__(self, loss: Loss, name: str | None = None, dtype: Any = None) -> None:
+        super().__init__(loss, name or loss.name, dtype)
 
     def get_config(self) -> dict[str, Any]:
         return super().get_config() | {"loss": losses.serialize(self.loss)}
@@ -64,8 +66,8 @@ class NamedLoss(LossMetric, abstract=True):
 
     kind: ClassVar[type[Loss]]
 
-    def __init__(self, name: str | None = None) -> None:
-        super().__init__(self.kind(), name)
+    def __init__(self, name: str | None = None, dtype: Any = None) -> None:
+        super().__init__(self.kind(), name, dtype)
 
 
 class BinaryCrossentropy(LossMetric):
@@ -87,8 +89,10 @@ class BinaryCrossentropy(LossMetric):
 
     _arguments = ("from_logits", "label_smoothing")
 
-    def __init__(self, name: str | None = None, from_logits: bool = False, label_smoothing: float = 0.0) -> None:
-        super().__init__(losses.BinaryCrossentropy(from_logits, label_smoothing), name)
+    def __init__(
+        self, name: str | None = None, dtype: Any = None, from_logits: bool = False, label_smoothing: float = 0.0
+    ) -> None:
+        super().__init__(losses.BinaryCrossentropy(from_logits, label_smoothing), name, dtype)
 
 
 class CategoricalCrossentropy(LossMetric):
@@ -101,7 +105,7 @@ class CategoricalCrossentropy(LossMetric):
     label_smoothing : float
         In [0, 1]: share by which targets move towards the even distribution.
     axis : int
-        -1: kernels work on the last axis.
+        Axis of the classes, by default the last.
 
     Examples
     --------
@@ -110,12 +114,17 @@ class CategoricalCrossentropy(LossMetric):
     0.6931
     """
 
-    _arguments = ("from_logits", "label_smoothing")
+    _arguments = ("from_logits", "label_smoothing", "axis")
 
     def __init__(
-        self, name: str | None = None, from_logits: bool = False, label_smoothing: float = 0.0, axis: int = -1
+        self,
+        name: str | None = None,
+        dtype: Any = None,
+        from_logits: bool = False,
+        label_smoothing: float = 0.0,
+        axis: int = -1,
     ) -> None:
-        super().__init__(losses.CategoricalCrossentropy(from_logits, label_smoothing, axis), name)
+        super().__init__(losses.CategoricalCrossentropy(from_logits, label_smoothing, axis), name, dtype)
 
 
 class SparseCategoricalCrossentropy(LossMetric):
@@ -125,8 +134,10 @@ class SparseCategoricalCrossentropy(LossMetric):
     ----------
     from_logits : bool
         If True, predictions are logits.
+    ignore_class : int, optional
+        A label whose samples do not count.
     axis : int
-        -1: kernels work on the last axis.
+        -1: classes lie on the last axis.
 
     Examples
     --------
@@ -135,11 +146,17 @@ class SparseCategoricalCrossentropy(LossMetric):
     0.6931
     """
 
-    _arguments = ("from_logits",)
+    _arguments = ("from_logits", "ignore_class", "axis")
 
-    def __init__(self, name: str | None = None, from_logits: bool = False, axis: int = -1) -> None:
-        check_axis(axis)
-        super().__init__(losses.SparseCategoricalCrossentropy(from_logits), name)
+    def __init__(
+        self,
+        name: str | None = None,
+        dtype: Any = None,
+        from_logits: bool = False,
+        ignore_class: int | None = None,
+        axis: int = -1,
+    ) -> None:
+        super().__init__(losses.SparseCategoricalCrossentropy(from_logits, ignore_class, axis=axis), name, dtype)
 
 
 class KLDivergence(NamedLoss):

@@ -1,8 +1,8 @@
-"""The base classes of metrics: a value for each sample, averaged over an epoch; or a score of a whole epoch."""
+"""The base classes of metrics: a value for each sample, averaged over an epoch; or state that batches are added to."""
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from typing import Any, ClassVar, Self
 
 import numpy as np
@@ -18,6 +18,7 @@ from nbnet.engine.graph.parameter import Parameter
 from nbnet.engine.graph.tape import paused
 from nbnet.engine.graph.tensor import Tensor, tensor
 from nbnet.losses.loss import as_given
+from nbnet.losses.weighting import by_sample, numbers
 
 Array = NDArray[Any]
 #: A metric of an epoch: a number, or a number for each class or threshold.
@@ -26,7 +27,11 @@ Score = float | Array
 #: Entry that class creation adds to the docstring of each metric.
 _LAST = """\
 name : str, optional
-    Name in logs and in :class:`nbnet.History`, by default the class's ``name``."""
+    Name in logs and in :class:`nbnet.History`, by default the class's ``name``.
+dtype : {"float32", "float64", None}
+    Accepted as in Keras; values are computed in the dtype of predictions, and added up in float64."""
+#: Methods with which Keras writes a metric. What overrides them is called, and not traced.
+_STATEFUL = ("update_state", "result", "reset_state", "compute", "__call__")
 
 
 class Metric(RecordsArguments):
@@ -56,28 +61,57 @@ class Metric(RecordsArguments):
     """
 
     name: str
-    #: True if targets are class labels.
-    sparse: bool = False
-    #: True if :meth:`compute` takes the targets and predictions of a whole epoch, and there are no :meth:`values`.
+    #: True if targets are class labels, False if they are arrays shaped like predictions, None if they may be either:
+    #: those that the loss reads.
+    sparse: bool | None = None
+    #: True if the metric is computed at the end of an epoch, from all its targets and predictions, and not by compiled
+    #: code: there are no :meth:`values`, or a subclass overrides what is done with them.
     epoch_end: ClassVar[bool] = False
     #: Names of the constructor's arguments, beside the name, that are attributes.
     _arguments: ClassVar[tuple[str, ...]] = ()
 
     def __init__(self, name: str | None = None, dtype: Any = None) -> None:
-        if dtype is not None:
-            standardize_dtype(dtype)
+        self._dtype = standardize_dtype(dtype).name
         if name is not None or not hasattr(self, "name"):
             self.name = name or snake_case(type(self).__name__)
-        self.variables: list[Parameter] = []
-        self._total, self._count = 0.0, 0.0
+        self._variables: list[Parameter] = []
+        if type(self).values is not Metric.values:
+            self.total, self.count = self._sum("total"), self._sum("count")
 
     def __init_subclass__(cls, abstract: bool = False, **kwargs: Any) -> None:
         super().__init_subclass__(**kwargs)
         if not abstract and not hasattr(cls, "name"):
             cls.name = snake_case(cls.__name__)
-        if "update_state" in vars(cls) and "values" not in vars(cls):
+        own = [name for name in (*_STATEFUL, "values") if name in vars(cls)]
+        if own == ["values"]:
+            cls.epoch_end = False
+        elif own:
             cls.epoch_end = True
         join_common_sections(cls, last=_LAST)
+
+    @property
+    def dtype(self) -> str:
+        """Name of the dtype that the metric was made with, by default the framework's."""
+        return self._dtype
+
+    @property
+    def variables(self) -> list[Parameter]:
+        """The state: what :meth:`add_variable` made, variables that are attributes, and those of inner metrics."""
+        found = list(self._variables)
+        for value in vars(self).values():
+            inner = value.variables if isinstance(value, Metric) else [value] if isinstance(value, Parameter) else []
+            found += [variable for variable in inner if not any(variable is known for known in found)]
+        return found
+
+    @property
+    def by_batch(self) -> bool:
+        """True if the user wrote ``update_state``, which is then called for each batch."""
+        own = type(self)
+        return own.compute is Metric.compute and not own.update_state.__module__.startswith("nbnet.")
+
+    def _sum(self, name: str, shape: Sequence[int] = ()) -> Parameter:
+        """A sum of state, in float64."""
+        return self.add_variable(tuple(shape), dtype=np.float64, name=name)
 
     def values(self, y_true: Tensor, y_pred: Tensor) -> Tensor:
         """One value for each sample: shape ``y_pred.shape[:-1]``."""
@@ -88,7 +122,7 @@ class Metric(RecordsArguments):
         y_pred = tensor(y_pred, name="y_pred")
         if y_pred.ndim == 1:
             y_pred = tensor(y_pred.numpy().reshape(-1, 1))
-        return self.values(self._target(y_true, y_pred), y_pred)
+        return tensor(self.values(self._target(y_true, y_pred), y_pred))
 
     def finish(self, mean: float) -> float:
         """The metric from the mean of the values."""
@@ -125,19 +159,49 @@ class Metric(RecordsArguments):
         """
         with paused():
             values = self.each(y_true, y_pred).numpy()
-        total, count = weighted(values, sample_weight, np.mean)
-        self._total += total
-        self._count += count
+        self._add(values, sample_weight)
+
+    def _add(self, values: Array, sample_weight: Any, within: Callable[..., Any] = np.mean) -> None:
+        values, weights = by_sample(np.asarray(values, np.float64), sample_weight, within)
+        self.total.assign_add(np.sum(values))
+        self.count.assign_add(float(len(values) if values.ndim else 1) if weights is None else np.sum(weights))
 
     def result(self) -> Score:
         """The metric of all samples since the last reset; 0 if there are none."""
-        return self.finish(self._total / self._count if self._count else 0.0)
+        total, count = self.total.item(), self.count.item()
+        return self.finish(total / count if count else 0.0)
 
     def reset_state(self) -> None:
         """Forget all samples."""
-        self._total = self._count = 0.0
         for variable in self.variables:
             variable.assign(np.zeros(variable.shape))
+
+    def stateless_update_state(self, metric_variables: Sequence[Any], *args: Any, **kwargs: Any) -> list[Array]:
+        """Return what :meth:`variables` would hold after an update that begins with ``metric_variables``."""
+        return self._stateless(metric_variables, lambda: self.update_state(*args, **kwargs))[0]
+
+    def stateless_result(self, metric_variables: Sequence[Any]) -> Score:
+        """Return the metric that the values ``metric_variables`` stand for."""
+        score: Score = self._stateless(metric_variables, self.result)[1]
+        return score
+
+    def stateless_reset_state(self) -> list[Array]:
+        """Return what :meth:`variables` would hold after a reset."""
+        return self._stateless([v.numpy() for v in self.variables], self.reset_state)[0]
+
+    def _stateless(self, values: Sequence[Any], action: Callable[[], Any]) -> tuple[list[Array], Any]:
+        """The values of the variables after an action that begins with others, and what it returns."""
+        variables, before = self.variables, [np.array(v.numpy()) for v in self.variables]
+        if len(values) != len(variables):
+            raise ValueError(f"metric_variables: expected {len(variables)} values, got {len(values)}")
+        try:
+            for variable, value in zip(variables, values, strict=True):
+                variable.assign(value)
+            returned = action()
+            return [np.array(v.numpy()) for v in variables], returned
+        finally:
+            for variable, value in zip(variables, before, strict=True):
+                variable.assign(value)
 
     def __call__(self, *args: Any, **kwargs: Any) -> Score:
         """Take more samples into account, and return the metric of all samples since the last reset."""
@@ -165,7 +229,7 @@ class Metric(RecordsArguments):
             dtype = None
         value = initializers.get(initializer)(tuple(shape), dtype or floatx())
         variable = Parameter(value, trainable=False, name=name or "variable")
-        self.variables.append(variable)
+        self._variables.append(variable)
         return variable
 
     add_weight = add_variable
@@ -175,7 +239,7 @@ class Metric(RecordsArguments):
     def get_config(self) -> dict[str, Any]:
         """The arguments of the constructor."""
         own = {argument: getattr(self, argument) for argument in self._arguments}
-        return constructor_config(self, {"name": self.name} | own)
+        return constructor_config(self, {"name": self.name, "dtype": self.dtype} | own)
 
     @classmethod
     def from_config(cls, config: Mapping[str, Any]) -> Self:
@@ -186,6 +250,8 @@ class Metric(RecordsArguments):
         return f"{type(self).__name__}(name={self.name!r})"
 
     def _target(self, y_true: Any, y_pred: Tensor) -> Tensor:
+        if self.sparse is None:
+            return _as_they_are(y_true, y_pred)
         y_true = as_given(y_true, self.sparse, y_pred)
         if isinstance(y_true, Tensor):
             return y_true
@@ -199,21 +265,16 @@ class Metric(RecordsArguments):
         return data.as_dense_targets(y, "y_true", n, shape, dtype)
 
 
-def weighted(values: Array, sample_weight: Any, within: Callable[..., Any]) -> tuple[float, float]:
-    """The sum of weighted values (n, ...), and the sum of weights; ``within`` reduces the values of a sample to one."""
-    values = _floats(values, "values")
-    w = np.ones(values.shape[:1]) if sample_weight is None else _floats(sample_weight, "sample_weight")
-    if w.ndim == values.ndim + 1 and w.shape[-1] == 1:
-        w = w[..., 0]
-    if 0 < w.ndim < values.ndim:
-        values = within(values, axis=tuple(range(w.ndim, values.ndim)))
-    w = np.broadcast_to(w, values.shape)
-    inner = tuple(range(1, values.ndim))
-    return float(np.sum(within(values * w, axis=inner))), float(np.sum(within(w, axis=inner)))
-
-
-def _floats(value: Any, name: str) -> Array:
-    return np.asarray(plain_array(value, name), np.float64)
+def _as_they_are(y_true: Any, y_pred: Tensor) -> Tensor:
+    """Targets of any shape: labels if they are integers beside several columns of predictions, else real numbers."""
+    if isinstance(y_true, Tensor):
+        return y_true
+    array = plain_array(y_true, "y_true")
+    column = array.ndim == 1 or array.shape[1:] == (1,)
+    if array.dtype.kind in "iu" and column and y_pred.shape[-1] > 1:
+        labels = np.ascontiguousarray(array.reshape(-1), np.int64)
+        return Tensor(labels.shape, labels.dtype, labels)
+    return tensor(array.reshape(-1, 1) if array.ndim == 1 and y_pred.ndim == 2 else array, y_pred.dtype)
 
 
 class Reduction(Metric, abstract=True):
@@ -221,6 +282,10 @@ class Reduction(Metric, abstract=True):
 
     #: Reduces the numbers of a sample to one.
     _within: ClassVar[Callable[..., Any]]
+
+    def __init__(self, name: str | None = None, dtype: Any = None) -> None:
+        super().__init__(name, dtype)
+        self.total = self._sum("total")
 
     def update_state(self, values: Any, sample_weight: Any = None) -> None:  # type: ignore[override]
         """Take more numbers into account.
@@ -232,9 +297,9 @@ class Reduction(Metric, abstract=True):
         sample_weight : array_like, optional
             A weight for each sample, for each number, or for all; by default 1.
         """
-        total, count = weighted(values, sample_weight, self._within)
-        self._total += total
-        self._count += count
+        if isinstance(values, Tensor):
+            values = values.numpy()
+        self._add(numbers(values, "values"), sample_weight, self._within)
 
 
 class Mean(Reduction):
@@ -252,6 +317,10 @@ class Mean(Reduction):
 
     _within = staticmethod(np.mean)
 
+    def __init__(self, name: str | None = None, dtype: Any = None) -> None:
+        super().__init__(name, dtype)
+        self.count = self._sum("count")
+
 
 class Sum(Reduction):
     """The sum of the numbers it is given.
@@ -265,9 +334,13 @@ class Sum(Reduction):
 
     _within = staticmethod(np.sum)
 
+    def _add(self, values: Array, sample_weight: Any, within: Callable[..., Any] = np.sum) -> None:
+        self.total.assign_add(np.sum(by_sample(values, sample_weight, within)[0]))
+
     def result(self) -> float:
         """The sum since the last reset."""
-        return self._total
+        total: float = self.total.item()
+        return total
 
 
 class MeanMetricWrapper(Metric):
@@ -280,6 +353,8 @@ class MeanMetricWrapper(Metric):
         ``nbnet.ops``.
     name : str, optional
         By default the function's name.
+    dtype : {"float32", "float64", None}
+        As for :class:`Metric`.
     **kwargs
         Arguments of the function.
 
@@ -292,12 +367,13 @@ class MeanMetricWrapper(Metric):
     1.5
     """
 
-    def __init__(self, fn: Callable[..., Tensor], name: str | None = None, **kwargs: Any) -> None:
-        super().__init__(name or getattr(fn, "__name__", None))
+    def __init__(self, fn: Callable[..., Any], name: str | None = None, dtype: Any = None, **kwargs: Any) -> None:
+        super().__init__(name or getattr(fn, "__name__", None), dtype)
         self.fn, self.kwargs = fn, kwargs
 
     def values(self, y_true: Tensor, y_pred: Tensor) -> Tensor:
-        return self.fn(y_true, y_pred, **self.kwargs)
+        value: Tensor = self.fn(y_true, y_pred, **self.kwargs)
+        return value
 
     def get_config(self) -> dict[str, Any]:
         return super().get_config() | {"fn": function_name(self.fn, "metrics"), **self.kwargs}
@@ -331,8 +407,8 @@ class EpochMetric(Metric):
             join_common_sections(cls, raises="ValueError\n    If an argument is out of range.")
         super().__init_subclass__(**kwargs)
 
-    def __init__(self, name: str | None = None) -> None:
-        super().__init__(name)
+    def __init__(self, name: str | None = None, dtype: Any = None) -> None:
+        super().__init__(name, dtype)
         self._seen: list[tuple[Array, Array, Array]] = []
 
     def compute(self, y_true: Any, y_pred: Any, sample_weight: Any = None) -> Score:
@@ -350,19 +426,3 @@ class EpochMetric(Metric):
 
     def reset_state(self) -> None:
         self._seen = []
-
-
-def pairs(y_true: Any, y_pred: Any, sample_weight: Any = None) -> tuple[Array, Array, Array]:
-    """Targets and predictions of one shape (n, ...), and as many weights."""
-    y_true, y_pred = _floats(y_true, "y_true"), _floats(y_pred, "y_pred")
-    if y_true.ndim == y_pred.ndim + 1 and y_true.shape[-1] == 1:
-        y_true = y_true[..., 0]
-    if y_pred.ndim == y_true.ndim + 1 and y_pred.shape[-1] == 1:
-        y_pred = y_pred[..., 0]
-    if y_true.shape != y_pred.shape:
-        raise ValueError(f"y_true: expected the shape of the predictions, {y_pred.shape}, got {y_true.shape}")
-    w = np.ones(()) if sample_weight is None else _floats(sample_weight, "sample_weight")
-    if w.ndim == y_true.ndim + 1 and w.shape[-1] == 1:
-        w = w[..., 0]
-    w = w.reshape(*w.shape, *[1] * (y_true.ndim - w.ndim))
-    return y_true, y_pred, np.broadcast_to(w, y_true.shape)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+import warnings
 from typing import Any
 
 import numpy as np
@@ -10,17 +11,17 @@ import numpy as np
 from nbnet import losses
 from nbnet.base.docstrings import join_common_sections
 from nbnet.base.validation import check_choice, check_int
+from nbnet.engine.graph.parameter import Parameter
 from nbnet.engine.graph.tensor import Tensor
-from nbnet.losses.loss import EPSILON, check_axis
+from nbnet.losses.loss import EPSILON, check_axis, last_axis
+from nbnet.losses.weighting import pairs
 from nbnet.metrics.loss_metrics import LossMetric, NamedLoss
-from nbnet.metrics.metric import EpochMetric, Metric, Score, pairs
+from nbnet.metrics.metric import Metric, Score
 from nbnet.ops.elementwise import negative, sqrt, square
 from nbnet.ops.reduction import mean
 
-#: Keras's names of the ways to combine several scores, and scikit-learn's.
-_AGGREGATIONS = {
-    "uniform_average": "uniform_average", "variance_weighted_average": "variance_weighted", None: "raw_values"
-}  # fmt: skip
+#: Ways to combine several scores.
+_AGGREGATIONS = ("uniform_average", "variance_weighted_average", None)
 
 
 class MeanSquaredError(NamedLoss):
@@ -101,6 +102,9 @@ class RootMeanSquaredError(NamedLoss):
 
     kind = losses.MeanSquaredError
 
+    def values(self, y_true: Tensor, y_pred: Tensor) -> Tensor:
+        return square(y_pred - y_true)  # Each of them may have a weight of its own.
+
     def finish(self, mean: float) -> float:
         return math.sqrt(mean)
 
@@ -111,7 +115,7 @@ class CosineSimilarity(LossMetric):
     Parameters
     ----------
     axis : int
-        -1: kernels work on the last axis.
+        Axis of the vectors, by default the last.
 
     Examples
     --------
@@ -120,14 +124,16 @@ class CosineSimilarity(LossMetric):
     0.96
     """
 
-    def __init__(self, name: str | None = None, axis: int = -1) -> None:
-        super().__init__(losses.CosineSimilarity(axis), name)
+    _arguments = ("axis",)
+
+    def __init__(self, name: str | None = None, dtype: Any = None, axis: int = -1) -> None:
+        super().__init__(losses.CosineSimilarity(axis), name, dtype)
 
     def values(self, y_true: Tensor, y_pred: Tensor) -> Tensor:
         return negative(super().values(y_true, y_pred))
 
 
-class R2Score(EpochMetric):
+class R2Score(Metric):
     """Coefficient of determination: 1 - sum of squared errors / sum of squared deviations from the mean.
 
     Parameters
@@ -137,6 +143,11 @@ class R2Score(EpochMetric):
     num_regressors : int
         From 0: number of independent variables for which the score is adjusted.
 
+    Raises
+    ------
+    ValueError
+        If an argument is out of range.
+
     Examples
     --------
     >>> import nbnet as nb
@@ -145,27 +156,70 @@ class R2Score(EpochMetric):
     """
 
     name = "r2_score"
+    sparse = False
     _arguments = ("class_aggregation", "num_regressors")
+    sum: Parameter
+    squared_sum: Parameter
+    total_mse: Parameter
+    count: Parameter
 
     def __init__(
-        self, class_aggregation: str | None = "uniform_average", num_regressors: int = 0, name: str | None = None
+        self,
+        class_aggregation: str | None = "uniform_average",
+        num_regressors: int = 0,
+        name: str | None = None,
+        dtype: Any = None,
     ) -> None:
-        super().__init__(name)
+        super().__init__(name, dtype)
         check_choice(class_aggregation, "class_aggregation", _AGGREGATIONS)
         self.class_aggregation, self.num_regressors = class_aggregation, check_int(num_regressors, "num_regressors", 0)
+        self.num_samples = self._sum("num_samples")
+        self._built = False
 
-    def compute(self, y_true: Any, y_pred: Any, sample_weight: Any = None) -> Score:
-        from sklearn.metrics import r2_score
-
+    def update_state(self, y_true: Any, y_pred: Any, sample_weight: Any = None) -> None:
+        """Take more samples into account; weights as for :class:`Metric`."""
         y_true, y_pred, w = pairs(y_true, y_pred, sample_weight)
-        if not np.isfinite(y_pred).all():  # a training that diverges
-            return np.full(y_pred.shape[1:], np.nan) if self.class_aggregation is None else float("nan")
-        n = len(y_true)
-        rows = w.reshape(n, -1)[:, 0]
-        score = r2_score(y_true, y_pred, sample_weight=rows, multioutput=_AGGREGATIONS[self.class_aggregation])
-        if self.num_regressors and self.num_regressors < n - 1:
-            score = 1 - (1 - score) * (n - 1) / (n - self.num_regressors - 1)
-        return float(np.squeeze(score)) if np.size(score) == 1 else score
+        t, p, w = (a.reshape(len(a), -1) for a in (y_true, y_pred, w))
+        if not self._built:
+            for attribute, name in (("squared_sum",) * 2, ("sum",) * 2, ("total_mse", "residual"), ("count",) * 2):
+                setattr(self, attribute, self._sum(name, t.shape[1:]))
+            self._built = True
+        if t.shape[1:] != self.sum.shape:
+            raise ValueError(f"y_pred: expected {self.sum.size} columns as before, got {t.shape[1]}")
+        self.sum.assign_add((t * w).sum(0))
+        self.squared_sum.assign_add((t * t * w).sum(0))
+        self.total_mse.assign_add((np.square(t - p) * w).sum(0))
+        self.count.assign_add(w.sum(0))
+        self.num_samples.assign_add(float((w != 0).any(-1).sum()))
+
+    def result(self) -> Score:
+        """The score of all samples since the last reset; 0 if there are none."""
+        n = self.num_samples.item()
+        if not n:
+            return 0.0 if not self._built or self.class_aggregation else np.zeros(self.sum.shape)
+        of, of_squares, residual, count = (
+            v.numpy() for v in (self.sum, self.squared_sum, self.total_mse, self.count)
+        )
+        total = of_squares - of * of / np.where(count == 0, 1, count)
+        # Equal targets have no deviations: right predictions score 1, others 0.
+        constant = total <= 1e-12 * of_squares
+        scores = 1 - residual / np.where(constant, 1, total)
+        scores = np.where(constant, np.where(residual == 0, 1.0, 0.0), scores)
+        scores = np.where(np.isfinite(residual), scores, np.nan)
+        score: Any = scores
+        if self.class_aggregation == "uniform_average":
+            score = scores.mean()
+        elif self.class_aggregation is not None:
+            score = np.average(scores, weights=total) if total.any() else 0.0
+        if self.num_regressors:
+            if self.num_regressors >= n - 1:
+                warnings.warn(
+                    f"num_regressors: {self.num_regressors} are too many for {n:.0f} samples; the score is not adjusted",
+                    stacklevel=2,
+                )
+            else:
+                score = 1 - (1 - score) * (n - 1) / (n - self.num_regressors - 1)
+        return score if self.class_aggregation is None else float(score)
 
 
 def _centred(x: Tensor) -> tuple[Tensor, Tensor, Tensor]:
@@ -176,19 +230,25 @@ def _centred(x: Tensor) -> tuple[Tensor, Tensor, Tensor]:
 
 
 class Correlation(Metric, abstract=True):
-    """Base class of the means of coefficients of samples, each over the last axis."""
+    """Base class of the means of coefficients of samples, each over one axis."""
+
+    sparse = False
+    _arguments = ("axis",)
 
     def __init_subclass__(cls, **kwargs: Any) -> None:
-        join_common_sections(cls, first="axis : int\n    -1: kernels work on the last axis.")
+        join_common_sections(cls, first="axis : int\n    Axis of the numbers of a sample, by default the last.")
         super().__init_subclass__(**kwargs)
 
-    def __init__(self, name: str | None = None, axis: int = -1) -> None:
-        super().__init__(name)
+    def __init__(self, name: str | None = None, dtype: Any = None, axis: int = -1) -> None:
+        super().__init__(name, dtype)
         self.axis = check_axis(axis)
+
+    def _centred(self, y_true: Tensor, y_pred: Tensor) -> tuple[tuple[Tensor, Tensor, Tensor], ...]:
+        return _centred(last_axis(y_true, self.axis)), _centred(last_axis(y_pred, self.axis))
 
 
 class PearsonCorrelation(Correlation):
-    """Mean of the correlation coefficients of samples, each over the last axis, which is longer than 1.
+    """Mean of the correlation coefficients of samples, each over an axis longer than 1.
 
     Examples
     --------
@@ -200,12 +260,24 @@ class PearsonCorrelation(Correlation):
     """
 
     def values(self, y_true: Tensor, y_pred: Tensor) -> Tensor:
-        (_, t, t_variance), (_, p, p_variance) = _centred(y_true), _centred(y_pred)
+        (_, t, t_variance), (_, p, p_variance) = self._centred(y_true, y_pred)
         return mean((t / (sqrt(t_variance) + EPSILON)) * (p / (sqrt(p_variance) + EPSILON)), axis=-1)
 
 
+def pearson_correlation(y_true: Any, y_pred: Any, axis: int = -1) -> Tensor:
+    """Correlation coefficient of each sample; see :class:`PearsonCorrelation`.
+
+    Examples
+    --------
+    >>> import nbnet as nb
+    >>> nb.metrics.pearson_correlation([[0.0, 1.0, 0.5]], [[0.1, 0.9, 0.5]]).numpy().round(4)
+    array([1.], dtype=float32)
+    """
+    return PearsonCorrelation(axis=axis).each(y_true, y_pred)
+
+
 class ConcordanceCorrelation(Correlation):
-    """Mean of the concordance correlation coefficients of samples, each over the last axis, which is longer than 1.
+    """Mean of the concordance correlation coefficients of samples, each over an axis longer than 1.
 
     It is 1 where predictions equal targets, and less than the correlation coefficient where their means or variances
     differ.
@@ -222,5 +294,17 @@ class ConcordanceCorrelation(Correlation):
     """
 
     def values(self, y_true: Tensor, y_pred: Tensor) -> Tensor:
-        (t_mean, t, t_variance), (p_mean, p, p_variance) = _centred(y_true), _centred(y_pred)
+        (t_mean, t, t_variance), (p_mean, p, p_variance) = self._centred(y_true, y_pred)
         return mean(2.0 * t * p / (t_variance + p_variance + square(t_mean - p_mean) + EPSILON), axis=-1)
+
+
+def concordance_correlation(y_true: Any, y_pred: Any, axis: int = -1) -> Tensor:
+    """Concordance correlation coefficient of each sample; see :class:`ConcordanceCorrelation`.
+
+    Examples
+    --------
+    >>> import nbnet as nb
+    >>> nb.metrics.concordance_correlation([[0.0, 1.0, 0.5]], [[0.1, 0.9, 0.5]]).numpy().round(4)
+    array([0.9756], dtype=float32)
+    """
+    return ConcordanceCorrelation(axis=axis).each(y_true, y_pred)

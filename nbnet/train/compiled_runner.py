@@ -282,4 +282,4 @@ class _BoundPrograms:
             taken: Any = span if chunk.order is None else chunk.order[span]
             y, w = self.rows.y[k], self.rows.w[k]
             assert y is not None
-            totals.keep(k, y[taken], out[span], None if w is None else w[taken])
+            totals.keep(k, y[taken], out[span], None if w is None else w[taken], chunk.size)

@@ -26,8 +26,8 @@ from nbnet.train.mask_recording import Recording
 
 Array = NDArray[Any]
 Logs = dict[str, Any]
-#: Targets, outputs and weights of rows of an output.
-Kept = tuple[Array, Array, Array | None]
+#: Targets, outputs and weights of rows of an output, and the number of rows of a batch.
+Kept = tuple[Array, Array, Array | None, int]
 _ACCURACY = ("accuracy", "acc", "crossentropy", "ce")
 
 
@@ -141,7 +141,7 @@ def _metrics(given: Any, argument: str, loss: losses.Loss | None) -> Any:
 def _metric(identifier: Any, loss: losses.Loss | None, width: int | None = None) -> metrics.Metric:
     """Return a metric that reads the targets that the loss reads."""
     metric = metrics.get(identifier, loss, width)
-    if loss is not None and metric.sparse != loss.sparse:
+    if loss is not None and metric.sparse not in (None, loss.sparse):
         kinds = "arrays shaped like the output", "class labels"
         raise ValueError(
             f"metrics: {metric.name} reads targets that are {kinds[metric.sparse]}, "
@@ -217,7 +217,7 @@ class LogLayout:
                 logs[name] = float(metric.finish(total / count if count else 0.0))
         return logs
 
-    def logs(self, sums: Sequence[Sequence[float]], kept: Mapping[int, Kept]) -> Logs:
+    def logs(self, sums: Sequence[Sequence[float]], kept: Mapping[int, Sequence[Kept]]) -> Logs:
         """Return losses and metrics of an epoch.
 
         Parameters
@@ -233,8 +233,7 @@ class LogLayout:
                 if k not in kept:  # There were no batches.
                     means[name] = float("nan")
                     continue
-                y, out, weights = kept[k]
-                means[name] = metric.compute(y, out, **({"sample_weight": weights} if counts else {}))
+                means[name] = _score(metric, kept[k], counts)
         return {name: means[name] for name in self.names}
 
 
@@ -251,9 +250,9 @@ class EpochTotals:
         """Add the sums of a program: (slices, cells, 2)."""
         self.sums = self.with_sums(sums)
 
-    def keep(self, k: int, y: Array, out: Array, w: Array | None) -> None:
+    def keep(self, k: int, y: Array, out: Array, w: Array | None, size: int) -> None:
         """Keep copies of targets, outputs and weights of output k for metrics that want the whole epoch."""
-        self._kept[k].append((y.copy(), out.copy(), None if w is None else w.copy()))
+        self._kept[k].append((y.copy(), out.copy(), None if w is None else w.copy(), size))
 
     def means(self, running: Array | None = None) -> dict[str, float]:
         """Return losses and metrics so far, including the sums of a program that is running."""
@@ -261,7 +260,7 @@ class EpochTotals:
 
     def logs(self) -> Logs:
         """Return losses and metrics of the epoch."""
-        return self.layout.logs(self.sums, {k: _joined(parts) for k, parts in self._kept.items() if parts})
+        return self.layout.logs(self.sums, {k: parts for k, parts in self._kept.items() if parts})
 
     def with_sums(self, sums: Array) -> Sums:
         """Return the sums of the epoch and those of a program, added up."""
@@ -280,9 +279,22 @@ def epoch_logs(layout: LogLayout, sums: Sequence[Array]) -> list[Logs]:
     return [layout.logs(epoch, {}) for epoch in total.tolist()]
 
 
-def _joined(parts: Sequence[Kept]) -> Kept:
-    y, out, w = zip(*parts, strict=True)
-    return np.concatenate(y), np.concatenate(out), None if w[0] is None else np.concatenate(w)
+def _score(metric: metrics.Metric, parts: Sequence[Kept], counts: bool) -> Any:
+    """A metric of the rows of an epoch: batch by batch if the user wrote how it is updated, else at once."""
+    if not metric.by_batch:
+        y, out, w, _ = zip(*parts, strict=True)
+        weighted = counts and w[0] is not None
+        return metric.compute(
+            np.concatenate(y), np.concatenate(out), **({"sample_weight": np.concatenate(w)} if weighted else {})
+        )
+    metric.reset_state()
+    for y, out, w, size in parts:
+        for at in range(0, len(y), size):
+            rows = slice(at, at + size)
+            weights = {"sample_weight": w[rows]} if counts and w is not None else {}
+            metric.update_state(y[rows], out[rows], **weights)
+    score = np.asarray(metric.result())
+    return score if score.ndim else float(score)
 
 
 F = TypeVar("F", bound=Callable[..., Any])
