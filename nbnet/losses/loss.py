@@ -21,6 +21,7 @@ from nbnet.engine.graph.tensor import Tensor, apply, recorder, tensor, tensors
 from nbnet.engine.kernels.abi import Function, Kernel, accumulates, device, mat, scratch, vec
 from nbnet.losses.weighting import meet
 from nbnet.ops.broadcast import multiply
+from nbnet.ops.convert import cast
 from nbnet.ops.reduction import weighted_mean, weighted_sum
 from nbnet.ops.reshape import broadcast_to, moveaxis, reshape
 
@@ -238,6 +239,8 @@ def _matched(values: Tensor, sample_weight: Any) -> tuple[Tensor, Tensor]:
         given = plain_array(sample_weight, "sample_weight")
         data.check_finite(given, "sample_weight", values.dtype)
         sample_weight = tensor(given, values.dtype, name="sample_weight")
+    elif sample_weight.dtype != values.dtype:
+        sample_weight = cast(sample_weight, values.dtype)
     v_shape, w_shape, whole = meet(values.shape, sample_weight.shape)
     if whole != values.shape:
         mask, values = values.step_mask, broadcast_to(reshape(values, v_shape), whole)

@@ -55,7 +55,7 @@ class _AtThreshold(Metric, abstract=True):
     def update_state(self, y_true: Any, y_pred: Any, sample_weight: Any = None) -> None:
         """Take more samples into account; weights as for :class:`Metric`."""
         positive, predictions, w = selected(y_true, y_pred, sample_weight, class_id=self.class_id)
-        found = Counts.of(positive, np.clip(predictions, 0.0, 1.0), w, np.array(self.thresholds))
+        found = Counts.of(positive, np.clip(predictions, 0.0, 1.0), w, self.thresholds, self._real)
         for name, attribute in COUNTS.items():
             getattr(self, attribute).assign_add(getattr(found, name))
 
@@ -319,14 +319,17 @@ class AUC(Metric):
             if self.label_weights is not None:
                 w = w.reshape(-1, columns) * self.label_weights
             columns = 1
-        parts = tuple(a.reshape(-1, columns) for a in (positive, y_pred, w))
+        parts = positive.reshape(-1, columns), y_pred.reshape(-1, columns), w.reshape(-1, columns)
         if self._grid is None:
             self._seen.append(parts)
             return
         if not self._variables:
             self._allocate(columns if self.multi_label else None)
         grid = self._grid
-        found = [Counts.of(t, np.clip(p, 0.0, 1.0), v, grid) for t, p, v in zip(*(a.T for a in parts), strict=True)]
+        found = [
+            Counts.of(t, np.clip(p, 0.0, 1.0), v, grid, self._real)
+            for t, p, v in zip(*(a.T for a in parts), strict=True)
+        ]
         for name, attribute in COUNTS.items():
             counts = np.stack([getattr(part, name) for part in found], -1)
             getattr(self, attribute).assign_add(counts if self.multi_label else counts[:, 0])
@@ -367,7 +370,7 @@ class AUC(Metric):
 
             return float(roc_auc_score(positive, predictions, sample_weight=w))
         grid = np.concatenate([[-np.inf], np.unique(predictions)])
-        return float(Counts.of(positive, predictions, w, grid).area(self.curve, self.summation_method))
+        return float(Counts.of(positive, predictions, w, grid, np.float64).area(self.curve, self.summation_method))
 
     def get_config(self) -> dict[str, Any]:
         given = {} if self.init_thresholds is None else {"thresholds": self.init_thresholds}

@@ -77,8 +77,9 @@ class Counts(NamedTuple):
     fn: Array
 
     @classmethod
-    def of(cls, positive: Array, predictions: Array, w: Array, thresholds: Array) -> Counts:
-        """Counts of predictions above each threshold; none is NaN."""
+    def of(cls, positive: Array, predictions: Array, w: Array, thresholds: Any, dtype: Any) -> Counts:
+        """Counts of predictions above each threshold, compared in ``dtype``; none is NaN."""
+        predictions, thresholds = predictions.astype(dtype), np.asarray(thresholds, dtype)
         of_positive, of_negative = w * positive, w * ~positive
         if len(thresholds) <= FEW:
             above = np.array([predictions > t for t in thresholds], np.float64)
@@ -177,7 +178,7 @@ class Decisions(Metric, abstract=True):
         """Take more samples into account; weights as for :class:`Metric`."""
         positive, flat, w = selected(y_true, y_pred, sample_weight, self.top_k, self.class_id)
         flat = np.clip(flat, 0.0, 1.0) if self._even else flat
-        found = Counts.of(positive, flat, w, np.array(self.thresholds))
+        found = Counts.of(positive, flat, w, self.thresholds, self._real)
         for name, attribute in self._counted.items():
             getattr(self, attribute).assign_add(getattr(found, name))
 

@@ -28,10 +28,24 @@ Score = float | Array
 _LAST = """\
 name : str, optional
     Name in logs and in :class:`nbnet.History`, by default the class's ``name``.
-dtype : {"float32", "float64", None}
-    Accepted as in Keras; values are computed in the dtype of predictions, and added up in float64."""
+dtype : str or numpy.dtype, optional
+    Accepted as in Keras, narrow ones as well; values are computed in the dtype of predictions, and added up in
+    float64."""
 #: Methods with which Keras writes a metric. What overrides them is called, and not traced.
 _STATEFUL = ("update_state", "result", "reset_state", "compute", "__call__")
+
+
+#: Dtypes that Keras has for metrics, beside those that nbnet computes in.
+_OTHER_DTYPES = frozenset(
+    ("float16", "bfloat16", "bool", "int", *(f"{u}int{bits}" for u in ("", "u") for bits in (8, 16, 32, 64)))
+)
+
+
+def _dtype_name(dtype: Any) -> str:
+    """The name of a dtype that a metric is made with; the default is the framework's."""
+    name = getattr(dtype, "name", dtype)
+    name = name.removeprefix("mixed_") if isinstance(name, str) else name
+    return name if isinstance(name, str) and name in _OTHER_DTYPES else standardize_dtype(dtype).name
 
 
 class Metric(RecordsArguments):
@@ -44,8 +58,9 @@ class Metric(RecordsArguments):
     ----------
     name : str, optional
         Name in :class:`nbnet.History`; by default the name of the class in snake case.
-    dtype : {"float32", "float64", None}
-        Accepted as in Keras; values are computed in the dtype of predictions, and added up in float64.
+    dtype : str or numpy.dtype, optional
+        Accepted as in Keras, narrow ones as well; values are computed in the dtype of predictions, and added up in
+        float64.
 
     Examples
     --------
@@ -71,7 +86,7 @@ class Metric(RecordsArguments):
     _arguments: ClassVar[tuple[str, ...]] = ()
 
     def __init__(self, name: str | None = None, dtype: Any = None) -> None:
-        self._dtype = standardize_dtype(dtype).name
+        self._dtype = _dtype_name(dtype)
         if name is not None or not hasattr(self, "name"):
             self.name = name or snake_case(type(self).__name__)
         self._variables: list[Parameter] = []
@@ -102,6 +117,11 @@ class Metric(RecordsArguments):
             inner = value.variables if isinstance(value, Metric) else [value] if isinstance(value, Parameter) else []
             found += [variable for variable in inner if not any(variable is known for known in found)]
         return found
+
+    @property
+    def _real(self) -> type[np.floating[Any]]:
+        """The dtype that predictions are compared in: that of Keras's numbers."""
+        return np.float64 if self._dtype == "float64" else np.float32
 
     @property
     def by_batch(self) -> bool:
@@ -353,7 +373,7 @@ class MeanMetricWrapper(Metric):
         ``nbnet.ops``.
     name : str, optional
         By default the function's name.
-    dtype : {"float32", "float64", None}
+    dtype : str or numpy.dtype, optional
         As for :class:`Metric`.
     **kwargs
         Arguments of the function.

@@ -197,9 +197,7 @@ class R2Score(Metric):
         n = self.num_samples.item()
         if not n:
             return 0.0 if not self._built or self.class_aggregation else np.zeros(self.sum.shape)
-        of, of_squares, residual, count = (
-            v.numpy() for v in (self.sum, self.squared_sum, self.total_mse, self.count)
-        )
+        of, of_squares, residual, count = (v.numpy() for v in (self.sum, self.squared_sum, self.total_mse, self.count))
         total = of_squares - of * of / np.where(count == 0, 1, count)
         # Equal targets have no deviations: right predictions score 1, others 0.
         constant = total <= 1e-12 * of_squares
@@ -214,7 +212,7 @@ class R2Score(Metric):
         if self.num_regressors:
             if self.num_regressors >= n - 1:
                 warnings.warn(
-                    f"num_regressors: {self.num_regressors} are too many for {n:.0f} samples; the score is not adjusted",
+                    f"num_regressors: {self.num_regressors} are too many for {n:.0f} samples, the score stays as it is",
                     stacklevel=2,
                 )
             else:

@@ -282,17 +282,16 @@ def epoch_logs(layout: LogLayout, sums: Sequence[Array]) -> list[Logs]:
 def _score(metric: metrics.Metric, parts: Sequence[Kept], counts: bool) -> Any:
     """A metric of the rows of an epoch: batch by batch if the user wrote how it is updated, else at once."""
     if not metric.by_batch:
-        y, out, w, _ = zip(*parts, strict=True)
-        weighted = counts and w[0] is not None
-        return metric.compute(
-            np.concatenate(y), np.concatenate(out), **({"sample_weight": np.concatenate(w)} if weighted else {})
-        )
+        rows, outs, all_weights, _ = zip(*parts, strict=True)
+        weighted = counts and all_weights[0] is not None
+        given = {"sample_weight": np.concatenate(all_weights)} if weighted else {}
+        return metric.compute(np.concatenate(rows), np.concatenate(outs), **given)
     metric.reset_state()
     for y, out, w, size in parts:
         for at in range(0, len(y), size):
-            rows = slice(at, at + size)
-            weights = {"sample_weight": w[rows]} if counts and w is not None else {}
-            metric.update_state(y[rows], out[rows], **weights)
+            batch = slice(at, at + size)
+            weights = {"sample_weight": w[batch]} if counts and w is not None else {}
+            metric.update_state(y[batch], out[batch], **weights)
     score = np.asarray(metric.result())
     return score if score.ndim else float(score)
 

@@ -228,7 +228,7 @@ LOSS_CASES: list[Case] = [
     ),
     ignoring("label_mask", normal(N, 4), lambda z, t: np.ones(len(z)), 255),
     loss("sparse_categorical_accuracy", normal(N, 4), labels(4, N), same_class),
-    loss("accuracy", whole(N, 3), whole(N, 3), lambda z, t: (z == t).mean(-1)),
+    loss("accuracy", whole(N, 3), whole(N, 3), lambda z, t: z == t),
     Case(
         registry["top_k_categorical_accuracy"],
         (normal(N, 7), one_hot(7, N)),
@@ -244,5 +244,5 @@ LOSS_CASES: list[Case] = [
         lambda n: {"k": 2},
     ),
     loss("categorical_accuracy", normal(N, 4), one_hot(4, N), lambda z, t: same_class(z, t.argmax(-1))),
-    loss("binary_accuracy", probabilities(N, 3), zeros_and_ones(N, 3), lambda z, t, a: ((z > a) == t).mean(-1), 0.5),
+    loss("binary_accuracy", probabilities(N, 3), zeros_and_ones(N, 3), lambda z, t, a: (z > a) == t, 0.5),
 ]

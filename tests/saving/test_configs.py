@@ -112,7 +112,7 @@ TABLE: dict[str, dict[str, dict[str, Any]]] = {
         "R2Score": {"class_aggregation": "variance_weighted_average", "num_regressors": 2},
         "RecallAtPrecision": {"precision": 0.3, "num_thresholds": 20, "class_id": 1},
         "SensitivityAtSpecificity": {"specificity": 0.3, "num_thresholds": 20, "class_id": 1},
-        "SparseCategoricalCrossentropy": {"from_logits": True},
+        "SparseCategoricalCrossentropy": {"from_logits": True, "ignore_class": 1},
         "SparseTopKCategoricalAccuracy": {"k": 2}, "TopKCategoricalAccuracy": {"k": 2},
         "SpecificityAtSensitivity": {"sensitivity": 0.3, "num_thresholds": 20, "class_id": 1},
     } | {name: {} for name in (
