@@ -9,11 +9,9 @@ from importlib.abc import MetaPathFinder
 from typing import Any
 
 _NO_SEQUENCES = "there are no recurrent layers; for sequences use Embedding, Conv1D and pooling"
-_NO_VOLUMES = "convolution and pooling have one or two axes here"
 _NO_ATTENTION = "there are no attention layers"
 _NO_IMAGES = "change images with NumPy before fit, or batch by batch in a nbnet.utils.PyDataset"
 _NO_TOKENS = "encode columns with scikit-learn (OneHotEncoder, OrdinalEncoder, KBinsDiscretizer) before fit"
-_NO_CONVOLUTION = "of convolutions there are Conv1D and Conv2D"
 _NO_FILES = "read the files into arrays and hand these to fit"
 _ONE_BACKEND = "kernels compiled by Numba are its only backend"
 _NO_FUNCTION = "write it with functions that are there, or use NumPy on arrays outside the model"
@@ -40,12 +38,8 @@ _TABLE: dict[str, dict[str, str]] = {
         _NO_SEQUENCES: """LSTM GRU SimpleRNN RNN LSTMCell GRUCell SimpleRNNCell StackedRNNCells Bidirectional
             TimeDistributed ConvLSTM1D ConvLSTM2D ConvLSTM3D Masking""",
         _NO_ATTENTION: "Attention AdditiveAttention MultiHeadAttention GroupQueryAttention GroupedQueryAttention",
-        _NO_VOLUMES: """Conv3D Convolution3D Conv3DTranspose Convolution3DTranspose MaxPooling3D MaxPool3D
-            AveragePooling3D AvgPool3D GlobalAveragePooling3D GlobalAvgPool3D GlobalMaxPooling3D GlobalMaxPool3D
-            Cropping3D UpSampling3D ZeroPadding3D AdaptiveAveragePooling3D AdaptiveMaxPooling3D""",
-        _NO_CONVOLUTION: """Conv1DTranspose Conv2DTranspose Convolution1DTranspose Convolution2DTranspose
-            DepthwiseConv1D DepthwiseConv2D SeparableConv1D SeparableConv2D SeparableConvolution1D
-            SeparableConvolution2D""",
+        "use Conv1DTranspose, Conv2DTranspose or UpSampling3D and Conv3D": """Conv3DTranspose
+            Convolution3DTranspose""",
         _NO_IMAGES: """AugMix AutoContrast CenterCrop CutMix Equalization MixUp RandAugment RandomBrightness
             RandomColorJitter RandomColorDegeneration RandomContrast RandomCrop RandomElasticTransform RandomErasing
             RandomFlip RandomGaussianBlur RandomGrayscale RandomHue RandomInvert RandomPerspective
@@ -55,12 +49,12 @@ _TABLE: dict[str, dict[str, str]] = {
         _NO_TOKENS: """CategoryEncoding Discretization HashedCrossing Hashing IntegerLookup StringLookup
             TextVectorization""",
         _ONE_BACKEND: "FlaxLayer JaxLayer TFSMLayer TorchModuleWrapper",
-        "use AveragePooling or GlobalAveragePooling": "AdaptiveAveragePooling1D AdaptiveAveragePooling2D",
-        "use MaxPooling or GlobalMaxPooling": "AdaptiveMaxPooling1D AdaptiveMaxPooling2D",
+        "use AveragePooling or GlobalAveragePooling": """AdaptiveAveragePooling1D AdaptiveAveragePooling2D
+            AdaptiveAveragePooling3D""",
+        "use MaxPooling or GlobalMaxPooling": "AdaptiveMaxPooling1D AdaptiveMaxPooling2D AdaptiveMaxPooling3D",
         "use LayerNormalization": "GroupNormalization RMSNormalization UnitNormalization SpectralNormalization",
         _SUBCLASS: "Lambda Wrapper Pipeline EinsumDense",
         "check the shape in build(self, input_shape) and raise ValueError": "InputSpec",
-        "do that to the arrays": "Cropping1D Cropping2D UpSampling1D UpSampling2D ZeroPadding1D ZeroPadding2D",
         "use Embedding, and its weights with nbnet.ops.matmul": "ReversibleEmbedding",
     },
     "nbnet.losses": {
@@ -114,7 +108,6 @@ _TABLE: dict[str, dict[str, str]] = {
     "nbnet.ops": {
         _NO_ATTENTION: "dot_product_attention",
         _NO_SEQUENCES: "ctc_loss ctc_decode",
-        "there is nbnet.ops.conv": "conv_transpose depthwise_conv separable_conv",
         "write it with transpose, reshape and matmul": "einsum tensordot",
         "use Python's own statements": "cond while_loop fori_loop scan map associative_scan switch",
         "see nbnet.losses": "binary_crossentropy categorical_crossentropy sparse_categorical_crossentropy",

@@ -29,7 +29,7 @@ INT64 = 7
 #: Ops that ONNX has no operators for.
 ABSENT = frozenset({"cumprod", "segment_max", "segment_prod"})
 #: Operators that onnxruntime has for float32 only.
-SINGLE_ONLY = frozenset({"AveragePool", "Conv", "Erf", "GlobalAveragePool"})
+SINGLE_ONLY = frozenset({"AveragePool", "Conv", "ConvTranspose", "Erf", "GlobalAveragePool"})
 
 
 def register(entries: Mapping[str, Entry]) -> None:

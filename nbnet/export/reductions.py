@@ -11,7 +11,7 @@ from nbnet.engine.graph.tensor import Node, Tensor
 from nbnet.export.graph import OnnxGraph, Operand, register, writes
 from nbnet.export.moves import reshaped
 from nbnet.export.probe import Sizes
-from nbnet.ops.conv import GAP_DOWN, HEIGHT, OUT_HEIGHT, ROWS, STEP_DOWN, TOP
+from nbnet.ops.windows import GAP_DOWN, HEIGHT, OUT_HEIGHT, ROWS, STEP_DOWN, TOP
 
 
 @writes("dense")
@@ -193,6 +193,34 @@ def _channels_last(g: OnnxGraph, y: Operand, ndim: int) -> str:
 def _conv(g: OnnxGraph, x: Tensor, w: Tensor, b: Tensor) -> str:
     filters_first = g.transposed(w, (w.ndim - 1, w.ndim - 2, *range(w.ndim - 2)))
     y = g.add("Conv", _channels_first(g, x), filters_first, b, **_windows(g))
+    return _channels_last(g, y, x.ndim)
+
+
+@writes("conv_transpose")
+def _conv_transpose(g: OnnxGraph, x: Tensor, w: Tensor, b: Tensor) -> str:
+    # Axes are those of the convolution that leads back: its input is the result.
+    found = []
+    for axes in (_axes(g.node), _axes(g.twin)):
+        more = [axis.size - ((axis.windows - 1) * axis.step + (axis.window - 1) * axis.gap + 1 - axis.before)
+                for axis in axes]  # fmt: skip
+        found.append({
+            "kernel_shape": [axis.window for axis in axes],
+            "strides": [axis.step for axis in axes],
+            "dilations": [axis.gap for axis in axes],
+            "pads": [*(axis.before for axis in axes), *(max(-n, 0) for n in more)],
+            "output_padding": [max(n, 0) for n in more],
+        })  # fmt: skip
+    if found[0] != found[1]:
+        raise g.depends("padding")
+    channels_first = g.transposed(w, (w.ndim - 1, w.ndim - 2, *range(w.ndim - 2)))
+    return _channels_last(g, g.add("ConvTranspose", _channels_first(g, x), channels_first, b, **found[0]), x.ndim)
+
+
+@writes("depthwise_conv")
+def _depthwise_conv(g: OnnxGraph, x: Tensor, w: Tensor, b: Tensor) -> str:
+    channels_first = g.transposed(w, (w.ndim - 2, w.ndim - 1, *range(w.ndim - 2)))
+    each = g.add("Reshape", channels_first, g.integers(b.size, 1, *w.shape[:-2]))
+    y = g.add("Conv", _channels_first(g, x), each, b, group=w.shape[-2], **_windows(g))
     return _channels_last(g, y, x.ndim)
 
 

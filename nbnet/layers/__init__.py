@@ -5,10 +5,10 @@ from typing import TYPE_CHECKING
 from nbnet.base.unsupported_keras import keras_hint
 from nbnet.layers.activation import ELU, Activation, ActivityRegularization, Identity, LeakyReLU, PReLU, ReLU, Softmax
 from nbnet.layers.adaptive_dropout import ConcreteDropout, StandoutDense, VariationalDense, VariationalDropout
-from nbnet.layers.convolution import Conv1D, Conv2D
+from nbnet.layers.convolution import Conv1D, Conv2D, Conv3D
 from nbnet.layers.dense import Dense
 from nbnet.layers.drop_connect import DropConnectDense
-from nbnet.layers.dropout import DropBlock2D, Dropout, DropPath, SpatialDropout1D, SpatialDropout2D
+from nbnet.layers.dropout import DropBlock2D, Dropout, DropPath, SpatialDropout1D, SpatialDropout2D, SpatialDropout3D
 from nbnet.layers.embedding import Embedding
 from nbnet.layers.input import Input, InputLayer
 from nbnet.layers.layer import Layer
@@ -36,42 +36,183 @@ from nbnet.layers.normalization import BatchNormalization, LayerNormalization
 from nbnet.layers.pooling import (
     AveragePooling1D,
     AveragePooling2D,
+    AveragePooling3D,
     GlobalAveragePooling1D,
     GlobalAveragePooling2D,
+    GlobalAveragePooling3D,
     GlobalMaxPooling1D,
     GlobalMaxPooling2D,
+    GlobalMaxPooling3D,
     MaxPooling1D,
     MaxPooling2D,
+    MaxPooling3D,
 )
 from nbnet.layers.preprocessing import Normalization, Rescaling
 from nbnet.layers.reshaping import Flatten, Permute, RepeatVector, Reshape
-from nbnet.layers.serialization import deserialize, register_layer, serialize
+from nbnet.layers.serialization import deserialize, known, register_layer, serialize
 from nbnet.layers.unit_selection import PutUnits, TakeUnits
+
+if TYPE_CHECKING:
+    from nbnet.layers.padding import (
+        Cropping1D,
+        Cropping2D,
+        Cropping3D,
+        ZeroPadding1D,
+        ZeroPadding2D,
+        ZeroPadding3D,
+    )
+    from nbnet.layers.separable_convolution import (
+        DepthwiseConv1D,
+        DepthwiseConv2D,
+        SeparableConv1D,
+        SeparableConv2D,
+        SeparableConvolution1D,
+        SeparableConvolution2D,
+    )
+    from nbnet.layers.transposed_convolution import (
+        Conv1DTranspose,
+        Conv2DTranspose,
+        Convolution1DTranspose,
+        Convolution2DTranspose,
+    )
+    from nbnet.layers.upsampling import UpSampling1D, UpSampling2D, UpSampling3D
+
+#: Layers that most scripts do not use, by module: it is imported when one of its names is first asked for.
+_DEFERRED = {
+    "padding": "Cropping1D Cropping2D Cropping3D ZeroPadding1D ZeroPadding2D ZeroPadding3D",
+    "separable_convolution": """DepthwiseConv1D DepthwiseConv2D SeparableConv1D SeparableConv2D
+        SeparableConvolution1D SeparableConvolution2D""",
+    "transposed_convolution": "Conv1DTranspose Conv2DTranspose Convolution1DTranspose Convolution2DTranspose",
+    "upsampling": "UpSampling1D UpSampling2D UpSampling3D",
+}
+_modules = {name: f"{__name__}.{module}" for module, names in _DEFERRED.items() for name in names.split()}
 
 # Keras's other names.
 AvgPool1D, AvgPool2D, MaxPool1D, MaxPool2D = AveragePooling1D, AveragePooling2D, MaxPooling1D, MaxPooling2D
 GlobalAvgPool1D, GlobalAvgPool2D = GlobalAveragePooling1D, GlobalAveragePooling2D
 GlobalMaxPool1D, GlobalMaxPool2D = GlobalMaxPooling1D, GlobalMaxPooling2D
-Convolution1D, Convolution2D = Conv1D, Conv2D
+AvgPool3D, MaxPool3D = AveragePooling3D, MaxPooling3D
+GlobalAvgPool3D, GlobalMaxPool3D = GlobalAveragePooling3D, GlobalMaxPooling3D
+Convolution1D, Convolution2D, Convolution3D = Conv1D, Conv2D, Conv3D
 
 __all__ = [
-    "ELU", "Activation", "ActivityRegularization", "Add", "AlphaDropout", "Average", "AveragePooling1D",
-    "AveragePooling2D", "AvgPool1D", "AvgPool2D", "BatchNormalization", "Concatenate", "ConcreteDropout", "Conv1D",
-    "Conv2D", "Convolution1D", "Convolution2D", "Dense", "Dot", "DropBlock2D", "DropConnectDense", "DropPath",
-    "Dropout", "Embedding", "Flatten", "GaussianDropout", "GaussianNoise", "GlobalAveragePooling1D",
-    "GlobalAveragePooling2D", "GlobalAvgPool1D", "GlobalAvgPool2D", "GlobalMaxPool1D", "GlobalMaxPool2D",
-    "GlobalMaxPooling1D", "GlobalMaxPooling2D", "Identity", "Input", "InputLayer", "Layer", "LayerNormalization",
-    "LeakyReLU", "Masksembles", "MaxPool1D", "MaxPool2D", "MaxPooling1D", "MaxPooling2D", "Maximum", "Minimum",
-    "Multiply", "Normalization", "PReLU", "Permute", "PutUnits", "ReLU", "RepeatVector", "Rescaling", "Reshape",
-    "Softmax", "SpatialDropout1D", "SpatialDropout2D", "StandoutDense", "Subtract", "TakeUnits", "VariationalDense",
-    "VariationalDropout", "add", "average", "concatenate", "deserialize", "dot", "maximum", "minimum", "multiply",
-    "serialize", "subtract",
+    "ELU",
+    "Activation",
+    "ActivityRegularization",
+    "Add",
+    "AlphaDropout",
+    "Average",
+    "AveragePooling1D",
+    "AveragePooling2D",
+    "AveragePooling3D",
+    "AvgPool1D",
+    "AvgPool2D",
+    "AvgPool3D",
+    "BatchNormalization",
+    "Concatenate",
+    "ConcreteDropout",
+    "Conv1D",
+    "Conv1DTranspose",
+    "Conv2D",
+    "Conv2DTranspose",
+    "Conv3D",
+    "Convolution1D",
+    "Convolution1DTranspose",
+    "Convolution2D",
+    "Convolution2DTranspose",
+    "Convolution3D",
+    "Cropping1D",
+    "Cropping2D",
+    "Cropping3D",
+    "Dense",
+    "DepthwiseConv1D",
+    "DepthwiseConv2D",
+    "Dot",
+    "DropBlock2D",
+    "DropConnectDense",
+    "DropPath",
+    "Dropout",
+    "Embedding",
+    "Flatten",
+    "GaussianDropout",
+    "GaussianNoise",
+    "GlobalAveragePooling1D",
+    "GlobalAveragePooling2D",
+    "GlobalAveragePooling3D",
+    "GlobalAvgPool1D",
+    "GlobalAvgPool2D",
+    "GlobalAvgPool3D",
+    "GlobalMaxPool1D",
+    "GlobalMaxPool2D",
+    "GlobalMaxPool3D",
+    "GlobalMaxPooling1D",
+    "GlobalMaxPooling2D",
+    "GlobalMaxPooling3D",
+    "Identity",
+    "Input",
+    "InputLayer",
+    "Layer",
+    "LayerNormalization",
+    "LeakyReLU",
+    "Masksembles",
+    "MaxPool1D",
+    "MaxPool2D",
+    "MaxPool3D",
+    "MaxPooling1D",
+    "MaxPooling2D",
+    "MaxPooling3D",
+    "Maximum",
+    "Minimum",
+    "Multiply",
+    "Normalization",
+    "PReLU",
+    "Permute",
+    "PutUnits",
+    "ReLU",
+    "RepeatVector",
+    "Rescaling",
+    "Reshape",
+    "SeparableConv1D",
+    "SeparableConv2D",
+    "SeparableConvolution1D",
+    "SeparableConvolution2D",
+    "Softmax",
+    "SpatialDropout1D",
+    "SpatialDropout2D",
+    "SpatialDropout3D",
+    "StandoutDense",
+    "Subtract",
+    "TakeUnits",
+    "UpSampling1D",
+    "UpSampling2D",
+    "UpSampling3D",
+    "VariationalDense",
+    "VariationalDropout",
+    "ZeroPadding1D",
+    "ZeroPadding2D",
+    "ZeroPadding3D",
+    "add",
+    "average",
+    "concatenate",
+    "deserialize",
+    "dot",
+    "maximum",
+    "minimum",
+    "multiply",
+    "serialize",
+    "subtract",
 ]  # fmt: skip
 
 # Configurations and files may name these classes.
 for _class in list(vars().values()):
     if isinstance(_class, type) and issubclass(_class, Layer) and _class is not Layer:
         register_layer(_class)
+known.defer(_modules)
+
+
+def __dir__() -> list[str]:
+    return sorted({*globals(), *_modules})
+
 
 if not TYPE_CHECKING:
-    __getattr__ = keras_hint(__name__)
+    __getattr__ = keras_hint(__name__, elsewhere=_modules)

@@ -15,9 +15,9 @@ from nbnet.dropout_schedules import DropoutSchedule, RateLike
 from nbnet.engine.graph.parameter import invalidate_programs
 from nbnet.engine.graph.tensor import Tensor
 from nbnet.layers.layer import Layer, Shape, check_rank, mask_rows
-from nbnet.ops.conv import check_data_format
 from nbnet.ops.drop_block import drop_block
 from nbnet.ops.dropout import check_noise_shape, check_rate, dropout, scheduled_rate
+from nbnet.ops.windows import check_data_format
 
 #: Steps at which the rate of a schedule is checked.
 _STEPS = (0, *(1 << k for k in range(62)))
@@ -237,6 +237,11 @@ class SpatialDropout(RateLayer):
     #: Number of axes between the batch's and that of the channels.
     rank: ClassVar[int]
 
+    def __init__(
+        self, rate: RateLike, seed: int | None = None, name: str | None = None, dtype: Any = None, **kwargs: Any
+    ) -> None:
+        super().__init__(rate, seed, name=name, dtype=dtype, **kwargs)
+
     def _check_input(self, shape: Shape) -> None:
         check_rank(self.name, shape, self.rank)
 
@@ -313,9 +318,66 @@ class SpatialDropout2D(SpatialDropout):
     data_format = "channels_last"
     rank = 2
 
-    def __init__(self, rate: RateLike, data_format: str | None = None, seed: int | None = None, **kwargs: Any) -> None:
+    def __init__(
+        self,
+        rate: RateLike,
+        data_format: str | None = None,
+        seed: int | None = None,
+        name: str | None = None,
+        dtype: Any = None,
+        **kwargs: Any,
+    ) -> None:
         check_data_format(data_format)
-        super().__init__(rate, seed, **kwargs)
+        super().__init__(rate, seed, name=name, dtype=dtype, **kwargs)
+
+
+class SpatialDropout3D(SpatialDropout):
+    """Sets whole channels of volumes to 0 with probability ``rate`` in training and multiplies the others by
+    ``1 / (1 - rate)``; otherwise the identity. See :class:`SpatialDropout1D`.
+
+    Parameters
+    ----------
+    rate
+        Probability of DROPPING a channel of a sample, in [0, 1], or a :class:`nbnet.dropout_schedules.DropoutSchedule`.
+    data_format
+        ``"channels_last"`` or None.
+
+    Raises
+    ------
+    ValueError
+        If the rate lies outside [0, 1], or inputs are not (batch, depth, height, width, channels).
+
+    References
+    ----------
+    J. Tompson, R. Goroshin, A. Jain, Y. LeCun, C. Bregler: Efficient object localization using convolutional networks.
+    CVPR (2015), section 3.2.
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> import nbnet as nb
+    >>> layer = nb.layers.SpatialDropout3D(0.5, name="drop")
+    >>> with nb.Tape() as tape:
+    ...     y = layer(np.ones((2, 4, 5, 5, 3)), training=True)
+    >>> tape.masks["drop"].shape
+    (2, 1, 1, 1, 3)
+    """
+
+    _arguments = ("data_format",)
+    data_format = "channels_last"
+    rank = 3
+
+    def __init__(
+        self,
+        rate: RateLike,
+        data_format: str | None = None,
+        seed: int | None = None,
+        name: str | None = None,
+        dtype: Any = None,
+        **kwargs: Any,
+    ) -> None:
+        check_data_format(data_format)
+        super().__init__(rate, seed, name=name, dtype=dtype, **kwargs)
 
 
 class DropPath(RateLayer):

@@ -99,7 +99,7 @@ def features(layer: str, shape: Shape) -> int:
 def check_rank(layer: str, shape: Shape, rank: int) -> None:
     """Raise ValueError if a layer's input has another number of spatial axes."""
     if len(shape) != rank + 2:
-        axes = "length" if rank == 1 else "height, width"
+        axes = ("length", "height, width", "depth, height, width")[rank - 1]
         raise ValueError(f"{layer}: expected inputs (batch, {axes}, channels), got shape {shape}")
 
 

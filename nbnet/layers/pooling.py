@@ -7,9 +7,10 @@ from typing import Any, ClassVar
 
 from nbnet.engine.graph.tensor import Tensor
 from nbnet.layers.layer import Layer, Shape, check_rank
-from nbnet.ops.conv import average_pool, check_data_format, check_padding, max_pool, per_axis
+from nbnet.ops.pool import average_pool, max_pool
 from nbnet.ops.reduction import mean
 from nbnet.ops.reshape import reshape
+from nbnet.ops.windows import check_data_format, check_padding, per_axis
 
 
 class Pooling(Layer):
@@ -17,7 +18,8 @@ class Pooling(Layer):
 
     _shared_docs: ClassVar[dict[str, str]] = {
         "last": """pool_size
-    Length of a window of a sequence; height and width of a window of an image, or one number for both.
+    Length of a window of a sequence; height and width of a window of an image, or one number for both; depth, height
+    and width of a window of a volume, or one number for all.
 strides
     Steps from window to window, along each axis or one number for all; None for the size of a window.
 padding
@@ -39,9 +41,10 @@ data_format
         strides: int | Sequence[int] | None = None,
         padding: str = "valid",
         data_format: str | None = None,
+        name: str | None = None,
         **kwargs: Any,
     ) -> None:
-        super().__init__(**kwargs)
+        super().__init__(name=name, **kwargs)
         check_data_format(data_format)
         self.pool_size = per_axis(pool_size, self.rank, "pool_size")
         self.strides = self.pool_size if strides is None else per_axis(strides, self.rank, "strides")
@@ -106,6 +109,34 @@ class AveragePooling2D(Pooling):
     """
 
     rank, pool = 2, staticmethod(average_pool)
+
+
+class MaxPooling3D(Pooling):
+    """The largest element of each window of a volume, channel by channel.
+
+    Examples
+    --------
+    >>> import nbnet as nb
+    >>> import numpy as np
+    >>> nb.layers.MaxPooling3D()(np.zeros((4, 8, 9, 10, 2))).shape
+    (4, 4, 4, 5, 2)
+    """
+
+    rank, pool = 3, staticmethod(max_pool)
+
+
+class AveragePooling3D(Pooling):
+    """The mean of each window of a volume, channel by channel, over the elements that lie inside the volume.
+
+    Examples
+    --------
+    >>> import nbnet as nb
+    >>> import numpy as np
+    >>> nb.layers.AveragePooling3D()(np.zeros((4, 8, 9, 10, 2))).shape
+    (4, 4, 4, 5, 2)
+    """
+
+    rank, pool = 3, staticmethod(average_pool)
 
 
 class GlobalPooling(Layer):
@@ -200,3 +231,31 @@ class GlobalMaxPooling2D(GlobalPooling):
     """
 
     rank, reduce = 2, staticmethod(_maximum)
+
+
+class GlobalAveragePooling3D(GlobalPooling):
+    """The mean of each channel of a volume: (batch, depth, height, width, channels) to (batch, channels).
+
+    Examples
+    --------
+    >>> import nbnet as nb
+    >>> import numpy as np
+    >>> nb.layers.GlobalAveragePooling3D()(np.zeros((2, 4, 5, 6, 3))).shape
+    (2, 3)
+    """
+
+    rank, reduce = 3, staticmethod(_average)
+
+
+class GlobalMaxPooling3D(GlobalPooling):
+    """The largest element of each channel of a volume: (batch, depth, height, width, channels) to (batch, channels).
+
+    Examples
+    --------
+    >>> import nbnet as nb
+    >>> import numpy as np
+    >>> nb.layers.GlobalMaxPooling3D()(np.zeros((2, 4, 5, 6, 3))).shape
+    (2, 3)
+    """
+
+    rank, reduce = 3, staticmethod(_maximum)

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
+from importlib import import_module
 from typing import Any, TypeVar
 
 from nbnet.base import registry
@@ -10,13 +11,46 @@ from nbnet.layers.layer import Layer
 
 L = TypeVar("L", bound=Layer)
 
-#: nbnet's classes of layers and models, by name: a configuration makes nothing else unless the user names it.
-_known: dict[str, type[Layer]] = {}
+
+class KnownLayers(Mapping[str, type[Layer]]):
+    """nbnet's classes of layers and models, by name: a configuration makes nothing else unless the user names it.
+
+    Some modules are imported when one of their classes is first asked for.
+    """
+
+    def __init__(self) -> None:
+        self._classes: dict[str, type[Layer]] = {}
+        self._modules: dict[str, str] = {}
+
+    def add(self, cls: type[Layer]) -> None:
+        """Make a class known by its name."""
+        self._classes[cls.__name__] = cls
+
+    def defer(self, modules: Mapping[str, str]) -> None:
+        """Make classes known by name, each with the module that defines it."""
+        self._modules.update(modules)
+
+    def __getitem__(self, name: str) -> type[Layer]:
+        if name not in self._classes:
+            self._classes[name] = getattr(import_module(self._modules[name]), name)
+        return self._classes[name]
+
+    def __contains__(self, name: object) -> bool:
+        return name in self._classes or name in self._modules
+
+    def __iter__(self) -> Iterator[str]:
+        return iter({**self._classes, **self._modules})
+
+    def __len__(self) -> int:
+        return len({**self._classes, **self._modules})
+
+
+known = KnownLayers()
 
 
 def register_layer(cls: type[L]) -> type[L]:
     """Decorate a class of nbnet's, so that configurations and files can name it."""
-    _known[cls.__name__] = cls
+    known.add(cls)
     return cls
 
 
@@ -34,7 +68,7 @@ def serialize(layer: Layer) -> dict[str, Any]:
     >>> nb.layers.serialize(nb.layers.Rescaling(0.5, name="halve"))["config"]["scale"]
     0.5
     """
-    return registry.serialize(layer, _known)
+    return registry.serialize(layer, known)
 
 
 def deserialize(config: Any, custom_objects: Mapping[str, Any] | None = None) -> Layer:
@@ -57,4 +91,4 @@ def deserialize(config: Any, custom_objects: Mapping[str, Any] | None = None) ->
     <Dense name='three'>
     """
     with registry.custom_object_scope(custom_objects):
-        return registry.lookup(config, _known, Layer, "layer")
+        return registry.lookup(config, known, Layer, "layer")

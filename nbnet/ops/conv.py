@@ -1,120 +1,46 @@
-"""Ops on the windows of sequences and images: convolution, and pooling, the largest element or mean of each window.
-
-Elements of a pooling window that lie outside the input do not count.
-"""
+"""Convolution over sequences and images, as a product of the matrix of their windows and the kernel."""
 
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from math import prod
-from operator import index as _index
 from typing import Any
 
+from nbnet.base.loading_budget import count_steps
 from nbnet.engine.gemm.dispatch import matmul
 from nbnet.engine.graph.op import Op, Spec, register
-from nbnet.engine.graph.tensor import Tensor, apply, tensor, tensors
-from nbnet.engine.kernels.abi import (
-    accumulates,
-    attribute,
-    device,
-    fill_rows,
-    kernel,
-    mat,
-    present,
-    scratch,
-    sum_rows,
-    vec,
-)
-from nbnet.ops.elementwise import documents
-
-#: Integer attributes of a row, in the order of :func:`geometry`. A sequence is an image of height 1.
-(SAMPLES, HEIGHT, WIDTH, CHANNELS, OUT_HEIGHT, OUT_WIDTH, ROWS, COLUMNS, STEP_DOWN, STEP_RIGHT, TOP, LEFT, GAP_DOWN,
- GAP_RIGHT) = range(14)  # fmt: skip
-PADDINGS = ("valid", "same", "causal")
-
-
-def per_axis(value: Any, rank: int, name: str) -> tuple[int, ...]:
-    """One integer above 0 for each spatial axis; a single integer is repeated.
-
-    Examples
-    --------
-    >>> per_axis(3, 2, "kernel_size"), per_axis((1, 2), 2, "strides")
-    ((3, 3), (1, 2))
-    """
-    values = tuple(value) if isinstance(value, Sequence) else (value,) * rank
-    try:
-        sizes = tuple(_index(v) for v in values)
-    except TypeError:
-        sizes = ()
-    if len(sizes) != rank or any(not 0 < v < 1 << 63 for v in sizes) or any(isinstance(v, bool) for v in values):
-        many = "an integer above 0" if rank == 1 else f"an integer above 0, or {rank} of them"
-        raise ValueError(f"{name}: expected {many}, got {value!r}")
-    return sizes
-
-
-def check_padding(padding: Any, allowed: Sequence[str] = PADDINGS[:2]) -> str:
-    """Return a padding in lower case; raise ValueError if it is not allowed."""
-    found = padding.lower() if isinstance(padding, str) else padding
-    if found not in allowed:
-        raise ValueError(f"padding: expected {' or '.join(map(repr, allowed))}, got {padding!r}")
-    return str(found)
-
-
-def check_data_format(data_format: Any) -> None:
-    """Raise ValueError unless channels are on the last axis."""
-    if data_format == "channels_first":
-        raise ValueError(
-            "data_format: nbnet keeps channels on the last axis, (batch, height, width, channels); move the axis of "
-            "your arrays with np.moveaxis(x, 1, -1)"
-        )
-    if data_format not in (None, "channels_last"):
-        raise ValueError(f"data_format: expected 'channels_last', got {data_format!r}")
-
-
-def spans(
-    size: int, window: int, stride: int, padding: str, dilation: int = 1, name: str = "the window"
-) -> tuple[int, int]:
-    """Along one axis: the number of windows, and how far the first lies before the start.
-
-    Examples
-    --------
-    >>> spans(28, 3, 1, "valid"), spans(28, 3, 1, "same"), spans(5, 2, 2, "same")
-    ((26, 0), (28, 1), (3, 0))
-    """
-    reach = (window - 1) * dilation + 1
-    if padding == "same":
-        count = -(-size // stride)
-        return count, max((count - 1) * stride + reach - size, 0) // 2
-    before = reach - 1 if padding == "causal" else 0
-    count = (size + before - reach) // stride + 1
-    if count < 1:
-        raise ValueError(f"{name}: spans {reach} elements, more than the {size} of the input; padding='same' allows it")
-    return count, before
-
-
-def geometry(
-    x: Tensor, window: Sequence[int], strides: Sequence[int], padding: str, dilation: Sequence[int], name: str
-) -> tuple[int, ...]:
-    """The attributes, in their order, for x of shape (batch, length, channels) or (batch, height, width, channels);
-    ``name`` is the name of the window in errors."""
-    spatial = x.shape[1:-1]
-    if len(spatial) != len(window) or len(window) not in (1, 2):
-        axes = "length" if len(window) == 1 else "height, width"
-        raise ValueError(f"expected an input of shape (batch, {axes}, channels), got {x.shape}")
-    found = [spans(n, k, s, padding, d, name) for n, k, s, d in zip(spatial, window, strides, dilation, strict=True)]
-    columns = [spatial, [n for n, _ in found], window, strides, [before for _, before in found], dilation]
-    neutral = (1, 1, 1, 1, 0, 1)
-    height, out_height, rows, down, top, gap_down = neutral if len(spatial) == 1 else (c[0] for c in columns)
-    width, out_width, across, right, left, gap_right = (c[-1] for c in columns)
-    return (x.shape[0], height, width, x.shape[-1], out_height, out_width, rows, across, down, right, top, left,
-            gap_down, gap_right)  # fmt: skip
-
-
-def out_shape(x: Tensor, attributes: Sequence[int], channels: int) -> tuple[int, ...]:
-    """Shape of the output."""
-    spatial = attributes[OUT_WIDTH : OUT_WIDTH + 1] if x.ndim == 3 else attributes[OUT_HEIGHT : OUT_WIDTH + 1]
-    return (x.shape[0], *spatial, channels)
-
+from nbnet.engine.graph.tensor import Tensor, apply, tensors
+from nbnet.engine.kernels.abi import accumulates, attribute, device, fill_rows, kernel, mat, present, sum_rows, vec
+from nbnet.ops.constants import arange
+from nbnet.ops.depthwise import DEPTHWISE_CONV
+from nbnet.ops.index import pad, take
+from nbnet.ops.reshape import reshape, transpose
+from nbnet.ops.slicing import concatenate, split
+from nbnet.ops.windows import (
+    CHANNELS,
+    COLUMNS,
+    GAP_DOWN,
+    GAP_RIGHT,
+    HEIGHT,
+    IMAGES,
+    LEFT,
+    NAMES,
+    OUT_HEIGHT,
+    OUT_WIDTH,
+    PADDINGS,
+    ROWS,
+    SAMPLES,
+    STEP_DOWN,
+    STEP_RIGHT,
+    TOP,
+    WIDTH,
+    check_data_format,
+    check_padding,
+    geometry,
+    out_shape,
+    per_axis,
+    spans,
+)  # fmt: skip
 
 #: Attribute after those of :func:`geometry`: rows of the output in a block, a divisor of all of them.
 BLOCK_ROWS = 14
@@ -123,7 +49,7 @@ BLOCK = 1 << 17
 
 
 @device
-def _exchange(x: Any, cells: Any, ins: Any, first: Any, count: Any, back: bool) -> None:
+def exchange(x: Any, cells: Any, ins: Any, first: Any, count: Any, back: bool) -> None:
     """Write the windows of ``count`` rows of the output to the matrix; or add the matrix back to their places.
 
     With one channel, where a line of a window is very short, windows are columns of the matrix: then one loop moves an
@@ -208,7 +134,7 @@ def conv_forward(mem: Any, ins: Any, step: Any) -> None:
     m = rows * attribute(ins, OUT_WIDTH)
     for k in range(y.shape[0] // m):
         part = y[k * m : k * m + m]
-        _exchange(x, flat, ins, k * rows, rows, False)
+        exchange(x, flat, ins, k * rows, rows, False)
         fill_rows(part, b)
         matmul(cells, turned, w, False, part, True)
 
@@ -226,14 +152,14 @@ def conv_backward(mem: Any, ins: Any, step: Any) -> None:
         if present(ins, 5):
             sum_rows(part, db, k > 0 or accumulates(ins, 5))
         if present(ins, 4):
-            _exchange(x, flat, ins, k * rows, rows, False)
+            exchange(x, flat, ins, k * rows, rows, False)
             matmul(cells, not turned, part, False, dw, k > 0 or accumulates(ins, 4))
         if present(ins, 3):
             if turned:
                 matmul(w, False, part, True, cells, False)
             else:
                 matmul(part, False, w, True, cells, False)
-            _exchange(dx, flat, ins, k * rows, rows, True)
+            exchange(dx, flat, ins, k * rows, rows, True)
 
 
 def _geometry(
@@ -249,11 +175,15 @@ def _geometry(
     return geometry(x, w.shape[:-2], strides, padding, dilation_rate, "kernel_size")
 
 
+def block_rows(at: Sequence[int], widest: int) -> int:
+    """The rows of windows in a block: as many as fit if a window, or its product, has ``widest`` elements at most."""
+    total, most = at[SAMPLES] * at[OUT_HEIGHT], BLOCK // max(at[OUT_WIDTH] * widest, 1)
+    return next(n for n in range(max(1, min(total, most)), 0, -1) if total % n == 0)
+
+
 def _encode(x: Tensor, w: Tensor, b: Tensor, **windows: Any) -> tuple[int, ...]:
     at = _geometry(x, w, **windows)
-    total, widest = at[SAMPLES] * at[OUT_HEIGHT], max(prod(w.shape[:-1]), w.shape[-1])
-    most = BLOCK // (at[OUT_WIDTH] * widest)
-    return (*at, next(n for n in range(max(1, min(total, most)), 0, -1) if total % n == 0))
+    return (*at, block_rows(at, max(prod(w.shape[:-1]), w.shape[-1])))
 
 
 def _infer(x: Tensor, w: Tensor, b: Tensor, **windows: Any) -> tuple[Spec, ...]:
@@ -266,11 +196,7 @@ def _infer(x: Tensor, w: Tensor, b: Tensor, **windows: Any) -> tuple[Spec, ...]:
     return Spec(out_shape(x, at, filters)), block, block
 
 
-_IMAGES = "samples*height*width*channels"
-_NAMES = "samples height width channels out_height out_width rows columns down right top left gap_down gap_right"
-
-
-def _conv_within(sizes: Mapping[str, int]) -> bool:
+def conv_within(sizes: Mapping[str, int]) -> bool:
     """True if blocks are whole rows of the output, and windows move."""
     windows = sizes["lines"] * sizes["out_width"], sizes["rows"] * sizes["columns"] * sizes["channels"]
     block = sizes["height_of_block"], sizes["width_of_block"]
@@ -282,9 +208,9 @@ def _conv_within(sizes: Mapping[str, int]) -> bool:
 CONV = register(
     Op("conv", conv_forward, ("x", "w", "b"), infer=_infer, saves=("block",), backward=conv_backward,
        gradient=("x", "w", "dy", "dx", "dw", "db", "cells"), work=("cells",), encode=_encode, role="product",
-       linear=True, within=_conv_within,
-       extents=f"x[{_IMAGES}] w[rows*columns*channels,filters] b[filters] y[samples*out_height*out_width,filters] "
-               f"block[height_of_block,width_of_block] cells[height_of_block,width_of_block]; {_NAMES} lines")
+       linear=True, within=conv_within,
+       extents=f"x[{IMAGES}] w[rows*columns*channels,filters] b[filters] y[samples*out_height*out_width,filters] "
+               f"block[height_of_block,width_of_block] cells[height_of_block,width_of_block]; {NAMES} lines")
 )  # fmt: skip
 
 
@@ -298,14 +224,16 @@ def conv(
     *,
     bias: Any = None,
 ) -> Tensor:
-    """Convolution over one or two spatial axes (the kernel is not flipped).
+    """Convolution over one, two or three spatial axes (the kernel is not flipped).
 
     Parameters
     ----------
     inputs
-        (batch, length, channels) or (batch, height, width, channels)
+        (batch, length, channels), (batch, height, width, channels) or (batch, depth, height, width, channels)
     kernel
-        (width, channels, filters) or (height, width, channels, filters)
+        (width, channels, filters), (height, width, channels, filters) or (depth, height, width, channels, filters).
+        If its channels are a fraction of those of the input, these are convolved in groups, each with its share of the
+        filters.
     strides
         Steps from window to window: one, or one for each axis.
     padding
@@ -337,247 +265,46 @@ def conv(
     x, w = tensors(inputs, kernel)
     b = tensors(x, [0.0] * w.shape[-1] if bias is None else bias)[1]
     rank = max(x.ndim - 2, 1)
-    return apply(
-        CONV,
-        x,
-        w,
-        b,
-        strides=per_axis(strides, rank, "strides"),
-        padding=check_padding(padding, PADDINGS),
-        dilation_rate=per_axis(dilation_rate, rank, "dilation_rate"),
-    )
+    windows: dict[str, Any] = {
+        "strides": per_axis(strides, rank, "strides"),
+        "padding": check_padding(padding, PADDINGS),
+        "dilation_rate": per_axis(dilation_rate, rank, "dilation_rate"),
+    }
+    groups = x.shape[-1] // (w.shape[-2] or 1) if w.ndim == x.ndim > 1 else 1
+    if groups < 2 or x.shape[-1] % groups:
+        return _convolved(x, w, b, windows)
+    if w.shape[-1] % groups:
+        raise ValueError(f"conv: {w.shape[-1]} filters do not make {groups} groups, as the channels of {x.shape} do")
+    if w.shape[-2] == 1 and x.ndim < 5:
+        return apply(DEPTHWISE_CONV, x, reshape(w, (*w.shape[:-2], groups, w.shape[-1] // groups)), b, **windows)
+    count_steps(groups, "conv")
+    parts = zip(split(x, groups, -1), split(w, groups, -1), split(b, groups, -1), strict=True)
+    return concatenate([_convolved(*part, windows) for part in parts], -1)
 
 
-# ---- pooling ------------------------------------------------------------------------------------------------
+def _convolved(x: Tensor, w: Tensor, b: Tensor, windows: Mapping[str, Any]) -> Tensor:
+    """Convolution of all channels together."""
+    return _convolved_volume(x, w, b, **windows) if x.ndim == 5 else apply(CONV, x, w, b, **windows)
 
 
-@device
-def _bounds(at: Any, window: Any, size: Any) -> Any:
-    """The elements of a window from ``at`` on that lie inside the input."""
-    return max(-at, 0), min(size - at, window)
-
-
-@device
-def _rows(ins: Any, i: Any) -> Any:
-    """The first row of a row of windows, and the range of their rows that lie inside the input."""
-    h = i * attribute(ins, STEP_DOWN) - attribute(ins, TOP)
-    top, bottom = _bounds(h, attribute(ins, ROWS), attribute(ins, HEIGHT))
-    return h, top, bottom
-
-
-@device
-def _columns(ins: Any, j: Any) -> Any:
-    """The same for a column of windows."""
-    w = j * attribute(ins, STEP_RIGHT) - attribute(ins, LEFT)
-    left, right = _bounds(w, attribute(ins, COLUMNS), attribute(ins, WIDTH))
-    return w, left, right
-
-
-@device
-def _largest(
-    x: Any, ins: Any, corner: Any, best: Any, number: Any, top: Any, bottom: Any, left: Any, right: Any
-) -> None:
-    """The largest element of a window for each channel, and its number in the window; the first of equals; NaN wins.
-
-    x: flat, from the first channel's element of the sample's first pixel; corner: number of the pixel at the window's
-    corner; best, number: (channels,), scratch, which the compiler knows to be apart from x
-    """
-    channels, columns, width = attribute(ins, CHANNELS), attribute(ins, COLUMNS), attribute(ins, WIDTH)
-    real = x.dtype.type
-    start, this = (corner + top * width + left) * channels, real(top * columns + left)
-    pixel = x[start : start + best.size]
-    for k in range(best.size):
-        best[k] = pixel[k]
-        number[k] = this
-    for r in range(top, bottom):
-        for c in range(left, right):
-            start, this = (corner + r * width + c) * channels, real(r * columns + c)
-            pixel = x[start : start + best.size]
-            for k in range(best.size):
-                new = (pixel[k] > best[k]) | (pixel[k] != pixel[k])
-                best[k] = pixel[k] if new else best[k]
-                number[k] = this if new else number[k]
-
-
-@kernel
-def max_pool_forward(mem: Any, ins: Any, step: Any) -> None:
-    x, y, winner = vec(mem, ins, 0), vec(mem, ins, 1), vec(mem, ins, 2)
-    height, width, n = attribute(ins, HEIGHT), attribute(ins, WIDTH), attribute(ins, CHANNELS)
-    at, room = 0, scratch(mem)
-    half = room.size // 2
-    for sample in range(attribute(ins, SAMPLES)):
-        image = x[sample * height * width * n :]
-        for i in range(attribute(ins, OUT_HEIGHT)):
-            h, top, bottom = _rows(ins, i)
-            for j in range(attribute(ins, OUT_WIDTH)):
-                w, left, right = _columns(ins, j)
-                for first in range(0, n, half):
-                    size = min(half, n - first)
-                    best, number = room[:size], room[half : half + size]
-                    _largest(image[first:], ins, h * width + w, best, number, top, bottom, left, right)
-                    into, won = y[at : at + size], winner[at : at + size]
-                    for k in range(size):
-                        into[k] = best[k]
-                        won[k] = number[k]
-                    at += size
-
-
-@kernel
-def max_pool_backward(mem: Any, ins: Any, step: Any) -> None:
-    winner, dy, dx = vec(mem, ins, 0), vec(mem, ins, 1), vec(mem, ins, 2)
-    height, width, n = attribute(ins, HEIGHT), attribute(ins, WIDTH), attribute(ins, CHANNELS)
-    at, real, columns = 0, dx.dtype.type, attribute(ins, COLUMNS)
-    if not accumulates(ins, 2):
-        dx[:] = 0.0
-    for sample in range(attribute(ins, SAMPLES)):
-        for i in range(attribute(ins, OUT_HEIGHT)):
-            h, top, bottom = _rows(ins, i)
-            for j in range(attribute(ins, OUT_WIDTH)):
-                w, left, right = _columns(ins, j)
-                d, won = dy[at : at + n], winner[at : at + n]
-                at += n
-                for r in range(top, bottom):
-                    for c in range(left, right):
-                        start, number = ((sample * height + h + r) * width + w + c) * n, real(r * columns + c)
-                        into = dx[start : start + n]
-                        for k in range(n):
-                            into[k] += d[k] if won[k] == number else 0.0
-
-
-@kernel
-def average_pool_forward(mem: Any, ins: Any, step: Any) -> None:
-    x, y = vec(mem, ins, 0), vec(mem, ins, 1)
-    height, width, n = attribute(ins, HEIGHT), attribute(ins, WIDTH), attribute(ins, CHANNELS)
-    at, real = 0, y.dtype.type
-    for sample in range(attribute(ins, SAMPLES)):
-        for i in range(attribute(ins, OUT_HEIGHT)):
-            h, top, bottom = _rows(ins, i)
-            for j in range(attribute(ins, OUT_WIDTH)):
-                w, left, right = _columns(ins, j)
-                mean, share = y[at : at + n], 1.0 / real((bottom - top) * (right - left))
-                at += n
-                mean[:] = 0.0
-                for r in range(top, bottom):
-                    for c in range(left, right):
-                        start = ((sample * height + h + r) * width + w + c) * n
-                        pixel = x[start : start + n]
-                        for k in range(n):
-                            mean[k] += pixel[k]
-                for k in range(n):
-                    mean[k] *= share
-
-
-@kernel
-def average_pool_backward(mem: Any, ins: Any, step: Any) -> None:
-    dy, dx = vec(mem, ins, 0), vec(mem, ins, 1)
-    height, width, n = attribute(ins, HEIGHT), attribute(ins, WIDTH), attribute(ins, CHANNELS)
-    at, real = 0, dx.dtype.type
-    if not accumulates(ins, 1):
-        dx[:] = 0.0
-    for sample in range(attribute(ins, SAMPLES)):
-        for i in range(attribute(ins, OUT_HEIGHT)):
-            h, top, bottom = _rows(ins, i)
-            for j in range(attribute(ins, OUT_WIDTH)):
-                w, left, right = _columns(ins, j)
-                d, share = dy[at : at + n], 1.0 / real((bottom - top) * (right - left))
-                at += n
-                for r in range(top, bottom):
-                    for c in range(left, right):
-                        start = ((sample * height + h + r) * width + w + c) * n
-                        into = dx[start : start + n]
-                        for k in range(n):
-                            into[k] += d[k] * share
-
-
-def _encode_pool(x: Tensor, pool_size: Sequence[int], strides: Sequence[int], padding: str) -> tuple[int, ...]:
-    return geometry(x, pool_size, strides, padding, (1,) * len(pool_size), "pool_size")
-
-
-def _infer_pool(x: Tensor, **windows: Any) -> tuple[Spec, ...]:
-    return (Spec(out_shape(x, _encode_pool(x, **windows), x.shape[-1])),)
-
-
-_POOL = f"x[{_IMAGES}] y[samples*out_height*out_width*channels] winner[samples*out_height*out_width*channels]; {_NAMES}"
-
-
-def _pool_within(sizes: Mapping[str, int]) -> bool:
-    """True if each window has an element inside the input."""
-    down, right = (sizes["out_height"] - 1) * sizes["down"], (sizes["out_width"] - 1) * sizes["right"]
-    after = down - sizes["top"] < sizes["height"] and right - sizes["left"] < sizes["width"]
-    return after and sizes["top"] < sizes["rows"] and sizes["left"] < sizes["columns"]
-
-
-MAX_POOL = register(
-    Op("max_pool", max_pool_forward, ("x",), infer=lambda x, **windows: _infer_pool(x, **windows) * 2,
-       saves=("winner",), backward=max_pool_backward, gradient=("winner", "dy", "dx"), role="pool",
-       window=lambda attributes: attributes[ROWS] * attributes[COLUMNS], encode=_encode_pool,
-       extents=_POOL, within=_pool_within)
-)  # fmt: skip
-AVERAGE_POOL = register(
-    Op("average_pool", average_pool_forward, ("x",), infer=_infer_pool, backward=average_pool_backward,
-       gradient=("dy", "dx"), role="pool", linear=True,
-       window=lambda attributes: attributes[ROWS] * attributes[COLUMNS], encode=_encode_pool,
-       extents=_POOL, within=_pool_within)
-)  # fmt: skip
-
-
-def _pool(op: Op, inputs: Any, pool_size: Any, strides: Any, padding: str, data_format: str | None) -> Tensor:
-    check_data_format(data_format)
-    x = tensor(inputs)
-    rank = max(x.ndim - 2, 1)
-    size = per_axis(pool_size, rank, "pool_size")
-    steps = size if strides is None else per_axis(strides, rank, "strides")
-    return apply(op, x, pool_size=size, strides=steps, padding=check_padding(padding))
-
-
-documents_windows = documents(
-    first="""inputs
-    (batch, length, channels) or (batch, height, width, channels)
-pool_size
-    Size of a window: one, or one for each axis.
-strides
-    Steps from window to window; None for the size of a window.
-padding
-    ``"valid"``: windows lie inside the input. ``"same"``: as many windows as steps fit in the input.
-data_format
-    ``"channels_last"`` or None.""",
-    raises="ValueError\n    If the shapes do not fit, or the window is larger than the input.",
-)
-
-
-@documents_windows
-def max_pool(
-    inputs: Any,
-    pool_size: int | Sequence[int],
-    strides: int | Sequence[int] | None = None,
-    padding: str = "valid",
-    data_format: str | None = None,
+def _convolved_volume(
+    x: Tensor, w: Tensor, b: Tensor, strides: Sequence[int], padding: str, dilation_rate: Sequence[int]
 ) -> Tensor:
-    """The largest element of each window, channel by channel. The first of equals gets the gradient; NaN wins.
+    """Convolution of images whose channels are those of all slices that a window spans.
 
-    Examples
-    --------
-    >>> import nbnet as nb
-    >>> nb.ops.max_pool([[[1.0], [3.0], [2.0], [0.0]]], 2).numpy().ravel()
-    array([3., 2.], dtype=float32)
+    x: (batch, depth, height, width, channels); w: (depth, height, width, channels, filters)
     """
-    return _pool(MAX_POOL, inputs, pool_size, strides, padding, data_format)
-
-
-@documents_windows
-def average_pool(
-    inputs: Any,
-    pool_size: int | Sequence[int],
-    strides: int | Sequence[int] | None = None,
-    padding: str = "valid",
-    data_format: str | None = None,
-) -> Tensor:
-    """The mean of each window, channel by channel, over the elements that lie inside the input.
-
-    Examples
-    --------
-    >>> import nbnet as nb
-    >>> nb.ops.average_pool([[[1.0], [3.0], [2.0]]], 2, padding="same").numpy().ravel()
-    array([2., 2.], dtype=float32)
-    """
-    return _pool(AVERAGE_POOL, inputs, pool_size, strides, padding, data_format)
+    if w.ndim != 5 or w.shape[-2] != x.shape[-1]:
+        raise ValueError(f"conv: a kernel of shape {w.shape} does not fit an input of shape {x.shape}")
+    batch, channels, window = x.shape[0], x.shape[-1], w.shape[0]
+    (size, *_), (step, *steps), (gap, *gaps) = x.shape[1:], strides, dilation_rate
+    count, before = spans(size, window, step, padding, gap, "kernel_size")
+    after = max((count - 1) * step + (window - 1) * gap + 1 - size - before, 0)
+    slices = arange(0, count, 1, "conv")[:, None] * step + arange(0, window, 1, "conv") * gap
+    if (count, window) != (size, 1) or step > 1:
+        x = take(pad(x, ((0, 0), (before, after), *[(0, 0)] * 3)), slices, 1)
+    images = reshape(transpose(reshape(x, (batch, count, window, *x.shape[-3:])), (0, 1, 3, 4, 2, 5)),
+                     (batch * count, *x.shape[-3:-1], window * channels))  # fmt: skip
+    flat = reshape(transpose(w, (1, 2, 0, 3, 4)), (*w.shape[1:3], window * channels, w.shape[-1]))
+    y = apply(CONV, images, flat, b, strides=tuple(steps), padding=padding, dilation_rate=tuple(gaps))
+    return reshape(y, (batch, count, *y.shape[1:]))

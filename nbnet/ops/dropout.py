@@ -174,8 +174,25 @@ def check_noise_shape(noise_shape: Sequence[int | None], shape: Sequence[int | N
         raise ValueError(
             f"noise_shape: {sizes} does not fit an input of shape {tuple(shape)}: each entry is 1, None or that size"
         )
-    if len(sizes) > 4:
-        raise ValueError(f"noise_shape: at most 4 axes, got {sizes}")
+    if len(_joined(sizes, sizes)[0]) > 4:
+        raise ValueError(f"noise_shape: at most 4 runs of axes that share a mask value or do not, got {sizes}")
+
+
+def _joined(noise_shape: Sequence[int | None], shape: Sequence[int | None]) -> tuple[list[int], list[int]]:
+    """Noise shape and shape with neighbouring axes joined that both share a mask value or both do not, where there are
+    more than four axes; the first stays alone. Sizes that are not known count as 2."""
+    noise, sizes = ([2 if n is None else n for n in given] for given in (noise_shape, shape))
+    if len(sizes) <= 4:
+        return noise, sizes
+    joined: tuple[list[int], list[int]] = noise[:1], sizes[:1]
+    for k in range(1, len(sizes)):
+        if k > 1 and (noise[k] == 1) == (noise[k - 1] == 1):
+            joined[0][-1] *= noise[k]
+            joined[1][-1] *= sizes[k]
+        else:
+            joined[0].append(noise[k])
+            joined[1].append(sizes[k])
+    return joined
 
 
 def complete_noise_shape(noise_shape: Sequence[int | None] | None, shape: Shape) -> Shape:
@@ -198,8 +215,8 @@ def infer_shared(x: Tensor, rate: Tensor, noise_shape: Shape, whole: bool = Fals
 
 def encode_shared(x: Tensor, noise_shape: Shape, whole: bool) -> tuple[int, ...]:
     """The attributes of an op whose mask has this shape; ``whole``: all rows of the batch share it."""
-    sizes = [*[1] * (4 - x.ndim), *x.shape]
-    noise = [*[1] * (4 - x.ndim), *noise_shape]
+    noise, sizes = _joined(noise_shape, x.shape)
+    noise, sizes = ([1] * (4 - len(sizes)) + n for n in (noise, sizes))
     strides = [prod(noise[a + 1 :]) if noise[a] > 1 else 0 for a in range(4)]
     return (0 if whole else prod(noise_shape[1:]), *sizes, *strides)
 

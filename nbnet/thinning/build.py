@@ -6,6 +6,7 @@ from collections.abc import Mapping
 from typing import Any
 
 import numpy as np
+from numpy.typing import NDArray
 
 from nbnet.base.registry import UniqueNames
 from nbnet.base.tree import flatten, map_structure, restructure
@@ -17,7 +18,7 @@ from nbnet.layers.layer import Layer
 from nbnet.models.clone import copy_layer
 from nbnet.models.model import Model
 from nbnet.models.sequential import Sequential
-from nbnet.thinning.plan import LINEAR, Kind, Step, Units, plan
+from nbnet.thinning.plan import DEPTHWISE, LINEAR, SEPARABLE, TRANSPOSED, Kind, Step, Units, plan
 
 
 def thin(model: Model, masks: Mapping[str, Any]) -> Model:
@@ -188,9 +189,25 @@ def _places(step: Step) -> list[Any]:
     """Return the indices of the remaining weights among the weights of a layer."""
     rows, columns = np.flatnonzero(step.inputs), np.flatnonzero(step.outputs)
     if step.kind in (Kind.LINEAR, Kind.MIXING):
-        kernel = step.layer.kernel
-        spatial = [np.arange(n) for n in kernel.shape[:-2]]
-        return [np.ix_(*spatial, rows, columns), columns][: len(step.layer.weights)]
+        return _linear_places(step.layer, rows, columns)
+    if step.kind is Kind.NORMALIZING and isinstance(step.layer, DEPTHWISE):
+        return [(..., columns, slice(None)), columns][: len(step.layer.weights)]
     if step.kind is Kind.NORMALIZING:
         return [columns] * len(step.layer.weights)
     return [...] * len(step.layer.weights)
+
+
+def _linear_places(layer: Layer, rows: NDArray[np.intp], columns: NDArray[np.intp]) -> list[Any]:
+    """Return the indices of the remaining weights of a layer that mixes input units."""
+    first = layer.weights[0].shape
+    spatial = [np.arange(n) for n in first[:-2]]
+    if isinstance(layer, TRANSPOSED):
+        places = [np.ix_(*spatial, columns, rows), columns]
+    elif isinstance(layer, SEPARABLE):
+        several = first[-1]
+        mixed = (rows[:, None] * several + np.arange(several)).reshape(-1)
+        point = [np.arange(1)] * len(spatial)
+        places = [np.ix_(*spatial, rows, np.arange(several)), np.ix_(*point, mixed, columns), columns]
+    else:
+        places = [np.ix_(*spatial, rows, columns), columns]
+    return places[: len(layer.weights)]

@@ -24,7 +24,9 @@ from nbnet.engine.graph.symbolic import Producer, Symbol
 from nbnet.engine.graph.tape import Trace, paused
 from nbnet.engine.graph.tensor import Tensor
 from nbnet.layers.layer import Layer
+from nbnet.layers.padding import Margin
 from nbnet.layers.pooling import GlobalPooling, Pooling
+from nbnet.layers.upsampling import UpSampling
 from nbnet.models.call_graph import call_names, model_calls
 from nbnet.ops.broadcast import add, maximum, minimum, multiply, subtract
 
@@ -34,11 +36,26 @@ if TYPE_CHECKING:
 Units = NDArray[np.bool]
 
 #: Layers that can have a mask: dropped units are 0, kept units are multiplied by 1 / (1 - rate).
-DROPPING = (layers.Dropout, layers.SpatialDropout1D, layers.SpatialDropout2D)
-#: Layers with a kernel (..., inputs, units) and an optional bias (units,), and the name of units in their config.
-LINEAR: dict[type[Layer], str] = {layers.Dense: "units", layers.Conv1D: "filters", layers.Conv2D: "filters"}
+DROPPING = (layers.Dropout, layers.SpatialDropout1D, layers.SpatialDropout2D, layers.SpatialDropout3D)
+#: Layers that mix all input units, and the name of units in their config. Their weights are a kernel (..., inputs,
+#: units), or (..., units, inputs) of those in TRANSPOSED, and an optional bias (units,); SEPARABLE ones have a kernel
+#: (..., inputs, multiplier) before it.
+LINEAR: dict[type[Layer], str] = {
+    layers.Dense: "units",
+    layers.Conv1D: "filters",
+    layers.Conv2D: "filters",
+    layers.Conv3D: "filters",
+    layers.Conv1DTranspose: "filters",
+    layers.Conv2DTranspose: "filters",
+    layers.SeparableConv1D: "filters",
+    layers.SeparableConv2D: "filters",
+}
+TRANSPOSED = (layers.Conv1DTranspose, layers.Conv2DTranspose)
+SEPARABLE = (layers.SeparableConv1D, layers.SeparableConv2D)
+#: Layers with a kernel (..., units, 1) and an optional bias (units,), if their multiplier is 1.
+DEPTHWISE = (layers.DepthwiseConv1D, layers.DepthwiseConv2D)
 #: Layers that map each unit to one unit, and 0 to 0.
-_FROM_ZERO = (*DROPPING, layers.GaussianDropout, layers.Identity, Pooling, GlobalPooling)
+_FROM_ZERO = (*DROPPING, layers.GaussianDropout, layers.Identity, Pooling, GlobalPooling, Margin, UpSampling)
 #: Layers that apply a function of single numbers.
 _ELEMENTWISE = (layers.Activation, layers.ELU, layers.LeakyReLU, layers.ReLU, layers.Rescaling)
 #: Layers and functions that combine the units of several inputs one by one, and map zeros to 0.
@@ -78,9 +95,11 @@ def kind_of(producer: Producer, masked: bool, shared: bool) -> Kind:
         shape = tuple(n or 2 for n in inputs[0].shape)
         alone = _operands(producer) == 1 and inputs[0].dtype.kind == "f"
         return Kind.UNITWISE if alone and elementwise(layer, inputs[0].dtype, shape) else Kind.WHOLE
-    if type(layer) in LINEAR and not shared:
+    if type(layer) in LINEAR and not shared and getattr(layer, "groups", 1) == 1:
         return Kind.LINEAR if _activates_numbers(layer) else Kind.MIXING
     if isinstance(layer, layers.BatchNormalization) and not shared and layer.axis in last:
+        return Kind.NORMALIZING
+    if isinstance(layer, DEPTHWISE) and not shared and layer.depth_multiplier == 1 and _activates_numbers(layer):
         return Kind.NORMALIZING
     if type(layer) is layers.Flatten:
         return Kind.FLATTEN if inputs[0].ndim > 2 else Kind.UNITWISE

@@ -38,7 +38,14 @@ def test_other_names_are_missing_as_usual(module):
 
 
 def test_some_that_scripts_ask_for():
-    for text in ("layers.LSTM", "layers.Conv3D", "layers.Lambda", "applications", "mixed_precision", "ops.einsum"):
+    for text in (
+        "layers.LSTM",
+        "layers.Conv3DTranspose",
+        "layers.Lambda",
+        "applications",
+        "mixed_precision",
+        "ops.einsum",
+    ):
         owner, name = nb, text
         for part in text.split(".")[:-1]:
             owner, name = getattr(owner, part), text.rsplit(".", 1)[1]

@@ -19,7 +19,7 @@ from nbnet.export.document import document
 WRITTEN = [case for case in CASES if case.op.name in ENTRIES]
 F32, F64 = np.dtype(np.float32), np.dtype(np.float64)
 #: Ops that onnxruntime computes in float32 only.
-SINGLE = {"average_pool", "conv", "erf", "gelu"}
+SINGLE = {"average_pool", "conv", "conv_transpose", "depthwise_conv", "erf", "gelu"}
 
 
 def exported(case: Case, arrays, dtype):
@@ -76,11 +76,17 @@ def test_what_is_for_float32_only_is_still_so():
     onnx = pytest.importorskip("onnx")
     runtime = pytest.importorskip("onnxruntime", reason="onnxruntime is not installed")
     double = onnx.TensorProto.DOUBLE
-    wants = {"AveragePool": {"kernel_shape": [2, 2]}, "Conv": {}, "Erf": {}, "GlobalAveragePool": {}}
+    wants = {
+        "AveragePool": {"kernel_shape": [2, 2]},
+        "Conv": {},
+        "ConvTranspose": {},
+        "Erf": {},
+        "GlobalAveragePool": {},
+    }
     assert set(wants) == SINGLE_ONLY
     runtime.set_default_logger_severity(4)
     for op, attributes in wants.items():
-        names = ["x", "w"] if op == "Conv" else ["x"]
+        names = ["x", "w"] if op.startswith("Conv") else ["x"]
         values = [onnx.helper.make_tensor_value_info(name, double, [2, 3, 4, 5]) for name in (*names, "y")]
         node = onnx.helper.make_node(op, names, ["y"], **attributes)
         graph = onnx.helper.make_graph([node], "g", values[:-1], [onnx.helper.make_empty_tensor_value_info("y")])

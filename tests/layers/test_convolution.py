@@ -125,7 +125,9 @@ def test_sequence_network_learns() -> None:
         ({"padding": "causal"}, "padding: expected 'valid' or 'same'"),
         ({"data_format": "channels_first"}, "channels on the last axis"),
         ({"data_format": "nchw"}, "data_format: expected 'channels_last'"),
-        ({"groups": 2}, "groups: nbnet convolves all channels together"),
+        ({"groups": 2, "filters": 4}, "groups: expected a divisor of the input's channels, 1, got 2"),
+        ({"groups": 2, "filters": 3}, "groups: expected a divisor of the filters, 3, got 2"),
+        ({"groups": 0}, "groups: expected an integer from 1"),
         ({"strides": 2, "dilation_rate": 2}, "exclude each other"),
         ({"activation": "nonsense"}, "'nonsense' is not known"),
         ({"kernel_size": 9}, "kernel_size: spans 9 elements, more than the 8 of the input"),
@@ -143,5 +145,97 @@ def test_wrong_inputs() -> None:
     ):
         layer(np.zeros((1, 28, 28)))
     layer(np.zeros((1, 5, 5, 3)))
-    with pytest.raises(ValueError, match="for 3 channels"):
+    with pytest.raises(ValueError, match="was built for inputs of shape"):
         layer(np.zeros((1, 5, 5, 4)))
+
+
+def test_groups_are_convolutions_side_by_side() -> None:
+    x = np.random.default_rng(0).normal(size=(2, 6, 7, 4))
+    layer = nb.layers.Conv2D(6, 3, groups=2, padding="same", dtype="float64")
+    y = layer(x).numpy()
+    kernel, bias = layer.get_weights()
+    for group, (channels, filters) in enumerate([(slice(0, 2), slice(0, 3)), (slice(2, 4), slice(3, 6))]):
+        one = nb.layers.Conv2D(3, 3, padding="same", dtype="float64", name=f"group_{group}")
+        one.build((None, 6, 7, 2))
+        one.set_weights([kernel[..., filters], bias[filters]])
+        np.testing.assert_allclose(y[..., filters], one(x[..., channels]).numpy(), rtol=1e-12, atol=1e-12)
+
+
+@pytest.mark.parametrize(("strides", "padding", "dilation"), [(1, "valid", 1), (2, "same", 1), (1, "same", 2)])
+def test_conv3d_against_a_sum_over_windows(strides: int, padding: str, dilation: int) -> None:
+    x = np.random.default_rng(0).normal(size=(2, 5, 6, 4, 2))
+    layer = nb.layers.Conv3D(3, (3, 2, 2), strides, padding, dilation_rate=dilation, dtype="float64")
+    y = layer(x).numpy()
+    kernel = layer.get_weights()[0]
+    reach = [(k - 1) * dilation + 1 for k in kernel.shape[:3]]
+    counts = [-(-n // strides) if padding == "same" else (n - r) // strides + 1
+              for n, r in zip(x.shape[1:4], reach, strict=True)]  # fmt: skip
+    before = [max((c - 1) * strides + r - n, 0) // 2 if padding == "same" else 0
+              for c, r, n in zip(counts, reach, x.shape[1:4], strict=True)]  # fmt: skip
+    padded = np.pad(x, [(0, 0), *((b, 9) for b in before), (0, 0)])
+    assert y.shape == (2, *counts, 3)
+    for at in np.ndindex(*counts):
+        window = padded[:, *(slice(a * strides, a * strides + r, dilation) for a, r in zip(at, reach, strict=True))]
+        np.testing.assert_allclose(y[:, *at], np.tensordot(window, kernel, 4), rtol=1e-10, atol=1e-12)
+
+
+def test_transposed_convolution_is_the_gradient_of_convolution() -> None:
+    rng = np.random.default_rng(0)
+    x, dy = nb.Parameter(rng.normal(size=(2, 9, 8, 3)), dtype="float64"), rng.normal(size=(2, 5, 4, 2))
+    kernel = rng.normal(size=(3, 2, 3, 2))
+    with nb.Tape() as tape:
+        loss = nb.ops.sum(nb.ops.conv(x, kernel, 2, "same") * dy)
+    (gradient,) = tape.gradient(loss, [x])
+    back = nb.layers.Conv2DTranspose(3, (3, 2), 2, "same", output_padding=(0, 1), use_bias=False, dtype="float64")
+    back.build((None, 5, 4, 2))
+    back.set_weights([kernel])
+    np.testing.assert_allclose(back(dy).numpy(), gradient.numpy(), rtol=1e-10, atol=1e-12)
+
+
+@pytest.mark.parametrize(
+    ("make", "message"),
+    [
+        (lambda: nb.layers.Conv2DTranspose(2, 3, output_padding=1), "output_padding: expected numbers below the"),
+        (lambda: nb.layers.Conv1DTranspose(2, 3, 2, dilation_rate=2), "exclude each other"),
+        (lambda: nb.layers.Conv1DTranspose(2, 3, padding="causal"), "padding: expected 'valid' or 'same'"),
+        (lambda: nb.layers.DepthwiseConv2D(3, depth_multiplier=0), "depth_multiplier: expected an integer from 1"),
+        (lambda: nb.layers.SeparableConv1D(0, 3), "filters: expected an integer from 1"),
+        (lambda: nb.layers.SeparableConv1D(2, 3)(np.zeros((2, 2, 1))), "kernel_size: spans 3 elements"),
+        (lambda: nb.layers.DepthwiseConv1D(3)(np.zeros((2, 5, 5, 1))), r"expected inputs \(batch, length, channels\)"),
+        (lambda: nb.layers.Conv3D(3, 2)(np.zeros((2, 5, 5, 1))), r"\(batch, depth, height, width, channels\)"),
+    ],
+)
+def test_errors_of_other_kinds(make: Any, message: str) -> None:
+    with pytest.raises(ValueError, match=message):
+        make()
+
+
+@pytest.mark.parametrize("name", ["Conv2DTranspose", "DepthwiseConv2D", "SeparableConv2D", "Conv2D"])
+def test_other_channels_than_built_for_are_refused(name: str) -> None:
+    cls = getattr(nb.layers, name)
+    layer = cls(3) if name == "DepthwiseConv2D" else cls(4, 3)
+    layer(np.zeros((1, 5, 5, 4)))
+    with pytest.raises(ValueError, match="was built for inputs of shape"):
+        layer(np.zeros((1, 5, 5, 2)))
+
+
+def test_a_network_of_all_kinds_learns_saves_and_loads(tmp_path: Any) -> None:
+    nb.set_random_seed(0)
+    L = nb.layers
+    model = nb.Sequential([
+        nb.Input((8, 8, 1)),
+        L.SeparableConv2D(4, 3, padding="same", activation="relu"),
+        L.Conv2D(8, 2, strides=2, groups=2, activation="relu"),
+        L.DepthwiseConv2D(3, padding="same"),
+        L.Conv2DTranspose(4, 2, strides=2),
+        L.SpatialDropout2D(0.1),
+        L.Flatten(),
+        L.Dense(2, "softmax"),
+    ])  # fmt: skip
+    x = np.random.default_rng(0).normal(size=(64, 8, 8, 1))
+    y = (x[:, 2:6, 2:6].mean((1, 2, 3)) > 0).astype(int)
+    model.compile(nb.optimizers.Adam(0.01), "sparse_categorical_crossentropy", metrics=["accuracy"])
+    losses = model.fit(x, y, epochs=30, verbose=0).history["loss"]
+    assert losses[-1] < 0.5 * losses[0]
+    model.save(tmp_path / "m.nbnet")
+    np.testing.assert_array_equal(nb.load_model(tmp_path / "m.nbnet").predict(x), model.predict(x))

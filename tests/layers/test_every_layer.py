@@ -39,20 +39,38 @@ class Case:
         return rng.normal(0, 1.5, (rows, *self.shape)).astype(dtype)
 
 
-IMAGE, LINE = (7, 8, 3), (9, 3)
+IMAGE, LINE, VOLUME = (7, 8, 3), (9, 3), (5, 6, 7, 2)
 CASES = [
     Case("Activation", (4,), (4,), arguments={"activation": "tanh"}),
     Case("ActivityRegularization", LINE, LINE, arguments={"l1": 0.1, "l2": 0.2}),
     Case("AlphaDropout", LINE, LINE, arguments={"rate": 0.5, "noise_shape": [None, 1, 3]}),
     Case("AveragePooling1D", LINE, (5, 3), arguments={"pool_size": 3, "strides": 2, "padding": "same"}),
     Case("AveragePooling2D", IMAGE, (3, 4, 3)),
+    Case("AveragePooling3D", VOLUME, (3, 2, 3, 2), arguments={
+        "pool_size": (2, 3, 2), "strides": (2, 3, 3), "padding": "same"}),
     Case("BatchNormalization", (4,), (4,), ((4,), (4,), (4,), (4,))),
     Case("BatchNormalization", IMAGE, IMAGE, ((7,), (7,), (7,)), {"axis": 1, "scale": False}),
     Case("Conv1D", LINE, (9, 5), ((2, 3, 5), (5,)), {"filters": 5, "kernel_size": 2, "padding": "causal"}),
     Case("Conv2D", IMAGE, (5, 6, 4), ((3, 3, 3, 4), (4,)), {"filters": 4, "kernel_size": 3, "activation": "relu"}),
     Case("Conv2D", IMAGE, (4, 3, 4), ((3, 2, 3, 4),), {
         "filters": 4, "kernel_size": (3, 2), "strides": (2, 3), "padding": "same", "use_bias": False}),
+    Case("Conv2D", IMAGE, (7, 8, 6), ((3, 3, 1, 6), (6,)), {
+        "filters": 6, "kernel_size": 3, "groups": 3, "padding": "same", "dilation_rate": 2}),
+    Case("Conv2D", (5, 5, 4), (4, 4, 6), ((2, 2, 2, 6), (6,)), {"filters": 6, "kernel_size": 2, "groups": 2}),
+    Case("Conv3D", VOLUME, (3, 3, 4, 4), ((2, 2, 1, 2, 4), (4,)), {
+        "filters": 4, "kernel_size": (2, 2, 1), "strides": 2, "padding": "same"}),
+    Case("Conv1DTranspose", LINE, (19, 2), ((3, 2, 3), (2,)), {"filters": 2, "kernel_size": 3, "strides": 2}),
+    Case("Conv2DTranspose", IMAGE, (14, 16, 2), ((3, 3, 2, 3),), {
+        "filters": 2, "kernel_size": 3, "strides": 2, "padding": "same", "use_bias": False, "activation": "relu"}),
+    Case("Conv2DTranspose", IMAGE, (14, 16, 1), ((2, 2, 1, 3), (1,)), {
+        "filters": 1, "kernel_size": 2, "strides": 2, "output_padding": 0}),
+    Case("Cropping1D", LINE, (6, 3), arguments={"cropping": (1, 2)}),
+    Case("Cropping2D", IMAGE, (6, 4, 3), arguments={"cropping": ((1, 0), (2, 2))}),
+    Case("Cropping3D", VOLUME, (3, 4, 5, 2)),
     Case("Dense", (4,), (3,), ((4, 3), (3,)), {"units": 3}),
+    Case("DepthwiseConv1D", LINE, (7, 6), ((3, 3, 2), (6,)), {"kernel_size": 3, "depth_multiplier": 2}),
+    Case("DepthwiseConv2D", IMAGE, (4, 4, 3), ((3, 3, 3, 1),), {
+        "kernel_size": 3, "strides": 2, "padding": "same", "use_bias": False, "activation": "tanh"}),
     Case("DropBlock2D", IMAGE, IMAGE, arguments={"rate": 0.5, "block_size": 3, "shared": True}),
     Case("DropConnectDense", (4,), (3,), ((4, 3), (3,)), {
         "units": 3, "rate": 0.5, "activation": "relu", "samples": 20, "seed": 1, "group_size": 2}),
@@ -65,14 +83,17 @@ CASES = [
     Case("GaussianNoise", (4,), (4,), arguments={"stddev": 0.5}),
     Case("GlobalAveragePooling1D", LINE, (3,)),
     Case("GlobalAveragePooling2D", IMAGE, (1, 1, 3), arguments={"keepdims": True}),
+    Case("GlobalAveragePooling3D", VOLUME, (2,)),
     Case("GlobalMaxPooling1D", LINE, (1, 3), arguments={"keepdims": True}),
     Case("GlobalMaxPooling2D", IMAGE, (3,)),
+    Case("GlobalMaxPooling3D", VOLUME, (1, 1, 1, 2), arguments={"keepdims": True}),
     Case("Identity", (4,), (4,)),
     Case("LayerNormalization", IMAGE, IMAGE, ((3,), (3,))),
     Case("LayerNormalization", IMAGE, IMAGE, ((7, 3),), {"axis": [1, 3], "scale": False}),
     Case("LeakyReLU", (4,), (4,)),
     Case("MaxPooling1D", LINE, (4, 3)),
     Case("MaxPooling2D", IMAGE, (4, 3, 3), arguments={"pool_size": (2, 3), "padding": "same"}),
+    Case("MaxPooling3D", VOLUME, (2, 3, 3, 2)),
     Case("Normalization", (4,), (4,), ((4,), (4,), ())),
     Case("Normalization", LINE, LINE, arguments={"axis": 1, "mean": 1.0, "variance": 4.0}),
     Case("PReLU", IMAGE, IMAGE, ((1, 1, 3),), {"shared_axes": [1, 2]}),
@@ -81,14 +102,25 @@ CASES = [
     Case("RepeatVector", (4,), (3, 4), arguments={"n": 3}),
     Case("Rescaling", (4,), (4,), arguments={"scale": 0.5, "offset": [0.0, 1.0, 2.0, 3.0]}),
     Case("Reshape", (4,), (2, 2), arguments={"target_shape": (2, -1)}),
+    Case("SeparableConv1D", LINE, (9, 4), ((3, 3, 2), (1, 6, 4), (4,)), {
+        "filters": 4, "kernel_size": 3, "padding": "same", "depth_multiplier": 2}),
+    Case("SeparableConv2D", IMAGE, (5, 6, 4), ((3, 3, 3, 1), (1, 1, 3, 4), (4,)), {"filters": 4, "kernel_size": 3}),
     Case("Softmax", LINE, LINE, arguments={"axis": 1}),
     Case("SpatialDropout1D", LINE, LINE, arguments={"rate": 0.5}),
     Case("SpatialDropout2D", IMAGE, IMAGE, arguments={"rate": 0.5}),
+    Case("SpatialDropout3D", VOLUME, VOLUME, arguments={"rate": 0.5}),
     Case("StandoutDense", (4,), (3,), ((4, 3), (3,)), {"units": 3, "activation": "tanh", "alpha": 0.5, "beta": 1.0}),
     Case("PutUnits", LINE, (9, 5), arguments={"units": [2, 0, 4], "size": 5}),
     Case("TakeUnits", LINE, (9, 2), arguments={"units": [2, 0]}),
+    Case("UpSampling1D", LINE, (27, 3), arguments={"size": 3}),
+    Case("UpSampling2D", IMAGE, (14, 24, 3), arguments={"size": (2, 3)}),
+    Case("UpSampling2D", IMAGE, (14, 24, 3), arguments={"size": (2, 3), "interpolation": "bicubic"}),
+    Case("UpSampling3D", VOLUME, (5, 12, 21, 2), arguments={"size": (1, 2, 3)}),
     Case("VariationalDense", (4,), (3,), ((4, 3), (3,), (4, 3)), {"units": 3, "kl_weight": 0.1}),
     Case("VariationalDropout", LINE, LINE, ((3,),), {"per_unit": True}),
+    Case("ZeroPadding1D", LINE, (12, 3), arguments={"padding": (1, 2)}),
+    Case("ZeroPadding2D", IMAGE, (9, 11, 3), arguments={"padding": (1, (3, 0))}),
+    Case("ZeroPadding3D", VOLUME, (7, 8, 9, 2)),
 ]  # fmt: skip
 each = pytest.mark.parametrize("case", CASES, ids=[f"{case.name}-{k}" for k, case in enumerate(CASES)])
 #: Layers of several inputs (see test_merging.py), a wrapper and a layer that depends on the place of a row (see

@@ -15,6 +15,7 @@ from scipy import special
 
 import nbnet as nb
 from nbnet.engine.graph.op import Op, registry
+from nbnet.ops import transposed as _transposed  # noqa: F401  (it registers its op)
 from nbnet.ops.dense import fused_dense
 from nbnet.ops.elementwise import fusible
 from nbnet.ops.slicing import concatenate_op
@@ -266,6 +267,48 @@ def convolution(x: tuple[int, ...], w: tuple[int, ...], strides: Any, padding: s
     attributes = {"strides": strides, "padding": padding, "dilation_rate": dilation}
     draws = normal(*x), normal(*w), normal(w[-1])
     return Case(registry["conv"], draws, convolved, (0,), lambda n: attributes, label)
+
+
+def by_channel(x: Array, w: Array, b: Array, strides: Any, padding: str, dilation_rate: Any) -> Array:
+    found = np.nan_to_num(windows(x, w.shape[:-2], strides, padding, dilation_rate), nan=0.0)
+    y: Array = np.einsum("...wvc,wvcm->...cm" if w.ndim == 4 else "...wc,wcm->...cm", found, w)
+    return y.reshape(*y.shape[:-2], -1) + b
+
+
+def depthwise(x: tuple[int, ...], w: tuple[int, ...], strides: Any, padding: str, dilation: Any, label: str) -> Case:
+    attributes = {"strides": strides, "padding": padding, "dilation_rate": dilation}
+    draws = normal(*x), normal(*w), normal(w[-1] * w[-2])
+    return Case(registry["depthwise_conv"], draws, by_channel, (0,), lambda n: attributes, label)
+
+
+def scattered(
+    x: Array, w: Array, b: Array, strides: Any, padding: str, output_padding: Any, dilation_rate: Any
+) -> Array:
+    """Each element of x adds its multiple of the kernel; then what lies outside the result is cut off."""
+    window, places = w.shape[:-2], x.shape[1:-1]
+    reach = [(k - 1) * d + 1 for k, d in zip(window, dilation_rate, strict=True)]
+    y = np.zeros((len(x), *(n * s + 2 * r for n, s, r in zip(places, strides, reach, strict=True)), w.shape[-2]))
+    for i in np.ndindex(*places):
+        for k in np.ndindex(*window):
+            at = tuple(a * s + c * d for a, s, c, d in zip(i, strides, k, dilation_rate, strict=True))
+            y[(slice(None), *at)] += x[(slice(None), *i)] @ w[k].T
+    for axis, (n, s, r, extra) in enumerate(zip(places, strides, reach, output_padding, strict=True), 1):
+        if padding == "valid":
+            before, length = 0, (n - 1) * s + r + (max(s - r, 0) if extra is None else extra)
+        else:
+            margin = s + r - 2 if extra is None else r + r % 2 - 2 + extra
+            before = r - 1 - min(margin - margin // 2, r - 1)
+            length = n * s if extra is None else (n - 1) * s + r % 2 + extra
+        y = np.take(y, range(before, before + length), axis)
+    return y + b
+
+
+def transposed(
+    x: tuple[int, ...], w: tuple[int, ...], strides: Any, padding: str, extra: Any, dilation: Any, label: str
+) -> Case:
+    attributes = {"strides": strides, "padding": padding, "output_padding": extra, "dilation_rate": dilation}
+    draws = normal(*x), normal(*w), normal(w[-2])
+    return Case(registry["conv_transpose"], draws, scattered, (0,), lambda n: attributes, label)
 
 
 def pooled(x: tuple[int, ...], pool_size: Any, strides: Any, padding: str, label: str) -> list[Case]:
@@ -619,6 +662,15 @@ CASES: list[Case] = [
     convolution((N, 3, 3, 4), (1, 1, 4, 2), (1, 1), "valid", (1, 1), "points"),
     convolution((N, 9, 2), (3, 2, 4), (2,), "valid", (1,), "sequence"),
     convolution((N, 9, 2), (3, 2, 4), (1,), "causal", (2,), "causal"),
+    depthwise((N, 5, 6, 3), (3, 2, 3, 1), (1, 1), "valid", (1, 1), "image"),
+    depthwise((N, 6, 5, 2), (2, 3, 2, 3), (2, 1), "same", (1, 1), "several"),
+    depthwise((N, 7, 6, 9), (3, 2, 9, 1), (1, 1), "same", (2, 3), "gaps"),
+    depthwise((N, 9, 2), (3, 2, 2), (1,), "causal", (1,), "sequence"),
+    transposed((N, 3, 4, 2), (3, 2, 5, 2), (2, 1), "valid", (None, None), (1, 1), "image"),
+    transposed((N, 3, 4, 2), (3, 3, 1, 2), (2, 2), "same", (None, None), (1, 1), "one channel"),
+    transposed((N, 3, 2, 3), (2, 2, 2, 3), (3, 3), "valid", (2, 0), (1, 1), "more"),
+    transposed((N, 3, 4, 2), (2, 3, 2, 2), (1, 1), "same", (None, None), (2, 2), "gaps"),
+    transposed((N, 4, 2), (3, 5, 2), (2,), "same", (1,), (1,), "sequence"),
     *pooled((N, 5, 6, 3), (2, 2), (2, 2), "valid", "image"),
     *pooled((N, 5, 6, 3), (2, 3), (2, 3), "same", "same"),
     *pooled((N, 5, 5, 2), (3, 3), (1, 2), "same", "overlap"),

@@ -10,6 +10,7 @@ import pytest
 from numpy.typing import NDArray
 
 import nbnet as nb
+from nbnet import layers as L
 from nbnet.layers import (
     Activation,
     ActivityRegularization,
@@ -104,6 +105,26 @@ def images() -> nb.Model:
     ])  # fmt: skip
 
 
+def generator() -> nb.Model:
+    """Every other layer with kernels, and layers that move units."""
+    return nb.Sequential([
+        nb.Input((4, 4, 3)),
+        L.Conv2DTranspose(6, 3, strides=2, padding="same", name="up"),
+        SpatialDropout2D(0.5, name="maps"),
+        L.DepthwiseConv2D(3, padding="same", activation="relu", name="alone"),
+        L.UpSampling2D((1, 2)),
+        L.SeparableConv2D(5, 2, depth_multiplier=2, use_bias=False, name="mix"),
+        SpatialDropout2D(0.5, name="more"),
+        L.ZeroPadding2D(1),
+        L.Conv2DTranspose(8, 2, activation="tanh", name="turned"),
+        SpatialDropout2D(0.5, name="last"),
+        L.Cropping2D(2),
+        Conv2D(4, 3, groups=2, name="groups"),
+        Flatten(),
+        Dense(2, name="out"),
+    ])  # fmt: skip
+
+
 def pooled() -> nb.Model:
     layers = [Conv2D(6, 3), AveragePooling2D(), GlobalAveragePooling2D(), Dropout(0.4, name="drop"), Dense(2)]
     return nb.Sequential([nb.Input((8, 8, 3)), *layers])
@@ -177,6 +198,7 @@ MODELS: dict[str, tuple[Callable[[], nb.Model], dict[str, Array]]] = {
     "normalised": (normalised, {"drop": half(20), "late": half(16)}),
     "images": (images, {"maps": half(6), "more": half(5)[None, None, None], "nothing": np.ones(45, bool)}),
     "flat": (images, {"maps": half(6), "more": np.ones(5, bool), "nothing": half(45)}),
+    "generator": (generator, {"maps": half(6), "more": half(5), "last": half(8)}),
     "pooled": (pooled, {"drop": half(6)}),
     "branches": (branches, {"drop_left": half(20, 1), "drop_right": half(20, 2), "again": half(9)}),
     "one branch": (branches, {"drop_left": half(20, 1), "again": half(9)}),
@@ -254,6 +276,17 @@ def test_channels_are_left_out() -> None:
     a, flat = int(masks["maps"].sum()), int(masks["nothing"].sum())
     shapes = [w.shape for w in model.thin(masks).weights]
     assert shapes == [(3, 3, 3, a), (a,), (a,), (a,), (a,), (a,), (2, 2, a, 5), (5,), (flat, 2), (2,)]
+
+
+def test_kernels_of_every_kind_are_cut() -> None:
+    model, masks, _ = make("generator")
+    a, b, c = (int(mask.sum()) for mask in masks.values())
+    thinned = {layer.name: [w.shape for w in layer.weights] for layer in model.thin(masks).layers if layer.weights}
+    assert thinned["up"] == [(3, 3, a, 3), (a,)]
+    assert thinned["alone"][0][2] in (a, 6)
+    assert thinned["mix"][1][-1] == b
+    assert thinned["turned"] == [(2, 2, c, b), (c,)]
+    assert thinned["groups"] == [(3, 3, 4, 4), (4,)]
 
 
 def test_what_branches_drop_together_is_left_out() -> None:

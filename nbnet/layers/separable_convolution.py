@@ -1,0 +1,273 @@
+"""Convolution of each channel by itself, alone and followed by a mix of channels."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any, ClassVar
+
+from nbnet.base.validation import check_int
+from nbnet.engine.graph.parameter import Parameter
+from nbnet.engine.graph.tensor import Tensor
+from nbnet.layers.arguments import OPTIONS, ActivationLike, ConstraintLike, InitializerLike, RegularizerLike
+from nbnet.layers.convolution import WeightOptions, Windowed
+from nbnet.layers.layer import Shape, features
+from nbnet.ops.depthwise import depthwise_conv
+from nbnet.ops.separable import separable_conv
+
+
+class ByChannel(Windowed):
+    """Base of the layers that convolve each channel by itself."""
+
+    _shared_docs: ClassVar[dict[str, str]] = {
+        "last": """padding
+    ``"valid"``: windows lie inside the input. ``"same"``: as many windows as steps fit in it; zeros surround it.
+depth_multiplier
+    Number of kernels for each channel of the input.
+data_format
+    ``"channels_last"`` or None.
+dilation_rate
+    Steps between the elements of a window.
+activation, use_bias, ..., bias_constraint, **kwargs
+    As for :class:`Dense`.""",
+    }
+    _arguments = ("depth_multiplier",)
+
+    def _kernel(self, options: str, name: str, shape: Sequence[int]) -> Parameter:
+        """Create a weight with the options of another name."""
+        initializer, regularizer, constraint = (getattr(self, f"{options}_{option}") for option in OPTIONS)
+        return self.add_weight(shape, initializer, regularizer=regularizer, constraint=constraint, name=name)
+
+
+class DepthwiseConvolution(ByChannel):
+    """Base of :class:`DepthwiseConv1D` and :class:`DepthwiseConv2D`."""
+
+    _weight_names = ("depthwise", "bias")
+
+    def __init__(
+        self,
+        kernel_size: int | Sequence[int],
+        strides: int | Sequence[int] = 1,
+        padding: str = "valid",
+        depth_multiplier: int = 1,
+        data_format: str | None = None,
+        dilation_rate: int | Sequence[int] = 1,
+        activation: ActivationLike = None,
+        use_bias: bool = True,
+        depthwise_initializer: InitializerLike = "glorot_uniform",
+        bias_initializer: InitializerLike = "zeros",
+        depthwise_regularizer: RegularizerLike = None,
+        bias_regularizer: RegularizerLike = None,
+        activity_regularizer: RegularizerLike = None,
+        depthwise_constraint: ConstraintLike = None,
+        bias_constraint: ConstraintLike = None,
+        **kwargs: Any,
+    ) -> None:
+        options: dict[str, WeightOptions] = {
+            "depthwise": (depthwise_initializer, depthwise_regularizer, depthwise_constraint),
+            "bias": (bias_initializer, bias_regularizer, bias_constraint),
+        }
+        kwargs["activity_regularizer"] = activity_regularizer
+        super().__init__(
+            kernel_size, strides, padding, data_format, dilation_rate, activation, use_bias, options, **kwargs
+        )
+        self.depth_multiplier = check_int(depth_multiplier, "depth_multiplier")
+
+    def build(self, input_shape: Shape) -> None:
+        channels = features(self.name, input_shape)
+        self.kernel = self._kernel("depthwise", "kernel", (*self.kernel_size, channels, self.depth_multiplier))
+        if self.use_bias:
+            self.bias = self._add_named_weight("bias", (channels * self.depth_multiplier,))
+        self._sizes = (None,) * (self.rank + 1) + (channels,)
+
+    def call(self, x: Tensor) -> Tensor:
+        y = depthwise_conv(x, self.kernel, self.strides, self.padding, None, self.dilation_rate, bias=self.bias)
+        return self.activation(y)
+
+
+class DepthwiseConv1D(DepthwiseConvolution):
+    """Convolution of each channel of a sequence by itself: (batch, length, channels) to (batch, new length, channels *
+    depth_multiplier).
+
+    Parameters
+    ----------
+    kernel_size
+        Length of the window.
+    strides
+        Steps from window to window.
+
+    Attributes
+    ----------
+    kernel
+        (kernel_size, channels, depth_multiplier)
+    bias
+        (channels * depth_multiplier,), or None.
+
+    Examples
+    --------
+    >>> import nbnet as nb
+    >>> import numpy as np
+    >>> nb.layers.DepthwiseConv1D(3, depth_multiplier=2)(np.zeros((4, 10, 12))).shape
+    (4, 8, 24)
+    """
+
+    rank = 1
+
+
+class DepthwiseConv2D(DepthwiseConvolution):
+    """Convolution of each channel of an image by itself: (batch, height, width, channels) to (batch, new height, new
+    width, channels * depth_multiplier).
+
+    Parameters
+    ----------
+    kernel_size
+        Height and width of the window, or one number for both.
+    strides
+        Steps down and to the right from window to window, or one number for both.
+
+    Attributes
+    ----------
+    kernel
+        (height, width, channels, depth_multiplier)
+    bias
+        (channels * depth_multiplier,), or None.
+
+    Examples
+    --------
+    >>> import nbnet as nb
+    >>> import numpy as np
+    >>> nb.layers.DepthwiseConv2D(3, padding="same", activation="relu")(np.zeros((4, 10, 10, 12))).shape
+    (4, 10, 10, 12)
+    """
+
+    rank = 2
+
+
+class SeparableConvolution(ByChannel):
+    """Base of :class:`SeparableConv1D` and :class:`SeparableConv2D`."""
+
+    _shared_docs: ClassVar[dict[str, str]] = {"first": "filters\n    Channels of the output."}
+    _arguments = ("filters",)
+    _weight_names = ("depthwise", "pointwise", "bias")
+
+    def __init__(
+        self,
+        filters: int,
+        kernel_size: int | Sequence[int],
+        strides: int | Sequence[int] = 1,
+        padding: str = "valid",
+        data_format: str | None = None,
+        dilation_rate: int | Sequence[int] = 1,
+        depth_multiplier: int = 1,
+        activation: ActivationLike = None,
+        use_bias: bool = True,
+        depthwise_initializer: InitializerLike = "glorot_uniform",
+        pointwise_initializer: InitializerLike = "glorot_uniform",
+        bias_initializer: InitializerLike = "zeros",
+        depthwise_regularizer: RegularizerLike = None,
+        pointwise_regularizer: RegularizerLike = None,
+        bias_regularizer: RegularizerLike = None,
+        activity_regularizer: RegularizerLike = None,
+        depthwise_constraint: ConstraintLike = None,
+        pointwise_constraint: ConstraintLike = None,
+        bias_constraint: ConstraintLike = None,
+        **kwargs: Any,
+    ) -> None:
+        options: dict[str, WeightOptions] = {
+            "depthwise": (depthwise_initializer, depthwise_regularizer, depthwise_constraint),
+            "pointwise": (pointwise_initializer, pointwise_regularizer, pointwise_constraint),
+            "bias": (bias_initializer, bias_regularizer, bias_constraint),
+        }
+        kwargs["activity_regularizer"] = activity_regularizer
+        super().__init__(
+            kernel_size, strides, padding, data_format, dilation_rate, activation, use_bias, options, **kwargs
+        )
+        self.filters = check_int(filters, "filters")
+        self.depth_multiplier = check_int(depth_multiplier, "depth_multiplier")
+
+    def build(self, input_shape: Shape) -> None:
+        channels = features(self.name, input_shape)
+        shape = (*self.kernel_size, channels, self.depth_multiplier)
+        self.depthwise_kernel = self._kernel("depthwise", "depthwise_kernel", shape)
+        shape = (*[1] * self.rank, channels * self.depth_multiplier, self.filters)
+        self.pointwise_kernel = self._kernel("pointwise", "pointwise_kernel", shape)
+        if self.use_bias:
+            self.bias = self._add_named_weight("bias", (self.filters,))
+        self._sizes = (None,) * (self.rank + 1) + (channels,)
+
+    def call(self, x: Tensor) -> Tensor:
+        kernels = self.depthwise_kernel, self.pointwise_kernel
+        y = separable_conv(x, *kernels, self.strides, self.padding, None, self.dilation_rate, bias=self.bias)
+        return self.activation(y)
+
+
+class SeparableConv1D(SeparableConvolution):
+    """Convolution of each channel of a sequence by itself, then a mix of channels at each place: (batch, length,
+    channels) to (batch, new length, filters).
+
+    Parameters
+    ----------
+    kernel_size
+        Length of the window.
+    strides
+        Steps from window to window.
+
+    Attributes
+    ----------
+    depthwise_kernel
+        (kernel_size, channels, depth_multiplier)
+    pointwise_kernel
+        (1, channels * depth_multiplier, filters)
+    bias
+        (filters,), or None.
+
+    Examples
+    --------
+    >>> import nbnet as nb
+    >>> import numpy as np
+    >>> nb.layers.SeparableConv1D(32, 3, activation="relu")(np.zeros((4, 10, 12))).shape
+    (4, 8, 32)
+    """
+
+    rank = 1
+
+
+class SeparableConv2D(SeparableConvolution):
+    """Convolution of each channel of an image by itself, then a mix of channels at each pixel: (batch, height, width,
+    channels) to (batch, new height, new width, filters).
+
+    Parameters
+    ----------
+    kernel_size
+        Height and width of the window, or one number for both.
+    strides
+        Steps down and to the right from window to window, or one number for both.
+
+    Attributes
+    ----------
+    depthwise_kernel
+        (height, width, channels, depth_multiplier)
+    pointwise_kernel
+        (1, 1, channels * depth_multiplier, filters)
+    bias
+        (filters,), or None.
+
+    References
+    ----------
+    F. Chollet: Xception: deep learning with depthwise separable convolutions. CVPR (2017).
+
+    Examples
+    --------
+    >>> import nbnet as nb
+    >>> import numpy as np
+    >>> layer = nb.layers.SeparableConv2D(16, 3)
+    >>> layer(np.zeros((4, 10, 10, 8))).shape
+    (4, 8, 8, 16)
+    >>> [w.shape for w in layer.get_weights()]
+    [(3, 3, 8, 1), (1, 1, 8, 16), (16,)]
+    """
+
+    rank = 2
+
+
+# Keras's other names.
+SeparableConvolution1D, SeparableConvolution2D = SeparableConv1D, SeparableConv2D
