@@ -240,12 +240,18 @@ def _translating_method(method: Callable[..., Any], name: str) -> Any:
     def wrapper(self: Any, *args: Any, **kwargs: Any) -> Any:
         _drop(f"model.{name}", kwargs, (*_WORKERS, *(old for old, today in table.items() if today is None)))
         _rename(f"model.{name}", kwargs, table)
+        args, kwargs = tuple(map(_batches, args)), {key: _batches(value) for key, value in kwargs.items()}
         result = method(self, *args, **kwargs)
         if isinstance(result, History):
             result.history = Logs(result.history)
         return result
 
     return wrapper
+
+
+def _batches(argument: Any) -> Any:
+    """Return a dataset of ``tf.data`` as batches of arrays, and any other argument as it is."""
+    return argument.as_arrays() if hasattr(argument, "as_arrays") else argument
 
 
 def _fit_generator(model: Any, generator: Any, steps_per_epoch: Any = None, epochs: int = 1, **kwargs: Any) -> Any:

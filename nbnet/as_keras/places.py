@@ -11,6 +11,8 @@ from nbnet.as_keras.old_names import PATHS, TODAY, warn_old
 #: Packages that are stood in for.
 TOPS = ("keras", "tensorflow", "tf_keras", "keras_preprocessing")
 
+_TF = "nbnet.as_keras.tf"
+
 #: Modules of nbnet in which the names of a place are looked up, in this order.
 PLACES: dict[str, tuple[str, ...]] = {
     "keras": ("nbnet", "nbnet.models", "nbnet.utils"),
@@ -39,16 +41,91 @@ PLACES: dict[str, tuple[str, ...]] = {
     "keras.saving": ("nbnet.saving", "nbnet.utils"),
     "keras.utils": ("nbnet.utils", "nbnet.saving"),
     "keras.mixed_precision": ("nbnet.as_keras.mixed_precision",),
-    "tensorflow": (),
+    "tensorflow": (_TF,),
     "tensorflow.compat": (),
-    "tensorflow.compat.v1": (),
+    "tensorflow.compat.v1": (_TF,),
+    "tensorflow.data": (f"{_TF}.data",),
+    "tensorflow.data.experimental": (f"{_TF}.data",),
+    "tensorflow.image": (f"{_TF}.image",),
+    "tensorflow.linalg": (f"{_TF}.math",),
+    "tensorflow.math": (f"{_TF}.math",),
+    "tensorflow.nn": (f"{_TF}.nn",),
     "tensorflow.python": (),
+    "tensorflow.random": (f"{_TF}.random",),
+    "tensorflow.dtypes": (_TF,),
 }
+_BARE = """config config.experimental config.optimizer config.threading compat.v1.config compat.v1.logging autograph
+    autograph.experimental debugging distribute distribute.experimental errors io io.gfile logging python.client
+    python.client.device_lib test version random.experimental compat.v1.test compat.v1.random"""
+PLACES |= {f"tensorflow.{name}": () for name in _BARE.split()}
 
 #: Names that are found in another module: for each place, ``{name: "module:name"}``.
 ELSEWHERE: dict[str, dict[str, str]] = {
     "keras": {"__version__": "nbnet.as_keras.versions:KERAS"},
 }
+
+
+def _surroundings(places: str, names: dict[str, str]) -> None:
+    """Add names of ``tf``, ``{name in environment.py: names there}``, to places."""
+    for place in places.split():
+        found = ELSEWHERE.setdefault(f"tensorflow.{place}".rstrip("."), {})
+        found.update({name: f"{_TF}.environment:{own}" for own, names in names.items() for name in names.split()})
+
+
+_DEVICES = {
+    "list_physical_devices": "list_physical_devices get_visible_devices list_logical_devices list_local_devices",
+    "nothing": """set_visible_devices set_memory_growth set_logical_device_configuration enable_op_determinism set_jit
+        run_functions_eagerly set_virtual_device_configuration set_soft_device_placement enable_tensor_float_32_execution
+        set_inter_op_parallelism_threads set_intra_op_parallelism_threads set_synchronous_execution set_verbosity
+        enable_mlir_bridge set_experimental_options enable_run_functions_eagerly enable_debug_mode""",
+    "never": "is_gpu_available is_built_with_cuda is_built_with_gpu_support functions_run_eagerly",
+    "no_name": "gpu_device_name",
+    "context": "LogicalDeviceConfiguration VirtualDeviceConfiguration",
+}
+_surroundings(
+    """config config.experimental config.optimizer config.threading compat.v1.config test compat.v1.test
+    python.client.device_lib logging compat.v1.logging data.experimental autograph autograph.experimental""",
+    _DEVICES,
+)
+_surroundings("compat.v1", {"nothing": "disable_v2_behavior disable_eager_execution enable_eager_execution"})
+_surroundings("logging compat.v1.logging", {"nothing": "ERROR INFO WARN DEBUG FATAL error info warning warn"})
+_surroundings("autograph.experimental autograph", {"nothing": "set_loop_options", "identity": "do_not_convert"})
+_surroundings(
+    "debugging",
+    {
+        "assert_equal": "assert_equal assert_near",
+        "check": "Assert assert_all_finite assert_shapes",
+        "nothing": "set_log_device_placement enable_check_numerics",
+    },
+)
+_surroundings(
+    "distribute distribute.experimental",
+    {"Strategy": "Strategy MirroredStrategy OneDeviceStrategy CentralStorageStrategy get_strategy"},
+)
+_surroundings(
+    "errors",
+    {n: n for n in ("OpError", "InvalidArgumentError", "OutOfRangeError", "NotFoundError", "ResourceExhaustedError")},
+)
+_surroundings(
+    "io.gfile",
+    {
+        "exists": "exists",
+        "makedirs": "makedirs mkdir",
+        "listdir": "listdir",
+        "isdir": "isdir",
+        "remove": "remove",
+        "rmtree": "rmtree",
+        "glob_files": "glob",
+        "open_file": "GFile Open",
+    },
+)
+_surroundings("io", {"read_text": "read_file"})
+for _place in ("initializers", "losses", "optimizers"):
+    PLACES[f"tensorflow.{_place}"] = (f"nbnet.{_place}",)
+ELSEWHERE["tensorflow.version"] = {"VERSION": "nbnet.as_keras.versions:TENSORFLOW"}
+ELSEWHERE["tensorflow.random.experimental"] = {"Generator": f"{_TF}.random:Generator"}
+ELSEWHERE["tensorflow.data.experimental"] = {"cardinality": f"{_TF}.data:cardinality"}
+ELSEWHERE["tensorflow.compat.v1.random"] = {"set_random_seed": f"{_TF}.random:set_seed"}
 
 
 def resolve(fullname: str) -> str | None:
