@@ -49,7 +49,7 @@ class Namespace(ModuleType):
             try:
                 value = getattr(module, name)
             except AttributeError as error:
-                missing = error if refusal(source, name) else missing
+                missing = error if refusal(source, name) or source.startswith("nbnet.as_keras.tf") else missing
                 continue
             # A file of nbnet's is no name of Keras's.
             if not isinstance(value, ModuleType) or name in getattr(module, "__all__", ()):

@@ -9,7 +9,7 @@ from __future__ import annotations
 from nbnet.as_keras.old_names import PATHS, TODAY, warn_old
 
 #: Packages that are stood in for.
-TOPS = ("keras", "tensorflow", "tf_keras", "keras_preprocessing")
+TOPS = ("keras", "tensorflow", "tf_keras", "keras_preprocessing", "scikeras")
 
 _TF = "nbnet.as_keras.tf"
 
@@ -18,13 +18,11 @@ PLACES: dict[str, tuple[str, ...]] = {
     "keras": ("nbnet", "nbnet.models", "nbnet.utils"),
     "keras.activations": ("nbnet.activations",),
     "keras.applications": (),
-    "keras.backend": ("nbnet.backend", "nbnet.config"),
+    "keras.backend": ("nbnet.as_keras.backend_functions", "nbnet.backend", "nbnet.config"),
     "keras.callbacks": ("nbnet.callbacks",),
     "keras.config": ("nbnet.config",),
     "keras.constraints": ("nbnet.constraints",),
     "keras.datasets": ("nbnet.datasets",),
-    "keras.datasets.mnist": ("nbnet.datasets.mnist",),
-    "keras.datasets.fashion_mnist": ("nbnet.datasets.fashion_mnist",),
     "keras.initializers": ("nbnet.initializers",),
     "keras.layers": ("nbnet.layers",),
     "keras.losses": ("nbnet.losses",),
@@ -34,13 +32,18 @@ PLACES: dict[str, tuple[str, ...]] = {
     "keras.optimizers": ("nbnet.optimizers",),
     "keras.optimizers.schedules": ("nbnet.optimizers.schedules",),
     "keras.preprocessing": ("nbnet.utils",),
-    "keras.preprocessing.image": ("nbnet.utils",),
-    "keras.preprocessing.sequence": ("nbnet.utils",),
+    "keras.preprocessing.image": ("nbnet.as_keras.image", "nbnet.utils"),
+    "keras.preprocessing.sequence": ("nbnet.as_keras.sequence", "nbnet.utils"),
+    "keras.preprocessing.text": ("nbnet.as_keras.text",),
     "keras.random": ("nbnet.random",),
     "keras.regularizers": ("nbnet.regularizers",),
     "keras.saving": ("nbnet.saving", "nbnet.utils"),
     "keras.utils": ("nbnet.utils", "nbnet.saving"),
     "keras.mixed_precision": ("nbnet.as_keras.mixed_precision",),
+    "keras.wrappers": ("nbnet.as_keras.wrappers",),
+    "keras.wrappers.scikit_learn": ("nbnet.as_keras.wrappers",),
+    "scikeras": (),
+    "scikeras.wrappers": ("nbnet.as_keras.scikeras_wrappers",),
     "tensorflow": (_TF,),
     "tensorflow.compat": (),
     "tensorflow.compat.v1": (_TF,),
@@ -65,6 +68,19 @@ ELSEWHERE: dict[str, dict[str, str]] = {
 }
 
 
+for _name in [
+    "mnist",
+    "fashion_mnist",
+    "boston_housing",
+    "california_housing",
+    "cifar10",
+    "cifar100",
+    "imdb",
+    "reuters",
+]:
+    PLACES[f"keras.datasets.{_name}"] = (f"nbnet.datasets.{_name}",)
+
+
 def _surroundings(places: str, names: dict[str, str]) -> None:
     """Add names of ``tf``, ``{name in environment.py: names there}``, to places."""
     for place in places.split():
@@ -75,9 +91,10 @@ def _surroundings(places: str, names: dict[str, str]) -> None:
 _DEVICES = {
     "list_physical_devices": "list_physical_devices get_visible_devices list_logical_devices list_local_devices",
     "nothing": """set_visible_devices set_memory_growth set_logical_device_configuration enable_op_determinism set_jit
-        run_functions_eagerly set_virtual_device_configuration set_soft_device_placement enable_tensor_float_32_execution
-        set_inter_op_parallelism_threads set_intra_op_parallelism_threads set_synchronous_execution set_verbosity
-        enable_mlir_bridge set_experimental_options enable_run_functions_eagerly enable_debug_mode""",
+        run_functions_eagerly set_virtual_device_configuration set_soft_device_placement
+        enable_tensor_float_32_execution set_inter_op_parallelism_threads set_intra_op_parallelism_threads
+        set_synchronous_execution set_verbosity enable_mlir_bridge set_experimental_options
+        enable_run_functions_eagerly enable_debug_mode""",
     "never": "is_gpu_available is_built_with_cuda is_built_with_gpu_support functions_run_eagerly",
     "no_name": "gpu_device_name",
     "context": "LogicalDeviceConfiguration VirtualDeviceConfiguration",

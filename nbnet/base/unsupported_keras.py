@@ -25,7 +25,7 @@ _TABLE: dict[str, dict[str, str]] = {
         "compute in float32 or float64: set_floatx": "mixed_precision dtype_policies DTypePolicy FloatDTypePolicy",
         "threads work on slices of the batch on their own": "distribution",
         "export a model with model.export and use the tools of ONNX Runtime": "quantizers Quantizer distillation",
-        "see nbnet.utils for what is left of it, such as pad_sequences": "preprocessing",
+        "see nbnet.utils, which has what is left of it: pad_sequences, image_dataset_from_directory": "preprocessing",
         "see nbnet.estimators": "wrappers",
         "use nbnet.Parameter": "Variable",
         "nbnet.Input returns what stands for a tensor": "KerasTensor",
@@ -76,17 +76,10 @@ _TABLE: dict[str, dict[str, str]] = {
     },
     "nbnet.utils": {
         _NO_TOKENS: "FeatureSpace",
-        "use Pillow or matplotlib with NumPy arrays": "array_to_img img_to_array load_img save_img",
-        _NO_FILES: """image_dataset_from_directory text_dataset_from_directory audio_dataset_from_directory
-            timeseries_dataset_from_array""",
-        "nothing is downloaded; fetch the file and give its path": "get_file",
+        _NO_FILES: "audio_dataset_from_directory",
         "see nbnet.callbacks.progress.Progress": "Progbar",
         "nothing in nbnet needs it": "bounding_boxes legacy get_source_inputs Config is_keras_tensor",
         _NO_SWITCH: "enable_interactive_logging disable_interactive_logging is_interactive_logging_enabled",
-    },
-    "nbnet.datasets": {
-        "get it from sklearn.datasets (fetch_california_housing, fetch_openml) or from a file":
-            "boston_housing california_housing cifar10 cifar100 imdb reuters",
     },
     "nbnet.backend": {
         "the channels are the last axis": "set_image_data_format",

@@ -1,4 +1,4 @@
-"""Data sets: readers of IDX files; MNIST and Fashion-MNIST are fetched if they are not found."""
+"""Data sets: MNIST and Fashion-MNIST, fetched if they are not found, and those that Keras has, from its files."""
 
 from typing import TYPE_CHECKING
 
@@ -8,5 +8,7 @@ from nbnet.datasets.idx import load_mnist, read_idx
 
 __all__ = ["fashion_mnist", "load_mnist", "mnist", "read_idx"]
 
+_FROM_FILES = ("boston_housing", "california_housing", "cifar10", "cifar100", "imdb", "reuters")
+
 if not TYPE_CHECKING:
-    __getattr__ = keras_hint(__name__)
+    __getattr__ = keras_hint(__name__, parts=_FROM_FILES)

@@ -15,8 +15,8 @@ def load_data(path: str | PathLike[str] | None = None) -> Split:
     path
         A folder with the four IDX files (see :func:`nbnet.datasets.load_mnist`), or an ``.npz`` file with the arrays
         x_train, y_train, x_test and y_test. By default a folder ``mnist``, or the files themselves, in the folder that
-        the environment variable ``NBNET_DATA`` names; otherwise scikit-learn fetches the data from OpenML once and
-        keeps a copy.
+        the environment variable ``NBNET_DATA`` names, or Keras's copy in ``~/.keras/datasets``; otherwise scikit-learn
+        fetches the data from OpenML once and keeps a copy.
 
     Returns
     -------

@@ -11,6 +11,7 @@ import numpy as np
 
 from nbnet.base.regular_file import open_regular
 from nbnet.datasets.idx import Images, Labels, load_mnist
+from nbnet.datasets.keras_files import folders
 
 Split = tuple[tuple[Images, Labels], tuple[Images, Labels]]
 
@@ -38,7 +39,8 @@ def _find(name: str, path: str | PathLike[str] | None) -> Path | None:
             return given
     named = os.environ.get("NBNET_DATA")
     if not named:
-        return None
+        kept = folders()[-1] / f"{name}.npz"
+        return kept if kept.is_file() else None
     folder = Path(named)
     spellings = (name, name.replace("_", "-"))
     for inner in (*(folder / s for s in spellings), *(folder / f"{s}.npz" for s in spellings)):

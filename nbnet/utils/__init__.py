@@ -28,11 +28,27 @@ from nbnet.utils.session import clear_session, set_random_seed
 CustomObjectScope, Sequence = custom_object_scope, PyDataset
 
 __all__ = [
-    "CustomObjectScope", "PyDataset", "Sequence", "clear_session", "custom_object_scope", "deserialize_keras_object",
-    "get_custom_objects", "get_registered_name", "get_registered_object", "model_to_dot", "normalize",
-    "pack_x_y_sample_weight", "pad_sequences", "plot_model", "register_keras_serializable", "serialize_keras_object",
-    "set_random_seed", "split_dataset", "standardize_dtype", "to_categorical", "unpack_x_y_sample_weight",
+    "CustomObjectScope", "PyDataset", "Sequence", "array_to_img", "clear_session", "custom_object_scope",
+    "deserialize_keras_object", "get_custom_objects", "get_file", "get_registered_name", "get_registered_object",
+    "image_dataset_from_directory", "img_to_array", "load_img", "model_to_dot", "normalize", "pack_x_y_sample_weight",
+    "pad_sequences", "plot_model", "register_keras_serializable", "save_img", "serialize_keras_object",
+    "set_random_seed", "split_dataset", "standardize_dtype", "text_dataset_from_directory",
+    "timeseries_dataset_from_array", "to_categorical", "unpack_x_y_sample_weight",
 ]  # fmt: skip
 
-if not TYPE_CHECKING:
-    __getattr__ = keras_hint(__name__)
+if TYPE_CHECKING:
+    from nbnet.utils.files import get_file
+    from nbnet.utils.images import array_to_img, image_dataset_from_directory, img_to_array, load_img, save_img
+    from nbnet.utils.timeseries import text_dataset_from_directory, timeseries_dataset_from_array
+else:
+    __getattr__ = keras_hint(
+        __name__,
+        elsewhere={
+            "get_file": "nbnet.utils.files",
+            **dict.fromkeys(
+                ("array_to_img", "image_dataset_from_directory", "img_to_array", "load_img", "save_img"),
+                "nbnet.utils.images",
+            ),
+            **dict.fromkeys(("text_dataset_from_directory", "timeseries_dataset_from_array"), "nbnet.utils.timeseries"),
+        },
+    )

@@ -20,10 +20,10 @@ __all__ = ["Dataset", "Options", "Tensor", "TensorSpec"]
 _MODULES: list[tuple[Any, str]] = [
     (
         tensors,
-        """Variable boolean_mask broadcast_to cast concat constant convert_to_tensor expand_dims eye fill gather gather_nd
-        identity is_tensor linspace meshgrid numpy_function one_hot ones ones_like pad py_function range rank repeat
-        reshape reverse scatter_nd shape size slice split squeeze stack tensor_scatter_nd_update tile transpose unique
-        unstack where zeros zeros_like""",
+        """Variable boolean_mask broadcast_to cast concat constant convert_to_tensor expand_dims eye fill gather
+        gather_nd identity is_tensor linspace meshgrid numpy_function one_hot ones ones_like pad py_function range rank
+        repeat reshape reverse scatter_nd shape size slice split squeeze stack tensor_scatter_nd_update tile transpose
+        unique unstack where zeros zeros_like""",
     ),
     (
         tf_math,

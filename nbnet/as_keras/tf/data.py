@@ -104,8 +104,8 @@ class Dataset:
     def from_tensor_slices(tensors: Any, name: str | None = None) -> Dataset:
         """The rows of arrays."""
         arrays = map_parts(as_array, _plain(tensors))
-        lengths = {len(part) if part.ndim else None for part in leaves(arrays)}
-        if len(lengths) != 1 or None in lengths:
+        lengths = {len(part) if part.ndim else -1 for part in leaves(arrays)}
+        if len(lengths) != 1 or -1 in lengths:
             raise ValueError(f"tensors: expected arrays of one length, got shapes {[a.shape for a in leaves(arrays)]}")
         n = lengths.pop()
         return _of_rows(arrays, lambda: iter(range(n)), n)
@@ -144,7 +144,7 @@ class Dataset:
 
         def elements() -> Iterator[Any]:
             for values in zip(*(d._elements() for d in parts), strict=False):
-                yield map_parts(lambda _, left=iter(values): next(left), given)
+                yield _filled(given, iter(values))
 
         return Dataset(elements, length)
 
@@ -485,6 +485,11 @@ def _of_rows(arrays: Any, numbers: Pass, length: int) -> Dataset:
     return Dataset(elements, length, (arrays, numbers))
 
 
+def _filled(structure: Any, values: Iterator[Any]) -> Any:
+    """Return values in the form of a structure."""
+    return map_parts(lambda _: next(values), structure)
+
+
 def _call(function: Callable[..., Any], element: Any) -> Any:
     values = map_parts(as_value, element)
     return function(*values) if isinstance(values, tuple) else function(values)
@@ -503,7 +508,8 @@ def _padded(parts: Sequence[Any], value: Any) -> Any:
     shape = np.max([part.shape for part in parts], axis=0)
     out = np.full((len(parts), *shape), value, parts[0].dtype)
     for k, part in enumerate(parts):
-        out[(k, *(slice(n) for n in part.shape))] = part
+        places: Any = (k, *(slice(n) for n in part.shape))
+        out[places] = part
     return out
 
 

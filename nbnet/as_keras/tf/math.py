@@ -111,12 +111,14 @@ def _swapped(x: Any) -> Any:
 
 def tensordot(a: Any, b: Any, axes: Any, name: str | None = None) -> Any:
     """The sum of products over axes."""
-    return ops.tensordot(as_tensor(a), as_tensor(b), axes)
+    function: Any = getattr(ops, "tensordot", None)
+    return function(as_tensor(a), as_tensor(b), axes)
 
 
 def einsum(equation: str, *inputs: Any, **others: Any) -> Any:
     """The sum of products that an equation of indices describes."""
-    return ops.einsum(equation, *(as_tensor(x) for x in inputs))
+    function: Any = getattr(ops, "einsum", None)
+    return function(equation, *(as_tensor(x) for x in inputs))
 
 
 def norm(tensor: Any, ord: Any = "euclidean", axis: Any = None, keepdims: bool = False, name: str | None = None) -> Any:

@@ -293,7 +293,8 @@ def gather(
     name: str | None = None,
 ) -> Any:  # fmt: skip
     """Parts along an axis by their indices."""
-    x, places = as_tensor(params), as_tensor(indices)
+    x = as_tensor(params)
+    places = indices if isinstance(indices, (Tensor, Symbol)) else constant(np.asarray(indices), "int64")
     if batch_dims:
         if batch_dims != 1 or len(x.shape) != 2 or len(places.shape) != 2:
             raise NotImplementedError("tf.gather: batch_dims is there for params (batch, n) and indices (batch, k)")
@@ -382,7 +383,8 @@ def broadcast_to(input: Any, shape: Any, name: str | None = None) -> Any:
 
 def meshgrid(*args: Any, indexing: str = "xy") -> list[Any]:
     """Coordinates of a grid."""
-    return [constant(part) for part in np.meshgrid(*(np.asarray(a) for a in args), indexing=indexing)]
+    arrays: list[Any] = [np.asarray(a) for a in args]
+    return [constant(part) for part in np.meshgrid(*arrays, indexing="ij" if indexing == "ij" else "xy")]
 
 
 def numpy_function(func: Callable[..., Any], inp: Sequence[Any], Tout: Any = None, *args: Any, **kwargs: Any) -> Any:

@@ -1,0 +1,315 @@
+"""Pictures in files: read, written, and in batches from folders of them, with Pillow (extra ``image``)."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any, Literal
+
+import numpy as np
+from numpy.typing import NDArray
+
+from nbnet.base.array_memory import plain_array
+from nbnet.config import floatx
+from nbnet.data.streams import PyDataset
+from nbnet.random import generator, next_key
+from nbnet.utils.files import FilePath, files_in, paths_by_folder
+
+Array = NDArray[Any]
+ENDINGS = (".bmp", ".gif", ".jpeg", ".jpg", ".png")
+_MODES = {"grayscale": "L", "rgb": "RGB", "rgba": "RGBA"}
+_FILTERS = {"nearest": 0, "lanczos": 1, "bilinear": 2, "bicubic": 3, "box": 4, "hamming": 5}
+
+
+def _pillow() -> Any:
+    try:
+        from PIL import Image
+    except ImportError as error:
+        raise ImportError("pictures are read by Pillow: pip install 'nbnet[image]'") from error
+    return Image
+
+
+def load_img(
+    path: Any,
+    color_mode: str = "rgb",
+    target_size: Sequence[int] | None = None,
+    interpolation: str = "nearest",
+    keep_aspect_ratio: bool = False,
+) -> Any:
+    """Read a picture as a Pillow image.
+
+    Parameters
+    ----------
+    path
+        Path of a file, or an open one.
+    color_mode : {"rgb", "rgba", "grayscale"}
+    target_size
+        ``(height, width)`` to resize to; None for the picture's own.
+    interpolation : {"nearest", "bilinear", "bicubic", "lanczos", "box", "hamming"}
+    keep_aspect_ratio
+        If True, cut the picture to the proportions of ``target_size`` first.
+
+    Raises
+    ------
+    ImportError
+        If Pillow is not installed: extra ``image``.
+    ValueError
+        If a word is none of these.
+
+    Examples
+    --------
+    >>> import tempfile
+    >>> import numpy as np
+    >>> import nbnet as nb
+    >>> with tempfile.TemporaryDirectory() as folder:
+    ...     nb.utils.save_img(f"{folder}/a.png", np.full((4, 6, 3), 7.0), scale=False)
+    ...     nb.utils.img_to_array(nb.utils.load_img(f"{folder}/a.png", target_size=(2, 3))).shape
+    (2, 3, 3)
+    """
+    if color_mode not in _MODES:
+        raise ValueError(f"color_mode: expected one of {sorted(_MODES)}, got {color_mode!r}")
+    if interpolation not in _FILTERS:
+        raise ValueError(f"interpolation: expected one of {sorted(_FILTERS)}, got {interpolation!r}")
+    image = _pillow().open(path)
+    image = image.convert(_MODES[color_mode])
+    if target_size is None:
+        return image
+    height, width = target_size[:2]
+    if keep_aspect_ratio:
+        image = image.crop(_middle(image.size, (width, height)))
+    return image.resize((width, height), _FILTERS[interpolation])
+
+
+def _middle(size: tuple[int, int], wanted: tuple[int, int]) -> tuple[int, int, int, int]:
+    """Return the box in the middle of a picture with the proportions of another size."""
+    width = min(size[0], size[1] * wanted[0] // wanted[1])
+    height = min(size[1], size[0] * wanted[1] // wanted[0])
+    left, top = (size[0] - width) // 2, (size[1] - height) // 2
+    return left, top, left + width, top + height
+
+
+def img_to_array(img: Any, data_format: str | None = None, dtype: Any = None) -> Array:
+    """Return a picture as an array (height, width, channels) of floats.
+
+    Parameters
+    ----------
+    img
+        Pillow image, or an array.
+    data_format
+        None or ``"channels_last"``; with ``"channels_first"`` the channels are the first axis.
+    dtype
+        By default the framework's.
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> import nbnet as nb
+    >>> nb.utils.img_to_array(np.zeros((4, 6))).shape
+    (4, 6, 1)
+    """
+    array = np.asarray(img, dtype=floatx() if dtype is None else dtype)
+    if array.ndim not in (2, 3):
+        raise ValueError(f"img: expected a picture of 2 or 3 axes, got shape {array.shape}")
+    array = array[..., None] if array.ndim == 2 else array
+    return array.transpose(2, 0, 1) if data_format == "channels_first" else array
+
+
+def array_to_img(x: Any, data_format: str | None = None, scale: bool = True, dtype: Any = None) -> Any:
+    """Return an array (height, width, channels) as a Pillow image.
+
+    Parameters
+    ----------
+    x
+        1, 3 or 4 channels.
+    data_format
+        None or ``"channels_last"``; with ``"channels_first"`` the channels are the first axis.
+    scale
+        If True, the values are stretched to 0 to 255.
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> import nbnet as nb
+    >>> nb.utils.array_to_img(np.zeros((4, 6, 3))).size
+    (6, 4)
+    """
+    array = plain_array(x, "x").astype(np.float32)
+    array = array.transpose(1, 2, 0) if data_format == "channels_first" else array
+    if array.ndim != 3 or array.shape[2] not in (1, 3, 4):
+        raise ValueError(f"x: expected (height, width, channels) with 1, 3 or 4 channels, got shape {array.shape}")
+    if scale:
+        array = array - array.min()
+        array = array * (255.0 / array.max()) if array.max() else array
+    pixels = array.astype(np.uint8)
+    return _pillow().fromarray(pixels[:, :, 0] if pixels.shape[2] == 1 else pixels)
+
+
+def save_img(
+    path: FilePath, x: Any, data_format: str | None = None, file_format: str | None = None, scale: bool = True,
+    **kwargs: Any,
+) -> None:  # fmt: skip
+    """Write an array (height, width, channels) as a picture.
+
+    Parameters
+    ----------
+    path
+        Of the file; its ending names the format unless ``file_format`` does.
+    x, data_format, scale
+        See :func:`array_to_img`.
+
+    Examples
+    --------
+    See :func:`load_img`.
+
+    >>> import nbnet as nb
+    >>> nb.utils.save_img("a.png", [[1.0]])
+    Traceback (most recent call last):
+        ...
+    ValueError: x: expected (height, width, channels) with 1, 3 or 4 channels, got shape (1, 1)
+    """
+    array_to_img(x, data_format, scale).save(path, format=file_format, **kwargs)
+
+
+class ImageFolder(PyDataset):
+    """Batches of pictures in files, with labels."""
+
+    def __init__(
+        self, paths: Sequence[Path], labels: Array | None, batch_size: int | None, options: dict[str, Any],
+        shuffle: bool, seed: int | None,
+    ) -> None:  # fmt: skip
+        super().__init__(workers=1)
+        self.file_paths, self.class_names = [str(p) for p in paths], list[str]()
+        self._labels, self._options, self._shuffle = labels, options, shuffle
+        self.batch_size = len(paths) if batch_size is None else batch_size
+        self._draws = generator(next_key() if seed is None else seed)
+        self._order = np.arange(len(paths))
+        self.on_epoch_end()
+
+    def on_epoch_end(self) -> None:
+        if self._shuffle:
+            self._order = self._draws.permutation(len(self._order))
+
+    def __len__(self) -> int:
+        return -(-len(self._order) // self.batch_size)
+
+    def __getitem__(self, index: int) -> Any:
+        if not 0 <= index < len(self):
+            raise IndexError(f"index: expected a batch from 0 to {len(self) - 1}, got {index}")
+        rows = self._order[index * self.batch_size : (index + 1) * self.batch_size]
+        pictures = np.stack([img_to_array(load_img(self.file_paths[k], **self._options)) for k in rows])
+        return pictures if self._labels is None else (pictures, self._labels[rows])
+
+
+def image_dataset_from_directory(
+    directory: FilePath,
+    labels: Any = "inferred",
+    label_mode: Literal["int", "categorical", "binary"] | None = "int",
+    class_names: Sequence[str] | None = None,
+    color_mode: str = "rgb",
+    batch_size: int | None = 32,
+    image_size: tuple[int, int] = (256, 256),
+    shuffle: bool = True,
+    seed: int | None = None,
+    validation_split: float | None = None,
+    subset: str | None = None,
+    interpolation: str = "bilinear",
+    follow_links: bool = False,
+    crop_to_aspect_ratio: bool = False,
+    verbose: bool = True,
+    **others: Any,
+) -> Any:
+    """Return batches of the pictures in a folder that has a folder for each class.
+
+    Parameters
+    ----------
+    directory
+        The folder.
+    labels
+        ``"inferred"`` from the names of folders, in alphabetical order; None for none; or a list, one for each file
+        in alphabetical order of paths.
+    label_mode
+        Labels as integers, one-hot rows, a column of 0 and 1, or none.
+    class_names
+        The names of folders, in the order to number them.
+    color_mode, interpolation, crop_to_aspect_ratio
+        See :func:`load_img`.
+    batch_size, image_size, shuffle, seed
+        Of batches; pictures are resized to ``(height, width)``.
+    validation_split, subset
+        Share of the files to hold out, and ``"training"``, ``"validation"`` or ``"both"``.
+
+    Returns
+    -------
+    PyDataset
+        Batches ``(pictures, labels)`` of float32, pixels from 0 to 255, with ``class_names``; two for ``"both"``.
+
+    Raises
+    ------
+    FileNotFoundError
+        If there is no such folder.
+    ValueError
+        If it holds no pictures, or an argument does not fit.
+
+    Examples
+    --------
+    >>> import nbnet as nb
+    >>> nb.utils.image_dataset_from_directory("nowhere")
+    Traceback (most recent call last):
+        ...
+    FileNotFoundError: directory: nowhere is not a folder
+    """
+    inferred = isinstance(labels, str) and labels == "inferred"
+    if inferred:
+        found = paths_by_folder(directory, ENDINGS)
+        names = sorted(found) if class_names is None else list(class_names)
+        if class_names is not None and set(names) != set(found):
+            raise ValueError(f"class_names: expected the folders {sorted(found)}, got {names}")
+        paths = [path for name in names for path in found[name]]
+        numbers = np.repeat(np.arange(len(names)), [len(found[name]) for name in names])
+    else:
+        paths, names = files_in(Path(directory), ENDINGS), [*(class_names or ())]
+        numbers = np.zeros(len(paths), int) if labels is None else plain_array(labels, "labels")
+    if not paths:
+        raise ValueError(f"directory: expected pictures ({', '.join(ENDINGS)}) in {directory}, found none")
+    if len(numbers) != len(paths):
+        raise ValueError(f"labels: expected {len(paths)}, one for each file, got {len(numbers)}")
+    if verbose:
+        print(f"Found {len(paths)} files" + (f" belonging to {len(names)} classes." if inferred else "."))
+    wanted = None if labels is None else labels_in_mode(numbers, label_mode, len(names) or int(numbers.max()) + 1)
+    options = {
+        "color_mode": color_mode, "target_size": image_size, "interpolation": interpolation,
+        "keep_aspect_ratio": crop_to_aspect_ratio,
+    }  # fmt: skip
+    order = np.arange(len(paths))
+    if shuffle and validation_split:
+        order = generator(0 if seed is None else seed).permutation(len(paths))
+    cut = len(paths) - int((validation_split or 0) * len(paths))
+
+    def part(rows: Array) -> ImageFolder:
+        kept = None if wanted is None else wanted[rows]
+        folder = ImageFolder([paths[k] for k in rows], kept, batch_size, options, shuffle, seed)
+        folder.class_names = names
+        return folder
+
+    if subset not in (None, "training", "validation", "both") or (subset is None) != (validation_split is None):
+        raise ValueError(
+            f"subset: expected 'training', 'validation' or 'both' beside a validation_split, got {subset!r} and "
+            f"{validation_split!r}"
+        )
+    if subset == "both":
+        return part(order[:cut]), part(order[cut:])
+    return part(order[cut:] if subset == "validation" else order[:cut])
+
+
+def labels_in_mode(numbers: Array, mode: str | None, classes: int) -> Array | None:
+    if mode is None:
+        return None
+    if mode == "int":
+        return numbers.astype(np.int32)
+    if mode == "binary":
+        if classes != 2:
+            raise ValueError(f"label_mode: 'binary' expects 2 classes, found {classes}")
+        return numbers.astype(np.float32)[:, None]
+    if mode == "categorical":
+        return np.eye(classes, dtype=np.float32)[numbers]
+    raise ValueError(f"label_mode: expected 'int', 'categorical', 'binary' or None, got {mode!r}")

@@ -1,0 +1,191 @@
+"""Batches of windows of a series, and of texts in folders."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from nbnet.base.array_memory import plain_array
+from nbnet.base.validation import check_int
+from nbnet.data.streams import PyDataset
+from nbnet.random import generator, next_key
+from nbnet.utils.files import FilePath, paths_by_folder
+
+Array = NDArray[Any]
+
+
+class Windows(PyDataset):
+    """Batches of windows of a series, by the steps they begin at."""
+
+    def __init__(
+        self, data: Array, targets: Array | None, starts: Array, steps: Array, batch_size: int | None, shuffle: bool,
+        seed: int | None,
+    ) -> None:  # fmt: skip
+        super().__init__(workers=0)
+        self._data, self._targets, self._starts, self._steps = data, targets, starts, steps
+        self.batch_size = len(starts) if batch_size is None else check_int(batch_size, "batch_size")
+        self._draws = generator(next_key() if seed is None else seed) if shuffle else None
+        self.on_epoch_end()
+
+    def on_epoch_end(self) -> None:
+        if self._draws is not None:
+            self._draws.shuffle(self._starts)
+
+    def __len__(self) -> int:
+        return -(-len(self._starts) // self.batch_size)
+
+    def __getitem__(self, index: int) -> Any:
+        if not 0 <= index < len(self):
+            raise IndexError(f"index: expected a batch from 0 to {len(self) - 1}, got {index}")
+        rows = self._starts[index * self.batch_size : (index + 1) * self.batch_size]
+        windows = self._data[rows[:, None] + self._steps]
+        return windows if self._targets is None else (windows, self._targets[rows])
+
+
+def timeseries_dataset_from_array(
+    data: Any,
+    targets: Any,
+    sequence_length: int,
+    sequence_stride: int = 1,
+    sampling_rate: int = 1,
+    batch_size: int | None = 128,
+    shuffle: bool = False,
+    seed: int | None = None,
+    start_index: int | None = None,
+    end_index: int | None = None,
+) -> PyDataset:
+    """Return batches of windows of a series.
+
+    Parameters
+    ----------
+    data : array_like, (steps, ...)
+        The series.
+    targets : array_like or None
+        ``targets[k]`` belongs to the window that begins at step k; None for windows alone.
+    sequence_length
+        Steps of a window.
+    sequence_stride
+        Steps from the begin of a window to that of the next.
+    sampling_rate
+        Steps from one step of a window to the next.
+    batch_size, shuffle, seed
+        Of batches; None for one batch of all.
+    start_index, end_index
+        Steps before and from these are left out.
+
+    Raises
+    ------
+    ValueError
+        If a number is out of range.
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> import nbnet as nb
+    >>> batches = nb.utils.timeseries_dataset_from_array(np.arange(6), np.arange(3, 6), sequence_length=3)
+    >>> batches[0]
+    (array([[0, 1, 2],
+           [1, 2, 3],
+           [2, 3, 4]]), array([3, 4, 5]))
+    """
+    series = plain_array(data, "data")
+    length, stride = check_int(sequence_length, "sequence_length"), check_int(sequence_stride, "sequence_stride")
+    rate = check_int(sampling_rate, "sampling_rate")
+    if start_index is not None and not 0 <= start_index < len(series):
+        raise ValueError(f"start_index: expected a step from 0 to {len(series) - 1}, got {start_index}")
+    if end_index is not None and not 0 < end_index <= len(series):
+        raise ValueError(f"end_index: expected a step from 1 to {len(series)}, got {end_index}")
+    first, last = start_index or 0, len(series) if end_index is None else end_index
+    count = last - first - length * rate + rate
+    wanted = None if targets is None else plain_array(targets, "targets")
+    if wanted is not None:
+        count = min(count, len(wanted))
+    if count < 1:
+        raise ValueError(f"sequence_length: expected windows that fit {last - first} steps, got {length}")
+    starts = np.arange(0, count, stride)
+    return Windows(series[first:last], wanted, starts, np.arange(length) * rate, batch_size, shuffle, seed)
+
+
+class Texts(PyDataset):
+    """Batches of texts in files, with labels."""
+
+    def __init__(self, paths: Sequence[Any], labels: Array | None, batch_size: int, draws: Any) -> None:
+        super().__init__(workers=0)
+        self._paths, self._labels, self.batch_size, self._draws = paths, labels, batch_size, draws
+        self.class_names: list[str] = []
+        self._order = np.arange(len(paths))
+        self.on_epoch_end()
+
+    def on_epoch_end(self) -> None:
+        if self._draws is not None:
+            self._order = self._draws.permutation(len(self._order))
+
+    def __len__(self) -> int:
+        return -(-len(self._order) // self.batch_size)
+
+    def __getitem__(self, index: int) -> Any:
+        if not 0 <= index < len(self):
+            raise IndexError(f"index: expected a batch from 0 to {len(self) - 1}, got {index}")
+        rows = self._order[index * self.batch_size : (index + 1) * self.batch_size]
+        texts = np.array([self._paths[k].read_text(encoding="utf-8", errors="replace") for k in rows], object)
+        return texts if self._labels is None else (texts, self._labels[rows])
+
+
+def text_dataset_from_directory(
+    directory: FilePath,
+    labels: str | None = "inferred",
+    label_mode: str | None = "int",
+    class_names: Sequence[str] | None = None,
+    batch_size: int = 32,
+    shuffle: bool = True,
+    seed: int | None = None,
+    validation_split: float | None = None,
+    subset: str | None = None,
+    **others: Any,
+) -> Any:
+    """Return batches of the texts (``.txt``) in a folder that has a folder for each class.
+
+    Parameters
+    ----------
+    directory, labels, label_mode, class_names, batch_size, shuffle, seed, validation_split, subset
+        See :func:`nbnet.utils.image_dataset_from_directory`; labels are inferred or None.
+
+    Raises
+    ------
+    FileNotFoundError
+        If there is no such folder.
+    ValueError
+        If it holds no texts, or an argument does not fit.
+
+    Examples
+    --------
+    >>> import nbnet as nb
+    >>> nb.utils.text_dataset_from_directory("nowhere")
+    Traceback (most recent call last):
+        ...
+    FileNotFoundError: directory: nowhere is not a folder
+    """
+    from nbnet.utils.images import labels_in_mode
+
+    found = paths_by_folder(directory, (".txt",))
+    names = sorted(found) if class_names is None else list(class_names)
+    paths = [path for name in names for path in found[name]]
+    if not paths:
+        raise ValueError(f"directory: expected texts (.txt) in folders of {directory}, found none")
+    numbers = np.repeat(np.arange(len(names)), [len(found[name]) for name in names])
+    wanted = None if labels is None else labels_in_mode(numbers, label_mode, len(names))
+    order = generator(0 if seed is None else seed).permutation(len(paths)) if shuffle else np.arange(len(paths))
+    cut = len(paths) - int((validation_split or 0) * len(paths))
+
+    def part(rows: Array) -> Texts:
+        draws = generator(next_key() if seed is None else seed) if shuffle else None
+        texts = Texts([paths[k] for k in rows], None if wanted is None else wanted[rows], batch_size, draws)
+        texts.class_names = names
+        return texts
+
+    if subset == "both":
+        return part(order[:cut]), part(order[cut:])
+    return part(order[cut:] if subset == "validation" else order[:cut])
