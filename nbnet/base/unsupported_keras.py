@@ -101,24 +101,17 @@ _TABLE: dict[str, dict[str, str]] = {
     "nbnet.ops": {
         _NO_ATTENTION: "dot_product_attention",
         _NO_SEQUENCES: "ctc_loss ctc_decode",
-        "write it with transpose, reshape and matmul": "einsum tensordot",
-        "use Python's own statements": "cond while_loop fori_loop scan map associative_scan switch",
-        "see nbnet.losses": "binary_crossentropy categorical_crossentropy sparse_categorical_crossentropy",
-        "use NumPy or SciPy on arrays": "svd qr inv det eig eigh solve cholesky lstsq fft fft2 rfft stft image",
+        "use NumPy or SciPy on arrays": """svd qr inv det eigh solve cholesky lstsq image cholesky_inverse logdet
+            lu_factor matrix_rank pinv slogdet solve_triangular""",
+        "tensors hold real numbers; use numpy.fft on arrays": "fft fft2 ifft2 irfft rfft stft istft",
+        "tensors hold real numbers": "eig polar view_as_complex view_as_real",
         "the functions are in nbnet.ops itself": "linalg nn numpy",
-        "see nbnet.ops.layer_norm": "layer_normalization",
-        _NO_FUNCTION: """adaptive_average_pool adaptive_max_pool allclose angle append arccos arccosh arcsin arcsinh
-            arctan arctan2 arctanh array array_split bartlett bincount bitwise_and bitwise_invert bitwise_left_shift
-            bitwise_not bitwise_or bitwise_right_shift bitwise_xor blackman cbrt cdist cholesky_inverse conj
-            conjugate copy corrcoef correlate cosh cross custom_gradient deg2rad depth_to_space diag diagflat
-            diagonal dsplit dstack dtype empty empty_like erfc erfinv extract_sequences fliplr flipud fmax fmin fmod
-            fold gcd geomspace hamming hanning histogram hsplit hypot i0 identity ifft2 imag inner irfft isin
-            isneginf isposinf isreal istft jvp kaiser kron lcm ldexp left_shift logaddexp2 logdet logspace lu_factor
-            matrix_rank meshgrid multi_hot nanargmax nanargmin nancumprod nancumsum nanmax nanmean nanmedian nanmin
-            nanpercentile nanprod nanquantile nanstd nansum nanvar nextafter nonzero pinv polar psnr ptp rad2deg real
-            rearrange right_shift rms_normalization rot90 saturate_cast select signbit sinc sinh slogdet
-            solve_triangular space_to_depth tan trace tri tril triu trunc unfold unique unravel_index vander vdot
-            vectorize vectorized_map view view_as_complex view_as_real vsplit""",
+        "the bits of numbers cannot be reinterpreted; see nbnet.ops.cast": "view",
+        "gradients are computed backwards, by nbnet.Tape": "jvp",
+        "use nbnet.ops.stop_gradient, or write a nbnet.Op with kernels of your own": "custom_gradient",
+        "use nbnet.ops.vectorized_map, or numpy.vectorize on arrays": "vectorize",
+        _NO_FUNCTION: """array bitwise_and bitwise_invert bitwise_not bitwise_or bitwise_xor dtype empty empty_like
+            nanargmax nanargmin ptp saturate_cast""",
     },
     "nbnet.saving": {"files are safetensors, which the package of that name reads": "KerasFileEditor"},
     "nbnet.random": {

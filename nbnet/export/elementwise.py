@@ -28,7 +28,9 @@ register({
         "abs": "Abs", "add": "Add", "ceil": "Ceil", "cos": "Cos", "divide": "Div", "erf": "Erf", "exp": "Exp",
         "floor": "Floor", "log": "Log", "maximum": "Max", "minimum": "Min", "multiply": "Mul",
         "negative": "Neg", "power": "Pow", "relu": "Relu", "round": "Round", "sigmoid": "Sigmoid", "sign": "Sign",
-        "sin": "Sin", "sqrt": "Sqrt", "stop_gradient": "Identity", "subtract": "Sub", "tanh": "Tanh",
+        "arccos": "Acos", "arccosh": "Acosh", "arcsin": "Asin", "arcsinh": "Asinh", "arctan": "Atan",
+        "arctanh": "Atanh", "cosh": "Cosh", "sin": "Sin", "sinh": "Sinh", "tan": "Tan",
+        "sqrt": "Sqrt", "stop_gradient": "Identity", "subtract": "Sub", "tanh": "Tanh",
     }.items()
 })  # fmt: skip
 register({
@@ -77,7 +79,10 @@ def _ramp(g: OnnxGraph, x: Operand, slope: float, offset: float) -> str:
 
 register(
     {
+        "erfc": lambda g, x: g.add("Sub", g.real(1.0), g.add("Erf", x)),
         "expm1": _expm1,
+        "fmod": lambda g, a, b: g.add("Mod", a, b, fmod=1),
+        "hypot": lambda g, a, b: g.add("Sqrt", g.add("Add", g.add("Mul", a, a), g.add("Mul", b, b))),
         "log1p": lambda g, x: g.add("Log", _plus(g, x, 1.0)),
         "square": lambda g, x: g.add("Mul", x, x),
         "softplus": _softplus,
@@ -116,6 +121,16 @@ def _sparse_plus(g: OnnxGraph, x: Tensor) -> str:
     # (z + 1)**2 / 4 touches z at 1 and 0 at -1 from above: the maximum picks the right piece.
     side = _plus(g, _times(g, _clip(g, x, -1.0, 1.0), 0.5), 0.5)
     return g.add("Max", x, g.add("Mul", side, side))
+
+
+@writes("trunc")
+def _trunc(g: OnnxGraph, x: Tensor) -> str:
+    return g.add("Mul", g.add("Sign", x), g.add("Floor", g.add("Abs", x)))
+
+
+@writes("cbrt")
+def _cbrt(g: OnnxGraph, x: Tensor) -> str:
+    return g.add("Mul", g.add("Sign", x), g.add("Pow", g.add("Abs", x), g.real(1.0 / 3.0)))
 
 
 @writes("squareplus")

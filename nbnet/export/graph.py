@@ -27,9 +27,12 @@ ENTRIES: dict[str, Entry] = {}
 #: The number of int64 among the types of ONNX (TensorProto.INT64).
 INT64 = 7
 #: Ops that ONNX has no operators for.
-ABSENT = frozenset({"cumprod", "segment_max", "segment_prod"})
+ABSENT = frozenset({"arctan2", "cumprod", "erfinv", "i0", "segment_max", "segment_prod"})
 #: Operators that onnxruntime has for float32 only.
-SINGLE_ONLY = frozenset({"AveragePool", "Conv", "ConvTranspose", "Erf", "GlobalAveragePool"})
+SINGLE_ONLY = frozenset({
+    "Acos", "Acosh", "Asin", "Asinh", "Atan", "Atanh", "AveragePool", "Conv", "ConvTranspose", "Cosh", "Erf",
+    "GlobalAveragePool", "Sinh", "Tan",
+})  # fmt: skip
 
 
 def register(entries: Mapping[str, Entry]) -> None:

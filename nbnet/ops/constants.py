@@ -37,10 +37,11 @@ def arange(start: float, stop: float, step: float, op: str) -> Array:
     return np.arange(start, stop, step)
 
 
-def linspace(start: Any, stop: Any, num: int, endpoint: bool, op: str) -> Array:
-    """Return evenly spaced numbers."""
+def linspace(start: Any, stop: Any, num: int, endpoint: bool, axis: int, op: str) -> tuple[Array, Array]:
+    """Return evenly spaced numbers, and their distance."""
     reserve(index(num) * max(np.size(start), np.size(stop)), op)
-    return np.linspace(start, stop, num, endpoint)
+    values, step = np.linspace(start, stop, num, endpoint, retstep=True, axis=axis)
+    return values, np.asarray(step)
 
 
 def eye(rows: int, columns: int, k: int, dtype: Any, op: str) -> Array:

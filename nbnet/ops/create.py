@@ -134,19 +134,31 @@ def arange(start: float, stop: float | None = None, step: float | None = None, d
     return convert_to_tensor(values, dtype)
 
 
-def linspace(start: float, stop: float, num: int = 50, endpoint: bool = True, dtype: Any = None) -> Tensor:
+def linspace(
+    start: Any,
+    stop: Any,
+    num: int = 50,
+    endpoint: bool = True,
+    retstep: bool = False,
+    dtype: Any = None,
+    axis: int = 0,
+) -> Any:
     """Evenly spaced numbers.
 
     Parameters
     ----------
     start, stop
-        The first number and the last.
+        The first number and the last; several make a further axis.
     num
         Number of numbers.
     endpoint
         If True, stop is the last of them.
+    retstep
+        If True, their distance is returned, too.
     dtype
         See :func:`convert_to_tensor`.
+    axis
+        Axis of the result along which they lie.
 
     Examples
     --------
@@ -154,8 +166,11 @@ def linspace(start: float, stop: float, num: int = 50, endpoint: bool = True, dt
     >>> nb.ops.linspace(0.0, 1.0, 3).numpy()
     array([0. , 0.5, 1. ], dtype=float32)
     """
-    values = constants.linspace(start, stop, num, endpoint, "linspace")
-    return convert_to_tensor(values, standardize_dtype(None) if dtype is None else dtype)
+    first, last = plain_array(start, "start"), plain_array(stop, "stop")
+    values, step = constants.linspace(first, last, num, endpoint, axis, "linspace")
+    wanted = standardize_dtype(None) if dtype is None else dtype
+    made = convert_to_tensor(values, wanted)
+    return (made, convert_to_tensor(step, standardize_dtype(None))) if retstep else made
 
 
 def one_hot(x: Any, num_classes: int, axis: int = -1, dtype: Any = None) -> Tensor:

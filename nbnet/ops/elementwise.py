@@ -93,6 +93,7 @@ def elementwise(
     parameter: str | None = None,
     sign_only: bool = False,
     linear: bool = False,
+    fuses: bool = True,
 ) -> Elementwise:
     """Make and register an element-wise op.
 
@@ -108,6 +109,8 @@ def elementwise(
         True if df reads only the sign of its operand.
     linear
         True if the op is linear.
+    fuses
+        True if it fuses with a dense layer before it.
     """
     f, df = scalar(f, name), scalar(df, f"{name}_derivative")
     inputs = ("x",) if parameter is None else ("x", parameter)
@@ -153,18 +156,20 @@ def elementwise(
         gradient=(keeps, "dy", "dx", *inputs[1:]), reuse={"y": "x", "dx": "dy"}, role="elementwise", linear=linear,
         extents=f"x[n] y[n] {f'{parameter}[1]' if has_parameter else ''}",
     )  # fmt: skip
-    fusible[name] = Elementwise(register(op), f, df, keeps, sign_only)
-    return fusible[name]
+    made = Elementwise(register(op), f, df, keeps, sign_only)
+    if fuses:
+        fusible[name] = made
+    return made
 
 
 def unary(
-    f: Callable[..., Any], df: Callable[..., Any], *, keeps: str = "x", sign_only: bool = False, linear: bool = False
+    f: Callable[..., Any], df: Callable[..., Any], **facts: Any
 ) -> Callable[[Callable[P, Any]], Callable[P, Tensor]]:
     """Decorator: turn a body-less function, which gives the name, signature and docstring, into the
-    element-wise op ``f(x)``."""
+    element-wise op ``f(x)``; see :func:`elementwise`."""
 
     def make(declaration: Callable[P, Any]) -> Callable[P, Tensor]:
-        op = elementwise(declaration.__name__, f, df, keeps=keeps, sign_only=sign_only, linear=linear).op
+        op = elementwise(declaration.__name__, f, df, **facts).op
         return documents_x(implement(declaration, lambda x: apply(op, tensor(x))))
 
     return make

@@ -1,4 +1,4 @@
-"""Functions of rows, over the last axis: softmax, log_softmax, sparsemax and glu."""
+"""Functions along an axis: softmax, log_softmax, sparsemax and glu."""
 
 from __future__ import annotations
 
@@ -10,6 +10,7 @@ from nbnet.engine.kernels.abi import accumulates, device, kernel, mat, scratch, 
 from nbnet.engine.kernels.math import exp, log, sigmoid
 from nbnet.engine.kernels.specialize import WIDE, specialize_width
 from nbnet.ops.elementwise import documents
+from nbnet.ops.reshape import checked_axis, moveaxis
 
 
 @device
@@ -87,19 +88,21 @@ def _normalize(width: Any, y: Any, totals: Any) -> None:
                 row[j] *= share
 
 
-documents_rows = documents(first="x\n    (..., classes)\naxis\n    The last one.")
+documents_rows = documents(
+    first="x\n    Tensor or array with at least one axis.\naxis\n    The axis; negative ones count from the last.",
+    raises="ValueError\n    If the axis is out of range, or has no elements.",
+)
 
 
 _ROWS = "x[r,c] y[r,c]"
 
 
-def last_axis(x: Tensor, axis: int) -> Tensor:
-    """Return the tensor if ``axis`` is its last one, as kernels work on rows, and not empty; else raise ValueError."""
-    if axis not in (-1, len(x.shape) - 1) or not x.shape:
-        raise ValueError(f"axis: only the last axis is supported, got {axis} for shape {x.shape}")
-    if not x.shape[-1]:
-        raise ValueError(f"expected a last axis of at least one element, got shape {x.shape}")
-    return x
+def along_axis(op: Op, x: Tensor, axis: int) -> Tensor:
+    """Apply an op of rows along any axis: it is moved to the end, and back."""
+    at = checked_axis(axis, x.ndim)
+    if not x.shape[at]:
+        raise ValueError(f"axis: expected at least one element along axis {axis}, got shape {x.shape}")
+    return moveaxis(apply(op, moveaxis(x, at, -1)), -1, at)
 
 
 @device
@@ -159,7 +162,7 @@ SOFTMAX = register(
 
 @documents_rows
 def softmax(x: Any, axis: int = -1) -> Tensor:
-    """``exp(x) / sum(exp(x))`` over the last axis.
+    """``exp(x) / sum(exp(x))`` along an axis.
 
     Examples
     --------
@@ -167,7 +170,7 @@ def softmax(x: Any, axis: int = -1) -> Tensor:
     >>> nb.ops.softmax([[1e4, 1e4]]).numpy()
     array([[0.5, 0.5]], dtype=float32)
     """
-    return apply(SOFTMAX, last_axis(tensor(x), axis))
+    return along_axis(SOFTMAX, tensor(x), axis)
 
 
 @kernel
@@ -203,7 +206,7 @@ LOG_SOFTMAX = register(
 
 @documents_rows
 def log_softmax(x: Any, axis: int = -1) -> Tensor:
-    """``x - log(sum(exp(x)))`` over the last axis.
+    """``x - log(sum(exp(x)))`` along an axis.
 
     Examples
     --------
@@ -211,7 +214,7 @@ def log_softmax(x: Any, axis: int = -1) -> Tensor:
     >>> nb.ops.log_softmax([[0.0, 0.0]]).numpy().round(4)
     array([[-0.6931, -0.6931]], dtype=float32)
     """
-    return apply(LOG_SOFTMAX, last_axis(tensor(x), axis))
+    return along_axis(LOG_SOFTMAX, tensor(x), axis)
 
 
 @kernel
@@ -280,7 +283,7 @@ def sparsemax(x: Any, axis: int = -1) -> Tensor:
     >>> nb.ops.sparsemax([[1.0, 1.5, -3.0]]).numpy()
     array([[0.25, 0.75, 0.  ]], dtype=float32)
     """
-    return apply(SPARSEMAX, last_axis(tensor(x), axis))
+    return along_axis(SPARSEMAX, tensor(x), axis)
 
 
 @kernel
@@ -324,23 +327,23 @@ GLU = register(
 
 
 def glu(x: Any, axis: int = -1) -> Tensor:
-    """``a * sigmoid(b)``, where a is the first half of the last axis and b the second.
+    """``a * sigmoid(b)``, where a is the first half of an axis and b the second.
 
     Parameters
     ----------
     x
-        (..., 2 n)
+        Tensor or array.
     axis
-        The last one.
+        The axis, of even length; negative ones count from the last.
 
     Returns
     -------
-    Tensor, (..., n)
+    Tensor, half as long along the axis.
 
     Raises
     ------
     ValueError
-        If the last axis is of odd length, or axis is another.
+        If the axis is of odd length, or out of range.
 
     References
     ----------
@@ -352,4 +355,4 @@ def glu(x: Any, axis: int = -1) -> Tensor:
     >>> nb.ops.glu([[2.0, 4.0, 0.0, -1e4]]).numpy()
     array([[1., 0.]], dtype=float32)
     """
-    return apply(GLU, last_axis(tensor(x), axis))
+    return along_axis(GLU, tensor(x), axis)

@@ -10,15 +10,17 @@ from math import prod
 from operator import index
 from typing import Any
 
+from numpy.typing import NDArray
+
 from nbnet.base.array_memory import plain_array
 from nbnet.engine.graph.op import INT, Op, Spec, register
 from nbnet.engine.graph.tensor import Tensor, apply, apply_many, tensor, tensors
 from nbnet.engine.kernels.abi import accumulates, attribute, device, intvec, kernel, vec
 from nbnet.ops.broadcast import add, multiply
-from nbnet.ops.compare import greater_equal, isnan, where
+from nbnet.ops.compare import greater, isnan, less, where
 from nbnet.ops.places import index_tensor, reshaped_indices, take_along_axis
-from nbnet.ops.reduction import checked_axes
-from nbnet.ops.reshape import Axis, checked_axis, moveaxis, ravel, reshape, squeeze
+from nbnet.ops.reduction import checked_axes, sum
+from nbnet.ops.reshape import Axis, checked_axis, moveaxis, ravel, reshape
 from nbnet.ops.slicing import cut, stack
 
 
@@ -202,7 +204,7 @@ def top_k(x: Any, k: int, sorted: bool = True) -> tuple[Tensor, Tensor]:
 
 
 def in_top_k(targets: Any, predictions: Any, k: int) -> Tensor:
-    """True where the score of the target class is among the k highest; classes tied with the last of them count.
+    """True where fewer than k classes have a higher score than the target class.
 
     Parameters
     ----------
@@ -213,11 +215,6 @@ def in_top_k(targets: Any, predictions: Any, k: int) -> Tensor:
     k
         Number of highest scores.
 
-    Raises
-    ------
-    ValueError
-        If k is out of range.
-
     Examples
     --------
     >>> import nbnet as nb
@@ -225,10 +222,9 @@ def in_top_k(targets: Any, predictions: Any, k: int) -> Tensor:
     array([1., 0.], dtype=float32)
     """
     scores = tensor(predictions)
-    least = top_k(scores, min(index(k), scores.shape[-1]))[0]
-    least = cut(least, 1, least.shape[1] - 1, 1)
     mine = take_along_axis(scores, reshaped_indices(index_tensor(targets, "targets"), (-1, 1)), -1)
-    return squeeze(greater_equal(mine, least), -1)
+    higher = greater(scores, where(isnan(mine), -math.inf, mine))
+    return less(sum(higher, -1), index(k))
 
 
 def argpartition(x: Any, kth: int, axis: int | None = -1) -> Tensor:
@@ -300,36 +296,48 @@ def quantile(x: Any, q: Any, axis: Axis = None, method: str = "linear", keepdims
     >>> nb.ops.quantile([1.0, 2.0, 3.0, 4.0], [0.5, 1.0]).numpy()
     array([2.5, 4. ], dtype=float32)
     """
+    parts, rows, axes = rows_of(x, q, axis, method)
+    n, last_axis = rows.shape[-1], rows.ndim - 1
+    ordered, _ = first_in_order(rows, last_axis, n)
+    last = cut(ordered, last_axis, n - 1, 1)
+    found = []
+    for part in parts.reshape(-1).tolist():
+        low, high, share = _METHODS[method](part * (n - 1))
+        y = cut(ordered, last_axis, low, 1)
+        if share:
+            y = add(multiply(y, 1.0 - share), multiply(cut(ordered, last_axis, high, 1), share))
+        found.append(where(isnan(last), last, y))
+    return with_axes_back(found, parts, tensor(x), axes, keepdims)
+
+
+def rows_of(x: Any, q: Any, axis: Axis, method: str) -> tuple[NDArray[Any], Tensor, tuple[int, ...]]:
+    """Checked arguments of :func:`quantile`: the parts, x with the axes that are reduced joined to the last one, and
+    these axes."""
     x, parts = tensor(x), plain_array(q, "q")
     if method not in _METHODS:
         raise ValueError(f"method: expected one of {sorted(_METHODS)}, got {method!r}")
     if not ((parts >= 0) & (parts <= 1)).all():
         raise ValueError(f"q: expected numbers from 0 to 1, got {q!r}")
     axes = checked_axes(axis, x.ndim)
-    kept = [k for k in range(x.ndim) if k not in axes]
     n = prod(x.shape[k] for k in axes)
     if not n:
         raise ValueError(f"x: expected at least one element, got shape {x.shape}")
-    rows = _axes_last(x, axes, n)
-    ordered, _ = first_in_order(rows, rows.ndim - 1, n)
-    last = squeeze(cut(ordered, rows.ndim - 1, n - 1, 1), -1)
-    found = []
-    for part in parts.reshape(-1).tolist():
-        low, high, share = _METHODS[method](part * (n - 1))
-        y = squeeze(cut(ordered, rows.ndim - 1, low, 1), -1)
-        if share:
-            above = squeeze(cut(ordered, rows.ndim - 1, high, 1), -1)
-            y = add(multiply(y, 1.0 - share), multiply(above, share))
-        found.append(where(isnan(last), last, y))
+    return parts, _axes_last(x, axes, n), axes
+
+
+def with_axes_back(
+    found: Sequence[Tensor], parts: NDArray[Any], x: Tensor, axes: Sequence[int], keepdims: bool
+) -> Tensor:
+    """Results for each part, one for each row, in the shape that :func:`quantile` returns."""
     y = stack(found, 0) if parts.ndim else found[0]
-    lengths = [1 if k in axes else x.shape[k] for k in range(x.ndim)] if keepdims else [x.shape[k] for k in kept]
+    lengths = [1 if k in axes else n for k, n in enumerate(x.shape) if keepdims or k not in axes]
     return reshape(y, (*parts.shape, *lengths))
 
 
 def _axes_last(x: Tensor, axes: Sequence[int], n: int) -> Tensor:
     """``x`` with some axes joined to the last one."""
     if len(axes) == x.ndim:
-        return ravel(x)
+        return reshape(x, (1, n))
     for moved, k in enumerate(axes):
         x = moveaxis(x, k - moved, -1)
     return reshape(x, (*x.shape[: x.ndim - len(axes)], n)) if len(axes) != 1 else x

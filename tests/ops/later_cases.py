@@ -7,14 +7,16 @@ from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
+from scipy import special
 
 from nbnet.engine.graph.op import registry
-from nbnet.ops import cumulative, places, sorting
-from tests.ops.case import Case, Draw, N, normal
+from nbnet.ops import cumulative, places, sorting, trigonometry
+from tests.ops.case import Case, Draw, N, apart, normal
 
 assert cumulative
 assert places
-assert sorting  # importing them registers their ops
+assert sorting
+assert trigonometry  # importing them registers their ops
 
 Array = NDArray[Any]
 
@@ -87,7 +89,48 @@ def searched(right: bool) -> Case:
     return Case(registry["searchsorted"], draws, reference, (1,), lambda n: {"right": right}, f"right {right}")
 
 
+def within_one(*shape: int) -> Draw:
+    return lambda rng: rng.uniform(-0.9, 0.9, shape)
+
+
+def above_one(*shape: int) -> Draw:
+    return lambda rng: rng.uniform(1.2, 4.0, shape)
+
+
+#: Op -> how to draw its input, the reference. These do not fuse with dense layers.
+UNFUSED: dict[str, tuple[Callable[..., Draw], Callable[..., Array]]] = {
+    "arccos": (within_one, np.arccos),
+    "arccosh": (above_one, np.arccosh),
+    "arcsin": (within_one, np.arcsin),
+    "arcsinh": (normal, np.arcsinh),
+    "arctan": (normal, np.arctan),
+    "arctanh": (within_one, np.arctanh),
+    "cbrt": (apart, np.cbrt),
+    "cosh": (normal, np.cosh),
+    "erfc": (normal, special.erfc),
+    "erfinv": (within_one, special.erfinv),
+    "i0": (normal, special.i0),
+    "sinh": (normal, np.sinh),
+    "tan": (within_one, np.tan),
+    "trunc": (apart, np.trunc),
+}
+#: Op -> how to draw its operands, the reference.
+PAIRS: dict[str, tuple[Callable[..., Draw], Callable[..., Draw], Callable[..., Array]]] = {
+    "arctan2": (apart, apart, np.arctan2),
+    "fmod": (lambda *s: lambda rng: rng.choice([-5.3, -1.4, 0.7, 3.9], s), above_one, np.fmod),
+    "hypot": (apart, apart, np.hypot),
+}
+
+
+def of_pairs(name: str) -> list[Case]:
+    a, b, reference = PAIRS[name]
+    shapes = {"same": ((N, 4), (N, 4), (0, 1)), "row": ((N, 5), (5,), (0,)), "number": ((), (N, 4), (1,))}
+    return [Case(registry[name], (a(*s), b(*t)), reference, rows, label=k) for k, (s, t, rows) in shapes.items()]
+
+
 LATER_CASES: list[Case] = [
+    *(Case(registry[name], (draw(N, 7),), reference, (0,)) for name, (draw, reference) in UNFUSED.items()),
+    *(case for name in PAIRS for case in of_pairs(name)),
     *along("cumsum", np.cumsum, normal),
     *along("cumprod", np.cumprod, with_zeros),
     *along("sort", first_sorted, different, count=2, descending=True),

@@ -21,8 +21,8 @@ from nbnet.engine.jit.function import CHECKED, FASTMATH, Function, Intrinsic, Ke
 # Functions of C that compiled code may call, besides nbnet's own. Anything else (the allocator, the interpreter, an
 # exception) is refused.
 _MATH = (
-    "exp", "exp2", "expm1", "log", "log1p", "log2", "log10", "pow", "sin", "cos", "tan", "tanh", "sinh", "cosh", "erf",
-    "erfc", "fmod", "sqrt", "floor", "ceil",
+    "exp", "exp2", "expm1", "log", "log1p", "log2", "log10", "pow", "sin", "cos", "tan", "tanh", "sinh", "cosh", "asin",
+    "acos", "atan", "atan2", "asinh", "acosh", "atanh", "erf", "erfc", "fmod", "sqrt", "floor", "ceil",
 )  # fmt: skip
 ALLOWED_SYMBOLS = frozenset({"memset", "memcpy", "memmove", *_MATH, *(f"{name}f" for name in _MATH)})
 OWN_PREFIX = "nbnet_"
