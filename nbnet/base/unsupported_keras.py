@@ -52,7 +52,7 @@ _TABLE: dict[str, dict[str, str]] = {
         "use AveragePooling or GlobalAveragePooling": """AdaptiveAveragePooling1D AdaptiveAveragePooling2D
             AdaptiveAveragePooling3D""",
         "use MaxPooling or GlobalMaxPooling": "AdaptiveMaxPooling1D AdaptiveMaxPooling2D AdaptiveMaxPooling3D",
-        "use LayerNormalization": "GroupNormalization RMSNormalization UnitNormalization SpectralNormalization",
+        "constrain weights with nbnet.constraints, such as MaxNorm": "SpectralNormalization",
         _SUBCLASS: "Lambda Wrapper Pipeline EinsumDense",
         "check the shape in build(self, input_shape) and raise ValueError": "InputSpec",
         "use Embedding, and its weights with nbnet.ops.matmul": "ReversibleEmbedding",

@@ -53,6 +53,7 @@ from nbnet.layers.serialization import deserialize, known, register_layer, seria
 from nbnet.layers.unit_selection import PutUnits, TakeUnits
 
 if TYPE_CHECKING:
+    from nbnet.layers.group_normalization import GroupNormalization, RMSNormalization, UnitNormalization
     from nbnet.layers.padding import (
         Cropping1D,
         Cropping2D,
@@ -79,6 +80,7 @@ if TYPE_CHECKING:
 
 #: Layers that most scripts do not use, by module: it is imported when one of its names is first asked for.
 _DEFERRED = {
+    "group_normalization": "GroupNormalization RMSNormalization UnitNormalization",
     "padding": "Cropping1D Cropping2D Cropping3D ZeroPadding1D ZeroPadding2D ZeroPadding3D",
     "separable_convolution": """DepthwiseConv1D DepthwiseConv2D SeparableConv1D SeparableConv2D
         SeparableConvolution1D SeparableConvolution2D""",
@@ -148,6 +150,7 @@ __all__ = [
     "GlobalMaxPooling1D",
     "GlobalMaxPooling2D",
     "GlobalMaxPooling3D",
+    "GroupNormalization",
     "Identity",
     "Input",
     "InputLayer",
@@ -168,6 +171,7 @@ __all__ = [
     "PReLU",
     "Permute",
     "PutUnits",
+    "RMSNormalization",
     "ReLU",
     "RepeatVector",
     "Rescaling",
@@ -183,6 +187,7 @@ __all__ = [
     "StandoutDense",
     "Subtract",
     "TakeUnits",
+    "UnitNormalization",
     "UpSampling1D",
     "UpSampling2D",
     "UpSampling3D",

@@ -4,8 +4,10 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 from functools import reduce
+from math import prod
 from typing import Any, ClassVar, Protocol, overload
 
+import numpy as np
 from numpy.typing import NDArray
 
 from nbnet import ops
@@ -255,20 +257,24 @@ def concatenate(inputs: Sequence[Any], axis: int = -1, **kwargs: Any) -> Any:
 
 
 class Dot(Layer):
-    """The inner product of two vectors for each sample: (batch, n) and (batch, n) to (batch, 1).
+    """The inner products of two tensors for each sample, along an axis of each: of (batch, n) and (batch, n), (batch,
+    1); of (batch, n, k) and (batch, k, m) with ``axes=(2, 1)``, the products of matrices (batch, n, m).
+
+    The other axes of the first tensor come before those of the second.
 
     Parameters
     ----------
     axes
-        1 or -1 (or a pair of these): the axis that is summed over. Of the inputs that Keras takes, nbnet takes
-        vectors.
+        The axis that is summed over, or a pair: that of the first tensor and that of the second. Not the batch's.
     normalize
-        If True, divide by the lengths of the vectors: the cosine of the angle between them.
+        If True, divide vectors along these axes by their lengths: the cosine of the angle between them.
 
     Raises
     ------
     ValueError
-        If the input is no pair of vectors, or the axes are others.
+        If the input is no pair of tensors with axes of one length, or an axis is out of range.
+    TypeError
+        If axes are no integers.
 
     Examples
     --------
@@ -276,33 +282,51 @@ class Dot(Layer):
     >>> a, b = nb.tensor([[1.0, 2.0]]), nb.tensor([[10.0, 20.0]])
     >>> nb.layers.Dot(axes=1)([a, b]).numpy()
     array([[50.]], dtype=float32)
+    >>> nb.layers.Dot(axes=(2, 1))([nb.ops.ones((4, 2, 3)), nb.ops.ones((4, 3, 5))]).shape
+    (4, 2, 5)
     """
 
     _arguments = ("axes", "normalize")
 
     def __init__(self, axes: int | Sequence[int], normalize: bool = False, **kwargs: Any) -> None:
         super().__init__(**kwargs)
-        self.axes: int | list[int] = list(axes) if isinstance(axes, Sequence) else axes
+        several = isinstance(axes, Sequence) and not isinstance(axes, str)
+        pair = list(axes) if isinstance(axes, Sequence) else [axes]
+        if any(isinstance(axis, bool) or not isinstance(axis, (int, np.integer)) for axis in pair):
+            raise TypeError(f"axes: expected an integer or a pair of integers, got {axes!r}")
+        if several and len(pair) != 2:
+            raise ValueError(f"axes: expected an integer or a pair of integers, got {axes!r}")
+        self.axes: int | list[int] = [int(axis) for axis in pair] if several else int(pair[0])
         self.normalize = bool(normalize)
-        pair = self.axes if isinstance(self.axes, list) else [self.axes, self.axes]
-        if len(pair) != 2 or any(axis not in (1, -1) for axis in pair):
-            raise ValueError(f"axes: nbnet multiplies vectors (batch, n), axes=1; got {axes!r}")
 
     def call(self, inputs: Sequence[Tensor]) -> Tensor:
         tensors = check_inputs(self, inputs, 2)
-        if len(tensors) != 2 or any(x.ndim != 2 or x.shape != tensors[0].shape for x in tensors):
-            raise ValueError(f"{self.name}: expected two vectors (batch, n), got shapes {[x.shape for x in tensors]}")
-        a, b = (_unit(x) if self.normalize else x for x in tensors)
-        return ops.sum(a * b, axis=1, keepdims=True)
+        shapes = [x.shape for x in tensors]
+        if len(tensors) != 2 or any(x.ndim < 2 for x in tensors):
+            raise ValueError(f"{self.name}: expected two tensors with an axis beside the batch's, got shapes {shapes}")
+        wanted = self.axes if isinstance(self.axes, list) else [self.axes, self.axes]
+        if any(not -x.ndim <= axis < x.ndim or axis % x.ndim == 0 for axis, x in zip(wanted, tensors, strict=True)):
+            raise ValueError(f"{self.name}: axes {self.axes} are out of range, or the batch's, for shapes {shapes}")
+        (k, m), (a, b) = (axis % x.ndim for axis, x in zip(wanted, tensors, strict=True)), tensors
+        if a.shape[k] != b.shape[m]:
+            raise ValueError(f"{self.name}: axes {self.axes} have different lengths for shapes {shapes}")
+        if self.normalize:
+            a, b = _unit(a, k), _unit(b, m)
+        if a.ndim == b.ndim == 2:
+            return ops.sum(a * b, axis=1, keepdims=True)
+        left, right = (*a.shape[1:k], *a.shape[k + 1 :]), (*b.shape[1:m], *b.shape[m + 1 :])
+        rows = reshape(ops.moveaxis(a, k, -1), (a.shape[0], prod(left), a.shape[k]))
+        columns = reshape(ops.moveaxis(b, m, 1), (b.shape[0], b.shape[m], prod(right)))
+        return reshape(ops.matmul(rows, columns), (a.shape[0], *left, *right))
 
 
-def _unit(x: Tensor) -> Tensor:
-    return x / ops.sqrt(ops.maximum(ops.sum(ops.square(x), axis=1, keepdims=True), 1e-12))
+def _unit(x: Tensor, axis: int) -> Tensor:
+    return x / ops.sqrt(ops.maximum(ops.sum(ops.square(x), axis=axis, keepdims=True), 1e-12))
 
 
 @_typed
 def dot(inputs: Sequence[Any], axes: int | Sequence[int] = -1, **kwargs: Any) -> Any:
-    """The inner product of two vectors for each sample: :class:`Dot` as a function.
+    """The inner products of two tensors for each sample: :class:`Dot` as a function.
 
     Examples
     --------

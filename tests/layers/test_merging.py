@@ -66,6 +66,28 @@ def test_dot(axes: Any) -> None:
     np.testing.assert_allclose(cosine, (a * b).sum(1, keepdims=True) / lengths)
 
 
+@pytest.mark.parametrize(
+    ("axes", "a", "b", "sums"),
+    [
+        ((2, 1), (3, 2, 4), (3, 4, 5), "nij,njk->nik"),
+        ((1, 2), (3, 4, 2), (3, 5, 4), "nji,nkj->nik"),
+        (-1, (3, 2, 4), (3, 5, 4), "nij,nkj->nik"),
+        (1, (3, 4), (3, 4, 5), "nj,njk->nk"),
+        ((2, 1), (3, 5, 4), (3, 4), "nij,nj->ni"),
+        ((1, -2), (3, 4, 2, 6), (3, 5, 4, 2), "njia,nkjb->niakb"),
+    ],
+)
+def test_dot_of_more_axes(axes: Any, a: Any, b: Any, sums: str) -> None:
+    rng = np.random.default_rng(0)
+    x, y = rng.normal(size=a), rng.normal(size=b)
+    found = layer_of("Dot", axes=axes)([nb.tensor(x), nb.tensor(y)]).numpy()
+    np.testing.assert_allclose(found, np.einsum(sums, x, y), rtol=1e-5, atol=1e-6)
+    first, second = (axes, axes) if isinstance(axes, int) else axes
+    x, y = (z / np.linalg.norm(z, axis=k, keepdims=True) for z, k in ((x, first), (y, second)))
+    found = layer_of("Dot", axes=axes, normalize=True)([nb.tensor(x), nb.tensor(y)]).numpy()
+    np.testing.assert_allclose(found, np.einsum(sums, x, y), rtol=1e-5, atol=1e-6)
+
+
 @pytest.mark.parametrize("name", [*REFERENCES, "Subtract", "Concatenate"])
 def test_configuration(name: str) -> None:
     layer = layer_of(name, name="mine")
@@ -81,8 +103,10 @@ def test_configuration(name: str) -> None:
         (lambda: layer_of("Concatenate", axis=0), "not 0, the batch's"),
         (lambda: layer_of("Concatenate", axis=-3)([nb.tensor(A), nb.tensor(B)]), "the batch's"),
         (lambda: layer_of("Concatenate")([nb.tensor(A), nb.tensor(B[:, :1])]), "differ elsewhere"),
-        (lambda: layer_of("Dot", axes=2), "nbnet multiplies vectors"),
-        (lambda: layer_of("Dot", axes=1)([nb.tensor(A), nb.tensor(B)]), "two vectors"),
+        (lambda: layer_of("Dot", axes=[1, 2, 1]), "expected an integer or a pair"),
+        (lambda: layer_of("Dot", axes=3)([nb.tensor(A), nb.tensor(B)]), "out of range, or the batch's"),
+        (lambda: layer_of("Dot", axes=(0, 1))([nb.tensor(A), nb.tensor(B)]), "out of range, or the batch's"),
+        (lambda: layer_of("Dot", axes=(1, 2))([nb.tensor(A), nb.tensor(B)]), "different lengths"),
         (lambda: layer_of("Dot", axes=1)([nb.tensor(A[:, 0])]), "at least 2"),
     ],
 )
