@@ -13,6 +13,7 @@ from nbnet.base.unsupported_keras import keras_hint
 FLOAT_DTYPES = (np.dtype("float32"), np.dtype("float64"))
 
 _floatx = FLOAT_DTYPES[0]
+_interactive = True
 
 
 def floatx() -> str:
@@ -85,6 +86,45 @@ def image_data_format() -> str:
     'channels_last'
     """
     return "channels_last"
+
+
+def enable_interactive_logging() -> None:
+    """Let ``verbose="auto"`` show progress, as it does by default.
+
+    Examples
+    --------
+    >>> from nbnet import config
+    >>> config.enable_interactive_logging()
+    """
+    global _interactive
+    _interactive = True
+
+
+def disable_interactive_logging() -> None:
+    """Let ``verbose="auto"``, the default of fit, evaluate and predict, be silent.
+
+    Examples
+    --------
+    >>> from nbnet import config
+    >>> config.disable_interactive_logging()
+    >>> config.is_interactive_logging_enabled()
+    False
+    >>> config.enable_interactive_logging()
+    """
+    global _interactive
+    _interactive = False
+
+
+def is_interactive_logging_enabled() -> bool:
+    """Return True if ``verbose="auto"`` shows progress.
+
+    Examples
+    --------
+    >>> from nbnet import config
+    >>> config.is_interactive_logging_enabled()
+    True
+    """
+    return _interactive
 
 
 def standardize_dtype(dtype: DTypeLike | None) -> np.dtype[Any]:

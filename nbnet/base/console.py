@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import sys
 from typing import Any, TextIO
 
@@ -18,6 +19,27 @@ def writable(stream: Any) -> bool:
 def is_terminal(stream: Any) -> bool:
     """Return True if a stream is open, and a terminal."""
     return writable(stream) and hasattr(stream, "isatty") and bool(stream.isatty())
+
+
+def is_notebook(stream: Any) -> bool:
+    """Return True if a stream is open, and shown in a cell of a Jupyter notebook."""
+    return writable(stream) and type(stream).__module__.partition(".")[0] == "ipykernel"
+
+
+def columns(stream: Any) -> int:
+    """Return the number of characters in a line of a terminal; 80 if the stream is none, or its terminal has none.
+
+    Examples
+    --------
+    >>> import io
+    >>> from nbnet.base.console import columns
+    >>> columns(io.StringIO())
+    80
+    """
+    try:
+        return os.get_terminal_size(stream.fileno()).columns or 80
+    except (AttributeError, OSError, ValueError):
+        return 80
 
 
 def encodable(text: str, stream: Any) -> str:

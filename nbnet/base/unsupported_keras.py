@@ -15,7 +15,6 @@ _NO_TOKENS = "encode columns with scikit-learn (OneHotEncoder, OrdinalEncoder, K
 _NO_FILES = "read the files into arrays and hand these to fit"
 _ONE_BACKEND = "kernels compiled by Numba are its only backend"
 _NO_FUNCTION = "write it with functions that are there, or use NumPy on arrays outside the model"
-_NO_SWITCH = "give verbose=0 to fit, evaluate and predict"
 _SUBCLASS = "subclass nbnet.layers.Layer and write call(self, x) with functions of nbnet.ops"
 
 #: For each module, groups of names by alternative.
@@ -72,14 +71,11 @@ _TABLE: dict[str, dict[str, str]] = {
     "nbnet.callbacks": {
         "send the logs from a nbnet.callbacks.LambdaCallback": "RemoteMonitor",
         "use ModelCheckpoint": "OrbaxCheckpoint",
-        "fit returns a nbnet.History": "History",
     },
     "nbnet.utils": {
         _NO_TOKENS: "FeatureSpace",
         _NO_FILES: "audio_dataset_from_directory",
-        "see nbnet.callbacks.progress.Progress": "Progbar",
         "nothing in nbnet needs it": "bounding_boxes legacy get_source_inputs Config is_keras_tensor",
-        _NO_SWITCH: "enable_interactive_logging disable_interactive_logging is_interactive_logging_enabled",
     },
     "nbnet.backend": {
         "the channels are the last axis": "set_image_data_format",
@@ -92,7 +88,6 @@ _TABLE: dict[str, dict[str, str]] = {
         "the channels are the last axis": "set_image_data_format",
         "give losses and layers their own epsilon where they take one": "set_epsilon",
         "files of models hold no code": "enable_unsafe_deserialization",
-        _NO_SWITCH: "enable_interactive_logging disable_interactive_logging is_interactive_logging_enabled",
         "nothing in nbnet needs it": """enable_traceback_filtering disable_traceback_filtering
             is_traceback_filtering_enabled is_nnx_enabled""",
         "see the arguments of fit": "max_epochs set_max_epochs max_steps_per_epoch set_max_steps_per_epoch",

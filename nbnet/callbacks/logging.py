@@ -3,32 +3,38 @@
 from __future__ import annotations
 
 import csv
+import io
 import math
 import os
-from collections.abc import Callable
-from typing import Any
+from collections.abc import Callable, Sequence
+from typing import Any, TextIO
+
+import numpy as np
 
 from nbnet.base.console import show
-from nbnet.base.regular_file import check_name, open_text
+from nbnet.base.regular_file import check_name, open_regular, open_text
 from nbnet.callbacks.callback import Callback, Logs
 
 
 class CSVLogger(Callback):
     """Writes the number, losses and metrics of each epoch to a CSV file.
 
+    The file has a column for each name in the logs of any epoch. Where an epoch lacks it, as ``val_loss`` in one
+    without validation, there is ``NA``.
+
     Parameters
     ----------
     filename : str or path
         Path of the file.
     separator : str
-        Text between values.
+        One character, between values.
     append : bool
         If True, append to an existing file instead of overwriting it.
 
     Raises
     ------
     ValueError
-        If no file can have that name.
+        If no file can have that name; when training begins, if a file to append to is no table.
     OSError
         When training begins, if the file cannot be written, or is a folder, a FIFO, a socket or a device.
 
@@ -42,28 +48,61 @@ class CSVLogger(Callback):
         super().__init__()
         self.filename, self.separator, self.append = os.fspath(filename), separator, append
         check_name(self.filename, "filename")
-        self._file: Any = None
-        self._writer: Any = None
+        self._file: TextIO | None = None
+        self._columns: list[str] = []
 
     def on_train_begin(self, logs: Logs = None) -> None:
+        self._columns = []
+        if self.append and os.path.exists(self.filename):
+            self._columns = next(iter(self._rows()), [])
+            if self._columns and "epoch" not in self._columns:
+                raise ValueError(
+                    f"filename: expected a table with a column 'epoch', {self.filename} has {self._columns}"
+                )
         # Kept open between epochs, closed when training ends.
         self._file = open_text(self.filename, self.append)
-        self._headed = os.fstat(self._file.fileno()).st_size > 0
-        self._writer = None
 
     def on_epoch_end(self, epoch: int, logs: Logs = None) -> None:
-        row = {"epoch": epoch, **(logs or {})}
-        if self._writer is None:
-            self._writer = csv.DictWriter(self._file, list(row), delimiter=self.separator, extrasaction="ignore")
-            if not self._headed:
-                self._writer.writeheader()
-        self._writer.writerow(row)
+        row = {"epoch": epoch} | {name: _cell(value) for name, value in (logs or {}).items()}
+        assert self._file is not None
+        if new := [name for name in row if name not in self._columns]:
+            self._add_columns(new)
+        self._write([row.get(name, _NOT_KNOWN) for name in self._columns])
         self._file.flush()
 
     def on_train_end(self, logs: Logs = None) -> None:
         if self._file is not None:
             self._file.close()
             self._file = None
+
+    def _add_columns(self, new: list[str]) -> None:
+        """Write the file anew, with further columns."""
+        assert self._file is not None
+        self._file.flush()
+        _, *rows = self._rows() or [[]]
+        self._columns += new
+        self._file.truncate(0)
+        self._file.seek(0)
+        self._write(self._columns)
+        for row in rows:
+            self._write(row + [_NOT_KNOWN] * (len(self._columns) - len(row)))
+
+    def _rows(self) -> list[list[str]]:
+        with io.TextIOWrapper(open_regular(self.filename), "utf-8", newline="") as file:
+            return list(csv.reader(file, delimiter=self.separator))
+
+    def _write(self, row: Sequence[Any]) -> None:
+        assert self._file is not None
+        csv.writer(self._file, delimiter=self.separator).writerow(row)
+
+
+#: The entry of a column that an epoch has no value for.
+_NOT_KNOWN = "NA"
+
+
+def _cell(value: Any) -> Any:
+    """Return the value of a cell: the numbers of an array in brackets."""
+    return f"[{', '.join(map(str, np.ravel(value).tolist()))}]" if np.ndim(value) else value
 
 
 class LambdaCallback(Callback):

@@ -100,7 +100,7 @@ class EarlyStopping(Monitor):
     >>> model = nb.Sequential([nb.Input((1,)), nb.layers.Dense(1, kernel_initializer="zeros")])
     >>> model.compile("sgd", "mse")
     >>> stop = nb.callbacks.EarlyStopping(monitor="loss", patience=2)
-    >>> history = model.fit(np.zeros((8, 1)), np.zeros(8), epochs=50, callbacks=[stop])
+    >>> history = model.fit(np.zeros((8, 1)), np.zeros(8), epochs=50, callbacks=[stop], verbose=0)
     >>> len(history.epoch)
     3
     """
@@ -162,7 +162,7 @@ class EarlyStopping(Monitor):
                 self._weights = self.model.get_weights()
             if self.baseline is None or self.is_better(value, self.baseline):
                 self.wait = 0
-        if self.wait >= self.patience and epoch > 0:
+        elif self.wait >= self.patience and epoch > 0:
             self.stopped_epoch = epoch
             self.model.stop_training = True
 
@@ -170,6 +170,8 @@ class EarlyStopping(Monitor):
         if self.stopped_epoch and self.verbose:
             show(f"Epoch {self.stopped_epoch + 1}: early stopping, best epoch {self.best_epoch + 1}")
         if self._weights is not None:
+            if self.verbose:
+                show(f"Restoring the weights of the best epoch: {self.best_epoch + 1}")
             self.model.set_weights(self._weights)
 
 

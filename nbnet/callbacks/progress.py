@@ -1,4 +1,8 @@
-"""Progress as Keras shows it: a bar for each epoch (drawn by tqdm), a line for each, or nothing."""
+"""Progress as Keras shows it: a bar for each epoch (drawn by tqdm), a line for each, or nothing.
+
+A line begins with the numbers, and the bar takes what is left of its width. While an epoch runs, a line that is too
+long is cut at the end; the last line of an epoch is always whole.
+"""
 
 from __future__ import annotations
 
@@ -10,10 +14,13 @@ from typing import Any, Self, TextIO
 
 import numpy as np
 
-from nbnet.base.console import encodable, is_terminal, show, writable
+from nbnet import config
+from nbnet.base.console import columns, encodable, is_notebook, is_terminal, show, writable
 from nbnet.base.tqdm_bar import bar_class
 
-_BAR = "{n_fmt}/{total_fmt} {bar:20} {desc}"
+_BAR = "{n_fmt}/{total_fmt}{desc} {bar}"
+#: The narrowest bar that is drawn beside the numbers of an epoch that is done.
+_NARROWEST = 5
 
 
 class Progress:
@@ -22,8 +29,9 @@ class Progress:
     Parameters
     ----------
     verbose : {"auto", 0, 1, 2}
-        0 is silent, 1 draws a bar for each epoch, 2 prints a line for each; ``"auto"`` is 1 on a terminal and 0
-        elsewhere. True and False stand for 1 and 0.
+        0 is silent, 1 draws a bar for each epoch, 2 prints a line for each; ``"auto"`` is 1 on a terminal and in a
+        notebook, and 2 in files and pipes; after :func:`nbnet.config.disable_interactive_logging` it is 0. True and
+        False stand for 1 and 0.
     epochs : int or None
         Number of epochs; None leaves out the heading ``Epoch 1/10``, as evaluation does.
     steps : int or None
@@ -44,14 +52,14 @@ class Progress:
     ...     progress.begin_epoch(0)
     ...     progress.update(50, {"loss": 0.75})
     ...     progress.end_epoch({"loss": 0.5, "val_loss": 0.625})
-    Epoch 1/3 - ... - loss: 0.5000 - val_loss: 0.6250
+    Epoch 1/3 - ... - .../step - loss: 0.5000 - val_loss: 0.6250
     """
 
     def __init__(
         self, verbose: int | str = "auto", epochs: int | None = 1, steps: int | None = 1, stream: TextIO | None = None
     ) -> None:
         self.stream: TextIO | None = sys.stdout if stream is None else stream
-        self.verbose = _level(verbose, self.stream)
+        self.verbose = level_of(verbose, self.stream)
         self.epochs, self.steps = epochs, steps
         self._heading = ""
         self._began = 0.0
@@ -67,24 +75,30 @@ class Progress:
         if self.verbose == 1:
             if self._heading:
                 self._print(self._heading)
-            self._bar = self._make_bar(total=self.steps, bar_format=_BAR, miniters=1, file=self.stream)
+            self._bar = self._make_bar(
+                total=self.steps, bar_format=_BAR, miniters=1, file=self.stream, ncols=self._width()
+            )
 
     def update(self, steps_done: int, logs: Mapping[str, float]) -> None:
         """Show the number of steps of the epoch so far, and its logs; draws at most ten times a second."""
         if self._bar is not None:
-            self._bar.set_description_str(encodable(self._text(logs), self.stream), refresh=False)
+            self._bar.set_description_str(encodable(f" - {self._text(logs, steps_done)}", self.stream), False)
             self._bar.update(steps_done - self._bar.n)
 
     def end_epoch(self, logs: Mapping[str, float]) -> None:
         """Finish an epoch, and show its logs, those of validation included."""
         if self._bar is not None:
             if self.steps is None:
-                self._bar.total = self.steps = self._bar.n
-            self.update(self.steps, logs)
+                self.steps = self._bar.n
+            text = f"{self.steps}/{self.steps} - {self._text(logs, self.steps)}"
+            left = self._width() - len(text) - 1
+            self._bar.leave = False  # The line is printed once more, with its last numbers.
             self.close()
+            whole = self._make_bar.format_meter(self.steps, self.steps, 0, left, bar_format="{bar}")
+            self._print(f"{text} {whole}" if left >= _NARROWEST else text)
         elif self.verbose == 2:
             heading = self._heading or f"{self.steps or '?'}/{self.steps or '?'}"
-            self._print(f"{heading} - {self._text(logs)}")
+            self._print(f"{heading} - {self._text(logs, self.steps)}")
 
     def close(self) -> None:
         """Close the bar as it is, also in an epoch that was interrupted."""
@@ -103,15 +117,26 @@ class Progress:
     def _print(self, line: str) -> None:
         show(line, self.stream)
 
-    def _text(self, logs: Mapping[str, float]) -> str:
-        elapsed = _duration(time.perf_counter() - self._began)
-        return " - ".join([elapsed, *(f"{name}: {_number(value)}" for name, value in logs.items())])
+    def _width(self) -> int:
+        """Return the width of a line: one character less than that of the terminal, which some would wrap."""
+        return columns(self.stream) - 1
+
+    def _text(self, logs: Mapping[str, float], steps: int | None) -> str:
+        elapsed = time.perf_counter() - self._began
+        each = f" - {_duration(elapsed / steps)}/step" if steps else ""
+        return " - ".join([_duration(elapsed) + each, *(f"{name}: {_number(value)}" for name, value in logs.items())])
 
 
-def _level(verbose: int | str, stream: TextIO | None) -> int:
-    if verbose == "auto":
-        return int(is_terminal(stream))
-    if not isinstance(verbose, int) or verbose not in (0, 1, 2):
+def level_of(verbose: Any, stream: Any = None) -> int:
+    """Return the 0, 1 or 2 that ``verbose`` means for a stream, by default the standard output."""
+    stream = sys.stdout if stream is None else stream
+    if type(verbose) is int and verbose == 0:
+        return 0
+    if isinstance(verbose, str) and verbose == "auto":
+        if not (config.is_interactive_logging_enabled() and writable(stream)):
+            return 0
+        return 1 if is_terminal(stream) or is_notebook(stream) else 2
+    if not isinstance(verbose, (int, np.integer)) or verbose not in (0, 1, 2):
         raise ValueError(f"verbose: expected 'auto', 0, 1 or 2, got {verbose!r}")
     return int(verbose) if verbose and writable(stream) else 0
 
@@ -124,6 +149,8 @@ def _number(value: Any) -> str:
 
 
 def _duration(seconds: float) -> str:
+    if seconds < 1e-3:
+        return f"{seconds * 1e6:.0f}us"
     if seconds < 1:
         return f"{seconds * 1e3:.0f}ms"
     if seconds < 60:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import inspect
 from collections.abc import Callable, Mapping
 from typing import Any
 
@@ -19,7 +20,8 @@ class LearningRateScheduler(Callback):
     Parameters
     ----------
     schedule : callable
-        ``schedule(epoch, learning_rate)`` returns the new rate, which appears in logs as ``learning_rate``.
+        ``schedule(epoch, learning_rate)``, or ``schedule(epoch)``, returns the new rate, which appears in logs as
+        ``learning_rate``.
     verbose : int
         1 prints the rate.
 
@@ -29,9 +31,10 @@ class LearningRateScheduler(Callback):
     >>> slower = nb.callbacks.LearningRateScheduler(lambda epoch, rate: rate * 0.9)
     """
 
-    def __init__(self, schedule: Callable[[int, float], float], verbose: int = 0) -> None:
+    def __init__(self, schedule: Callable[..., float], verbose: int = 0) -> None:
         super().__init__()
         self.schedule, self.verbose = schedule, verbose
+        self._takes_rate = _takes(schedule, 2)
         self._epoch, self._resumed = -1, -1
 
     def get_state(self) -> dict[str, Any]:
@@ -47,7 +50,8 @@ class LearningRateScheduler(Callback):
         self._epoch = epoch
         if epoch == self._resumed:  # inside of which a resumed training continues, with the rate that was set then
             return
-        rate = self.schedule(epoch, float(self._optimizer.learning_rate))
+        before = float(self._optimizer.learning_rate)
+        rate = self.schedule(epoch, before) if self._takes_rate else self.schedule(epoch)
         # A rate computed with nbnet.ops is a tensor, one computed with NumPy may be an array.
         number = np.asarray(rate)
         if number.dtype.kind not in "fiu" or number.size != 1:
@@ -59,6 +63,17 @@ class LearningRateScheduler(Callback):
     def on_epoch_end(self, epoch: int, logs: Logs = None) -> None:
         if logs is not None:
             logs["learning_rate"] = float(self._optimizer.learning_rate)
+
+
+def _takes(function: Callable[..., Any], count: int) -> bool:
+    """Return True if a function takes so many arguments; also if its signature is not known."""
+    try:
+        inspect.signature(function).bind(*[None] * count)
+    except ValueError:
+        return True
+    except TypeError:
+        return False
+    return True
 
 
 class SwapEMAWeights(Callback):

@@ -123,8 +123,8 @@ def as_stream(
     """Return a stream of batches of a source for which :func:`is_stream` is true.
 
     An epoch has ``steps`` steps; by default it ends where the data end. If ``targets`` is True, batches must have
-    targets. ``others``, such as ``y``, ``sample_weight`` and ``batch_size``, must be None. Raise ValueError if one of
-    them is not, or the data are infinite and ``steps`` is None; ``name`` and ``steps_name`` are for messages.
+    targets. ``others``, such as ``y`` and ``sample_weight``, must be None. Raise ValueError if one of them
+    is not, or the data are infinite and ``steps`` is None; ``name`` and ``steps_name`` are for messages.
 
     Examples
     --------
@@ -136,8 +136,9 @@ def as_stream(
     kind = type(x).__name__
     for argument, value in others.items():
         if value is not None:
-            what = "has batches of its own" if argument == "batch_size" else "yields (x, y, sample_weight) itself"
-            raise ValueError(f"{argument}: expected None: {name} is a {kind}, which {what}")
+            raise ValueError(
+                f"{argument}: expected None: {name} is a {kind}, which yields (x, y, sample_weight) itself"
+            )
     steps = as_steps(steps, steps_name)
     if isinstance(x, PyDataset) or (hasattr(x, "__getitem__") and hasattr(x, "__len__")):
         length = x.num_batches if isinstance(x, PyDataset) else len(x)

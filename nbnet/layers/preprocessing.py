@@ -12,6 +12,7 @@ from numpy.typing import NDArray
 from nbnet import ops
 from nbnet.base import loading_budget
 from nbnet.base.array_memory import plain_array
+from nbnet.data.streams import as_stream, is_stream
 from nbnet.engine.graph.tensor import Tensor
 from nbnet.layers.layer import Layer, Shape
 from nbnet.ops.broadcast import add, multiply
@@ -118,7 +119,8 @@ class Normalization(Layer):
         Parameters
         ----------
         data
-            An array (n, ...), or an iterable of such arrays: batches. If a batch is a tuple, its first entry counts.
+            An array (n, ...), or batches: a list or generator of such arrays, a :class:`nbnet.utils.PyDataset`, a
+            loader. If a batch is a tuple, its first entry counts.
 
         Raises
         ------
@@ -162,6 +164,10 @@ class Normalization(Layer):
 
 def _batches(data: Any) -> Iterator[Array]:
     """Yield the data as arrays (n, ...) of bounded size."""
+    if is_stream(data):
+        for batch in as_stream(data, name="data", targets=False).epoch(0):
+            yield from _batches(batch.x)
+        return
     if not hasattr(data, "__array__") and isinstance(data, Iterable):
         # A list of lists of numbers is an array; a list of arrays, or any other iterable, is batches.
         first = next(iter(data), ()) if isinstance(data, Sequence) else ()

@@ -70,11 +70,11 @@ def fit_many(
     >>> for units in (2, 4, 8):
     ...     models.append(nb.Sequential([nb.Input((1,)), nb.layers.Dense(units, "tanh"), nb.layers.Dense(1)]))
     ...     models[-1].compile("adam", "mse")
-    >>> histories = nb.fit_many(models, x, x**2, epochs=20)
+    >>> histories = nb.fit_many(models, x, x**2, epochs=20, verbose=0)
     >>> [len(history.epoch) for history in histories]
     [20, 20, 20]
     >>> halves = [{"model": model, "x": x[k::2], "y": x[k::2]} for k, model in enumerate(models[:2])]
-    >>> [history.params["epochs"] for history in nb.fit_many(halves, epochs=5)]
+    >>> [history.params["epochs"] for history in nb.fit_many(halves, epochs=5, verbose=0)]
     [5, 5]
     """
     # Copies of mapped files, if they are small, are made once.

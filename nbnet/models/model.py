@@ -82,7 +82,7 @@ class Model(Layer, Trainer):
     >>> model.compile("adam", "mse")
     >>> data = {"age": np.linspace(0, 1, 10), "job": np.arange(10) % 5}
     >>> history = model.fit(data, np.ones(10), verbose=0)
-    >>> model.predict(data).shape
+    >>> model.predict(data, verbose=0).shape
     (10, 1)
     """
 

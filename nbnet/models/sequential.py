@@ -46,8 +46,8 @@ class Sequential(Model):
     >>> model = nb.Sequential([nb.Input((2,)), nb.layers.Dense(8, "relu"), nb.layers.Dropout(0.1), nb.layers.Dense(1)])
     >>> model.compile("adam", "mse")
     >>> x = np.random.default_rng(0).normal(size=(64, 2))
-    >>> history = model.fit(x, x[:, 0] * x[:, 1], epochs=3)
-    >>> len(history.history["loss"]), model.predict(x).shape
+    >>> history = model.fit(x, x[:, 0] * x[:, 1], epochs=3, verbose=0)
+    >>> len(history.history["loss"]), model.predict(x, verbose=0).shape
     (3, (64, 1))
     """
 

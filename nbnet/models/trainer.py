@@ -13,7 +13,7 @@ from nbnet import data, metrics, optimizers
 from nbnet.base.tree import flatten, map_structure, restructure
 from nbnet.base.validation import check_int
 from nbnet.callbacks.callback import CallbackList, History
-from nbnet.callbacks.progress import Progress
+from nbnet.callbacks.progress import Progress, level_of
 from nbnet.engine.gemm.blas import single_thread
 from nbnet.engine.graph.tape import Tape
 from nbnet.engine.graph.tensor import Tensor
@@ -64,6 +64,8 @@ class Trainer(_Base):
         self._optimizer: Optimizer = None  # type: ignore[assignment]
         #: Set by a callback to end training after the epoch, or the batch, it is called in.
         self.stop_training = False
+        #: Set by a callback to end an evaluation, or a prediction, after the batch it is called in.
+        self.stop_evaluating = self.stop_predicting = False
         self._train_state = TrainingState()
         self._loss_tracker = metrics.Mean("loss")
         self._compiled_metrics: CompiledMetrics | None = None
@@ -119,7 +121,9 @@ class Trainer(_Base):
             The same, but sample weights and class weights count.
         run_eagerly
             If True, train by a loop in Python over :meth:`train_step`, on a tape: for debugging.
-        steps_per_execution, jit_compile, auto_scale_loss
+        steps_per_execution
+            Number of batches for which hooks of batches are called once.
+        jit_compile, auto_scale_loss
             Accepted as in Keras; here every epoch is compiled, and nothing computes in float16.
         slices
             Parts of a batch that as many threads compute, up to 256; a batch of fewer rows has as many as rows, and one
@@ -136,11 +140,13 @@ class Trainer(_Base):
         refuse_in_training(self, "compile")
         resolved, objective = optimizers.get(optimizer), Objective.of(loss, loss_weights, metrics, weighted_metrics)
         count = None if slices is None else check_int(slices, "slices")
+        steps = check_int(steps_per_execution, "steps_per_execution")
         if count is not None and count > MOST_SLICES:
             raise ValueError(f"slices: expected {MOST_SLICES} at most, got {count}")
         self.optimizer, state = resolved, self._train_state
         state.position.set_aside(self.built)
         state.objective, state.eager, state.slices = objective, bool(run_eagerly), count
+        state.steps_per_execution = steps
         watched = metrics is not None or weighted_metrics is not None
         self._compiled_metrics = CompiledMetrics(self) if watched else None
         self._changed()
@@ -184,7 +190,7 @@ class Trainer(_Base):
             Targets: shaped like the output, or class labels (n,) for sparse losses. For several outputs a list or a
             dict, with None for an output without loss and metrics.
         batch_size : int
-            Rows of a step, by default 32; the last batch may be shorter.
+            Rows of a step, by default 32; the last batch may be shorter. Data that come in batches keep theirs.
         epochs, initial_epoch : int
             Train from epoch ``initial_epoch`` up to ``epochs``. If ``initial_epoch`` epochs were trained before, in
             this process or the one that saved the model, the training continues as if it had not ended.
@@ -341,7 +347,7 @@ class Trainer(_Base):
         self,
         x: Any,
         batch_size: int | None = None,
-        verbose: int | str = 0,
+        verbose: int | str = "auto",
         steps: int | None = None,
         callbacks: Any = None,
         *,
@@ -356,8 +362,8 @@ class Trainer(_Base):
             For several inputs a list or dict, as for :meth:`fit`.
         batch_size : int
             Rows computed at a time; by default 256. Results may differ in the last bits with it.
-        verbose : {0, "auto", 1, 2}
-            See :class:`nbnet.callbacks.progress.Progress`; silent by default.
+        verbose : {"auto", 0, 1, 2}
+            See :class:`nbnet.callbacks.progress.Progress`.
         steps : int
             Number of batches to predict, by default all.
         callbacks : list of nbnet.callbacks.Callback
@@ -370,6 +376,7 @@ class Trainer(_Base):
         if mc_samples is not None or return_std:
             rest = {"steps": steps, "callbacks": callbacks}
             return self._predict_sampled(x, mc_samples, return_std, batch_size, verbose, rest)
+        verbose = level_of(verbose)
         plain = verbose == 0 and batch_size is None and steps is None and callbacks is None
         if plain and (out := predict_again(self, x)) is not None:
             return out
@@ -380,15 +387,16 @@ class Trainer(_Base):
         calls = self._callback_list(callbacks, {})
         with single_thread, Progress(verbose, None, source.length) as bar:
             bar.begin_epoch(0)
-            calls.call("on_predict_begin", None)
+            self.stop_predicting = False
+            calls.call("on_predict_begin", {})
             out = predict_source(self, source, bar, calls)
-            calls.call("on_predict_end", None)
+            calls.call("on_predict_end", {})
             bar.end_epoch({})
         return out
 
     def predict_on_batch(self, x: Any) -> NDArray[Any]:
         """Compute outputs of one batch in evaluation mode."""
-        return self.predict(x, ONE_BATCH)
+        return self.predict(x, ONE_BATCH, 0)
 
     def predictor(self, rows: int = 1) -> Predictor:
         """Return a function that predicts batches of ``rows`` rows, prepared once: a few microseconds for one row.

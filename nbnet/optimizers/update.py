@@ -430,6 +430,8 @@ class Update:
 
     def _runs(self, kept: Kept, apart: Container[Tensor]) -> list[Run]:
         found: list[Run] = []
+        if not self.block.parameters:  # All layers are frozen.
+            return found
         starts = self.block.starts
         ends = [*starts[1:], self.block.size]
         for p, low, high, decays in zip(self.block.parameters, starts, ends, self.decays, strict=True):

@@ -217,8 +217,6 @@ class CompiledRunner:
         if optimizer is None:
             return ()
         weights = model.trainable_weights
-        if not weights:
-            raise ValueError(f"{model.name} has no trainable weights")
         optimizer.build(weights)
         ids = tuple(map(id, weights))
         return id(optimizer), optimizer.variant, ids, model._train_state.recording

@@ -270,7 +270,7 @@ def training_source(
 
         stream = StreamSource(
             x, intake, steps, steps_name="steps_per_epoch", targets=_want_targets(model), position=position,
-            shuffle=shuffle, y=y, sample_weight=sample_weight, batch_size=batch_size,
+            shuffle=shuffle, y=y, sample_weight=sample_weight,
         )  # fmt: skip
         return stream, None
     size, steps = _size(batch_size, BATCH_SIZE), _steps(steps, "steps_per_epoch")
@@ -299,7 +299,7 @@ def evaluation_source(
     """Return the source of ``evaluate``."""
     x, y, sample_weight = given
     if _is_stream(x):
-        others = {"y": y, "sample_weight": sample_weight, "batch_size": batch_size}
+        others = {"y": y, "sample_weight": sample_weight}
         return StreamSource(x, _intake(model), steps, targets=_want_targets(model), **others)
     size, steps = _size(batch_size, PREDICT_ROWS), _steps(steps, "steps")
     return ArraySource.first(labelled_rows(model, x, y, sample_weight), size, steps)
@@ -310,7 +310,7 @@ def prediction_source(
 ) -> ArraySource | StreamSource:
     """Return the source of ``predict``."""
     if _is_stream(x):
-        return StreamSource(x, lambda x, y, w: input_rows(model, x), steps, targets=False, batch_size=batch_size)
+        return StreamSource(x, lambda x, y, w: input_rows(model, x), steps, targets=False)
     size, steps = _size(batch_size, PREDICT_ROWS), _steps(steps, "steps")
     return ArraySource.first(input_rows(model, x), size, steps)
 

@@ -94,6 +94,10 @@ class Watch(Protocol):
     def end(self, epoch: int) -> None: ...  # the training; ``epoch`` was its last
 
 
+#: By kind, the attribute of a model by which a callback ends the run.
+_STOP = {"train": "stop_training", "test": "stop_evaluating", "predict": "stop_predicting"}
+
+
 class EpochLoop:
     """Runs one kind of work on a data source, epoch after epoch.
 
@@ -104,7 +108,8 @@ class EpochLoop:
     runner, source
         The work, and the batches.
     calls
-        Callbacks; each batch is a call of its own if one of them has a batch hook of this kind.
+        Callbacks; each batch is a call of its own if one of them has a batch hook of this kind. Hooks are called for as
+        many batches at a time as ``compile(steps_per_execution=)`` says.
     bar
         Progress bar, or None.
     position
@@ -130,8 +135,10 @@ class EpochLoop:
     ) -> None:
         self.model, self.kind, self.runner, self.source, self.position = model, kind, runner, source, position
         self.calls = calls if calls is not None and calls.wants_batches(kind) else None
+        self.every = 1 if self.calls is None else model._train_state.steps_per_execution
         self.bar = bar if bar is not None and bar.verbose == 1 else None
         self.single = runner.single or self.calls is not None
+        self._stop = _STOP[kind]
         self.known: deque[Logs] = deque()
         self.watch: Watch | None = None
 
@@ -143,7 +150,7 @@ class EpochLoop:
         report: Report | None = None
         watch, period = self.watch, 0 if self.watch is None else self.watch.period
         chunks = self.source.chunks(epoch, self.single)
-        number = shown = 0 if position is None else position.batch
+        number = shown = hooked = 0 if position is None else position.batch
         looked_after = watch is not None and period > 1 and not self.single
         if bar is not None:
 
@@ -159,8 +166,9 @@ class EpochLoop:
         runner.begin()
         with paused() if self.single and self.kind != "train" else nullcontext():
             for chunk in chunks:
-                if calls is not None:
-                    calls.call(f"on_{self.kind}_batch_begin", number, None)
+                if calls is not None and number == hooked:
+                    calls.call(f"on_{self.kind}_batch_begin", number, {})
+                    hooked += self.every
                 if watch is not None and looked_after:
                     watch.batch = number
                     if bar is None:  # Few steps are looked after when they are done.
@@ -175,9 +183,12 @@ class EpochLoop:
                     logs = runner.batch_logs()
                     if watch is not None and period > 1 and -math.inf < logs.get("loss", math.nan) < math.inf:
                         watch.good = number
-                    calls.call(f"on_{self.kind}_batch_end", number - 1, logs)
-                if position is not None and self.single and self.model.stop_training:
+                    if number == hooked:
+                        calls.call(f"on_{self.kind}_batch_end", number - 1, logs)
+                if self.single and getattr(self.model, self._stop):
                     break
+            if calls is not None and number < hooked:  # A call of several steps that the epoch ends within.
+                calls.call(f"on_{self.kind}_batch_end", number - 1, logs)
         return runner.logs()
 
 
@@ -248,12 +259,12 @@ def train_epochs(
     assert model.optimizer is not None
     assert position is not None
     model.stop_training = False
-    call_hook(calls, "on_train_begin", None)
+    call_hook(calls, "on_train_begin", {})
     if model.stop_training:  # a training was restored that had been stopped
         last = position.epoch
     try:
         for epoch in loop.source.epochs(position.epoch, last) if epochs is None else epochs:
-            call_hook(calls, "on_epoch_begin", epoch, None)
+            call_hook(calls, "on_epoch_begin", epoch, {})
             if bar is not None:
                 bar.begin_epoch(epoch)
             if watch is not None and not loop.known:  # Weights are those of a later epoch while fused epochs are left.

@@ -101,8 +101,9 @@ class Fit:
     def end_epoch(self, epoch: int, logs: Logs) -> bool:
         calls = self._calls
         if self._validation is not None and data.validates(epoch, self._frequency):
+            self._model.stop_evaluating = False
             if calls is not None:
-                calls.call("on_test_begin", None)
+                calls.call("on_test_begin", {})
             validated = self._validation.run()
             if calls is not None:
                 calls.call("on_test_end", validated)
@@ -151,7 +152,8 @@ def evaluate(model: Trainable, source: ArraySource | StreamSource, calls: Callba
     """Return the loss and metrics of a model on a source, with hooks and the progress bar around."""
     with single_thread, bar:
         bar.begin_epoch(0)
-        calls.call("on_test_begin", None)
+        model.stop_evaluating = False
+        calls.call("on_test_begin", {})
         logs = evaluation_loop(model, source, calls, bar).run()
         calls.call("on_test_end", logs)
         bar.end_epoch(logs)

@@ -90,7 +90,10 @@ class PredictRunner:
 
     def outputs(self) -> Any:
         """Return the outputs of all batches."""
-        return join_batches(self._parts) if self._n is None else self._structured(self._outs)
+        if self._n is None:
+            return join_batches(self._parts)
+        done = self._last.first + self._last.stop  # fewer than all if a callback stopped the prediction
+        return self._structured(self._outs if done == self._n else [out[:done] for out in self._outs])
 
     def _structured(self, outs: list[Array]) -> Any:
         assert self.step is not None
@@ -205,7 +208,7 @@ class Predictor:
     >>> model = nb.Sequential([nb.Input((3,)), nb.layers.Dense(2)])
     >>> predictor = model.predictor()
     >>> x = np.ones((1, 3), "float32")
-    >>> np.array_equal(predictor(x), model.predict(x))
+    >>> np.array_equal(predictor(x), model.predict(x, verbose=0))
     True
     """
 

@@ -10,6 +10,7 @@ where the choice is wrong.
 
 from __future__ import annotations
 
+import warnings
 import weakref
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from contextlib import AbstractContextManager, nullcontext
@@ -387,6 +388,8 @@ class StepBuilder:
 
     def train(self, rows: int, sources: Sources, layout: ParamLayout | None = None) -> StepDraft:
         """Gather, forward, backward, update; given a layout, gradients lie in that, and there is no update."""
+        if not self.weights:
+            warnings.warn(f"{self.model.name} has no trainable weights: fit changes nothing", stacklevel=2)
         return self._choose_slices(rows, partial(self._train, rows, sources, layout))
 
     def _train(self, rows: int, sources: Sources, layout: ParamLayout | None, slices: int) -> StepDraft | None:

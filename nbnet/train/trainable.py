@@ -526,6 +526,8 @@ class TrainingState:
         True if ``compile(run_eagerly=True)`` asks for steps in Python.
     slices : int or None
         Number of slices that a batch is cut into; None: as many as pay.
+    steps_per_execution : int
+        Number of batches for which hooks of batches are called once.
     draws : nbnet.base.seeds.DrawCounter
         Of predictions and evaluations that draw random numbers.
     signatures, layouts : dict
@@ -545,6 +547,7 @@ class TrainingState:
         self.objective: Objective | None = None
         self.eager = False
         self.slices: int | None = None
+        self.steps_per_execution = 1
         self.draws = seeds.DrawCounter()
         self._renew()
 
@@ -581,6 +584,7 @@ class Trainable(Protocol):
     optimizer: Optimizer  # None before ``compile``
     #: Set by a callback to end training after the current epoch, or the current batch.
     stop_training: bool
+    stop_evaluating: bool
     #: The record that ``fit`` returns.
     history: Any
     #: The inputs, or None before the model has seen any.

@@ -22,13 +22,14 @@ from nbnet.utils.arrays import (
     unpack_x_y_sample_weight,
 )
 from nbnet.utils.model_plot import model_to_dot, plot_model
+from nbnet.utils.progbar import Progbar
 from nbnet.utils.session import clear_session, set_random_seed
 
 # Keras's other names.
 CustomObjectScope, Sequence = custom_object_scope, PyDataset
 
 __all__ = [
-    "CustomObjectScope", "PyDataset", "Sequence", "array_to_img", "clear_session", "custom_object_scope",
+    "CustomObjectScope", "Progbar", "PyDataset", "Sequence", "array_to_img", "clear_session", "custom_object_scope",
     "deserialize_keras_object", "get_custom_objects", "get_file", "get_registered_name", "get_registered_object",
     "image_dataset_from_directory", "img_to_array", "load_img", "model_to_dot", "normalize", "pack_x_y_sample_weight",
     "pad_sequences", "plot_model", "register_keras_serializable", "save_img", "serialize_keras_object",

@@ -3,12 +3,15 @@
 from __future__ import annotations
 
 import io
+import os
 import re
 import sys
 import threading
 
+import numpy as np
 import pytest
 
+from nbnet import config
 from nbnet.callbacks import progress
 from nbnet.callbacks.progress import Progress
 
@@ -28,7 +31,7 @@ def run(verbose, stream, epochs=2, steps=3):
     return stream.getvalue()
 
 
-TIME = r"\d+(\.\d)?m?s"
+TIME = r"\d+(\.\d)?[mu]?s - \d+(\.\d)?[mu]?s/step"
 LOGS = "loss: 0.2500 - accuracy: 0.9375 - val_loss: 1.0000e-05"
 
 
@@ -37,9 +40,9 @@ def test_bar(stream):
     # The final picture of a terminal: the part of each line after the last carriage return.
     lines = [line.split("\r")[-1] for line in run(1, stream()).split("\n")]
     assert lines[0] == "Epoch 1/2"
-    assert re.fullmatch(rf"3/3 \S{{20}} {TIME} - {re.escape(LOGS)}", lines[1])
+    assert re.fullmatch(rf"3/3 - {TIME} - {re.escape(LOGS)}", lines[1])
     assert lines[2] == "Epoch 2/2"
-    assert re.fullmatch(rf"3/3 \S{{20}} {TIME} - {re.escape(LOGS)}", lines[3])
+    assert re.fullmatch(rf"3/3 - {TIME} - {re.escape(LOGS)}", lines[3])
     assert lines[4:] == [""]
 
 
@@ -51,29 +54,46 @@ def test_one_line_an_epoch(stream):
         assert re.fullmatch(rf"Epoch {number}/2 - {TIME} - {re.escape(LOGS)}", line)
 
 
-@pytest.mark.parametrize("verbose", [0, False])
+@pytest.mark.parametrize("verbose", [0, False, np.int64(0)])
 def test_silent(verbose):
     assert run(verbose, Terminal()) == ""
 
 
-def test_auto_is_quiet_unless_it_is_a_terminal():
-    assert run("auto", io.StringIO()) == ""
-    assert run("auto", Terminal()) != ""
-    assert Progress("auto", 1, 1, Terminal()).verbose == 1
-    assert Progress("auto", 1, 1, io.StringIO()).verbose == 0
+class Cell(io.StringIO):
+    """What sys.stdout is in a notebook."""
+
+    __module__ = "ipykernel.iostream"
+
+
+def test_auto_is_a_bar_where_somebody_looks_and_lines_in_files():
+    assert [Progress("auto", 1, 1, stream()).verbose for stream in (Terminal, Cell, io.StringIO)] == [1, 1, 2]
     assert Progress(True, 1, 1, io.StringIO()).verbose == 1
+    config.disable_interactive_logging()
+    try:
+        assert [Progress("auto", 1, 1, stream()).verbose for stream in (Terminal, Cell, io.StringIO)] == [0, 0, 0]
+        assert Progress(1, 1, 1, Terminal()).verbose == 1
+    finally:
+        config.enable_interactive_logging()
 
 
-def test_auto_with_streams_of_other_kinds(monkeypatch):
-    class Log:
-        def write(self, text):
-            raise AssertionError
-
-    assert Progress("auto", 1, 1, Log()).verbose == 0
+def test_auto_without_a_stream(monkeypatch):
     # A process without a console has no stdout at all.
     monkeypatch.setattr(sys, "stdout", None)
     for verbose in ("auto", 0, 1, 2):
         assert Progress(verbose).verbose == 0
+
+
+@pytest.mark.parametrize("columns", [0, 20, 60, 80, 200])
+def test_the_last_line_of_an_epoch_is_whole(columns, monkeypatch):
+    """The bar takes the width that the numbers leave; a terminal of 0 columns is taken for one of 80."""
+    monkeypatch.setattr(os, "get_terminal_size", lambda handle: os.terminal_size((columns, 24)))
+    monkeypatch.setattr(Terminal, "fileno", lambda stream: 1)
+    text = run(1, Terminal())
+    running, last = text.split("\n")[1].split("\r")[1:-1], text.split("\n")[1].split("\r")[-1]
+    assert re.match(rf"3/3 - {TIME} - {re.escape(LOGS)}", last)
+    assert all(len(line) < (columns or 80) for line in running)
+    assert ("█" in last) == (columns == 200)
+    assert len(last) == 199 if columns == 200 else True
 
 
 def test_stdout_is_the_default(capsys):
@@ -105,7 +125,7 @@ def test_an_interrupted_bar_ends_its_line():
     stream = Terminal()
     with pytest.raises(KeyboardInterrupt):
         interrupted(stream)
-    assert re.search(r"\r *4/10 .* - loss: 0\.5000\s*\n$", stream.getvalue())
+    assert re.search(r"\r *4/10 .* - loss: 0\.5000 \S*\s*\n$", stream.getvalue())
 
 
 def test_an_epoch_that_ends_early_and_the_next():
@@ -137,7 +157,15 @@ def test_numbers(value, text):
 
 @pytest.mark.parametrize(
     ("seconds", "text"),
-    [(0.0123, "12ms"), (1.04, "1.0s"), (59.94, "59.9s"), (61, "1:01"), (3599.6, "1:00:00"), (7325, "2:02:05")],
+    [
+        (2.5e-5, "25us"),
+        (0.0123, "12ms"),
+        (1.04, "1.0s"),
+        (59.94, "59.9s"),
+        (61, "1:01"),
+        (3599.6, "1:00:00"),
+        (7325, "2:02:05"),
+    ],
 )
 def test_durations(seconds, text):
     assert progress._duration(seconds) == text

@@ -37,12 +37,12 @@ x, y = np.memmap(path, "float32", "r", shape=(rows, columns)), np.arange(rows, d
 model = nb.Sequential([nb.Input((columns,)), nb.layers.Dense(1, "sigmoid")])
 model.compile("sgd", "binary_crossentropy")
 model.fit(x[:512], y[:512], verbose=0)
-model.predict(x[:512])
+model.predict(x[:512], verbose=0)
 before = peak()
 for shuffle in (True, False):
     model.fit(x, y, batch_size=128, validation_split=0.25, shuffle=shuffle, verbose=0)
 model.evaluate(x, y, verbose=0)
-model.predict(x)
+model.predict(x, verbose=0)
 print(before, peak())
 """
 

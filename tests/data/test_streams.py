@@ -312,7 +312,6 @@ def test_no_batches(item, got):
     [
         (generator(), {"y": [1]}, r"y: expected None: x is a generator, which yields \(x, y, sample_weight\) itself"),
         (Numbers(), {"sample_weight": [1]}, "sample_weight: expected None: x is a Numbers, which yields"),
-        (Numbers(), {"batch_size": 32}, "batch_size: expected None: x is a Numbers, which has batches of its own"),
         (Numbers(0), {}, "x: expected batches, got a Numbers of length 0"),
         (Endless(), {}, "steps: expected a number: x is a Endless without a length"),
         (Numbers(), {"steps": 0}, "steps: expected None or an integer from 1, got 0"),

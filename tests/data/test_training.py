@@ -399,7 +399,6 @@ def bad_values():
     ("x", "arguments", "message"),
     [
         (batches(), {"y": Y}, "y: expected None: x is a generator"),
-        (batches(), {"batch_size": 8}, "batch_size: expected None: x is a generator"),
         (batches(), {"sample_weight": W}, "sample_weight: expected None: x is a generator"),
         (batches(), {"validation_split": 0.2}, "validation_split: expected 0: x is a generator"),
         (iter([]), {}, "x: expected at least one batch"),
@@ -413,7 +412,7 @@ def bad_values():
         (X, {"y": Y, "validation_data": iter([X])}, "validation_data: expected batches"),
         (X, {"y": Y, "validation_data": bad_rows()}, "validation_data, batch 1: x: expected 5 columns, got 4"),
     ],
-    ids=range(14),
+    ids=range(13),
 )
 def test_refused(x, arguments, message):
     with pytest.raises(ValueError, match=f"^{message}"):

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import re
+
 import numpy as np
 import pytest
 
@@ -348,11 +350,13 @@ def test_verbose(capsys):
         assert captured.err == ""
         return captured.out
 
-    for silent in (0, "auto", False):
+    for silent in (0, np.int64(0), False):
         assert printed(lambda v=silent: model.fit(X, LABELS, verbose=v)) == ""
         assert printed(lambda v=silent: model.evaluate(X, LABELS, verbose=v)) == ""
         assert printed(lambda v=silent: model.predict(X, verbose=v)) == ""
-    assert printed(lambda: model.predict(X)) == ""
+    assert re.fullmatch(r"1/1 - \d+[mu]s - \d+[mu]s/step\n", printed(lambda: model.predict(X)))
+    assert printed(lambda: model.fit(X, LABELS)).count("\n") == 1
+    assert "loss: " in printed(lambda: model.evaluate(X, LABELS))
     lines = printed(lambda: model.fit(X, LABELS, epochs=2, verbose=2, validation_split=0.5)).splitlines()
     assert len(lines) == 2
     assert lines[1].startswith("Epoch 2/2 - ")

@@ -53,10 +53,10 @@ def test_predictions_from_several_threads(slices, monkeypatch):
     monkeypatch.setattr(step_builder, "processors", lambda: slices)
     model = network()
     parts = [X[i * 20 : i * 20 + 20 + i] for i in range(8)]
-    expected = [model.predict(part) for part in parts]
+    expected = [model.predict(part, verbose=0) for part in parts]
 
     def work(i):
-        return all(np.array_equal(model.predict(parts[i]), expected[i]) for _ in range(50))
+        return all(np.array_equal(model.predict(parts[i], verbose=0), expected[i]) for _ in range(50))
 
     assert all(together(8, work))
 
@@ -98,15 +98,15 @@ def test_predictions_while_the_same_model_is_trained():
         def predict(model=model, stop=stop):
             found = []
             while not stop.is_set() or not found:
-                found.append(np.isfinite(model.predict(X[:50])).all())
-            return found, model.predict(X)
+                found.append(np.isfinite(model.predict(X[:50], verbose=0)).all())
+            return found, model.predict(X, verbose=0)
 
         with ThreadPoolExecutor(2) as pool:
             futures = [pool.submit(predict) for _ in range(2)]
             model.fit(X, LABELS, epochs=10, verbose=0)
             stop.set()
             results = [future.result() for future in futures]
-        expected = model.predict(X)
+        expected = model.predict(X, verbose=0)
         for found, last in results:
             assert all(found)
             np.testing.assert_array_equal(last, expected)
@@ -115,7 +115,7 @@ def test_predictions_while_the_same_model_is_trained():
 def test_a_model_is_built_once():
     for _ in range(20):
         model = nb.Sequential([Dense(8, "relu"), Dense(3)])
-        outputs = together(4, lambda i, model=model: model.predict(X[:10]))
+        outputs = together(4, lambda i, model=model: model.predict(X[:10], verbose=0))
         assert [w.shape for w in model.get_weights()] == [(6, 8), (8,), (8, 3), (3,)]
         for y in outputs:
             np.testing.assert_array_equal(y, outputs[0])
@@ -148,7 +148,7 @@ def test_one_model_is_trained_by_one_thread(monkeypatch):
                 model.train_on_batch(X, LABELS)
             # Everything else may be done meanwhile.
             assert model.evaluate(X, LABELS, verbose=0)[0] > 0
-            assert np.isfinite(model.predict(X)).all()
+            assert np.isfinite(model.predict(X, verbose=0)).all()
         finally:
             gate.opened.set()
         training.result(30)
@@ -188,7 +188,7 @@ def test_an_interrupted_training_leaves_a_usable_model(request):
     assert not equal(before, after)
     assert all(np.isfinite(w).all() for w in after)
     assert model.optimizer.iterations > iterations
-    np.testing.assert_allclose(model.predict(X), model(X).numpy(), rtol=1e-5, atol=1e-6)
+    np.testing.assert_allclose(model.predict(X, verbose=0), model(X).numpy(), rtol=1e-5, atol=1e-6)
     assert equal(after, model.get_weights())
     history = model.fit(X, LABELS, epochs=2, verbose=0).history
     assert np.isfinite(history["loss"]).all()
