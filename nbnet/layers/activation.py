@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import warnings
 from collections.abc import Sequence
 from typing import Any
 
@@ -101,6 +102,9 @@ class LeakyReLU(Layer):
     _arguments = ("negative_slope",)
 
     def __init__(self, negative_slope: float = 0.3, **kwargs: Any) -> None:
+        if "alpha" in kwargs:
+            negative_slope = kwargs.pop("alpha")
+            warnings.warn("alpha: its name is negative_slope today", DeprecationWarning, stacklevel=2)
         super().__init__(**kwargs)
         self.negative_slope = FROM_ZERO.check(negative_slope, "negative_slope")
 

@@ -2,19 +2,20 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from typing import Any
 
 from nbnet import activations, constraints, dropout_schedules, initializers, regularizers
 from nbnet.activations import ActivationLike
+from nbnet.base.validation import check_int
 from nbnet.constraints import ConstraintLike
 from nbnet.engine.graph.tensor import Tensor
 from nbnet.initializers import InitializerLike
 from nbnet.regularizers import RegularizerLike
 
 __all__ = [
-    "OPTIONS", "ActivationLike", "ConstraintLike", "InitializerLike", "RegularizerLike", "plain", "weight_arguments",
-    "weight_options",
+    "OPTIONS", "ActivationLike", "ConstraintLike", "InitializerLike", "RegularizerLike", "as_axes", "plain", "refuse",
+    "weight_arguments", "weight_options",
 ]  # fmt: skip
 
 #: Options of a weight, and the order in which configurations name them.
@@ -50,3 +51,37 @@ def weight_options(
         regularizers.get(regularizer, f"{name}_regularizer"),
         constraints.get(constraint, f"{name}_constraint"),
     )
+
+
+def refuse(instead: str, **arguments: Any) -> None:
+    """Raise ValueError for the first argument of Keras's that nbnet does not offer and that is neither None nor False.
+
+    Examples
+    --------
+    >>> from nbnet.layers.arguments import refuse
+    >>> refuse("train all weights", lora_rank=None)
+    >>> refuse("train all weights", lora_rank=4)
+    Traceback (most recent call last):
+        ...
+    ValueError: lora_rank: nbnet does not offer it, expected None, got 4; train all weights
+    """
+    for name, value in arguments.items():
+        if value is not None and value is not False:
+            raise ValueError(f"{name}: nbnet does not offer it, expected None, got {value!r}; {instead}")
+
+
+def as_axes(axis: Any) -> int | list[int]:
+    """An axis, or a sorted list of several; TypeError if it is neither.
+
+    Examples
+    --------
+    >>> from nbnet.layers.arguments import as_axes
+    >>> as_axes(-1), as_axes((2, 1))
+    (-1, [1, 2])
+    """
+    several = isinstance(axis, Sequence) and not isinstance(axis, str)
+    try:
+        found = [check_int(k, "axis", None) for k in (axis if several else [axis])]
+    except ValueError:
+        raise TypeError(f"axis: expected an integer or a list of integers, got {axis!r}") from None
+    return sorted(found) if several else found[0]

@@ -11,7 +11,14 @@ from nbnet.base.loading_budget import reserve
 from nbnet.base.validation import check_int
 from nbnet.engine.graph.parameter import Parameter
 from nbnet.engine.graph.tensor import Tensor
-from nbnet.layers.arguments import ActivationLike, ConstraintLike, InitializerLike, RegularizerLike, weight_options
+from nbnet.layers.arguments import (
+    ActivationLike,
+    ConstraintLike,
+    InitializerLike,
+    RegularizerLike,
+    refuse,
+    weight_options,
+)
 from nbnet.layers.layer import Layer, Shape, features
 from nbnet.ops.dense import dense
 
@@ -34,6 +41,8 @@ class Dense(Layer):
         are added to the loss.
     kernel_constraint, bias_constraint
         Names, constraints or functions that are applied to the weights after each update.
+    lora_rank, lora_alpha, quantization_config
+        Only None: nbnet trains all weights, in float32 or float64.
     **kwargs
         ``name``, ``trainable``, ``dtype``, ``input_shape`` (see :class:`Layer`).
 
@@ -74,8 +83,13 @@ class Dense(Layer):
         activity_regularizer: RegularizerLike = None,
         kernel_constraint: ConstraintLike = None,
         bias_constraint: ConstraintLike = None,
+        lora_rank: int | None = None,
+        lora_alpha: float | None = None,
+        quantization_config: Any = None,
         **kwargs: Any,
     ) -> None:
+        refuse("train all weights", lora_rank=lora_rank, lora_alpha=lora_alpha)
+        refuse("weights are float32 or float64", quantization_config=quantization_config)
         super().__init__(activity_regularizer=activity_regularizer, **kwargs)
         self.units = check_int(units, "units")
         self.activation = activations.get(activation)

@@ -7,7 +7,7 @@ from typing import Any
 
 from nbnet.base.validation import check_int
 from nbnet.engine.graph.tensor import Tensor
-from nbnet.layers.arguments import ConstraintLike, InitializerLike, RegularizerLike, weight_options
+from nbnet.layers.arguments import ConstraintLike, InitializerLike, RegularizerLike, refuse, weight_options
 from nbnet.layers.layer import Layer, Shape
 from nbnet.ops.gather import embedding
 
@@ -29,6 +29,10 @@ class Embedding(Layer):
         Name, constraint or function that is applied to the table after each update.
     mask_zero
         Only False: nbnet has no masks of time steps.
+    weights
+        First values of the table, an array or a list with one, instead of the initializer's.
+    lora_rank, lora_alpha, quantization_config
+        Only None: nbnet trains all weights, in float32 or float64.
     **kwargs
         ``name``, ``trainable``, ``dtype``, ``input_shape`` (see :class:`Layer`). ``input_length``, an argument of
         earlier versions of Keras, is ignored with a warning.
@@ -60,8 +64,14 @@ class Embedding(Layer):
         embeddings_regularizer: RegularizerLike = None,
         embeddings_constraint: ConstraintLike = None,
         mask_zero: bool = False,
+        weights: Any = None,
+        lora_rank: int | None = None,
+        lora_alpha: float | None = None,
+        quantization_config: Any = None,
         **kwargs: Any,
     ) -> None:
+        refuse("train all weights", lora_rank=lora_rank, lora_alpha=lora_alpha)
+        refuse("weights are float32 or float64", quantization_config=quantization_config)
         if mask_zero:
             raise ValueError(
                 "mask_zero: nbnet has no masks of time steps; leave it out, and let 0 be a row like any other"
@@ -75,7 +85,11 @@ class Embedding(Layer):
             "embeddings", embeddings_initializer, embeddings_regularizer, embeddings_constraint
         )
 
-    def build(self, input_shape: Shape) -> None:
+        if weights is not None:
+            self.build()
+            self.set_weights(weights if isinstance(weights, (list, tuple)) and len(weights) == 1 else [weights])
+
+    def build(self, input_shape: Shape | None = None) -> None:
         self.embeddings = self._add_named_weight("embeddings", (self.input_dim, self.output_dim))
 
     def call(self, x: Tensor) -> Tensor:

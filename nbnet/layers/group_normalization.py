@@ -7,7 +7,7 @@ from typing import Any
 
 from nbnet.base.validation import FROM_ZERO, check_int
 from nbnet.engine.graph.tensor import Tensor
-from nbnet.layers.arguments import ConstraintLike, InitializerLike, RegularizerLike
+from nbnet.layers.arguments import ConstraintLike, InitializerLike, RegularizerLike, as_axes
 from nbnet.layers.layer import Layer, Shape
 from nbnet.layers.normalization import ScaledNormalization
 from nbnet.ops.broadcast import add, divide, maximum, multiply, subtract
@@ -198,20 +198,3 @@ class UnitNormalization(Layer):
         # The bound stands under the root, so that the gradient of a vector of zeros is not NaN.
         squares = total(square(x), checked_axes(self.axis, x.ndim), keepdims=True)
         return divide(x, sqrt(maximum(squares, 1e-24)))
-
-
-def as_axes(axis: Any) -> int | list[int]:
-    """An axis, or a sorted list of several; TypeError if it is neither.
-
-    Examples
-    --------
-    >>> from nbnet.layers.group_normalization import as_axes
-    >>> as_axes(-1), as_axes((2, 1))
-    (-1, [1, 2])
-    """
-    several = isinstance(axis, Sequence) and not isinstance(axis, str)
-    try:
-        found = [check_int(k, "axis", None) for k in (axis if several else [axis])]
-    except ValueError:
-        raise TypeError(f"axis: expected an integer or a list of integers, got {axis!r}") from None
-    return sorted(found) if several else found[0]

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import warnings
 from collections.abc import Sequence
 from math import prod
 from typing import Any, ClassVar
@@ -10,10 +11,10 @@ import numpy as np
 
 from nbnet import initializers, ops
 from nbnet.base import loading_budget
-from nbnet.base.validation import FRACTION, FROM_ZERO, check_int
+from nbnet.base.validation import FRACTION, FROM_ZERO, check_bool, check_int
 from nbnet.engine.graph.parameter import Parameter
 from nbnet.engine.graph.tensor import Tensor
-from nbnet.layers.arguments import ConstraintLike, InitializerLike, RegularizerLike, weight_options
+from nbnet.layers.arguments import ConstraintLike, InitializerLike, RegularizerLike, as_axes, refuse, weight_options
 from nbnet.layers.layer import Layer, Shape
 from nbnet.ops.normalization import batch_norm, batch_normalization, move_average
 from nbnet.ops.reduction import checked_axes
@@ -74,6 +75,10 @@ class BatchNormalization(ScaledNormalization):
         Names, regularizers or functions: penalties on them, which are added to the loss.
     beta_constraint, gamma_constraint
         Names, constraints or functions that are applied to them after each update.
+    renorm
+        Only False; then renorm_clipping and renorm_momentum have no meaning.
+    synchronized
+        No difference: a batch is computed by one process.
     **kwargs
         ``name``, ``trainable``, ``dtype``, ``input_shape`` (see :class:`Layer`).
 
@@ -121,8 +126,14 @@ class BatchNormalization(ScaledNormalization):
         gamma_regularizer: RegularizerLike = None,
         beta_constraint: ConstraintLike = None,
         gamma_constraint: ConstraintLike = None,
+        renorm: bool = False,
+        renorm_clipping: dict[str, float] | None = None,
+        renorm_momentum: float = 0.99,
+        synchronized: bool = False,
         **kwargs: Any,
     ) -> None:
+        refuse("use LayerNormalization or GroupNormalization, which need no batch", renorm=renorm)
+        check_bool(synchronized, "synchronized")
         beta = beta_initializer, beta_regularizer, beta_constraint
         gamma = gamma_initializer, gamma_regularizer, gamma_constraint
         super().__init__(epsilon, center, scale, beta, gamma, **kwargs)
@@ -160,9 +171,10 @@ class LayerNormalization(ScaledNormalization):
     Parameters
     ----------
     axis
-        An axis or several; not the batch's.
+        An axis or several; not the batch's. In the built layer, a sorted list.
     epsilon, center, scale, beta_initializer, ..., gamma_constraint, **kwargs
-        As for :class:`BatchNormalization`.
+        As for :class:`BatchNormalization`. ``rms_scaling``, an argument of earlier versions of Keras, gives a warning:
+        inputs are divided by their deviation, and neither the mean is subtracted nor a beta added.
 
     Attributes
     ----------
@@ -173,6 +185,8 @@ class LayerNormalization(ScaledNormalization):
     ------
     ValueError
         If the input has no such axis.
+    TypeError
+        If the axis is no integer, and no list of integers.
 
     References
     ----------
@@ -202,31 +216,43 @@ class LayerNormalization(ScaledNormalization):
         gamma_constraint: ConstraintLike = None,
         **kwargs: Any,
     ) -> None:
+        self.rms_scaling = bool(kwargs.pop("rms_scaling", False))
+        if self.rms_scaling:
+            warnings.warn("rms_scaling: it divides by the deviation; see RMSNormalization", stacklevel=2)
+            center, scale = False, True
         beta = beta_initializer, beta_regularizer, beta_constraint
         gamma = gamma_initializer, gamma_regularizer, gamma_constraint
         super().__init__(epsilon, center, scale, beta, gamma, **kwargs)
-        self.axis: int | list[int] = list(axis) if isinstance(axis, Sequence) else axis
+        self.axis: int | list[int] = as_axes(axis)
+
+    def _check_input(self, shape: Shape) -> None:
+        if self.built and (self._axes[-1] >= len(shape) or any(shape[k] != n for k, n in self._lengths.items())):
+            raise ValueError(f"{self.name}: was built for lengths {self._lengths} of axes, got shape {shape}")
 
     def build(self, input_shape: Shape) -> None:
         axes = checked_axes(self.axis, len(input_shape))
         if not axes or axes[0] == 0:
             raise ValueError(f"axis: expected one or more axes other than the batch axis, got {self.axis}")
-        self._axes, shape = axes, tuple(input_shape[k] or 0 for k in axes)
-        self._last = axes == tuple(range(axes[0], len(input_shape)))
-        self._shape = tuple((input_shape[k] or 0) if k in axes else 1 for k in range(len(input_shape)))
-        self._sizes = tuple(n if k in axes else None for k, n in enumerate(input_shape))
-        self._add_scale_and_shift(shape)
+        self._axes, self.axis = axes, list(axes)
+        self._lengths = {k: input_shape[k] or 0 for k in axes}
+        self._add_scale_and_shift(tuple(self._lengths.values()))
 
     def call(self, x: Tensor) -> Tensor:
-        if self._last:
-            shape = x.shape[self._axes[0] :]
+        axes = self._axes
+        if axes == tuple(range(axes[0], x.ndim)) and not self.rms_scaling:
+            shape = x.shape[axes[0] :]
             loading_budget.reserve(prod(shape), self.name)
             gamma = np.ones(shape, x.dtype) if self.gamma is None else self.gamma
             beta = np.zeros(shape, x.dtype) if self.beta is None else self.beta
             return ops.layer_norm(x, gamma, beta, self.epsilon)
-        centred = x - ops.mean(x, self._axes, keepdims=True)
-        variance = ops.mean(ops.square(centred), self._axes, keepdims=True)
-        y = centred / ops.sqrt(variance + self.epsilon)
+        centred = x - ops.mean(x, axes, keepdims=True)
+        variance = ops.mean(ops.square(centred), axes, keepdims=True)
+        y = (x if self.rms_scaling else centred) / ops.sqrt(variance + self.epsilon)
+        shape = tuple(n if k in axes else 1 for k, n in enumerate(x.shape))
         if self.gamma is not None:
-            y = y * ops.reshape(self.gamma, self._shape)
-        return y if self.beta is None else y + ops.reshape(self.beta, self._shape)
+            y = y * ops.reshape(self.gamma, shape)
+        return y if self.beta is None else y + ops.reshape(self.beta, shape)
+
+    def get_config(self) -> dict[str, Any]:
+        config = super().get_config()
+        return config | {"rms_scaling": True} if self.rms_scaling else config

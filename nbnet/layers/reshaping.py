@@ -14,10 +14,21 @@ from nbnet.engine.graph.tensor import Tensor
 from nbnet.layers.layer import Layer
 from nbnet.ops.broadcast import multiply
 from nbnet.ops.reshape import reshape, transpose
+from nbnet.ops.windows import check_data_format
 
 
 class Flatten(Layer):
     """Flattens each sample to a vector.
+
+    Parameters
+    ----------
+    data_format
+        ``"channels_last"`` or None.
+
+    Raises
+    ------
+    ValueError
+        If the format is another, or the input a single number.
 
     Examples
     --------
@@ -26,6 +37,13 @@ class Flatten(Layer):
     >>> nb.layers.Flatten()(np.zeros((2, 3, 4))).shape
     (2, 12)
     """
+
+    _arguments = ("data_format",)
+    data_format = "channels_last"
+
+    def __init__(self, data_format: str | None = None, **kwargs: Any) -> None:
+        super().__init__(**kwargs)
+        check_data_format(data_format)
 
     def call(self, x: Tensor) -> Tensor:
         if not x.shape:

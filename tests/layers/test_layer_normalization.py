@@ -59,3 +59,25 @@ def test_it_trains() -> None:
 def test_errors(arguments: dict[str, Any], message: str) -> None:
     with pytest.raises(ValueError, match=message):
         nb.layers.LayerNormalization(**arguments)(np.zeros((2, 3, 4)))
+
+
+def test_the_axis_of_a_built_layer_is_a_list() -> None:
+    layer = nb.layers.LayerNormalization(-1)
+    layer.build((None, 3, 4))
+    assert layer.axis == [2]
+    with pytest.raises(ValueError, match="was built for lengths"):
+        layer(np.zeros((2, 3, 5)))
+    x = np.random.default_rng(0).normal(size=(2, 3, 4, 2))
+    np.testing.assert_allclose(layer(x).numpy().mean(2), 0, atol=1e-5)
+
+
+def test_division_by_the_deviation_alone() -> None:
+    with pytest.warns(UserWarning, match="RMSNormalization"):
+        layer = nb.layers.LayerNormalization(rms_scaling=True, epsilon=0.0)
+    np.testing.assert_allclose(layer([[0.0, 1.0, 2.0, 3.0, 4.0]]).numpy()[0], np.arange(5) / np.sqrt(2), rtol=1e-6)
+    assert [w.shape for w in layer.get_weights()] == [(5,)]
+
+
+def test_an_axis_is_an_integer() -> None:
+    with pytest.raises(TypeError, match="axis: expected an integer or a list of integers"):
+        nb.layers.LayerNormalization({"axis": -1})
