@@ -10,6 +10,7 @@ from nbnet.base.registry import custom_object_scope, kept_objects
 from nbnet.layers.input import InputLayer
 from nbnet.layers.layer import Layer
 from nbnet.layers.serialization import deserialize
+from nbnet.models import delegates
 from nbnet.models.model import Model
 
 L = TypeVar("L", bound=Layer)
@@ -72,8 +73,16 @@ def copy_layer(layer: L, **changes: Any) -> L:
         return type(layer).from_config(config)
 
 
+def _from_record(record: Any) -> Any:
+    """Return the object that a record describes in Keras's form, or in that of ``get_config``."""
+    in_keras = isinstance(record, dict) and isinstance(record.get("config"), dict) and "calls" not in record["config"]
+    return delegates.model_from_keras(record) if in_keras else deserialize(record)
+
+
 def model_from_json(json_string: str, custom_objects: Mapping[str, Any] | None = None) -> Model:
-    """Return the model that ``model.to_json()`` described, with new weights.
+    """Return the model that ``model.to_json()`` described, here or in Keras, with new weights.
+
+    If it was compiled, so is the new one, in the same way.
 
     Parameters
     ----------
@@ -95,7 +104,7 @@ def model_from_json(json_string: str, custom_objects: Mapping[str, Any] | None =
     if not isinstance(json_string, str):
         raise TypeError(f"json_string: expected a string, got {type(json_string).__name__}")
     with custom_object_scope(custom_objects):
-        model = deserialize(loads(json_string.encode("utf-8", "surrogatepass"), "json_string"))
+        model = _from_record(loads(json_string.encode("utf-8", "surrogatepass"), "json_string"))
     if not isinstance(model, Model):
         raise TypeError(f"json_string: describes a {type(model).__name__}, which is not a model")
     return model

@@ -31,11 +31,32 @@ def save_weights(layer: Any, filepath: Any, overwrite: bool) -> None:
     save_weights(layer, filepath, overwrite)
 
 
-def load_weights(layer: Any, filepath: Any, skip_mismatch: bool) -> None:
+def load_weights(layer: Any, filepath: Any, skip_mismatch: bool, by_name: bool) -> None:
     """Set weights from a file: see :func:`nbnet.saving.load_weights`."""
     from nbnet.saving import load_weights
 
-    load_weights(layer, filepath, skip_mismatch)
+    load_weights(layer, filepath, skip_mismatch, by_name)
+
+
+def graph_from_keras(config: Mapping[str, Any]) -> tuple[Any, Any]:
+    """Return the inputs and outputs that nodes in Keras's form describe."""
+    from nbnet.saving.models import graph_from_keras
+
+    return graph_from_keras(config)
+
+
+def model_to_keras(model: Any) -> dict[str, Any]:
+    """Return the configuration of a model in Keras's form."""
+    from nbnet.saving.models import model_to_keras
+
+    return model_to_keras(model)
+
+
+def model_from_keras(record: Mapping[str, Any]) -> Any:
+    """Return the model that a configuration in Keras's form describes, compiled as it says."""
+    from nbnet.saving.models import model_from_keras
+
+    return model_from_keras(record)
 
 
 def save_training_state(model: Any, path: Path, callbacks: Mapping[str, Mapping[str, Any]]) -> None:

@@ -13,7 +13,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from nbnet.base.console import show
-from nbnet.base.json_record import dumps, fields, plain
+from nbnet.base.json_record import fields, plain
 from nbnet.base.registry import custom_object_scope
 from nbnet.base.tree import flatten, map_structure, restructure
 from nbnet.base.validation import check_int
@@ -22,7 +22,7 @@ from nbnet.engine.graph.tensor import Tensor
 from nbnet.engine.runtime.program import Program
 from nbnet.layers.input import InputLayer
 from nbnet.layers.layer import Layer, Numbers, flatten_layers, training_mode
-from nbnet.layers.serialization import register_layer, serialize
+from nbnet.layers.serialization import register_layer
 from nbnet.models import delegates
 from nbnet.models.call_graph import CallGraph
 from nbnet.models.graph_config import GRAPH, graph_config, graph_from_config
@@ -40,6 +40,7 @@ M = TypeVar("M", bound="Model")
 
 #: Attributes that hold symbols, and those that copies make anew.
 _SYMBOLS, _DERIVED = frozenset(("graph", "_symbols")), frozenset(("_inner",))
+_KERAS_GRAPH = frozenset(("layers", "input_layers", "output_layers"))
 _BUILD = {"names": (str, list, type(None)), "pairs": (list, type(None)), "shapes": list, "whole": list}
 
 
@@ -533,16 +534,17 @@ class Model(Layer, Trainer):
     # ---- files ----
 
     def save(self, filepath: FilePath, overwrite: bool = True, include_optimizer: bool = True) -> None:
-        """Write the model to a file that ends in ``.nbnet``: see :func:`nbnet.saving.save_model`."""
+        """Write the model to a file that ends in ``.nbnet``, ``.keras`` or ``.h5``: see
+        :func:`nbnet.saving.save_model`."""
         delegates.save_model(self, filepath, overwrite, include_optimizer)
 
     def save_weights(self, filepath: FilePath, overwrite: bool = True) -> None:
         """Write the weights to a file: see :func:`nbnet.saving.save_weights`."""
         delegates.save_weights(self, filepath, overwrite)
 
-    def load_weights(self, filepath: FilePath, skip_mismatch: bool = False) -> None:
+    def load_weights(self, filepath: FilePath, skip_mismatch: bool = False, by_name: bool = False) -> None:
         """Set the weights from a file: see :func:`nbnet.saving.load_weights`."""
-        delegates.load_weights(self, filepath, skip_mismatch)
+        delegates.load_weights(self, filepath, skip_mismatch, by_name)
 
     def _save_training_state(self, path: Path, callbacks: Mapping[str, Mapping[str, Any]]) -> None:
         """Write the state that :class:`nbnet.callbacks.BackupAndRestore` restores, with those of callbacks."""
@@ -575,15 +577,14 @@ class Model(Layer, Trainer):
     # ---- configurations ----
 
     def to_json(self, **kwargs: Any) -> str:
-        """Return the model as JSON, without weights: see :func:`nbnet.models.model_from_json`.
+        """Return the model as JSON, without weights, in Keras's form: see :func:`nbnet.models.model_from_json`.
 
         Parameters
         ----------
         **kwargs
-            For ``json.dumps``, as ``indent``; without them the text is canonical.
+            For ``json.dumps``, as ``indent``.
         """
-        config = serialize(self)
-        return json.dumps(plain(config, "model"), **kwargs) if kwargs else dumps(config, "model")
+        return json.dumps(plain(delegates.model_to_keras(self), "model"), allow_nan=False, **kwargs)
 
     def get_config(self) -> dict[str, Any]:
         """Return the layers and calls of a model of symbols; a subclass that defines ``call`` adds the arguments of its
@@ -601,6 +602,9 @@ class Model(Layer, Trainer):
             Classes and functions of your own, by name.
         """
         with custom_object_scope(custom_objects):
+            if "input_layers" in config:
+                inputs, outputs = delegates.graph_from_keras(config)
+                return cls(inputs=inputs, outputs=outputs, **{k: v for k, v in config.items() if k not in _KERAS_GRAPH})
             if "calls" not in config:
                 return super().from_config(config)
             inputs, outputs = graph_from_config(config)

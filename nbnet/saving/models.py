@@ -27,6 +27,10 @@ _SLICES = {"slices": int}
 def save_model(model: Model, filepath: FilePath, overwrite: bool = True, include_optimizer: bool = True) -> None:
     """Write a model to a file: its layers and weights, its compile arguments, and the state of its training.
 
+    The ending of the name chooses the format: ``.nbnet`` is nbnet's own, which has everything; ``.keras`` is that of
+    Keras, which reads it, and needs the extra ``h5``; ``.h5`` is the older format of Keras, without the state of the
+    training.
+
     The file is written atomically: if the process dies, the old file remains. It has a checksum, so that damage is an
     error when it is loaded. The target of a link is replaced. See :func:`load_model`.
 
@@ -35,7 +39,7 @@ def save_model(model: Model, filepath: FilePath, overwrite: bool = True, include
     model
         A Sequential, a functional model, or a subclass that has ``get_config``.
     filepath
-        Path that ends in ``.nbnet``. The format is safetensors.
+        Path that ends in ``.nbnet`` (the format is safetensors), ``.keras``, ``.h5`` or ``.hdf5``.
     overwrite
         If False, an existing file is an error.
     include_optimizer
@@ -62,7 +66,12 @@ def save_model(model: Model, filepath: FilePath, overwrite: bool = True, include
     >>> bool((again([[1.0, 2.0]]).numpy() == model([[1.0, 2.0]]).numpy()).all())
     True
     """
-    path = weights.checked_path(filepath, ".nbnet")
+    path = weights.checked_path(filepath, ".nbnet", *weights.KERAS)
+    if path.suffix in weights.KERAS:
+        files = weights.keras_files()
+        save = files.save_keras if path.suffix == ".keras" else files.save_h5
+        save(model, path, overwrite, include_optimizer)
+        return
     tensors, about = snapshot(model, include_optimizer)
     about |= {"model": layers.serialize(model), "build": model.get_build_config()}
     if include_optimizer:
@@ -83,7 +92,7 @@ def snapshot(model: Model, training: bool = True) -> tuple[dict[str, Any], dict[
 def load_model(
     filepath: FilePath, custom_objects: Mapping[str, Any] | None = None, compile: bool = True, safe_mode: bool = True
 ) -> Model:
-    """Load a model that :func:`save_model` wrote.
+    """Load a model that :func:`save_model` wrote, or Keras: a ``.nbnet``, ``.keras`` or ``.h5`` file.
 
     The file holds no code and names no code: classes are those of nbnet, and yours if you pass them. It is checked
     before memory is allocated for its content.
@@ -97,7 +106,7 @@ def load_model(
     Parameters
     ----------
     filepath
-        Path of the file.
+        Path of the file. Keras's need the extra ``h5``.
     custom_objects
         Classes and functions of your own, by name.
     compile
@@ -108,7 +117,9 @@ def load_model(
     Raises
     ------
     ValueError
-        If the file is damaged, of a newer version, or names an unknown class or function.
+        If the file is damaged, of a newer version, or names an unknown class or function, or code.
+    ImportError
+        If it is a file of Keras's, and h5py is not installed.
     OSError
         If there is no file (FileNotFoundError), or it is a folder, a FIFO, a socket or a device.
 
@@ -124,7 +135,13 @@ def load_model(
     >>> bool((same([[1.0, 2.0]]).numpy() == model([[1.0, 2.0]]).numpy()).all())
     True
     """
-    path = weights.checked_path(filepath, ".nbnet")
+    path = weights.checked_path(filepath, ".nbnet", *weights.KERAS)
+    if path.suffix in weights.KERAS:
+        files = weights.keras_files()
+        load = files.load_keras if path.suffix == ".keras" else files.load_h5
+        with custom_object_scope(custom_objects):
+            found: Model = weights.explain(path, load, path, compile)
+            return found
     with Reader(path) as file, custom_object_scope(custom_objects):
         return weights.explain(path, _load, file, compile)
 
@@ -156,7 +173,31 @@ def _load(file: Reader, compile: bool) -> Model:
     file.read_into(weights.places(model, file) | found.tensors)
     if training is not None:
         state.restore(model, training, found)
+    weights.warn_not_finite(model, file.path)
     return model
+
+
+def model_to_keras(model: Model) -> dict[str, Any]:
+    """Return the configuration of a model in Keras's form."""
+    found: dict[str, Any] = weights.keras_files().model_to_keras(model)
+    return found
+
+
+def model_from_keras(record: Mapping[str, Any]) -> Model:
+    """Return the model that a configuration in Keras's form describes, compiled as it says."""
+    files = weights.keras_files()
+    model: Model = files.model_from_keras(record)
+    compiled = files.compile_from_keras(record.get("compile_config"))
+    if compiled is not None:
+        model.compile(**compiled)
+    return model
+
+
+def graph_from_keras(config: Mapping[str, Any]) -> tuple[Any, Any]:
+    """Return the inputs and outputs, in symbols, that nodes in Keras's form describe."""
+    from nbnet.saving import keras_graph
+
+    return keras_graph.graph_from_keras(config)
 
 
 def compile_config(model: Model) -> dict[str, Any] | None:

@@ -14,6 +14,7 @@ from collections.abc import Callable, Iterable, Iterator, Mapping
 from pathlib import Path
 from typing import Any, TypeVar
 
+import numpy as np
 from numpy.typing import NDArray
 
 from nbnet.base.json_record import fields
@@ -27,6 +28,9 @@ from nbnet.layers.layer import Layer
 from nbnet.models.model import Model
 
 T = TypeVar("T")
+
+#: Endings of Keras's files.
+KERAS = (".keras", ".h5", ".hdf5")
 
 #: Prefixes of the names of an optimizer's tensors, of callbacks', and of those that count an epoch's losses; names of
 #: layers have no colon.
@@ -45,11 +49,8 @@ def checked_path(path: Any, *endings: str) -> Path:
     check_name(path)
     checked = Path(os.fspath(path))
     if not checked.name.endswith(endings):
-        foreign = checked.suffix in (".keras", ".h5", ".tf")
-        hint = " (nbnet neither writes nor reads Keras's own formats)" if foreign else ""
-        raise ValueError(
-            f"path: expected a name that ends in {' or '.join(map(repr, endings))}, got {checked.name!r}{hint}"
-        )
+        *others, last = map(repr, endings)
+        raise ValueError(f"path: expected a name that ends in {', '.join(others)} or {last}, got {checked.name!r}")
     return checked
 
 
@@ -122,9 +123,9 @@ def places(model: Layer, file: Reader, skip_mismatch: bool = False) -> dict[str,
     return {name: own[name].numpy() for name in fitting}
 
 
-def _path_for(model: Layer, filepath: Any) -> Path:
+def _path_for(model: Layer, filepath: Any, *endings: str) -> Path:
     """Return the path of a file of weights, after a check that the model has any."""
-    path = checked_path(filepath, ".nbnet", ".safetensors")
+    path = checked_path(filepath, *endings)
     if not model.built:
         raise ValueError(f"{model.name} is not built and has no weights yet: call or fit it first")
     return path
@@ -138,7 +139,8 @@ def save_weights(model: Layer, filepath: FilePath, overwrite: bool = True) -> No
     model
         A built model.
     filepath
-        Path that ends in ``.weights.nbnet``, ``.nbnet`` or ``.safetensors``.
+        Path that ends in ``.weights.nbnet``, ``.nbnet`` or ``.safetensors``; or in ``.weights.h5``, for Keras (which
+        needs the extra ``h5``).
     overwrite
         If False, an existing file is an error.
 
@@ -161,29 +163,42 @@ def save_weights(model: Layer, filepath: FilePath, overwrite: bool = True) -> No
     ...     nb.saving.save_weights(model, f"{folder}/m.weights.nbnet")
     ...     nb.saving.load_weights(model, f"{folder}/m.weights.nbnet")
     """
-    path = _path_for(model, filepath)
+    path = _path_for(model, filepath, ".nbnet", ".safetensors", ".weights.h5")
+    if path.suffix == ".h5":
+        keras_files().save_weights_h5(model, path, overwrite)
+        return
     tensors = arrays(model)
     write(path, tensors, about(tensors), overwrite)
 
 
-def load_weights(model: Layer, filepath: FilePath, skip_mismatch: bool = False) -> None:
-    """Set the weights of a model from a file that :func:`save_weights` or ``model.save`` wrote, by name.
+def load_weights(model: Layer, filepath: FilePath, skip_mismatch: bool = False, by_name: bool = False) -> None:
+    """Set the weights of a model from a file that :func:`save_weights` or ``model.save`` wrote, here or in Keras.
 
-    Layers without a given name are counted in their model, so weights fit a model that is built a second time.
+    Layers without a given name are counted in their model, so weights fit a model that is built a second time. In a
+    file of Keras's, layers are found by class and number, and the state of the optimizer is set, too, if the model is
+    compiled; in ``.h5`` files of older versions, by their order among the layers with weights.
+
+    A warning names weights that are not finite.
 
     Parameters
     ----------
     model
         A built model.
     filepath
-        A file of nbnet, or any safetensors file whose tensors have these names.
+        A file of nbnet, any safetensors file whose tensors have these names, or a file of Keras's: ``.keras``,
+        ``.weights.h5`` or ``.h5``.
     skip_mismatch
         If True, weights that do not match stay as they are, with a warning.
+    by_name
+        If True, take the layers of an ``.h5`` file whose names the model has, and leave the others as they are. Files
+        of other formats have no such names.
 
     Raises
     ------
     ValueError
         If the file is damaged, or weights do not match; then nothing is changed.
+    ImportError
+        If it is a file of Keras's, and h5py is not installed.
     OSError
         If there is no file, or it is a folder, a FIFO, a socket or a device.
 
@@ -199,17 +214,40 @@ def load_weights(model: Layer, filepath: FilePath, skip_mismatch: bool = False) 
     >>> bool((first.get_weights()[0] == second.get_weights()[0]).all())
     True
     """
-    path = _path_for(model, filepath)
+    path = _path_for(model, filepath, ".nbnet", ".safetensors", ".keras", ".h5", ".hdf5")
+    if path.suffix in KERAS:
+        explain(path, keras_files().load_weights_keras, model, path, skip_mismatch, by_name)
+        return
+    if by_name:
+        raise ValueError(f"by_name: {path.name} has paths of weights, and no names of layers; only .h5 files have")
     with Reader(path) as file:
         if file.about is not None:
             explain(path, check_about, file)
         assign(model, file, skip_mismatch)
+        warn_not_finite(model, path)
+
+
+def keras_files() -> Any:
+    """Return :mod:`nbnet.saving.keras_files`, imported when a file of Keras's is written or read."""
+    from nbnet.saving import keras_files
+
+    return keras_files
+
+
+def warn_not_finite(model: Layer, path: Path) -> None:
+    """Warn if weights of a model, which were just loaded, are not finite."""
+    bad = [name for name, array in arrays(model).items() if array.dtype.kind == "f" and not np.isfinite(array).all()]
+    if bad:
+        more = f" and {len(bad) - 1} more" if len(bad) > 1 else ""
+        warnings.warn(f"{path.name}: {bad[0]}{more} has values that are not finite", stacklevel=5)
 
 
 def explain(path: Path, function: Callable[..., T], *args: Any) -> T:
     """Call a function; turn its errors into ValueErrors that name the file."""
     try:
         return function(*args)
+    except ImportError:
+        raise
     except Exception as error:
         text = str(error) if isinstance(error, (ValueError, TypeError)) else f"{type(error).__name__}: {error}"
         raise ValueError(f"{path.name}: {text.removeprefix(f'{path.name}: ')}") from error
