@@ -295,7 +295,7 @@ def _own_class(name: str, module: Any, label: Any, key: str | None) -> type | No
 def _classes(kind: str) -> Mapping[str, type]:
     """Return nbnet's classes of a kind by name."""
     by_kind: dict[str, Mapping[str, Any]] = {
-        "layer": serialization._known, "initializer": initializers._known, "regularizer": regularizers._known,
+        "layer": serialization.known, "initializer": initializers._known, "regularizer": regularizers._known,
         "constraint": constraints._known, "loss": losses.known, "metric": metrics._known | metrics._by_class_name,
         "optimizer": optimizers._known, "schedule": optimizers.schedules._known,
         "dropout_schedule": dropout_schedules._known,

@@ -10,7 +10,7 @@ import numpy as np
 import pytest
 
 import nbnet as nb
-from nbnet.layers.serialization import _known
+from nbnet.layers.serialization import known
 from nbnet.saving.keras_config import _OWN_CLASSES
 from tests.saving.keras_models import LAYERS, PLACED, Builder
 
@@ -19,8 +19,9 @@ os.environ.setdefault("KERAS_BACKEND", "jax")
 SEEDS = 200
 
 
+@pytest.mark.slow
 def test_every_layer_is_in_random_models() -> None:
-    public = {name for name in _known if hasattr(nb.layers, name)}
+    public = {name for name in known if hasattr(nb.layers, name)}
     missing = public - LAYERS.keys() - PLACED - _OWN_CLASSES
     assert not missing
 
