@@ -19,6 +19,8 @@ from nbnet.base.console import columns, encodable, is_notebook, is_terminal, sho
 from nbnet.base.tqdm_bar import bar_class
 
 _BAR = "{n_fmt}/{total_fmt}{desc} {bar}"
+#: Seconds before the first drawing: short epochs are a line each, without bars that saved notebooks would keep.
+_DELAY = 0.1
 #: The narrowest bar that is drawn beside the numbers of an epoch that is done.
 _NARROWEST = 5
 
@@ -76,7 +78,7 @@ class Progress:
             if self._heading:
                 self._print(self._heading)
             self._bar = self._make_bar(
-                total=self.steps, bar_format=_BAR, miniters=1, file=self.stream, ncols=self._width()
+                total=self.steps, bar_format=_BAR, miniters=1, file=self.stream, ncols=self._width(), delay=_DELAY
             )
 
     def update(self, steps_done: int, logs: Mapping[str, float]) -> None:

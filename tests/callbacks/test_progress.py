@@ -16,6 +16,11 @@ from nbnet.callbacks import progress
 from nbnet.callbacks.progress import Progress
 
 
+@pytest.fixture(autouse=True)
+def at_once(monkeypatch):
+    monkeypatch.setattr(progress, "_DELAY", 0.0)
+
+
 class Terminal(io.StringIO):
     def isatty(self):
         return True
@@ -81,6 +86,14 @@ def test_auto_without_a_stream(monkeypatch):
     monkeypatch.setattr(sys, "stdout", None)
     for verbose in ("auto", 0, 1, 2):
         assert Progress(verbose).verbose == 0
+
+
+def test_a_short_epoch_is_a_line(monkeypatch):
+    monkeypatch.setattr(progress, "_DELAY", 60.0)
+    text = run(1, Terminal())
+    assert "\r" not in text
+    assert text.count("\n") == 4
+    assert text.startswith("Epoch 1/2\n3/3 - ")
 
 
 @pytest.mark.parametrize("columns", [0, 20, 60, 80, 200])
