@@ -35,7 +35,7 @@ _TABLE: dict[str, dict[str, str]] = {
     },
     "nbnet.layers": {
         _NO_SEQUENCES: """LSTM GRU SimpleRNN RNN LSTMCell GRUCell SimpleRNNCell StackedRNNCells Bidirectional
-            TimeDistributed ConvLSTM1D ConvLSTM2D ConvLSTM3D Masking""",
+            TimeDistributed ConvLSTM1D ConvLSTM2D ConvLSTM3D""",
         _NO_ATTENTION: "Attention AdditiveAttention MultiHeadAttention GroupQueryAttention GroupedQueryAttention",
         "use Conv1DTranspose, Conv2DTranspose or UpSampling3D and Conv3D": """Conv3DTranspose
             Convolution3DTranspose""",

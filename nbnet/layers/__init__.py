@@ -54,6 +54,7 @@ from nbnet.layers.unit_selection import PutUnits, TakeUnits
 
 if TYPE_CHECKING:
     from nbnet.layers.group_normalization import GroupNormalization, RMSNormalization, UnitNormalization
+    from nbnet.layers.masking import Masking
     from nbnet.layers.padding import (
         Cropping1D,
         Cropping2D,
@@ -81,6 +82,7 @@ if TYPE_CHECKING:
 #: Layers that most scripts do not use, by module: it is imported when one of its names is first asked for.
 _DEFERRED = {
     "group_normalization": "GroupNormalization RMSNormalization UnitNormalization",
+    "masking": "Masking",
     "padding": "Cropping1D Cropping2D Cropping3D ZeroPadding1D ZeroPadding2D ZeroPadding3D",
     "separable_convolution": """DepthwiseConv1D DepthwiseConv2D SeparableConv1D SeparableConv2D
         SeparableConvolution1D SeparableConvolution2D""",
@@ -157,6 +159,7 @@ __all__ = [
     "Layer",
     "LayerNormalization",
     "LeakyReLU",
+    "Masking",
     "Masksembles",
     "MaxPool1D",
     "MaxPool2D",

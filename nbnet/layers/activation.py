@@ -6,7 +6,7 @@ import warnings
 from collections.abc import Sequence
 from typing import Any
 
-from nbnet import activations
+from nbnet import activations, ops
 from nbnet.base.validation import FROM_ZERO, check_int
 from nbnet.engine.graph.tensor import Tensor
 from nbnet.layers.arguments import ActivationLike, ConstraintLike, InitializerLike, RegularizerLike, weight_options
@@ -16,6 +16,9 @@ from nbnet.ops.reduction import checked_axes
 from nbnet.ops.reshape import transpose
 from nbnet.ops.softmax import softmax
 from nbnet.regularizers import L1L2
+
+#: Logits in place of those that are masked, as in Keras.
+MASKED = -1e9
 
 
 class Activation(Layer):
@@ -33,6 +36,7 @@ class Activation(Layer):
     array([[0., 1.]], dtype=float32)
     """
 
+    supports_masking = True
     _arguments = ("activation",)
 
     def __init__(self, activation: ActivationLike, **kwargs: Any) -> None:
@@ -65,6 +69,7 @@ class ReLU(Layer):
     array([[0., 2., 6.]], dtype=float32)
     """
 
+    supports_masking = True
     _arguments = ("max_value", "negative_slope", "threshold")
 
     def __init__(
@@ -99,6 +104,7 @@ class LeakyReLU(Layer):
     array([[-5.,  5.]], dtype=float32)
     """
 
+    supports_masking = True
     _arguments = ("negative_slope",)
 
     def __init__(self, negative_slope: float = 0.3, **kwargs: Any) -> None:
@@ -150,6 +156,7 @@ class PReLU(Layer):
     array([[-1.,  2.]], dtype=float32)
     """
 
+    supports_masking = True
     _arguments = ("shared_axes",)
     _weight_names = ("alpha",)
 
@@ -199,6 +206,7 @@ class ELU(Layer):
     array([[-1.,  2.]], dtype=float32)
     """
 
+    supports_masking = True
     _arguments = ("alpha",)
 
     def __init__(self, alpha: float = 1.0, **kwargs: Any) -> None:
@@ -211,6 +219,9 @@ class ELU(Layer):
 
 class Softmax(Layer):
     """``exp(x) / sum(exp(x))`` over an axis.
+
+    Called with a ``mask`` that broadcasts to the input, it is computed over elements whose mask is above 0.5; the
+    others become 0.
 
     Parameters
     ----------
@@ -229,13 +240,22 @@ class Softmax(Layer):
     array([[0.5, 0.5]], dtype=float32)
     """
 
+    supports_masking = True
     _arguments = ("axis",)
 
     def __init__(self, axis: int = -1, **kwargs: Any) -> None:
         super().__init__(**kwargs)
         self.axis = check_int(axis, "axis", None)
 
-    def call(self, x: Tensor) -> Tensor:
+    def call(self, x: Tensor, mask: Tensor | None = None) -> Tensor:
+        if mask is not None:
+            sizes = x.shape[x.ndim - mask.ndim :]
+            if mask.ndim > x.ndim or any(m not in (1, n) for m, n in zip(mask.shape, sizes, strict=True)):
+                raise ValueError(
+                    f"mask: {self.name} expected one that broadcasts to the input, of shape {x.shape}, got {mask.shape}"
+                )
+            kept = ops.greater(mask, 0.5)
+            return ops.where(kept, self.call(ops.where(kept, x, MASKED)), 0.0)
         if not -x.ndim <= self.axis < x.ndim or self.axis % x.ndim == 0:
             raise ValueError(f"{self.name}: axis {self.axis} is out of range, or the batch's, for shape {x.shape}")
         order = list(range(x.ndim))
@@ -254,6 +274,8 @@ class Identity(Layer):
     >>> nb.layers.Identity()([[1.0, 2.0]]).numpy()
     array([[1., 2.]], dtype=float32)
     """
+
+    supports_masking = True
 
     def call(self, x: Tensor) -> Tensor:
         return x
@@ -284,6 +306,7 @@ class ActivityRegularization(Layer):
     [1.5]
     """
 
+    supports_masking = True
     _arguments = ("l1", "l2")
 
     def __init__(self, l1: float = 0.0, l2: float = 0.0, **kwargs: Any) -> None:

@@ -68,6 +68,7 @@ class Dense(Layer):
     [(3, 2), (2,)]
     """
 
+    supports_masking = True
     _arguments: ClassVar[tuple[str, ...]] = ("units", "activation", "use_bias")
     _weight_names = ("kernel", "bias")
 

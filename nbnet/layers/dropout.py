@@ -32,6 +32,7 @@ class StochasticLayer(Layer):
     configuration begin anew.
     """
 
+    supports_masking = True
     _arguments: ClassVar[tuple[str, ...]] = ("seed",)
     stochastic = True
     _shared_docs: ClassVar[dict[str, str]] = {

@@ -5,6 +5,9 @@ from __future__ import annotations
 import warnings
 from typing import Any
 
+import numpy as np
+
+from nbnet import ops
 from nbnet.base.validation import check_int
 from nbnet.engine.graph.tensor import Tensor
 from nbnet.layers.arguments import ConstraintLike, InitializerLike, RegularizerLike, refuse, weight_options
@@ -40,7 +43,7 @@ class Embedding(Layer):
     Raises
     ------
     ValueError
-        If a size is no integer above 0, mask_zero is True, or a number is out of range. In a compiled program, an
+        If a size is no integer above 0, or a number is out of range. In a compiled program, an
         input that is out of range gives NaN, so that the loss shows it.
 
     Examples
@@ -53,7 +56,6 @@ class Embedding(Layer):
 
     _arguments = ("input_dim", "output_dim", "mask_zero")
     _weight_names = ("embeddings",)
-    mask_zero = False
     integer_input = True
 
     def __init__(
@@ -72,15 +74,12 @@ class Embedding(Layer):
     ) -> None:
         refuse("train all weights", lora_rank=lora_rank, lora_alpha=lora_alpha)
         refuse("weights are float32 or float64", quantization_config=quantization_config)
-        if mask_zero:
-            raise ValueError(
-                "mask_zero: nbnet has no masks of time steps; leave it out, and let 0 be a row like any other"
-            )
         if kwargs.pop("input_length", None) is not None:
             warnings.warn("input_length: inputs may be of any length; leave it out", DeprecationWarning, stacklevel=2)
         super().__init__(**kwargs)
         self.input_dim = check_int(input_dim, "input_dim")
         self.output_dim = check_int(output_dim, "output_dim")
+        self.mask_zero = self.supports_masking = bool(mask_zero)
         self.embeddings_initializer, self.embeddings_regularizer, self.embeddings_constraint = weight_options(
             "embeddings", embeddings_initializer, embeddings_regularizer, embeddings_constraint
         )
@@ -91,6 +90,14 @@ class Embedding(Layer):
 
     def build(self, input_shape: Shape | None = None) -> None:
         self.embeddings = self._add_named_weight("embeddings", (self.input_dim, self.output_dim))
+
+    def compute_mask(self, inputs: Any, mask: Any = None) -> Any:
+        if not self.mask_zero:
+            return None
+        # Looked up, as integers have no other ops: 0 for number 0, 1 for all others.
+        counts = np.ones((self.input_dim, 1), self.dtype)
+        counts[0] = 0.0
+        return ops.squeeze(ops.embedding(inputs, counts), -1)
 
     def call(self, x: Tensor) -> Tensor:
         return embedding(x, self.embeddings)

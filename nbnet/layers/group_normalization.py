@@ -185,6 +185,7 @@ class UnitNormalization(Layer):
            [0. , 0. ]], dtype=float32)
     """
 
+    supports_masking = True
     _arguments = ("axis",)
 
     def __init__(self, axis: int | Sequence[int] = -1, **kwargs: Any) -> None:

@@ -29,6 +29,7 @@ from nbnet.engine.graph.symbolic import Producer, Symbol, has_symbols, record
 from nbnet.engine.graph.tape import Trace
 from nbnet.engine.graph.tensor import Tensor, recorder, scope, tensor, thread_state
 from nbnet.layers.arguments import OPTIONS, ConstraintLike, InitializerLike, RegularizerLike, plain, weight_arguments
+from nbnet.layers.time_masks import MaskArguments, attached, fill_arguments, hand_on, mask_arguments
 from nbnet.ops.broadcast import multiply
 from nbnet.ops.reduction import sum as total
 
@@ -45,7 +46,7 @@ if hasattr(os, "register_at_fork"):
     # A child has none of the threads that hold a lock.
     os.register_at_fork(after_in_child=_build_locks.clear)
 #: Types of attributes that neither are nor hold layers.
-_PLAIN = frozenset((type(None), bool, int, float, str, Parameter, Tensor))
+_PLAIN = frozenset((type(None), bool, int, float, str, Parameter, Tensor, MaskArguments))
 #: Regularizers whose penalties on two slices of a batch add up to that on the whole batch.
 _ADDITIVE = (regularizers.L1, regularizers.L2, regularizers.L1L2)
 #: Layers that hold losses of an eager call.
@@ -214,6 +215,11 @@ class Layer(RecordsArguments):
     integer_input: ClassVar[bool] = False
     #: If True, the layer draws random numbers in training: ``predict_mc`` calls it, and no other layer, as in training.
     stochastic: ClassVar[bool] = False
+    #: True if the layer hands the mask of time steps of its input on to its output, or, with a :meth:`compute_mask` of
+    #: its own, another one.
+    supports_masking: bool = False
+    #: True for a class that defines :meth:`compute_mask`.
+    _computes_masks: ClassVar[bool] = False
     #: Sections that the docstrings of a family of layers share: arguments of ``join_common_sections``.
     _shared_docs: ClassVar[dict[str, str]] = {}
 
@@ -242,12 +248,17 @@ class Layer(RecordsArguments):
         self._weights: list[Parameter] = []
         self._losses: list[Tensor] = []
         self._training_at, self._training_default = training_argument(type(self).call)
+        self._masks_taken = mask_arguments(type(self).call)
         self._producer: Producer | None = None
 
     def __init_subclass__(cls, **kwargs: Any) -> None:
         super().__init_subclass__(**kwargs)
         if "build" in vars(cls):
             cls.build = marks_built(cls.build)  # type: ignore[method-assign]
+        if "compute_mask" in vars(cls):
+            cls._computes_masks = True
+            if "supports_masking" not in vars(cls):
+                cls.supports_masking = True
         if cls._shared_docs:
             join_common_sections(cls, **cls._shared_docs)
 
@@ -267,8 +278,17 @@ class Layer(RecordsArguments):
             check_sizes(self.name, shape, self._sizes)
 
     def call(self, *args: Any, **kwargs: Any) -> Any:
-        """Compute the output of an input, a tensor in most layers; may take ``training`` as well."""
+        """Compute the output of an input, a tensor in most layers; may take ``training`` as well, and ``mask``, the
+        mask of time steps of the input, or None."""
         raise TypeError(f"{type(self).__name__} has no call method: define call(self, x)")
+
+    def compute_mask(self, inputs: Any, mask: Any) -> Any:
+        """The mask of time steps of the output (of each output, in a list), 1 for the steps that count and 0 for the
+        others, or None; computed from the input and its mask, which it is by default.
+
+        It is asked for if :attr:`supports_masking` is True, as it is for a class that defines this method.
+        """
+        return mask
 
     def get_config(self) -> dict[str, Any]:
         """The arguments of the constructor.
@@ -307,7 +327,8 @@ class Layer(RecordsArguments):
         Parameters
         ----------
         *args, **kwargs
-            Arguments of :meth:`call`.
+            Arguments of :meth:`call`. Where it takes a ``mask``, the mask of time steps of the input is passed unless
+            the caller gives another.
         training
             True for training, False for inference; None: as in the layer call around this one, else False.
         """
@@ -323,7 +344,16 @@ class Layer(RecordsArguments):
             self._check_input(args[0].shape)
         at = self._training_at
         if at is not None and at < len(args):
-            training, args = args[at], args[:at]
+            training, args, rest = args[at], args[:at], args[at + 1 :]
+            kwargs |= dict(zip(self._masks_taken.names[at + 1 :], rest, strict=False))
+        inputs = args[0] if args else next(iter(kwargs.values()), None)
+        masks = inputs.time_mask if isinstance(inputs, Tensor) else attached(inputs)
+        if (taken := self._masks_taken).any:
+            if taken.at is not None and len(args) == 1 and not kwargs and isinstance(inputs, Tensor):
+                kwargs["mask"] = masks
+            else:
+                args, kwargs = fill_arguments(taken, args, kwargs)
+                masks = masks if kwargs.get("mask") is None else kwargs["mask"]
         outer = call_context.training
         if outer is None:
             self._forget_losses()
@@ -338,6 +368,8 @@ class Layer(RecordsArguments):
         scopes.append(self.name)
         try:
             y = self.call(*args, **kwargs)
+            if self._computes_masks or masks is not None:
+                hand_on(self, inputs, y, masks)
             if self.activity_regularizer is not None:
                 for penalty, additive in output_penalties(self.activity_regularizer, y):
                     self._record_loss(penalty, additive)

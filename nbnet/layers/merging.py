@@ -46,8 +46,11 @@ def as_function(cls: type[Layer], summary: str) -> MergingFunction:
 class Merging(Layer):
     """Base of the layers that merge a list of tensors element by element.
 
-    Shapes of samples broadcast. An input with fewer axes gets axes of length 1 after the batch's.
+    Shapes of samples broadcast. An input with fewer axes gets axes of length 1 after the batch's. If all inputs have a
+    mask of time steps, the output has one: steps count that count in any of them.
     """
+
+    supports_masking = True
 
     #: The op that merges two tensors.
     merge: ClassVar[Callable[..., Tensor]]
@@ -56,6 +59,24 @@ class Merging(Layer):
         tensors = check_inputs(self, inputs)
         axes = max(x.ndim for x in tensors)
         return reduce(self.merge, [_with_axes(x, axes) for x in tensors])
+
+    def compute_mask(self, inputs: Any, mask: Any = None) -> Any:
+        masks = check_masks(inputs, mask)
+        if not masks or any(m is None for m in masks):
+            return None
+        return reduce(ops.logical_or, masks)
+
+
+def check_masks(inputs: Any, mask: Any) -> list[Any]:
+    """The masks of the inputs of a layer, empty for None; ValueError if there are not as many."""
+    if mask is None:
+        return []
+    for name, value in (("mask", mask), ("inputs", inputs)):
+        if not isinstance(value, (list, tuple)):
+            raise ValueError(f"{name}: expected a list, got {value!r}")
+    if len(mask) != len(inputs):
+        raise ValueError(f"mask: expected as many as inputs, {len(inputs)}, got {len(mask)}")
+    return list(mask)
 
 
 def check_inputs(layer: Layer, inputs: Any, least: int = 1) -> list[Tensor]:
@@ -67,6 +88,24 @@ def check_inputs(layer: Layer, inputs: Any, least: int = 1) -> list[Tensor]:
     if any(not shape or shape[0] != shapes[0][0] for shape in shapes):
         raise ValueError(f"{layer.name}: expected tensors with one number of rows, got shapes {shapes}")
     return list(inputs)
+
+
+def _steps(mask: Tensor) -> Tensor:
+    """A mask of time steps with an axis for features."""
+    return ops.expand_dims(mask, -1)
+
+
+def _without_padding(tensors: list[Tensor]) -> list[Tensor]:
+    """Tensors to compare: where one is padding, it takes the values of one before or after it."""
+    first, mask = tensors[0], tensors[0].time_mask
+    found = [first]
+    for x in tensors[1:]:
+        y = x if x.time_mask is None else ops.where(_steps(x.time_mask), x, found[-1])
+        if mask is not None:
+            found[-1] = ops.where(_steps(mask), found[-1], y)
+        mask = None if mask is None or x.time_mask is None else ops.logical_or(mask, x.time_mask)
+        found.append(y)
+    return found
 
 
 def _with_axes(x: Tensor, axes: int) -> Tensor:
@@ -141,6 +180,13 @@ class Multiply(Merging):
 
     merge = staticmethod(ops.multiply)
 
+    def call(self, inputs: Sequence[Tensor]) -> Tensor:
+        tensors = check_inputs(self, inputs)
+        # Padding is neither a factor nor, where it is padding in all inputs, a product.
+        y = super().call([x if x.time_mask is None else ops.where(_steps(x.time_mask), x, 1.0) for x in tensors])
+        output_mask = self.compute_mask(tensors, [x.time_mask for x in tensors])
+        return y if output_mask is None else ops.where(_steps(output_mask), y, 0.0)
+
 
 multiply = as_function(Multiply, "The product of tensors")
 
@@ -182,6 +228,9 @@ class Maximum(Merging):
 
     merge = staticmethod(ops.maximum)
 
+    def call(self, inputs: Sequence[Tensor]) -> Tensor:
+        return super().call(_without_padding(check_inputs(self, inputs)))
+
 
 maximum = as_function(Maximum, "The largest of tensors")
 
@@ -200,6 +249,9 @@ class Minimum(Merging):
     """
 
     merge = staticmethod(ops.minimum)
+
+    def call(self, inputs: Sequence[Tensor]) -> Tensor:
+        return super().call(_without_padding(check_inputs(self, inputs)))
 
 
 minimum = as_function(Minimum, "The smallest of tensors")
@@ -228,6 +280,7 @@ class Concatenate(Layer):
     array([[1., 2., 3.]], dtype=float32)
     """
 
+    supports_masking = True
     _arguments = ("axis",)
 
     def __init__(self, axis: int = -1, **kwargs: Any) -> None:
@@ -241,6 +294,17 @@ class Concatenate(Layer):
         if self.axis + tensors[0].ndim == 0:
             raise ValueError(f"{self.name}: axis {self.axis} is the batch's for shape {tensors[0].shape}")
         return ops.concatenate(tensors, self.axis)
+
+    def compute_mask(self, inputs: Any, mask: Any = None) -> Any:
+        masks = check_masks(inputs, mask)
+        if all(m is None for m in masks):
+            return None
+        # One for each feature, to be joined as the features are.
+        whole = [
+            ops.ones_like(x) if m is None else m if m.ndim == x.ndim else ops.where(_steps(m), ops.ones_like(x), 0.0)
+            for x, m in zip(inputs, masks, strict=True)
+        ]
+        return ops.any(ops.concatenate(whole, self.axis), axis=-1)
 
 
 @_typed
@@ -286,6 +350,7 @@ class Dot(Layer):
     (4, 2, 5)
     """
 
+    supports_masking = True
     _arguments = ("axes", "normalize")
 
     def __init__(self, axes: int | Sequence[int], normalize: bool = False, **kwargs: Any) -> None:
@@ -298,6 +363,9 @@ class Dot(Layer):
             raise ValueError(f"axes: expected an integer or a pair of integers, got {axes!r}")
         self.axes: int | list[int] = [int(axis) for axis in pair] if several else int(pair[0])
         self.normalize = bool(normalize)
+
+    def compute_mask(self, inputs: Any, mask: Any = None) -> Any:
+        return None
 
     def call(self, inputs: Sequence[Tensor]) -> Tensor:
         tensors = check_inputs(self, inputs, 2)

@@ -19,10 +19,14 @@ from nbnet.layers.layer import Layer, Shape
 from nbnet.ops.normalization import batch_norm, batch_normalization, move_average
 from nbnet.ops.reduction import checked_axes
 
+#: Added to numbers of elements that count, as in Keras.
+EPSILON = 1e-7
+
 
 class ScaledNormalization(Layer):
     """Base of :class:`BatchNormalization` and :class:`LayerNormalization`: the result times gamma, plus beta."""
 
+    supports_masking = True
     _arguments: ClassVar[tuple[str, ...]] = ("epsilon", "center", "scale")
     _weight_names = ("beta", "gamma")
 
@@ -57,7 +61,8 @@ class BatchNormalization(ScaledNormalization):
     variance (of which the divisor is the number of elements). With ``trainable = False`` the layer uses its moving
     averages in training, too, and leaves them as they are.
 
-    A training step works on the batch as a whole: it is not sliced for several threads.
+    A training step works on the batch as a whole: it is not sliced for several threads. Steps of sequences whose mask
+    is 0 do not count in its statistics.
 
     Parameters
     ----------
@@ -154,15 +159,35 @@ class BatchNormalization(ScaledNormalization):
             channels, self.moving_variance_initializer, trainable=False, name="moving_variance"
         )
 
-    def call(self, x: Tensor, training: bool = False) -> Tensor:
+    def call(self, x: Tensor, training: bool = False, mask: Tensor | None = None) -> Tensor:
+        if mask is not None and mask.ndim != x.ndim - 1:
+            raise ValueError(
+                f"mask: {self.name} expected one axis fewer than the input's shape {x.shape}, got shape {mask.shape}"
+            )
         if not (training and self.trainable):
             return batch_normalization(
                 x, self.moving_mean, self.moving_variance, self.axis, self.beta, self.gamma, self.epsilon
             )
-        y, mean, variance = batch_norm(x, self.gamma, self.beta, self.epsilon, self.axis)
+        if mask is None:
+            y, mean, variance = batch_norm(x, self.gamma, self.beta, self.epsilon, self.axis)
+        else:
+            y, mean, variance = self._normalize_counted(x, mask)
         move_average(self.moving_mean, mean, self.momentum)
         move_average(self.moving_variance, variance, self.momentum)
         return y
+
+    def _normalize_counted(self, x: Tensor, mask: Tensor) -> tuple[Tensor, Tensor, Tensor]:
+        """The output, and mean and variance of each channel, over the elements whose mask is not 0."""
+        axes = tuple(axis for axis in range(x.ndim) if axis != self.axis % x.ndim)
+        counts = ops.where(ops.expand_dims(mask, -1), ops.ones_like(x), 0.0)
+        number = ops.sum(counts, axes, keepdims=True) + EPSILON
+        mean = ops.sum(ops.where(counts, x, 0.0), axes, keepdims=True) / number
+        variance = ops.sum(ops.square(ops.where(counts, x - mean, 0.0)), axes, keepdims=True) / number
+        y = (x - mean) / ops.sqrt(variance + self.epsilon)
+        shape = mean.shape
+        y = y if self.gamma is None else y * ops.reshape(self.gamma, shape)
+        y = y if self.beta is None else y + ops.reshape(self.beta, shape)
+        return y, ops.reshape(mean, (mean.size,)), ops.reshape(variance, (mean.size,))
 
 
 class LayerNormalization(ScaledNormalization):

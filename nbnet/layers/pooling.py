@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 from typing import Any, ClassVar
 
+from nbnet import ops
 from nbnet.engine.graph.tensor import Tensor
 from nbnet.layers.layer import Layer, Shape, check_rank
 from nbnet.ops.pool import average_pool, max_pool
@@ -182,6 +183,8 @@ def _maximum(x: Tensor, keepdims: bool) -> Tensor:
 class GlobalAveragePooling1D(GlobalPooling):
     """The mean of each channel of a sequence: (batch, length, channels) to (batch, channels).
 
+    Steps whose mask is 0 do not count.
+
     Examples
     --------
     >>> import nbnet as nb
@@ -189,7 +192,18 @@ class GlobalAveragePooling1D(GlobalPooling):
     array([[2.]], dtype=float32)
     """
 
+    supports_masking = True
     rank, reduce = 1, staticmethod(_average)
+
+    def call(self, x: Tensor, mask: Tensor | None = None) -> Tensor:
+        if mask is None:
+            return super().call(x)
+        steps = ops.not_equal(ops.expand_dims(mask, -1), 0.0)
+        total = ops.sum(ops.where(steps, x, 0.0), axis=1, keepdims=self.keepdims)
+        return total / ops.sum(steps, axis=1, keepdims=self.keepdims)
+
+    def compute_mask(self, inputs: Any, mask: Any = None) -> Any:
+        return None
 
 
 class GlobalAveragePooling2D(GlobalPooling):

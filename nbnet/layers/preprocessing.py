@@ -62,6 +62,7 @@ class Normalization(Layer):
     array([[-1.,  2.]], dtype=float32)
     """
 
+    supports_masking = True
     _arguments = ("axis", "invert")
 
     def __init__(
@@ -204,6 +205,7 @@ class Rescaling(Layer):
     array([[-1.,  1.]], dtype=float32)
     """
 
+    supports_masking = True
     _arguments = ("scale", "offset")
 
     def __init__(self, scale: Any, offset: Any = 0.0, **kwargs: Any) -> None:

@@ -35,6 +35,7 @@ class TakeUnits(Layer):
     array([[3., 1.]], dtype=float32)
     """
 
+    supports_masking = True
     _arguments = ("units",)
 
     def __init__(self, units: Sequence[int], **kwargs: Any) -> None:
@@ -78,6 +79,7 @@ class PutUnits(Layer):
     array([[2., 0., 0., 1.]], dtype=float32)
     """
 
+    supports_masking = True
     _arguments = ("units", "size")
 
     def __init__(self, units: Sequence[int], size: int, **kwargs: Any) -> None:

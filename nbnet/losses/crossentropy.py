@@ -445,7 +445,7 @@ class SparseCategoricalCrossentropy(Loss):
         if self.ignore_class is None:
             return apply(op, *inputs)
         found: Tensor = apply(op, *inputs, ignored=self.ignore_class)
-        found.step_mask = apply(LABEL_MASK, *inputs, ignored=self.ignore_class)
+        found.time_mask = apply(LABEL_MASK, *inputs, ignored=self.ignore_class)
         return found
 
 

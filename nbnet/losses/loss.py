@@ -178,7 +178,7 @@ class Loss(RecordsArguments):
                 return values
         else:
             values, weights = _matched(values, sample_weight)
-        mask = y_pred.step_mask if isinstance(y_pred, Tensor) else None
+        mask = y_pred.time_mask if isinstance(y_pred, Tensor) else None
         return self.reduce(values, spread(weights, values), max(values.size, 1), mask)
 
     def reduce(self, per_sample: Tensor, weights: Tensor, count: int, mask: Tensor | None = None) -> Tensor:
@@ -243,8 +243,8 @@ def _matched(values: Tensor, sample_weight: Any) -> tuple[Tensor, Tensor]:
         sample_weight = cast(sample_weight, values.dtype)
     v_shape, w_shape, whole = meet(values.shape, sample_weight.shape)
     if whole != values.shape:
-        mask, values = values.step_mask, broadcast_to(reshape(values, v_shape), whole)
-        values.step_mask = None if mask is None else broadcast_to(reshape(mask, v_shape), whole)
+        mask, values = values.time_mask, broadcast_to(reshape(values, v_shape), whole)
+        values.time_mask = None if mask is None else broadcast_to(reshape(mask, v_shape), whole)
     if w_shape != sample_weight.shape:
         sample_weight = reshape(sample_weight, w_shape)
     return values, broadcast_to(sample_weight, whole)
@@ -269,7 +269,7 @@ def as_given(y_true: Any, sparse: bool, y_pred: Tensor) -> Any:
     return y_true if reads and (y_true.dtype == INT) == sparse else y_true.numpy()
 
 
-def spread(weights: Tensor | None, values: Tensor) -> Tensor:
+def spread(weights: Tensor | None, values: Tensor, name: str = "sample_weight") -> Tensor:
     """Weights of samples, or of positions in them, as one weight for each value; None stands for ones.
 
     Their axes are the first axes of the values, or have length 1; last axes of length 1 do not count.
@@ -286,7 +286,9 @@ def spread(weights: Tensor | None, values: Tensor) -> Tensor:
     while len(sizes) > 1 and sizes[-1] == 1:
         sizes = sizes[:-1]
     if len(sizes) > len(shape) or any(m not in (1, n) for m, n in zip(sizes, shape, strict=False)):
-        raise ValueError(f"sample_weight: expected weights for values of shape {shape}, got shape {weights.shape}")
+        raise ValueError(
+            f"{name}: expected a number for each of the values of shape {shape}, got shape {weights.shape}"
+        )
     sizes = (*sizes, *[1] * (len(shape) - len(sizes)))
     weights = weights if weights.shape == sizes else reshape(weights, sizes)
     return weights if sizes == shape else multiply(weights, np.ones(shape, dtype))
@@ -302,7 +304,7 @@ def loss_mask(values: Tensor, mask: Tensor | None) -> Tensor | None:
     mask
         That of the predictions.
     """
-    masks = [spread(m, values) for m in (mask, values.step_mask) if m is not None]
+    masks = [spread(m, values, "mask") for m in (mask, values.time_mask) if m is not None]
     return reduce(multiply, masks) if masks else None
 
 
@@ -315,7 +317,7 @@ def aligned(y_true: Tensor, y_pred: Tensor) -> tuple[Tensor, Tensor]:
     except ValueError:
         raise ValueError(f"y_true: expected the shape of the predictions, {y_pred.shape}, got {y_true.shape}") from None
     repeated = broadcast_to(y_pred, shape)
-    repeated.step_mask = y_pred.step_mask
+    repeated.time_mask = y_pred.time_mask
     return broadcast_to(y_true, shape), repeated
 
 

@@ -17,8 +17,8 @@ from nbnet.config import floatx, standardize_dtype
 from nbnet.engine.graph.parameter import Parameter
 from nbnet.engine.graph.tape import paused
 from nbnet.engine.graph.tensor import Tensor, tensor
-from nbnet.losses.loss import as_given
-from nbnet.losses.weighting import by_sample, numbers
+from nbnet.losses.loss import as_given, loss_mask
+from nbnet.losses.weighting import by_sample, meet, numbers
 
 Array = NDArray[Any]
 #: A metric of an epoch: a number, or a number for each class or threshold.
@@ -178,8 +178,16 @@ class Metric(RecordsArguments):
             A weight for each sample, for each value, or for all; by default 1.
         """
         with paused():
-            values = self.each(y_true, y_pred).numpy()
-        self._add(values, sample_weight)
+            values = self.each(y_true, y_pred)
+            steps = y_pred.time_mask if isinstance(y_pred, Tensor) else None
+            mask = None if steps is None and sample_weight is None else loss_mask(values, steps)
+        if mask is not None:
+            weights = mask.numpy()
+            if sample_weight is not None:
+                given = numbers(sample_weight, "sample_weight")
+                weights = weights * given.reshape(meet(values.shape, given.shape)[1])
+            sample_weight = weights
+        self._add(values.numpy(), sample_weight)
 
     def _add(self, values: Array, sample_weight: Any, within: Callable[..., Any] = np.mean) -> None:
         values, weights = by_sample(np.asarray(values, np.float64), sample_weight, within)

@@ -23,6 +23,7 @@ from nbnet.engine.runtime.program import Program
 from nbnet.layers.input import InputLayer
 from nbnet.layers.layer import Layer, Numbers, flatten_layers, training_mode
 from nbnet.layers.serialization import register_layer
+from nbnet.layers.time_masks import attach
 from nbnet.models import delegates
 from nbnet.models.call_graph import CallGraph
 from nbnet.models.graph_config import GRAPH, graph_config, graph_from_config
@@ -263,10 +264,13 @@ class Model(Layer, Trainer):
     # Type checkers see Layer.call, which methods of any signature may override.
     if not TYPE_CHECKING:
 
-        def call(self, inputs: Any, training: bool | None = None) -> Any:
-            """Compute the outputs for tensors; subclasses define it. Layers inside know the training mode."""
+        def call(self, inputs: Any, training: bool | None = None, mask: Any = None) -> Any:
+            """Compute the outputs for tensors; subclasses define it. Layers inside know the training mode, and get the
+            masks of time steps of the inputs."""
             if self.graph is None:
                 raise TypeError(f"{type(self).__name__} does not say what it computes: define call(self, inputs)")
+            if mask is not None:
+                attach(inputs, mask)
             template = self.inputs_known.template
             if isinstance(template, str):
                 single = inputs[0] if isinstance(inputs, list) and len(inputs) == 1 else inputs

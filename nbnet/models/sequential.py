@@ -11,6 +11,7 @@ from nbnet.engine.graph.symbolic import Symbol
 from nbnet.layers.input import InputLayer
 from nbnet.layers.layer import Layer, Shape
 from nbnet.layers.serialization import deserialize, register_layer, serialize
+from nbnet.layers.time_masks import attach
 from nbnet.models.model import Model
 from nbnet.train.fit import refuse_in_training
 from nbnet.train.trainable import Inputs
@@ -166,7 +167,9 @@ class Sequential(Model):
         rest = [layers[id(layer)] for layer in self.layers]
         return type(self)([*first, *rest], name=self.name, trainable=self.trainable)
 
-    def call(self, x: Any, training: bool | None = None) -> Any:
+    def call(self, x: Any, training: bool | None = None, mask: Any = None) -> Any:
+        if mask is not None:
+            attach(x, mask)
         layers = self.layers
         if active() is not None:
             count_steps(len(layers), self.name)

@@ -65,7 +65,7 @@ from nbnet.ops.compare import (
     where,
 )
 from nbnet.ops.conv import conv
-from nbnet.ops.convert import cast, convert_to_numpy, convert_to_tensor, is_tensor, ndim, shape, size
+from nbnet.ops.convert import cast, convert_to_numpy, convert_to_tensor, is_tensor, ndim, shape, size, time_mask
 from nbnet.ops.create import arange, eye, full, full_like, linspace, one_hot, ones, ones_like, zeros, zeros_like
 from nbnet.ops.dense import dense
 from nbnet.ops.drop_block import drop_block
@@ -138,10 +138,10 @@ __all__ = [
     "sinh", "size", "slice", "slice_update", "soft_shrink", "softmax", "softplus", "softsign", "sort", "space_to_depth",
     "sparse_categorical_crossentropy", "sparse_plus", "sparse_sigmoid", "sparsemax", "split", "sqrt", "square",
     "squareplus", "squeeze", "stack", "std", "stop_gradient", "subtract", "sum", "swapaxes", "swish", "switch", "take",
-    "take_along_axis", "take_turn", "tan", "tanh", "tanh_shrink", "tensordot", "threshold", "tile", "top_k", "trace",
-    "transpose", "trapezoid", "tri", "tril", "triu", "true_divide", "trunc", "unfold", "unique", "unravel_index",
-    "unstack", "vander", "var", "vdot", "vectorized_map", "vsplit", "vstack", "weighted_mean", "weighted_sum", "where",
-    "while_loop", "zeros", "zeros_like",
+    "take_along_axis", "take_turn", "tan", "tanh", "tanh_shrink", "tensordot", "threshold", "tile", "time_mask",
+    "top_k", "trace", "transpose", "trapezoid", "tri", "tril", "triu", "true_divide", "trunc", "unfold", "unique",
+    "unravel_index", "unstack", "vander", "var", "vdot", "vectorized_map", "vsplit", "vstack", "weighted_mean",
+    "weighted_sum", "where", "while_loop", "zeros", "zeros_like",
 ]  # fmt: skip
 
 if TYPE_CHECKING:
@@ -326,5 +326,12 @@ _functions = {name: globals()[name] for name in __all__ if name not in _plain an
 _wrapped = {function: symbolic(function, __name__) for function in _functions.values()}
 globals().update({name: _wrapped[function] for name, function in _functions.items()})
 operators.update(
-    add=add, subtract=subtract, multiply=multiply, divide=divide, power=power, matmul=matmul, take=get_item
+    add=add,
+    subtract=subtract,
+    multiply=multiply,
+    divide=divide,
+    power=power,
+    matmul=matmul,
+    take=get_item,
+    time_mask=time_mask,
 )

@@ -47,6 +47,25 @@ def convert_to_tensor(x: Any, dtype: Any = None) -> Tensor:
     return tensor(x, dtype)
 
 
+def time_mask(x: Tensor) -> Tensor:
+    """The mask of time steps of a tensor: 1 for steps that count, 0 for padding.
+
+    Raises
+    ------
+    ValueError
+        If it has none.
+
+    Examples
+    --------
+    >>> import nbnet as nb
+    >>> nb.ops.time_mask(nb.layers.Masking()([[[1.0], [0.0]]])).numpy()
+    array([[1., 0.]], dtype=float32)
+    """
+    if x.time_mask is None:
+        raise ValueError(f"x: expected a tensor with a mask of time steps, got {x!r}")
+    return x.time_mask
+
+
 def cast(x: Any, dtype: Any) -> Tensor:
     """A tensor in another dtype.
 

@@ -136,7 +136,9 @@ class BatchInputs:
     def weights(self, k: int, t: int, values: Tensor) -> Tensor:
         """A weight for each loss, or value of a metric, of output k: gathered, or ones."""
         name = f"w{k}"
-        return spread(self.tensor(name, t) if name in self.sources else None, values)
+        if name not in self.sources:
+            return Tensor(values.shape, self.dtype, np.ones(values.shape, self.dtype), name="ones")
+        return spread(self.tensor(name, t), values)
 
     def gathered(self, t: int) -> list[Tensor]:
         """The tensors that rows of slice t have been asked for in."""
@@ -491,17 +493,18 @@ class StepBuilder:
             outputs = [y] if isinstance(y, Tensor) else list(flatten(y))
             losses: list[Tensor] = []
             terms: list[Tensor] = []
-            pairs = {
-                k: spec.aligned(inputs.tensor(f"y{k}", t), outputs[k])
-                for k, spec in enumerate(log.specs)
-                if spec.wanted
-            }
+            pairs: dict[int, tuple[Tensor, Tensor]] = {}
+            for k, spec in enumerate(log.specs):
+                if spec.wanted:
+                    y_true, y_pred = inputs.tensor(f"y{k}", t), outputs[k]
+                    fits = y_true.shape == y_pred.shape or y_true.dtype == INT
+                    pairs[k] = (y_true, y_pred) if fits else spec.aligned(y_true, y_pred)
             for k in log.trained:
                 spec, y_pred = log.specs[k], outputs[k]
                 assert spec.loss is not None
                 each = spec.loss.losses(*pairs[k])
                 count = each.size // inputs.count(t) * inputs.rows
-                losses.append(spec.loss.reduce(each, inputs.weights(k, t, each), count, y_pred.step_mask))
+                losses.append(spec.loss.reduce(each, inputs.weights(k, t, each), count, y_pred.time_mask))
                 terms.append(losses[-1] if spec.weight == 1 else multiply(losses[-1], spec.weight))
             total = reduce(add, terms) if terms else Tensor((), self.dtype, np.zeros((), self.dtype))
             total, additive = self._with_penalties(total, trace, inputs, t)
@@ -510,7 +513,7 @@ class StepBuilder:
                 None
                 if v is None
                 else metric_weights(
-                    v, inputs.weights(k, t, v) if counts and f"w{k}" in inputs.sources else None, outputs[k].step_mask
+                    v, inputs.weights(k, t, v) if counts and f"w{k}" in inputs.sources else None, outputs[k].time_mask
                 )
                 for v, (k, _, counts) in zip(metrics, log.watched, strict=True)
             ]

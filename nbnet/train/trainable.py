@@ -155,7 +155,7 @@ def _spread(given: Any, names: Sequence[str], argument: str, missing: Any, lists
 
     With ``lists``, an entry is a list; and a model of one output takes a flat list as a whole.
     """
-    if given is None:
+    if given is None or (lists and not given):
         return [missing] * len(names)
     if isinstance(given, Mapping):
         if unknown := set(given) - set(names):

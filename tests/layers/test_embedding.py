@@ -80,11 +80,6 @@ def test_errors(arguments: Any, inputs: Any, message: str) -> None:
         nb.layers.Embedding(*arguments)(np.array(inputs))
 
 
-def test_masks_are_refused() -> None:
-    with pytest.raises(ValueError, match="mask_zero: nbnet has no masks"):
-        nb.layers.Embedding(3, 2, mask_zero=True)
-
-
 def test_the_length_of_inputs_need_not_be_said():
     with pytest.warns(DeprecationWarning, match="input_length"):
         layer = nb.layers.Embedding(5, 2, input_length=3)

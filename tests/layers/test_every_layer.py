@@ -99,6 +99,7 @@ CASES = [
     Case("Normalization", (4,), (4,), ((4,), (4,), ())),
     Case("Normalization", LINE, LINE, arguments={"axis": 1, "mean": 1.0, "variance": 4.0}),
     Case("PReLU", IMAGE, IMAGE, ((1, 1, 3),), {"shared_axes": [1, 2]}),
+    Case("Masking", LINE, LINE),
     Case("Permute", IMAGE, (3, 7, 8), arguments={"dims": (3, 1, 2)}),
     Case("RMSNormalization", (4,), (4,), ((4,),)),
     Case("RMSNormalization", IMAGE, IMAGE, ((7, 3),), {"axis": [1, 3], "epsilon": 0.1}),

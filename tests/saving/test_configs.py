@@ -59,6 +59,7 @@ TABLE: dict[str, dict[str, dict[str, Any]]] = {
         "InputLayer": {"shape": (4, None), "batch_size": 3, "dtype": "int32"},
         "LayerNormalization": {"axis": (1, 2), "epsilon": 0.1, "center": False, "scale": False} | AFFINE,
         "LeakyReLU": {"negative_slope": 0.1},
+        "Masking": {"mask_value": -1.0},
         "Masksembles": {"n": 3, "scale": 1.5, "seed": 4},
         "Normalization": {"axis": (1,), "mean": np.array([1.0, 2.0]), "variance": np.float32(0.5), "invert": True},
         "PReLU": {"alpha_initializer": "ones", "alpha_regularizer": L2, "alpha_constraint": "non_neg",

@@ -16,7 +16,7 @@ import numpy as np
 from nbnet.base.loading_budget import active, count_steps
 from nbnet.base.tree import flatten, map_structure, restructure
 from nbnet.engine.graph.tape import Trace
-from nbnet.engine.graph.tensor import Arithmetic, Tensor
+from nbnet.engine.graph.tensor import Arithmetic, Tensor, operators
 
 OpenShape = tuple[int | None, ...]
 F = TypeVar("F", bound=Callable[..., Any])
@@ -52,6 +52,15 @@ class Symbol(Arithmetic[Any]):
     dtype: np.dtype[Any]
     name: str = ""
     producer: Producer | None = None
+    #: Shape and dtype of the mask of time steps that the tensor will have; None without one.
+    mask: tuple[OpenShape, np.dtype[Any]] | None = None
+
+    @property
+    def time_mask(self) -> Any:
+        """The mask of time steps of the tensor, as a symbol; None if it will have none."""
+        return None if self.mask is None else operators["time_mask"](self)
+
+    _keras_mask = time_mask
 
     # The number of rows is not known, so they cannot be iterated over.
     __iter__ = None
@@ -94,20 +103,31 @@ def record(function: Callable[..., Any], args: tuple[Any, ...], kwargs: dict[str
     for a, b in zip(flatten(first), flatten(second), strict=True):
         if not isinstance(a, Tensor) or a.ndim != b.ndim:
             raise TypeError(f"{name}: expected a tensor, or tensors, to be returned; got {type(a).__name__}")
-        shape = tuple(n if n == m else None for n, m in zip(a.shape, b.shape, strict=True))
-        symbols.append(Symbol(shape, a.dtype, name, producer))
+        symbols.append(Symbol(_open(a, b), a.dtype, name, producer))
+        if a.time_mask is not None and b.time_mask is not None:
+            symbols[-1].mask = _open(a.time_mask, b.time_mask), a.time_mask.dtype
     producer.outputs = restructure(first, symbols)
     return producer.outputs
+
+
+def _open(first: Tensor, second: Tensor) -> OpenShape:
+    """The shape of which two tensors are examples."""
+    return tuple(n if n == m else None for n, m in zip(first.shape, second.shape, strict=True))
 
 
 def _probe(producer: Producer, batch: int, other: int) -> Any:
     """Outputs of the call for tensors in place of symbols."""
 
+    def sized(shape: OpenShape) -> tuple[int, ...]:
+        return tuple((other if axis else batch) if n is None else n for axis, n in enumerate(shape))
+
     def placeholder(leaf: Any) -> Any:
         if not isinstance(leaf, Symbol):
             return leaf
-        shape = tuple((other if axis else batch) if n is None else n for axis, n in enumerate(leaf.shape))
-        return Tensor(shape, leaf.dtype)
+        made = Tensor(sized(leaf.shape), leaf.dtype)
+        if leaf.mask is not None:
+            made.time_mask = Tensor(sized(leaf.mask[0]), leaf.mask[1])
+        return made
 
     with Trace() as trace:
         made = producer.function(

@@ -102,7 +102,7 @@ class Tensor(Arithmetic["Tensor"]):
         Number of elements, and of bytes.
     matrix
         Rows and columns as a kernel sees them: all axes but the last are rows.
-    step_mask : Tensor or None
+    time_mask : Tensor or None
         The mask of time steps that layers hand on with it: 1 for steps that count, 0 for padding. Keras's name for it,
         ``_keras_mask``, works as well.
 
@@ -116,7 +116,7 @@ class Tensor(Arithmetic["Tensor"]):
 
     __slots__ = (
         "__weakref__", "data", "dtype", "grad", "matrix", "name", "nbytes", "node", "requires_grad", "shape", "size",
-        "step_mask",
+        "time_mask",
     )  # fmt: skip
 
     def __init__(
@@ -130,15 +130,15 @@ class Tensor(Arithmetic["Tensor"]):
         self.requires_grad = requires_grad
         self.node: Node | None = None
         self.grad: Tensor | None = None
-        self.step_mask: Tensor | None = None
+        self.time_mask: Tensor | None = None
 
     @property
     def _keras_mask(self) -> Tensor | None:
-        return self.step_mask
+        return self.time_mask
 
     @_keras_mask.setter
     def _keras_mask(self, mask: Tensor | None) -> None:
-        self.step_mask = mask
+        self.time_mask = mask
 
     @property
     def ndim(self) -> int:
