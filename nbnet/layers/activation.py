@@ -4,21 +4,36 @@ from __future__ import annotations
 
 import warnings
 from collections.abc import Sequence
+from math import prod
 from typing import Any
 
 from nbnet import activations, ops
-from nbnet.base.validation import FROM_ZERO, check_int
+from nbnet.base.validation import FROM_ZERO
 from nbnet.engine.graph.tensor import Tensor
-from nbnet.layers.arguments import ActivationLike, ConstraintLike, InitializerLike, RegularizerLike, weight_options
+from nbnet.layers.arguments import (
+    ActivationLike,
+    ConstraintLike,
+    InitializerLike,
+    RegularizerLike,
+    as_axes,
+    weight_options,
+)
 from nbnet.layers.layer import Layer, Shape
 from nbnet.ops.activation import elu, leaky_relu, prelu, relu
 from nbnet.ops.reduction import checked_axes
-from nbnet.ops.reshape import transpose
+from nbnet.ops.reshape import reshape, transpose
 from nbnet.ops.softmax import softmax
 from nbnet.regularizers import L1L2
 
 #: Logits in place of those that are masked, as in Keras.
 MASKED = -1e9
+
+
+def _from_zero(value: Any, name: str) -> float:
+    """A number from 0; None is a ValueError, as in Keras."""
+    if value is None:
+        raise ValueError(f"{name}: expected a number from 0, got None")
+    return FROM_ZERO.check(value, name)
 
 
 class Activation(Layer):
@@ -77,8 +92,8 @@ class ReLU(Layer):
     ) -> None:
         super().__init__(**kwargs)
         self.max_value = None if max_value is None else FROM_ZERO.check(max_value, "max_value")
-        self.negative_slope = FROM_ZERO.check(negative_slope, "negative_slope")
-        self.threshold = FROM_ZERO.check(threshold, "threshold")
+        self.negative_slope = _from_zero(negative_slope, "negative_slope")
+        self.threshold = _from_zero(threshold, "threshold")
 
     def call(self, x: Tensor) -> Tensor:
         return relu(x, self.negative_slope, self.max_value, self.threshold)
@@ -112,7 +127,7 @@ class LeakyReLU(Layer):
             negative_slope = kwargs.pop("alpha")
             warnings.warn("alpha: its name is negative_slope today", DeprecationWarning, stacklevel=2)
         super().__init__(**kwargs)
-        self.negative_slope = FROM_ZERO.check(negative_slope, "negative_slope")
+        self.negative_slope = _from_zero(negative_slope, "negative_slope")
 
     def call(self, x: Tensor) -> Tensor:
         return leaky_relu(x, self.negative_slope)
@@ -226,12 +241,14 @@ class Softmax(Layer):
     Parameters
     ----------
     axis
-        Axis that sums to 1; not the batch's.
+        Axis that sums to 1, or several that do together. If the batch's is among them, rows depend on each other.
 
     Raises
     ------
     ValueError
         If the input has no such axis.
+    TypeError
+        If the axis is no integer, and no list of integers.
 
     Examples
     --------
@@ -243,9 +260,9 @@ class Softmax(Layer):
     supports_masking = True
     _arguments = ("axis",)
 
-    def __init__(self, axis: int = -1, **kwargs: Any) -> None:
+    def __init__(self, axis: int | Sequence[int] = -1, **kwargs: Any) -> None:
         super().__init__(**kwargs)
-        self.axis = check_int(axis, "axis", None)
+        self.axis = as_axes(axis)
 
     def call(self, x: Tensor, mask: Tensor | None = None) -> Tensor:
         if mask is not None:
@@ -256,13 +273,14 @@ class Softmax(Layer):
                 )
             kept = ops.greater(mask, 0.5)
             return ops.where(kept, self.call(ops.where(kept, x, MASKED)), 0.0)
-        if not -x.ndim <= self.axis < x.ndim or self.axis % x.ndim == 0:
-            raise ValueError(f"{self.name}: axis {self.axis} is out of range, or the batch's, for shape {x.shape}")
-        order = list(range(x.ndim))
-        if self.axis % x.ndim == order[-1]:
+        axes = checked_axes(self.axis, x.ndim)
+        if axes == (x.ndim - 1,):
             return softmax(x)
-        order[self.axis], order[-1] = order[-1], order[self.axis]
-        return transpose(softmax(transpose(x, order)), order)
+        others = [k for k in range(x.ndim) if k not in axes]
+        order = [*others, *axes]
+        moved = transpose(x, order)
+        rows = reshape(moved, (*moved.shape[: len(others)], prod(moved.shape[len(others) :])))
+        return transpose(reshape(softmax(rows), moved.shape), [order.index(k) for k in range(x.ndim)])
 
 
 class Identity(Layer):

@@ -100,7 +100,7 @@ class InputLayer(Layer):
             input_tensor.producer, producer.outputs = producer, input_tensor
         self._producer, self.built = producer, True
 
-    def call(self, x: Tensor) -> Tensor:
+    def call(self, x: Tensor | None = None) -> Tensor | None:
         return x
 
     @property

@@ -158,6 +158,24 @@ def training_argument(call: Callable[..., Any]) -> tuple[int | None, bool]:
     return list(parameters).index("training") - 1, default if isinstance(default, bool) else False
 
 
+@functools.cache
+def build_arguments(build: Callable[..., None], call: Callable[..., Any]) -> tuple[str, ...]:
+    """Names of the arguments of ``call`` whose shapes ``build`` takes, each with ``_shape`` after its name; empty if it
+    takes one shape, that of the first argument."""
+    named = (inspect.Parameter.POSITIONAL_OR_KEYWORD, inspect.Parameter.KEYWORD_ONLY)
+    shapes = [name for name, p in list(inspect.signature(build).parameters.items())[1:] if p.kind in named]
+    if len(shapes) < 2:
+        return ()
+    known = list(inspect.signature(call).parameters)[1:]
+    for name in shapes:
+        if not name.endswith("_shape") or name.removesuffix("_shape") not in known:
+            raise ValueError(
+                f"build: of several arguments, each has the name of an argument of call, {known}, and _shape after it; "
+                f"got {name!r}"
+            )
+    return tuple(name.removesuffix("_shape") for name in shapes)
+
+
 def marks_built(build: Callable[..., None]) -> Callable[..., None]:
     """Wrap a ``build`` method so that it marks its layer as built, whoever calls it."""
 
@@ -244,6 +262,8 @@ class Layer(RecordsArguments):
                 raise ValueError(f"input_dim: expected None beside input_shape {input_shape}, got {input_dim}")
             input_shape = (input_dim,)
         self.batch_input_shape: Shape | None = None if input_shape is None else (None, *input_shape)
+        if not isinstance(trainable, (bool, np.bool)):
+            raise ValueError(f"trainable: expected True or False, got {trainable!r}")
         self._trainable = bool(trainable)
         self._weights: list[Parameter] = []
         self._losses: list[Tensor] = []
@@ -280,7 +300,7 @@ class Layer(RecordsArguments):
     def call(self, *args: Any, **kwargs: Any) -> Any:
         """Compute the output of an input, a tensor in most layers; may take ``training`` as well, and ``mask``, the
         mask of time steps of the input, or None."""
-        raise TypeError(f"{type(self).__name__} has no call method: define call(self, x)")
+        raise NotImplementedError(f"{type(self).__name__} has no call method: define call(self, x)")
 
     def compute_mask(self, inputs: Any, mask: Any) -> Any:
         """The mask of time steps of the output (of each output, in a list), 1 for the steps that count and 0 for the
@@ -339,7 +359,7 @@ class Layer(RecordsArguments):
                 args = (self._as_tensors(args[0]), *map(self._as_operand, args[1:]))
             kwargs = {name: self._as_operand(value) for name, value in kwargs.items()}
         if not self.built:
-            self.build_for(map_structure(open_shape, args[0] if args else next(iter(kwargs.values()), None)))
+            self._build_from(args, kwargs)
         if args and isinstance(args[0], Tensor):
             self._check_input(args[0].shape)
         at = self._training_at
@@ -386,8 +406,8 @@ class Layer(RecordsArguments):
             # Data are gathered in any dtype: a float input takes that of the first layer that reads it.
             if isinstance(leaf, Symbol) and leaf.dtype.kind == "f" and leaf.producer and not leaf.producer.inputs():
                 leaf.dtype = self.dtype
-        if not self.built and args:
-            self.build_for(map_structure(open_shape, args[0]))
+        if not self.built:
+            self._build_from(args, kwargs)
         outputs = record(self, args, kwargs, self.name)
         if self._producer is None:
             self._producer = next(flatten(outputs)).producer
@@ -398,9 +418,9 @@ class Layer(RecordsArguments):
         if isinstance(x, Tensor):
             return x
         if isinstance(x, Mapping):
-            return {name: self._as_tensors(part) for name, part in x.items()}
+            return {name: None if part is None else self._as_tensors(part) for name, part in x.items()}
         if isinstance(x, (list, tuple)) and any(isinstance(part, (Tensor, np.ndarray)) for part in x):
-            return [self._as_tensors(part) for part in x]
+            return [None if part is None else self._as_tensors(part) for part in x]
         array = plain_array(x, "x")
         if self.integer_input and array.dtype.kind in "iu":
             return Tensor(array.shape, INT, np.array(array, INT, order="C"))
@@ -410,8 +430,26 @@ class Layer(RecordsArguments):
         """A further argument: arrays become tensors, other values stay as they are."""
         return self._as_tensors(value) if any(isinstance(leaf, np.ndarray) for leaf in flatten(value)) else value
 
-    def build_for(self, input_shape: Shape) -> None:
+    def _build_from(self, args: tuple[Any, ...], kwargs: Mapping[str, Any]) -> None:
+        """Build the layer for the arguments of a call."""
+        first = args[0] if args else next(iter(kwargs.values()), None)
+        shapes: dict[str, Any] = {}
+        if names := build_arguments(type(self).build, type(self).call):
+            given = inspect.signature(self.call).bind(*args, **kwargs).arguments
+            shapes = {
+                f"{name}_shape": map_structure(open_shape, given[name]) for name in names if given.get(name) is not None
+            }
+        self.build_for(map_structure(open_shape, first), shapes)
+
+    def build_for(self, input_shape: Shape, shapes: Mapping[str, Any] | None = None) -> None:
         """Build the layer if it is not built; safe to call from several threads.
+
+        Parameters
+        ----------
+        input_shape
+            Shape of the first argument of :meth:`call`.
+        shapes
+            Arguments of a :meth:`build` that takes several shapes, by name.
 
         Raises
         ------
@@ -428,14 +466,41 @@ class Layer(RecordsArguments):
             self._building = True
             try:
                 self._check_input(input_shape)
-                self.build(input_shape)
+                if shapes:
+                    self.build(**shapes)
+                else:
+                    self.build(input_shape)
                 self.built = True
             finally:
                 self._building = False
 
+    def quantize(self, mode: Any = None, **kwargs: Any) -> None:
+        """Not offered: weights are float32 or float64, and NotImplementedError says so."""
+        raise NotImplementedError(
+            f"quantize: weights of {self.name} are float32 or float64; export the model to ONNX, and quantize it there"
+        )
+
+    def compute_output_spec(self, *args: Any, **kwargs: Any) -> Any:
+        """The symbols that a call with these symbols returns, without recording it as a part of a model.
+
+        Examples
+        --------
+        >>> import nbnet as nb
+        >>> nb.layers.Dense(3).compute_output_spec(nb.Input((2,))).shape
+        (None, 3)
+        """
+        if not self.built:
+            self._build_from(args, kwargs)
+        outputs = record(self, args, kwargs, self.name)
+        for symbol in flatten(outputs):
+            symbol.producer = None
+        return outputs
+
     def compute_output_shape(self, input_shape: Any) -> Any:
         """Shape of the output, or a structure of shapes, for a shape of the input (or a structure of shapes); found by
         tracing a call with one sample."""
+        if type(self).call is Layer.call:
+            raise NotImplementedError(f"{type(self).__name__} has no call method: define call(self, x)")
         with Trace():
             y = self(map_shapes(lambda shape: Tensor((1, *(n or 1 for n in shape[1:])), self.dtype), input_shape))
         return map_structure(open_shape, y)
@@ -510,6 +575,10 @@ class Layer(RecordsArguments):
         """
         if dtype is not None and standardize_dtype(dtype) != self.dtype:
             raise ValueError(f"dtype: {self.name} computes in {self.dtype}, got {dtype!r}")
+        if isinstance(shape, str):
+            raise ValueError(f"shape: expected integers, got {shape!r}; a name is the keyword argument name=")
+        if self.built and call_context.training is not None and not self._building:
+            raise ValueError(f"add_weight: {self.name} is built, and call creates no weights; create {name!r} in build")
         sizes = tuple(shape)
         value = loading_budget.weight(sizes, self.dtype, f"{self.name}/{name}")
         if value is None:

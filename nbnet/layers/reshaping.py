@@ -135,7 +135,9 @@ class RepeatVector(Layer):
     Raises
     ------
     ValueError
-        If n is no integer above 0, or the input has other axes.
+        If n is below 1, or the input has other axes.
+    TypeError
+        If n is no integer.
 
     Examples
     --------
@@ -149,6 +151,8 @@ class RepeatVector(Layer):
 
     def __init__(self, n: int, **kwargs: Any) -> None:
         super().__init__(**kwargs)
+        if not isinstance(n, (int, np.integer)):
+            raise TypeError(f"n: expected an integer from 1, got {n!r}")
         self.n = check_int(n, "n")
 
     def call(self, x: Tensor) -> Tensor:

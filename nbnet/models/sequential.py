@@ -64,22 +64,22 @@ class Sequential(Model):
         #: The symbols of the input, and of the output of each layer; empty as long as the input is not known.
         self._symbols: list[Any] = []
         self._dtype_given = dtype is not None
-        names: set[str] = set()
+        names: dict[str, Layer] = {}
         for layer in layers or []:
             self._append(layer, names)
 
     def add(self, layer: Layer | Symbol) -> None:
         """Append a layer; if it does not fit, the model stays as it was. RuntimeError while the model is trained."""
         refuse_in_training(self, "add")
-        self._append(layer, {other.name for other in self._layers})
+        self._append(layer, {other.name: other for other in self._layers})
 
-    def _append(self, layer: Layer | Symbol, names: set[str]) -> None:
-        """Append a layer, and its name to those of the layers before it."""
+    def _append(self, layer: Layer | Symbol, names: dict[str, Layer]) -> None:
+        """Append a layer, and its name to those of the layers before it; a layer may stand in several places."""
         if isinstance(layer, Symbol) and layer.producer is not None and isinstance(layer.producer.function, InputLayer):
             layer = layer.producer.function
         if not isinstance(layer, Layer):
             raise TypeError(f"layer: a Sequential is made of layers, got {layer!r}")
-        if layer.name in names:
+        if names.setdefault(layer.name, layer) is not layer:
             raise ValueError(f"layer: the model has a layer named {layer.name!r} already; names in a model differ")
         if isinstance(layer, InputLayer) and self._layers:
             raise ValueError("layer: an Input comes first")
@@ -94,7 +94,6 @@ class Sequential(Model):
         elif not self._layers and layer.batch_input_shape is not None:
             self._symbols = _stack(_input(layer, layer.batch_input_shape), [layer])
         self._layers.append(layer)
-        names.add(layer.name)
         self._update_built()
 
     def pop(self) -> Layer:
@@ -160,7 +159,12 @@ class Sequential(Model):
             layers = config.get("layers")
             if not isinstance(layers, list):
                 raise ValueError(f"layers: expected a list of layers, got {layers!r}")
-            return cls([deserialize(layer) for layer in layers], **{k: v for k, v in config.items() if k != "layers"})
+            made: list[Layer] = []
+            for k, layer in enumerate(layers):
+                # A layer in several places is described in each of them.
+                first = next((n for n in range(k) if layers[n] == layer), k)
+                made.append(made[first] if first < k else deserialize(layer))
+            return cls(made, **{k: v for k, v in config.items() if k != "layers"})
 
     def with_layers(self, layers: Mapping[int, Layer]) -> Self:
         first = [InputLayer.from_config(layer.get_config()) for layer in self._layers if isinstance(layer, InputLayer)]

@@ -35,7 +35,14 @@ def thin(model: Model, masks: Mapping[str, Any]) -> Model:
     """
     steps, present = plan(model, masks)
     taken = UniqueNames(step.producer.name for step in steps if step.kind is not Kind.MASK)
-    replacements = {id(step): _layers(step, taken) for step in steps}
+    # A layer that is called again stays one layer.
+    copies: dict[int, list[Layer]] = {}
+    replacements = {}
+    for step in steps:
+        made = copies.get(id(step.layer)) or _layers(step, taken)
+        replacements[id(step)] = made
+        if step.kind is not Kind.MASK:
+            copies[id(step.layer)] = made
     if isinstance(model, Sequential):
         stack: list[Layer] = []
         for step in steps:
@@ -137,7 +144,6 @@ def _connected(
     """Return a functional model whose calls are repeated with other layers."""
     assert model.graph is not None
     values: dict[int, Any] = {id(symbol): _input(symbol).output for symbol in model.graph.input_list}
-    called: dict[int, list[Layer]] = {}
     filled: dict[tuple[int, bytes], Any] = {}
 
     def with_zeros(x: Symbol, wanted: Units) -> Any:
@@ -162,9 +168,7 @@ def _connected(
             for layer in chain:
                 result = layer(result)
         else:
-            # A layer that is called again stays one layer.
-            layers = called.setdefault(id(producer.function), chain)
-            result = layers[0](*args, **kwargs) if layers else record(producer.function, args, kwargs, producer.name)
+            result = chain[0](*args, **kwargs) if chain else record(producer.function, args, kwargs, producer.name)
         for symbol, value in zip(flatten(producer.outputs), flatten(result), strict=True):
             values[id(symbol)] = value
     inputs = restructure(model.graph.inputs, [values[id(symbol)] for symbol in model.graph.input_list])

@@ -284,7 +284,7 @@ def test_trainable():
 
 
 def test_a_layer_without_call():
-    with pytest.raises(TypeError, match=r"Empty has no call method: define call\(self, x\)"):
+    with pytest.raises(NotImplementedError, match=r"Empty has no call method: define call\(self, x\)"):
         type("Empty", (Layer,), {})()(X)
 
 

@@ -201,7 +201,7 @@ def test_layers_that_cannot_be_added():
     for layer, error, words in [
         ("dense", TypeError, "layer: a Sequential is made of layers, got 'dense'"),
         (Dense(2, name="hidden"), ValueError, "has a layer named 'hidden' already"),
-        (model.layers[0], ValueError, "has a layer named 'hidden' already"),
+        (model.layers[0], ValueError, "hidden: was built for 4 features"),
         (nb.Input((4,)), ValueError, "an Input comes first"),
         (Reshape((7,)), ValueError, r"target_shape: \(7,\) does not fit samples of shape \(3,\)"),
     ]:

@@ -1,0 +1,161 @@
+"""Calls of layers as Keras makes them: several arguments, shapes by name, None among inputs, weights in call."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+import pytest
+
+import nbnet as nb
+
+L = nb.layers
+
+
+class Scaled(L.Layer):
+    """Two arguments, whose shapes build takes by name."""
+
+    def build(self, b_shape: Any, a_shape: Any) -> None:
+        self.shapes = a_shape[1:], b_shape[1:]
+        self.scale = self.add_weight((b_shape[-1],), "ones", name="scale")
+
+    def call(self, a: Any, b: Any) -> Any:
+        return a + b * self.scale
+
+
+@pytest.mark.parametrize("kind", ["arrays", "symbols", "names", "mixed"])
+def test_build_takes_shapes_by_name(kind: str) -> None:
+    layer, a, b = Scaled(), np.zeros((2, 1)), np.ones((2, 3))
+    if kind == "arrays":
+        layer(a, b)
+    elif kind == "symbols":
+        layer(nb.Input((1,)), nb.Input((3,)))
+    elif kind == "names":
+        layer(b=b, a=a)
+    else:
+        layer(a, b=b)
+    assert layer.shapes == ((1,), (3,))
+    np.testing.assert_array_equal(layer(a, b).numpy(), b)
+
+
+def test_symbols_by_name() -> None:
+    x1, x2 = nb.Input((2,), name="x1"), nb.Input((2,), name="x2")
+    layer = Scaled()
+    model = nb.Model([x1, x2], layer(a=x1, b=x2))
+    assert len(model.weights) == 1
+    np.testing.assert_array_equal(model.predict([np.ones((3, 2)), np.ones((3, 2))], verbose=0), 2 * np.ones((3, 2)))
+
+
+def test_names_of_shapes_are_checked() -> None:
+    class Wrong(L.Layer):
+        def build(self, a_shape: Any, c_shape: Any) -> None: ...
+
+        def call(self, a: Any, b: Any) -> Any:
+            return a + b
+
+    with pytest.raises(ValueError, match=r"build: of several arguments, .*got 'c_shape'"):
+        Wrong()(np.ones((2, 2)), np.ones((2, 2)))
+
+
+def test_none_among_inputs() -> None:
+    class First(L.Layer):
+        def call(self, xs: Any) -> Any:
+            parts = list(xs.values()) if isinstance(xs, dict) else xs
+            return parts[0] if parts[1] is None else parts[0] + parts[1]
+
+    x = np.ones((2, 3))
+    for inputs in ([x, None], {"a": x, "b": None}):
+        np.testing.assert_array_equal(First()(inputs).numpy(), x)
+    assert First()([nb.Input((3,)), None]).shape == (None, 3)
+
+
+def test_call_creates_no_weights() -> None:
+    class Late(L.Layer):
+        def call(self, x: Any) -> Any:
+            self.w = self.add_weight((), "zeros")
+            return x
+
+    with pytest.raises(ValueError, match="is built, and call creates no weights; create 'weight' in build"):
+        Late()(np.ones((2, 2)))
+
+
+def test_a_layer_may_create_layers_in_call() -> None:
+    class Lazy(L.Layer):
+        inner: Any = None
+
+        def call(self, x: Any) -> Any:
+            if self.inner is None:
+                self.inner = L.Dense(2)
+            return self.inner(x)
+
+    layer = Lazy()
+    layer(np.ones((2, 2)))
+    assert len(layer.weights) == 2
+
+
+@pytest.mark.parametrize("trainable", ["yes", 1, None])
+def test_trainable_is_a_boolean(trainable: Any) -> None:
+    with pytest.raises(ValueError, match="trainable: expected True or False"):
+        L.Dense(2, trainable=trainable)
+
+
+def test_what_a_bare_layer_lacks() -> None:
+    for use in (lambda: L.Layer()(np.ones(2)), lambda: L.Layer().compute_output_shape(None)):
+        with pytest.raises(NotImplementedError, match="has no call method"):
+            use()
+    with pytest.raises(NotImplementedError, match="quantize: weights of d are float32"):
+        L.Dense(2, name="d").quantize("int8")
+    with pytest.raises(ValueError, match="a name is the keyword argument name="):
+        L.Layer().add_weight("matrix")
+
+
+def test_output_spec_records_nothing() -> None:
+    x, layer = nb.Input((4,)), L.Dense(3)
+    y = layer.compute_output_spec(x)
+    assert (y.shape, y.dtype.name) == ((None, 3), "float32")
+    with pytest.raises(ValueError, match="depend on"):
+        nb.Model(x, y)
+    with pytest.raises(ValueError, match="no symbolic input"):
+        _ = layer.input
+
+
+def test_one_layer_in_several_places_of_a_sequential(tmp_path: Any) -> None:
+    dense = L.Dense(4, "tanh", name="dense")
+    model = nb.Sequential(
+        [
+            nb.Input((4,)),
+            dense,
+            L.Dropout(0.0, name="drop"),
+            dense,
+            L.Dense(1, name="last"),
+        ]
+    )
+    assert [layer.name for layer in model.layers] == ["dense", "drop", "dense", "last"]
+    assert len(model.weights) == 4
+    x = np.random.default_rng(0).normal(size=(8, 4)).astype("float32")
+    kernel, bias = dense.get_weights()
+    twice = np.tanh(np.tanh(x @ kernel + bias) @ kernel + bias)
+    last = model.layers[-1].get_weights()
+    np.testing.assert_allclose(model.predict(x, verbose=0), twice @ last[0] + last[1], rtol=1e-5, atol=1e-6)
+    model.compile("sgd", "mse")
+    model.fit(x, x[:, :1], verbose=0)
+    model.save(tmp_path / "m.nbnet")
+    for copy in (nb.load_model(tmp_path / "m.nbnet"), nb.clone_model(model), model.thin({"drop": [True] * 4})):
+        assert len(copy.weights) == 4
+        copy.set_weights(model.get_weights())
+        np.testing.assert_allclose(copy.predict(x, verbose=0), model.predict(x, verbose=0), rtol=1e-6)
+    with pytest.raises(ValueError, match="has a layer named 'dense' already"):
+        model.add(L.Dense(2, name="dense"))
+
+
+def test_softmax_over_several_axes() -> None:
+    x = np.random.default_rng(0).normal(size=(2, 3, 4))
+    for axis in (0, 1, (1, 2), [-1, 0]):
+        axes = (axis,) if isinstance(axis, int) else tuple(axis)
+        e = np.exp(x)
+        wanted = e / e.sum(axes, keepdims=True)
+        np.testing.assert_allclose(L.Softmax(axis, dtype="float64")(x).numpy(), wanted, rtol=1e-10)
+    with pytest.raises(TypeError, match="axis: expected an integer"):
+        L.Softmax("last")
+    with pytest.raises(ValueError, match="out of range"):
+        L.Softmax(3)(x)
