@@ -96,11 +96,9 @@ _TABLE: dict[str, dict[str, str]] = {
     "nbnet.ops": {
         _NO_ATTENTION: "dot_product_attention",
         _NO_SEQUENCES: "ctc_loss ctc_decode",
-        "use NumPy or SciPy on arrays": """svd qr inv det eigh solve cholesky lstsq image cholesky_inverse logdet
-            lu_factor matrix_rank pinv slogdet solve_triangular""",
+        "see nbnet.layers for what there is for images": "image",
         "tensors hold real numbers; use numpy.fft on arrays": "fft fft2 ifft2 irfft rfft stft istft",
         "tensors hold real numbers": "eig polar view_as_complex view_as_real",
-        "the functions are in nbnet.ops itself": "linalg nn numpy",
         "the bits of numbers cannot be reinterpreted; see nbnet.ops.cast": "view",
         "gradients are computed backwards, by nbnet.Tape": "jvp",
         "use nbnet.ops.stop_gradient, or write a nbnet.Op with kernels of your own": "custom_gradient",

@@ -27,7 +27,10 @@ ENTRIES: dict[str, Entry] = {}
 #: The number of int64 among the types of ONNX (TensorProto.INT64).
 INT64 = 7
 #: Ops that ONNX has no operators for.
-ABSENT = frozenset({"arctan2", "cumprod", "erfinv", "i0", "segment_max", "segment_prod"})
+ABSENT = frozenset({
+    "arctan2", "cholesky", "cholesky_of_one", "cumprod", "erfinv", "i0", "inverse", "inverse_of_one", "segment_max",
+    "segment_prod",
+})  # fmt: skip
 #: Operators that onnxruntime has for float32 only.
 SINGLE_ONLY = frozenset({
     "Acos", "Acosh", "Asin", "Asinh", "Atan", "Atanh", "AveragePool", "Conv", "ConvTranspose", "Cosh", "Erf",

@@ -100,7 +100,7 @@ from nbnet.ops.reduction import max, mean, min, sum, weighted_mean, weighted_sum
 from nbnet.ops.reshape import broadcast_to, expand_dims, moveaxis, ravel, reshape, squeeze, swapaxes, transpose
 from nbnet.ops.slicing import concatenate, hstack, split, stack, unstack, vstack
 from nbnet.ops.softmax import glu, log_softmax, softmax, sparsemax
-from nbnet.ops.statistics import average, logsumexp, moments, norm, normalize, std, var
+from nbnet.ops.statistics import average, logsumexp, moments, std, var
 from nbnet.ops.threshold import hard_shrink, rectify, soft_shrink, tanh_shrink, threshold
 
 # Keras's other names.
@@ -114,34 +114,35 @@ __all__ = [
     "arctanh", "argmax", "argmin", "argpartition", "argsort", "array_split", "associative_scan", "average",
     "average_pool", "bartlett", "batch_norm", "batch_normalization", "bernoulli", "binary_crossentropy", "bincount",
     "bitwise_left_shift", "bitwise_right_shift", "blackman", "broadcast_to", "cast", "categorical_crossentropy", "cbrt",
-    "cdist", "ceil", "celu", "clip", "concatenate", "concrete_dropout", "cond", "conj", "conjugate", "conv",
-    "conv_transpose", "convert_to_numpy", "convert_to_tensor", "copy", "corrcoef", "correlate", "cos", "cosh",
-    "count_nonzero", "cross", "cumprod", "cumsum", "deal_masks", "deg2rad", "dense", "depth_to_space", "depthwise_conv",
-    "diag", "diagflat", "diagonal", "diff", "digitize", "divide", "divide_no_nan", "dot", "drop_block", "drop_connect",
-    "dropout", "dsplit", "dstack", "einsum", "elu", "embedding", "equal", "erf", "erfc", "erfinv", "exp", "exp2",
-    "expand_dims", "expm1", "extract_sequences", "eye", "fabs", "flip", "fliplr", "flipud", "floor", "floor_divide",
-    "fmax", "fmin", "fmod", "fold", "fori_loop", "full", "full_like", "gaussian_dropout", "gaussian_noise", "gcd",
-    "gelu", "geomspace", "get_item", "glu", "greater", "greater_equal", "hamming", "hanning", "hard_shrink",
-    "hard_sigmoid", "hard_silu", "hard_swish", "hard_tanh", "heaviside", "histogram", "hsplit", "hstack", "hypot", "i0",
-    "identity", "imag", "in_top_k", "inner", "is_tensor", "isclose", "isfinite", "isin", "isinf", "isnan", "isneginf",
-    "isposinf", "isreal", "kaiser", "kron", "layer_norm", "layer_normalization", "lcm", "ldexp", "leaky_relu",
-    "left_shift", "less", "less_equal", "linspace", "log", "log1p", "log2", "log10", "log_sigmoid", "log_softmax",
-    "logaddexp", "logaddexp2", "logical_and", "logical_not", "logical_or", "logical_xor", "logspace", "logsumexp",
-    "map", "matmul", "max", "max_pool", "maximum", "mean", "median", "meshgrid", "min", "minimum", "mish", "mod",
-    "moments", "moveaxis", "multi_hot", "multiply", "nan_to_num", "nancumprod", "nancumsum", "nanmax", "nanmean",
-    "nanmedian", "nanmin", "nanpercentile", "nanprod", "nanquantile", "nanstd", "nansum", "nanvar", "ndim", "negative",
-    "nextafter", "nonzero", "norm", "normalize", "not_equal", "one_hot", "ones", "ones_like", "outer", "pad",
-    "percentile", "power", "prelu", "prod", "psnr", "quantile", "rad2deg", "ravel", "real", "rearrange", "reciprocal",
-    "rectify", "relu", "relu6", "repeat", "reshape", "right_shift", "rms_normalization", "roll", "rot90", "round",
-    "rsqrt", "scan", "scatter", "scatter_update", "searchsorted", "segment_max", "segment_min", "segment_prod",
-    "segment_sum", "select", "selu", "separable_conv", "shape", "sigmoid", "sign", "signbit", "silu", "sin", "sinc",
-    "sinh", "size", "slice", "slice_update", "soft_shrink", "softmax", "softplus", "softsign", "sort", "space_to_depth",
-    "sparse_categorical_crossentropy", "sparse_plus", "sparse_sigmoid", "sparsemax", "split", "sqrt", "square",
-    "squareplus", "squeeze", "stack", "std", "stop_gradient", "subtract", "sum", "swapaxes", "swish", "switch", "take",
-    "take_along_axis", "take_turn", "tan", "tanh", "tanh_shrink", "tensordot", "threshold", "tile", "time_mask",
-    "top_k", "trace", "transpose", "trapezoid", "tri", "tril", "triu", "true_divide", "trunc", "unfold", "unique",
-    "unravel_index", "unstack", "vander", "var", "vdot", "vectorized_map", "vsplit", "vstack", "weighted_mean",
-    "weighted_sum", "where", "while_loop", "zeros", "zeros_like",
+    "cdist", "ceil", "celu", "cholesky", "cholesky_inverse", "clip", "concatenate", "concrete_dropout", "cond", "conj",
+    "conjugate", "conv", "conv_transpose", "convert_to_numpy", "convert_to_tensor", "copy", "corrcoef", "correlate",
+    "cos", "cosh", "count_nonzero", "cross", "cumprod", "cumsum", "deal_masks", "deg2rad", "dense", "depth_to_space",
+    "depthwise_conv", "det", "diag", "diagflat", "diagonal", "diff", "digitize", "divide", "divide_no_nan", "dot",
+    "drop_block", "drop_connect", "dropout", "dsplit", "dstack", "eigh", "einsum", "elu", "embedding", "equal", "erf",
+    "erfc", "erfinv", "exp", "exp2", "expand_dims", "expm1", "extract_sequences", "eye", "fabs", "flip", "fliplr",
+    "flipud", "floor", "floor_divide", "fmax", "fmin", "fmod", "fold", "fori_loop", "full", "full_like",
+    "gaussian_dropout", "gaussian_noise", "gcd", "gelu", "geomspace", "get_item", "glu", "greater", "greater_equal",
+    "hamming", "hanning", "hard_shrink", "hard_sigmoid", "hard_silu", "hard_swish", "hard_tanh", "heaviside",
+    "histogram", "hsplit", "hstack", "hypot", "i0", "identity", "imag", "in_top_k", "inner", "inv", "is_tensor",
+    "isclose", "isfinite", "isin", "isinf", "isnan", "isneginf", "isposinf", "isreal", "kaiser", "kron", "layer_norm",
+    "layer_normalization", "lcm", "ldexp", "leaky_relu", "left_shift", "less", "less_equal", "linspace", "log", "log1p",
+    "log2", "log10", "log_sigmoid", "log_softmax", "logaddexp", "logaddexp2", "logdet", "logical_and", "logical_not",
+    "logical_or", "logical_xor", "logspace", "logsumexp", "lstsq", "lu_factor", "map", "matmul", "matrix_rank", "max",
+    "max_pool", "maximum", "mean", "median", "meshgrid", "min", "minimum", "mish", "mod", "moments", "moveaxis",
+    "multi_hot", "multiply", "nan_to_num", "nancumprod", "nancumsum", "nanmax", "nanmean", "nanmedian", "nanmin",
+    "nanpercentile", "nanprod", "nanquantile", "nanstd", "nansum", "nanvar", "ndim", "negative", "nextafter", "nonzero",
+    "norm", "normalize", "not_equal", "one_hot", "ones", "ones_like", "outer", "pad", "percentile", "pinv", "power",
+    "prelu", "prod", "psnr", "qr", "quantile", "rad2deg", "ravel", "real", "rearrange", "reciprocal", "rectify", "relu",
+    "relu6", "repeat", "reshape", "right_shift", "rms_normalization", "roll", "rot90", "round", "rsqrt", "scan",
+    "scatter", "scatter_update", "searchsorted", "segment_max", "segment_min", "segment_prod", "segment_sum", "select",
+    "selu", "separable_conv", "shape", "sigmoid", "sign", "signbit", "silu", "sin", "sinc", "sinh", "size", "slice",
+    "slice_update", "slogdet", "soft_shrink", "softmax", "softplus", "softsign", "solve", "solve_triangular", "sort",
+    "space_to_depth", "sparse_categorical_crossentropy", "sparse_plus", "sparse_sigmoid", "sparsemax", "split", "sqrt",
+    "square", "squareplus", "squeeze", "stack", "std", "stop_gradient", "subtract", "sum", "svd", "swapaxes", "swish",
+    "switch", "take", "take_along_axis", "take_turn", "tan", "tanh", "tanh_shrink", "tensordot", "threshold", "tile",
+    "time_mask", "top_k", "trace", "transpose", "trapezoid", "tri", "tril", "triu", "true_divide", "trunc", "unfold",
+    "unique", "unravel_index", "unstack", "vander", "var", "vdot", "vectorized_map", "vsplit", "vstack",
+    "weighted_mean", "weighted_sum", "where", "while_loop", "zeros", "zeros_like",
 ]  # fmt: skip
 
 if TYPE_CHECKING:
@@ -186,6 +187,25 @@ if TYPE_CHECKING:
         right_shift,
         unique,
         unravel_index,
+    )
+    from nbnet.ops.linear_algebra import (
+        cholesky,
+        cholesky_inverse,
+        det,
+        eigh,
+        inv,
+        logdet,
+        lstsq,
+        lu_factor,
+        matrix_rank,
+        norm,
+        normalize,
+        pinv,
+        qr,
+        slogdet,
+        solve,
+        solve_triangular,
+        svd,
     )
     from nbnet.ops.nan_statistics import (
         nancumprod,
@@ -285,6 +305,8 @@ _LATER = {
     "grids": "bartlett blackman geomspace hamming hanning kaiser logspace meshgrid",
     "integers": """allclose bincount bitwise_left_shift bitwise_right_shift gcd histogram isin lcm left_shift
         nextafter nonzero right_shift unique unravel_index""",
+    "linear_algebra": """cholesky cholesky_inverse det eigh inv logdet lstsq lu_factor matrix_rank norm normalize
+        pinv qr slogdet solve solve_triangular svd""",
     "nan_statistics": """nancumprod nancumsum nanmax nanmean nanmedian nanmin nanpercentile nanprod nanquantile
         nanstd nansum nanvar""",
     "nn_functions": """binary_crossentropy categorical_crossentropy layer_normalization multi_hot psnr
@@ -301,7 +323,7 @@ _LATER = {
         sinc sinh tan trunc""",
 }
 _homes = {name: module for module, names in _LATER.items() for name in names.split()}
-_refuse = keras_hint(__name__)
+_refuse = keras_hint(__name__, parts=("linalg", "nn", "numpy"))
 
 
 def _import_later(name: str) -> Any:

@@ -1,14 +1,13 @@
-"""Statistics over axes, composed of other ops: variance, norm, weighted average, logsumexp and the like."""
+"""Statistics over axes, composed of other ops: variance, weighted average, logsumexp and the like."""
 
 from __future__ import annotations
 
-import math
 from typing import Any
 
 from nbnet.engine.graph.tensor import Tensor, tensor, tensors
-from nbnet.ops.broadcast import add, divide, maximum, multiply, subtract
+from nbnet.ops.broadcast import add, divide, multiply, subtract
 from nbnet.ops.compare import greater, isfinite, where
-from nbnet.ops.elementwise import abs, exp, log, sqrt, square, stop_gradient
+from nbnet.ops.elementwise import exp, log, sqrt, square, stop_gradient
 from nbnet.ops.reduction import documents_axes, max, mean, sum
 from nbnet.ops.reshape import Axis, reshape
 
@@ -57,8 +56,22 @@ def std(x: Any, axis: Axis = None, keepdims: bool = False) -> Tensor:
     return sqrt(var(x, axis, keepdims))
 
 
-def moments(x: Any, axes: Axis, keepdims: bool = False) -> tuple[Tensor, Tensor]:
+def moments(x: Any, axes: Axis, keepdims: bool = False, synchronized: bool = False) -> tuple[Tensor, Tensor]:
     """Mean and variance over axes.
+
+    Parameters
+    ----------
+    x
+        Tensor or array.
+    axes, keepdims
+        As ``axis`` and ``keepdims`` of :func:`nbnet.ops.sum`.
+    synchronized
+        False: there is one process.
+
+    Raises
+    ------
+    ValueError
+        If an axis is out of range or named twice, or synchronized is True.
 
     Examples
     --------
@@ -66,6 +79,8 @@ def moments(x: Any, axes: Axis, keepdims: bool = False) -> tuple[Tensor, Tensor]
     >>> [float(m) for m in nb.ops.moments([1.0, 3.0], axes=0)]
     [2.0, 1.0]
     """
+    if synchronized:
+        raise ValueError("synchronized: expected False, as there is one process")
     return mean(x, axes, keepdims), var(x, axes, keepdims)
 
 
@@ -94,64 +109,3 @@ def average(x: Any, axis: Axis = None, weights: Any = None) -> Tensor:
         weights = reshape(weights, (-1, *(1,) * (x.ndim - 1 - axis % x.ndim)))
     # x > x is false everywhere, even for NaN: zeros for a batch of any size.
     return divide(sum(multiply(x, weights), axis), sum(add(weights, greater(x, x)), axis))
-
-
-def norm(x: Any, ord: int | float | str | None = None, axis: Axis = None, keepdims: bool = False) -> Tensor:
-    """The norm of vectors along axes.
-
-    Parameters
-    ----------
-    x
-        Tensor or array.
-    ord
-        None or 2: Euclidean, over all elements of several axes; 1: the sum of magnitudes; infinity: the largest one.
-    axis, keepdims
-        As for :func:`nbnet.ops.sum`.
-
-    Raises
-    ------
-    ValueError
-        If ord is anything else.
-
-    Examples
-    --------
-    >>> import nbnet as nb
-    >>> nb.ops.norm([[3.0, 4.0]], axis=1).numpy()
-    array([5.], dtype=float32)
-    """
-    x = tensor(x)
-    vectors = isinstance(axis, int) or (axis is None and x.ndim == 1)
-    if ord is None or ord == "fro" or (ord == 2 and vectors):
-        return sqrt(sum(square(x), axis, keepdims))
-    if ord == 1 and vectors:
-        return sum(abs(x), axis, keepdims)
-    if ord == math.inf and vectors:
-        return max(abs(x), axis, keepdims)
-    raise ValueError(f"ord: expected None, or for vectors 1, 2 or infinity; got {ord!r} for axis {axis!r}")
-
-
-def normalize(x: Any, axis: int = -1, order: int = 2, epsilon: float = 1e-12) -> Tensor:
-    """Vectors along an axis, each divided by its norm.
-
-    Parameters
-    ----------
-    x
-        Tensor or array.
-    axis
-        The axis along which the vectors lie.
-    order
-        1 or 2; see :func:`norm`.
-    epsilon
-        Lower bound of the norms.
-
-    Examples
-    --------
-    >>> import nbnet as nb
-    >>> nb.ops.normalize([[3.0, 4.0]]).numpy()
-    array([[0.6, 0.8]], dtype=float32)
-    """
-    x = tensor(x)
-    if order == 2:
-        # Under the root, so that the gradient of a vector of zeros is not NaN.
-        return divide(x, sqrt(maximum(sum(square(x), axis, keepdims=True), epsilon**2)))
-    return divide(x, maximum(norm(x, order, axis, keepdims=True), epsilon))

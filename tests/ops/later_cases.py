@@ -10,10 +10,11 @@ from numpy.typing import NDArray
 from scipy import special
 
 from nbnet.engine.graph.op import registry
-from nbnet.ops import cumulative, places, sorting, trigonometry
+from nbnet.ops import cumulative, linear_algebra, places, sorting, trigonometry
 from tests.ops.case import Case, Draw, N, apart, normal
 
 assert cumulative
+assert linear_algebra
 assert places
 assert sorting
 assert trigonometry  # importing them registers their ops
@@ -128,7 +129,28 @@ def of_pairs(name: str) -> list[Case]:
     return [Case(registry[name], (a(*s), b(*t)), reference, rows, label=k) for k, (s, t, rows) in shapes.items()]
 
 
+def invertible(*shape: int) -> Draw:
+    return lambda rng: rng.normal(0, 1, shape) + 3 * np.eye(shape[-1])
+
+
+def symmetric(*shape: int) -> Draw:
+    def draw(rng: np.random.Generator) -> Array:
+        x = rng.normal(0, 1, shape)
+        return x @ np.swapaxes(x, -1, -2) + np.eye(shape[-1])
+
+    return draw
+
+
+def lower_factor(x: Array) -> Array:
+    return np.linalg.cholesky((x + np.swapaxes(x, -1, -2)) / 2)
+
+
 LATER_CASES: list[Case] = [
+    Case(registry["inverse"], (invertible(N, 4, 4),), np.linalg.inv, (0,)),
+    Case(registry["inverse"], (invertible(N, 2, 1, 1),), np.linalg.inv, (0,), label="numbers"),
+    Case(registry["inverse_of_one"], (invertible(5, 5),), np.linalg.inv),
+    Case(registry["cholesky"], (symmetric(N, 4, 4),), lower_factor, (0,)),
+    Case(registry["cholesky_of_one"], (symmetric(3, 3),), lower_factor),
     *(Case(registry[name], (draw(N, 7),), reference, (0,)) for name, (draw, reference) in UNFUSED.items()),
     *(case for name in PAIRS for case in of_pairs(name)),
     *along("cumsum", np.cumsum, normal),

@@ -20,6 +20,7 @@ PAIRS, ROWS = rng.normal(size=(2, 4, 5)), rng.normal(size=(3, 4, 5))
 IDS = np.array([0, 2, 0, 2])
 
 
+SQUARES = rng.normal(size=(2, 3, 3)) + 3 * np.eye(3)
 IMAGES = rng.normal(size=(2, 4, 6, 4))
 SHARES = rng.dirichlet([2.0, 2.0, 2.0], 4)
 
@@ -334,6 +335,50 @@ LATER_SMOOTH: dict[str, Line] = {
         (X, Y),
         lambda x, y: 20 * np.log10(2) - 10 * np.log10(((x - y) ** 2).mean()),
     ),
+    # linalg
+    "inv": (ops.inv, (SQUARES,), np.linalg.inv),
+    "det": (ops.det, (SQUARES,), np.linalg.det),
+    "slogdet": (lambda x: ops.slogdet(x)[1], (SQUARES,), lambda x: np.linalg.slogdet(x)[1]),
+    "logdet": (ops.logdet, (SQUARES[0],), lambda x: np.linalg.slogdet(x)[1]),
+    "solve": (ops.solve, (SQUARES, CUBE), np.linalg.solve),
+    "solve for a vector": (ops.solve, (SQUARES[0], X[:3, 0]), np.linalg.solve),
+    "solve_triangular": (
+        lambda a, b: ops.solve_triangular(a, b, lower=True),
+        (SQUARES, CUBE),
+        lambda a, b: np.linalg.solve(np.tril(a), b),
+    ),
+    "cholesky_inverse": (
+        ops.cholesky_inverse,
+        (SQUARES,),
+        lambda x: np.linalg.inv(np.tril(x) @ np.tril(x).swapaxes(1, 2)),
+    ),
+    "cholesky above": (
+        lambda x: ops.cholesky(ops.matmul(x, ops.swapaxes(x, 1, 2)), upper=True),
+        (SQUARES,),
+        lambda x: np.linalg.cholesky(x @ x.swapaxes(1, 2)).swapaxes(1, 2),
+    ),
+    **{
+        f"norm of order {order}": (
+            lambda x, order=order: ops.norm(x, order, 1),
+            (X,),
+            lambda x, order=order: np.linalg.norm(x, order, 1),
+        )
+        for order in (3, 0.5, -np.inf)
+    },
+    **{
+        f"matrix norm {order}": (
+            lambda x, order=order: ops.norm(x, order, (1, 2), keepdims=True),
+            (CUBE,),
+            lambda x, order=order: np.linalg.norm(x, order, (1, 2), keepdims=True),
+        )
+        for order in (1, -1, np.inf, -np.inf, "fro")
+    },
+    "matrix norm of exchanged axes": (
+        lambda x: ops.norm(x, 1, (2, 0)),
+        (CUBE,),
+        lambda x: np.linalg.norm(x, 1, (2, 0)),
+    ),
+    "normalize by cubes": (lambda x: ops.normalize(x, 0, 3), (X,), lambda x: x / np.linalg.norm(x, 3, 0)),
     # softmax
     "softmax of the first axis": (lambda x: ops.softmax(x, 0), (CUBE,), lambda x: np.exp(x) / np.exp(x).sum(0)),
     "log_softmax of the middle": (

@@ -1,0 +1,713 @@
+"""Linear algebra: inverses, determinants, systems of equations, factorisations, norms.
+
+Gradients flow through ``inv``, ``solve``, ``det``, ``cholesky`` and what is made of them. The other factorisations are
+NumPy's: their arguments have to be known, and gradients are refused.
+"""
+
+from __future__ import annotations
+
+import builtins
+import math
+from collections.abc import Sequence
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from nbnet.config import epsilon as _epsilon
+from nbnet.engine.graph.op import INT, Op, Spec, register
+from nbnet.engine.graph.tensor import Tensor, apply, apply_many, tensor, tensors
+from nbnet.engine.kernels.abi import accumulates, attribute, device, kernel, vec
+from nbnet.ops.broadcast import divide, maximum, multiply, power
+from nbnet.ops.compare import equal, where
+from nbnet.ops.convert import convert_to_tensor
+from nbnet.ops.create import ones_like
+from nbnet.ops.diagonals import tril, triu
+from nbnet.ops.elementwise import abs, exp, sqrt, square
+from nbnet.ops.matmul import matmul
+from nbnet.ops.reduction import checked_axes, max, min, sum
+from nbnet.ops.reshape import Axis, checked_axis, expand_dims, moveaxis, reshape, squeeze, swapaxes
+
+# ---- the inverse and the determinant -------------------------------------------------------------------------
+
+
+@device
+def _size(x: Any) -> Any:
+    return -x if x < 0.0 else x
+
+
+# Gauss-Jordan elimination with the largest pivot of each column. The attribute is n; matrices follow each other. ``w``
+# has the rows that are left.
+@kernel
+def inverse_forward(mem: Any, ins: Any, step: Any) -> None:
+    x, y, sign, logarithm = vec(mem, ins, 0), vec(mem, ins, 1), vec(mem, ins, 2), vec(mem, ins, 3)
+    w, n = vec(mem, ins, 4), attribute(ins, 0)
+    for m in range(sign.size):
+        a, b = w[m * n * n : (m + 1) * n * n], y[m * n * n : (m + 1) * n * n]
+        for i in range(n * n):
+            a[i] = x[m * n * n + i]
+            b[i] = 0.0
+        for i in range(n):
+            b[i * n + i] = 1.0
+        s, total = 1.0, 0.0
+        for k in range(n):
+            best = k
+            for i in range(k + 1, n):
+                best = i if _size(a[i * n + k]) > _size(a[best * n + k]) else best
+            if best != k:
+                s = -s
+                for j in range(n):
+                    a[k * n + j], a[best * n + j] = a[best * n + j], a[k * n + j]
+                    b[k * n + j], b[best * n + j] = b[best * n + j], b[k * n + j]
+            pivot = a[k * n + k]
+            if pivot == 0.0:
+                s, total = 0.0, -math.inf
+                b[:] = np.nan
+                break
+            s = -s if pivot < 0.0 else s
+            total += np.log(_size(pivot))
+            for j in range(n):
+                a[k * n + j] /= pivot
+                b[k * n + j] /= pivot
+            for i in range(n):
+                factor = a[i * n + k]
+                if i != k:
+                    for j in range(n):
+                        a[i * n + j] -= factor * a[k * n + j]
+                        b[i * n + j] -= factor * b[k * n + j]
+        sign[m], logarithm[m] = s, total
+
+
+@kernel
+def inverse_backward(mem: Any, ins: Any, step: Any) -> None:
+    # -y' dy y' + y' dl, where y' is the transpose of the inverse y; t = dy y'.
+    y, dy, dl, dx, t = vec(mem, ins, 0), vec(mem, ins, 1), vec(mem, ins, 2), vec(mem, ins, 3), vec(mem, ins, 4)
+    n, add = attribute(ins, 0), accumulates(ins, 3)
+    for m in range(dl.size):
+        start = m * n * n
+        for i in range(n):
+            for j in range(n):
+                total = 0.0
+                for k in range(n):
+                    total += dy[start + i * n + k] * y[start + j * n + k]
+                t[start + i * n + j] = total
+        for i in range(n):
+            for j in range(n):
+                total = dl[m] * y[start + j * n + i]
+                for k in range(n):
+                    total -= y[start + k * n + i] * t[start + k * n + j]
+                at = start + i * n + j
+                dx[at] = dx[at] + total if add else total
+
+
+def _inverse_infer(x: Tensor) -> tuple[Spec, ...]:
+    return Spec(x.shape), Spec(x.shape[:-2]), Spec(x.shape[:-2]), Spec(x.shape), Spec(x.shape)
+
+
+INVERSE = register(
+    Op("inverse", inverse_forward, ("x",), infer=_inverse_infer, outputs=("y", "sign", "logarithm"), saves=("w",),
+       backward=inverse_backward, gradient=("y", "dy", "dlogarithm", "dx", "t"), work=("t",),
+       encode=lambda x: (x.shape[-1],),
+       extents="x[m*n*n] y[m*n*n] sign[m] logarithm[m] w[m*n*n] t[m*n*n]; n")
+)  # fmt: skip
+#: The same of one matrix, whose first axis may be the batch's.
+INVERSE_OF_ONE = register(
+    Op("inverse_of_one", inverse_forward, ("x",), infer=_inverse_infer, outputs=INVERSE.outputs, saves=INVERSE.saves,
+       backward=inverse_backward, gradient=INVERSE.gradient, work=INVERSE.work, encode=INVERSE.encode,
+       whole_batch=True, extents=INVERSE.extents)
+)  # fmt: skip
+
+
+def _squares(x: Any, name: str = "x") -> Tensor:
+    made = tensor(x)
+    if made.ndim < 2 or made.shape[-1] != made.shape[-2]:
+        raise ValueError(f"{name}: expected square matrices (..., n, n), got shape {made.shape}")
+    return made
+
+
+def _inverse(x: Tensor) -> tuple[Tensor, Tensor, Tensor]:
+    y, sign, logarithm = apply_many(INVERSE if x.ndim > 2 else INVERSE_OF_ONE, x)
+    return y, sign, logarithm
+
+
+def inv(x: Any) -> Tensor:
+    """The inverse of matrices; where there is none, numbers that are not finite.
+
+    Parameters
+    ----------
+    x
+        (..., n, n): tensor or array.
+
+    Raises
+    ------
+    ValueError
+        If the matrices are not square.
+
+    Examples
+    --------
+    >>> import nbnet as nb
+    >>> nb.ops.inv([[2.0, 0.0], [0.0, 4.0]]).numpy()
+    array([[0.5 , 0.  ],
+           [0.  , 0.25]], dtype=float32)
+    """
+    return _inverse(_squares(x))[0]
+
+
+def slogdet(x: Any) -> tuple[Tensor, Tensor]:
+    """The sign of the determinant of matrices, and the logarithm of its magnitude.
+
+    Parameters
+    ----------
+    x
+        (..., n, n): tensor or array. No gradient flows to the sign.
+
+    Raises
+    ------
+    ValueError
+        If the matrices are not square.
+
+    Examples
+    --------
+    >>> import nbnet as nb
+    >>> sign, logarithm = nb.ops.slogdet([[0.0, 2.0], [4.0, 0.0]])
+    >>> sign.item(), round(logarithm.item(), 4)
+    (-1.0, 2.0794)
+    """
+    return _inverse(_squares(x))[1:]
+
+
+def logdet(x: Any) -> Tensor:
+    """The logarithm of the magnitude of the determinant of matrices.
+
+    Parameters
+    ----------
+    x
+        (..., n, n): tensor or array.
+
+    Examples
+    --------
+    >>> import nbnet as nb
+    >>> round(nb.ops.logdet([[2.0, 0.0], [0.0, 4.0]]).item(), 4)
+    2.0794
+    """
+    return slogdet(x)[1]
+
+
+def det(x: Any) -> Tensor:
+    """The determinant of matrices.
+
+    Parameters
+    ----------
+    x
+        (..., n, n): tensor or array. Where the determinant is 0, gradients are not finite.
+
+    Raises
+    ------
+    ValueError
+        If the matrices are not square.
+
+    Examples
+    --------
+    >>> import nbnet as nb
+    >>> round(nb.ops.det([[2.0, 0.0], [0.0, 4.0]]).item(), 4)
+    8.0
+    """
+    sign, logarithm = slogdet(x)
+    return multiply(sign, exp(logarithm))
+
+
+def solve(a: Any, b: Any) -> Tensor:
+    """The solution y of the equations ``a @ y = b``.
+
+    Parameters
+    ----------
+    a
+        (..., n, n): tensor or array.
+    b
+        (..., n, k), or (..., n) with one axis less than a.
+
+    Raises
+    ------
+    ValueError
+        If shapes do not fit.
+
+    Examples
+    --------
+    >>> import nbnet as nb
+    >>> nb.ops.solve([[2.0, 0.0], [0.0, 4.0]], [2.0, 2.0]).numpy()
+    array([1. , 0.5], dtype=float32)
+    """
+    x, y = tensors(a, b)
+    return _times(inv(_squares(x, "a")), y)
+
+
+def _times(inverse: Tensor, b: Tensor) -> Tensor:
+    if b.ndim == inverse.ndim - 1:
+        return squeeze(matmul(inverse, expand_dims(b, -1)), -1)
+    return matmul(inverse, b)
+
+
+def solve_triangular(a: Any, b: Any, lower: bool = False) -> Tensor:
+    """The solution y of the equations ``a @ y = b`` for triangular matrices.
+
+    Parameters
+    ----------
+    a
+        (..., n, n): tensor or array, of which one triangle is read.
+    b
+        (..., n, k), or (..., n) with one axis less than a.
+    lower
+        True for the lower triangle.
+
+    Raises
+    ------
+    ValueError
+        If shapes do not fit.
+
+    Examples
+    --------
+    >>> import nbnet as nb
+    >>> nb.ops.solve_triangular([[2.0, 9.0], [2.0, 4.0]], [2.0, 6.0], lower=True).numpy()
+    array([1., 1.], dtype=float32)
+    """
+    x, y = tensors(a, b)
+    return _times(inv((tril if lower else triu)(_squares(x, "a"))), y)
+
+
+# ---- Cholesky ------------------------------------------------------------------------------------------------
+
+
+# The mean of each matrix and its transpose is taken; NaN where it is not positive definite. The attribute is n.
+@kernel
+def cholesky_forward(mem: Any, ins: Any, step: Any) -> None:
+    x, y, n = vec(mem, ins, 0), vec(mem, ins, 1), attribute(ins, 0)
+    for m in range(x.size // (n * n) if n > 0 else 0):
+        a, b = x[m * n * n : (m + 1) * n * n], y[m * n * n : (m + 1) * n * n]
+        b[:] = 0.0
+        for j in range(n):
+            for i in range(j, n):
+                total = 0.5 * (a[i * n + j] + a[j * n + i])
+                for k in range(j):
+                    total -= b[i * n + k] * b[j * n + k]
+                if i == j:
+                    b[i * n + j] = np.sqrt(total) if total > 0.0 else np.nan
+                else:
+                    b[i * n + j] = total / b[j * n + j]
+
+
+@kernel
+def cholesky_backward(mem: Any, ins: Any, step: Any) -> None:
+    # With the inverse r of y, and p the lower triangle of y' dy, its diagonal halved: dx is the symmetric part of
+    # r' p r (I. Murray, 2016). t = p r.
+    y, dy, dx, r, t = vec(mem, ins, 0), vec(mem, ins, 1), vec(mem, ins, 2), vec(mem, ins, 3), vec(mem, ins, 4)
+    n, add = attribute(ins, 0), accumulates(ins, 2)
+    for m in range(y.size // (n * n) if n > 0 else 0):
+        low, high = m * n * n, (m + 1) * n * n
+        b, d, c, q, u = y[low:high], dy[low:high], dx[low:high], r[low:high], t[low:high]
+        for i in range(n):
+            for j in range(n):
+                total = 1.0 if i == j else 0.0
+                for k in range(i):
+                    total -= b[i * n + k] * q[k * n + j]
+                q[i * n + j] = total / b[i * n + i]
+        for i in range(n):
+            for j in range(n):
+                u[i * n + j] = 0.0
+            for k in range(i + 1):
+                total = 0.0
+                for row in range(i, n):
+                    total += b[row * n + i] * d[row * n + k]
+                total = 0.5 * total if i == k else total
+                for j in range(n):
+                    u[i * n + j] += total * q[k * n + j]
+        for i in range(n):
+            for j in range(n):
+                total = 0.0
+                for k in range(n):
+                    total += 0.5 * (q[k * n + i] * u[k * n + j] + q[k * n + j] * u[k * n + i])
+                c[i * n + j] = c[i * n + j] + total if add else total
+
+
+def _cholesky_op(name: str, whole_batch: bool) -> Op:
+    return register(
+        Op(name, cholesky_forward, ("x",), infer=lambda x: (Spec(x.shape),) * 3, backward=cholesky_backward,
+           gradient=("y", "dy", "dx", "r", "t"), work=("r", "t"), encode=lambda x: (x.shape[-1],),
+           whole_batch=whole_batch, extents="x[m*n*n] y[m*n*n] r[m*n*n] t[m*n*n]; n")
+    )  # fmt: skip
+
+
+CHOLESKY = _cholesky_op("cholesky", whole_batch=False)
+#: The same of one matrix, whose first axis may be the batch's.
+CHOLESKY_OF_ONE = _cholesky_op("cholesky_of_one", whole_batch=True)
+
+
+def cholesky(x: Any, upper: bool = False) -> Tensor:
+    """The triangular matrices L for which x is ``L @ L'``.
+
+    Parameters
+    ----------
+    x
+        (..., n, n): symmetric positive definite matrices. Of others, the mean with the transpose is taken, and the
+        result is NaN where there is none.
+    upper
+        If True, the transpose of L is returned.
+
+    Raises
+    ------
+    ValueError
+        If the matrices are not square.
+
+    Examples
+    --------
+    >>> import nbnet as nb
+    >>> nb.ops.cholesky([[4.0, 2.0], [2.0, 2.0]]).numpy()
+    array([[2., 0.],
+           [1., 1.]], dtype=float32)
+    """
+    made = _squares(x)
+    y = apply(CHOLESKY if made.ndim > 2 else CHOLESKY_OF_ONE, made)
+    return swapaxes(y, -1, -2) if upper else y
+
+
+def cholesky_inverse(x: Any, upper: bool = False) -> Tensor:
+    """The inverse of the matrices whose Cholesky factors are given.
+
+    Parameters
+    ----------
+    x
+        (..., n, n): triangular matrices L.
+    upper
+        True if they are the transpose of L.
+
+    Raises
+    ------
+    ValueError
+        If the matrices are not square.
+
+    Examples
+    --------
+    >>> import nbnet as nb
+    >>> nb.ops.cholesky_inverse([[2.0, 0.0], [0.0, 1.0]]).numpy()
+    array([[0.25, 0.  ],
+           [0.  , 1.  ]], dtype=float32)
+    """
+    made = _squares(x)
+    inverse = inv(swapaxes(triu(made), -1, -2) if upper else tril(made))
+    return matmul(swapaxes(inverse, -1, -2), inverse)
+
+
+# ---- NumPy's factorisations ----------------------------------------------------------------------------------
+
+
+def _known(x: Any, op: str) -> NDArray[Any]:
+    """The value of matrices that no gradient flows through."""
+    made = tensor(x)
+    if made.data is None or made.requires_grad:
+        raise TypeError(
+            f"{op}: expected matrices that are known and that no gradient flows through; apply it to an array outside "
+            "of the model, or to nbnet.ops.stop_gradient of a tensor"
+        )
+    if made.ndim < 2:
+        raise ValueError(f"{op}: expected matrices (..., n, m), got shape {made.shape}")
+    return made.data
+
+
+def _tensor(values: Any) -> Tensor:
+    array = np.asarray(values)
+    return convert_to_tensor(array, INT if array.dtype.kind in "iu" else array.dtype)
+
+
+def svd(x: Any, full_matrices: bool = True, compute_uv: bool = True) -> Any:
+    """Singular values: ``x = u @ diag(s) @ v``.
+
+    Parameters
+    ----------
+    x
+        (..., n, m): tensor or array, known; no gradient flows.
+    full_matrices
+        If True, u and v are square.
+    compute_uv
+        If False, only s is returned.
+
+    Raises
+    ------
+    TypeError
+        If a model computes x, or gradients would flow.
+
+    Examples
+    --------
+    >>> import nbnet as nb
+    >>> nb.ops.svd([[3.0, 0.0], [0.0, 4.0]], compute_uv=False).numpy()
+    array([4., 3.], dtype=float32)
+    """
+    found: Any = np.linalg.svd(_known(x, "svd"), full_matrices, bool(compute_uv))  # type: ignore[call-overload]
+    return tuple(_tensor(part) for part in found) if compute_uv else _tensor(found)
+
+
+def qr(x: Any, mode: str = "reduced") -> tuple[Tensor, Tensor]:
+    """Orthogonal and triangular factors: ``x = q @ r``.
+
+    Parameters
+    ----------
+    x
+        (..., n, m): tensor or array, known; no gradient flows.
+    mode : {"reduced", "complete"}
+        ``"complete"`` for a square q.
+
+    Raises
+    ------
+    TypeError
+        If a model computes x, or gradients would flow.
+    ValueError
+        If mode is anything else.
+
+    Examples
+    --------
+    >>> import nbnet as nb
+    >>> [part.shape for part in nb.ops.qr(nb.ops.ones((3, 2)))]
+    [(3, 2), (2, 2)]
+    """
+    if mode not in ("reduced", "complete"):
+        raise ValueError(f"mode: expected 'reduced' or 'complete', got {mode!r}")
+    q, r = np.linalg.qr(_known(x, "qr"), "complete" if mode == "complete" else "reduced")
+    return _tensor(q), _tensor(r)
+
+
+def eigh(x: Any) -> tuple[Tensor, Tensor]:
+    """Eigenvalues in ascending order, and eigenvectors, of symmetric matrices.
+
+    Parameters
+    ----------
+    x
+        (..., n, n): tensor or array, known; no gradient flows.
+
+    Raises
+    ------
+    TypeError
+        If a model computes x, or gradients would flow.
+
+    Examples
+    --------
+    >>> import nbnet as nb
+    >>> nb.ops.eigh([[3.0, 0.0], [0.0, 4.0]])[0].numpy()
+    array([3., 4.], dtype=float32)
+    """
+    values, vectors = np.linalg.eigh(_known(_squares(x), "eigh"))
+    return _tensor(values), _tensor(vectors)
+
+
+def pinv(x: Any, rcond: float | None = None) -> Tensor:
+    """The pseudo-inverse of matrices.
+
+    Parameters
+    ----------
+    x
+        (..., n, m): tensor or array, known; no gradient flows.
+    rcond
+        Singular values up to this part of the largest count as 0; None for the precision of the dtype.
+
+    Raises
+    ------
+    TypeError
+        If a model computes x, or gradients would flow.
+
+    Examples
+    --------
+    >>> import nbnet as nb
+    >>> nb.ops.pinv([[2.0, 0.0]]).numpy()
+    array([[0.5],
+           [0. ]], dtype=float32)
+    """
+    values = _known(x, "pinv")
+    limit = 10 * builtins.max(values.shape[-2:]) * np.finfo(values.dtype).eps if rcond is None else rcond
+    return _tensor(np.linalg.pinv(values, limit))
+
+
+def matrix_rank(x: Any, tol: float | None = None) -> Tensor:
+    """The number of singular values of matrices above a limit, int64.
+
+    Parameters
+    ----------
+    x
+        (..., n, m): tensor or array, known.
+    tol
+        The limit; None for the precision of the dtype.
+
+    Examples
+    --------
+    >>> import nbnet as nb
+    >>> nb.ops.matrix_rank([[1.0, 1.0], [2.0, 2.0]]).item()
+    1
+    """
+    return _tensor(np.linalg.matrix_rank(_known(x, "matrix_rank"), tol))
+
+
+def lstsq(a: Any, b: Any, rcond: float | None = None) -> Tensor:
+    """The y for which ``a @ y`` is nearest to b in the sense of least squares.
+
+    Parameters
+    ----------
+    a
+        (n, m): tensor or array, known; no gradient flows.
+    b
+        (n,) or (n, k)
+    rcond
+        Singular values up to this part of the largest count as 0; None for the precision of the dtype.
+
+    Raises
+    ------
+    TypeError
+        If a model computes them, or gradients would flow.
+
+    Examples
+    --------
+    >>> import nbnet as nb
+    >>> nb.ops.lstsq([[1.0], [1.0]], [[1.0], [3.0]]).numpy()
+    array([[2.]], dtype=float32)
+    """
+    x, y = tensors(a, b)
+    right = expand_dims(y, 1) if y.ndim == 1 else y
+    found = _tensor(np.linalg.lstsq(_known(x, "lstsq"), _known(right, "lstsq"), rcond)[0])
+    return squeeze(found, 1) if y.ndim == 1 else found
+
+
+def lu_factor(x: Any) -> tuple[Tensor, Tensor]:
+    """Triangular factors of square matrices in one matrix, and the rows exchanged at each step, int64.
+
+    Parameters
+    ----------
+    x
+        (..., n, n): tensor or array, known; no gradient flows.
+
+    Raises
+    ------
+    TypeError
+        If a model computes x, or gradients would flow.
+
+    Examples
+    --------
+    >>> import nbnet as nb
+    >>> nb.ops.lu_factor([[2.0, 0.0], [4.0, 1.0]])[1].numpy()
+    array([1, 1])
+    """
+    from scipy.linalg import lu_factor as factor
+
+    values = _known(_squares(x), "lu_factor")
+    n = values.shape[-1]
+    found = [factor(matrix) for matrix in values.reshape(-1, n, n)]
+    factors, pivots = (np.array([pair[k] for pair in found]) for k in (0, 1))
+    return _tensor(factors.reshape(values.shape).astype(values.dtype)), _tensor(pivots.reshape(values.shape[:-1]))
+
+
+# ---- norms ---------------------------------------------------------------------------------------------------
+
+
+def norm(x: Any, ord: int | float | str | None = None, axis: Axis = None, keepdims: bool = False) -> Tensor:
+    """The norm of vectors along an axis, or of matrices along two.
+
+    Parameters
+    ----------
+    x
+        Tensor or array.
+    ord
+        None: the root of the sum of squares, over all axes if axis is None. Of vectors: a number p for the p-th root
+        of the sum of p-th powers of magnitudes, 0 for the number of elements that are not 0, infinity and minus
+        infinity for the largest and the smallest magnitude. Of matrices: ``"fro"`` as None; 1 and -1, infinity and
+        minus infinity for the largest and the smallest sum of magnitudes of a column or of a row; 2, -2 and ``"nuc"``
+        for the largest and the smallest singular value, and for their sum, through which no gradient flows.
+    axis
+        An axis of vectors, or two of matrices; None for a vector or a matrix x.
+    keepdims
+        If True, reduced axes stay, with length 1.
+
+    Raises
+    ------
+    TypeError
+        If a singular value is asked for of what a model computes.
+    ValueError
+        If ord or axis is anything else.
+
+    Examples
+    --------
+    >>> import nbnet as nb
+    >>> nb.ops.norm([[3.0, 4.0]], axis=1).numpy()
+    array([5.], dtype=float32)
+    """
+    made = tensor(x)
+    if ord is None and (axis is None or not isinstance(axis, Sequence) or len(axis) == 2):
+        return sqrt(sum(square(made), axis, keepdims))
+    axes = checked_axes(axis, made.ndim)
+    if len(axes) == 1:
+        return _vector_norm(made, ord, axes[0], keepdims)
+    if len(axes) != 2:
+        raise ValueError(f"axis: expected an axis or two, got {axis!r} for shape {made.shape}")
+    given = axis if isinstance(axis, Sequence) else axes
+    rows, columns = (checked_axis(k, made.ndim) for k in given)
+    return _matrix_norm(made, ord, rows, columns, keepdims)
+
+
+def _vector_norm(x: Tensor, ord: Any, axis: int, keepdims: bool) -> Tensor:
+    if isinstance(ord, str):
+        raise ValueError(f"ord: expected a number for vectors, got {ord!r}")
+    size = abs(x)
+    if ord in (math.inf, -math.inf):
+        return (max if ord > 0 else min)(size, axis, keepdims)
+    if ord == 0:
+        return sum(where(equal(x, 0.0), 0.0, ones_like(x)), axis, keepdims)
+    if ord == 1:
+        return sum(size, axis, keepdims)
+    if ord == 2:
+        return sqrt(sum(square(x), axis, keepdims))
+    return power(sum(power(size, float(ord)), axis, keepdims), 1.0 / float(ord))
+
+
+def _matrix_norm(x: Tensor, ord: Any, rows: int, columns: int, keepdims: bool) -> Tensor:
+    if ord in ("fro", None):
+        return sqrt(sum(square(x), (rows, columns), keepdims))
+    if ord in (1, -1, math.inf, -math.inf):
+        within, among = (rows, columns) if ord in (1, -1) else (columns, rows)
+        y = (max if ord > 0 else min)(sum(abs(x), within, keepdims=True), among, keepdims=True)
+    elif ord in (2, -2, "nuc"):
+        ending = moveaxis(moveaxis(x, rows, -1), columns if columns < rows else columns - 1, -1)
+        values = np.linalg.svd(_known(ending, "norm"), compute_uv=False)
+        found = values.sum(-1) if ord == "nuc" else values.max(-1) if ord == 2 else values.min(-1)
+        y = reshape(_tensor(found), tuple(1 if k in (rows, columns) else n for k, n in enumerate(x.shape)))
+    else:
+        raise ValueError(f"ord: expected 'fro', 'nuc', 1, -1, 2, -2 or an infinity for matrices, got {ord!r}")
+    return y if keepdims else squeeze(y, (rows, columns))
+
+
+def normalize(x: Any, axis: Axis = -1, order: int = 2, epsilon: float | None = None) -> Tensor:
+    """Vectors along an axis, each divided by its norm.
+
+    Parameters
+    ----------
+    x
+        Tensor or array.
+    axis
+        The axis along which the vectors lie.
+    order
+        Order of the norm from 1; see :func:`norm`.
+    epsilon
+        Lower bound of the norms; None for :func:`nbnet.config.epsilon`.
+
+    Raises
+    ------
+    ValueError
+        If order is no positive integer.
+
+    Examples
+    --------
+    >>> import nbnet as nb
+    >>> nb.ops.normalize([[3.0, 4.0]]).numpy()
+    array([[0.6, 0.8]], dtype=float32)
+    """
+    if not isinstance(order, int) or order < 1:
+        raise ValueError(f"order: expected a positive integer, got {order!r}")
+    made, least = tensor(x), _epsilon() if epsilon is None else epsilon
+    if not made.shape:
+        made = reshape(made, (1,))
+    if order == 2:
+        # Under the root, so that the gradient of a vector of zeros is not NaN.
+        return divide(made, sqrt(maximum(sum(square(made), axis, keepdims=True), least**2)))
+    return divide(made, maximum(norm(made, order, axis, keepdims=True), least))
