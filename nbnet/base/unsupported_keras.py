@@ -103,8 +103,7 @@ _TABLE: dict[str, dict[str, str]] = {
         "gradients are computed backwards, by nbnet.Tape": "jvp",
         "use nbnet.ops.stop_gradient, or write a nbnet.Op with kernels of your own": "custom_gradient",
         "use nbnet.ops.vectorized_map, or numpy.vectorize on arrays": "vectorize",
-        _NO_FUNCTION: """array bitwise_and bitwise_invert bitwise_not bitwise_or bitwise_xor dtype empty empty_like
-            nanargmax nanargmin ptp saturate_cast""",
+        _NO_FUNCTION: "bitwise_and bitwise_invert bitwise_not bitwise_or bitwise_xor nanargmax nanargmin",
     },
     "nbnet.saving": {"files are safetensors, which the package of that name reads": "KerasFileEditor"},
     "nbnet.random": {

@@ -40,6 +40,7 @@ from nbnet.ops.arithmetic import (
     logaddexp,
     mod,
     reciprocal,
+    round,
     rsqrt,
 )
 from nbnet.ops.broadcast import add, divide, maximum, minimum, multiply, power, subtract
@@ -82,7 +83,6 @@ from nbnet.ops.elementwise import (
     log,
     log1p,
     negative,
-    round,
     sign,
     sin,
     sqrt,
@@ -111,38 +111,39 @@ hard_swish, swish = hard_silu, silu
 __all__ = [
     "abs", "absolute", "adaptive_average_pool", "adaptive_max_pool", "add", "all", "allclose", "alpha_dropout", "amax",
     "amin", "angle", "any", "append", "arange", "arccos", "arccosh", "arcsin", "arcsinh", "arctan", "arctan2",
-    "arctanh", "argmax", "argmin", "argpartition", "argsort", "array_split", "associative_scan", "average",
+    "arctanh", "argmax", "argmin", "argpartition", "argsort", "array", "array_split", "associative_scan", "average",
     "average_pool", "bartlett", "batch_norm", "batch_normalization", "bernoulli", "binary_crossentropy", "bincount",
     "bitwise_left_shift", "bitwise_right_shift", "blackman", "broadcast_to", "cast", "categorical_crossentropy", "cbrt",
     "cdist", "ceil", "celu", "cholesky", "cholesky_inverse", "clip", "concatenate", "concrete_dropout", "cond", "conj",
     "conjugate", "conv", "conv_transpose", "convert_to_numpy", "convert_to_tensor", "copy", "corrcoef", "correlate",
     "cos", "cosh", "count_nonzero", "cross", "cumprod", "cumsum", "deal_masks", "deg2rad", "dense", "depth_to_space",
     "depthwise_conv", "det", "diag", "diagflat", "diagonal", "diff", "digitize", "divide", "divide_no_nan", "dot",
-    "drop_block", "drop_connect", "dropout", "dsplit", "dstack", "eigh", "einsum", "elu", "embedding", "equal", "erf",
-    "erfc", "erfinv", "exp", "exp2", "expand_dims", "expm1", "extract_sequences", "eye", "fabs", "flip", "fliplr",
-    "flipud", "floor", "floor_divide", "fmax", "fmin", "fmod", "fold", "fori_loop", "full", "full_like",
-    "gaussian_dropout", "gaussian_noise", "gcd", "gelu", "geomspace", "get_item", "glu", "greater", "greater_equal",
-    "hamming", "hanning", "hard_shrink", "hard_sigmoid", "hard_silu", "hard_swish", "hard_tanh", "heaviside",
-    "histogram", "hsplit", "hstack", "hypot", "i0", "identity", "imag", "in_top_k", "inner", "inv", "is_tensor",
-    "isclose", "isfinite", "isin", "isinf", "isnan", "isneginf", "isposinf", "isreal", "kaiser", "kron", "layer_norm",
-    "layer_normalization", "lcm", "ldexp", "leaky_relu", "left_shift", "less", "less_equal", "linspace", "log", "log1p",
-    "log2", "log10", "log_sigmoid", "log_softmax", "logaddexp", "logaddexp2", "logdet", "logical_and", "logical_not",
-    "logical_or", "logical_xor", "logspace", "logsumexp", "lstsq", "lu_factor", "map", "matmul", "matrix_rank", "max",
-    "max_pool", "maximum", "mean", "median", "meshgrid", "min", "minimum", "mish", "mod", "moments", "moveaxis",
-    "multi_hot", "multiply", "nan_to_num", "nancumprod", "nancumsum", "nanmax", "nanmean", "nanmedian", "nanmin",
-    "nanpercentile", "nanprod", "nanquantile", "nanstd", "nansum", "nanvar", "ndim", "negative", "nextafter", "nonzero",
-    "norm", "normalize", "not_equal", "one_hot", "ones", "ones_like", "outer", "pad", "percentile", "pinv", "power",
-    "prelu", "prod", "psnr", "qr", "quantile", "rad2deg", "ravel", "real", "rearrange", "reciprocal", "rectify", "relu",
-    "relu6", "repeat", "reshape", "right_shift", "rms_normalization", "roll", "rot90", "round", "rsqrt", "scan",
-    "scatter", "scatter_update", "searchsorted", "segment_max", "segment_min", "segment_prod", "segment_sum", "select",
-    "selu", "separable_conv", "shape", "sigmoid", "sign", "signbit", "silu", "sin", "sinc", "sinh", "size", "slice",
-    "slice_update", "slogdet", "soft_shrink", "softmax", "softplus", "softsign", "solve", "solve_triangular", "sort",
-    "space_to_depth", "sparse_categorical_crossentropy", "sparse_plus", "sparse_sigmoid", "sparsemax", "split", "sqrt",
-    "square", "squareplus", "squeeze", "stack", "std", "stop_gradient", "subtract", "sum", "svd", "swapaxes", "swish",
-    "switch", "take", "take_along_axis", "take_turn", "tan", "tanh", "tanh_shrink", "tensordot", "threshold", "tile",
-    "time_mask", "top_k", "trace", "transpose", "trapezoid", "tri", "tril", "triu", "true_divide", "trunc", "unfold",
-    "unique", "unravel_index", "unstack", "vander", "var", "vdot", "vectorized_map", "vsplit", "vstack",
-    "weighted_mean", "weighted_sum", "where", "while_loop", "zeros", "zeros_like",
+    "drop_block", "drop_connect", "dropout", "dsplit", "dstack", "dtype", "eigh", "einsum", "elu", "embedding", "empty",
+    "empty_like", "equal", "erf", "erfc", "erfinv", "exp", "exp2", "expand_dims", "expm1", "extract_sequences", "eye",
+    "fabs", "flip", "fliplr", "flipud", "floor", "floor_divide", "fmax", "fmin", "fmod", "fold", "fori_loop", "full",
+    "full_like", "gaussian_dropout", "gaussian_noise", "gcd", "gelu", "geomspace", "get_item", "glu", "greater",
+    "greater_equal", "hamming", "hanning", "hard_shrink", "hard_sigmoid", "hard_silu", "hard_swish", "hard_tanh",
+    "heaviside", "histogram", "hsplit", "hstack", "hypot", "i0", "identity", "imag", "in_top_k", "inner", "inv",
+    "is_tensor", "isclose", "isfinite", "isin", "isinf", "isnan", "isneginf", "isposinf", "isreal", "kaiser", "kron",
+    "layer_norm", "layer_normalization", "lcm", "ldexp", "leaky_relu", "left_shift", "less", "less_equal", "linspace",
+    "log", "log1p", "log2", "log10", "log_sigmoid", "log_softmax", "logaddexp", "logaddexp2", "logdet", "logical_and",
+    "logical_not", "logical_or", "logical_xor", "logspace", "logsumexp", "lstsq", "lu_factor", "map", "matmul",
+    "matrix_rank", "max", "max_pool", "maximum", "mean", "median", "meshgrid", "min", "minimum", "mish", "mod",
+    "moments", "moveaxis", "multi_hot", "multiply", "nan_to_num", "nancumprod", "nancumsum", "nanmax", "nanmean",
+    "nanmedian", "nanmin", "nanpercentile", "nanprod", "nanquantile", "nanstd", "nansum", "nanvar", "ndim", "negative",
+    "nextafter", "nonzero", "norm", "normalize", "not_equal", "one_hot", "ones", "ones_like", "outer", "pad",
+    "percentile", "pinv", "power", "prelu", "prod", "psnr", "ptp", "qr", "quantile", "rad2deg", "ravel", "real",
+    "rearrange", "reciprocal", "rectify", "relu", "relu6", "repeat", "reshape", "right_shift", "rms_normalization",
+    "roll", "rot90", "round", "rsqrt", "saturate_cast", "scan", "scatter", "scatter_update", "searchsorted",
+    "segment_max", "segment_min", "segment_prod", "segment_sum", "select", "selu", "separable_conv", "shape", "sigmoid",
+    "sign", "signbit", "silu", "sin", "sinc", "sinh", "size", "slice", "slice_update", "slogdet", "soft_shrink",
+    "softmax", "softplus", "softsign", "solve", "solve_triangular", "sort", "space_to_depth",
+    "sparse_categorical_crossentropy", "sparse_plus", "sparse_sigmoid", "sparsemax", "split", "sqrt", "square",
+    "squareplus", "squeeze", "stack", "std", "stop_gradient", "subtract", "sum", "svd", "swapaxes", "swish", "switch",
+    "take", "take_along_axis", "take_turn", "tan", "tanh", "tanh_shrink", "tensordot", "threshold", "tile", "time_mask",
+    "top_k", "trace", "transpose", "trapezoid", "tri", "tril", "triu", "true_divide", "trunc", "unfold", "unique",
+    "unravel_index", "unstack", "vander", "var", "vdot", "vectorized_map", "vsplit", "vstack", "weighted_mean",
+    "weighted_sum", "where", "while_loop", "zeros", "zeros_like",
 ]  # fmt: skip
 
 if TYPE_CHECKING:
@@ -293,6 +294,7 @@ if TYPE_CHECKING:
         tan,
         trunc,
     )
+    from nbnet.ops.values import array, dtype, empty, empty_like, ptp, saturate_cast
 
 #: Modules that are imported when one of their functions is first asked for, and these functions.
 _LATER = {
@@ -321,6 +323,7 @@ _LATER = {
     "trigonometry": """angle arccos arccosh arcsin arcsinh arctan arctan2 arctanh cbrt conj conjugate cosh deg2rad
         erfc erfinv fmax fmin fmod hypot i0 imag isneginf isposinf isreal ldexp logaddexp2 rad2deg real signbit
         sinc sinh tan trunc""",
+    "values": "array dtype empty empty_like ptp saturate_cast",
 }
 _homes = {name: module for module, names in _LATER.items() for name in names.split()}
 _refuse = keras_hint(__name__, parts=("linalg", "nn", "numpy"))
@@ -342,7 +345,7 @@ if not TYPE_CHECKING:
 
 # Modules of this package call each other's plain functions; callers outside may pass symbols and get wrappers.
 _plain = {
-    "cond", "convert_to_numpy", "fori_loop", "is_tensor", "ndim", "shape", "size", "switch", "while_loop",
+    "cond", "convert_to_numpy", "dtype", "fori_loop", "is_tensor", "ndim", "shape", "size", "switch", "while_loop",
 }  # fmt: skip
 _functions = {name: globals()[name] for name in __all__ if name not in _plain and name not in _homes}
 _wrapped = {function: symbolic(function, __name__) for function in _functions.values()}

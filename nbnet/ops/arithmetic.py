@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import builtins
 import math
 from typing import Any
 
@@ -10,6 +11,7 @@ from nbnet.ops.activation import softplus
 from nbnet.ops.broadcast import add, divide, maximum, minimum, multiply, subtract
 from nbnet.ops.compare import greater_equal, isnan, where
 from nbnet.ops.elementwise import abs, exp, floor, log, sqrt
+from nbnet.ops.elementwise import round as nearest
 
 
 def clip(x: Any, x_min: Any, x_max: Any) -> Tensor:
@@ -139,6 +141,30 @@ def logaddexp(x1: Any, x2: Any) -> Tensor:
     x1, x2 = tensors(x1, x2)
     apart = subtract(x1, x2)  # NaN where both are the same infinity, which is then the result
     return add(maximum(x1, x2), softplus(multiply(abs(where(isnan(apart), 0.0, apart)), -1.0)))
+
+
+def round(x: Any, decimals: int = 0) -> Tensor:
+    """The nearest number with so many decimals, the even one of two at the same distance; no gradient flows.
+
+    Parameters
+    ----------
+    x
+        Tensor or array of any shape.
+    decimals
+        Number of digits behind the point; negative ones are before it.
+
+    Examples
+    --------
+    >>> import nbnet as nb
+    >>> nb.ops.round([-1.5, 0.5, 0.7]).numpy()
+    array([-2.,  0.,  1.], dtype=float32)
+    """
+    if not decimals:
+        return nearest(x)
+    scale = 10.0 ** builtins.abs(decimals)
+    if decimals < 0:
+        return multiply(nearest(divide(x, scale)), scale)
+    return divide(nearest(multiply(x, scale)), scale)
 
 
 def heaviside(x1: Any, x2: Any) -> Tensor:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from operator import index
 from typing import Any
 
 import numpy as np
@@ -10,12 +11,13 @@ import numpy as np
 from nbnet.base.array_memory import plain_array
 from nbnet.config import standardize_dtype
 from nbnet.engine.graph.op import INT
-from nbnet.engine.graph.tensor import Tensor
+from nbnet.engine.graph.tensor import Tensor, tensors
 from nbnet.ops import constants
-from nbnet.ops.broadcast import add
+from nbnet.ops.broadcast import add, divide, multiply, subtract
 from nbnet.ops.compare import greater
 from nbnet.ops.convert import convert_to_tensor
 from nbnet.ops.convert import shape as shape_of
+from nbnet.ops.reshape import expand_dims
 
 
 def full(shape: Sequence[int] | int, fill_value: float, dtype: Any = None) -> Tensor:
@@ -166,11 +168,23 @@ def linspace(
     >>> nb.ops.linspace(0.0, 1.0, 3).numpy()
     array([0. , 0.5, 1. ], dtype=float32)
     """
+    if any(isinstance(end, Tensor) and (end.data is None or end.requires_grad) for end in (start, stop)):
+        return _between(tensors(start, stop), index(num), endpoint, retstep, axis)
     first, last = plain_array(start, "start"), plain_array(stop, "stop")
     values, step = constants.linspace(first, last, num, endpoint, axis, "linspace")
     wanted = standardize_dtype(None) if dtype is None else dtype
     made = convert_to_tensor(values, wanted)
     return (made, convert_to_tensor(step, standardize_dtype(None))) if retstep else made
+
+
+def _between(ends: tuple[Tensor, ...], num: int, endpoint: bool, retstep: bool, axis: int) -> Any:
+    """Evenly spaced numbers between tensors through which gradients flow, or that a model computes."""
+    start, stop = ends
+    step = divide(subtract(stop, start), float(max(num - 1 if endpoint else num, 1)))
+    at = axis % (step.ndim + 1)
+    turns = constants.places(num, "linspace").reshape(-1, *[1] * (step.ndim - at))
+    made = add(expand_dims(add(start, multiply(step, 0.0)), at), multiply(expand_dims(step, at), turns))
+    return (made, step) if retstep else made
 
 
 def one_hot(x: Any, num_classes: int, axis: int = -1, dtype: Any = None) -> Tensor:

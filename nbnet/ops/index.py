@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import builtins
 from collections.abc import Sequence
 from typing import Any
 
 import numpy as np
 
 from nbnet.base.array_memory import plain_array, plain_parts
+from nbnet.base.loading_budget import reserve
 from nbnet.engine.graph.tensor import Tensor, tensor
 from nbnet.ops.constants import arange, full, places, repeated_places, tiled_places
 from nbnet.ops.gather import take_rows
@@ -212,17 +214,22 @@ def flip(x: Any, axis: int | Sequence[int] | None = None) -> Tensor:
     return made
 
 
-def roll(x: Any, shift: int, axis: int | None = None) -> Tensor:
-    """``x`` with its elements moved along an axis; those that leave at the end enter at the beginning.
+def roll(x: Any, shift: int | Sequence[int], axis: int | Sequence[int] | None = None) -> Tensor:
+    """``x`` with its elements moved along axes; those that leave at the end enter at the beginning.
 
     Parameters
     ----------
     x
         Tensor or array.
     shift
-        Number of places.
+        Number of places; one for each of several axes, or the same for all.
     axis
-        None rolls the flattened x.
+        An axis or several; None rolls the flattened x.
+
+    Raises
+    ------
+    ValueError
+        If an axis is out of range, or the numbers of shifts and axes differ.
 
     Examples
     --------
@@ -230,15 +237,23 @@ def roll(x: Any, shift: int, axis: int | None = None) -> Tensor:
     >>> nb.ops.roll([1.0, 2.0, 3.0], 1).numpy()
     array([3., 1., 2.], dtype=float32)
     """
-    x = tensor(x)
+    made = tensor(x)
     if axis is None:
-        return reshape(roll(ravel(x), shift, 0), x.shape)
-    n = x.shape[checked_axis(axis, x.ndim)]
-    return take(x, np.roll(places(n, "roll"), shift), axis)
+        return reshape(roll(ravel(made), shift, 0), made.shape)
+    shifts, axes = (list(given) if isinstance(given, Sequence) else [given] for given in (shift, axis))
+    if len(shifts) != len(axes) and 1 not in (len(shifts), len(axes)):
+        raise ValueError(f"shift: expected one for each of {len(axes)} axes, got {len(shifts)}")
+    for k in range(builtins.max(len(shifts), len(axes))):
+        along = checked_axis(axes[k % len(axes)], made.ndim)
+        made = take(made, np.roll(places(made.shape[along], "roll"), shifts[k % len(shifts)]), along)
+    return made
 
 
-def pad(x: Any, pad_width: Any, mode: str = "constant", constant_values: float = 0.0) -> Tensor:
-    """``x`` with a margin of constants.
+_PAD_MODES = ("constant", "reflect", "symmetric", "edge", "wrap")
+
+
+def pad(x: Any, pad_width: Any, mode: str = "constant", constant_values: float | None = None) -> Tensor:
+    """``x`` with a margin.
 
     Parameters
     ----------
@@ -246,10 +261,11 @@ def pad(x: Any, pad_width: Any, mode: str = "constant", constant_values: float =
         Tensor or array.
     pad_width
         Elements before and after: a number for all, a pair for all axes, or a pair for each axis.
-    mode
-        ``"constant"``.
+    mode : {"constant", "reflect", "symmetric", "edge", "wrap"}
+        What the margin holds: a constant; elements mirrored at the outermost ones, or behind them; the outermost ones;
+        or those of the other end.
     constant_values
-        Value of the margin.
+        The constant, by default 0.
 
     Raises
     ------
@@ -263,8 +279,10 @@ def pad(x: Any, pad_width: Any, mode: str = "constant", constant_values: float =
     array([0., 1., 2., 0., 0.], dtype=float32)
     """
     made = tensor(x)
-    if mode != "constant":
-        raise ValueError(f"mode: expected 'constant', got {mode!r}")
+    if mode not in _PAD_MODES:
+        raise ValueError(f"mode: expected one of {_PAD_MODES}, got {mode!r}")
+    if mode != "constant" and constant_values is not None:
+        raise ValueError(f"constant_values: expected None with mode {mode!r}, got {constant_values!r}")
     try:
         widths = np.broadcast_to(np.asarray(pad_width, dtype=int), (made.ndim, 2))
     except (TypeError, ValueError):
@@ -272,10 +290,24 @@ def pad(x: Any, pad_width: Any, mode: str = "constant", constant_values: float =
     if (widths < 0).any():
         raise ValueError(f"pad_width: expected numbers from 0, got {pad_width!r}")
     for axis, (before, after) in enumerate(widths.tolist()):
-        margins = [_margin(made, axis, n, constant_values) for n in (before, after)]
+        if mode != "constant":
+            made = _padded_by_own(made, axis, before, after, mode)
+            continue
+        margins = [_margin(made, axis, n, constant_values or 0.0) for n in (before, after)]
         parts = [part for part in (margins[0], made, margins[1]) if part is made or part.size]
         made = concatenate(parts, axis) if len(parts) > 1 else made
     return made
+
+
+def _padded_by_own(x: Tensor, axis: int, before: int, after: int, mode: str) -> Tensor:
+    """``x`` with a margin of its own elements along an axis."""
+    n = x.shape[axis]
+    if not (before or after):
+        return x
+    if not n:
+        raise ValueError(f"mode: {mode!r} needs at least one element along axis {axis}, got shape {x.shape}")
+    reserve(n + before + after, "pad")
+    return take(x, np.pad(np.arange(n), (before, after), mode), axis)  # type: ignore[call-overload]
 
 
 def _margin(x: Tensor, axis: int, n: int, value: float) -> Tensor:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from math import prod
 from typing import Any
 
@@ -11,7 +12,10 @@ from nbnet.engine.graph.op import DOUBLE, Op, Spec, register
 from nbnet.engine.graph.tape import effect
 from nbnet.engine.graph.tensor import Tensor, apply, apply_many, tensor, tensors
 from nbnet.engine.kernels.abi import accumulates, attribute, device, doublevec, kernel, present, vec
+from nbnet.ops.broadcast import add, divide, multiply, subtract
 from nbnet.ops.constants import full, zeros
+from nbnet.ops.elementwise import sqrt
+from nbnet.ops.reshape import reshape
 
 
 # x is seen as (outer, channels, inner); attributes: outer, channels, inner. Usually channels are the last axis and
@@ -318,7 +322,7 @@ def batch_normalization(
     x
         (batch, ..., channels, ...)
     mean, variance, offset, scale
-        (channels,); without them offset is 0 and scale 1. Mean and variance get no gradient.
+        (channels,); without them offset is 0 and scale 1.
     axis
         Axis of the channels; not the batch's.
     epsilon
@@ -333,7 +337,19 @@ def batch_normalization(
     x = tensor(x)
     axis = channel_axis(x, axis)
     operands = tensors(x, *scale_and_shift(x, axis, scale, offset), mean, variance, epsilon)
+    if any(v.requires_grad for v in operands[3:]):
+        return _normalized(operands, axis)
     return apply(BATCH_NORM_FIXED, *operands, axis=axis)
+
+
+def _normalized(operands: Sequence[Tensor], axis: int) -> Tensor:
+    """The same where gradients flow to mean and variance, made of other ops."""
+    x, *values, epsilon = operands
+    channels_of(x, axis, epsilon, *values)
+    shape = tuple(n if k == axis else 1 for k, n in enumerate(x.shape))
+    gamma, beta, mean, variance = (reshape(v, shape) for v in values)
+    rate = divide(gamma, sqrt(add(variance, reshape(epsilon, ()))))
+    return add(multiply(subtract(x, mean), rate), beta)
 
 
 @kernel

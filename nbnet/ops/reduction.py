@@ -13,6 +13,7 @@ import numpy as np
 from nbnet.engine.graph.op import Op, Shape, Spec, register
 from nbnet.engine.graph.tensor import Tensor, apply, tensor, tensors
 from nbnet.engine.kernels.abi import Kernel, accumulates, attribute, device, kernel, scratch, vec
+from nbnet.ops.broadcast import maximum
 from nbnet.ops.elementwise import documents, negative
 from nbnet.ops.reshape import Axis
 from nbnet.ops.softmax import largest
@@ -262,8 +263,13 @@ MAX = ReductionOps(register(_MAX), register(replace(_MAX, name="max_batch", whol
 
 
 @documents_axes
-def max(x: Any, axis: Axis = None, keepdims: bool = False) -> Tensor:
+def max(x: Any, axis: Axis = None, keepdims: bool = False, initial: float | None = None) -> Tensor:
     """Largest elements over axes. NaN wins; equal ones share the gradient.
+
+    Parameters
+    ----------
+    initial
+        The least value of the results; None for no bound.
 
     Raises
     ------
@@ -276,12 +282,18 @@ def max(x: Any, axis: Axis = None, keepdims: bool = False) -> Tensor:
     >>> nb.ops.max([[1.0, 2.0], [4.0, 3.0]], axis=1).numpy()
     array([2., 4.], dtype=float32)
     """
-    return reduce(MAX, tensor(x), axis, keepdims)
+    y = reduce(MAX, tensor(x), axis, keepdims)
+    return y if initial is None else maximum(y, initial)
 
 
 @documents_axes
-def min(x: Any, axis: Axis = None, keepdims: bool = False) -> Tensor:
+def min(x: Any, axis: Axis = None, keepdims: bool = False, initial: float | None = None) -> Tensor:
     """Smallest elements over axes. NaN wins; equal ones share the gradient.
+
+    Parameters
+    ----------
+    initial
+        The greatest value of the results; None for no bound.
 
     Examples
     --------
@@ -289,7 +301,7 @@ def min(x: Any, axis: Axis = None, keepdims: bool = False) -> Tensor:
     >>> nb.ops.min([[1.0, 2.0], [4.0, 3.0]], axis=1).numpy()
     array([1., 3.], dtype=float32)
     """
-    return negative(max(negative(x), axis, keepdims))
+    return negative(max(negative(x), axis, keepdims, None if initial is None else -initial))
 
 
 @kernel

@@ -64,14 +64,14 @@ RESHAPE = register(
 RESHAPE_BATCH = register(replace(RESHAPE, name="reshape_batch", whole_batch=True))
 
 
-def reshape(x: Any, shape: int | Sequence[int]) -> Tensor:
+def reshape(x: Any, newshape: int | Sequence[int]) -> Tensor:
     """The elements of x, in the same order, in another shape.
 
     Parameters
     ----------
     x
         Tensor or array.
-    shape
+    newshape
         The new shape; one -1 stands for the remaining length.
 
     Raises
@@ -86,11 +86,11 @@ def reshape(x: Any, shape: int | Sequence[int]) -> Tensor:
     array([1., 2., 3., 4.], dtype=float32)
     """
     x = tensor(x)
-    wanted = tuple(operator.index(n) for n in (shape if isinstance(shape, Sequence) else (shape,)))
+    wanted = tuple(operator.index(n) for n in (newshape if np.iterable(newshape) else (newshape,)))
     if len(wanted) > MAX_AXES:
-        raise ValueError(f"shape: expected at most {MAX_AXES} axes, got {len(wanted)}")
+        raise ValueError(f"newshape: expected at most {MAX_AXES} axes, got {len(wanted)}")
     if wanted.count(-1) > 1 or min(wanted, default=0) < -1:
-        raise ValueError(f"shape: expected lengths from 0 and at most one -1, got {wanted}")
+        raise ValueError(f"newshape: expected lengths from 0 and at most one -1, got {wanted}")
     known = prod(n for n in wanted if n != -1)
     left = x.size // known if known else 0
     new = tuple(left if n == -1 else n for n in wanted)
@@ -365,8 +365,20 @@ def swapaxes(x: Any, axis1: int, axis2: int) -> Tensor:
     return x if one == other else transpose(x, axes)
 
 
-def moveaxis(x: Any, source: int, destination: int) -> Tensor:
-    """``x`` with one axis moved to another place; the others keep their order.
+def moveaxis(x: Any, source: int | Sequence[int], destination: int | Sequence[int]) -> Tensor:
+    """``x`` with one axis, or several, moved to other places; the others keep their order.
+
+    Parameters
+    ----------
+    x
+        Tensor or array.
+    source, destination
+        Axes of x, and their places in the result.
+
+    Raises
+    ------
+    ValueError
+        If an axis is out of range or named twice, or there are more of one than of the other.
 
     Examples
     --------
@@ -375,8 +387,15 @@ def moveaxis(x: Any, source: int, destination: int) -> Tensor:
     (3, 4, 2)
     """
     x = tensor(x)
-    axes = list(range(x.ndim))
-    axes.insert(checked_axis(destination, x.ndim), axes.pop(checked_axis(source, x.ndim)))
+    moved, places = (
+        [checked_axis(k, x.ndim) for k in (given if isinstance(given, Sequence) else (given,))]
+        for given in (source, destination)
+    )
+    if len(moved) != len(places) or len(set(moved)) != len(moved) or len(set(places)) != len(places):
+        raise ValueError(f"source, destination: expected as many different axes, got {source} and {destination}")
+    axes = [k for k in range(x.ndim) if k not in moved]
+    for place, axis in sorted(zip(places, moved, strict=True)):
+        axes.insert(place, axis)
     return x if axes == sorted(axes) else transpose(x, axes)
 
 

@@ -379,6 +379,33 @@ LATER_SMOOTH: dict[str, Line] = {
         lambda x: np.linalg.norm(x, 1, (2, 0)),
     ),
     "normalize by cubes": (lambda x: ops.normalize(x, 0, 3), (X,), lambda x: x / np.linalg.norm(x, 3, 0)),
+    # options
+    "linspace": (lambda a, b: ops.linspace(a, b, 5, axis=-1), (X[0], Y[0]), lambda a, b: np.linspace(a, b, 5, axis=-1)),
+    "linspace without the end": (
+        lambda a, b: ops.linspace(a, b, 4, False),
+        (X, Y),
+        lambda a, b: np.linspace(a, b, 4, False),
+    ),
+    "logspace": (lambda a, b: ops.logspace(a, b, 3), (X[0], Y[0]), lambda a, b: np.logspace(a, b, 3)),
+    "max from a bound": (lambda x: ops.max(x, 1, initial=1.0), (X,), lambda x: x.max(1, initial=1.0)),
+    "min up to a bound": (lambda x: ops.min(x, 1, initial=-1.0), (X,), lambda x: x.min(1, initial=-1.0)),
+    "ptp": (lambda x: ops.ptp(x, (0, 2)), (CUBE,), lambda x: np.ptp(x, (0, 2))),
+    "moveaxis of two": (lambda x: ops.moveaxis(x, (0, 1), (-1, 0)), (CUBE,), lambda x: np.moveaxis(x, (0, 1), (-1, 0))),
+    "roll two axes": (lambda x: ops.roll(x, (1, -2), (0, 2)), (CUBE,), lambda x: np.roll(x, (1, -2), (0, 2))),
+    **{
+        f"pad {mode}": (
+            lambda x, mode=mode: ops.pad(x, [(1, 0), (2, 1)], mode),
+            (X,),
+            lambda x, mode=mode: np.pad(x, [(1, 0), (2, 1)], mode),
+        )
+        for mode in ("reflect", "symmetric", "edge", "wrap")
+    },
+    "batch_normalization": (
+        lambda x, m, v: ops.batch_normalization(x, m, v, -1, scale=Y[0]),
+        (X, X[0], Y[0]),
+        lambda x, m, v: (x - m) / np.sqrt(v + 1e-3) * Y[0],
+    ),
+    "array": (ops.array, (X,), np.array),
     # softmax
     "softmax of the first axis": (lambda x: ops.softmax(x, 0), (CUBE,), lambda x: np.exp(x) / np.exp(x).sum(0)),
     "log_softmax of the middle": (
@@ -415,6 +442,9 @@ LATER_STEPS: dict[str, Line] = {
     "isin inverted": (lambda x: ops.isin(x, X[:2], invert=True), (X,), lambda x: np.isin(x, X[:2], invert=True)),
     "allclose": (lambda x: ops.allclose(x, X + 1e-9), (X,), lambda x: np.allclose(x, X + 1e-9)),
     "allclose with NaN": (lambda x: ops.allclose(x, x, equal_nan=True), (X * np.nan,), lambda x: np.bool_(True)),
+    "round": (lambda x: ops.round(x, 1), (X,), lambda x: np.round(x, 1)),
+    "round before the point": (lambda x: ops.round(x, -1), (X * 9,), lambda x: np.round(x, -1)),
+    "empty_like": (ops.empty_like, (X,), np.zeros_like),
     "trunc": (ops.trunc, (X,), np.trunc),
     "in_top_k": (lambda x: ops.in_top_k(IDS, x, 2), (X,), lambda x: (np.argsort(-x)[:, :2] == IDS[:, None]).any(1)),
 }
