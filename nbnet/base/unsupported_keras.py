@@ -52,7 +52,7 @@ _TABLE: dict[str, dict[str, str]] = {
             AdaptiveAveragePooling3D""",
         "use MaxPooling or GlobalMaxPooling": "AdaptiveMaxPooling1D AdaptiveMaxPooling2D AdaptiveMaxPooling3D",
         "constrain weights with nbnet.constraints, such as MaxNorm": "SpectralNormalization",
-        _SUBCLASS: "Lambda Wrapper Pipeline EinsumDense",
+        _SUBCLASS: "Lambda Wrapper Pipeline",
         "check the shape in build(self, input_shape) and raise ValueError": "InputSpec",
         "use Embedding, and its weights with nbnet.ops.matmul": "ReversibleEmbedding",
     },
@@ -62,7 +62,6 @@ _TABLE: dict[str, dict[str, str]] = {
         "write it with functions of nbnet.ops": "dice tversky circle categorical_generalized_cross_entropy",
     },
     "nbnet.initializers": {"write a function(shape, dtype) that returns an array": "STFT STFTInitializer stft"},
-    "nbnet.metrics": {"use the class of that name": "concordance_correlation pearson_correlation"},
     "nbnet.optimizers": {
         "Adam and AdamW are near": "Adafactor Lamb Muon ScheduleFreeAdamW",
         "training computes in float32 or float64, which need no scaling of the loss": "LossScaleOptimizer OptimizerMap",

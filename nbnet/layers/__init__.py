@@ -53,6 +53,7 @@ from nbnet.layers.serialization import deserialize, known, register_layer, seria
 from nbnet.layers.unit_selection import PutUnits, TakeUnits
 
 if TYPE_CHECKING:
+    from nbnet.layers.einsum_dense import EinsumDense
     from nbnet.layers.group_normalization import GroupNormalization, RMSNormalization, UnitNormalization
     from nbnet.layers.masking import Masking
     from nbnet.layers.padding import (
@@ -81,6 +82,7 @@ if TYPE_CHECKING:
 
 #: Layers that most scripts do not use, by module: it is imported when one of its names is first asked for.
 _DEFERRED = {
+    "einsum_dense": "EinsumDense",
     "group_normalization": "GroupNormalization RMSNormalization UnitNormalization",
     "masking": "Masking",
     "padding": "Cropping1D Cropping2D Cropping3D ZeroPadding1D ZeroPadding2D ZeroPadding3D",
@@ -136,6 +138,7 @@ __all__ = [
     "DropConnectDense",
     "DropPath",
     "Dropout",
+    "EinsumDense",
     "Embedding",
     "Flatten",
     "GaussianDropout",

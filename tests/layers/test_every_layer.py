@@ -77,6 +77,9 @@ CASES = [
     Case("DropPath", LINE, LINE, arguments={"rate": 0.5}),
     Case("Dropout", (4,), (4,), arguments={"rate": 0.5}),
     Case("ELU", (4,), (4,), arguments={"alpha": 0.5}),
+    Case("EinsumDense", LINE, (9, 5), ((3, 5), (5,)), {
+        "equation": "abc,cd->abd", "output_shape": (None, 5), "bias_axes": "d", "activation": "relu"}),
+    Case("EinsumDense", IMAGE, (7, 4), ((8, 3, 4),), {"equation": "...xy,xyd->...d", "output_shape": (4,)}),
     Case("Embedding", (4,), (4, 3), ((10, 3),), {"input_dim": 10, "output_dim": 3}),
     Case("Flatten", IMAGE, (168,)),
     Case("GaussianDropout", (4,), (4,), arguments={"rate": 0.5, "seed": 3}),
