@@ -3,12 +3,17 @@
 h5py reads and writes them; it is imported when the first of them is. Of what HDF5 offers, only groups, arrays of
 numbers and attributes are read: links, references, strings in arrays, other files' data, virtual arrays, user blocks
 and filters of plugins are refused. A file of nbnet's has a checksum of its arrays in an attribute of the root.
+
+Files are read in a process of their own (:mod:`nbnet.base.hdf5_process`), which runs this file as a script: so it
+imports nothing of nbnet.
 """
 
 from __future__ import annotations
 
 import hashlib
 import io
+import json
+import sys
 from collections.abc import Iterable, Mapping
 from math import prod
 from typing import Any, NamedTuple, Self
@@ -18,6 +23,8 @@ from numpy.typing import NDArray
 
 Array = NDArray[Any]
 
+#: First bytes of a file.
+MAGIC = b"\x89HDF\r\n\x1a\n"
 #: Attribute of the root that holds the checksum.
 CHECKSUM = "nbnet_checksum"
 #: Number of groups and arrays, of groups around an array, and of bytes of an attribute.
@@ -99,6 +106,11 @@ def checksum(arrays: Mapping[str, Array]) -> str:
     return found.hexdigest()
 
 
+def allowance(size: int) -> int:
+    """Return the number of bytes that the arrays of a file of this size may have."""
+    return _EXPANSION * size + _FREE
+
+
 class Hdf5Reader:
     """An HDF5 file whose structure was checked: ``entries`` has its arrays by path, ``groups`` the paths of its groups.
 
@@ -123,8 +135,8 @@ class Hdf5Reader:
         self._h5py = library()
         self.entries: dict[str, Stored] = {}
         self.groups: list[str] = []
-        self._allowed = _EXPANSION * len(content) + _FREE
-        if len(content) < 8 or not content.startswith(b"\x89HDF\r\n\x1a\n"):
+        self._allowed = allowance(len(content))
+        if not content.startswith(MAGIC):
             raise ValueError(f"{name}: is not an HDF5 file")
         self._file = self._guarded(lambda: self._h5py.File(io.BytesIO(content), "r"))
         try:
@@ -186,21 +198,33 @@ class Hdf5Reader:
                 else:
                     raise ValueError(f"{place}: is neither a group nor an array")
 
-    def attribute(self, path: str, name: str) -> Any:
-        """Return an attribute of a group or array, a string, number, or list of strings; None if there is none."""
-        return self._guarded(lambda: self._attribute(path, name))
+    def attributes(self) -> dict[str, dict[str, Any]]:
+        """Return the attributes of the root (``""``) and of groups by path: strings, numbers, and lists of them."""
+        found: dict[str, dict[str, Any]] = {}
+        left = MAX_ATTRIBUTE
+        for path in ["", *self.groups]:
+            values = self._guarded(lambda path=path, left=left: self._attributes(path, left))
+            left -= sum(len(str(value)) for value in values.values())
+            if values:
+                found[path] = values
+        return found
 
-    def _attribute(self, path: str, name: str) -> Any:
+    def _attributes(self, path: str, most: int) -> dict[str, Any]:
         place = self._file[path] if path else self._file
-        if name not in place.attrs:
-            return None
-        attribute = place.attrs.get_id(name)
-        if prod(attribute.shape) * max(attribute.dtype.itemsize, 1) > MAX_ATTRIBUTE:
-            raise ValueError(f"{path}: the attribute {name} is too long")
-        value = place.attrs[name]
-        if isinstance(value, np.ndarray):
-            return [_text(part) for part in value.reshape(-1).tolist()]
-        return _text(value.item() if isinstance(value, np.generic) else value)
+        found = {}
+        for name in place.attrs:
+            attribute = place.attrs.get_id(name)
+            text = self._h5py.check_string_dtype(attribute.dtype) is not None
+            if attribute.shape is None or not (text or attribute.dtype.kind in "fiub"):
+                continue
+            if prod(attribute.shape) * max(attribute.dtype.itemsize, 1) > most:
+                raise ValueError(f"{path}: the attribute {name} is too long")
+            value = place.attrs[name]
+            if isinstance(value, np.ndarray):
+                found[name] = [_text(part) for part in value.reshape(-1).tolist()]
+            else:
+                found[name] = _text(value.item() if isinstance(value, np.generic) else value)
+        return found
 
     def read(self) -> dict[str, Array]:
         """Return all arrays by path.
@@ -216,7 +240,7 @@ class Hdf5Reader:
             if array.size:
                 self._guarded(lambda path=path, array=array: self._file[path].read_direct(array))
             found[path] = array
-        expected = self.attribute("", CHECKSUM)
+        expected = self.attributes().get("", {}).get(CHECKSUM)
         if expected is not None and expected != checksum(found):
             raise ValueError(f"{self.name}: damaged: its arrays differ from their checksum")
         return found
@@ -241,3 +265,35 @@ def _checked(array: Any, path: str) -> Stored:
     if array.chunks is not None and prod(array.chunks) > max(4 * prod(array.shape), 1 << 18):
         raise ValueError(f"{path}: has chunks {array.chunks} that are larger than the array {array.shape}")
     return Stored(array.dtype.newbyteorder("="), tuple(int(n) for n in array.shape))
+
+
+def main() -> None:
+    """Read a file from the standard input, and write what is in it to the standard output: the length of a header, the
+    header in JSON, and the arrays one after the other; or an error in JSON, and exit with status 3."""
+    name, memory, seconds = sys.argv[1], int(sys.argv[2]), int(sys.argv[3])
+    try:
+        import resource
+    except ImportError:  # not on Windows, where only time is limited
+        pass
+    else:
+        for limit, most in ((resource.RLIMIT_AS, memory), (resource.RLIMIT_CPU, seconds), (resource.RLIMIT_CORE, 0)):
+            resource.setrlimit(limit, (most, most))
+    try:
+        with Hdf5Reader(sys.stdin.buffer.read(), name) as file:
+            arrays, attributes = file.read(), file.attributes()
+            entries = [[path, entry.dtype.str, list(entry.shape)] for path, entry in file.entries.items()]
+            found = {"entries": entries, "groups": file.groups, "attributes": attributes}
+    except (ValueError, MemoryError) as error:
+        text = str(error) or f"{name}: needs more memory than a file of this size may"
+        sys.stdout.write(json.dumps({"error": text}))
+        sys.exit(3)
+    header = json.dumps(found).encode()
+    out = sys.stdout.buffer
+    out.write(len(header).to_bytes(8, "little") + header)
+    for path in arrays:
+        out.write(np.ascontiguousarray(arrays[path]).reshape(-1).view(np.uint8).data)
+    out.flush()
+
+
+if __name__ == "__main__":
+    main()

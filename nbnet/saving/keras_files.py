@@ -19,7 +19,8 @@ from numpy.typing import NDArray
 
 from nbnet import layers
 from nbnet.base.atomic_file import replacing
-from nbnet.base.hdf5_file import Hdf5Reader, write_hdf5
+from nbnet.base.hdf5_file import write_hdf5
+from nbnet.base.hdf5_process import read_hdf5
 from nbnet.base.json_record import MAX_BYTES, loads, plain
 from nbnet.base.loading_budget import LoadingBudget, loading_budget
 from nbnet.base.regular_file import open_regular
@@ -94,29 +95,25 @@ def check_overwrite(path: Path, overwrite: bool) -> None:
 def load_keras(path: Path, compile: bool) -> Model:
     """Return the model of a ``.keras`` file."""
     config, content = _members(path)
-    with Hdf5Reader(content, path.name) as file:
-        record = loads(config, "config.json")
-        shapes = [entry.shape for name, entry in file.entries.items() if not name.startswith("optimizer/")]
-        model, compiled = _build(record, shapes)
-        arrays = file.read()
-    found = load_arrays(model, arrays, path.name)
-    _assign(found, path.name)
+    record = loads(config, "config.json")
+    file = read_hdf5(content, path.name)
+    shapes = [entry.shape for name, entry in file.entries.items() if not name.startswith("optimizer/")]
+    model, compiled = _build(record, shapes)
+    _assign(load_arrays(model, file.arrays, path.name), path.name)
     if compile and compiled is not None:
         model.compile(**compiled)
-        load_optimizer(model, arrays, path.name)
+        load_optimizer(model, file.arrays, path.name)
     return model
 
 
 def load_h5(path: Path, compile: bool) -> Model:
     """Return the model of an ``.h5`` file of Keras 2, or of Keras 3 in the older format."""
-    with Hdf5Reader(_content(path), path.name) as file:
-        config = keras_legacy.model_config(file)
-        shapes = [entry.shape for name, entry in file.entries.items() if name.startswith("model_weights/")]
-        model, _ = _build(config, shapes)
-        compiled = compile_from_keras(keras_legacy.compile_config(file)) if compile else None
-        groups = keras_legacy.layer_weights(file)
-        arrays = file.read()
-    places = keras_legacy.by_position(model, groups, arrays, path.name, False)
+    file = read_hdf5(_content(path), path.name)
+    config = keras_legacy.model_config(file)
+    shapes = [entry.shape for name, entry in file.entries.items() if name.startswith("model_weights/")]
+    model, _ = _build(config, shapes)
+    compiled = compile_from_keras(keras_legacy.compile_config(file)) if compile else None
+    places = keras_legacy.by_position(model, keras_legacy.layer_weights(file), file.arrays, path.name, False)
     _assign(places, path.name)
     if compiled is not None:
         model.compile(**compiled)
@@ -150,20 +147,18 @@ def model_from_keras(record: Mapping[str, Any]) -> Model:
 def load_weights_keras(model: Layer, path: Path, skip_mismatch: bool, by_name: bool) -> None:
     """Set the weights of a model from a ``.keras``, ``.weights.h5`` or older ``.h5`` file."""
     content = _members(path)[1] if path.suffix == ".keras" else _content(path)
-    with Hdf5Reader(content, path.name) as file:
-        legacy = keras_legacy.is_legacy(file)
-        groups = keras_legacy.layer_weights(file) if legacy else []
-        arrays = file.read()
+    file = read_hdf5(content, path.name)
+    legacy = keras_legacy.is_legacy(file)
     if legacy:
         find: Callable[..., Any] = keras_legacy.by_name if by_name else keras_legacy.by_position
-        places = find(model, groups, arrays, path.name, skip_mismatch)
+        places = find(model, keras_legacy.layer_weights(file), file.arrays, path.name, skip_mismatch)
     elif by_name:
         raise ValueError(f"by_name: {path.name} has no names of layers; only .h5 files of older versions have")
     else:
-        places = load_arrays(model, arrays, path.name, skip_mismatch)
+        places = load_arrays(model, file.arrays, path.name, skip_mismatch)
     _assign(places, path.name)
     if not legacy and isinstance(model, Model):
-        load_optimizer(model, arrays, path.name)
+        load_optimizer(model, file.arrays, path.name)
 
 
 def _assign(places: Mapping[str, tuple[Array, Array]], name: str) -> None:

@@ -12,7 +12,8 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from nbnet.base.hdf5_file import Hdf5Reader, write_hdf5
+from nbnet.base.hdf5_file import write_hdf5
+from nbnet.base.hdf5_process import Hdf5Content
 from nbnet.base.json_record import loads, plain
 from nbnet.layers.layer import Layer, flatten_layers
 from nbnet.models.model import Model
@@ -23,12 +24,12 @@ Array = NDArray[Any]
 _PART = 60_000
 
 
-def is_legacy(file: Hdf5Reader) -> bool:
+def is_legacy(file: Hdf5Content) -> bool:
     """Return True if a file has the names of layers in attributes."""
     return "model_weights" in file.groups or _names(file, "", "layer_names") is not None
 
 
-def model_config(file: Hdf5Reader) -> Any:
+def model_config(file: Hdf5Content) -> Any:
     """Return the configuration of the model in a file."""
     text = file.attribute("", "model_config")
     if not isinstance(text, str):
@@ -36,7 +37,7 @@ def model_config(file: Hdf5Reader) -> Any:
     return loads(text.encode("utf-8", "surrogatepass"), "model_config")
 
 
-def compile_config(file: Hdf5Reader) -> Any:
+def compile_config(file: Hdf5Content) -> Any:
     """Return the compile arguments in a file in the form of Keras 3; None if it has none."""
     text = file.attribute("", "training_config")
     if not isinstance(text, str):
@@ -47,7 +48,7 @@ def compile_config(file: Hdf5Reader) -> Any:
     return found
 
 
-def layer_weights(file: Hdf5Reader) -> list[tuple[str, list[str]]]:
+def layer_weights(file: Hdf5Content) -> list[tuple[str, list[str]]]:
     """Return the names of layers in their order, each with the paths of its weights."""
     root = "model_weights" if "model_weights" in file.groups else ""
     layers = _names(file, root, "layer_names")
@@ -65,7 +66,7 @@ def layer_weights(file: Hdf5Reader) -> list[tuple[str, list[str]]]:
     return found
 
 
-def _names(file: Hdf5Reader, group: str, name: str) -> list[str] | None:
+def _names(file: Hdf5Content, group: str, name: str) -> list[str] | None:
     """Return a list of names in an attribute, or in several with the parts of it."""
     whole = file.attribute(group, name)
     found = list(whole) if isinstance(whole, list) else None
