@@ -32,7 +32,7 @@ NUMBERS: list[Any] = [
 NAMES = [
     "", "a/b", "a:b", "name", "relu", "same", "valid", "causal", "float32", "float64", "float16", "int64", "bool", "O",
     "os.system", "eval", "../../x", "\x00", "é", "x" * 3000, "optimizer:momentum", "out/kernel", "channels_first",
-    *sorted(serialization._known), *ops.__all__, *sorted(activations.__all__),
+    *sorted(serialization.known), *ops.__all__, *sorted(activations.__all__),
 ]  # fmt: skip
 CHARACTERS = ["{", "[", "]", ",", '"', "\\", "\\ud800", "1", "-", "e"]
 OTHERS: list[Any] = [None, True, False, [], {}, [[]], [None, 1], {"value": 0}, {"value": 1}, {"tuple": [0, 1]},
