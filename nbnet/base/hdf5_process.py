@@ -27,7 +27,9 @@ SECONDS = 30
 #: Bytes that the child may allocate, beside what arrays take: an interpreter, NumPy and h5py need less.
 _MEMORY = 2 << 30
 #: Starts the script with the paths of this process; h5py may be anywhere among them.
-_START = "import json,runpy,sys;sys.path[:]=json.loads(sys.argv.pop(1));runpy.run_path(sys.argv.pop(1),run_name='__main__')"
+_START = (
+    "import json,runpy,sys;sys.path[:]=json.loads(sys.argv.pop(1));runpy.run_path(sys.argv.pop(1),run_name='__main__')"
+)
 #: The script, and its exit status for a file that is refused.
 SCRIPT, _REFUSED = hdf5_file.__file__, 3
 
