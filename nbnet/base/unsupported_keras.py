@@ -35,7 +35,7 @@ _TABLE: dict[str, dict[str, str]] = {
     },
     "nbnet.layers": {
         _NO_SEQUENCES: """LSTM GRU SimpleRNN RNN LSTMCell GRUCell SimpleRNNCell StackedRNNCells Bidirectional
-            TimeDistributed ConvLSTM1D ConvLSTM2D ConvLSTM3D""",
+            ConvLSTM1D ConvLSTM2D ConvLSTM3D""",
         _NO_ATTENTION: "Attention AdditiveAttention MultiHeadAttention GroupQueryAttention GroupedQueryAttention",
         "use Conv1DTranspose, Conv2DTranspose or UpSampling3D and Conv3D": """Conv3DTranspose
             Convolution3DTranspose""",
@@ -52,7 +52,7 @@ _TABLE: dict[str, dict[str, str]] = {
             AdaptiveAveragePooling3D""",
         "use MaxPooling or GlobalMaxPooling": "AdaptiveMaxPooling1D AdaptiveMaxPooling2D AdaptiveMaxPooling3D",
         "constrain weights with nbnet.constraints, such as MaxNorm": "SpectralNormalization",
-        _SUBCLASS: "Lambda Wrapper Pipeline",
+        _SUBCLASS: "Pipeline",
         "check the shape in build(self, input_shape) and raise ValueError": "InputSpec",
         "use Embedding, and its weights with nbnet.ops.matmul": "ReversibleEmbedding",
     },

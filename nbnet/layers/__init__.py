@@ -55,6 +55,7 @@ from nbnet.layers.unit_selection import PutUnits, TakeUnits
 if TYPE_CHECKING:
     from nbnet.layers.einsum_dense import EinsumDense
     from nbnet.layers.group_normalization import GroupNormalization, RMSNormalization, UnitNormalization
+    from nbnet.layers.lambda_layer import Lambda
     from nbnet.layers.masking import Masking
     from nbnet.layers.padding import (
         Cropping1D,
@@ -79,17 +80,20 @@ if TYPE_CHECKING:
         Convolution2DTranspose,
     )
     from nbnet.layers.upsampling import UpSampling1D, UpSampling2D, UpSampling3D
+    from nbnet.layers.wrapper import TimeDistributed, Wrapper
 
 #: Layers that most scripts do not use, by module: it is imported when one of its names is first asked for.
 _DEFERRED = {
     "einsum_dense": "EinsumDense",
     "group_normalization": "GroupNormalization RMSNormalization UnitNormalization",
+    "lambda_layer": "Lambda",
     "masking": "Masking",
     "padding": "Cropping1D Cropping2D Cropping3D ZeroPadding1D ZeroPadding2D ZeroPadding3D",
     "separable_convolution": """DepthwiseConv1D DepthwiseConv2D SeparableConv1D SeparableConv2D
         SeparableConvolution1D SeparableConvolution2D""",
     "transposed_convolution": "Conv1DTranspose Conv2DTranspose Convolution1DTranspose Convolution2DTranspose",
     "upsampling": "UpSampling1D UpSampling2D UpSampling3D",
+    "wrapper": "TimeDistributed Wrapper",
 }
 _modules = {name: f"{__name__}.{module}" for module, names in _DEFERRED.items() for name in names.split()}
 
@@ -159,6 +163,7 @@ __all__ = [
     "Identity",
     "Input",
     "InputLayer",
+    "Lambda",
     "Layer",
     "LayerNormalization",
     "LeakyReLU",
@@ -193,12 +198,14 @@ __all__ = [
     "StandoutDense",
     "Subtract",
     "TakeUnits",
+    "TimeDistributed",
     "UnitNormalization",
     "UpSampling1D",
     "UpSampling2D",
     "UpSampling3D",
     "VariationalDense",
     "VariationalDropout",
+    "Wrapper",
     "ZeroPadding1D",
     "ZeroPadding2D",
     "ZeroPadding3D",

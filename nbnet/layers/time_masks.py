@@ -88,13 +88,13 @@ class _Masked(Protocol):
 def hand_on(layer: _Masked, inputs: Any, outputs: Any, masks: Any) -> None:
     """Give the outputs of a layer the masks that it computes; outputs that have one keep it.
 
-    A layer that does not support masks drops them, with a warning.
+    A layer that does not support masks drops those of its inputs, with a warning.
     """
     tensors = [y for y in flatten(outputs) if isinstance(y, Tensor)]
     if all(y.time_mask is not None for y in tensors):
         return
     if not layer.supports_masking:
-        if has_mask(masks):
+        if has_mask(attached(inputs)):
             warnings.warn(
                 f"{layer.name} (a {type(layer).__name__}) drops the mask of time steps of its input, as it does not "
                 "support masks: later layers and the loss count all steps",

@@ -41,7 +41,7 @@ def test_some_that_scripts_ask_for():
     for text in (
         "layers.LSTM",
         "layers.Conv3DTranspose",
-        "layers.Lambda",
+        "layers.Bidirectional",
         "applications",
         "mixed_precision",
         "ops.ctc_loss",

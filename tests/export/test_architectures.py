@@ -237,3 +237,38 @@ def test_a_trained_model():
     model.compile("adam", "mse")
     model.fit(x, x[:, 0] * x[:, 1], epochs=3, verbose=0)
     check(model, (4,), rng)
+
+
+# ---- sequences -------------------------------------------------------------------------------------------------
+
+
+def test_masks_of_time_steps():
+    rng = np.random.default_rng(0)
+    embedded = nb.Sequential(
+        [nb.Input((4,), dtype="int32"), L.Embedding(5, 3, mask_zero=True), L.Dense(2), L.GlobalAveragePooling1D()]
+    )
+    settle(embedded, rng)
+
+    def ids(rng, rows):
+        x = rng.integers(0, 5, (rows, 4))
+        x[:, 0] = 1
+        return x
+
+    check(embedded, (4,), rng, ids)
+    masked = nb.Sequential([nb.Input((4, 3)), L.Masking(0.5), L.BatchNormalization(), L.GlobalAveragePooling1D()])
+    settle(masked, rng)
+
+    def padded(rng, rows):
+        x = rng.normal(size=(rows, 4, 3))
+        x[:, 2] = 0.5
+        return x
+
+    check(masked, (4, 3), rng, padded)
+
+
+def test_wrappers_and_functions():
+    rng = np.random.default_rng(0)
+    inner = nb.Sequential([L.Conv1D(4, 2), L.BatchNormalization(), L.GlobalMaxPooling1D(), L.Dropout(0.5)])
+    model = nb.Sequential([nb.Input((3, 5, 2)), L.TimeDistributed(inner), L.Lambda(lambda x: x * x), L.Dense(2)])
+    settle(model, rng)
+    check(model, (3, 5, 2), rng)
