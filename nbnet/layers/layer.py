@@ -26,7 +26,6 @@ from nbnet.config import standardize_dtype
 from nbnet.engine.graph.op import INT
 from nbnet.engine.graph.parameter import Parameter
 from nbnet.engine.graph.symbolic import Producer, Symbol, has_symbols, record
-from nbnet.engine.graph.tape import Trace
 from nbnet.engine.graph.tensor import Tensor, recorder, scope, tensor, thread_state
 from nbnet.layers.arguments import OPTIONS, ConstraintLike, InitializerLike, RegularizerLike, plain, weight_arguments
 from nbnet.layers.time_masks import MaskArguments, attached, fill_arguments, hand_on, mask_arguments
@@ -489,6 +488,11 @@ class Layer(RecordsArguments):
         >>> nb.layers.Dense(3).compute_output_spec(nb.Input((2,))).shape
         (None, 3)
         """
+        if type(self).compute_output_shape is not Layer.compute_output_shape and len(args) == 1 and not kwargs:
+            shapes = self.compute_output_shape(map_structure(lambda x: tuple(x.shape), args[0]))
+            several = any(isinstance(part, (list, tuple)) for part in shapes)
+            specs = [Symbol(tuple(shape), self.dtype, self.name) for shape in (shapes if several else [shapes])]
+            return type(shapes)(specs) if several else specs[0]
         if not self.built:
             self._build_from(args, kwargs)
         outputs = record(self, args, kwargs, self.name)
@@ -497,13 +501,14 @@ class Layer(RecordsArguments):
         return outputs
 
     def compute_output_shape(self, input_shape: Any) -> Any:
-        """Shape of the output, or a structure of shapes, for a shape of the input (or a structure of shapes); found by
-        tracing a call with one sample."""
+        """Shape of the output, or a structure of shapes, for a shape of the input (or a structure of shapes); None
+        stands for an open axis. Found by tracing calls."""
         if type(self).call is Layer.call:
             raise NotImplementedError(f"{type(self).__name__} has no call method: define call(self, x)")
-        with Trace():
-            y = self(map_shapes(lambda shape: Tensor((1, *(n or 1 for n in shape[1:])), self.dtype), input_shape))
-        return map_structure(open_shape, y)
+        inputs = map_shapes(lambda shape: Symbol(tuple(shape), self.dtype, self.name), input_shape)
+        if not self.built:
+            self._build_from((inputs,), {})
+        return map_structure(lambda symbol: symbol.shape, record(self, (inputs,), {}, self.name))
 
     @property
     def input(self) -> Any:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import warnings
-from collections.abc import Sequence
+from collections.abc import Callable, Mapping, Sequence
 from math import prod
 from typing import Any, ClassVar
 
@@ -14,7 +14,7 @@ from nbnet.base import loading_budget
 from nbnet.base.validation import FRACTION, FROM_ZERO, check_bool, check_int
 from nbnet.engine.graph.parameter import Parameter
 from nbnet.engine.graph.tensor import Tensor
-from nbnet.layers.arguments import ConstraintLike, InitializerLike, RegularizerLike, as_axes, refuse, weight_options
+from nbnet.layers.arguments import ConstraintLike, InitializerLike, RegularizerLike, as_axes, weight_options
 from nbnet.layers.layer import Layer, Shape
 from nbnet.ops.normalization import batch_norm, batch_normalization, move_average
 from nbnet.ops.reduction import checked_axes
@@ -81,7 +81,12 @@ class BatchNormalization(ScaledNormalization):
     beta_constraint, gamma_constraint
         Names, constraints or functions that are applied to them after each update.
     renorm
-        Only False; then renorm_clipping and renorm_momentum have no meaning.
+        If True, training uses slower moving averages, too: an output is that of inference but for the bounds of
+        ``renorm_clipping``, whatever the batch.
+    renorm_clipping
+        Bounds of the correction, a dict: ``rmin`` and ``rmax`` of the ratio of deviations, ``dmax`` of the shift.
+    renorm_momentum
+        Share of these moving averages that a step keeps, in [0, 1].
     synchronized
         No difference: a batch is computed by one process.
     **kwargs
@@ -93,6 +98,8 @@ class BatchNormalization(ScaledNormalization):
         Trainable; None without ``scale``, ``center``.
     moving_mean, moving_variance
         Not trainable. The order of weights is gamma, beta, moving mean, moving variance.
+    moving_stddev, renorm_mean, renorm_stddev
+        With ``renorm`` only, not trainable; after the moving variance.
 
     Raises
     ------
@@ -102,7 +109,8 @@ class BatchNormalization(ScaledNormalization):
     References
     ----------
     S. Ioffe, C. Szegedy: Batch normalization: accelerating deep network training by reducing internal covariate shift.
-    ICML (2015).
+    ICML (2015). S. Ioffe: Batch renormalization: towards reducing minibatch dependence in batch-normalized models.
+    NeurIPS (2017).
 
     Examples
     --------
@@ -137,7 +145,6 @@ class BatchNormalization(ScaledNormalization):
         synchronized: bool = False,
         **kwargs: Any,
     ) -> None:
-        refuse("use LayerNormalization or GroupNormalization, which need no batch", renorm=renorm)
         check_bool(synchronized, "synchronized")
         beta = beta_initializer, beta_regularizer, beta_constraint
         gamma = gamma_initializer, gamma_regularizer, gamma_constraint
@@ -145,6 +152,8 @@ class BatchNormalization(ScaledNormalization):
         self.axis, self.momentum = check_int(axis, "axis", None), FRACTION.check(momentum, "momentum")
         self.moving_mean_initializer = initializers.get(moving_mean_initializer, "moving_mean_initializer")
         self.moving_variance_initializer = initializers.get(moving_variance_initializer, "moving_variance_initializer")
+        self.renorm, self.renorm_momentum = check_bool(renorm, "renorm"), FRACTION.check(renorm_momentum, "momentum")
+        self.renorm_clipping = _checked_bounds(renorm_clipping or {}) if renorm else renorm_clipping
 
     def build(self, input_shape: Shape) -> None:
         axes = len(input_shape)
@@ -158,6 +167,17 @@ class BatchNormalization(ScaledNormalization):
         self.moving_variance = self.add_weight(
             channels, self.moving_variance_initializer, trainable=False, name="moving_variance"
         )
+        if self.renorm:
+            deviation = _root_of(self.moving_variance_initializer)
+            self.moving_stddev = self.add_weight(channels, deviation, trainable=False, name="moving_stddev")
+            mean = self.moving_mean_initializer
+            self.renorm_mean = self.add_weight(channels, mean, trainable=False, name="renorm_mean")
+            self.renorm_stddev = self.add_weight(channels, deviation, trainable=False, name="renorm_stddev")
+
+    def get_config(self) -> dict[str, Any]:
+        config = super().get_config()
+        names = ("renorm", "renorm_clipping", "renorm_momentum") if self.renorm else ()
+        return config | {name: getattr(self, name) for name in names}
 
     def call(self, x: Tensor, training: bool = False, mask: Tensor | None = None) -> Tensor:
         if mask is not None and mask.ndim != x.ndim - 1:
@@ -168,15 +188,18 @@ class BatchNormalization(ScaledNormalization):
             return batch_normalization(
                 x, self.moving_mean, self.moving_variance, self.axis, self.beta, self.gamma, self.epsilon
             )
+        gamma, beta = (None, None) if self.renorm else (self.gamma, self.beta)
         if mask is None:
-            y, mean, variance = batch_norm(x, self.gamma, self.beta, self.epsilon, self.axis)
+            y, mean, variance = batch_norm(x, gamma, beta, self.epsilon, self.axis)
         else:
-            y, mean, variance = self._normalize_counted(x, mask)
+            y, mean, variance = self._normalize_counted(x, mask, gamma, beta)
         move_average(self.moving_mean, mean, self.momentum)
+        if self.renorm:
+            return self._renormalize(y, mean, variance)
         move_average(self.moving_variance, variance, self.momentum)
         return y
 
-    def _normalize_counted(self, x: Tensor, mask: Tensor) -> tuple[Tensor, Tensor, Tensor]:
+    def _normalize_counted(self, x: Tensor, mask: Tensor, gamma: Any, beta: Any) -> tuple[Tensor, Tensor, Tensor]:
         """The output, and mean and variance of each channel, over the elements whose mask is not 0."""
         axes = tuple(axis for axis in range(x.ndim) if axis != self.axis % x.ndim)
         counts = ops.where(ops.expand_dims(mask, -1), ops.ones_like(x), 0.0)
@@ -185,9 +208,48 @@ class BatchNormalization(ScaledNormalization):
         variance = ops.sum(ops.square(ops.where(counts, x - mean, 0.0)), axes, keepdims=True) / number
         y = (x - mean) / ops.sqrt(variance + self.epsilon)
         shape = mean.shape
-        y = y if self.gamma is None else y * ops.reshape(self.gamma, shape)
-        y = y if self.beta is None else y + ops.reshape(self.beta, shape)
+        y = y if gamma is None else y * ops.reshape(gamma, shape)
+        y = y if beta is None else y + ops.reshape(beta, shape)
         return y, ops.reshape(mean, (mean.size,)), ops.reshape(variance, (mean.size,))
+
+    def _renormalize(self, y: Tensor, mean: Tensor, variance: Tensor) -> Tensor:
+        """The output for what is normalised by the batch, corrected by the moving averages, which move on."""
+        bounds, deviation = self.renorm_clipping or {}, ops.sqrt(variance + self.epsilon)
+        least = ops.maximum(self.renorm_stddev, self.epsilon**0.5)
+        ratio, shift = deviation / least, (mean - self.renorm_mean) / least
+        if "rmin" in bounds:
+            ratio = ops.maximum(ratio, bounds["rmin"])
+        if "rmax" in bounds:
+            ratio = ops.minimum(ratio, bounds["rmax"])
+        if "dmax" in bounds:
+            shift = ops.minimum(ops.maximum(shift, -bounds["dmax"]), bounds["dmax"])
+        shape = (-1, *[1] * (y.ndim - 1 - self.axis % y.ndim))
+        y = y * ops.reshape(ops.stop_gradient(ratio), shape) + ops.reshape(ops.stop_gradient(shift), shape)
+        moved = self.moving_stddev * self.momentum + deviation * (1 - self.momentum)
+        move_average(self.moving_variance, ops.relu(ops.square(moved) - self.epsilon), 0.0)
+        move_average(self.moving_stddev, deviation, self.momentum)
+        move_average(self.renorm_mean, mean, self.renorm_momentum)
+        move_average(self.renorm_stddev, deviation, self.renorm_momentum)
+        if self.gamma is not None:
+            y = y * ops.reshape(self.gamma, shape)
+        return y if self.beta is None else y + ops.reshape(self.beta, shape)
+
+
+def _checked_bounds(bounds: Any) -> dict[str, float]:
+    """The bounds of a correction that are not None; ValueError if there are others, or they exclude each other."""
+    known = ("rmax", "rmin", "dmax")
+    if not isinstance(bounds, Mapping) or set(bounds) - set(known):
+        raise ValueError(f"renorm_clipping: expected a dict with keys among {known}, got {bounds!r}")
+    found = {name: FROM_ZERO.check(bounds[name], f"renorm_clipping[{name!r}]") for name in known
+             if bounds.get(name) is not None}  # fmt: skip
+    if found.get("rmax", np.inf) < found.get("rmin", 0.0):
+        raise ValueError(f"renorm_clipping: expected rmax from rmin, got {bounds!r}")
+    return found
+
+
+def _root_of(initializer: Any) -> Callable[..., Any]:
+    """An initializer of deviations, for one of variances."""
+    return lambda shape, dtype=None: np.sqrt(initializer(shape, dtype))
 
 
 class LayerNormalization(ScaledNormalization):

@@ -152,3 +152,59 @@ def test_fit_ends_where_the_tape_does() -> None:
 def test_errors(arguments: dict[str, Any], message: str) -> None:
     with pytest.raises(ValueError, match=message):
         LAYER(**arguments)(np.zeros((2, 3)))
+
+
+@pytest.mark.parametrize("clipping", [None, {"rmax": 1.1, "rmin": 0.9, "dmax": 0.2}])
+@pytest.mark.parametrize("axis", [-1, 1])
+def test_renormalization(axis, clipping):
+    """The formulas of the paper, in NumPy."""
+    rng = np.random.default_rng(0)
+    layer = nb.layers.BatchNormalization(
+        axis, 0.9, 0.01, renorm=True, renorm_momentum=0.8, renorm_clipping=clipping, dtype="float64"
+    )
+    x = rng.normal(2, 3, (4, 3, 5))
+    layer.build((None, 3, 5))
+    n = x.shape[axis]
+    assert [w.name.split("/")[1] for w in layer.weights] == [
+        "gamma", "beta", "moving_mean", "moving_variance", "moving_stddev", "renorm_mean", "renorm_stddev",
+    ]  # fmt: skip
+    values = rng.uniform(0.5, 2.0, (7, n))
+    layer.set_weights(list(values))
+    gamma, beta, mean, _, deviation, slow_mean, slow_deviation = values
+    y = layer(x, training=True).numpy()
+    flat = np.moveaxis(x, axis, -1).reshape(-1, n)
+    batch_mean, batch_deviation = flat.mean(0), np.sqrt(flat.var(0) + 0.01)
+    r, d = batch_deviation / slow_deviation, (batch_mean - slow_mean) / slow_deviation
+    if clipping:
+        r, d = np.clip(r, 0.9, 1.1), np.clip(d, -0.2, 0.2)
+    wanted = ((flat - batch_mean) / batch_deviation * r + d) * gamma + beta
+    np.testing.assert_allclose(np.moveaxis(y, axis, -1).reshape(-1, n), wanted, rtol=1e-10, atol=1e-12)
+    moved = 0.9 * deviation + 0.1 * batch_deviation
+    found = [w.numpy() for w in layer.non_trainable_weights]
+    for one, other in zip(
+        found,
+        [
+            0.9 * mean + 0.1 * batch_mean,
+            np.maximum(moved**2 - 0.01, 0),
+            moved,
+            0.8 * slow_mean + 0.2 * batch_mean,
+            0.8 * slow_deviation + 0.2 * batch_deviation,
+        ],
+        strict=True,
+    ):
+        np.testing.assert_allclose(one, other, rtol=1e-10)
+
+
+def test_renormalization_in_a_program():
+    nb.set_random_seed(0)
+    x = np.random.default_rng(0).normal(3, 2, (32, 4))
+    made = []
+    for compiled in (True, False):
+        layer = nb.layers.BatchNormalization(renorm=True, moving_variance_initializer=nb.initializers.Constant(4.0))
+        model = nb.Sequential([nb.Input((4,)), layer])
+        np.testing.assert_array_equal(layer.moving_stddev.numpy(), np.full(4, 2.0))
+        model.compile("sgd", "mse", run_eagerly=not compiled)
+        model.fit(x, x, batch_size=8, epochs=2, shuffle=False, verbose=0)
+        made.append([w.numpy().copy() for w in model.weights])
+    for one, other in zip(*made, strict=True):
+        np.testing.assert_allclose(one, other, rtol=1e-5, atol=1e-6)

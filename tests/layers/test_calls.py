@@ -159,3 +159,21 @@ def test_softmax_over_several_axes() -> None:
         L.Softmax("last")
     with pytest.raises(ValueError, match="out of range"):
         L.Softmax(3)(x)
+
+
+def test_shapes_of_outputs_keep_open_axes_and_sizes_of_batches() -> None:
+    assert L.Dense(3).compute_output_shape((None, None, 2)) == (None, None, 3)
+    assert L.Conv1D(3, 2).compute_output_shape((8, None, 2)) == (8, None, 3)
+    assert L.Add().compute_output_shape([(None, 4), (None, 4)]) == (None, 4)
+
+
+def test_a_layer_that_states_its_shape_is_not_traced() -> None:
+    class Stated(L.Layer):
+        def call(self, x: Any) -> Any:
+            raise RuntimeError
+
+        def compute_output_shape(self, input_shape: Any) -> Any:
+            return input_shape, (*input_shape, 2)
+
+    one, other = Stated().compute_output_spec(nb.Input((3,)))
+    assert (one.shape, other.shape) == ((None, 3), (None, 3, 2))

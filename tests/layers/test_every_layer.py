@@ -50,6 +50,7 @@ CASES = [
         "pool_size": (2, 3, 2), "strides": (2, 3, 3), "padding": "same"}),
     Case("BatchNormalization", (4,), (4,), ((4,), (4,), (4,), (4,))),
     Case("BatchNormalization", IMAGE, IMAGE, ((7,), (7,), (7,)), {"axis": 1, "scale": False}),
+    Case("BatchNormalization", (4,), (4,), ((4,),) * 7, {"renorm": True, "renorm_clipping": {"rmax": 2.0}}),
     Case("Conv1D", LINE, (9, 5), ((2, 3, 5), (5,)), {"filters": 5, "kernel_size": 2, "padding": "causal"}),
     Case("Conv2D", IMAGE, (5, 6, 4), ((3, 3, 3, 4), (4,)), {"filters": 4, "kernel_size": 3, "activation": "relu"}),
     Case("Conv2D", IMAGE, (4, 3, 4), ((3, 2, 3, 4),), {
