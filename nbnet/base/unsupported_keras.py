@@ -51,7 +51,6 @@ _TABLE: dict[str, dict[str, str]] = {
         "use AveragePooling or GlobalAveragePooling": """AdaptiveAveragePooling1D AdaptiveAveragePooling2D
             AdaptiveAveragePooling3D""",
         "use MaxPooling or GlobalMaxPooling": "AdaptiveMaxPooling1D AdaptiveMaxPooling2D AdaptiveMaxPooling3D",
-        "constrain weights with nbnet.constraints, such as MaxNorm": "SpectralNormalization",
         _SUBCLASS: "Pipeline",
         "check the shape in build(self, input_shape) and raise ValueError": "InputSpec",
         "use Embedding, and its weights with nbnet.ops.matmul": "ReversibleEmbedding",

@@ -73,6 +73,7 @@ if TYPE_CHECKING:
         SeparableConvolution1D,
         SeparableConvolution2D,
     )
+    from nbnet.layers.spectral_normalization import SpectralNormalization
     from nbnet.layers.transposed_convolution import (
         Conv1DTranspose,
         Conv2DTranspose,
@@ -91,6 +92,7 @@ _DEFERRED = {
     "padding": "Cropping1D Cropping2D Cropping3D ZeroPadding1D ZeroPadding2D ZeroPadding3D",
     "separable_convolution": """DepthwiseConv1D DepthwiseConv2D SeparableConv1D SeparableConv2D
         SeparableConvolution1D SeparableConvolution2D""",
+    "spectral_normalization": "SpectralNormalization",
     "transposed_convolution": "Conv1DTranspose Conv2DTranspose Convolution1DTranspose Convolution2DTranspose",
     "upsampling": "UpSampling1D UpSampling2D UpSampling3D",
     "wrapper": "TimeDistributed Wrapper",
@@ -195,6 +197,7 @@ __all__ = [
     "SpatialDropout1D",
     "SpatialDropout2D",
     "SpatialDropout3D",
+    "SpectralNormalization",
     "StandoutDense",
     "Subtract",
     "TakeUnits",

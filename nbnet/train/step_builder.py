@@ -520,7 +520,8 @@ class StepBuilder:
         kept = [(k, outputs[k]) for k in log.kept]
         forward = _Forward(total, losses if log.parts else [], metrics, weights, kept, trace.effects)
         nodes = needed(trace.nodes, forward.targets())
-        whole = not additive or depends_on_batch(reached(nodes, inputs.gathered(t)))
+        # What changes parameters does so once in a step.
+        whole = not additive or bool(trace.effects) or depends_on_batch(reached(nodes, inputs.gathered(t)))
         return forward._replace(nodes=nodes, whole=whole)
 
     def _with_penalties(self, loss: Tensor, trace: Trace, inputs: BatchInputs, t: int) -> tuple[Tensor, bool]:

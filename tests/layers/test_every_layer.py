@@ -136,8 +136,9 @@ CASES = [
 each = pytest.mark.parametrize("case", CASES, ids=[f"{case.name}-{k}" for k, case in enumerate(CASES)])
 #: Layers of several inputs (see test_merging.py), a wrapper and a layer that depends on the place of a row (see
 #: tests/dropout/test_family.py), bases, and inputs.
-OTHERS = {"Add", "Average", "Concatenate", "ConcreteDropout", "Dot", "Input", "InputLayer", "Lambda", "Layer", "Masksembles",
-          "Maximum", "Minimum", "Multiply", "Subtract", "TimeDistributed", "Wrapper"}  # fmt: skip
+OTHERS = {"Add", "Average", "Concatenate", "ConcreteDropout", "Dot", "Input", "InputLayer", "Lambda", "Layer",
+          "Masksembles", "Maximum", "Minimum", "Multiply", "SpectralNormalization", "Subtract", "TimeDistributed",
+          "Wrapper"}  # fmt: skip
 
 
 def test_every_layer_has_a_case() -> None:
