@@ -94,7 +94,6 @@ _TABLE: dict[str, dict[str, str]] = {
     "nbnet.ops": {
         _NO_ATTENTION: "dot_product_attention",
         _NO_SEQUENCES: "ctc_loss ctc_decode",
-        "see nbnet.layers for what there is for images": "image",
         "tensors hold real numbers; use numpy.fft on arrays": "fft fft2 ifft2 irfft rfft stft istft",
         "tensors hold real numbers": "eig polar view_as_complex view_as_real",
         "the bits of numbers cannot be reinterpreted; see nbnet.ops.cast": "view",
@@ -102,6 +101,10 @@ _TABLE: dict[str, dict[str, str]] = {
         "use nbnet.ops.stop_gradient, or write a nbnet.Op with kernels of your own": "custom_gradient",
         "use nbnet.ops.vectorized_map, or numpy.vectorize on arrays": "vectorize",
         _NO_FUNCTION: "bitwise_and bitwise_invert bitwise_not bitwise_or bitwise_xor nanargmax nanargmin",
+    },
+    "nbnet.ops.image": {
+        _NO_IMAGES: """affine_transform elastic_transform extract_patches_3d map_coordinates perspective_transform
+            scale_and_translate sobel_edges ssim""",
     },
     "nbnet.saving": {"files are safetensors, which the package of that name reads": "KerasFileEditor"},
     "nbnet.random": {

@@ -326,7 +326,7 @@ _LATER = {
     "values": "array dtype empty empty_like ptp saturate_cast",
 }
 _homes = {name: module for module, names in _LATER.items() for name in names.split()}
-_refuse = keras_hint(__name__, parts=("linalg", "nn", "numpy"))
+_refuse = keras_hint(__name__, parts=("image", "linalg", "nn", "numpy"))
 
 
 def _import_later(name: str) -> Any:

@@ -230,8 +230,8 @@ def isin(x1: Any, x2: Any, assume_unique: bool = False, invert: bool = False) ->
     Examples
     --------
     >>> import nbnet as nb
-    >>> nb.ops.isin([1.0, 2.0], [2.0, 3.0]).numpy()
-    array([0., 1.], dtype=float32)
+    >>> nb.ops.isin([1.0, 2.0], [2.0, 3.0]).numpy() > 0
+    array([False,  True])
     """
     a, b = tensors(x1, x2)
     found = any_of(equal(expand_dims(a, -1), ravel(b)), -1) if b.size else logical_and(equal(a, a), False)

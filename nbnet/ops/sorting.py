@@ -218,8 +218,8 @@ def in_top_k(targets: Any, predictions: Any, k: int) -> Tensor:
     Examples
     --------
     >>> import nbnet as nb
-    >>> nb.ops.in_top_k([2, 0], [[0.1, 0.6, 0.3], [0.1, 0.6, 0.3]], k=2).numpy()
-    array([1., 0.], dtype=float32)
+    >>> nb.ops.in_top_k([2, 0], [[0.1, 0.6, 0.3], [0.1, 0.6, 0.3]], k=2).numpy() > 0
+    array([ True, False])
     """
     scores = tensor(predictions)
     mine = take_along_axis(scores, reshaped_indices(index_tensor(targets, "targets"), (-1, 1)), -1)

@@ -384,8 +384,8 @@ def isposinf(x: Any) -> Tensor:
     Examples
     --------
     >>> import nbnet as nb
-    >>> nb.ops.isposinf([1.0, float("inf")]).numpy()
-    array([0., 1.], dtype=float32)
+    >>> nb.ops.isposinf([1.0, float("inf")]).numpy() > 0
+    array([False,  True])
     """
     return equal(x, math.inf)
 
@@ -396,8 +396,8 @@ def isneginf(x: Any) -> Tensor:
     Examples
     --------
     >>> import nbnet as nb
-    >>> nb.ops.isneginf([1.0, -float("inf")]).numpy()
-    array([0., 1.], dtype=float32)
+    >>> nb.ops.isneginf([1.0, -float("inf")]).numpy() > 0
+    array([False,  True])
     """
     return equal(x, -math.inf)
 
@@ -408,8 +408,8 @@ def signbit(x: Any) -> Tensor:
     Examples
     --------
     >>> import nbnet as nb
-    >>> nb.ops.signbit([1.0, -0.0, -2.0]).numpy()
-    array([0., 1., 1.], dtype=float32)
+    >>> nb.ops.signbit([1.0, -0.0, -2.0]).numpy() > 0
+    array([False,  True,  True])
     """
     x = tensor(x)
     return less(where(equal(x, 0.0), divide(1.0, x), x), 0.0)
@@ -476,8 +476,8 @@ def isreal(x: Any) -> Tensor:
     Examples
     --------
     >>> import nbnet as nb
-    >>> nb.ops.isreal([1.0]).numpy()
-    array([1.], dtype=float32)
+    >>> nb.ops.isreal([1.0]).numpy() > 0
+    array([ True])
     """
     zeros = zeros_like(tensor(x))
     return equal(zeros, zeros)
