@@ -8,6 +8,7 @@ from typing import Any, Self
 
 from nbnet.base.registry import custom_object_scope, function_name, named_function
 from nbnet.base.tree import flatten
+from nbnet.engine.graph.tensor import tensor
 from nbnet.layers.layer import Layer, map_shapes
 
 
@@ -83,9 +84,8 @@ class Lambda(Layer):
             shape = self._output_shape
             config["output_shape"] = {"function": function_name(shape, "output_shape")} if callable(shape) else shape
         if self.mask is not None:
-            if not callable(self.mask):
-                raise ValueError("mask: a tensor cannot be saved in a model; pass a function of the input and its mask")
-            config["mask"] = function_name(self.mask, "mask")
+            fixed = not callable(self.mask)
+            config["mask"] = tensor(self.mask).numpy().tolist() if fixed else function_name(self.mask, "mask")
         return config | {"arguments": self.arguments}
 
     @classmethod
@@ -98,7 +98,9 @@ class Lambda(Layer):
             elif isinstance(shape, list):
                 own["output_shape"] = tuple(shape)
             for name in ("function", "mask"):
-                if own.get(name) is not None:
+                if isinstance(own.get(name), list):
+                    own[name] = tensor(own[name])
+                elif own.get(name) is not None:
                     own[name] = _function(own[name], name)
         return cls(**own)
 

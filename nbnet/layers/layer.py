@@ -413,13 +413,14 @@ class Layer(RecordsArguments):
         return outputs
 
     def _as_tensors(self, x: Any) -> Any:
-        """A tensor; for a dict, a dict of tensors; for a list or tuple with tensors or arrays in it, a list of them."""
+        """A tensor; for a dict, a dict of tensors; for a list or tuple with tensors or arrays in it, one of them."""
         if isinstance(x, Tensor):
             return x
         if isinstance(x, Mapping):
             return {name: None if part is None else self._as_tensors(part) for name, part in x.items()}
         if isinstance(x, (list, tuple)) and any(isinstance(part, (Tensor, np.ndarray)) for part in x):
-            return [None if part is None else self._as_tensors(part) for part in x]
+            parts = [None if part is None else self._as_tensors(part) for part in x]
+            return tuple(parts) if isinstance(x, tuple) else parts
         array = plain_array(x, "x")
         if self.integer_input and array.dtype.kind in "iu":
             return Tensor(array.shape, INT, np.array(array, INT, order="C"))

@@ -27,8 +27,8 @@ class Masking(Layer):
     >>> y = nb.layers.Masking(mask_value=-1.0)([[[2.0, 3.0], [-1.0, -1.0]]])
     >>> y.numpy().tolist()
     [[[2.0, 3.0], [0.0, 0.0]]]
-    >>> y.time_mask.numpy()
-    array([[1., 0.]], dtype=float32)
+    >>> y.time_mask.numpy().astype(bool)
+    array([[ True, False]])
     """
 
     _arguments = ("mask_value",)

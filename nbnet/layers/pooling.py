@@ -5,6 +5,8 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 from typing import Any, ClassVar
 
+import numpy as np
+
 from nbnet import ops
 from nbnet.engine.graph.tensor import Tensor
 from nbnet.layers.layer import Layer, Shape, check_rank
@@ -198,7 +200,7 @@ class GlobalAveragePooling1D(GlobalPooling):
     def call(self, x: Tensor, mask: Tensor | None = None) -> Tensor:
         if mask is None:
             return super().call(x)
-        steps = ops.not_equal(ops.expand_dims(mask, -1), 0.0)
+        steps = ops.where(ops.expand_dims(mask, -1), np.ones((1, 1, 1), x.dtype), 0.0)
         total = ops.sum(ops.where(steps, x, 0.0), axis=1, keepdims=self.keepdims)
         return total / ops.sum(steps, axis=1, keepdims=self.keepdims)
 

@@ -21,6 +21,7 @@ from nbnet.engine.graph.tensor import Tensor, apply, recorder, tensor, tensors
 from nbnet.engine.kernels.abi import Function, Kernel, accumulates, device, mat, scratch, vec
 from nbnet.losses.weighting import meet
 from nbnet.ops.broadcast import multiply
+from nbnet.ops.compare import where
 from nbnet.ops.convert import cast
 from nbnet.ops.reduction import weighted_mean, weighted_sum
 from nbnet.ops.reshape import broadcast_to, moveaxis, reshape
@@ -304,8 +305,14 @@ def loss_mask(values: Tensor, mask: Tensor | None) -> Tensor | None:
     mask
         That of the predictions.
     """
-    masks = [spread(m, values, "mask") for m in (mask, values.time_mask) if m is not None]
+    masks = [spread(_as_weights(m, values), values, "mask") for m in (mask, values.time_mask) if m is not None]
     return reduce(multiply, masks) if masks else None
+
+
+def _as_weights(mask: Tensor, values: Tensor) -> Tensor:
+    """A mask in the dtype of losses: 1 where it is not 0."""
+    one = np.ones((1,) * mask.ndim, values.dtype)
+    return mask if mask.dtype == values.dtype else where(mask, one, 0.0)
 
 
 def aligned(y_true: Tensor, y_pred: Tensor) -> tuple[Tensor, Tensor]:

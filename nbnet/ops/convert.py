@@ -58,8 +58,8 @@ def time_mask(x: Tensor) -> Tensor:
     Examples
     --------
     >>> import nbnet as nb
-    >>> nb.ops.time_mask(nb.layers.Masking()([[[1.0], [0.0]]])).numpy()
-    array([[1., 0.]], dtype=float32)
+    >>> nb.ops.time_mask(nb.layers.Masking()([[[1.0], [0.0]]])).numpy().astype(bool)
+    array([[ True, False]])
     """
     if x.time_mask is None:
         raise ValueError(f"x: expected a tensor with a mask of time steps, got {x!r}")

@@ -332,3 +332,18 @@ def test_a_mask_that_does_not_fit_the_losses():
     model = regression(Drops())
     with pytest.raises(ValueError, match=r"mask: expected a number for each of the values of shape \(6,\), got .* 4\)"):
         model.fit(X, Y[:, 0], verbose=0)
+
+
+def test_tuples_and_their_masks_stay_tuples():
+    class Pair(layers.Layer):
+        supports_masking = True
+
+        def call(self, parts, other, parts_mask=None, other_mask=None):
+            self.seen = parts, parts_mask, other_mask
+            return parts[0] + parts[1] + other
+
+    layer = Pair()
+    y = layer((masked(), masked()), masked())
+    assert [type(part) for part in layer.seen] == [tuple, tuple, nb.Tensor]
+    assert len(layer.seen[1]) == 2
+    assert mask_of(y) == STEPS.tolist()

@@ -186,7 +186,9 @@ def test_a_function_gets_mode_and_mask():
     y = layers.Lambda(scaled, mask=lambda inputs, mask: 1.0 - mask)(x)
     assert y.time_mask.numpy().tolist() == [[0.0, 0.0, 1.0, 1.0]]
     given = nb.tensor([[1.0, 0.0, 0.0, 0.0]])
-    assert layers.Lambda(scaled, mask=given)(x).time_mask is given
+    fixed = layers.Lambda(scaled, mask=given)
+    assert fixed(x).time_mask is given
+    assert layers.Lambda.from_config(fixed.get_config()).mask.numpy().tolist() == given.numpy().tolist()
 
 
 def test_functions_are_trained_through():
