@@ -100,7 +100,7 @@ _TABLE: dict[str, dict[str, str]] = {
         "gradients are computed backwards, by nbnet.Tape": "jvp",
         "use nbnet.ops.stop_gradient, or write a nbnet.Op with kernels of your own": "custom_gradient",
         "use nbnet.ops.vectorized_map, or numpy.vectorize on arrays": "vectorize",
-        _NO_FUNCTION: "bitwise_and bitwise_invert bitwise_not bitwise_or bitwise_xor nanargmax nanargmin",
+        _NO_FUNCTION: "bitwise_and bitwise_invert bitwise_not bitwise_or bitwise_xor",
     },
     "nbnet.ops.image": {
         _NO_IMAGES: """affine_transform elastic_transform extract_patches_3d map_coordinates perspective_transform

@@ -86,6 +86,15 @@ def _embedding(g: OnnxGraph, w: Tensor, ids: Tensor) -> str:
     return g.add("Gather", w, numbers, axis=0)
 
 
+@writes("rows_or_nan", "rows_or_nan_float")
+def _rows_or_nan(g: OnnxGraph, w: Tensor, ids: Tensor) -> str:
+    nearest = ids if g.is_integer(ids) else g.add("Cast", g.add("Floor", g.add("Add", ids, g.real(0.5))), to=INT64)
+    inside = g.add("And", g.add("GreaterOrEqual", nearest, g.integer(0)),
+                   g.add("Less", nearest, g.integer(g.length(w, 0))))  # fmt: skip
+    rows = g.add("Gather", w, g.add("Where", inside, nearest, g.integer(0)), axis=0)
+    return g.add("Where", g.add("Unsqueeze", inside, g.integers(-1)), rows, g.real(np.nan))
+
+
 @writes("take", "take_batch")
 def _take(g: OnnxGraph, x: Tensor, rows: Tensor) -> str:
     return g.add("Gather", x, rows, axis=0)

@@ -29,7 +29,10 @@ def _sort(g: OnnxGraph, x: Tensor) -> tuple[str, ...]:
 
 @writes("argmax", "argmax_batch")
 def _argmax(g: OnnxGraph, x: Tensor) -> str:
-    op = "ArgMin" if g.node.attributes[2] else "ArgMax"
+    least, skip = g.node.attributes[2] & 1, g.node.attributes[2] & 2
+    if skip:
+        raise NotImplementedError(f"export: {g.node.name} leaves NaN out, which no operator of ONNX does")
+    op = "ArgMin" if least else "ArgMax"
     return g.add(op, x, axis=_axis(x, *g.node.attributes[:2]), keepdims=int(g.node.outputs[0].ndim == x.ndim))
 
 

@@ -14,10 +14,11 @@ from nbnet.engine.graph.op import INT
 from nbnet.engine.graph.tensor import Tensor, tensors
 from nbnet.ops import constants
 from nbnet.ops.broadcast import add, divide, multiply, subtract
-from nbnet.ops.compare import greater
+from nbnet.ops.compare import greater, isnan, where
 from nbnet.ops.convert import convert_to_tensor
 from nbnet.ops.convert import shape as shape_of
-from nbnet.ops.reshape import expand_dims
+from nbnet.ops.gather import rows_or_nan
+from nbnet.ops.reshape import expand_dims, moveaxis
 
 
 def full(shape: Sequence[int] | int, fill_value: float, dtype: Any = None) -> Tensor:
@@ -187,19 +188,26 @@ def _between(ends: tuple[Tensor, ...], num: int, endpoint: bool, retstep: bool, 
     return (made, step) if retstep else made
 
 
-def one_hot(x: Any, num_classes: int, axis: int = -1, dtype: Any = None) -> Tensor:
+def one_hot(x: Any, num_classes: int, axis: int = -1, dtype: Any = None, sparse: bool = False) -> Tensor:
     """Class labels as vectors with a 1 at the class; labels out of range give zeros.
 
     Parameters
     ----------
     x
-        Integers of any shape, with a value.
+        Integers of any shape, or floats that hold whole numbers.
     num_classes
         Length of the vectors.
     axis
         Axis of the result along which the vectors lie.
     dtype
-        See :func:`convert_to_tensor`.
+        See :func:`convert_to_tensor`. Where a model computes x, it is the model's.
+    sparse
+        False: tensors are dense.
+
+    Raises
+    ------
+    ValueError
+        If sparse is True.
 
     Examples
     --------
@@ -208,5 +216,12 @@ def one_hot(x: Any, num_classes: int, axis: int = -1, dtype: Any = None) -> Tens
     array([[1., 0., 0.],
            [0., 0., 1.]], dtype=float32)
     """
+    if sparse:
+        raise ValueError("sparse: expected False, as tensors are dense")
+    if isinstance(x, Tensor) and x.data is None:
+        float_dtype = x.dtype if x.dtype.kind == "f" else standardize_dtype(None)
+        found = rows_or_nan(x, constants.eye(num_classes, num_classes, 0, float_dtype, "one_hot"))
+        # Rows of labels out of range are NaN.
+        return moveaxis(where(isnan(found), 0.0, found), -1, axis)
     hot = constants.one_hot(plain_array(x, "x"), num_classes, standardize_dtype(None), "one_hot")
     return convert_to_tensor(np.moveaxis(hot, -1, axis), dtype)

@@ -88,6 +88,9 @@ TAKE = _rows_op("take", ("x", "rows"), intvec, _from_end, infer=_infer_take, int
 TAKE_BATCH = register(replace(TAKE, name="take_batch", role="move", whole_batch=True))
 EMBEDDING = _rows_op("embedding", ("w", "ids"), intvec, _exact, infer=_infer_embedding, integers=("ids",))
 EMBEDDING_FLOAT = _rows_op("embedding_float", ("w", "ids"), vec, _rounded, infer=_infer_embedding)
+#: The same where numbers out of range are no error: they read as NaN.
+ROWS_OR_NAN = register(replace(EMBEDDING, name="rows_or_nan", role="other"))
+ROWS_OR_NAN_FLOAT = register(replace(EMBEDDING_FLOAT, name="rows_or_nan_float", role="other"))
 
 
 def _numbers(rows: Any, n: int) -> Tensor:
@@ -210,6 +213,19 @@ def embedding(ids: Any, table: Any) -> Tensor:
     if ids.dtype == np.float32 and rows > 1 << 24:
         raise ValueError(f"ids: float32 tells apart integers up to 2**24, the table has {rows} rows; use int64")
     return apply(EMBEDDING_FLOAT, *tensors(w, ids))
+
+
+def rows_or_nan(ids: Tensor, table: Any) -> Tensor:
+    """Rows of a table, and NaN for numbers that are out of range.
+
+    Examples
+    --------
+    >>> import nbnet as nb
+    >>> from nbnet.ops.gather import rows_or_nan
+    >>> rows_or_nan(nb.tensor([1.0, 2.0]), [[1.0], [2.0]]).numpy().ravel()
+    array([ 2., nan], dtype=float32)
+    """
+    return apply(ROWS_OR_NAN if ids.dtype == INT else ROWS_OR_NAN_FLOAT, tensor(table), ids)
 
 
 # ---- columns -------------------------------------------------------------------------------------------------

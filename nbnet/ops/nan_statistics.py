@@ -5,10 +5,7 @@ from __future__ import annotations
 import math
 from typing import Any
 
-import numpy as np
-
 from nbnet.base.array_memory import plain_array
-from nbnet.engine.graph.op import INT
 from nbnet.engine.graph.tensor import Tensor, tensor
 from nbnet.ops.broadcast import add, divide, maximum, multiply, subtract
 from nbnet.ops.compare import all, isnan, where
@@ -18,7 +15,7 @@ from nbnet.ops.elementwise import ceil, floor, round, sqrt, square, stop_gradien
 from nbnet.ops.places import take_along_axis
 from nbnet.ops.reduction import documents_axes, max, min, sum
 from nbnet.ops.reshape import Axis
-from nbnet.ops.sorting import argmax, argmin, rows_of, sort, with_axes_back
+from nbnet.ops.sorting import extreme_at, rows_of, sort, with_axes_back
 
 
 def _filled(x: Any, value: float) -> tuple[Tensor, Tensor]:
@@ -177,8 +174,7 @@ def nanargmax(x: Any, axis: int | None = None, keepdims: bool = False) -> Tensor
     >>> nb.ops.nanargmax([1.0, float("nan"), 2.0]).item()
     2
     """
-    filled, absent = _filled(x, -math.inf)
-    return where(all(absent, axis, keepdims), _MINUS_ONE, argmax(filled, axis, keepdims))
+    return extreme_at(x, axis, keepdims, least=False, skip=True)
 
 
 def nanargmin(x: Any, axis: int | None = None, keepdims: bool = False) -> Tensor:
@@ -195,11 +191,7 @@ def nanargmin(x: Any, axis: int | None = None, keepdims: bool = False) -> Tensor
     >>> nb.ops.nanargmin([1.0, float("nan"), 2.0]).item()
     0
     """
-    filled, absent = _filled(x, math.inf)
-    return where(all(absent, axis, keepdims), _MINUS_ONE, argmin(filled, axis, keepdims))
-
-
-_MINUS_ONE = Tensor((), INT, np.array(-1))
+    return extreme_at(x, axis, keepdims, least=True, skip=True)
 
 
 def nanquantile(x: Any, q: Any, axis: Axis = None, method: str = "linear", keepdims: bool = False) -> Tensor:

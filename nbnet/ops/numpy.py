@@ -12,10 +12,10 @@ _NAMES = """
     histogram hsplit hstack hypot i0 identity imag inner isclose isfinite isin isinf isnan isneginf isposinf isreal
     kaiser kron lcm ldexp left_shift less less_equal linspace log log1p log2 log10 logaddexp logaddexp2 logical_and
     logical_not logical_or logical_xor logspace matmul max maximum mean median meshgrid min minimum mod moveaxis
-    multiply nan_to_num nancumprod nancumsum nanmax nanmean nanmedian nanmin nanpercentile nanprod nanquantile nanstd
-    nansum nanvar ndim negative nextafter nonzero not_equal ones ones_like outer pad percentile power prod ptp
-    quantile rad2deg ravel real reciprocal repeat reshape right_shift roll rot90 round searchsorted select sign
-    signbit sin sinc sinh size slogdet sort split sqrt square squeeze stack std subtract sum swapaxes take
+    multiply nan_to_num nanargmax nanargmin nancumprod nancumsum nanmax nanmean nanmedian nanmin nanpercentile nanprod
+    nanquantile nanstd nansum nanvar ndim negative nextafter nonzero not_equal ones ones_like outer pad percentile
+    power prod ptp quantile rad2deg ravel real reciprocal repeat reshape right_shift roll rot90 round searchsorted
+    select sign signbit sin sinc sinh size slogdet sort split sqrt square squeeze stack std subtract sum swapaxes take
     take_along_axis tan tanh tensordot tile trace transpose trapezoid tri tril triu true_divide trunc unique
     unravel_index vander var vdot vsplit vstack where zeros zeros_like
 """

@@ -471,17 +471,22 @@ def digitize(x: Any, bins: Any) -> Tensor:
 @kernel
 def argmax_forward(mem: Any, ins: Any, step: Any) -> None:
     x, y, n = vec(mem, ins, 0), intvec(mem, ins, 1), attribute(ins, 0)
-    inner, least = attribute(ins, 1), attribute(ins, 2)
+    inner, least, skip = attribute(ins, 1), attribute(ins, 2) & 1, attribute(ins, 2) & 2
     for i in range(y.size):
         base, found = i // inner * n * inner + i % inner, 0
         for k in range(1, n):
             a, b = x[base + k * inner], x[base + found * inner]
-            if b == b and (a != a or (a < b if least != 0 else a > b)):
+            better = a < b if least != 0 else a > b
+            if skip != 0:
+                found = k if better or (b != b and a == a) else found
+            elif b == b and (a != a or better):
                 found = k
         y[i] = found
+        if skip != 0 and x[base + found * inner] != x[base + found * inner]:
+            y[i] = -1
 
 
-def _argmax_infer(x: Tensor, axis: int, least: bool, keepdims: bool) -> tuple[Spec, ...]:
+def _argmax_infer(x: Tensor, axis: int, least: bool, skip: bool, keepdims: bool) -> tuple[Spec, ...]:
     if not x.shape[axis]:
         raise ValueError(f"x: expected at least one element along axis {axis}, got shape {x.shape}")
     return (Spec((*x.shape[:axis], *[1] * keepdims, *x.shape[axis + 1 :]), INT),)
@@ -489,20 +494,22 @@ def _argmax_infer(x: Tensor, axis: int, least: bool, keepdims: bool) -> tuple[Sp
 
 ARGMAX = register(
     Op("argmax", argmax_forward, ("x",), infer=_argmax_infer, stops_gradient=True,
-       encode=lambda x, axis, least, keepdims: (x.shape[axis], prod(x.shape[axis + 1 :]), int(least)),
+       encode=lambda x, axis, least, skip, keepdims: (
+            x.shape[axis], prod(x.shape[axis + 1 :]), int(least) + 2 * int(skip)),
        extents="x[outer*n*inner] y:i8[outer*inner]; n inner _", within=lambda sizes: sizes["n"] > 0)
 )  # fmt: skip
 #: The same along the first axis, which is the batch's.
 ARGMAX_BATCH = register(replace(ARGMAX, name="argmax_batch", whole_batch=True))
 
 
-def _argmax(x: Any, axis: int | None, keepdims: bool, least: bool) -> Tensor:
+def extreme_at(x: Any, axis: int | None, keepdims: bool, least: bool, skip: bool = False) -> Tensor:
+    """Indices of the largest elements, or of the least ones; with ``skip``, NaN is left out, and -1 stands for none."""
     x = tensor(x)
     if axis is None:
         rows = reshape(x, (-1, *[1] * (x.ndim - 1 if keepdims else 0)))
-        return apply(ARGMAX_BATCH, rows, axis=0, least=least, keepdims=keepdims and x.ndim > 0)
+        return apply(ARGMAX_BATCH, rows, axis=0, least=least, skip=skip, keepdims=keepdims and x.ndim > 0)
     axis = checked_axis(axis, x.ndim)
-    return apply(ARGMAX if axis else ARGMAX_BATCH, x, axis=axis, least=least, keepdims=keepdims)
+    return apply(ARGMAX if axis else ARGMAX_BATCH, x, axis=axis, least=least, skip=skip, keepdims=keepdims)
 
 
 def argmax(x: Any, axis: int | None = None, keepdims: bool = False) -> Tensor:
@@ -528,7 +535,7 @@ def argmax(x: Any, axis: int | None = None, keepdims: bool = False) -> Tensor:
     >>> nb.ops.argmax([[1.0, 3.0, 2.0]], axis=-1).numpy()
     array([1])
     """
-    return _argmax(x, axis, keepdims, False)
+    return extreme_at(x, axis, keepdims, least=False)
 
 
 def argmin(x: Any, axis: int | None = None, keepdims: bool = False) -> Tensor:
@@ -545,4 +552,4 @@ def argmin(x: Any, axis: int | None = None, keepdims: bool = False) -> Tensor:
     >>> nb.ops.argmin([[1.0, 3.0, 0.0]], axis=-1).numpy()
     array([2])
     """
-    return _argmax(x, axis, keepdims, True)
+    return extreme_at(x, axis, keepdims, least=True)

@@ -635,6 +635,15 @@ CASES: list[Case] = [
         lambda w, ids: w[ids.astype(int)],
         rows=(1,),
     ),
+    *(
+        Case(
+            registry[name],
+            (normal(4, 3), lambda rng, kind=kind: rng.integers(0, 4, (N, 5)).astype(kind)),
+            lambda w, ids: w[ids.astype(int)],
+            rows=(1,),
+        )
+        for name, kind in (("rows_or_nan", int), ("rows_or_nan_float", float))
+    ),
     *broadcasting("prelu", lambda x, a: np.where(x > 0, x, a * x), apart, normal),
     *batch_normalised((N, 19), 1, "matrix"),
     *batch_normalised((N, 4, 3), 2, "cube"),

@@ -21,6 +21,7 @@ IDS = np.array([0, 2, 0, 2])
 
 
 SQUARES = rng.normal(size=(2, 3, 3)) + 3 * np.eye(3)
+HOLES = np.where((X > 1) | (X < -2), np.nan, X)
 IMAGES = rng.normal(size=(2, 4, 6, 4))
 SHARES = rng.dirichlet([2.0, 2.0, 2.0], 4)
 
@@ -444,6 +445,9 @@ LATER_STEPS: dict[str, Line] = {
     "allclose with NaN": (lambda x: ops.allclose(x, x, equal_nan=True), (X * np.nan,), lambda x: np.bool_(True)),
     "round": (lambda x: ops.round(x, 1), (X,), lambda x: np.round(x, 1)),
     "round before the point": (lambda x: ops.round(x, -1), (X * 9,), lambda x: np.round(x, -1)),
+    "nanargmax": (lambda x: ops.nanargmax(x, 1), (HOLES,), lambda x: np.nanargmax(x, 1)),
+    "nanargmin": (lambda x: ops.nanargmin(x, 0, keepdims=True), (HOLES,), lambda x: np.nanargmin(x, 0, keepdims=True)),
+    "nanargmax of nothing": (lambda x: ops.nanargmax(x, 0), (X * np.nan,), lambda x: np.full(3, -1)),
     "empty_like": (ops.empty_like, (X,), np.zeros_like),
     "trunc": (ops.trunc, (X,), np.trunc),
     "in_top_k": (lambda x: ops.in_top_k(IDS, x, 2), (X,), lambda x: (np.argsort(-x)[:, :2] == IDS[:, None]).any(1)),

@@ -73,6 +73,16 @@ def test_nan_comes_last_and_equal_elements_keep_their_order() -> None:
     assert np.isnan(ops.median([[1.0, np.nan], [1.0, 2.0]], 1).numpy()).tolist() == [True, False]
 
 
+def test_labels_that_a_model_gets_as_vectors() -> None:
+    labels, sets = nb.Input((2,), dtype="int64"), nb.Input((2,))
+    model = nb.Model([labels, sets], [ops.one_hot(labels, 3), ops.one_hot(labels, 3, axis=1), ops.multi_hot(sets, 3)])
+    x = np.array([[0, 2], [3, -1]])
+    hot, turned, several = model.predict([x, np.array([[0.0, 1.0], [2.0, 7.0]])], verbose=0)
+    np.testing.assert_array_equal(hot, [[[1, 0, 0], [0, 0, 1]], [[0, 0, 0], [0, 0, 0]]])
+    np.testing.assert_array_equal(turned, hot.swapaxes(1, 2))
+    np.testing.assert_array_equal(several, [[1, 1, 0], [0, 0, 1]])
+
+
 def test_empty_segments_and_sequences() -> None:
     x = np.zeros((0, 2))
     assert ops.segment_max(x, np.zeros(0, int), 1).numpy().tolist() == [[-np.inf, -np.inf]]
