@@ -51,6 +51,17 @@ def _cut(g: OnnxGraph, x: Tensor) -> str:
     return g.add("Slice", x, g.integers(first), g.integers(last), g.integers(axis))
 
 
+@writes("widen")
+def _widen(g: OnnxGraph, x: Tensor) -> str:
+    axis = next(k for k, (n, m) in enumerate(zip(x.shape, g.node.outputs[0].shape, strict=True)) if n != m)
+    (n, count, before, _), (other, more, begin, _) = g.node.attributes, g.twin.attributes
+    after = n - count - before
+    if (before, after) != (begin, other - more - begin):
+        raise g.depends("the number of zeros")
+    pads = [[width if k == axis else 0 for k in range(x.ndim)] for width in (before, after)]
+    return g.add("Pad", x, g.integers(*pads[0], *pads[1]))
+
+
 def _from_either_end(g: OnnxGraph, places: tuple[int, int], lengths: tuple[int, int]) -> int:
     """Return a place on an axis that is the same in both passes; negative if it counts from the end."""
     if places[0] == places[1]:

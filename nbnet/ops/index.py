@@ -14,7 +14,7 @@ from nbnet.engine.graph.tensor import Tensor, tensor
 from nbnet.ops.constants import arange, full, places, repeated_places, tiled_places
 from nbnet.ops.gather import take_rows
 from nbnet.ops.reshape import checked_axis, ravel, reshape, transpose
-from nbnet.ops.slicing import concatenate, cut
+from nbnet.ops.slicing import concatenate, cut, widen
 
 
 def take(x: Any, indices: Any, axis: int | None = None) -> Tensor:
@@ -292,6 +292,9 @@ def pad(x: Any, pad_width: Any, mode: str = "constant", constant_values: float |
     for axis, (before, after) in enumerate(widths.tolist()):
         if mode != "constant":
             made = _padded_by_own(made, axis, before, after, mode)
+            continue
+        if axis and not constant_values and made.dtype.kind == "f":
+            made = widen(made, axis, before, after)
             continue
         margins = [_margin(made, axis, n, constant_values or 0.0) for n in (before, after)]
         parts = [part for part in (margins[0], made, margins[1]) if part is made or part.size]

@@ -10,7 +10,7 @@ from math import prod
 from operator import index as _index
 from typing import Any
 
-from nbnet.base.loading_budget import count_steps
+from nbnet.base.loading_budget import count_steps, reserve
 from nbnet.engine.graph.op import Op, Spec, register
 from nbnet.engine.graph.tensor import Tensor, apply, tensor, tensors
 from nbnet.engine.kernels.abi import accumulates, attribute, kernel, present, vec
@@ -76,6 +76,64 @@ def cut(x: Tensor, axis: int, start: int, count: int) -> Tensor:
     if (start, count) == (0, x.shape[axis]):
         return x
     return apply(CUT if axis else CUT_BATCH, x, axis=axis, start=start, count=count)
+
+
+# y is seen as (outer, n, inner) and x as (outer, count, inner); the attributes are those of cut.
+@kernel
+def widen_forward(mem: Any, ins: Any, step: Any) -> None:
+    x, y = vec(mem, ins, 0), vec(mem, ins, 1)
+    n, count, start, inner = attribute(ins, 0), attribute(ins, 1), attribute(ins, 2), attribute(ins, 3)
+    y[:] = 0.0
+    outer = x.size // (count * inner) if x.size else 0
+    for o in range(outer):
+        into, part = y[(o * n + start) * inner :], x[o * count * inner :]
+        for j in range(count * inner):
+            into[j] = part[j]
+
+
+@kernel
+def widen_backward(mem: Any, ins: Any, step: Any) -> None:
+    dy, dx, add = vec(mem, ins, 0), vec(mem, ins, 1), accumulates(ins, 1)
+    n, count, start, inner = attribute(ins, 0), attribute(ins, 1), attribute(ins, 2), attribute(ins, 3)
+    outer = dx.size // (count * inner) if dx.size else 0
+    for o in range(outer):
+        d, into = dy[(o * n + start) * inner :], dx[o * count * inner :]
+        for j in range(count * inner):
+            into[j] = into[j] + d[j] if add else d[j]
+
+
+def _widen_infer(x: Tensor, axis: int, before: int, after: int) -> tuple[Spec, ...]:
+    if not 0 < axis < x.ndim or before < 0 or after < 0:
+        raise ValueError(f"widen: zeros {before} before and {after} after axis {axis} do not fit shape {x.shape}")
+    return (Spec((*x.shape[:axis], before + x.shape[axis] + after, *x.shape[axis + 1 :])),)
+
+
+def _widen_encode(x: Tensor, axis: int, before: int, after: int) -> tuple[int, ...]:
+    return before + x.shape[axis] + after, x.shape[axis], before, prod(x.shape[axis + 1 :])
+
+
+WIDEN = register(
+    Op("widen", widen_forward, ("x",), infer=_widen_infer, encode=_widen_encode, backward=widen_backward,
+       gradient=("dy", "dx"), role="move", linear=True,
+       extents="x[outer*count*inner] y[outer*n*inner]; n count start inner",
+       within=lambda sizes: sizes["start"] + sizes["count"] <= sizes["n"])
+)  # fmt: skip
+
+
+def widen(x: Tensor, axis: int, before: int, after: int) -> Tensor:
+    """``x`` with zeros before and after its elements along an axis that is not the first.
+
+    Examples
+    --------
+    >>> import nbnet as nb
+    >>> from nbnet.ops.slicing import widen
+    >>> widen(nb.tensor([[1.0, 2.0]]), 1, 1, 2).numpy()
+    array([[0., 1., 2., 0., 0.]], dtype=float32)
+    """
+    if before == after == 0:
+        return x
+    reserve(before + after, "pad")
+    return apply(WIDEN, x, axis=axis, before=before, after=after)
 
 
 # The number of inputs and the number of outer blocks are attributes: one pair of kernels serves any number of tensors.

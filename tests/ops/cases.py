@@ -222,6 +222,15 @@ def cut_out(shape: tuple[int, ...], axis: int, start: int, count: int) -> Case:
     return Case(op, (normal(*shape),), reference, (0,) if axis else (), lambda n: attributes, f"{count} of {axis}")
 
 
+def widened(shape: tuple[int, ...], axis: int, before: int, after: int) -> Case:
+    attributes = {"axis": axis, "before": before, "after": after}
+
+    def reference(x: Array, **_: Any) -> Array:
+        return np.pad(x, [(before, after) if k == axis else (0, 0) for k in range(x.ndim)])
+
+    return Case(registry["widen"], (normal(*shape),), reference, (0,), lambda n: attributes, f"{before}, {after}")
+
+
 def joined(shapes: list[tuple[int, ...]], axis: int) -> Case:
     return Case(
         concatenate_op(len(shapes), axis == 0),
@@ -395,6 +404,9 @@ CASES: list[Case] = [
     cut_out((N, 4, 3), 1, 0, 2),
     cut_out((N, 2, 7), 2, 6, 1),
     cut_out((N, 3), 0, 1, 4),
+    widened((N, 5), 1, 1, 2),
+    widened((N, 2, 3), 1, 0, 1),
+    widened((N, 2, 3, 2), 2, 3, 0),
     *reduced("sum", np.sum),
     *reduced("mean", np.mean),
     joined([(N, 3), (N, 1), (N, 4)], 1),
