@@ -17,6 +17,7 @@ from nbnet.base.registry import function_name, named_function, snake_case
 from nbnet.base.validation import Interval, check_choice, check_int
 from nbnet.config import standardize_dtype
 from nbnet.engine.graph.op import INT, Op, Spec, register
+from nbnet.engine.graph.symbolic import has_symbols, record
 from nbnet.engine.graph.tensor import Tensor, apply, recorder, tensor, tensors
 from nbnet.engine.kernels.abi import Function, Kernel, accumulates, device, mat, scratch, vec
 from nbnet.losses.weighting import meet
@@ -162,7 +163,7 @@ class Loss(RecordsArguments):
             data.as_labels(y.data.reshape(-1), "y_true", y.size, classes)
 
     def __call__(self, y_true: Any, y_pred: Any, sample_weight: Any = None) -> Tensor:
-        """The loss of a batch: a scalar tensor, unless the reduction is none.
+        """The loss of a batch: a scalar tensor, unless the reduction is none. Symbols give a symbol.
 
         Parameters
         ----------
@@ -173,6 +174,9 @@ class Loss(RecordsArguments):
         sample_weight : Tensor or array_like, optional
             A weight for each sample, for each loss or for all, by default 1; see :mod:`nbnet.losses.weighting`.
         """
+        if has_symbols((y_true, y_pred, sample_weight)):
+            loss: Tensor = record(self, (y_true, y_pred, sample_weight), {}, self.name)
+            return loss
         values, weights = self.each(y_true, y_pred), None
         if sample_weight is None:
             if not values.shape:

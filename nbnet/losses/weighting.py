@@ -8,6 +8,7 @@ dropped, or added to the other shape. Fewer axes than that are those of samples:
 from __future__ import annotations
 
 from collections.abc import Callable
+from math import prod
 from typing import Any
 
 import numpy as np
@@ -118,6 +119,6 @@ def pairs(y_true: Any, y_pred: Any, sample_weight: Any = None) -> tuple[Array, A
         return true, pred, np.ones(t_shape)
     w = numbers(sample_weight, "sample_weight")
     _, w_shape, whole = meet(t_shape, w.shape)
-    if whole != t_shape:
+    if prod(whole) != prod(t_shape):
         raise ValueError(f"sample_weight: expected a weight for each sample, or of shape {t_shape}, got {w.shape}")
-    return true, pred, np.broadcast_to(w.reshape(w_shape), t_shape)
+    return true, pred, np.broadcast_to(w.reshape(w_shape), whole).reshape(t_shape)

@@ -109,7 +109,7 @@ def _pairs(pairs: Any, values: Sequence[Any], path: str) -> dict[str, Any]:
 
 
 def _op_name(producer: Producer) -> str:
-    name = producer.function.__name__
+    name = getattr(producer.function, "__name__", producer.name)
     offered = getattr(ops, name, None) if name in ops.__all__ else None
     if offered is None or getattr(offered, "__wrapped__", offered) is not producer.function:
         raise ValueError(f"{name}: only functions of nbnet.ops can be saved in a model; wrap this one in a Layer")

@@ -139,3 +139,34 @@ def test_weights_that_are_all_0():
     assert history == {"loss": [0.0], "accuracy": [0.0]}
     for old, new in zip(before, model.get_weights(), strict=True):
         np.testing.assert_array_equal(old, new)
+
+
+@pytest.mark.parametrize("outputs", [1, 2])
+@pytest.mark.parametrize("shape", [(N,), (N, T), (N, T, 1)])
+def test_weights_of_positions_in_metrics_of_an_epoch(outputs, shape):
+    nb.set_random_seed(0)
+    model = nb.Sequential([nb.Input((T, 5)), layers.Dense(outputs, "sigmoid")])
+    model.compile("sgd", "binary_crossentropy", weighted_metrics=[nb.metrics.Precision()])
+    y, w = RNG.integers(0, 2, (N, T, outputs)), RNG.random(shape)
+    whole, found = np.broadcast_to(w.reshape(N, -1, 1), y.shape), model.predict(X) > 0.5
+    _, precision = model.evaluate(X, y, sample_weight=w, verbose=0)
+    assert precision == pytest.approx(whole[found & (y > 0)].sum() / whole[found].sum(), rel=1e-6)
+
+
+def test_a_loss_of_symbols_with_weights():
+    t, p, w = nb.Input((2,)), nb.Input((2,)), nb.Input((1,))
+    loss = nb.losses.MeanSquaredError()(t, p, sample_weight=w)
+    assert loss.shape == ()
+
+    class Weighted(layers.Layer):
+        def call(self, targets, outputs, weights):
+            self.add_loss(nb.losses.MeanSquaredError()(targets, outputs, sample_weight=weights))
+            return outputs
+
+    model = nb.Model([t, p, w], Weighted()(t, layers.Dense(2, name="d")(p), w))
+    model.compile("sgd")
+    data = [RNG.normal(size=(N, 2)), RNG.normal(size=(N, 2)), RNG.random((N, 1))]
+    kernel, bias = model.get_weights()
+    expected = (((data[1] @ kernel + bias - data[0]) ** 2).mean(-1, keepdims=True) * data[2]).mean()
+    assert model.evaluate(data, verbose=0) == pytest.approx(expected)
+    assert model.fit(data, verbose=0).history["loss"] == [pytest.approx(expected)]
