@@ -237,7 +237,7 @@ def expected_kind(loss: Any) -> OutputKind:
     """
     if loss is None or is_automatic(loss):
         return "probabilities"
-    found = losses.get(loss)
+    found = losses.as_loss(loss)
     if isinstance(found, (*_SIGNED, losses.CategoricalHinge)):
         return "margins"
     return "logits" if getattr(found, "from_logits", False) else "probabilities"

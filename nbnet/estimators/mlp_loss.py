@@ -79,7 +79,7 @@ def _number(like: Tensor, value: float) -> Tensor:
 def classification_loss(given: Any, outputs: int, sparse: bool) -> PenalizedLoss:
     """Return the objective of a classifier; ``sparse`` if targets are class indices, not indicators of outputs."""
     if given != "log_loss":
-        return PenalizedLoss(losses.get(given))
+        return PenalizedLoss(losses.as_loss(given))
     if sparse:
         return PenalizedLoss(losses.SparseCategoricalCrossentropy())
     return PenalizedLoss(losses.BinaryCrossentropy(), outputs)
@@ -93,4 +93,4 @@ def regression_loss(given: Any, y: Array, weights: Array | None) -> PenalizedLos
         logs = np.log(y, out=np.zeros(y.shape), where=y > 0)
         constant = np.average((y * logs - y).sum(1), weights=weights)
         return PenalizedLoss(losses.Poisson(), y.shape[1], constant=float(constant))
-    return PenalizedLoss(losses.get(given))
+    return PenalizedLoss(losses.as_loss(given))

@@ -165,7 +165,7 @@ def _loss(
                 given = next(iter(given.values() if isinstance(given, dict) else given))
     if given is None:
         return None
-    loss, changes = losses.get(given), estimator.routed("loss")
+    loss, changes = losses.as_loss(given), estimator.routed("loss")
     return cast(losses.Loss, _changed(loss, changes, "loss", loss.name)) if changes else loss
 
 

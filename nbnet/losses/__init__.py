@@ -32,6 +32,7 @@ from nbnet.losses.focal import (
 )
 from nbnet.losses.hinge import CategoricalHinge, Hinge, SquaredHinge, categorical_hinge, hinge, squared_hinge
 from nbnet.losses.loss import Loss, LossFunctionWrapper
+from nbnet.losses.overlap import Circle, Dice, Tversky, circle, dice, tversky
 from nbnet.losses.regression import (
     CosineSimilarity,
     Huber,
@@ -53,14 +54,14 @@ from nbnet.losses.regression import (
 
 __all__ = [
     "BinaryCrossentropy", "BinaryFocalCrossentropy", "CategoricalCrossentropy", "CategoricalFocalCrossentropy",
-    "CategoricalHinge", "CosineSimilarity", "GaussianNegativeLogLikelihood", "Hinge", "Huber", "KLDivergence",
+    "CategoricalHinge", "Circle", "CosineSimilarity", "Dice", "GaussianNegativeLogLikelihood", "Hinge", "Huber", "KLDivergence",
     "LogCosh", "Loss", "LossFunctionWrapper", "MeanAbsoluteError", "MeanAbsolutePercentageError",
     "MeanSquaredError", "MeanSquaredLogarithmicError", "Poisson", "Quantile", "SparseCategoricalCrossentropy",
-    "SquaredHinge", "binary_crossentropy", "binary_focal_crossentropy", "categorical_crossentropy",
-    "categorical_focal_crossentropy", "categorical_hinge", "cosine_similarity", "deserialize",
+    "SquaredHinge", "Tversky", "binary_crossentropy", "binary_focal_crossentropy", "categorical_crossentropy",
+    "categorical_focal_crossentropy", "categorical_hinge", "circle", "cosine_similarity", "deserialize", "dice",
     "gaussian_negative_log_likelihood", "get", "hinge", "huber", "kl_divergence", "log_cosh", "mean_absolute_error",
     "mean_absolute_percentage_error", "mean_squared_error", "mean_squared_logarithmic_error", "poisson", "quantile",
-    "serialize", "sparse_categorical_crossentropy", "squared_hinge",
+    "serialize", "sparse_categorical_crossentropy", "squared_hinge", "tversky",
 ]  # fmt: skip
 
 _public = [value for name, value in globals().items() if name in __all__]
@@ -79,18 +80,45 @@ known: dict[str, type[Loss]] = {snake_case(loss.__name__): loss for loss in _cla
 _by_function: dict[Callable[..., Any], type[Loss]] = {
     globals()[name]: loss for name, loss in known.items() if name in __all__
 }
+_functions: dict[type[Loss], Callable[..., Any]] = {loss: function for function, loss in _by_function.items()}
 
 
-def get(identifier: Any) -> Loss:
-    """A loss from its name, class, configuration or itself, or from a function of targets and predictions.
+def get(identifier: Any) -> Any:
+    """A loss as Keras returns it: the function of a name, an object of a class's name, what is callable itself.
+
+    Parameters
+    ----------
+    identifier : str, type, dict, Loss, callable or None
+        None is returned as it is.
 
     Examples
     --------
     >>> import nbnet as nb
-    >>> nb.losses.get("mse")
+    >>> nb.losses.get("mse") is nb.losses.mean_squared_error
+    True
+    >>> nb.losses.get("MeanSquaredError")
     MeanSquaredError()
     >>> nb.losses.get({"class_name": "Huber", "config": {"delta": 2.0}})
     Huber(delta=2.0)
+    """
+    if identifier is None or (callable(identifier) and not isinstance(identifier, type)):
+        return identifier
+    if isinstance(identifier, str) and registry.get_registered_object(identifier) is None:
+        function = _functions.get(known[identifier]) if identifier in known else None
+        if function is not None:
+            return function
+    found = as_loss(identifier)
+    return found.fn if isinstance(found, LossFunctionWrapper) and isinstance(identifier, str) else found
+
+
+def as_loss(identifier: Any) -> Loss:
+    """A loss from its name, class, configuration or itself, or from a function of targets and predictions.
+
+    Examples
+    --------
+    >>> from nbnet.losses import as_loss
+    >>> as_loss("mse")
+    MeanSquaredError()
     """
     if callable(identifier) and not isinstance(identifier, (Loss, type)):
         known_class = _by_function.get(identifier)
@@ -128,7 +156,7 @@ def deserialize(config: Any, custom_objects: Mapping[str, type[Loss]] | None = N
     Poisson(name='counts')
     """
     with custom_object_scope(custom_objects):
-        return get(config)
+        return as_loss(config)
 
 
 if not TYPE_CHECKING:

@@ -376,7 +376,7 @@ class LossFunctionWrapper(Loss):
     >>> import nbnet as nb
     >>> def cubic(y_true, y_pred):
     ...     return nb.ops.mean(nb.ops.abs(y_true - y_pred) ** 3.0, axis=-1)
-    >>> nb.losses.get(cubic)([[0.0]], [[2.0]]).item()
+    >>> nb.losses.LossFunctionWrapper(cubic)([[0.0]], [[2.0]]).item()
     8.0
     """
 

@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import functools
+import warnings
 from collections.abc import Callable, Mapping
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, overload
 
 from nbnet import losses
 from nbnet.base import registry
@@ -116,15 +118,19 @@ _by_function: dict[Callable[..., Any], type[Metric]] = {
 }
 
 
-def get(identifier: Any, loss: Loss | None = None, width: int | None = None) -> Metric:
+@overload
+def get(identifier: None, loss: Loss | None = ..., width: int | None = ...) -> None: ...
+@overload
+def get(identifier: Any, loss: Loss | None = ..., width: int | None = ...) -> Metric: ...
+def get(identifier: Any, loss: Loss | None = None, width: int | None = None) -> Metric | None:
     """A metric from its name, class, configuration, a loss, a function of targets and predictions, or itself.
 
     A metric that is given by a name has that name in logs, as in Keras.
 
     Parameters
     ----------
-    identifier : str, type, dict, Loss, callable or Metric
-        The metric.
+    identifier : str, type, dict, Loss, callable, Metric or None
+        The metric; None is returned as it is.
     loss : Loss, optional
         The loss of the model: decides, with ``width``, what ``"accuracy"`` and ``"crossentropy"`` mean.
     width : int, optional
@@ -136,6 +142,8 @@ def get(identifier: Any, loss: Loss | None = None, width: int | None = None) -> 
     >>> nb.metrics.get("mae")
     MeanAbsoluteError(name='mae')
     """
+    if identifier is None:
+        return None
     if isinstance(identifier, str):
         return _by_name(identifier, loss, width)
     if isinstance(identifier, Loss):
@@ -143,9 +151,19 @@ def get(identifier: Any, loss: Loss | None = None, width: int | None = None) -> 
     if callable(identifier) and not isinstance(identifier, (Metric, type)):
         name = getattr(identifier, "__name__", "")
         if getattr(losses, name, None) is identifier:
-            return MeanLoss(losses.get(identifier), name)
+            return MeanLoss(losses.as_loss(identifier), name)
         return _by_function[identifier]() if identifier in _by_function else MeanMetricWrapper(identifier)
     return registry.lookup(identifier, _known | _by_class_name, Metric, "metrics")
+
+
+@functools.cache
+def _warn_of_places(name: str) -> None:
+    """Warn once in a process."""
+    warnings.warn(
+        f"metrics: {name!r} of several outputs is the share of samples whose largest prediction is where the target is "
+        "largest, as in Keras; the share of right outputs is 'binary_accuracy'",
+        stacklevel=8,
+    )
 
 
 def _by_name(name: str, loss: Loss | None, width: int | None) -> Metric:
@@ -153,15 +171,18 @@ def _by_name(name: str, loss: Loss | None, width: int | None) -> Metric:
     if own is not None:
         return registry.lookup(own, {}, Metric, "metrics") if isinstance(own, type) else MeanMetricWrapper(own)
     sparse = loss is not None and loss.sparse
-    binary = width in (None, 1) or isinstance(loss, losses.BinaryCrossentropy)
+    single = width in (None, 1)
+    binary = single or isinstance(loss, losses.BinaryCrossentropy)
     if name in ("accuracy", "acc"):
-        kind: type[Metric] = SparseCategoricalAccuracy if sparse else BinaryAccuracy if binary else CategoricalAccuracy
+        kind: type[Metric] = SparseCategoricalAccuracy if sparse else BinaryAccuracy if single else CategoricalAccuracy
+        if binary and not (single or sparse):
+            _warn_of_places(name)
     elif name in ("crossentropy", "ce"):
         kind = SparseCategoricalCrossentropy if sparse else BinaryCrossentropy if binary else CategoricalCrossentropy
     else:
         known = _by_class_name.get(name) or _known.get(name) or _known.get(name.lower())
         if known is None and (name in losses.known or name.lower() in losses.known):
-            return MeanLoss(losses.get(name), name)
+            return MeanLoss(losses.as_loss(name), name)
         kind = type(registry.lookup(name, _known, Metric, "metrics")) if known is None else known
     metric = kind()
     metric.name = name

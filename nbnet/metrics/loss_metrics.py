@@ -57,7 +57,7 @@ class MeanLoss(LossMetric):
 
     @classmethod
     def from_config(cls, config: Mapping[str, Any]) -> Self:
-        given = {"loss": losses.get(config["loss"])} if "loss" in config else {}
+        given = {"loss": losses.as_loss(config["loss"])} if "loss" in config else {}
         return cls(**{**config, **given})
 
 

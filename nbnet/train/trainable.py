@@ -73,11 +73,11 @@ class Objective:
         """Return the objective, checked as far as possible before the outputs are known."""
         resolved = loss
         if isinstance(loss, Mapping) and "class_name" not in loss:
-            resolved = {name: None if part is None else losses.get(part) for name, part in loss.items()}
+            resolved = {name: None if part is None else losses.as_loss(part) for name, part in loss.items()}
         elif isinstance(loss, (list, tuple)):
-            resolved = [None if part is None else losses.get(part) for part in loss]
+            resolved = [None if part is None else losses.as_loss(part) for part in loss]
         elif loss is not None:
-            resolved = losses.get(loss)
+            resolved = losses.as_loss(loss)
         single = resolved if isinstance(resolved, losses.Loss) else None
         parts = _metrics(watched, "metrics", single), _metrics(weighted, "weighted_metrics", single)
         return cls(resolved, _weights(loss_weights), *parts)

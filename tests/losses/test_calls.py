@@ -142,7 +142,7 @@ def test_an_activation_before_the_loss_is_recognised_on_the_tape():
 )
 def test_losses_by_name(names, kind):
     for identifier in (*names, kind, kind(), {"class_name": kind.__name__, "config": {}}):
-        assert type(losses.get(identifier)) is kind
+        assert type(losses.as_loss(identifier)) is kind
 
 
 @each
@@ -152,7 +152,7 @@ def test_configurations(case):
     assert again.get_config() == loss.get_config()
     assert again(t, z).item() == loss(t, z).item()
     assert repr(again) == repr(loss)
-    same = losses.get({"class_name": type(loss).__name__, "config": loss.get_config()})
+    same = losses.as_loss({"class_name": type(loss).__name__, "config": loss.get_config()})
     assert same(t, z).item() == loss(t, z).item()
 
 

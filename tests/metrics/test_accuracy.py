@@ -42,14 +42,15 @@ def test_a_loss_is_a_metric():
         ("sparse_categorical_crossentropy", 3, metrics.SparseCategoricalAccuracy),
         ("categorical_crossentropy", 3, metrics.CategoricalAccuracy),
         ("binary_crossentropy", 1, metrics.BinaryAccuracy),
-        ("binary_crossentropy", 3, metrics.BinaryAccuracy),
+        ("binary_crossentropy", 3, metrics.CategoricalAccuracy),
         ("mse", 1, metrics.BinaryAccuracy),
         ("mse", 3, metrics.CategoricalAccuracy),
     ],
 )
 @pytest.mark.parametrize("name", ["accuracy", "acc"])
+@pytest.mark.filterwarnings("ignore:metrics. 'acc")
 def test_accuracy_is_chosen_by_the_loss(loss, width, kind, name):
-    metric = metrics.get(name, losses.get(loss), width)
+    metric = metrics.get(name, losses.as_loss(loss), width)
     assert type(metric) is kind
     assert metric.name == name
 
@@ -75,3 +76,21 @@ def test_metrics_do_not_record():
     with nb.Tape() as tape:
         metrics.CategoricalAccuracy()(ONE_HOT, P)
     assert tape.nodes == []
+
+
+def test_accuracy_of_several_sigmoid_outputs():
+    """As in Keras the share of rows whose largest output is where the target is largest; a warning, once, says so."""
+    from nbnet.metrics import _warn_of_places
+
+    t = np.array([[1.0, 0.0, 1.0], [0.0, 1.0, 0.0], [0.0, 0.0, 1.0], [1.0, 1.0, 0.0]])
+    p = np.array([[0.9, 0.8, 0.7], [0.6, 0.4, 0.2], [0.1, 0.2, 0.3], [0.2, 0.8, 0.6]])
+    model = nb.Sequential([nb.Input((3,)), nb.layers.Activation("linear")])
+    _warn_of_places.cache_clear()
+    with pytest.warns(UserWarning, match="the share of right outputs is 'binary_accuracy'") as seen:
+        model.compile("sgd", "binary_crossentropy", metrics=["accuracy", "binary_accuracy"])
+        logs = model.evaluate(p, t, verbose=0, return_dict=True)
+        model.compile("sgd", "binary_crossentropy", metrics=["accuracy"])
+        model.evaluate(p, t, verbose=0)
+    assert len(seen) == 1
+    assert logs["accuracy"] == 0.5
+    assert logs["binary_accuracy"] == pytest.approx(7 / 12)

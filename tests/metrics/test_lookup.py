@@ -69,7 +69,7 @@ def test_names(kind: type[M.Metric], name: str) -> None:
 def test_names_that_fit_themselves(loss: str, width: int, accuracy: type, crossentropy: type) -> None:
     for names, kind in ((("accuracy", "acc"), accuracy), (("crossentropy", "ce"), crossentropy)):
         for name in names:
-            metric = M.get(name, nb.losses.get(loss), width)
+            metric = M.get(name, nb.losses.as_loss(loss), width)
             assert type(metric) is kind
             assert metric.name == name
 
@@ -172,7 +172,7 @@ def test_own_metrics_in_evaluation() -> None:
     ("make", "error", "message"),
     [
         (lambda: M.get("accuracies"), ValueError, "metrics: 'accuracies' is not known; known are "),
-        (lambda: M.get(None), TypeError, "metrics: expected a name"),
+        (lambda: M.get(3), TypeError, "metrics: expected a name"),
         (lambda: M.TopKCategoricalAccuracy(0), ValueError, "k: expected an integer from 1"),
         (lambda: M.SparseTopKCategoricalAccuracy(2.5), ValueError, "k: expected an integer from 1"),
         (lambda: M.CosineSimilarity(axis=2)([[1.0]], [[1.0]]), ValueError, "axis: expected an axis of"),

@@ -357,7 +357,7 @@ def test_a_layer_used_on_another_width():
 
 @pytest.mark.parametrize("loss", ["mse", "mae", "huber", BCE, CCE])
 def test_losses_called_on_what_does_not_fit(loss):
-    loss = nb.losses.get(loss)
+    loss = nb.losses.as_loss(loss)
     p = np.full((4, 3), 1 / 3)
     refused(lambda: loss(np.ones((4, 2)), p), ValueError, "y_true: expected 3 columns, got 2")
     refused(lambda: loss(np.ones((3, 3)), p), ValueError, "y_true: expected 4 rows, as many as x has, got 3")

@@ -244,7 +244,7 @@ def test_probabilities_that_are_not_recognised(loss, output, y):
 def test_the_tape_gives_the_gradient_of_training(loss, output, units, y):
     """``t.gradient(loss_fn(y, model(x)), model.trainable_weights)`` is what a compiled step subtracts."""
     model = network(loss, output, units, nb.optimizers.SGD(1.0), dtype="float64")
-    loss_fn = nb.losses.get(loss)
+    loss_fn = nb.losses.as_loss(loss)
     before = model.get_weights()
     with nb.Tape() as tape:
         value = loss_fn(y, model(X, training=True))

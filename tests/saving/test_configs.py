@@ -277,7 +277,7 @@ def test_functions_and_classes_of_ones_own_inside() -> None:
 
 
 def test_losses_and_metrics_of_functions() -> None:
-    for kind, thing in (("losses", nb.losses.get(bias)), ("metrics", nb.metrics.get(bias)),
+    for kind, thing in (("losses", nb.losses.as_loss(bias)), ("metrics", nb.metrics.get(bias)),
                         ("metrics", nb.metrics.MeanLoss(nb.losses.Huber(2.0), "mine"))):  # fmt: skip
         module = getattr(nb, kind)
         config = json.loads(json.dumps(module.serialize(thing)))
@@ -285,9 +285,9 @@ def test_losses_and_metrics_of_functions() -> None:
         assert again.get_config() == thing.get_config()
         assert np.asarray(again([[1.0]], [[5.0]])) == np.asarray(thing([[1.0]], [[5.0]]))
     with pytest.raises(ValueError, match="'bias' is not known"):
-        nb.losses.deserialize(nb.losses.serialize(nb.losses.get(bias)))
+        nb.losses.deserialize(nb.losses.serialize(nb.losses.as_loss(bias)))
     with nb.saving.custom_object_scope({"bias": bias}):
-        assert nb.losses.get("bias").get_config()["fn"] == "bias"
+        assert nb.losses.as_loss("bias").get_config()["fn"] == "bias"
         assert nb.metrics.get("bias").name == "bias"
 
 

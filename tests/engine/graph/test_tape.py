@@ -83,7 +83,7 @@ def test_gradient_of_a_tensor_is_that_of_its_sum() -> None:
 
 def test_the_loss_may_be_computed_after_the_tape() -> None:
     model, x, t = network(), batch(), np.ones((8, 1), F32)
-    loss = nb.losses.get("mean_squared_error")
+    loss = nb.losses.as_loss("mean_squared_error")
     with Tape(step=0) as tape:
         y = model(x, training=True)
     late = tape.gradient(loss(t, y), model.trainable_weights)
