@@ -54,7 +54,8 @@ from nbnet.losses.regression import (
 
 __all__ = [
     "BinaryCrossentropy", "BinaryFocalCrossentropy", "CategoricalCrossentropy", "CategoricalFocalCrossentropy",
-    "CategoricalHinge", "Circle", "CosineSimilarity", "Dice", "GaussianNegativeLogLikelihood", "Hinge", "Huber", "KLDivergence",
+    "CategoricalHinge", "Circle", "CosineSimilarity", "Dice", "GaussianNegativeLogLikelihood", "Hinge", "Huber",
+    "KLDivergence",
     "LogCosh", "Loss", "LossFunctionWrapper", "MeanAbsoluteError", "MeanAbsolutePercentageError",
     "MeanSquaredError", "MeanSquaredLogarithmicError", "Poisson", "Quantile", "SparseCategoricalCrossentropy",
     "SquaredHinge", "Tversky", "binary_crossentropy", "binary_focal_crossentropy", "categorical_crossentropy",
@@ -104,9 +105,9 @@ def get(identifier: Any) -> Any:
     if identifier is None or (callable(identifier) and not isinstance(identifier, type)):
         return identifier
     if isinstance(identifier, str) and registry.get_registered_object(identifier) is None:
-        function = _functions.get(known[identifier]) if identifier in known else None
-        if function is not None:
-            return function
+        kind = known.get(identifier.lower() if identifier.isupper() else identifier)
+        if kind is not None:
+            return _functions[kind]
     found = as_loss(identifier)
     return found.fn if isinstance(found, LossFunctionWrapper) and isinstance(identifier, str) else found
 

@@ -192,7 +192,7 @@ class Circle(Loss):
         loss = softplus(
             logsumexp(where(positive, drawn, never), axis=1) + logsumexp(where(negative, pushed, never), axis=1)
         )
-        loss.step_mask = cast(greater(loss, 0.0), dtype)
+        loss.time_mask = cast(greater(loss, 0.0), dtype)
         return loss
 
 

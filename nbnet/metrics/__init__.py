@@ -216,7 +216,8 @@ def deserialize(config: Any, custom_objects: Mapping[str, type[Metric]] | None =
     AUC(name='auc')
     """
     with registry.custom_object_scope(custom_objects):
-        return get(config)
+        metric: Metric = get(config)
+    return metric
 
 
 if not TYPE_CHECKING:

@@ -140,7 +140,7 @@ def _metrics(given: Any, argument: str, loss: losses.Loss | None) -> Any:
 
 def _metric(identifier: Any, loss: losses.Loss | None, width: int | None = None) -> metrics.Metric:
     """Return a metric that reads the targets that the loss reads."""
-    metric = metrics.get(identifier, loss, width)
+    metric: metrics.Metric = metrics.get(identifier, loss, width)
     if loss is not None and metric.sparse not in (None, loss.sparse):
         kinds = "arrays shaped like the output", "class labels"
         raise ValueError(

@@ -30,13 +30,16 @@ NAMES = {
     L.Quantile: ["quantile", "Quantile"],
     L.SparseCategoricalCrossentropy: ["sparse_categorical_crossentropy", "SparseCategoricalCrossentropy"],
     L.SquaredHinge: ["squared_hinge", "SquaredHinge"],
+    L.Circle: ["circle", "Circle"],
+    L.Dice: ["dice", "Dice"],
+    L.Tversky: ["tversky", "Tversky"],
 }
 
 
 @pytest.mark.parametrize(("kind", "name"), [(kind, name) for kind, names in NAMES.items() for name in names])
 def test_names(kind: type[L.Loss], name: str) -> None:
-    assert type(L.get(name)) is kind
-    assert type(L.get({"class_name": name, "config": {"reduction": "sum"}})) is kind
+    assert type(L.as_loss(name)) is kind
+    assert type(L.as_loss({"class_name": name, "config": {"reduction": "sum"}})) is kind
 
 
 def test_every_loss_has_names() -> None:
@@ -52,10 +55,10 @@ def test_default_names_are_those_of_keras() -> None:
     assert repr(L.MeanSquaredError("sum", "mine")) == "MeanSquaredError(name='mine', reduction='sum')"
 
 
-@pytest.mark.parametrize("kind", NAMES)
+@pytest.mark.parametrize("kind", [kind for kind in NAMES if kind not in (L.Circle, L.Dice, L.Tversky)])
 def test_functions_are_found_and_give_one_loss_a_sample(kind: type[L.Loss]) -> None:
     function = getattr(L, next(n for n in NAMES[kind] if n[0].islower() and callable(getattr(L, n, None))))
-    assert type(L.get(function)) is kind
+    assert type(L.as_loss(function)) is kind
     p = np.random.default_rng(0).uniform(0.1, 0.9, (5, 2))
     y: Any = [0, 1, 0, 1, 1] if kind.sparse else np.eye(2)[[0, 1, 0, 1, 1]]
     y = y[:, :1] if kind is L.GaussianNegativeLogLikelihood else y
@@ -69,7 +72,7 @@ def cubic(y_true: nb.Tensor, y_pred: nb.Tensor) -> nb.Tensor:
 
 
 def test_a_function_is_a_loss() -> None:
-    loss = L.get(cubic)
+    loss = L.as_loss(cubic)
     assert loss.name == "cubic"
     assert loss([[0.0, 1.0], [0.0, 0.0]], [[2.0, 1.0], [0.0, 0.0]]).item() == 2.0
     model = nb.Sequential([nb.Input((2,)), nb.layers.Dense(1)])
@@ -85,14 +88,14 @@ def test_a_function_may_take_targets_of_another_shape() -> None:
     def spread(y_true: nb.Tensor, y_pred: nb.Tensor) -> nb.Tensor:
         return nb.ops.mean(nb.ops.abs(y_pred - y_true), axis=-1)
 
-    assert L.get(spread)([[1.0], [2.0]], [[0.0, 2.0], [2.0, 2.0]]).item() == 0.5
+    assert L.as_loss(spread)([[1.0], [2.0]], [[0.0, 2.0], [2.0, 2.0]]).item() == 0.5
 
 
 def test_a_mean_over_the_batch_is_a_loss() -> None:
     def whole(y_true: nb.Tensor, y_pred: nb.Tensor) -> nb.Tensor:
         return nb.ops.mean(nb.ops.square(y_true - y_pred))
 
-    assert L.get(whole)([[0.0], [0.0]], [[1.0], [3.0]]).item() == 5.0
+    assert L.as_loss(whole)([[0.0], [0.0]], [[1.0], [3.0]]).item() == 5.0
 
 
 def test_a_loss_of_ones_own() -> None:
@@ -113,8 +116,8 @@ def test_a_loss_of_ones_own() -> None:
 @pytest.mark.parametrize(
     ("make", "error", "message"),
     [
-        (lambda: L.get("none"), ValueError, "loss: 'none' is not known"),
-        (lambda: L.get(None), TypeError, "loss: expected a name"),
+        (lambda: L.as_loss("none"), ValueError, "loss: 'none' is not known"),
+        (lambda: L.as_loss(None), TypeError, "loss: expected a name"),
         (lambda: L.MeanSquaredError("average"), ValueError, "reduction: expected 'sum_over_.* or None, got 'average'"),
         (lambda: L.Quantile(1.0), ValueError, r"q: expected a number in \(0, 1\)"),
         (lambda: L.Quantile([]), ValueError, "q: expected at least one number"),
@@ -137,9 +140,9 @@ def test_a_loss_of_ones_own() -> None:
             ValueError,
             "y_true: expected 1 column, got 2",
         ),
-        (lambda: L.get(lambda t, z: 3)([[1.0]], [[1.0]]), TypeError, "expected a tensor from call"),
+        (lambda: L.as_loss(lambda t, z: 3)([[1.0]], [[1.0]]), TypeError, "expected a tensor from call"),
         (
-            lambda: L.get(lambda t, z: nb.tensor(np.ones(3))).losses(nb.tensor([[1.0]]), nb.tensor([[1.0]])),
+            lambda: L.as_loss(lambda t, z: nb.tensor(np.ones(3))).losses(nb.tensor([[1.0]]), nb.tensor([[1.0]])),
             ValueError,
             "a loss for each of 1 samples",
         ),
