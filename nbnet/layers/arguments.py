@@ -34,7 +34,9 @@ def plain(name: str, value: Any) -> Any:
     """An argument as JSON can hold it."""
     if callable(value):
         return _SERIALIZERS[name.rpartition("_")[2]](value)
-    return list(value) if isinstance(value, tuple) else value
+    if isinstance(value, tuple):
+        return [plain(name, part) for part in value]
+    return value
 
 
 def weight_arguments(*weights: str) -> tuple[str, ...]:

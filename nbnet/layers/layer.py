@@ -615,14 +615,27 @@ class Layer(RecordsArguments):
     def trainable(self, value: bool) -> None:
         for layer in flatten_layers(self):
             layer._trainable = bool(value)
-            for parameter in layer._weights:
+            for parameter in layer.own_weights:
                 parameter.requires_grad = parameter.trainable and layer._trainable
+
+    @property
+    def own_weights(self) -> list[Parameter]:
+        """The parameters that the layer itself has: those that :meth:`add_weight` created, then others that are its
+        attributes, or in lists, tuples and dicts that are."""
+        found = {id(w): w for w in self._weights}
+        for name, value in vars(self).items():
+            kept = isinstance(value, (list, tuple, dict)) and value and name != "_weights"
+            for part in flatten(value) if kept else (value,):
+                if isinstance(part, Parameter) and id(part) not in found:
+                    found[id(part)] = part
+                    part.requires_grad = part.requires_grad and self._trainable
+        return list(found.values())
 
     @property
     def weights(self) -> list[Parameter]:
         """All parameters: the layer's own, then those of layers inside; of each layer, as in Keras, those that were
         created as trainable come first."""
-        ordered = (sorted(layer._weights, key=lambda w: not w.trainable) for layer in flatten_layers(self))
+        ordered = (sorted(layer.own_weights, key=lambda w: not w.trainable) for layer in flatten_layers(self))
         return list({id(w): w for weights in ordered for w in weights}.values())
 
     @property

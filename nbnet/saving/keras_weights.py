@@ -103,7 +103,7 @@ def all_layers(model: Model) -> list[Layer]:
 
 def own_weights(layer: Layer) -> list[Parameter]:
     """Return the weights that a layer itself has, in Keras's order."""
-    return sorted(layer._weights, key=lambda weight: not weight.trainable)
+    return sorted(layer.own_weights, key=lambda weight: not weight.trainable)
 
 
 def weights_by_keras_path(model: Layer) -> dict[str, Parameter]:

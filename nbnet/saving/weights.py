@@ -267,10 +267,10 @@ def weights_by_path(layer: Layer) -> dict[str, Parameter]:
     found: dict[str, Parameter] = {}
     known, names = set[int](), UniqueNames()
     for path, part in layers_by_path(layer).items():
-        for weight in part._weights:
+        for weight in part.own_weights:
             if id(weight) not in known:
                 known.add(id(weight))
-                name = weight.name.rpartition("/")[2]
+                name = weight.name.rpartition("/")[2] or "variable"
                 found[names.take(f"{path}/{name}" if path else name)] = weight
     for weight in layer.weights:
         if id(weight) not in known:

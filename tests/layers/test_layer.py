@@ -295,3 +295,59 @@ def test_weights_of_unknown_initializers():
 
     with pytest.raises(ValueError, match="initializer: 'nonsense' is not known"):
         Wrong()(X)
+
+
+class Assigned(Layer):
+    """Parameters that no add_weight created."""
+
+    def __init__(self, **kwargs):
+        super().__init__(**kwargs)
+        self.scale = nb.Parameter(np.ones(3, "float32"), name="scale")
+        self.shifts = [
+            nb.Parameter(np.zeros(3, "float32")),
+            {"fixed": nb.Parameter(np.ones(3, "float32"), trainable=False)},
+        ]
+        self.again = self.scale
+
+    def call(self, x):
+        return x * self.scale + self.shifts[0] + self.shifts[1]["fixed"]
+
+
+def test_parameters_that_are_attributes_are_weights(tmp_path):
+    layer = Assigned()
+    assert [w.shape for w in layer.weights] == [(3,)] * 3
+    assert len(layer.trainable_weights) == 2
+    assert Assigned(trainable=False).trainable_weights == []
+    layer.trainable = False
+    assert layer.trainable_weights == []
+    layer.trainable = True
+    model = nb.Sequential([nb.Input((3,)), layer])
+    model.compile(nb.optimizers.SGD(0.1), "mse")
+    x = np.random.default_rng(0).normal(size=(32, 3)).astype("float32")
+    losses = model.fit(x, 2 * x, epochs=150, verbose=0).history["loss"]
+    assert losses[-1] < 0.05 * losses[0]
+    np.testing.assert_allclose(layer.scale.numpy(), 2, atol=0.2)
+    np.testing.assert_array_equal(layer.shifts[1]["fixed"].numpy(), np.ones(3))
+    model.save_weights(tmp_path / "m.nbnet")
+    other = nb.Sequential([nb.Input((3,)), Assigned()])
+    other.load_weights(tmp_path / "m.nbnet")
+    np.testing.assert_array_equal(other.predict(x, verbose=0), model.predict(x, verbose=0))
+
+
+def test_tied_weights_count_once():
+    class Tied(Layer):
+        def __init__(self):
+            super().__init__()
+            self.inner = nb.layers.Dense(3)
+
+        def build(self, input_shape):
+            self.inner.build(input_shape)
+            self.table = self.inner.kernel
+
+        def call(self, x):
+            return nb.ops.matmul(self.inner(x), nb.ops.transpose(self.table))
+
+    layer = Tied()
+    layer(np.ones((2, 4)))
+    assert sorted(w.shape for w in layer.weights) == [(3,), (4, 3)]
+    assert layer.count_params() == 15

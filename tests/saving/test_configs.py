@@ -18,6 +18,11 @@ WEIGHTS = {"kernel_initializer": nb.initializers.RandomNormal(0.1, 0.2, seed=3),
            "bias_regularizer": "l1", "bias_constraint": "non_neg"}  # fmt: skip
 CONV = {"filters": 4, "kernel_size": 2, "strides": 2, "padding": "same", "activation": "gelu", "use_bias": False,
         "activity_regularizer": "l2"} | WEIGHTS  # fmt: skip
+DEPTHWISE = {name.replace("kernel_", "depthwise_") if name != "kernel_size" else name: value
+             for name, value in CONV.items() if name != "filters"} | {"depth_multiplier": 2}  # fmt: skip
+POINTWISE = {name.replace("depthwise_", "pointwise_"): value
+             for name, value in DEPTHWISE.items() if name.startswith("depthwise_")}  # fmt: skip
+SEPARABLE = DEPTHWISE | {"filters": 4} | POINTWISE
 AFFINE = {f"{name}_{kind}": value for name in ("beta", "gamma")
           for kind, value in (("initializer", "ones"), ("regularizer", L2), ("constraint", "unit_norm"))}  # fmt: skip
 POOL = {"pool_size": 3, "strides": 2, "padding": "same"}
@@ -37,7 +42,8 @@ TABLE: dict[str, dict[str, dict[str, Any]]] = {
         "AlphaDropout": {"rate": 0.3, "noise_shape": (None, 1), "seed": 4},
         "AveragePooling1D": POOL, "AveragePooling2D": POOL, "MaxPooling1D": POOL, "MaxPooling2D": POOL,
         "BatchNormalization": {"axis": 1, "momentum": 0.9, "epsilon": 0.1, "center": False, "scale": False,
-                               "moving_mean_initializer": "ones", "moving_variance_initializer": "zeros"} | AFFINE,
+                               "moving_mean_initializer": "ones", "moving_variance_initializer": "zeros",
+                               "renorm": True, "renorm_clipping": {"rmax": 2.0}, "renorm_momentum": 0.8} | AFFINE,
         "Concatenate": {"axis": 1},
         "ConcreteDropout": {"layer": nb.layers.Dense(3, name="inside"), "weight_regularizer": 0.1,
                             "dropout_regularizer": 0.2, "init_min": 0.2, "init_max": 0.3, "temperature": 0.4,
@@ -76,6 +82,24 @@ TABLE: dict[str, dict[str, dict[str, Any]]] = {
         "TakeUnits": {"units": (1, 0)},
         "VariationalDense": {"units": 3, "activation": "relu", "initial_log_sigma2": -5.0, "kl_weight": 0.1,
                              "threshold": 2.0, "seed": 4} | WEIGHTS,
+        "AveragePooling3D": POOL, "MaxPooling3D": POOL,
+        "GlobalAveragePooling3D": {"keepdims": True}, "GlobalMaxPooling3D": {"keepdims": True},
+        "Conv3D": CONV | {"kernel_size": (1, 2, 3), "groups": 2},
+        "Conv1DTranspose": CONV | {"output_padding": 1}, "Conv2DTranspose": CONV | {"output_padding": (1, 0)},
+        "DepthwiseConv1D": DEPTHWISE, "DepthwiseConv2D": DEPTHWISE | {"kernel_size": (2, 3)},
+        "SeparableConv1D": SEPARABLE, "SeparableConv2D": SEPARABLE | {"kernel_size": (2, 3)},
+        "Cropping1D": {"cropping": (1, 2)}, "Cropping2D": {"cropping": ((1, 2), (0, 1))},
+        "Cropping3D": {"cropping": (1, 2, 0)},
+        "ZeroPadding1D": {"padding": (1, 2)}, "ZeroPadding2D": {"padding": ((1, 2), (0, 1))},
+        "ZeroPadding3D": {"padding": (1, 2, 0)},
+        "UpSampling1D": {"size": 3}, "UpSampling2D": {"size": (2, 3), "interpolation": "bicubic"},
+        "UpSampling3D": {"size": (1, 2, 3)},
+        "EinsumDense": {"equation": "abc,cd->abd", "output_shape": (None, 4), "activation": "relu",
+                        "bias_axes": "d"} | WEIGHTS,
+        "GroupNormalization": {"groups": 2, "axis": 1, "epsilon": 0.1, "center": False, "scale": False} | AFFINE,
+        "RMSNormalization": {"axis": (1, 2), "epsilon": 0.1}, "UnitNormalization": {"axis": (1, 2)},
+        "SpatialDropout3D": {"rate": 0.3, "seed": 4},
+        "SpectralNormalization": {"layer": nb.layers.Dense(3, name="inside"), "power_iterations": 2},
         "VariationalDropout": {"initial_alpha": 0.5, "per_unit": True, "kl_weight": 0.1, "seed": 4},
     },
     "losses": {
@@ -182,7 +206,8 @@ EXTRA: dict[str, dict[str, Any]] = {
 CASES = [(module, name) for module, classes in TABLE.items() for name in classes]
 #: Arguments with a single value in nbnet, and those that another argument excludes.
 FIXED = {"data_format", "groups", "mask_zero", "axis", "clipvalue", "global_clipnorm", "loss_scale_factor",
-         "thresholds", "input_shape", "dilation_rate"}  # fmt: skip
+         "thresholds", "input_shape", "dilation_rate", "lora_rank", "lora_alpha", "quantization_config",
+         "gptq_unpacked_column_size", "ragged", "optional", "input_tensor", "synchronized", "weights"}  # fmt: skip
 
 
 def made(module: str, name: str) -> tuple[Any, dict[str, Any]]:
@@ -233,7 +258,8 @@ def test_no_argument_is_forgotten(module: str, name: str) -> None:
 def test_every_class_is_here() -> None:
     bases = {"Layer", "Input", "Loss", "LossFunctionWrapper", "Metric", "EpochMetric", "MeanLoss", "MeanMetricWrapper",
              "Initializer", "Regularizer", "Constraint", "Optimizer", "LearningRateSchedule",
-             "DropoutSchedule"}  # fmt: skip
+             "DropoutSchedule",
+             "Lambda", "TimeDistributed", "Wrapper"}  # fmt: skip
     for module, classes in TABLE.items():
         offered = {getattr(MODULES[module], name) for name in MODULES[module].__all__}
         names = {thing.__name__ for thing in offered if isinstance(thing, type)}
