@@ -122,7 +122,8 @@ class Loss(RecordsArguments):
         """One loss for each sample of a batch, as :meth:`call` computes it: shape ``y_pred.shape[:-1]``."""
         value = self._called(y_true, y_pred)
         if not value.shape and y_pred.shape:  # a mean over the batch is the loss of each of its samples
-            value = multiply(value, np.ones(y_pred.shape[:1], y_pred.dtype))
+            shape = y_pred.shape[:1] if y_pred.time_mask is None else y_pred.time_mask.shape
+            value = multiply(value, np.ones(shape, y_pred.dtype))
         if value.shape[:1] != y_pred.shape[:1]:
             n = y_pred.shape[0]
             raise ValueError(f"{self.name}: expected a loss for each of {n} samples, got shape {value.shape}")
@@ -315,8 +316,11 @@ def loss_mask(values: Tensor, mask: Tensor | None) -> Tensor | None:
 
 def _as_weights(mask: Tensor, values: Tensor) -> Tensor:
     """A mask in the dtype of losses: 1 where it is not 0."""
-    one = np.ones((1,) * mask.ndim, values.dtype)
-    return mask if mask.dtype == values.dtype else where(mask, one, 0.0)
+    if mask.dtype == values.dtype:
+        return mask
+    if mask.data is not None:
+        return tensor(mask.numpy() != 0, values.dtype)
+    return where(mask, np.ones((1,) * mask.ndim, values.dtype), 0.0)
 
 
 def aligned(y_true: Tensor, y_pred: Tensor) -> tuple[Tensor, Tensor]:

@@ -347,3 +347,20 @@ def test_tuples_and_their_masks_stay_tuples():
     assert [type(part) for part in layer.seen] == [tuple, tuple, nb.Tensor]
     assert len(layer.seen[1]) == 2
     assert mask_of(y) == STEPS.tolist()
+
+
+def test_a_mask_of_another_dtype():
+    p = nb.tensor(Y)
+    p.time_mask = nb.tensor(STEPS, "float32")
+    loss = nb.losses.MeanSquaredError()(np.zeros_like(Y), p)
+    assert loss.dtype == "float64"
+    assert loss.item() == pytest.approx((Y[STEPS] ** 2).mean())
+
+
+def test_a_loss_of_one_number_for_the_batch():
+    model = regression(loss=lambda y, p: nb.ops.mean(nb.ops.square(y - p)))
+    p = model.predict(X)
+    whole = ((p - Y) ** 2).mean()
+    assert model.evaluate(X, Y, verbose=0) == pytest.approx(whole)
+    weighted = whole * (WEIGHTS * STEPS).sum() / STEPS.sum()
+    assert model.evaluate(X, Y, sample_weight=WEIGHTS, verbose=0) == pytest.approx(weighted)
