@@ -107,6 +107,10 @@ def layer_to_keras(layer: Layer) -> dict[str, Any]:
             }  # fmt: skip
         return _named(name, config)
     config = {key: _value_to_keras(key, value, getattr(layer, key, None)) for key, value in layer.get_config().items()}
+    if name == "Lambda":
+        config |= {key: _function(config[key]) for key in ("function", "mask") if config.get(key) is not None}
+        if isinstance(config.get("output_shape"), dict):
+            config["output_shape"] = _function(config["output_shape"]["function"])
     found = _object_to_keras(name, config, "layer")
     if isinstance(layer, Model):
         build = layer.get_build_config()
@@ -264,6 +268,8 @@ def _object_from_keras(value: dict[str, Any], name: str, key: str | None) -> dic
             config = _adapted(cls, config)
             inner = {part: _from_keras(content, part) for part, content in config.items()}
             inner = _fitting(cls, inner)
+        if cls.__name__ == "Lambda" and isinstance(inner.get("output_shape"), str):
+            inner["output_shape"] = {"function": inner["output_shape"]}
     return found | {"config": inner}
 
 

@@ -25,65 +25,10 @@ from nbnet.layers.layer import Layer
 from nbnet.layers.serialization import deserialize
 from nbnet.models.call_graph import CallGraph
 from nbnet.models.graph_config import _input_config
+from nbnet.saving.keras_operations import BY_CLASS, OPERATIONS, TENSORS
 
 #: The argument of calls that stands for none.
 _INFERENCE = ("training", False)
-#: Functions by Keras's module of their operation, with the arguments of its constructor.
-_OPERATIONS = {
-    "keras.src.ops.numpy": """abs absolute add all:axis,keepdims amax:axis,keepdims amin:axis,keepdims
-        any:axis,keepdims argmax:axis,keepdims argmin:axis,keepdims argpartition:kth,axis argsort:axis average:axis
-        broadcast_to:shape ceil clip:x_min,x_max concatenate:axis cos count_nonzero:axis cumprod:axis,dtype
-        cumsum:axis,dtype diff:n,axis digitize divide divide_no_nan dot equal exp exp2 expand_dims:axis expm1 fabs
-        flip:axis floor floor_divide full_like:dtype get_item greater greater_equal heaviside hstack
-        isclose:equal_nan isfinite isinf isnan less less_equal log log10 log1p log2 logaddexp logical_and
-        logical_not logical_or logical_xor matmul max:axis,keepdims,initial maximum mean:axis,keepdims
-        median:axis,keepdims min:axis,keepdims,initial minimum mod moveaxis:source,destination multiply
-        nan_to_num:nan,posinf,neginf negative not_equal ones_like:dtype outer pad:pad_width,mode
-        percentile:axis,method,keepdims power prod:axis,keepdims,dtype quantile:axis,method,keepdims ravel reciprocal
-        repeat:repeats,axis reshape:newshape roll:shift,axis round:decimals searchsorted:side sign sin sort:axis
-        split:indices_or_sections,axis sqrt square squeeze:axis stack:axis std:axis,keepdims subtract
-        sum:axis,keepdims swapaxes:axis1,axis2 take:axis take_along_axis:axis tanh tile:repeats transpose:axes
-        trapezoid:x,dx,axis true_divide var:axis,keepdims vstack where zeros_like:dtype einsum:subscripts
-        tensordot:axes tril:k triu:k diag:k diagonal:offset,axis1,axis2 inner tan sinh cosh arctan arctan2 arcsin
-        arccos arcsinh arccosh arctanh hypot trace:offset,axis1,axis2 cross:axisa,axisb,axisc,axis""",
-    "keras.src.ops.nn": """average_pool:pool_size,strides,padding,data_format batch_normalization:axis,epsilon
-        celu:alpha conv:strides,padding,data_format,dilation_rate elu:alpha gelu:approximate glu:axis
-        hard_shrink:threshold hard_sigmoid hard_silu hard_tanh leaky_relu:negative_slope log_sigmoid log_softmax:axis
-        max_pool:pool_size,strides,padding,data_format moments:axes,keepdims,synchronized normalize:axis,order,epsilon
-        one_hot:num_classes,axis,dtype,sparse relu relu6 selu sigmoid silu soft_shrink:threshold softmax:axis
-        softplus softsign sparse_plus sparse_sigmoid sparsemax:axis squareplus:b tanh_shrink
-        threshold:threshold,default_value""",
-    "keras.src.ops.math": """erf in_top_k:k logsumexp:axis,keepdims rsqrt segment_max:num_segments,sorted
-        segment_min:num_segments,sorted segment_prod:num_segments,sorted segment_sum:num_segments,sorted
-        top_k:k,sorted""",
-    "keras.src.ops.core": """cast:dtype scatter:shape scatter_update:reduction slice:shape slice_update stop_gradient
-        unstack:num,axis""",
-    "keras.src.ops.linalg": "norm:ord,axis,keepdims",
-}  # fmt: skip
-#: Numbers of tensors of operations that take more than two.
-_TENSORS = {
-    "batch_normalization": 5, "where": 3, "isclose": 4, "scatter_update": 3, "slice_update": 3, "scatter": 2, "pad": 2,
-    "einsum": 100, "relu": 1, "relu6": 1, "softmax": 1, "sigmoid": 1, "tanh": 1,
-}  # fmt: skip
-#: Names of operations that are not those of their functions in camel case.
-_CLASSES = {"batch_normalization": "BatchNorm", "searchsorted": "SearchSorted"}
-#: Names of the functions of operations that are others in nbnet, or have several.
-_FUNCTIONS = {"Abs": "abs", "Absolute": "absolute", "HardSwish": "hard_silu", "Swish": "silu"}
-
-
-def _table() -> dict[str, tuple[str, str, tuple[str, ...]]]:
-    found = {}
-    for module, text in _OPERATIONS.items():
-        for entry in text.split():
-            name, _, arguments = entry.partition(":")
-            class_name = _CLASSES.get(name) or "".join(word.capitalize() for word in name.split("_"))
-            found[name] = module, class_name, tuple(arguments.split(",")) if arguments else ()
-    return found
-
-
-#: By name of a function: module and class of Keras's operation, and the arguments of its constructor.
-OPERATIONS = _table()
-_BY_CLASS = {class_name: name for name, (_, class_name, _) in OPERATIONS.items()} | _FUNCTIONS
 
 
 # ---- to Keras ----
@@ -162,7 +107,7 @@ def _operation(producer: Producer, names: UniqueNames) -> tuple[dict[str, Any], 
     arguments = dict(signature.bind(*producer.args, **producer.kwargs).arguments)
     unknown: tuple[str | None, str, tuple[str, ...]] = (None, name, ())
     module, class_name, own = OPERATIONS.get(name, unknown)
-    if len(arguments.keys() - {*own}) > _TENSORS.get(name, 2):
+    if len(arguments.keys() - {*own}) > TENSORS.get(name, 2):
         module, own = None, ()  # Keras's operation has fewer arguments
     config = {key: _plain(arguments.pop(key), name) for key in own if key in arguments}
     label = names.take(producer.name)
@@ -263,10 +208,10 @@ def prepared(config: Mapping[str, Any], translate: Callable[[Any, Any], Any]) ->
 def _function_name(entry: Mapping[str, Any]) -> str | None:
     """Return the name of the function that an entry's operation stands for; None if the entry is a layer."""
     module, label, class_name = entry.get("module"), entry.get("registered_name"), entry["class_name"]
-    if module is None and label is None and class_name in _BY_CLASS and "trainable" not in entry["config"]:
+    if module is None and label is None and class_name in BY_CLASS and "trainable" not in entry["config"]:
         module = "keras.src.ops"  # an older file, where layers have more arguments than operations
     if isinstance(module, str) and module.startswith("keras.src.ops"):
-        name = _BY_CLASS.get(class_name)
+        name = BY_CLASS.get(class_name)
         if name is None or name not in ops.__all__:
             raise ValueError(f"{class_name}: nbnet has no such operation")
         return name
@@ -286,6 +231,7 @@ def graph_from_keras(config: Mapping[str, Any]) -> tuple[Any, Any]:
     ValueError, TypeError
         If nodes refer to what is not there or to each other in a circle, or arguments do not fit.
     """
+    config = _without_masks(config)
     functions: dict[str, Any] = {}
     values: dict[tuple[str, int], list[Any]] = {}
     waiting: dict[tuple[str, int], list[tuple[str, int]]] = {}
@@ -330,6 +276,61 @@ def graph_from_keras(config: Mapping[str, Any]) -> tuple[Any, Any]:
         name = next(key[0] for key in nodes if key not in values and not isinstance(functions[key[0]], InputLayer))
         raise ValueError(f"{name}: a call depends on one that is not there, or on itself")
     return _named_tensors(config["input_layers"], values), _named_tensors(config["output_layers"], values)
+
+
+def _without_masks(config: Mapping[str, Any]) -> Mapping[str, Any]:
+    """Return a configuration without the masks of time steps that Keras writes down as operations: layers hand them on
+    here, too."""
+    read = {
+        (place, float(entry["config"].get("mask_value", 0.0)))
+        for entry in config["layers"]
+        if entry.get("class_name") == "Masking" or entry.get("config", {}).get("mask_zero") is True
+        for node in entry["inbound_nodes"]
+        for place in _references(node)
+    }
+    masks: set[str] = set()
+    for entry in config["layers"]:  # operations stand after those whose results they read
+        node = entry["inbound_nodes"][0] if len(entry["inbound_nodes"]) == 1 else None
+        if "op" in entry and isinstance(node, dict):
+            places, args = list(_references(node)), node.get("args")
+            constant = args[1] if isinstance(args, list) and len(args) == 2 else None
+            compared = entry["op"] == "not_equal" and len(places) == 1 and isinstance(constant, (int, float))
+            if (compared and (places[0], float(constant or 0.0)) in read) or (
+                places and all(name in masks for name, _ in places)
+            ):
+                masks.add(entry["name"])
+    if not masks:
+        return config
+    layers = []
+    for entry in config["layers"]:
+        if "op" in entry:
+            layers.append(entry)
+            continue
+        nodes = [
+            node | {"kwargs": {key: value for key, value in node["kwargs"].items() if not _is_mask(key, value, masks)}}
+            if isinstance(node, dict) and isinstance(node.get("kwargs"), dict)
+            else node
+            for node in entry["inbound_nodes"]
+        ]
+        layers.append(entry | {"inbound_nodes": nodes})
+    used = {name for entry in layers if entry["name"] not in masks for name, _ in _references(entry["inbound_nodes"])}
+    used |= {str(name) for name in _names(config["output_layers"])}
+    kept = layers if used & masks else [entry for entry in layers if entry["name"] not in masks]
+    return {**config, "layers": kept}
+
+
+def _is_mask(key: str, value: Any, masks: set[str]) -> bool:
+    place = _tensor_place(value) if isinstance(value, dict) else None
+    return key == "mask" and place is not None and place[0] in masks
+
+
+def _names(structure: Any) -> Iterator[Any]:
+    """Yield the names in the places of inputs or outputs."""
+    if _is_place(structure):
+        yield structure[0]
+    elif isinstance(structure, (list, dict)):
+        for part in structure.values() if isinstance(structure, dict) else structure:
+            yield from _names(part)
 
 
 def entry_config(entry: Mapping[str, Any]) -> dict[str, Any]:

@@ -35,6 +35,8 @@ _TOGETHER = (
     ["momentum", "velocity"], ["accumulated_gradient", "accumulated_change"], ["accumulator", "linear"],
     ["momentum", "norm"],
 )  # fmt: skip
+#: Layers that have the kernel, or the embeddings, of the layer inside as a weight of their own, too.
+_SHARING = frozenset(("SpectralNormalization",))
 #: Attributes of layers of which nbnet keeps a number as a float, and Keras as an integer.
 _COUNTS = frozenset(("count",))
 
@@ -102,8 +104,11 @@ def all_layers(model: Model) -> list[Layer]:
 
 
 def own_weights(layer: Layer) -> list[Parameter]:
-    """Return the weights that a layer itself has, in Keras's order."""
-    return sorted(layer.own_weights, key=lambda weight: not weight.trainable)
+    """Return the weights that a layer itself has, in Keras's order; in Keras, some layers have one of the layer inside
+    as their own, too."""
+    inside = [getattr(layer, "layer", None)] if type(layer).__name__ in _SHARING else []
+    others = [getattr(part, name) for part in inside for name in ("kernel", "embeddings") if hasattr(part, name)]
+    return sorted([*others, *layer.own_weights], key=lambda weight: not weight.trainable)
 
 
 def weights_by_keras_path(model: Layer) -> dict[str, Parameter]:
@@ -118,14 +123,11 @@ def weights_by_keras_path(model: Layer) -> dict[str, Parameter]:
     ['layers/dense/vars/0', 'layers/dense/vars/1', 'layers/batch_normalization/vars/0',
      'layers/batch_normalization/vars/1', 'layers/batch_normalization/vars/2']
     """
-    found: dict[str, Parameter] = {}
-    known: set[int] = set()
-    for path, layer in keras_paths(model).items():
-        for number, weight in enumerate(own_weights(layer)):
-            if id(weight) not in known:
-                known.add(id(weight))
-                found[f"{path}/vars/{number}" if path else f"vars/{number}"] = weight
-    return found
+    return {
+        f"{path}/vars/{number}" if path else f"vars/{number}": weight
+        for path, layer in keras_paths(model).items()
+        for number, weight in enumerate(own_weights(layer))
+    }
 
 
 def arrays_for_keras(model: Model, optimizer: bool) -> tuple[dict[str, Array], dict[str, dict[str, Any]], list[str]]:

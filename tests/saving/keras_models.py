@@ -52,6 +52,18 @@ def rate(rng: Rng, shape: tuple[int, ...]) -> dict[str, Any]:
     return {"rate": float(np.round(rng.uniform(0, 0.9), 2))}
 
 
+def transposed(rng: Rng, shape: tuple[int, ...]) -> dict[str, Any]:
+    return {"filters": 2, "kernel_size": 2, "strides": int(rng.integers(1, 3)), "padding": pick(rng, ["same", "valid"])}
+
+
+def depthwise(rng: Rng, shape: tuple[int, ...]) -> dict[str, Any]:
+    return {"kernel_size": 2, "depth_multiplier": int(rng.integers(1, 3)), "padding": "same", "activation": "tanh"}
+
+
+def separable(rng: Rng, shape: tuple[int, ...]) -> dict[str, Any]:
+    return {"filters": 3} | depthwise(rng, shape)
+
+
 #: By name of layer: ranks of its input without the batch axis, and its arguments.
 LAYERS: dict[str, tuple[tuple[int, ...], Arguments]] = {
     "Activation": ((1, 2, 3), lambda rng, shape: {"activation": pick(rng, ACTIVATIONS)}),
@@ -62,6 +74,13 @@ LAYERS: dict[str, tuple[tuple[int, ...], Arguments]] = {
     "BatchNormalization": ((1, 2, 3), batch_norm),
     "Conv1D": ((2,), conv),
     "Conv2D": ((3,), conv),
+    "Conv1DTranspose": ((2,), transposed),
+    "Conv2DTranspose": ((3,), transposed),
+    "Cropping1D": ((2,), lambda rng, shape: {"cropping": [0, int(shape[0] > 1)]}),
+    "Cropping2D": ((3,), lambda rng, shape: {"cropping": [[0, int(shape[0] > 1)], [0, 0]]}),
+    "DepthwiseConv1D": ((2,), depthwise),
+    "DepthwiseConv2D": ((3,), depthwise),
+    "EinsumDense": ((1,), lambda rng, shape: {"equation": "ab,bc->ac", "output_shape": 3, "bias_axes": "c"}),
     "Dense": ((1, 2, 3), dense),
     "Dropout": ((1, 2, 3), rate),
     "ELU": ((1, 2, 3), lambda rng, shape: {"alpha": 0.7}),
@@ -72,9 +91,11 @@ LAYERS: dict[str, tuple[tuple[int, ...], Arguments]] = {
     "GlobalAveragePooling2D": ((3,), nothing),
     "GlobalMaxPooling1D": ((2,), nothing),
     "GlobalMaxPooling2D": ((3,), lambda rng, shape: {"keepdims": bool(rng.integers(2))}),
+    "GroupNormalization": ((1, 2, 3), lambda rng, shape: {"groups": 1}),
     "Identity": ((1, 2, 3), nothing),
     "LayerNormalization": ((1, 2, 3), lambda rng, shape: {"epsilon": 0.01, "scale": bool(rng.integers(2))}),
     "LeakyReLU": ((1, 2, 3), lambda rng, shape: {"negative_slope": 0.2}),
+    "Masking": ((2,), lambda rng, shape: {"mask_value": 0.25}),
     "MaxPooling1D": ((2,), pool),
     "MaxPooling2D": ((3,), pool),
     "Normalization": (
@@ -82,18 +103,27 @@ LAYERS: dict[str, tuple[tuple[int, ...], Arguments]] = {
     ),
     "PReLU": ((1, 2, 3), nothing),
     "Permute": ((2,), lambda rng, shape: {"dims": [2, 1]}),
+    "RMSNormalization": ((1, 2, 3), nothing),
     "ReLU": ((1, 2, 3), lambda rng, shape: {"max_value": 2.0, "negative_slope": 0.1}),
     "RepeatVector": ((1,), lambda rng, shape: {"n": 3}),
     "Rescaling": ((1, 2, 3), lambda rng, shape: {"scale": 0.5, "offset": 0.25}),
     "Reshape": ((1, 2, 3), lambda rng, shape: {"target_shape": [int(np.prod(shape)), 1]}),
+    "SeparableConv1D": ((2,), separable),
+    "SeparableConv2D": ((3,), separable),
     "Softmax": ((1, 2, 3), nothing),
     "SpatialDropout1D": ((2,), rate),
     "SpatialDropout2D": ((3,), rate),
+    "UnitNormalization": ((1, 2, 3), nothing),
+    "UpSampling1D": ((2,), lambda rng, shape: {"size": 2}),
+    "UpSampling2D": ((3,), lambda rng, shape: {"size": [1, 2], "interpolation": pick(rng, ["nearest", "bilinear"])}),
+    "ZeroPadding1D": ((2,), lambda rng, shape: {"padding": [1, 0]}),
+    "ZeroPadding2D": ((3,), lambda rng, shape: {"padding": [[1, 0], [0, 2]]}),
 }  # fmt: skip
 #: Layers that the generator places in a way of its own.
 PLACED = frozenset((
     "Add", "Average", "Concatenate", "Dot", "Embedding", "InputLayer", "Maximum", "Minimum", "Model", "Multiply",
-    "Sequential", "Subtract",
+    "Sequential", "Subtract", "TimeDistributed", "Lambda", "Wrapper", "Layer",
+    "SpectralNormalization",
 ))  # fmt: skip
 MERGING = ["Add", "Average", "Maximum", "Minimum", "Multiply", "Subtract", "Concatenate"]
 
@@ -111,9 +141,9 @@ class Builder:
         self.used: list[str] = []
         self.shared: list[tuple[Any, tuple[int, ...]]] = []
 
-    def make(self, name: str, /, **arguments: Any) -> Any:
+    def make(self, name: str, /, *parts: Any, **arguments: Any) -> Any:
         self.used.append(name)
-        return getattr(self.layers, name)(**arguments)
+        return getattr(self.layers, name)(*parts, **arguments)
 
     def random_layer(self, shape: tuple[int, ...]) -> Any:
         names = [name for name in self.known if len(shape) in LAYERS[name][0]]
@@ -150,6 +180,11 @@ class Builder:
             return ops.softmax(ops.expand_dims(x, 1) if len(shape) < 3 else x, axis=-1)
         if kind == 2:
             self.used.append("Sequential")
+            form = rng.integers(3)
+            if form == 0 and hasattr(self.layers, "SpectralNormalization"):
+                return self.make("SpectralNormalization", self.make("Dense", 2), power_iterations=1)(x)
+            if form == 1 and len(shape) > 1:
+                return self.make("TimeDistributed", self.make("Dense", 2, activation="relu"))(x)
             inner = self.library.Sequential([self.random_layer(shape)])
             return inner(x)
         if kind == 3:
@@ -165,7 +200,7 @@ class Builder:
         kind = rng.integers(5)
         if kind == 4:
             inputs = library.Input((4,), dtype="int32", name="x")
-            x = self.make("Embedding", input_dim=7, output_dim=3)(inputs)
+            x = self.make("Embedding", input_dim=7, output_dim=3, mask_zero=bool(rng.integers(2)))(inputs)
         else:
             shape = [(5,), (6, 3), (6, 5, 2), (5,)][kind]
             inputs = library.Input(shape, name="x", dtype=dtype)

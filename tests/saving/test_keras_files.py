@@ -37,6 +37,7 @@ def small(*more: Any) -> nb.Sequential:
 # ---- what comes back ----
 
 
+@pytest.mark.filterwarnings("ignore:.*drops the mask")
 @pytest.mark.parametrize("ending", ENDINGS)
 @pytest.mark.parametrize("seed", range(6))
 def test_random_models_come_back(seed: int, ending: str, tmp_path: Path) -> None:
