@@ -128,22 +128,22 @@ __all__ = [
     "layer_norm", "layer_normalization", "lcm", "ldexp", "leaky_relu", "left_shift", "less", "less_equal", "linspace",
     "log", "log1p", "log2", "log10", "log_sigmoid", "log_softmax", "logaddexp", "logaddexp2", "logdet", "logical_and",
     "logical_not", "logical_or", "logical_xor", "logspace", "logsumexp", "lstsq", "lu_factor", "map", "matmul",
-    "matrix_rank", "max", "max_pool", "maximum", "mean", "median", "meshgrid", "min", "minimum", "mish", "mod",
-    "moments", "moveaxis", "multi_hot", "multiply", "nan_to_num", "nanargmax", "nanargmin", "nancumprod", "nancumsum",
-    "nanmax", "nanmean", "nanmedian", "nanmin", "nanpercentile", "nanprod", "nanquantile", "nanstd", "nansum", "nanvar",
-    "ndim", "negative", "nextafter", "nonzero", "norm", "normalize", "not_equal", "one_hot", "ones", "ones_like",
-    "outer", "pad", "percentile", "pinv", "power", "prelu", "prod", "psnr", "ptp", "qr", "quantile", "rad2deg", "ravel",
-    "real", "rearrange", "reciprocal", "rectify", "relu", "relu6", "repeat", "reshape", "right_shift",
-    "rms_normalization", "roll", "rot90", "round", "rsqrt", "saturate_cast", "scan", "scatter", "scatter_update",
-    "searchsorted", "segment_max", "segment_min", "segment_prod", "segment_sum", "select", "selu", "separable_conv",
-    "shape", "sigmoid", "sign", "signbit", "silu", "sin", "sinc", "sinh", "size", "slice", "slice_update", "slogdet",
-    "soft_shrink", "softmax", "softplus", "softsign", "solve", "solve_triangular", "sort", "space_to_depth",
-    "sparse_categorical_crossentropy", "sparse_plus", "sparse_sigmoid", "sparsemax", "split", "sqrt", "square",
-    "squareplus", "squeeze", "stack", "std", "stop_gradient", "subtract", "sum", "svd", "swapaxes", "swish", "switch",
-    "take", "take_along_axis", "take_turn", "tan", "tanh", "tanh_shrink", "tensordot", "threshold", "tile", "time_mask",
-    "top_k", "trace", "transpose", "trapezoid", "tri", "tril", "triu", "true_divide", "trunc", "unfold", "unique",
-    "unravel_index", "unstack", "vander", "var", "vdot", "vectorized_map", "vsplit", "vstack", "weighted_mean",
-    "weighted_sum", "where", "while_loop", "zeros", "zeros_like",
+    "matrix_power", "matrix_rank", "max", "max_pool", "maximum", "mean", "median", "meshgrid", "min", "minimum", "mish",
+    "mod", "moments", "moveaxis", "multi_hot", "multiply", "nan_to_num", "nanargmax", "nanargmin", "nancumprod",
+    "nancumsum", "nanmax", "nanmean", "nanmedian", "nanmin", "nanpercentile", "nanprod", "nanquantile", "nanstd",
+    "nansum", "nanvar", "ndim", "negative", "nextafter", "nonzero", "norm", "normalize", "not_equal", "one_hot", "ones",
+    "ones_like", "outer", "pad", "percentile", "pinv", "power", "prelu", "prod", "psnr", "ptp", "qr", "quantile",
+    "rad2deg", "ravel", "real", "rearrange", "reciprocal", "rectify", "relu", "relu6", "repeat", "reshape",
+    "right_shift", "rms_normalization", "roll", "rot90", "round", "rsqrt", "saturate_cast", "scan", "scatter",
+    "scatter_update", "searchsorted", "segment_max", "segment_min", "segment_prod", "segment_sum", "select", "selu",
+    "separable_conv", "shape", "sigmoid", "sign", "signbit", "silu", "sin", "sinc", "sinh", "size", "slice",
+    "slice_update", "slogdet", "soft_shrink", "softmax", "softplus", "softsign", "solve", "solve_triangular", "sort",
+    "space_to_depth", "sparse_categorical_crossentropy", "sparse_plus", "sparse_sigmoid", "sparsemax", "split", "sqrt",
+    "square", "squareplus", "squeeze", "stack", "std", "stop_gradient", "subtract", "sum", "svd", "swapaxes", "swish",
+    "switch", "take", "take_along_axis", "take_turn", "tan", "tanh", "tanh_shrink", "tensordot", "threshold", "tile",
+    "time_mask", "top_k", "trace", "transpose", "trapezoid", "tri", "tril", "triu", "true_divide", "trunc", "unfold",
+    "unique", "unravel_index", "unstack", "vander", "var", "vdot", "vectorized_map", "vsplit", "vstack",
+    "weighted_mean", "weighted_sum", "where", "while_loop", "zeros", "zeros_like",
 ]  # fmt: skip
 
 if TYPE_CHECKING:
@@ -198,6 +198,7 @@ if TYPE_CHECKING:
         logdet,
         lstsq,
         lu_factor,
+        matrix_power,
         matrix_rank,
         norm,
         normalize,
@@ -309,8 +310,8 @@ _LATER = {
     "grids": "bartlett blackman geomspace hamming hanning kaiser logspace meshgrid",
     "integers": """allclose bincount bitwise_left_shift bitwise_right_shift gcd histogram isin lcm left_shift
         nextafter nonzero right_shift unique unravel_index""",
-    "linear_algebra": """cholesky cholesky_inverse det eigh inv logdet lstsq lu_factor matrix_rank norm normalize
-        pinv qr slogdet solve solve_triangular svd""",
+    "linear_algebra": """cholesky cholesky_inverse det eigh inv logdet lstsq lu_factor matrix_power matrix_rank
+        norm normalize pinv qr slogdet solve solve_triangular svd""",
     "nan_statistics": """nanargmax nanargmin nancumprod nancumsum nanmax nanmean nanmedian nanmin nanpercentile
         nanprod nanquantile nanstd nansum nanvar""",
     "nn_functions": """binary_crossentropy categorical_crossentropy layer_normalization multi_hot psnr

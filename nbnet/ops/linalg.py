@@ -3,7 +3,8 @@
 from nbnet.ops.names_of_keras import from_ops
 
 _NAMES = """
-    cholesky cholesky_inverse det eigh inv lstsq lu_factor matrix_rank norm pinv qr solve solve_triangular svd
+    cholesky cholesky_inverse det eigh inv lstsq lu_factor matrix_power matrix_rank norm pinv qr solve
+    solve_triangular svd
 """
 
 __getattr__ = from_ops(__name__, _NAMES.split())

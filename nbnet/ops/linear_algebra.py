@@ -9,6 +9,7 @@ from __future__ import annotations
 import builtins
 import math
 from collections.abc import Sequence
+from operator import index
 from typing import Any
 
 import numpy as np
@@ -18,7 +19,7 @@ from nbnet.config import epsilon as _epsilon
 from nbnet.engine.graph.op import INT, Op, Spec, register
 from nbnet.engine.graph.tensor import Tensor, apply, apply_many, tensor, tensors
 from nbnet.engine.kernels.abi import accumulates, attribute, device, kernel, vec
-from nbnet.ops.broadcast import divide, maximum, multiply, power
+from nbnet.ops.broadcast import add, divide, maximum, multiply, power
 from nbnet.ops.compare import equal, where
 from nbnet.ops.convert import convert_to_tensor
 from nbnet.ops.create import ones_like
@@ -274,6 +275,42 @@ def solve_triangular(a: Any, b: Any, lower: bool = False) -> Tensor:
     return _times(inv((tril if lower else triu)(_squares(x, "a"))), y)
 
 
+def matrix_power(x: Any, n: int) -> Tensor:
+    """Matrices multiplied by themselves, n times; of a negative n, the inverses.
+
+    Parameters
+    ----------
+    x
+        (..., n, n): tensor or array.
+    n
+        The exponent: an integer.
+
+    Raises
+    ------
+    ValueError
+        If the matrices are not square.
+
+    Examples
+    --------
+    >>> import nbnet as nb
+    >>> nb.ops.matrix_power([[1.0, 1.0], [0.0, 1.0]], 3).numpy()
+    array([[1., 3.],
+           [0., 1.]], dtype=float32)
+    """
+    base, left = _squares(x), index(n)
+    if left < 0:
+        base, left = inv(base), -left
+    found = add(multiply(base, 0.0), np.eye(base.shape[-1], dtype=base.dtype)) if not left else None
+    # The bits of the exponent, from the lowest.
+    while left:
+        if left & 1:
+            found = base if found is None else matmul(found, base)
+        left >>= 1
+        base = matmul(base, base) if left else base
+    assert found is not None
+    return found
+
+
 # ---- Cholesky ------------------------------------------------------------------------------------------------
 
 
@@ -347,8 +384,8 @@ def cholesky(x: Any, upper: bool = False) -> Tensor:
     Parameters
     ----------
     x
-        (..., n, n): symmetric positive definite matrices. Of others, the mean with the transpose is taken, and the
-        result is NaN where there is none.
+        (..., n, n): symmetric positive definite matrices. Of others, the mean with the transpose is taken. In a
+        program, the result is NaN where there is none.
     upper
         If True, the transpose of L is returned.
 
@@ -366,6 +403,8 @@ def cholesky(x: Any, upper: bool = False) -> Tensor:
     """
     made = _squares(x)
     y = apply(CHOLESKY if made.ndim > 2 else CHOLESKY_OF_ONE, made)
+    if y.data is not None and made.data is not None and np.isnan(y.data).any() and not np.isnan(made.data).any():
+        raise ValueError("x: expected positive definite matrices")
     return swapaxes(y, -1, -2) if upper else y
 
 
@@ -572,12 +611,12 @@ def lstsq(a: Any, b: Any, rcond: float | None = None) -> Tensor:
 
 
 def lu_factor(x: Any) -> tuple[Tensor, Tensor]:
-    """Triangular factors of square matrices in one matrix, and the rows exchanged at each step, int64.
+    """Triangular factors of matrices in one matrix, and the rows exchanged at each step, int64.
 
     Parameters
     ----------
     x
-        (..., n, n): tensor or array, known; no gradient flows.
+        (..., n, m): tensor or array, known; no gradient flows.
 
     Raises
     ------
@@ -592,11 +631,11 @@ def lu_factor(x: Any) -> tuple[Tensor, Tensor]:
     """
     from scipy.linalg import lu_factor as factor
 
-    values = _known(_squares(x), "lu_factor")
-    n = values.shape[-1]
-    found = [factor(matrix) for matrix in values.reshape(-1, n, n)]
+    values = _known(x, "lu_factor")
+    found = [factor(matrix) for matrix in values.reshape(-1, *values.shape[-2:])]
     factors, pivots = (np.array([pair[k] for pair in found]) for k in (0, 1))
-    return _tensor(factors.reshape(values.shape).astype(values.dtype)), _tensor(pivots.reshape(values.shape[:-1]))
+    order = pivots.reshape(*values.shape[:-2], builtins.min(values.shape[-2:]))
+    return _tensor(factors.reshape(values.shape).astype(values.dtype)), _tensor(order)
 
 
 # ---- norms ---------------------------------------------------------------------------------------------------

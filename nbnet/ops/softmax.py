@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import Any
 
 from nbnet.engine.graph.op import Op, Spec, register
@@ -10,7 +11,7 @@ from nbnet.engine.kernels.abi import accumulates, device, kernel, mat, scratch, 
 from nbnet.engine.kernels.math import exp, log, sigmoid
 from nbnet.engine.kernels.specialize import WIDE, specialize_width
 from nbnet.ops.elementwise import documents
-from nbnet.ops.reshape import checked_axis, moveaxis
+from nbnet.ops.reshape import Axis, checked_axis, moveaxis, reshape
 
 
 @device
@@ -89,7 +90,8 @@ def _normalize(width: Any, y: Any, totals: Any) -> None:
 
 
 documents_rows = documents(
-    first="x\n    Tensor or array with at least one axis.\naxis\n    The axis; negative ones count from the last.",
+    first="x\n    Tensor or array with at least one axis.\naxis\n    The axis, several as one, or None for all; "
+    "negative ones count from the last.",
     raises="ValueError\n    If the axis is out of range, or has no elements.",
 )
 
@@ -97,10 +99,18 @@ documents_rows = documents(
 _ROWS = "x[r,c] y[r,c]"
 
 
-def along_axis(op: Op, x: Tensor, axis: int) -> Tensor:
-    """Apply an op of rows along any axis: it is moved to the end, and back."""
+def along_axis(op: Op, x: Tensor, axis: Axis) -> Tensor:
+    """Apply an op of rows along any axis, or several as one: they are moved to the end, and back."""
     if axis == -1 and x.shape and x.shape[-1]:
         return apply(op, x)
+    if axis is None:
+        return reshape(along_axis(op, reshape(x, (1, -1)), -1), x.shape)
+    if isinstance(axis, Sequence):
+        axes = [checked_axis(k, x.ndim) for k in axis]
+        ends = list(range(-len(axes), 0))
+        moved = moveaxis(x, axes, ends)
+        rows = reshape(moved, (*moved.shape[: x.ndim - len(axes)], -1))
+        return moveaxis(reshape(along_axis(op, rows, -1), moved.shape), ends, axes)
     at = checked_axis(axis, x.ndim)
     if not x.shape[at]:
         raise ValueError(f"axis: expected at least one element along axis {axis}, got shape {x.shape}")
@@ -163,7 +173,7 @@ SOFTMAX = register(
 
 
 @documents_rows
-def softmax(x: Any, axis: int = -1) -> Tensor:
+def softmax(x: Any, axis: Axis = -1) -> Tensor:
     """``exp(x) / sum(exp(x))`` along an axis.
 
     Examples
@@ -207,7 +217,7 @@ LOG_SOFTMAX = register(
 
 
 @documents_rows
-def log_softmax(x: Any, axis: int = -1) -> Tensor:
+def log_softmax(x: Any, axis: Axis = -1) -> Tensor:
     """``x - log(sum(exp(x)))`` along an axis.
 
     Examples
@@ -272,7 +282,7 @@ SPARSEMAX = register(
 
 
 @documents_rows
-def sparsemax(x: Any, axis: int = -1) -> Tensor:
+def sparsemax(x: Any, axis: Axis = -1) -> Tensor:
     """The point of the probability simplex that is nearest to ``x``, over the last axis: a softmax with zeros.
 
     References

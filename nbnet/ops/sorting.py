@@ -168,7 +168,7 @@ def argsort(x: Any, axis: int | None = -1) -> Tensor:
     return _sorted(x, axis)[1]
 
 
-def top_k(x: Any, k: int, sorted: bool = True) -> tuple[Tensor, Tensor]:
+def top_k(x: Any, k: int, sorted: bool = True, is_stable: bool = False) -> tuple[Tensor, Tensor]:
     """The k largest elements along the last axis, and their indices.
 
     Parameters
@@ -177,8 +177,8 @@ def top_k(x: Any, k: int, sorted: bool = True) -> tuple[Tensor, Tensor]:
         (..., n): tensor or array.
     k
         Number of elements, up to n.
-    sorted
-        The elements come in descending order in any case.
+    sorted, is_stable
+        No effect: the elements come in descending order, equal ones in that of their indices.
 
     Returns
     -------
@@ -209,9 +209,9 @@ def in_top_k(targets: Any, predictions: Any, k: int) -> Tensor:
     Parameters
     ----------
     targets
-        (n,): class numbers.
+        (...): class numbers.
     predictions
-        (n, classes): scores.
+        (..., classes): scores.
     k
         Number of highest scores.
 
@@ -221,8 +221,8 @@ def in_top_k(targets: Any, predictions: Any, k: int) -> Tensor:
     >>> nb.ops.in_top_k([2, 0], [[0.1, 0.6, 0.3], [0.1, 0.6, 0.3]], k=2).numpy() > 0
     array([ True, False])
     """
-    scores = tensor(predictions)
-    mine = take_along_axis(scores, reshaped_indices(index_tensor(targets, "targets"), (-1, 1)), -1)
+    scores, classes = tensor(predictions), index_tensor(targets, "targets")
+    mine = take_along_axis(scores, reshaped_indices(classes, (*classes.shape, 1)), -1)
     higher = greater(scores, where(isnan(mine), -math.inf, mine))
     return less(sum(higher, -1), index(k))
 

@@ -337,6 +337,14 @@ LATER_SMOOTH: dict[str, Line] = {
         lambda x, y: 20 * np.log10(2) - 10 * np.log10(((x - y) ** 2).mean()),
     ),
     # linalg
+    "matrix_power": (lambda x: ops.matrix_power(x, 5), (SQUARES,), lambda x: np.linalg.matrix_power(x, 5)),
+    "negative matrix_power": (lambda x: ops.matrix_power(x, -2), (SQUARES,), lambda x: np.linalg.matrix_power(x, -2)),
+    "softmax of two axes": (
+        lambda x: ops.softmax(x, (2, 0)),
+        (CUBE,),
+        lambda x: np.exp(x) / np.exp(x).sum((0, 2), keepdims=True),
+    ),
+    "log_softmax of all": (lambda x: ops.log_softmax(x, None), (CUBE,), lambda x: x - np.log(np.exp(x).sum())),
     "inv": (ops.inv, (SQUARES,), np.linalg.inv),
     "det": (ops.det, (SQUARES,), np.linalg.det),
     "slogdet": (lambda x: ops.slogdet(x)[1], (SQUARES,), lambda x: np.linalg.slogdet(x)[1]),
