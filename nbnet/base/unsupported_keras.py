@@ -8,8 +8,8 @@ from collections.abc import Callable, Collection, Mapping, Sequence
 from importlib.abc import MetaPathFinder
 from typing import Any
 
-_NO_SEQUENCES = "there are no recurrent layers; for sequences use Embedding, Conv1D and pooling"
-_NO_ATTENTION = "there are no attention layers"
+_NO_SEQUENCES = "there are no recurrent layers; for sequences use Embedding, Conv1D, TimeDistributed and pooling"
+_NO_ATTENTION = "there are no attention layers; write one with nbnet.ops, as examples/padded_sequences.py does"
 _NO_IMAGES = "change images with NumPy before fit, or batch by batch in a nbnet.utils.PyDataset"
 _NO_TOKENS = "encode columns with scikit-learn (OneHotEncoder, OrdinalEncoder, KBinsDiscretizer) before fit"
 _NO_FILES = "read the files into arrays and hand these to fit"
@@ -121,7 +121,7 @@ def absent_names(module: str) -> dict[str, str]:
     --------
     >>> from nbnet.base.unsupported_keras import absent_names
     >>> absent_names("nbnet.layers")["LSTM"]
-    'there are no recurrent layers; for sequences use Embedding, Conv1D and pooling'
+    'there are no recurrent layers; for sequences use Embedding, Conv1D, TimeDistributed and pooling'
     """
     return {name: instead for instead, names in _TABLE.get(module, {}).items() for name in names.split()}
 
@@ -132,8 +132,8 @@ def refusal(module: str, name: str) -> str | None:
     Examples
     --------
     >>> from nbnet.base.unsupported_keras import refusal
-    >>> refusal("nbnet.layers", "LSTM")
-    'nbnet does not offer layers.LSTM: there are no recurrent layers; for sequences use Embedding, Conv1D and pooling'
+    >>> refusal("nbnet.layers", "Attention").split(";")[0]
+    'nbnet does not offer layers.Attention: there are no attention layers'
     >>> refusal("nbnet.layers", "Dense") is None
     True
     """

@@ -158,6 +158,14 @@ TWINS: dict[str, tuple[tuple[object, ...], dict[str, float]]] = {
     "embedding_tabular.py": (("--epochs", 8), {r"explains (\d+)%": 90}),
     "residual.py": (("--epochs", 8), {r"residual .*accuracy ([\d.]+)%": 90}),
     "convnet_fashion_mnist.py": (("--digits", "--epochs", 3), {r"test accuracy +([\d.]+)%": 70}),
+    "padded_sequences.py": (
+        ("--epochs", 8),
+        {
+            r"average .*accuracy ([\d.]+)": 0.7,
+            r"attention .*accuracy ([\d.]+)": 0.95,
+            r"each .*accuracy ([\d.]+)": 0.99,
+        },
+    ),
     "custom_loop.py": (
         ("--epochs", 10),
         {r"epoch +10: ([\d.]+)% of the chosen": 90, r"accuracy, duo +([\d.]+)%": 88},
@@ -176,6 +184,11 @@ def test_twins_of_keras_learn(script: str) -> None:
     text, least = twin(script), TWINS[script][1]
     found = {pattern: number(pattern, text) for pattern in least}
     assert all(found[pattern] >= least[pattern] for pattern in least), found
+
+
+def test_padding_does_not_count_in_the_accuracy() -> None:
+    text = twin("padded_sequences.py")
+    assert number(r"each token: accuracy ([\d.]+)", text) == pytest.approx(number(r"by hand ([\d.]+)", text), abs=1e-3)
 
 
 def test_sklearn_pipeline() -> None:
