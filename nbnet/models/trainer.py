@@ -583,6 +583,7 @@ class Trainer(_Base):
         self._loss_tracker.update_state(loss.numpy(), next(flatten(x)).shape[0])
         return self.compute_metrics(x, y, y_pred, sample_weight)
 
+    @default_step
     def compute_loss(
         self, x: Any = None, y: Any = None, y_pred: Any = None, sample_weight: Any = None, training: bool = True
     ) -> Tensor:
@@ -595,6 +596,7 @@ class Trainer(_Base):
         """
         return python_runner.compute_loss(self, y, y_pred, sample_weight)
 
+    @default_step
     def compute_metrics(self, x: Any, y: Any, y_pred: Any, sample_weight: Any = None) -> dict[str, Any]:
         """Update the compiled metrics with a batch; return the results of all metrics."""
         for metric in self.metrics:
@@ -602,6 +604,7 @@ class Trainer(_Base):
                 metric.update_state(y, y_pred, sample_weight)
         return self.get_metrics_result()
 
+    @default_step
     def get_metrics_result(self) -> dict[str, Any]:
         """Return the results of all metrics by name."""
         results: dict[str, Any] = {}
@@ -634,6 +637,7 @@ class Trainer(_Base):
         """Names of :attr:`metrics`."""
         return [metric.name for metric in self.metrics]
 
+    @default_step
     def reset_metrics(self) -> None:
         """Reset the state of all metrics."""
         for metric in self.metrics:

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import re
-from abc import ABC, abstractmethod
 from collections.abc import Iterable, Mapping, Sequence
 from operator import attrgetter
 from typing import Any, ClassVar, Self, Unpack
@@ -22,6 +21,7 @@ from nbnet.engine.kernels.abi import Kernel
 from nbnet.engine.runtime.program import Linked, lower
 from nbnet.optimizers import schedules, update
 from nbnet.optimizers.hyperparams import DEFAULTS, BoolHyper, CommonOptions, Hyper, HyperAttribute, OptionalHyper
+from nbnet.optimizers.python_step import PythonStep
 
 Array = NDArray[Any]
 #: The kernel and its slots, names of the options in use, and the number of schedules so far: where this changes, an
@@ -74,7 +74,7 @@ class LearningRate(float):
         return float, (float(self),)
 
 
-class Optimizer(RecordsArguments, ABC):
+class Optimizer(PythonStep, RecordsArguments):
     """Changes parameters by their gradients; base class of all optimizers.
 
     Parameters
@@ -151,6 +151,9 @@ class Optimizer(RecordsArguments, ABC):
     extra: ClassVar[tuple[float, ...]] = ()
     #: Names of the state that the kernel reads and writes.
     slots: ClassVar[tuple[str, ...]] = ()
+    #: True if a subclass has an ``update_step`` in Python; True if that, or an ``apply``, is called for each step.
+    python_step: ClassVar[bool] = False
+    in_python: ClassVar[bool] = False
 
     weight_decay = OptionalHyper(FROM_ZERO, update.WEIGHT_DECAY)
     clipnorm = OptionalHyper(ABOVE_ZERO, update.CLIP)
@@ -161,6 +164,8 @@ class Optimizer(RecordsArguments, ABC):
 
     def __init_subclass__(cls) -> None:
         super().__init_subclass__()
+        cls.python_step = cls.update_step is not PythonStep.update_step
+        cls.in_python = cls.python_step or cls.apply is not Optimizer.apply
         for value in list(vars(cls).values()):
             if isinstance(value, HyperAttribute) and value.index < 0:
                 value.index = update.OWN + len(cls.hyper)
@@ -169,8 +174,8 @@ class Optimizer(RecordsArguments, ABC):
 
     def __init__(
         self,
-        learning_rate: float | schedules.LearningRateSchedule,
-        hyper: Mapping[str, float],
+        learning_rate: float | schedules.LearningRateSchedule = 0.001,
+        hyper: Mapping[str, float] | None = None,
         **common: Unpack[CommonOptions],
     ) -> None:
         options: dict[str, Any] = DEFAULTS | dict(common)
@@ -206,17 +211,22 @@ class Optimizer(RecordsArguments, ABC):
         self._eager: tuple[int, Linked, Array] | None = None
         if unknown := options.keys() - DEFAULTS.keys():
             raise TypeError(f"{type(self).__name__} takes no argument {', '.join(sorted(unknown))}")
-        for name, value in {"learning_rate": learning_rate, **hyper, **options}.items():
+        for name, value in {"learning_rate": learning_rate, **(hyper or {}), **options}.items():
             setattr(self, name, value)
+        self._own, self._order = [], []
+        if self.python_step and (self.use_ema or steps is not None):
+            raise ValueError(
+                "use_ema, gradient_accumulation_steps: expected none of them beside an update_step of one's own"
+            )
         if options["lazy"] and steps is not None:
             raise ValueError("lazy: cannot be combined with gradient_accumulation_steps")
 
     # ---- for subclasses ----
 
     @property
-    @abstractmethod
     def kernel(self) -> Kernel:
         """The kernel that updates a range of parameters with the current hyperparameters."""
+        raise NotImplementedError(f"{type(self).__name__}: defines neither kernel nor update_step")
 
     def used_slots(self) -> tuple[str, ...]:
         """The slots that the kernel needs with the current hyperparameters."""
@@ -365,6 +375,9 @@ class Optimizer(RecordsArguments, ABC):
         ValueError
             If the optimizer has trained other parameters, or the state given to :meth:`set_state` does not fit these.
         """
+        if self.python_step:
+            self._order = list(parameters)
+            return None  # type: ignore[return-value]  # No program is written for it.
         if self.block is not None:
             if self.block.holds(parameters):
                 return self.block
@@ -377,6 +390,11 @@ class Optimizer(RecordsArguments, ABC):
         block = FlatParams(parameters)
         self._allocate(block)
         return block
+
+    @property
+    def built(self) -> bool:
+        """True once the optimizer knows its parameters."""
+        return self.block is not None or bool(self._order)
 
     def _allocate(self, block: FlatParams) -> None:
         """Adopt a block, and make the tensors of the state that are missing."""
@@ -401,6 +419,8 @@ class Optimizer(RecordsArguments, ABC):
 
     def __getstate__(self) -> dict[str, Any]:
         """A copy or a pickle: its state waits for parameters, as after :meth:`set_state`."""
+        if self.python_step:
+            return vars(self) | {"_eager": None}
         current = self._pending if self.block is None else self.state
         pending = None if current is None else {name: array.copy() for name, array in current.items()}
         unbuilt = {"block": None, "slot_tensors": {}, "_pending": pending, "_structure": None, "_eager": None}
@@ -414,6 +434,8 @@ class Optimizer(RecordsArguments, ABC):
     @property
     def state(self) -> dict[str, Array]:
         """Vectors of state over all parameters, in the order of the block; empty before the optimizer is built."""
+        if self.python_step:
+            return self._own_state()
         return {} if self.block is None else {name: self.slot_tensors[name].numpy()[0] for name in self._names()}
 
     @property
@@ -437,6 +459,7 @@ class Optimizer(RecordsArguments, ABC):
         found = [Tensor((), np.int64, np.array(self.iterations, np.int64), name="iterations")]
         if self.schedule is None:
             found.append(Tensor((), np.float64, np.array(self.learning_rate), name="learning_rate"))
+        found += self._own
         if (block := self.block) is not None:
             slots = [self.slot_tensors[name] for name in self._names()]
             found += [block.part(slot, 0, i) for i in range(len(block.parameters)) for slot in slots]
@@ -618,12 +641,16 @@ class Optimizer(RecordsArguments, ABC):
             If numbers or shapes do not match, or a gradient is not finite; then nothing is changed.
         """
         given = list(grads)
-        parameters = self._built().parameters if trainable_variables is None else list(trainable_variables)
+        known = self._order if self.python_step else None if self.block is None else self.block.parameters
+        parameters = (known or self._built().parameters) if trainable_variables is None else list(trainable_variables)
         if len(given) != len(parameters):
             raise ValueError(f"grads: expected {len(parameters)}, one for each parameter, got {len(given)}")
         arrays = [_as_gradient(g, p) for g, p in zip(given, parameters, strict=True)]
         if all(array is None for array in arrays):
             raise ValueError("grads: expected a gradient for at least one parameter, got only None")
+        if self.python_step:
+            self._apply_in_python(arrays, parameters)
+            return
         block = self.build(parameters)
         linked, flat = self._program(block)
         flat[...] = 0

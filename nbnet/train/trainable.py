@@ -66,6 +66,8 @@ class Objective:
     loss_weights: Any = None
     metrics: Any = None
     weighted_metrics: Any = None
+    #: True if the user wrote how a loss is called, which a step in Python does.
+    in_python: bool = False
     _known: dict[Any, tuple[OutputSpec, ...]] = field(default_factory=dict, repr=False)
 
     @classmethod
@@ -80,7 +82,10 @@ class Objective:
             resolved = losses.as_loss(loss)
         single = resolved if isinstance(resolved, losses.Loss) else None
         parts = _metrics(watched, "metrics", single), _metrics(weighted, "weighted_metrics", single)
-        return cls(resolved, _weights(loss_weights), *parts)
+        each = resolved.values() if isinstance(resolved, Mapping) else resolved
+        several = each if isinstance(resolved, (list, Mapping)) else [each]
+        in_python = any(type(part).__call__ is not losses.Loss.__call__ for part in several if part is not None)
+        return cls(resolved, _weights(loss_weights), *parts, in_python=in_python)
 
     def specs(self, names: Sequence[str], widths: Sequence[int]) -> tuple[OutputSpec, ...]:
         """Return the loss and metrics of each output.
@@ -646,6 +651,10 @@ class EpochLog(Protocol):
     def append(self, epoch: int, logs: Mapping[str, Any]) -> None: ...
 
 
+#: Methods of a model that its steps call. If a subclass overrides one, the steps run in Python, where they do.
+_STEP_PARTS = ("compute_loss", "compute_metrics", "get_metrics_result", "reset_metrics")
+
+
 def default_step(step: F) -> F:
     """Mark a method as the default of a step: the compiled loop computes the same without calling it."""
     _default_steps.add(step)
@@ -654,7 +663,16 @@ def default_step(step: F) -> F:
 
 def runs_in_python(model: Trainable, step: str) -> bool:
     """Return True if a step (``"train_step"``, ``"test_step"``, ``"predict_step"``) is the user's, or runs eagerly."""
-    return model._train_state.eager or getattr(type(model), step) not in _default_steps
+    state, cls = model._train_state, type(model)
+    if state.eager or getattr(cls, step) not in _default_steps:
+        return True
+    if step == "predict_step":
+        return False
+    if any(getattr(cls, name) not in _default_steps for name in _STEP_PARTS):
+        return True
+    if state.objective is not None and state.objective.in_python:
+        return True
+    return step == "train_step" and model.optimizer is not None and model.optimizer.in_python
 
 
 def check_compiled(model: Trainable) -> None:

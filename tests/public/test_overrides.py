@@ -1,0 +1,209 @@
+"""Overrides in subclasses of nbnet's classes: each is called when a model is trained, evaluated and used."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any
+
+import numpy as np
+import pytest
+
+import nbnet as nb
+
+X = np.random.default_rng(0).normal(size=(12, 3)).astype("float32")
+Y = (X.sum(1, keepdims=True) > 0).astype("float32")
+
+
+def train(model: Any = None, loss: Any = "mse", optimizer: Any = "sgd", callbacks: Any = None, **compiled: Any) -> Any:
+    if model is None:
+        model = nb.Sequential([nb.Input((3,)), nb.layers.Dense(1)])
+    model.compile(optimizer, loss, **compiled)
+    model.fit(X, Y, batch_size=4, epochs=2, verbose=0, validation_data=(X, Y), callbacks=callbacks)
+    model.evaluate(X, Y, verbose=0, callbacks=callbacks)
+    model.predict(X, callbacks=callbacks)
+    return model
+
+
+def of_layer(**arguments: Any) -> Any:
+    return train(nb.Sequential([nb.Input((3,)), nb.layers.Dense(1, **arguments)]))
+
+
+def functional(cls: Any) -> Any:
+    x = nb.Input((3,))
+    return train(cls(x, nb.layers.Dense(1)(x)), metrics=["mae"])
+
+
+def scheduled(cls: Any) -> Any:
+    return train(optimizer=nb.optimizers.SGD(cls(0.1, 2, 0.5)))
+
+
+def first(cls: Any) -> Any:
+    return train(nb.Sequential([nb.Input((3,)), cls(), nb.layers.Dense(1)]))
+
+
+class Subclassed(nb.Model):
+    def __init__(self) -> None:
+        super().__init__()
+        self.dense = nb.layers.Dense(1)
+
+    def call(self, inputs: Any, training: Any = None) -> Any:
+        return self.dense(inputs)
+
+
+STEPS = "train_step test_step predict_step compute_loss compute_metrics get_metrics_result reset_metrics"
+HOOKS = " ".join(name for name in dir(nb.callbacks.Callback) if name.startswith("on_"))
+#: Base class, names of its methods, and how an object of a subclass is used.
+WALK: list[tuple[type, str, Callable[[Any], Any]]] = [
+    (nb.losses.MeanSquaredError, "call __call__", lambda cls: train(loss=cls())),
+    (nb.losses.BinaryCrossentropy, "call __call__", lambda cls: train(loss=cls(from_logits=True))),
+    (nb.metrics.MeanAbsoluteError, "update_state result reset_state", lambda cls: train(metrics=[cls()])),
+    (nb.metrics.BinaryAccuracy, "update_state result reset_state", lambda cls: train(metrics=[cls()])),
+    (nb.metrics.Precision, "update_state result reset_state", lambda cls: train(metrics=[cls()])),
+    (nb.metrics.AUC, "update_state result reset_state", lambda cls: train(weighted_metrics=[cls()])),
+    (nb.Model, STEPS, functional),
+    (nb.Sequential, STEPS, lambda cls: train(cls([nb.Input((3,)), nb.layers.Dense(1)]), metrics=["mae"])),
+    (Subclassed, f"{STEPS} call", lambda cls: train(cls(), metrics=["mae"])),
+    (nb.optimizers.SGD, "apply", lambda cls: train(optimizer=cls(0.1))),
+    (nb.optimizers.Adam, "apply build", lambda cls: train(optimizer=cls(0.1))),
+    (nb.optimizers.schedules.ExponentialDecay, "__call__", scheduled),
+    (nb.layers.Dense, "call build", lambda cls: train(nb.Sequential([nb.Input((3,)), cls(1)]))),
+    (nb.layers.Dropout, "call", lambda cls: train(nb.Sequential([nb.Input((3,)), cls(0.5), nb.layers.Dense(1)]))),
+    (nb.layers.BatchNormalization, "call build", first),
+    (nb.initializers.GlorotUniform, "__call__", lambda cls: of_layer(kernel_initializer=cls())),
+    (nb.initializers.Zeros, "__call__", lambda cls: of_layer(bias_initializer=cls())),
+    (nb.regularizers.L2, "__call__", lambda cls: of_layer(kernel_regularizer=cls(0.1))),
+    (nb.regularizers.L1L2, "__call__", lambda cls: of_layer(activity_regularizer=cls(0.1))),
+    (nb.callbacks.Callback, HOOKS, lambda cls: train(callbacks=[cls()])),
+    (nb.callbacks.EarlyStopping, "on_train_begin on_epoch_end on_train_end", lambda cls: train(callbacks=[cls()])),
+]  # fmt: skip
+
+
+@pytest.mark.parametrize(
+    ("base", "method", "use"),
+    [(base, method, use) for base, methods, use in WALK for method in methods.split()],
+    ids=lambda part: part if isinstance(part, str) else getattr(part, "__name__", ""),
+)
+def test_an_override_is_called(base: type, method: str, use: Callable[[Any], Any]) -> None:
+    called = []
+
+    def override(self: Any, *args: Any, **kwargs: Any) -> Any:
+        called.append(method)
+        return getattr(super(cls, self), method)(*args, **kwargs)
+
+    cls = type(f"Own{base.__name__}", (base,), {method: override, "__module__": __name__})
+    use(cls)
+    assert called
+
+
+@pytest.mark.parametrize("method", STEPS.split())
+def test_results_are_those_of_compiled_steps(method: str) -> None:
+    """A model whose step runs in Python for such an override trains as one without it."""
+
+    def override(self: Any, *args: Any, **kwargs: Any) -> Any:
+        return getattr(super(Own, self), method)(*args, **kwargs)
+
+    Own = type("Own", (nb.Sequential,), {method: override, "__module__": __name__})
+    found = []
+    for cls in (nb.Sequential, Own):
+        nb.set_random_seed(1)
+        layer = nb.layers.Dense(1, kernel_initializer="ones")
+        model = train(cls([nb.Input((3,)), layer]), metrics=["mae"])
+        found.append((layer.kernel.numpy(), model.evaluate(X, Y, verbose=0)))
+    for one, other in zip(*found, strict=True):
+        np.testing.assert_allclose(one, other, rtol=1e-5)
+
+
+def test_constraints() -> None:
+    """A rule written with ops is heeded; one that calls that of nbnet's, which works in place, is refused."""
+
+    class Halves(nb.constraints.NonNeg):
+        def __call__(self, w: Any) -> Any:
+            return nb.ops.relu(w) * 0.5
+
+    class Delegates(nb.constraints.NonNeg):
+        def __call__(self, w: Any) -> Any:
+            return super().__call__(w)
+
+    layer = nb.layers.Dense(1, kernel_initializer="ones", kernel_constraint=Halves())
+    train(nb.Sequential([nb.Input((3,)), layer]), optimizer=nb.optimizers.SGD(0.0))
+    np.testing.assert_allclose(layer.kernel.numpy(), 0.5**6)
+    with pytest.raises(TypeError, match="Delegates changes weights in place"):
+        of_layer(kernel_constraint=Delegates())
+
+
+def test_metrics_of_ones_own_see_batches() -> None:
+    """``update_state`` is called for each batch, and the state after it is the metric's."""
+    seen = []
+
+    class Largest(nb.metrics.Metric):
+        def __init__(self, name: str = "largest") -> None:
+            super().__init__(name)
+            self.batches = self.add_variable((), name="batches")
+
+        def update_state(self, y_true: Any, y_pred: Any, sample_weight: Any = None) -> None:
+            seen.append(len(y_pred))
+            self.batches.assign_add(1)
+
+        def result(self) -> float:
+            return self.batches.item()
+
+    model = nb.Sequential([nb.Input((3,)), nb.layers.Dense(1)])
+    metric = Largest()
+    model.compile("sgd", "mse", metrics=[metric])
+    logs = model.fit(X, Y, batch_size=5, epochs=2, verbose=0).history
+    assert logs["largest"] == [3.0, 3.0]
+    assert seen == [5, 5, 2] * 2
+    assert metric.result() == 3
+
+
+def test_rules_in_python_agree_with_kernels() -> None:
+    class Momentum(nb.optimizers.Optimizer):
+        def __init__(self, learning_rate: float = 0.1, momentum: float = 0.9, **common: Any) -> None:
+            super().__init__(learning_rate=learning_rate, **common)
+            self.momentum = momentum
+
+        def build(self, variables: Any) -> Any:
+            super().build(variables)
+            self.velocities = self.add_optimizer_variables(variables, "velocity")
+
+        def update_step(self, gradient: Any, variable: Any, learning_rate: Any) -> None:
+            m = self.velocities[self._get_variable_index(variable)]
+            self.assign(m, m * self.momentum - gradient * learning_rate)
+            self.assign_add(variable, m)
+
+    common: dict[str, Any]
+    for common in ({}, {"weight_decay": 0.1}, {"clipnorm": 0.1}, {"global_clipnorm": 0.1}, {"clipvalue": 0.05}):
+        weights = []
+        for cls in (Momentum, nb.optimizers.SGD):
+            nb.set_random_seed(1)
+            layer = nb.layers.Dense(1, kernel_constraint="non_neg")
+            optimizer = cls(0.1, momentum=0.9, **common)
+            train(nb.Sequential([nb.Input((3,)), layer]), optimizer=optimizer)
+            assert int(optimizer.iterations) == 6
+            weights.append(layer.kernel.numpy())
+        np.testing.assert_allclose(*weights, rtol=1e-5, atol=1e-7, err_msg=str(common))
+    saved = optimizer_of(Momentum(0.1))
+    state = saved.get_state()
+    assert sorted(state) == ["0_w_velocity", "iterations", "learning_rate"]
+    again, w = Momentum(0.1), nb.Parameter([1.0], name="w")
+    again.set_state(state)
+    again.apply([[0.0]], [w])
+    assert w.item() == pytest.approx(1 - 0.09)
+
+
+def optimizer_of(optimizer: Any) -> Any:
+    optimizer.apply([[1.0]], [nb.Parameter([1.0], name="w")])
+    return optimizer
+
+
+def test_refusals() -> None:
+    class Own(nb.optimizers.SGD):
+        def update_step(self, gradient: Any, variable: Any, learning_rate: Any) -> None:
+            super().update_step(gradient, variable, learning_rate)
+
+    with pytest.raises(NotImplementedError, match="has to write the whole rule"):
+        train(optimizer=Own(0.1))
+    with pytest.raises(ValueError, match="use_ema, gradient_accumulation_steps: expected none"):
+        Own(0.1, use_ema=True)
+    with pytest.raises(NotImplementedError, match="defines neither kernel nor update_step"):
+        train(optimizer=nb.optimizers.Optimizer(0.1))
