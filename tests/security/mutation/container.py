@@ -1,9 +1,11 @@
-"""The container of all files, taken apart and put together, with the checksums computed anew."""
+"""The container of all files, taken apart and put together, with the checksums computed anew; and that of Keras."""
 
 from __future__ import annotations
 
 import hashlib
+import io
 import json
+import zipfile
 from dataclasses import dataclass
 from typing import Any
 
@@ -23,6 +25,8 @@ class Parts:
 
     @classmethod
     def of(cls, content: bytes) -> Parts:
+        if content.startswith(b"PK"):
+            return KerasParts.read(content)
         length = int.from_bytes(content[:8], "little")
         header = json.loads(content[8 : 8 + length])
         return cls(header, json.loads(header.pop("__metadata__")[KEY]), content[8 + length :])
@@ -38,6 +42,25 @@ class Parts:
         """The place of a tensor in ``data``."""
         begin, end = self.header[name]["data_offsets"]
         return slice(begin, end)
+
+
+@dataclass
+class KerasParts(Parts):
+    """A ``.keras`` file: ``record`` is the configuration, ``data`` the bytes of the HDF5 file with the weights."""
+
+    @classmethod
+    def read(cls, content: bytes) -> KerasParts:
+        with zipfile.ZipFile(io.BytesIO(content)) as archive:
+            return cls({}, json.loads(archive.read("config.json")), archive.read("model.weights.h5"))
+
+    def joined(self) -> bytes:
+        text = self.record if isinstance(self.record, str) else json.dumps(self.record)
+        target = io.BytesIO()
+        with zipfile.ZipFile(target, "w") as archive:
+            archive.writestr("metadata.json", '{"keras_version": "3.5.0"}')
+            archive.writestr("config.json", text)
+            archive.writestr("model.weights.h5", self.data)
+        return target.getvalue()
 
 
 def sealed(content: bytes) -> bytes:

@@ -43,9 +43,13 @@ def mutant(samples: Sequence[Sample], seed: int, number: int) -> tuple[Sample, M
     """The mutant of a number: a sample, and what became of its file. A seed and a number always give the same one."""
     rng = np.random.default_rng([seed, number])
     # Every kind of file is as likely as any other, but for models, of which there are many.
-    kinds = {kind: [s for s in samples if s.kind == kind] for kind in ("model", "weights", "state", "masks")}
-    kind = ("model", "model", "model", "weights", "state", "masks")[rng.integers(6)]
+    kinds = {kind: [s for s in samples if s.kind == kind] for kind in ("model", "weights", "state", "masks", "keras")}
+    likely = ("model", "model", "model", "weights", "state", "masks", *(["keras"] * 2 if kinds["keras"] else []))
+    kind = likely[rng.integers(len(likely))]
     sample = kinds[kind][rng.integers(len(kinds[kind]))]
+    if kind == "keras":
+        return sample, _keras_mutant(sample, rng, kinds[kind])
+    samples = [other for other in samples if other.kind != "keras"]
     if rng.random() < 0.4:
         content, done = _pick(rng, RAW)(sample.content, rng)
         resealed = rng.random() < 0.2
@@ -55,6 +59,30 @@ def mutant(samples: Sequence[Sample], seed: int, number: int) -> tuple[Sample, M
     for _ in range(int(rng.geometric(0.75))):
         done.append(_pick(rng, STRUCTURED)(parts, rng, samples))
     return sample, Mutant(parts.joined(), "; ".join(done), True)
+
+
+def _keras_mutant(sample: Sample, rng: Rng, samples: Sequence[Sample]) -> Mutant:
+    """A changed archive, HDF5 file inside, or configuration. HDF5 and archives have no checksum of most of what they
+    say, so any of them may be loaded."""
+    way = rng.random()
+    if way < 0.1:
+        content, done = _pick(rng, RAW[:-2])(sample.content, rng)
+        return Mutant(content, f"archive: {done}", True)
+    parts = Parts.of(sample.content)
+    if way < 0.4:
+        for _ in range(int(rng.integers(1, 6))):
+            parts.data, done = _pick(rng, (*RAW[:-2], word))(parts.data, rng)
+        return Mutant(parts.joined(), f"HDF5: {done}", True)
+    said = [_pick(rng, STRUCTURED)(parts, rng, samples) for _ in range(int(rng.geometric(0.75)))]
+    return Mutant(parts.joined(), "; ".join(said), True)
+
+
+def word(content: bytes, rng: Rng) -> tuple[bytes, str]:
+    """Another number of two, four or eight bytes at a place where HDF5 may have one."""
+    size = _pick(rng, [2, 4, 8])
+    at = int(rng.integers(max(len(content) // size, 1))) * size
+    number = int(_pick(rng, [0, 1, 8, 64, 96, 255, 512, 800, 2**15, 2**31, 2**32 - 1, 2**63 - 1, 2**64 - 1]))
+    return content[:at] + (number % 256**size).to_bytes(size, "little") + content[at + size :], f"{number} at {at}"
 
 
 def _pick(rng: Rng, options: Sequence[Any]) -> Any:

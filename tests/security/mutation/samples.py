@@ -1,4 +1,5 @@
-"""Valid files of all four kinds: models of every layer and of ops, weights, states of a training, and masks."""
+"""Valid files of all kinds: models of every layer and of ops, also in Keras's format, weights, states of a training,
+and masks."""
 
 from __future__ import annotations
 
@@ -14,7 +15,13 @@ import nbnet as nb
 from tests.layers.test_every_layer import CASES
 
 #: Names of the files of each kind.
-FILES = {"model": "m.nbnet", "weights": "w.weights.nbnet", "state": "latest.nbnet", "masks": "masks"}
+FILES = {
+    "model": "m.nbnet",
+    "weights": "w.weights.nbnet",
+    "state": "latest.nbnet",
+    "masks": "masks",
+    "keras": "m.keras",
+}
 
 
 @dataclass(frozen=True)
@@ -32,7 +39,7 @@ class Sample:
     def load(self, folder: Path, model: Any) -> Any:
         """Load the file of this kind in a folder; returns the model, or the masks."""
         path = folder / FILES[self.kind]
-        if self.kind == "model":
+        if self.kind in ("model", "keras"):
             return nb.load_model(path)
         if self.kind == "weights":
             model.load_weights(path)
@@ -51,6 +58,8 @@ def samples(folder: Path) -> list[Sample]:
         model = trained(make)
         model.save(folder / FILES["model"])
         found.append(Sample(name, "model", (folder / FILES["model"]).read_bytes()))
+        model.save(folder / FILES["keras"])
+        found.append(Sample(name, "keras", (folder / FILES["keras"]).read_bytes()))
         if name in KEPT:
             model.save_weights(folder / FILES["weights"])
             found.append(Sample(name, "weights", (folder / FILES["weights"]).read_bytes(), make))

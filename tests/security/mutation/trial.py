@@ -24,6 +24,9 @@ from typing import Any, NamedTuple
 import numpy as np
 
 import nbnet as nb
+from nbnet.base.hdf5_process import Hdf5Content, read_hdf5
+from nbnet.saving import keras_files
+from tests.security.mutation.container import KerasParts
 from tests.security.mutation.mutations import mutant
 from tests.security.mutation.samples import FILES, Sample, inputs, use
 
@@ -89,6 +92,26 @@ def peak() -> tuple[int, int]:
 
 def forget_peak() -> None:
     Path("/proc/self/clear_refs").write_text("5")
+
+
+class Unwatched:
+    """Reads HDF5 without the watch, which would see the process that does it; that of a sample is read only once."""
+
+    def __init__(self, watch: Watch, samples: Sequence[Sample]) -> None:
+        self.watch, self.known = watch, dict[bytes, Hdf5Content]()
+        self.valid = {hash(KerasParts.read(s.content).data) for s in samples if s.kind == "keras"}
+
+    def __call__(self, content: bytes, name: str) -> Hdf5Content:
+        if content not in self.known:
+            self.watch.on = False
+            try:
+                found = read_hdf5(content, name)
+            finally:
+                self.watch.on = True
+            if hash(content) not in self.valid:
+                return found
+            self.known[content] = found
+        return self.known[content]
 
 
 def try_mutant(samples: Sequence[Sample], seed: int, number: int, folder: Path, watch: Watch) -> tuple[str, str]:
@@ -217,6 +240,7 @@ def _child(samples: Sequence[Sample], seed: int, numbers: Sequence[int], folder:
     warnings.simplefilter("ignore")
     np.seterr(all="ignore")
     watch = Watch()
+    keras_files.read_hdf5 = Unwatched(watch, samples)  # type: ignore[assignment]
     with os.fdopen(write, "w") as out, contextlib.redirect_stdout(io.StringIO()):
         for number in numbers:
             faulthandler.dump_traceback_later(PATIENCE * 0.9, file=stderr)
