@@ -12,6 +12,7 @@ from typing import Any
 
 from nbnet.base.atomic_file import remove_abandoned, target
 from nbnet.base.console import show
+from nbnet.base.hdf5_file import library
 from nbnet.base.registry import UniqueNames
 from nbnet.base.regular_file import check_name
 from nbnet.callbacks.callback import Callback, Logs
@@ -59,15 +60,20 @@ class Saver(Monitor):
             self.save(epoch, None, logs)
 
 
+#: Endings of files of models and of weights, and of those that need h5py.
+_MODELS, _WEIGHTS = (".nbnet", ".keras", ".h5"), (".nbnet", ".safetensors", ".weights.h5")
+_OF_KERAS = (".keras", ".h5")
+
+
 class ModelCheckpoint(Saver):
     """Saves the model, or its weights, after each epoch or after a number of batches.
 
     Parameters
     ----------
     filepath : str or path
-        Name of the file, which ends in ``.nbnet`` or, with save_weights_only, ``.weights.nbnet`` or ``.safetensors``.
-        It may contain entries of the logs, ``"m-{epoch:02d}-{val_loss:.2f}.nbnet"``, where ``epoch`` and ``batch``
-        count from 1.
+        Name of the file, which ends in ``.nbnet``, ``.keras`` or ``.h5``; with save_weights_only, in
+        ``.weights.nbnet``, ``.safetensors`` or ``.weights.h5``. It may contain entries of the logs,
+        ``"m-{epoch:02d}-{val_loss:.2f}.nbnet"``, where ``epoch`` and ``batch`` count from 1.
     monitor, mode : str
         See :class:`EarlyStopping`.
     verbose : int
@@ -116,9 +122,9 @@ class ModelCheckpoint(Saver):
         super().__init__(save_freq, monitor, mode)
         self.filepath, self.verbose = os.fspath(filepath), verbose
         check_name(self.filepath, "filepath")
-        endings = (".nbnet", ".safetensors") if save_weights_only else (".nbnet",)
+        endings = _WEIGHTS if save_weights_only else _MODELS
         if not self.filepath.endswith(endings):
-            expected = " or ".join(map(repr, endings))
+            expected = f"{', '.join(map(repr, endings[:-1]))} or {endings[-1]!r}"
             raise ValueError(f"filepath: expected a name that ends in {expected}, got {self.filepath!r}")
         self.save_best_only, self.save_weights_only = bool(save_best_only), bool(save_weights_only)
         if initial_value_threshold is not None:
@@ -126,6 +132,8 @@ class ModelCheckpoint(Saver):
 
     def on_train_begin(self, logs: Logs = None) -> None:
         super().on_train_begin(logs)
+        if self.filepath.endswith(_OF_KERAS):
+            library()
         # What no save could write to is an error before the training; a path with entries of the logs is not known yet.
         with suppress(KeyError, IndexError):
             path = Path(self.filepath.format())

@@ -123,10 +123,10 @@ def test_every_so_many_batches(tmp_path: Path, capsys: pytest.CaptureFixture[str
 
 def test_arguments_of_checkpoints(tmp_path: Path) -> None:
     for path, more in (
-        ("m.keras", {}),
-        ("m.h5", {}),
+        ("m.tf", {}),
+        ("m.keras", {"save_weights_only": 1}),
         ("m.safetensors", {}),
-        ("m.weights.h5", {"save_weights_only": 1}),
+        ("m.h5", {"save_weights_only": 1}),
     ):
         with pytest.raises(ValueError, match="filepath: expected a name that ends in"):
             ModelCheckpoint(tmp_path / path, **more)  # type: ignore[arg-type]
@@ -189,3 +189,21 @@ def test_averages_are_there_when_an_epoch_ends(tmp_path: Path) -> None:
 def test_averages_that_are_not_kept() -> None:
     with pytest.raises(ValueError, match="use_ema=True"):
         fit(model(), SwapEMAWeights())
+
+
+@pytest.mark.parametrize(("name", "weights_only"), [("m{epoch}.keras", False), ("m{epoch}.weights.h5", True)])
+def test_checkpoints_in_keras_formats(name: str, weights_only: bool, tmp_path: Path) -> None:
+    model = nb.Sequential([nb.Input((2,)), nb.layers.Dense(1)])
+    model.compile("sgd", "mse")
+    keep = nb.callbacks.ModelCheckpoint(tmp_path / name, monitor="loss", save_weights_only=weights_only)
+    model.fit([[1.0, 2.0]], [1.0], epochs=2, callbacks=[keep], verbose=0)
+    expected = model.get_weights()
+    if weights_only:
+        model.load_weights(tmp_path / name.format(epoch=1))
+        assert (model.get_weights()[0] != expected[0]).any()
+        model.load_weights(tmp_path / name.format(epoch=2))
+    else:
+        model = nb.load_model(tmp_path / name.format(epoch=2))
+        assert model.optimizer is not None
+        assert model.optimizer.iterations == 2
+    assert (model.get_weights()[0] == expected[0]).all()

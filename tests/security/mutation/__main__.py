@@ -13,7 +13,7 @@ from pathlib import Path
 # Processes are forked: one thread.
 os.environ.setdefault("NBNET_NUM_THREADS", "1")
 
-from tests.security.mutation.samples import samples
+from tests.security.mutation.samples import FILES, samples
 from tests.security.mutation.trial import Report, run
 
 
@@ -23,6 +23,7 @@ def main() -> int:
     parser.add_argument("--seed", type=int, default=1)
     parser.add_argument("--first", type=int, default=0, help="number of the first mutant")
     parser.add_argument("--only", type=int, help="number of the only mutant")
+    parser.add_argument("--kind", choices=sorted(FILES), help="kind of files, by default all")
     options = parser.parse_args()
     if not hasattr(os, "fork"):
         print("mutants are tried in forked processes, which this system does not have")
@@ -30,7 +31,7 @@ def main() -> int:
     warnings.simplefilter("ignore")
     start = time.monotonic()
     with tempfile.TemporaryDirectory() as folder:
-        found = samples(Path(folder))
+        found = [sample for sample in samples(Path(folder)) if options.kind in (None, sample.kind)]
     last = options.first + options.count
     numbers = range(options.first, last) if options.only is None else [options.only]
     report = Report()

@@ -44,7 +44,9 @@ def mutant(samples: Sequence[Sample], seed: int, number: int) -> tuple[Sample, M
     rng = np.random.default_rng([seed, number])
     # Every kind of file is as likely as any other, but for models, of which there are many.
     kinds = {kind: [s for s in samples if s.kind == kind] for kind in ("model", "weights", "state", "masks", "keras")}
-    likely = ("model", "model", "model", "weights", "state", "masks", *(["keras"] * 2 if kinds["keras"] else []))
+    likely = [
+        kind for kind in ("model", "model", "model", "weights", "state", "masks", "keras", "keras") if kinds[kind]
+    ]
     kind = likely[rng.integers(len(likely))]
     sample = kinds[kind][rng.integers(len(kinds[kind]))]
     if kind == "keras":
