@@ -11,6 +11,7 @@ import numpy as np
 from numpy.typing import DTypeLike, NDArray
 
 from nbnet import random
+from nbnet.base.array_memory import plain_array
 from nbnet.base.registry import Configurable
 from nbnet.base.validation import FINITE
 from nbnet.config import standardize_dtype
@@ -101,26 +102,47 @@ class Ones(BuiltinInitializer):
 
 @dataclass(frozen=True)
 class Constant(BuiltinInitializer):
-    """All one value.
+    """All one value, or the values of an array that broadcasts to the shape.
 
     Parameters
     ----------
-    value : float
+    value : float or array_like
+        Finite numbers; those of an array are kept as tuples.
+
+    Raises
+    ------
+    TypeError, ValueError
+        If it is no finite number or array of them; when called, if an array does not broadcast to the shape.
 
     Examples
     --------
     >>> from nbnet.initializers import Constant
-    >>> Constant(0.5)((2,))
-    array([0.5, 0.5], dtype=float32)
+    >>> Constant(0.5)((2,)), Constant([1, 2])((2, 2))
+    (array([0.5, 0.5], dtype=float32), array([[1., 2.],
+           [1., 2.]], dtype=float32))
     """
 
-    value: float = 0.0
+    value: Any = 0.0
 
     def __post_init__(self) -> None:
-        FINITE.check(self.value, "value")
+        if not isinstance(self.value, (list, tuple, np.ndarray)) or np.ndim(self.value) == 0:
+            FINITE.check(self.value, "value")
+            return
+        array = plain_array(self.value, "value")
+        if array.dtype.kind not in "fiub" or not np.isfinite(array).all():
+            raise ValueError(f"value: expected finite numbers, got an array of {array.dtype}")
+        object.__setattr__(self, "value", _nested(array.astype(np.float64).tolist()))
 
     def _values(self, shape: Shape) -> Array:
-        return np.full(shape, self.value)
+        try:
+            return np.array(np.broadcast_to(np.asarray(self.value, np.float64), shape))
+        except ValueError:
+            raise ValueError(f"value: has shape {np.shape(self.value)}, which does not broadcast to {shape}") from None
+
+
+def _nested(values: Any) -> Any:
+    """Lists as tuples, which can be compared and hashed."""
+    return tuple(map(_nested, values)) if isinstance(values, list) else values
 
 
 @dataclass(frozen=True)

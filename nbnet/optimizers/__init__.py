@@ -24,6 +24,10 @@ _known: dict[str, type[Optimizer]] = {
 }
 
 
+# Names of Keras 2, which some files here have, too.
+globals().update(_known)
+
+
 def get(identifier: Any) -> Optimizer:
     """An optimizer from its name, class, configuration or itself.
 

@@ -258,7 +258,9 @@ class Optimizer(PythonStep, RecordsArguments):
 
     @learning_rate.setter
     def learning_rate(self, value: float | schedules.LearningRateSchedule) -> None:
-        if isinstance(value, (Mapping, schedules.LearningRateSchedule)):
+        if isinstance(value, (Mapping, schedules.LearningRateSchedule)) or (
+            self.schedule is None and callable(value) and not isinstance(value, type)
+        ):
             self.schedule = schedules.get(value)
             self._source = self.schedule.source()
             self._schedules += 1
@@ -267,8 +269,6 @@ class Optimizer(PythonStep, RecordsArguments):
                 f"learning_rate: this {type(self).__name__} follows {self.schedule!r}, which would overwrite it; make "
                 "the optimizer with a number if something else is to set the learning rate"
             )
-        elif callable(value):
-            raise TypeError(f"learning_rate: expected a number or a LearningRateSchedule, got {value!r}")
         else:
             self.cells[update.LEARNING_RATE] = FROM_ZERO.check(value, "learning_rate")
         self.hyperparams_changed()
@@ -464,6 +464,27 @@ class Optimizer(PythonStep, RecordsArguments):
             slots = [self.slot_tensors[name] for name in self._names()]
             found += [block.part(slot, 0, i) for i in range(len(block.parameters)) for slot in slots]
         return found
+
+    def set_weights(self, weights: Sequence[Any]) -> None:
+        """Overwrite :attr:`variables`, in their order.
+
+        Raises
+        ------
+        ValueError
+            If the optimizer is not built, or numbers or shapes differ.
+        """
+        if not self.built:
+            raise ValueError("You are calling set_weights on an optimizer that is not built: call build(parameters)")
+        variables, given = self.variables, [plain_array(w, "weights") for w in weights]
+        if [v.shape for v in variables] != [w.shape for w in given]:
+            shapes = [v.shape for v in variables], [w.shape for w in given]
+            raise ValueError(f"weights: expected shapes {shapes[0]}, got {shapes[1]}")
+        self.iterations = int(given[0])
+        if self.schedule is None:
+            self.learning_rate = float(given[1])
+        for variable, value in list(zip(variables, given, strict=True))[1 if self.schedule else 2 :]:
+            assert variable.data is not None
+            variable.data[...] = value
 
     def get_state(self) -> dict[str, Array]:
         """Copies of :attr:`state`, of the number of iterations and of the learning rate, to be saved.

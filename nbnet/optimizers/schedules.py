@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import functools
+import inspect
 import math
 from collections.abc import Mapping, Sequence
 from dataclasses import Field, dataclass, fields, is_dataclass
@@ -13,8 +14,10 @@ import numpy as np
 from numpy.typing import NDArray
 
 from nbnet.base import registry
+from nbnet.base.array_memory import plain_array
 from nbnet.base.constructor import RecordsArguments, constructor_config
 from nbnet.base.docstrings import join_common_sections
+from nbnet.base.registry import function_name, named_function
 from nbnet.base.validation import ABOVE_ZERO, FINITE, FRACTION, FROM_ZERO, Interval, check_int
 from nbnet.engine.kernels.abi import Function, Kernel, device, doublevec, kernel
 
@@ -89,10 +92,13 @@ class LearningRateSchedule(RecordsArguments):
         """The vector that ``rate`` reads."""
         return []
 
-    def __call__(self, step: Any) -> float:
-        """The learning rate of a step, by its number from 0."""
+    def __call__(self, step: Any) -> Any:
+        """The learning rate of a step, by its number from 0; of an array of steps, an array of rates."""
         if self.rate is None:
             raise TypeError(f"{type(self).__name__} defines no learning rate: define __call__(self, step)")
+        if np.ndim(step):
+            steps = plain_array(step, "step")
+            return np.array([self(k) for k in steps.reshape(-1)]).reshape(steps.shape)
         with np.errstate(all="ignore"):
             return float(self.rate(np.float64(step), np.array(self.numbers(), np.float64)))
 
@@ -518,11 +524,41 @@ _classes: tuple[type[LearningRateSchedule], ...] = (
     CosineDecay, CosineDecayRestarts, ExponentialDecay, InverseTimeDecay, OneCycle, PiecewiseConstantDecay,
     PolynomialDecay,
 )  # fmt: skip
-_known = {cls.__name__: cls for cls in _classes}
+_known: dict[str, type[LearningRateSchedule]] = {cls.__name__: cls for cls in _classes}
+
+
+class FunctionSchedule(LearningRateSchedule):
+    """The learning rate that a function returns; made by ``learning_rate=function``.
+
+    Parameters
+    ----------
+    function : callable
+        ``function()`` or ``function(step)``; it is called before each compiled call, for the steps to come.
+
+    Examples
+    --------
+    >>> import nbnet as nb
+    >>> nb.optimizers.SGD(learning_rate=lambda: 0.25).learning_rate
+    0.25
+    """
+
+    def __init__(self, function: Any) -> None:
+        self.function = named_function(function, "learning_rate")
+        parameters = inspect.signature(self.function).parameters.values()
+        self._takes_step = any(p.default is p.empty and p.kind not in (p.VAR_KEYWORD,) for p in parameters)
+
+    def __call__(self, step: Any) -> Any:
+        return self.function(step) if self._takes_step else self.function()
+
+    def get_config(self) -> dict[str, Any]:
+        return {"function": function_name(self.function, "learning_rate")}
+
+
+_known["FunctionSchedule"] = FunctionSchedule
 
 
 def get(identifier: Any) -> LearningRateSchedule:
-    """A schedule from its configuration or itself.
+    """A schedule from its configuration or itself, or from a function.
 
     Examples
     --------
@@ -531,6 +567,8 @@ def get(identifier: Any) -> LearningRateSchedule:
     >>> schedules.get({"class_name": "ExponentialDecay", "config": config})(10)
     0.05
     """
+    if callable(identifier) and not isinstance(identifier, (LearningRateSchedule, type)):
+        return FunctionSchedule(identifier)
     return registry.lookup(identifier, _known, LearningRateSchedule, "learning_rate")
 
 

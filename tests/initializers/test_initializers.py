@@ -474,3 +474,14 @@ def test_import_is_cheap():
         "print(*sorted({'scipy', 'sklearn', 'tqdm', 'matplotlib'} & set(sys.modules)))"
     )
     assert loaded == []
+
+
+def test_constants_may_be_arrays() -> None:
+    made = initializers.Constant(np.array([[1.0], [2.0]]))
+    np.testing.assert_array_equal(made((2, 3)), [[1.0] * 3, [2.0] * 3])
+    again = initializers.deserialize(nb.initializers.serialize(made))
+    assert again == made
+    with pytest.raises(ValueError, match="value: has shape"):
+        made((3, 3))
+    with pytest.raises(ValueError, match="value: expected finite numbers"):
+        initializers.Constant([1.0, np.inf])

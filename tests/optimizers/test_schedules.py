@@ -297,3 +297,44 @@ def test_device_schedule_of_ones_own() -> None:
 def test_arguments_are_checked(make: Callable[[], Any], message: str) -> None:
     with pytest.raises(ValueError, match=message):
         make()
+
+
+def test_functions_are_schedules() -> None:
+    """``lambda: 0.1`` as in Keras, or a function of the step."""
+    weights = []
+    for rate in (0.1, lambda: 0.1, lambda step: 0.1 + 0.0 * step):
+        nb.set_random_seed(0)
+        model = nb.Sequential([nb.Input((2,)), nb.layers.Dense(1)])
+        model.compile(nb.optimizers.SGD(rate), "mse")
+        model.fit(np.ones((8, 2)), np.ones((8, 1)), batch_size=2, verbose=0)
+        assert float(model.optimizer.learning_rate) == 0.1
+        weights.append(model.get_weights()[0])
+    np.testing.assert_array_equal(weights[0], weights[1])
+    np.testing.assert_array_equal(weights[0], weights[2])
+    halving = nb.optimizers.schedules.get(lambda step: 0.5**step)
+    assert [halving(k) for k in range(3)] == [1.0, 0.5, 0.25]
+
+
+def test_steps_may_be_an_array() -> None:
+    schedule = nb.optimizers.schedules.ExponentialDecay(0.1, decay_steps=10, decay_rate=0.5)
+    np.testing.assert_allclose(schedule(np.array([[0, 10], [20, 30]])), [[0.1, 0.05], [0.025, 0.0125]])
+
+
+def test_set_weights() -> None:
+    first, second, w, v = (*(nb.optimizers.Adam() for _ in range(2)), *(nb.Parameter([1.0, 2.0]) for _ in range(2)))
+    first.apply([[1.0, -1.0]], [w])
+    with pytest.raises(ValueError, match="not built"):
+        second.set_weights(first.variables)
+    second.build([v])
+    second.set_weights(first.variables)
+    for optimizer, parameter in ((first, w), (second, v)):
+        parameter.assign([1.0, 2.0])
+        optimizer.apply([[0.5, 0.5]], [parameter])
+    np.testing.assert_array_equal(w.numpy(), v.numpy())
+    with pytest.raises(ValueError, match="weights: expected shapes"):
+        second.set_weights(first.variables[:2])
+
+
+def test_lower_case_names_are_classes() -> None:
+    assert nb.optimizers.adam is nb.optimizers.Adam
+    assert nb.optimizers.sgd(0.5).learning_rate == 0.5

@@ -115,6 +115,8 @@ TABLE: dict[str, dict[str, dict[str, Any]]] = {
         "Huber": {"delta": 2.0},
         "Quantile": {"q": 0.3},
         "SparseCategoricalCrossentropy": {"from_logits": True, "ignore_class": 1},
+        "Circle": {"gamma": 2.0, "margin": 0.3, "remove_diagonal": False}, "Dice": {},
+        "Tversky": {"alpha": 0.3, "beta": 0.6},
     },
     "metrics": {
         "AUC": {"num_thresholds": 20, "curve": "PR", "summation_method": "minoring", "multi_label": True,
