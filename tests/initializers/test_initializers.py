@@ -479,7 +479,7 @@ def test_import_is_cheap():
 def test_constants_may_be_arrays() -> None:
     made = initializers.Constant(np.array([[1.0], [2.0]]))
     np.testing.assert_array_equal(made((2, 3)), [[1.0] * 3, [2.0] * 3])
-    again = initializers.deserialize(nb.initializers.serialize(made))
+    again = initializers.deserialize(initializers.serialize(made))
     assert again == made
     with pytest.raises(ValueError, match="value: has shape"):
         made((3, 3))
