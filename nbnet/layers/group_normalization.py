@@ -147,17 +147,23 @@ class RMSNormalization(Layer):
         self.axis = as_axes(axis)
         self.epsilon = FROM_ZERO.check(epsilon, "epsilon")
 
+    def _check_input(self, shape: Shape) -> None:
+        axes = checked_axes(self.axis, len(shape))
+        lengths = self.scale.shape if self.built else (None,) * len(axes)
+        if any(n not in (None, m) for m, n in zip(lengths, [shape[k] for k in axes], strict=True) if m is not None):
+            raise ValueError(f"{self.name}: was built for lengths {lengths} of axes {axes}, got shape {shape}")
+
     def build(self, input_shape: Shape) -> None:
-        self._axes = _axes(self, self.axis, input_shape)
-        if self._axes[0] == 0:
+        axes = _axes(self, self.axis, input_shape)
+        if axes[0] == 0:
             raise ValueError("axis: expected one or more axes other than the batch axis, got 0")
-        self.scale = self.add_weight([input_shape[k] or 0 for k in self._axes], "ones", name="scale")
-        self._shape = tuple(n or 0 if k in self._axes else 1 for k, n in enumerate(input_shape))
-        self._sizes = tuple(n if k in self._axes else None for k, n in enumerate(input_shape))
+        self.scale = self.add_weight([input_shape[k] or 0 for k in axes], "ones", name="scale")
 
     def call(self, x: Tensor) -> Tensor:
-        power = add(mean(square(x), self._axes, keepdims=True), self.epsilon)
-        return multiply(divide(x, sqrt(power)), reshape(self.scale, self._shape[1:]))
+        axes = checked_axes(self.axis, x.ndim)
+        power = add(mean(square(x), axes, keepdims=True), self.epsilon)
+        shape = tuple(n if k in axes else 1 for k, n in enumerate(x.shape))
+        return multiply(divide(x, sqrt(power)), reshape(self.scale, shape[1:]))
 
 
 class UnitNormalization(Layer):

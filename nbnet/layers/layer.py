@@ -158,6 +158,12 @@ def training_argument(call: Callable[..., Any]) -> tuple[int | None, bool]:
 
 
 @functools.cache
+def argument_names(call: Callable[..., Any]) -> tuple[str, ...]:
+    """Names of the arguments of a method."""
+    return tuple(inspect.signature(call).parameters)
+
+
+@functools.cache
 def build_arguments(build: Callable[..., None], call: Callable[..., Any]) -> tuple[str, ...]:
     """Names of the arguments of ``call`` whose shapes ``build`` takes, each with ``_shape`` after its name; empty if it
     takes one shape, that of the first argument."""
@@ -205,6 +211,8 @@ class Layer(RecordsArguments):
         The same for inputs of one axis: its length.
     activity_regularizer
         Name, regularizer or function: penalty on the layer's output, divided by the rows of the batch.
+    autocast
+        Accepted as in Keras: arrays become tensors of the layer's dtype in any case.
 
     Examples
     --------
@@ -249,6 +257,7 @@ class Layer(RecordsArguments):
         input_shape: Sequence[int | None] | None = None,
         input_dim: int | None = None,
         activity_regularizer: RegularizerLike = None,
+        autocast: bool = True,
     ) -> None:
         self.activity_regularizer = regularizers.get(activity_regularizer, "activity_regularizer")
         if name is not None and (not isinstance(name, str) or not name or "/" in name or ":" in name):
@@ -352,6 +361,9 @@ class Layer(RecordsArguments):
             True for training, False for inference; None: as in the layer call around this one, else False.
         """
         if kwargs or len(args) != 1 or not isinstance(args[0], Tensor):
+            if not args and "inputs" in kwargs and "inputs" not in argument_names(type(self).call):
+                # The name that Keras's layers have for their first argument.
+                args = (kwargs.pop("inputs"),)
             if has_symbols(args) or has_symbols(kwargs):
                 return self._call_symbolic(args, kwargs, training)
             if args:
@@ -491,9 +503,8 @@ class Layer(RecordsArguments):
         """
         if type(self).compute_output_shape is not Layer.compute_output_shape and len(args) == 1 and not kwargs:
             shapes = self.compute_output_shape(map_structure(lambda x: tuple(x.shape), args[0]))
-            several = any(isinstance(part, (list, tuple)) for part in shapes)
-            specs = [Symbol(tuple(shape), self.dtype, self.name) for shape in (shapes if several else [shapes])]
-            return type(shapes)(specs) if several else specs[0]
+            specs = map_shapes(lambda shape: Symbol(tuple(shape), self.dtype, self.name), shapes)
+            return tuple(specs) if isinstance(specs, list) and isinstance(shapes, tuple) else specs
         if not self.built:
             self._build_from(args, kwargs)
         outputs = record(self, args, kwargs, self.name)

@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import os
+import subprocess
+import sys
 from typing import Any
 
 import numpy as np
@@ -177,3 +180,25 @@ def test_a_layer_that_states_its_shape_is_not_traced() -> None:
 
     one, other = Stated().compute_output_spec(nb.Input((3,)))
     assert (one.shape, other.shape) == ((None, 3), (None, 3, 2))
+
+
+@pytest.mark.parametrize("name", ["Dense", "Conv1D", "Dropout", "Flatten", "UpSampling1D", "Add"])
+def test_the_first_argument_has_keras_s_name(name: str) -> None:
+    layer = {"Dense": L.Dense(3), "Conv1D": L.Conv1D(3, 2), "Dropout": L.Dropout(0.5)}.get(name) or getattr(L, name)()
+    x = np.ones((2, 4, 3), "float32")
+    inputs = [x, x] if name == "Add" else x
+    np.testing.assert_array_equal(layer(inputs=inputs).numpy(), layer(inputs).numpy())
+    symbol = nb.Input((4, 3))
+    given = [symbol, symbol] if name == "Add" else symbol
+    assert layer(inputs=given).shape == layer(given).shape
+
+
+def test_deferred_layers() -> None:
+    assert {"Dense", "SeparableConv2D", "ZeroPadding3D"} <= set(dir(L))
+    code = (
+        "import sys, nbnet as nb; early = 'nbnet.layers.padding' in sys.modules; "
+        "layer = nb.layers.deserialize({'class_name': 'ZeroPadding1D', 'config': {'padding': 2}}); "
+        "from nbnet.layers import UpSampling2D, Conv1DTranspose; print(early, type(layer).__name__)"
+    )
+    out = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True, env=os.environ)
+    assert out.stdout.split() == ["False", "ZeroPadding1D"]

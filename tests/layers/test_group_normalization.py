@@ -80,3 +80,12 @@ def test_it_trains(name: str) -> None:
     losses = model.fit(x, x[:, :1] * x[:, 1:2], epochs=60, verbose=0).history["loss"]
     assert losses[-1] < 0.5 * losses[0]
     assert all(np.any(w != np.round(w)) for w in layer.get_weights())
+
+
+def test_inputs_of_more_axes_than_at_first() -> None:
+    layer = L.RMSNormalization()
+    layer.build((None, 2))
+    x = np.random.default_rng(0).normal(size=(5, 3, 2)).astype("float32")
+    np.testing.assert_allclose((layer(x).numpy() ** 2).mean(-1), 1, rtol=1e-4)
+    with pytest.raises(ValueError, match="was built for lengths"):
+        layer(np.zeros((5, 3)))

@@ -209,7 +209,8 @@ CASES = [(module, name) for module, classes in TABLE.items() for name in classes
 #: Arguments with a single value in nbnet, and those that another argument excludes.
 FIXED = {"data_format", "groups", "mask_zero", "axis", "clipvalue", "global_clipnorm", "loss_scale_factor",
          "thresholds", "input_shape", "dilation_rate", "lora_rank", "lora_alpha", "quantization_config",
-         "gptq_unpacked_column_size", "ragged", "optional", "input_tensor", "synchronized", "weights"}  # fmt: skip
+         "gptq_unpacked_column_size", "autocast", "ragged", "optional", "input_tensor", "synchronized",
+         "weights"}  # fmt: skip
 
 
 def made(module: str, name: str) -> tuple[Any, dict[str, Any]]:
