@@ -21,7 +21,7 @@ from scipy.optimize import nnls
 import nbnet as nb
 from benchmarks.harness import machine
 from benchmarks.harness.table import aligned
-from nbnet.engine.gemm.blas import single_thread
+from nbnet.engine.gemm.blas import SingleThread
 from nbnet.train import program_report
 from nbnet.train.step_builder import CompiledStep, StepCost
 
@@ -149,7 +149,7 @@ def _bound(batch: CompiledStep, kind: str, shape: tuple[int, ...]) -> Callable[[
 
 def measure(found: Sequence[Case], rounds: int) -> None:
     """Take turns."""
-    with single_thread:
+    with SingleThread():
         for case in found:
             for run in case.runs:
                 run(2)

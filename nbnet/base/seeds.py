@@ -309,6 +309,12 @@ def first_key() -> int | None:
     return None if seed.taken.count else derive(seed.number, 1)
 
 
+def peek_key() -> int:
+    """The key that :func:`next_key` would return."""
+    seed = _seed()
+    return derive(seed.number, seed.taken.count + 1)
+
+
 class DrawCounter:
     """Numbers for draws: 1, 2, 3 ...; after a seed is set in this thread, numbers that depend on it and begin anew.
 
@@ -350,8 +356,13 @@ class DrawCounter:
         number = self._counter.next()
         return number if self.seed is None else derive(self.seed, number)
 
+    @property
+    def state(self) -> tuple[int, int | None]:
+        """The arguments of a counter that continues here, in this process or another."""
+        return (0, _seed().number) if seeded_since(self._moment) else (self.count, self.seed)
+
     def __reduce__(self) -> tuple[type[DrawCounter], tuple[int, int | None]]:
-        return DrawCounter, (self.count, self.seed)
+        return DrawCounter, self.state
 
 
 def from_entropy() -> bool:

@@ -5,11 +5,18 @@ from __future__ import annotations
 import _thread
 import atexit
 import os
+import signal
 import threading
 from collections.abc import Callable
+from contextvars import copy_context
+from typing import TypeVar
 
 from nbnet.base.cpu import Cancelled, limited, processors
 
+T = TypeVar("T")
+
+#: Signals that a program may handle; Ctrl-C's handler raises an exception, and runs nothing else.
+_SIGNALS = tuple(signal.valid_signals() - {signal.SIGINT})
 #: Held by work that has not ended, even if nobody waits for it any more.
 _unfinished: dict[int, threading.Lock] = {}
 
@@ -26,7 +33,17 @@ if hasattr(os, "register_at_fork"):
     os.register_at_fork(after_in_child=_unfinished.clear)
 
 
-def uninterrupted(task: Callable[[], object]) -> None:
+def _start(work: Callable[[], None], ended: threading.Lock) -> None:
+    """Start a thread. No threading.Thread: its start breaks if a signal handler raises an exception in it."""
+    try:
+        _thread.start_new_thread(work, ())
+    except RuntimeError as error:
+        if "start new thread" in str(error):  # There is none to wait for.
+            _unfinished.pop(id(ended), None)
+        raise
+
+
+def uninterrupted(task: Callable[[], object], wait: bool = False) -> None:
     """Run a task where signal handlers do not interrupt it.
 
     Python runs handlers in the main thread, which may hold locks then, and may be in the middle of anything. So the
@@ -34,7 +51,8 @@ def uninterrupted(task: Callable[[], object]) -> None:
     as well. In any other thread the task runs right away.
 
     If a handler raises an exception, Ctrl-C does, the main thread stops waiting, and the task is cancelled: see
-    :func:`nbnet.base.cpu.check_cancelled`.
+    :func:`nbnet.base.cpu.check_cancelled`. With ``wait`` it first waits for the end of a task that must not go on
+    meanwhile, unless a second exception comes.
 
     Examples
     --------
@@ -64,11 +82,37 @@ def uninterrupted(task: Callable[[], object]) -> None:
     ended.acquire()
     _unfinished[id(ended)] = ended
     try:
-        # No threading.Thread: its start breaks if a signal handler raises an exception in it.
-        _thread.start_new_thread(work, ())
+        _start(work, ended)
         ended.acquire()
     except BaseException:
         stop.set()
+        if wait and id(ended) in _unfinished:
+            ended.acquire()
         raise
     if errors:
         raise errors[0]
+
+
+def apart_from_handlers(task: Callable[[], T]) -> T:
+    """Return the result of a task that changes what this thread does with operations, as recording them does.
+
+    A signal handler that interrupts it would be recorded as well. So if the program has handlers, other than for
+    Ctrl-C, another thread does it: see :func:`uninterrupted`.
+
+    Examples
+    --------
+    >>> from nbnet.base.uninterrupted import apart_from_handlers
+    >>> apart_from_handlers(lambda: 1 + 1)
+    2
+    """
+    if threading.current_thread() is not threading.main_thread() or not any(map(callable, map(_handler, _SIGNALS))):
+        return task()
+    context, results = copy_context(), list[T]()
+    uninterrupted(lambda: results.append(context.run(task)), wait=True)
+    return results[0]
+
+
+def _handler(number: signal.Signals) -> object:
+    """Return the handler of a signal, if it is a function; else a number or None."""
+    found = signal.getsignal(number)
+    return None if isinstance(found, signal.Handlers) else found

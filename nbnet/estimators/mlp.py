@@ -15,7 +15,7 @@ from sklearn.utils.validation import check_is_fitted, validate_data
 
 from nbnet.base.array_memory import settled_parts
 from nbnet.base.cpu import limited
-from nbnet.engine.gemm.blas import single_thread
+from nbnet.engine.gemm.blas import SingleThread
 from nbnet.engine.graph.tape import paused
 from nbnet.estimators import base, solvers
 from nbnet.estimators.architecture import Architecture, activation_of, copy_weights, layer_sizes, per_layer
@@ -287,7 +287,7 @@ class MLP(MLPParameters):
         rows = input_rows(x, self.model_.dtype)
         # One program for a fold of a small data set, instead of one for most rows and another one for the rest.
         size = len(rows) if len(rows) <= 2 * PREDICT_ROWS else PREDICT_ROWS
-        with self._threads(), single_thread, paused():
+        with self._threads(), SingleThread(), paused():
             return cast(Array, predict(self.model_, rows, size))
 
     def _sampled(self, X: Any, samples: int, **settings: Any) -> MCPrediction:

@@ -13,7 +13,7 @@ from sklearn.utils.optimize import _check_optimize_result
 
 from nbnet import optimizers
 from nbnet.base.console import show
-from nbnet.engine.gemm.blas import single_thread
+from nbnet.engine.gemm.blas import SingleThread
 from nbnet.engine.kernels.abi import device
 from nbnet.estimators.mlp_loss import PenalizedLoss
 from nbnet.estimators.mlp_parameters import MLPParameters
@@ -181,7 +181,7 @@ def minimize(estimator: MLPParameters, model: Model, loss: PenalizedLoss, rows: 
     Give a ConvergenceWarning if the largest number of iterations or calls is reached before.
     """
     objective = FullBatchLoss(model, loss, rows)
-    with training_lock(model), single_thread:
+    with training_lock(model), SingleThread():
         numbers = itertools.count(1)
 
         def report(intermediate_result: Any) -> None:

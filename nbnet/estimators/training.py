@@ -15,7 +15,7 @@ from nbnet.base.array_memory import pinned
 from nbnet.base.console import show
 from nbnet.callbacks import CallbackList
 from nbnet.data.sparse import as_sparse_rows, is_sparse
-from nbnet.engine.gemm.blas import single_thread
+from nbnet.engine.gemm.blas import SingleThread
 from nbnet.engine.graph.tensor import Call
 from nbnet.engine.runtime.batch_io import line_call
 from nbnet.estimators.base import Array
@@ -215,7 +215,7 @@ class Training:
         source = ArraySource(self.rows, self.batch_size, self.sampler)
         calls = CallbackList(self.estimator.callbacks, model, verbose=verbose, epochs=max_iter, steps=source.length)
         self._calls, self._done, self._seen = calls, 0, seen
-        with training_lock(model), single_thread:
+        with training_lock(model), SingleThread():
             loop = train_loop(model, source, calls)
             loop.watch = FiniteWatch(loop, "warn", 1 if self.one_epoch else max_iter, calls.callbacks)
             fused = MultiEpochRunner.of(loop) if self.validate is None and not self.one_epoch else None

@@ -745,6 +745,10 @@ class Layer(RecordsArguments):
             self._losses.append(value)
             _with_losses.add(self)
 
+    def __getstate__(self) -> dict[str, Any]:
+        """A copy or pickle has no losses of a call: these are tensors that refer to what computed them."""
+        return vars(self) | {"_losses": []}
+
     def _forget_losses(self) -> None:
         """Forget the losses of the last call, here and in the layers inside."""
         active = recorder()

@@ -10,7 +10,7 @@ from nbnet.base.console import show
 from nbnet.callbacks.callback import History
 from nbnet.callbacks.progress import Progress
 from nbnet.data import settled_parts
-from nbnet.engine.gemm.blas import single_thread
+from nbnet.engine.gemm.blas import SingleThread
 from nbnet.engine.runtime.parallel import resolve_n_jobs, run_tasks
 from nbnet.models.model import Model
 from nbnet.models.trainer import PreparedFit, prepare_fit
@@ -83,7 +83,7 @@ def fit_many(
     _check_apart(members)
     threads, each = resolve_n_jobs(n_jobs, len(members))
     results: dict[int, Any] = {}
-    with ExitStack() as held, Progress(verbose, None, len(members)) as bar, single_thread:
+    with ExitStack() as held, Progress(verbose, None, len(members)) as bar, SingleThread():
         ready = []
         for job in members:
             try:

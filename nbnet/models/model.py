@@ -120,7 +120,7 @@ class Model(Layer, Trainer):
     def __getstate__(self) -> dict[str, Any]:
         """Return the state for a copy or pickle, with symbols in topological order, so that pickling does not recurse
         as deep as the model."""
-        state = {name: value for name, value in vars(self).items() if name not in _DERIVED}
+        state = {name: value for name, value in super().__getstate__().items() if name not in _DERIVED}
         # The compiled metrics refer to this model; the copy makes its own.
         state["_compiled_metrics"] = self._compiled_metrics is not None
         state["_train_state"] = copy.copy(self._train_state)

@@ -14,7 +14,7 @@ from nbnet.base.tree import flatten, map_structure, restructure
 from nbnet.base.validation import check_int
 from nbnet.callbacks.callback import CallbackList, History
 from nbnet.callbacks.progress import Progress, level_of
-from nbnet.engine.gemm.blas import single_thread
+from nbnet.engine.gemm.blas import SingleThread
 from nbnet.engine.graph.tape import Tape
 from nbnet.engine.graph.tensor import Tensor
 from nbnet.models.monte_carlo import MCPrediction
@@ -382,10 +382,10 @@ class Trainer(_Base):
             return out
         source = prediction_source(self, x, batch_size, steps)
         if verbose == 0 and callbacks is None:
-            with single_thread:
+            with SingleThread():
                 return predict_source(self, source)
         calls = self._callback_list(callbacks, {})
-        with single_thread, Progress(verbose, None, source.length) as bar:
+        with SingleThread(), Progress(verbose, None, source.length) as bar:
             bar.begin_epoch(0)
             self.stop_predicting = False
             calls.call("on_predict_begin", {})
@@ -497,7 +497,7 @@ class Trainer(_Base):
         if data.is_stream(x):
             raise TypeError(f"x: expected arrays for predict_mc, got a {type(x).__name__}; call it for each batch")
         rows = input_rows(self, x)
-        with single_thread, Progress(verbose, None, -(-len(rows) // size)) as bar:
+        with SingleThread(), Progress(verbose, None, -(-len(rows) // size)) as bar:
             bar.begin_epoch(0)
             template, results = sample(self, rows, size, request, step, bar)
             bar.end_epoch({})

@@ -9,6 +9,7 @@ from typing import Any
 import numpy as np
 
 from nbnet.base.array_memory import plain_array
+from nbnet.base.validation import check_int
 from nbnet.config import standardize_dtype
 from nbnet.engine.graph.op import INT
 from nbnet.engine.graph.tensor import Tensor, tensors
@@ -216,6 +217,7 @@ def one_hot(x: Any, num_classes: int, axis: int = -1, dtype: Any = None, sparse:
     array([[1., 0., 0.],
            [0., 0., 1.]], dtype=float32)
     """
+    num_classes = check_int(num_classes, "num_classes", least=0)
     if sparse:
         raise ValueError("sparse: expected False, as tensors are dense")
     if isinstance(x, Tensor) and x.data is None:

@@ -380,6 +380,7 @@ class Optimizer(PythonStep, RecordsArguments):
             return None  # type: ignore[return-value]  # No program is written for it.
         if self.block is not None:
             if self.block.holds(parameters):
+                self._adopt_pending()
                 return self.block
             if [id(p) for p in self.block.parameters] != [id(p) for p in parameters]:
                 raise ValueError(
@@ -398,18 +399,25 @@ class Optimizer(PythonStep, RecordsArguments):
 
     def _allocate(self, block: FlatParams) -> None:
         """Adopt a block, and make the tensors of the state that are missing."""
-        self._structure, self.block = self._describe(), block
-        missing = {name: self.initial(name) for name in self._names() if name not in self.slot_tensors}
-        for name, value in missing.items():
-            self.slot_tensors[name] = block.like(1, name)
-            self.slot_tensors[name].numpy()[...] = value
-        pending, self._pending = self._pending, None
-        if pending is not None:
-            self._overwrite(pending)
+        structure, slots = self._describe(), dict(self.slot_tensors)
+        for name in self._names(structure):
+            if name not in slots:
+                slots[name] = block.like(1, name)
+                slots[name].numpy()[...] = self.initial(name)
+        # All at once: a signal handler, or an error such as a lack of memory, never finds a part of it.
+        vars(self).update(_structure=structure, block=block, slot_tensors=slots)
+        self._adopt_pending()
 
-    def _names(self) -> list[str]:
-        """Names of the state."""
-        names = [*self.variant[1], *([AVERAGE] if self.use_ema else [])]
+    def _adopt_pending(self) -> None:
+        """Overwrite the state with one that was set before there were parameters, if there is one."""
+        if self._pending is not None:
+            self._overwrite(self._pending)
+            self._pending = None
+
+    def _names(self, structure: Structure | None = None) -> list[str]:
+        """Names of the state, for a structure or the present one."""
+        _, slots = self.variant if structure is None else structure[0]
+        names = [*slots, *([AVERAGE] if self.use_ema else [])]
         return names if self.gradient_accumulation_steps is None else [*names, ACCUMULATOR]
 
     def _built(self) -> FlatParams:

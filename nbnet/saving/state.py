@@ -31,10 +31,13 @@ _UNAVERAGED = "unaveraged"
 _KEYS, _DRAWS = (int, CountedKey), 1 << 60
 #: Fields that format 1 did not have.
 _NEW: dict[str, Any] = {"extent": None, "callbacks": {}, "draws": [0, None]}
+#: Fields that files of format 2 may lack.
+_OPTIONAL: dict[str, Any] = {"next_key": None, "logs": None}
 _FIELDS = {
     "key": (int, type(None)), "epoch": int, "batch": int, "random": dict, "iterations": (int, type(None)),
     "learning_rate": (float, type(None)), "slots": list, "trained": list, "undecayed": list,
     "process": (list, type(None)), "extent": (list, type(None)), "callbacks": dict, "draws": list,
+    "next_key": (int, type(None)), "logs": (dict, type(None)),
 }  # fmt: skip
 
 
@@ -47,7 +50,9 @@ def describe(model: Model, optimizer: Optimizer | None) -> dict[str, Any]:
         "batch": position.batch,
         "extent": position.extent if position.batch else None,
         "callbacks": {},
-        "draws": [draws.count, draws.seed],
+        "draws": list(draws.state),
+        "next_key": position.upcoming(),
+        "logs": position.logs if position.batch else None,
         "random": {path: _key_and_draws(layer.key) for path, layer in _drawing(model).items()},
         **{name: [] for name in ("slots", "trained", "undecayed")},
     }
@@ -122,8 +127,13 @@ def check(record: Mapping[str, Any], entries: Mapping[str, Entry]) -> dict[str, 
         about = _NEW | about
         if isinstance(about.get("random"), dict):
             about["random"] = {path: [key, 0] for path, key in about["random"].items()}
+    if isinstance(about, dict):
+        about = _OPTIONAL | about
     found = fields(about, _FIELDS, "record: training")
-    numbers = {name: found[name] for name in ("key", "epoch", "batch", "iterations")}
+    numbers = {name: found[name] for name in ("key", "epoch", "batch", "iterations", "next_key")}
+    for name, value in (found["logs"] or {}).items():
+        if type(value) not in (int, float):
+            raise ValueError(f"record: training.logs.{name}: expected a number, got {value!r:.60}")
     for path, pair in found["random"].items():
         if not (isinstance(pair, list) and len(pair) == 2 and all(type(n) is int for n in pair)):
             raise ValueError(f"record: training.random.{path}: expected a key and a number of draws, got {pair!r:.60}")
@@ -214,7 +224,9 @@ def restore(model: Model, about: Mapping[str, Any], read: Places) -> None:
     invalidate_programs()
     extent = None if about["extent"] is None else tuple(about["extent"])
     sums = read.tensors[_TOTALS].tolist() if _TOTALS in read.tensors else None
-    model._train_state.position.restore(about["key"], about["epoch"], about["batch"], extent, sums)
+    position = model._train_state.position
+    position.restore(about["key"], about["epoch"], about["batch"], extent, sums)
+    position.planned, position.logs = about["next_key"], about["logs"]
     if optimizer is None or about["iterations"] is None:
         return
     optimizer.iterations = about["iterations"]

@@ -231,7 +231,7 @@ def train_epochs(
         source = ArraySource(rows, batch_size, sampler)  # an EpochSampler subclass draws scikit-learn's orders
         loop = train_loop(model, source, calls)
         fused = None if policy.validates else MultiEpochRunner.of(loop)
-        with training_lock(model), single_thread:
+        with training_lock(model), SingleThread():
             train_epochs(loop, range(max_iter), max_iter, policy, calls, fused)
 
     Parameters
@@ -274,6 +274,7 @@ def train_epochs(
                 fused.run(epoch, min(last, epoch + 1 + spare))
             logs = loop.run(epoch)
             position.epoch, position.batch, position.totals = max(position.epoch, epoch + 1), 0, None
+            position.logs = None
             if watch is not None:
                 watch.end_epoch(epoch, logs)
             if policy.end_epoch(epoch, logs):

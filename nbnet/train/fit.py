@@ -9,7 +9,7 @@ from typing import Any
 
 from nbnet import data
 from nbnet.base.validation import check_bool, check_choice, check_int
-from nbnet.engine.gemm.blas import single_thread
+from nbnet.engine.gemm.blas import SingleThread
 from nbnet.train.compiled_runner import CompiledRunner, forget_programs
 from nbnet.train.data_source import ArraySource, EpochSampler, StreamSource, training_source, validation_source
 from nbnet.train.epoch_fusion import FEWEST, MultiEpochRunner
@@ -82,7 +82,7 @@ class Fit:
         """Train; the caller holds the training lock of the model."""
         model, self._history = self._model, history
         self._calls, self._bar = calls if calls.callbacks else None, bar if bar is not None and bar.verbose else None
-        with single_thread, self._bar or nullcontext(), recorded_masks(model, self._masks, history):
+        with SingleThread(), self._bar or nullcontext(), recorded_masks(model, self._masks, history):
             loop = train_loop(model, self.source, self._calls, self._bar)
             loop.watch = self._watch = FiniteWatch(loop, self._on_nan, self.epochs - self._first, calls.callbacks)
             self._validation = None if self._held is None else evaluation_loop(model, self._held, self._calls)
@@ -129,7 +129,7 @@ def train_loop(
     sampler = source.sampler if isinstance(source, ArraySource) else None
     position = model._train_state.position if sampler is None else sampler.position
     if runs_in_python(model, "train_step"):
-        return EpochLoop(model, "train", PythonRunner(model, "train"), source, calls, bar, position)
+        return EpochLoop(model, "train", PythonRunner(model, "train", position), source, calls, bar, position)
     runner = CompiledRunner(model, "train", position)
     if isinstance(source, ArraySource) and source.blocks is None:
         runner.prepare(source.pass_chunks()[0])
@@ -150,7 +150,7 @@ def evaluation_loop(
 
 def evaluate(model: Trainable, source: ArraySource | StreamSource, calls: Callbacks, bar: Bar) -> Logs:
     """Return the loss and metrics of a model on a source, with hooks and the progress bar around."""
-    with single_thread, bar:
+    with SingleThread(), bar:
         bar.begin_epoch(0)
         model.stop_evaluating = False
         calls.call("on_test_begin", {})
@@ -167,7 +167,7 @@ def train_on_batch(
     check_compiled(model)
     rows = labelled_rows(model, x, y, sample_weight).weighted(class_weight, model.dtype)
     sampler = EpochSampler(len(rows), len(rows), False, TrainingPosition())
-    with training_lock(model), single_thread:
+    with training_lock(model), SingleThread():
         return train_loop(model, ArraySource(rows, len(rows), sampler)).run()
 
 

@@ -15,6 +15,7 @@ from numpy.typing import NDArray
 from nbnet import data
 from nbnet.base import array_memory
 from nbnet.base.tree import flatten, map_structure, restructure
+from nbnet.base.uninterrupted import apart_from_handlers
 from nbnet.base.validation import check_number
 from nbnet.data.arrays import CHUNK
 from nbnet.data.mapped import chunks
@@ -28,7 +29,7 @@ def signature_of(model: Trainable, shapes: RowShapes) -> ModelSignature:
     """Return the signature of a model for rows of such shapes, inferred once for each structure of the model."""
     known, key = model._train_state.signatures, (shapes, model.structure())
     if (found := known.get(key)) is None:
-        found = infer_signature(model, shapes)
+        found = apart_from_handlers(lambda: infer_signature(model, shapes))
         # A subclass may make layers as late as here, which changes its structure.
         known[shapes, model.structure()] = found
     return found

@@ -14,9 +14,10 @@ from numpy.typing import NDArray
 from nbnet.base.array_memory import settled
 from nbnet.base.cpu import limited
 from nbnet.base.tree import restructure
+from nbnet.base.uninterrupted import apart_from_handlers
 from nbnet.base.validation import check_int
 from nbnet.data.arrays import check_finite, numbers
-from nbnet.engine.gemm.blas import single_thread
+from nbnet.engine.gemm.blas import SingleThread
 from nbnet.engine.graph.parameter import layout_version
 from nbnet.engine.kernels.executor import RowRunner, aligned
 from nbnet.train.compiled_runner import KEPT_PROGRAMS, cached_program, new_steps, run, sources_of
@@ -150,7 +151,7 @@ def predict_again(model: Trainable, x: Any) -> Array | None:
     pin = weakref.ref(memory)
     check_finite(x, "x", model.dtype)
     out = np.empty((len(x), *step.output_rows[0]), model.dtype)
-    with single_thread:
+    with SingleThread():
         step.in_use = True
         try:
             if step.reader is _AGAIN:
@@ -278,7 +279,8 @@ class Predictor:
             raise ValueError(f"predictor: {model.name} has an input that an embedding reads; use predict")
         bad = np.zeros(1, np.int64)
         with limited(1):
-            step = StepBuilder(model).predict(self.rows, sources_of(rows), bad).compile()
+            sources, write = sources_of(rows), StepBuilder(model).predict
+            step = apart_from_handlers(lambda: write(self.rows, sources, bad)).compile()
         outs = [np.empty((self.rows, *shape), model.dtype) for shape in step.output_rows]
         step.bind(x0=x, **{f"out{k}": out for k, out in enumerate(outs)})
         prepared = _Prepared(

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import weakref
 from collections.abc import Mapping, Sequence
 from typing import Any
@@ -16,7 +17,7 @@ from nbnet.engine.graph.op import INT
 from nbnet.engine.graph.tensor import Tensor, tensor
 from nbnet.train.epoch_loop import Chunk, Report
 from nbnet.train.inputs import output_names
-from nbnet.train.trainable import LogLayout, Logs, OutputSpec, Trainable
+from nbnet.train.trainable import LogLayout, Logs, OutputSpec, Trainable, TrainingPosition
 
 Array = NDArray[Any]
 
@@ -82,11 +83,14 @@ class PythonRunner:
     Parameters
     ----------
     kind : {"train", "test", "predict"}
+    position
+        Of a training: it keeps the logs of the last batch, for an epoch of which no batch is left when it is resumed.
     """
 
     single = True
 
-    def __init__(self, model: Trainable, kind: str) -> None:
+    def __init__(self, model: Trainable, kind: str, position: TrainingPosition | None = None) -> None:
+        self._position = position
         self._model, self._predicts, self._step = model, kind == "predict", getattr(model, f"{kind}_step")
         self._logs: Logs = {}
         self._parts: list[Any] = []
@@ -102,13 +106,20 @@ class PythonRunner:
             self._parts.append(returned)
         else:
             self._logs = flat_numbers(returned)
+            if self._position is not None:
+                finite = (n for n, value in self._logs.items() if isinstance(value, float) and math.isfinite(value))
+                self._position.logs = {name: self._logs[name] for name in finite}
         if report is not None:
             report(1)
 
     def means(self) -> Logs:
         return self._logs
 
-    logs = means
+    def logs(self) -> Logs:
+        position = self._position
+        if not self._logs and position is not None and position.batch and position.logs:
+            return dict(position.logs)
+        return self._logs
 
     def batch_logs(self) -> Logs:
         return {"outputs": join_batches(self._parts[-1:])} if self._predicts else self._logs

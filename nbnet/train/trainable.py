@@ -8,7 +8,7 @@ import threading
 import warnings
 from collections.abc import Callable, Mapping, Sequence
 from contextlib import AbstractContextManager, nullcontext
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Any, NamedTuple, Protocol, Self, TypeVar
 
 import numpy as np
@@ -393,6 +393,11 @@ class TrainingPosition:
         Moment at which keys were taken, see :func:`nbnet.base.seeds.seeded_since`; True if no seed had been set.
     reserve
         Keys for a model that was compiled before it was built.
+    planned
+        Key of the next training that is no continuation, for a copy of a model after whose last training a seed was
+        set; else None.
+    logs
+        Of a training by steps in Python: the finite numbers in the logs of the last batch, while an epoch is not done.
 
     Examples
     --------
@@ -414,6 +419,8 @@ class TrainingPosition:
     taken: int = field(default=0, compare=False)
     chance: bool = False
     reserve: seeds.Reserve | None = None
+    planned: int | None = None
+    logs: dict[str, float] | None = None
 
     def set_aside(self, built: bool) -> None:
         """Take the key of the first training, so that it depends on no other model that is trained meanwhile; for a
@@ -447,14 +454,25 @@ class TrainingPosition:
         first = seeds.first_key() if seeds.seeded_since(self.taken) else None
         if first is not None:
             key = first
+        elif self.planned is not None and not self._outdated:
+            key = self.planned
         elif self.key is None or self._outdated:
             with self.own_keys():
                 key = random.next_key()
             self.chance = seeds.from_entropy()
         else:
             key = self.key if self.unused else random.derive(self.key, 1)
-        self.taken = seeds.moment()
+        self.taken, self.planned = seeds.moment(), None
         return key
+
+    def upcoming(self) -> int | None:
+        """Return the key of the next training that is no continuation, if that does not follow from :attr:`key`."""
+        if self.key is not None and seeds.seeded_since(self.taken):
+            if (first := seeds.first_key()) is not None:
+                return first
+            if self._outdated:
+                return seeds.peek_key()
+        return self.planned
 
     def begin(self, initial_epoch: int, extent: Extent | None = None) -> bool:
         """Begin a training, or continue the last one if it ended before ``initial_epoch``, or in that epoch.
@@ -569,7 +587,9 @@ class TrainingState:
         self.local = threading.local()
 
     def __getstate__(self) -> dict[str, Any]:
-        return {name: vars(self)[name] for name in ("position", "objective", "eager", "slices", "draws")}
+        state = {name: vars(self)[name] for name in ("objective", "eager", "slices", "steps_per_execution", "draws")}
+        # The moment at which keys were taken is known in this process alone.
+        return state | {"position": replace(self.position, planned=self.position.upcoming())}
 
     def __setstate__(self, state: dict[str, Any]) -> None:
         vars(self).update(state)

@@ -6,6 +6,7 @@ import copy
 import pickle
 import threading
 from collections.abc import Callable
+from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -365,3 +366,70 @@ def test_a_loaded_model_is_trained_as_its_model(tmp_path: Any) -> None:
         layers.Dropout(0.5)(X, training=True)
         loaded = nb.load_model(tmp_path / f"{name}.nbnet")
         assert equal(fit(model), fit(loaded))
+
+
+@pytest.mark.parametrize("trained", [False, True])
+@pytest.mark.parametrize("way", ["load", "deepcopy", "pickle"])
+def test_a_seed_that_was_set_before_a_copy_is_that_of_the_copy(way: str, trained: bool, tmp_path: Path) -> None:
+    x = np.random.default_rng(0).normal(size=(60, 6)).astype(np.float32)
+
+    def model() -> Any:
+        nb.set_random_seed(3)
+        made = nb.Sequential([nb.Input((6,)), nb.layers.Dense(8), nb.layers.Dropout(0.5), nb.layers.Dense(1)])
+        made.compile("adam", "mse")
+        if trained:
+            made.fit(x, x[:, :1], verbose=0)
+            made.predict_mc(x, 2)
+        nb.set_random_seed(4)
+        return made
+
+    def copied(made: Any) -> Any:
+        if way == "load":
+            made.save(tmp_path / "m.nbnet")
+            return nb.load_model(tmp_path / "m.nbnet")
+        return copy.deepcopy(made) if way == "deepcopy" else pickle.loads(pickle.dumps(made))
+
+    def fitted(made: Any) -> Any:
+        made.fit(x, x[:, :1], epochs=2, verbose=0, batch_size=16)
+        return made.get_weights()[0]
+
+    for use in (lambda made: made.predict_mc(x, 2).mean, fitted):
+        np.testing.assert_array_equal(use(copied(model())), use(model()))
+    if way == "load":  # It makes layers, which take keys of the process.
+        return
+    original = model()
+    copied(original)
+    np.testing.assert_array_equal(fitted(original), fitted(model()))
+
+
+def test_an_epoch_of_steps_in_python_without_a_rest_keeps_its_loss(tmp_path: Path) -> None:
+    class Own(nb.Sequential):
+        def train_step(self, data: Any) -> Any:
+            (x, y), weights = data, self.trainable_weights
+            with nb.Tape() as tape:
+                loss = self.compute_loss(y=y, y_pred=self(x, training=True))
+            self.optimizer.apply_gradients(zip(tape.gradient(loss, weights), weights, strict=True))
+            return {"loss": loss}
+
+    x = np.random.default_rng(0).normal(size=(64, 6)).astype(np.float32)
+
+    def fitted(*callbacks: Any) -> Any:
+        nb.set_random_seed(1)
+        model = Own([nb.Input((6,)), nb.layers.Dense(1)])
+        model.compile("sgd", "mse")
+        return model.fit(x, x[:, :1], epochs=3, batch_size=16, verbose=0, callbacks=list(callbacks))
+
+    class Stop(nb.callbacks.Callback):
+        count = 0
+
+        def on_train_batch_end(self, batch: int, logs: Any = None) -> None:
+            self.count += 1
+            if self.count == 8:
+                raise InterruptedError
+
+    backup = nb.callbacks.BackupAndRestore(tmp_path, save_freq=1)
+    with pytest.raises(InterruptedError):
+        fitted(backup, Stop())
+    again = fitted(nb.callbacks.BackupAndRestore(tmp_path, save_freq=1))
+    assert again.epoch == [1, 2]
+    assert again.history["loss"] == fitted().history["loss"][1:]

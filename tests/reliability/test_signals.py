@@ -18,7 +18,7 @@ import pytest
 
 import nbnet as nb
 from nbnet.base.uninterrupted import uninterrupted
-from nbnet.engine.gemm.blas import single_thread
+from nbnet.engine.gemm.blas import SingleThread
 from nbnet.engine.jit import linker
 from nbnet.engine.kernels.thread_pool import run_parallel, shutdown_idle
 from nbnet.train.fit import training_lock
@@ -254,7 +254,7 @@ def test_no_lock_keeps_a_handler_waiting(inside: str) -> None:
             work()
 
     if inside == "blas":
-        with single_thread:
+        with SingleThread():
             work()
     elif inside == "seeds":
         with nb.random.seed_scope(1):

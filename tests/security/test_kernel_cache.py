@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import socket
 import stat
+import struct
 import sys
 from collections.abc import Callable, Iterator
 from pathlib import Path
@@ -215,6 +216,46 @@ def test_a_link_that_was_there_before_is_followed(place: Path) -> None:
 
 
 @as_root
+def test_a_link_to_a_link_of_somebody_else_is_not_followed(place: Path) -> None:
+    elsewhere, theirs = place.parent.parent / "elsewhere", place.parent.parent / "theirs"
+    place.rename(elsewhere)
+    theirs.symlink_to(elsewhere)
+    place.symlink_to("../theirs")
+    disk_cache.folder.cache_clear()
+    assert disk_cache.folder() == elsewhere
+    os.lchown(theirs, SOMEBODY, SOMEBODY)
+    disk_cache.folder.cache_clear()
+    assert disk_cache.folder() is None
+
+
+def test_links_in_a_circle(place: Path) -> None:
+    place.rename(place.parent / "other")
+    place.symlink_to(place)
+    disk_cache.folder.cache_clear()
+    assert disk_cache.folder() is None
+
+
+@as_root
+def test_the_group_of_number_0_is_nobodys_own(place: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    place.parent.chmod(0o770)
+    assert place.parent.stat().st_gid == 0
+    assert disk_cache.read("kernel", KEY) is None
+
+
+@pytest.mark.skipif(not hasattr(os, "setxattr"), reason="no access control lists")
+def test_a_parent_with_an_access_control_list(place: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """The list gives another user the right to write; the mode shows it as one of the group."""
+    entries = [(1, 7, 0xFFFFFFFF), (2, 7, SOMEBODY), (4, 5, 0xFFFFFFFF), (16, 7, 0xFFFFFFFF), (32, 5, 0xFFFFFFFF)]
+    acl = struct.pack("<I", 2) + b"".join(struct.pack("<HHI", *entry) for entry in entries)
+    try:
+        os.setxattr(place.parent, "system.posix_acl_access", acl)
+    except OSError:
+        pytest.skip("this file system has no access control lists")
+    monkeypatch.setattr(disk_cache, "_is_private_group", lambda number: True)
+    assert disk_cache.read("kernel", KEY) is None
+
+
+@as_root
 def test_a_link_of_somebody_else_is_not_followed(place: Path) -> None:
     elsewhere = place.parent.parent / "elsewhere"
     place.rename(elsewhere)
@@ -252,16 +293,29 @@ def test_a_relative_folder_stays_where_it_was(tmp_path: Path, place: Path, monke
     [(("ann", "ann"), [], True), (("ann", "ann"), ["ann"], True), (("ann", "ann"), ["bob"], False),
      (("ann", "staff"), [], False)],
 )  # fmt: skip
+@pytest.mark.parametrize("others", [False, True], ids=["alone", "first group of another user"])
 def test_a_parent_that_a_group_may_write_to(
-    names: tuple[str, str], members: list[str], private: bool, place: Path, monkeypatch: pytest.MonkeyPatch
+    names: tuple[str, str],
+    members: list[str],
+    private: bool,
+    others: bool,
+    place: Path,
+    monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     import grp
     import pwd
     from types import SimpleNamespace
 
+    if os.getuid() == 0:
+        os.chown(place.parent, -1, SOMEBODY)  # The group of number 0 is nobody's own.
     place.parent.chmod(0o770)
     group = place.parent.stat().st_gid
-    monkeypatch.setattr(pwd, "getpwuid", lambda user: SimpleNamespace(pw_name=names[0], pw_gid=group))
+    own, other = SimpleNamespace(pw_uid=os.getuid(), pw_gid=group), SimpleNamespace(pw_uid=SOMEBODY, pw_gid=group)
+    monkeypatch.setattr(pwd, "getpwall", lambda: [own, other] if others else [own])
+    private = private and not others
+    monkeypatch.setattr(
+        pwd, "getpwuid", lambda user: SimpleNamespace(pw_name=names[0], pw_gid=group, pw_uid=os.getuid())
+    )
     monkeypatch.setattr(grp, "getgrgid", lambda number: SimpleNamespace(gr_name=names[1], gr_mem=members))
     assert disk_cache.read("kernel", KEY) == (b"code" if private else None)
     monkeypatch.setattr(pwd, "getpwuid", lambda user: SimpleNamespace(pw_name=names[0], pw_gid=group + 1))

@@ -12,6 +12,7 @@ import functools
 import operator
 import os
 import threading
+import weakref
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from functools import partial
@@ -21,6 +22,7 @@ from typing import Any
 
 import numpy as np
 
+from nbnet.base.fork import hold_over_forks
 from nbnet.engine.jit.compiler import register_symbols
 
 #: Value of ``NBNET_BLAS``: "auto", "openblas", "mkl", or a library's path.
@@ -148,8 +150,8 @@ def _described(library: ctypes.CDLL, choice: str) -> Library:
     return Library(single, double, next(threads, None))
 
 
-class _SingleThread:
-    """Context that holds BLAS to one thread: the first to enter sets the limit, the last to leave lifts it.
+class _ThreadLimit:
+    """Holds BLAS to one thread: the first to enter sets the limit, the last to leave lifts it.
 
     Whoever enters keeps the number of threads that it finds: the first that of the process, the others 1. Whoever
     leaves sets the number that was kept last, so that the last one sets that of the process, in whatever order threads
@@ -160,8 +162,11 @@ class _SingleThread:
         self.lock = threading.RLock()
         self._found: tuple[Iterator[Any], Iterator[Any]] | None = None
 
-    def _moves(self) -> tuple[Iterator[Any], Iterator[Any]]:
-        """Iterators without end: each step of the first enters, each step of the second leaves."""
+    def moves(self) -> tuple[Iterator[Any], Iterator[Any]]:
+        """Return iterators without end: each step of the first enters, each step of the second leaves."""
+        return self._found or self._make()
+
+    def _make(self) -> tuple[Iterator[Any], Iterator[Any]]:
         threads = library(CHOICE).threads
         if threads is not None:
             keep, restore = threads
@@ -181,23 +186,31 @@ class _SingleThread:
         self._found = found
         return found
 
+
+limit = _ThreadLimit()
+hold_over_forks(limit.lock)
+
+
+class SingleThread:
+    """Context that holds BLAS to one thread while programs run: nbnet cuts the batch into slices instead.
+
+    Several threads may be inside at once. Each ``with`` takes a context of its own, and the limit is lifted when that
+    is freed, which is when its block is left: the callback of a weak reference is one call into C, while a signal
+    handler may raise an exception before the first line of a method.
+    """
+
+    __slots__ = ("__weakref__", "_freed")
+
     def __enter__(self) -> None:
         entered: list[Any] = []
+        enter, leave = limit.moves()
         try:
-            entered.extend(islice((self._found or self._moves())[0], 1))
+            entered.extend(islice(enter, 1))
+            self._freed = weakref.ref(self, partial(next, leave))
         except BaseException:  # A signal handler's, before entering or after it.
-            if entered:
-                self.__exit__()
+            if entered and not hasattr(self, "_freed"):
+                next(leave)
             raise
 
     def __exit__(self, *exc: object) -> None:
-        assert self._found is not None
-        next(self._found[1])
-
-
-#: Holds BLAS to one thread while programs run: nbnet cuts the batch into slices instead. Several threads may be
-#: inside at once.
-single_thread = _SingleThread()
-if hasattr(os, "register_at_fork"):
-    _lock = single_thread.lock
-    os.register_at_fork(before=_lock.acquire, after_in_parent=_lock.release, after_in_child=_lock.release)
+        pass

@@ -15,6 +15,7 @@ import numpy as np
 
 from nbnet.base.loading_budget import active, count_steps
 from nbnet.base.tree import flatten, map_structure, restructure
+from nbnet.base.uninterrupted import apart_from_handlers
 from nbnet.engine.graph.tape import Trace
 from nbnet.engine.graph.tensor import Arithmetic, Tensor, operators
 
@@ -98,7 +99,7 @@ def record(function: Callable[..., Any], args: tuple[Any, ...], kwargs: dict[str
     """Record a call; returns symbols in the structure that the call returns, which must be tensors, else TypeError."""
     count_steps(1, name)
     producer = Producer(function, args, kwargs, name)
-    first, second = (_probe(producer, batch, other) for batch, other in _PROBES)
+    first, second = apart_from_handlers(lambda: [_probe(producer, batch, other) for batch, other in _PROBES])
     symbols = []
     for a, b in zip(flatten(first), flatten(second), strict=True):
         if not isinstance(a, Tensor) or a.ndim != b.ndim:

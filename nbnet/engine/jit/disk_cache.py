@@ -34,6 +34,8 @@ _HEAD = len(_MAGIC) + 32
 _LARGEST = 1 << 26
 #: Beginning of the names of files that are being written.
 _ASIDE = ".new-"
+#: As in Linux.
+_MOST_LINKS = 40
 #: Seconds after which such a file counts as left over where locks cannot tell.
 _DAY = 86400.0
 
@@ -89,14 +91,35 @@ def _place() -> Path:
 
 
 def _resolved(path: Path) -> Path:
-    """A path without links. Links of other users are refused: they would choose where this user writes."""
-    if _POSIX:
-        for link in (path, *path.parents):
-            with suppress(FileNotFoundError, NotADirectoryError):
-                status = os.lstat(link)
-                if stat.S_ISLNK(status.st_mode) and status.st_uid not in (0, os.getuid()):
-                    raise PermissionError(f"the link {link} belongs to another user (number {status.st_uid})")
-    return Path(os.path.realpath(path))
+    """A path without links. Links of other users are refused, wherever they are on the way: they would choose where
+    this user writes."""
+    if not _POSIX:
+        return Path(os.path.realpath(path))
+    found, left, links = Path(path.anchor or os.getcwd()), [*path.relative_to(path.anchor).parts][::-1], 0
+    while left:
+        part = left.pop()
+        if part == "..":
+            found = found.parent
+            continue
+        here = found / part
+        try:
+            status = os.lstat(here)
+        except (FileNotFoundError, NotADirectoryError):
+            found = here
+            continue
+        if not stat.S_ISLNK(status.st_mode):
+            found = here
+            continue
+        if status.st_uid not in (0, os.getuid()):
+            raise PermissionError(f"the link {here} belongs to another user (number {status.st_uid})")
+        links += 1
+        if links > _MOST_LINKS:
+            raise OSError(f"{path}: too many links")
+        target = Path(os.readlink(here))
+        if target.is_absolute():
+            found, target = Path(target.anchor), target.relative_to(target.anchor)
+        left += target.parts[::-1]
+    return found
 
 
 class _Folder:
@@ -141,7 +164,7 @@ def _descend(path: Path) -> int:
     handle = os.open(path.anchor, _PARENT)
     try:
         for depth, name in enumerate(names, 1):
-            _check(path, depth - 1, os.fstat(handle))
+            _check(path, depth - 1, handle)
             flags = _FOLDER if depth == len(names) else _PARENT
             try:
                 entered = os.open(name, flags, dir_fd=handle)
@@ -151,21 +174,21 @@ def _descend(path: Path) -> int:
                 entered = os.open(name, flags, dir_fd=handle)
             left, handle = handle, entered
             os.close(left)
-        _check(path, len(names), os.fstat(handle))
+        _check(path, len(names), handle)
     except BaseException:
         os.close(handle)
         raise
     return handle
 
 
-def _check(path: Path, depth: int, status: os.stat_result) -> None:
+def _check(path: Path, depth: int, handle: int) -> None:
     """Refuse the folder if others own it or can write to it, and a parent if they could put another folder there."""
-    own = depth == len(path.parts) - 1
+    status, own = os.fstat(handle), depth == len(path.parts) - 1
     if status.st_uid != os.getuid() and (own or status.st_uid):
         raise PermissionError(f"the folder {_part(path, depth)} belongs to another user (number {status.st_uid})")
     if not own and status.st_mode & stat.S_ISVTX:  # Nobody renames or removes what belongs to others.
         return
-    group = status.st_mode & stat.S_IWGRP and (own or not _is_private_group(status.st_gid))
+    group = status.st_mode & stat.S_IWGRP and (own or _has_list(handle) or not _is_private_group(status.st_gid))
     if group or status.st_mode & stat.S_IWOTH:
         mode = stat.S_IMODE(status.st_mode)
         raise PermissionError(f"others can write to {_part(path, depth)} (mode {mode:o}; chmod go-w mends it)")
@@ -175,8 +198,20 @@ def _part(path: Path, depth: int) -> Path:
     return Path(*path.parts[: depth + 1])
 
 
+def _has_list(handle: int) -> bool:
+    """True if a folder has an access control list: the bits of the group then are those of all that it names."""
+    try:
+        # A descriptor that is for searching alone has no attributes; the file that it stands for has.
+        return bool(os.getxattr(f"/proc/self/fd/{handle}", "system.posix_acl_access"))
+    except (AttributeError, OSError):
+        return False
+
+
 def _is_private_group(number: int) -> bool:
-    """True if a group has the name of this user and no other member, as on systems where the umask is 002."""
+    """True if a group has the name of this user and no other member, as on systems where the umask is 002.
+
+    Not the group of number 0, which containers run processes of any user with.
+    """
     import grp
     import pwd
 
@@ -184,7 +219,8 @@ def _is_private_group(number: int) -> bool:
         user, group = pwd.getpwuid(os.getuid()), grp.getgrgid(number)
     except KeyError:
         return False
-    return user.pw_gid == number and group.gr_name == user.pw_name and {*group.gr_mem} <= {user.pw_name}
+    own = user.pw_gid == number != 0 and group.gr_name == user.pw_name and {*group.gr_mem} <= {user.pw_name}
+    return own and all(other.pw_uid == user.pw_uid for other in pwd.getpwall() if other.pw_gid == number)
 
 
 # ---- files -------------------------------------------------------------------------------------------------------

@@ -20,6 +20,7 @@ import numpy as np
 
 from nbnet.base.console import is_terminal
 from nbnet.base.cpu import check_cancelled
+from nbnet.base.fork import hold_over_forks
 from nbnet.base.tqdm_bar import bar_class
 from nbnet.base.uninterrupted import uninterrupted
 from nbnet.engine.jit import disk_cache
@@ -35,12 +36,10 @@ __all__ = [
 DISABLE_JIT = os.environ.get("NUMBA_DISABLE_JIT", "0") not in ("", "0")
 
 _lock = threading.RLock()
-if hasattr(os, "register_at_fork"):
-    # A child must not inherit the lock from a thread that it does not have, nor LLVM half way through a kernel. A fork
-    # takes locks from the last registered to the first, and logging's, which Numba needs to compile, must come after
-    # ours.
-    logging.getLogger(__name__)
-    os.register_at_fork(before=_lock.acquire, after_in_parent=_lock.release, after_in_child=_lock.release)
+# A child must not inherit the lock from a thread that it does not have, nor LLVM half way through a kernel. A fork
+# takes locks from the last registered to the first, and logging's, which Numba needs to compile, must come after ours.
+logging.getLogger(__name__)
+hold_over_forks(_lock)
 _addresses: dict[tuple[Function, np.dtype[Any]], int] = {}
 #: Functions that kernels call by a symbol, and the symbol without the dtype.
 _linked_first: dict[Function, str] = {}

@@ -18,7 +18,7 @@ from threadpoolctl import threadpool_info
 
 import nbnet as nb
 from nbnet.engine.gemm import blas
-from nbnet.engine.gemm.blas import _SingleThread, single_thread
+from nbnet.engine.gemm.blas import SingleThread, _ThreadLimit
 from nbnet.engine.gemm.dispatch import matmul
 from nbnet.engine.kernels.abi import attribute, kernel, mat
 from tests.engine.processes import python
@@ -179,15 +179,15 @@ def two() -> Any:
 
 @bundled
 def test_one_thread_inside_and_all_after(two: None) -> None:
-    with single_thread:
+    with SingleThread():
         assert threads() == 1
     assert threads() == 2
 
 
 @bundled
 def test_nesting(two: None) -> None:
-    with single_thread:
-        with single_thread:
+    with SingleThread():
+        with SingleThread():
             assert threads() == 1
         assert threads() == 1
     assert threads() == 2
@@ -195,7 +195,7 @@ def test_nesting(two: None) -> None:
 
 @bundled
 def test_errors_lift_the_limit(two: None) -> None:
-    with pytest.raises(ZeroDivisionError), single_thread:
+    with pytest.raises(ZeroDivisionError), SingleThread():
         raise ZeroDivisionError
     assert threads() == 2
 
@@ -208,10 +208,10 @@ def test_the_last_of_many_threads_lifts_the_limit(two: None) -> None:
     def work(k: int) -> None:
         gate.wait()
         for i in range(200):
-            with single_thread:
+            with SingleThread():
                 counts.append(threads())
                 if i % (k + 1) == 0:
-                    with single_thread:
+                    with SingleThread():
                         counts.append(threads())
 
     workers = [threading.Thread(target=work, args=(k,)) for k in range(6)]
@@ -228,12 +228,12 @@ def test_the_first_may_leave_before_the_last(two: None) -> None:
     inside, leave = threading.Event(), threading.Event()
 
     def work() -> None:
-        with single_thread:
+        with SingleThread():
             inside.set()
             leave.wait(10)
 
     worker = threading.Thread(target=work)
-    with single_thread:
+    with SingleThread():
         worker.start()
         inside.wait(10)
     assert threads() == 1
@@ -249,7 +249,7 @@ def test_a_single_thread_stays_one() -> None:
     before = threads()
     library.scipy_openblas_set_num_threads64_(1)
     try:
-        with single_thread:
+        with SingleThread():
             assert threads() == 1
         assert threads() == 1
     finally:
@@ -262,9 +262,10 @@ def test_other_libraries_are_limited_through_threadpoolctl(monkeypatch: pytest.M
     def counts() -> list[int]:
         return [pool["num_threads"] for pool in threadpool_info() if pool["user_api"] == "blas"]
 
-    before, limit = counts(), _SingleThread()
-    with limit:
-        with limit:
+    monkeypatch.setattr(blas, "limit", _ThreadLimit())
+    before = counts()
+    with SingleThread():
+        with SingleThread():
             assert set(counts()) <= {1}
         assert set(counts()) <= {1}
     assert counts() == before
@@ -285,13 +286,13 @@ def test_training_and_prediction_leave_the_limit_as_it_was(two: None) -> None:
 def test_a_fork_while_another_thread_sets_the_limit() -> None:
     script = """
     import os, threading, time, warnings
-    from nbnet.engine.gemm.blas import single_thread
+    from nbnet.engine.gemm.blas import SingleThread, limit
 
     warnings.simplefilter("ignore")
     held = threading.Event()
 
     def hold():
-        with single_thread.lock:
+        with limit.lock:
             held.set()
             time.sleep(0.3)
 
@@ -300,11 +301,11 @@ def test_a_fork_while_another_thread_sets_the_limit() -> None:
     held.wait()
     child = os.fork()
     if child == 0:
-        with single_thread:
+        with SingleThread():
             os._exit(0)
     assert os.waitpid(child, 0)[1] == 0
     thread.join()
-    with single_thread:
+    with SingleThread():
         print("well")
     """
     assert python(script) == "well"
