@@ -6,6 +6,7 @@ from typing import Any
 
 from nbnet import ops
 from nbnet.base.validation import FINITE
+from nbnet.engine.graph.op import INT
 from nbnet.engine.graph.tensor import Tensor
 from nbnet.layers.layer import Layer
 
@@ -41,6 +42,8 @@ class Masking(Layer):
         return ops.any(ops.not_equal(inputs, self.mask_value), axis=-1)
 
     def call(self, x: Tensor) -> Tensor:
+        if x.dtype == INT:
+            x = ops.cast(x, self.dtype)
         found: Tensor = self.compute_mask(x)
         y = ops.where(ops.expand_dims(found, -1), x, 0.0)
         y.time_mask = found

@@ -7,6 +7,7 @@ from typing import Any, ClassVar, Self
 
 from nbnet import ops
 from nbnet.base.tree import flatten, map_structure
+from nbnet.engine.graph.op import INT
 from nbnet.engine.graph.tape import Trace
 from nbnet.engine.graph.tensor import Tensor
 from nbnet.layers.layer import Layer, Shape
@@ -102,6 +103,8 @@ class TimeDistributed(Wrapper):
         self._step_shape(x.shape)
         if mask is not None and (mask.ndim < 2 or mask.shape[:2] != x.shape[:2]):
             raise ValueError(f"mask: {self.name} expected one of shape {x.shape[:2]}, got {mask.shape}")
+        if x.dtype == INT:
+            x = ops.cast(x, self.dtype)
         inner = mask if self.layer._masks_taken.any else None
         together = self._rows_are_independent(x, training)
         y = (self._all_steps if together else self._each_step)(x, training, inner)

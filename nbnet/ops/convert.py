@@ -8,8 +8,11 @@ import numpy as np
 from numpy.typing import NDArray
 
 from nbnet.base.array_memory import plain_array
-from nbnet.engine.graph.op import INT, Shape
-from nbnet.engine.graph.tensor import Tensor, tensor
+from nbnet.config import FLOAT_DTYPES
+from nbnet.engine.graph.op import INT, Op, Shape, Spec, register
+from nbnet.engine.graph.tensor import Tensor, apply, tensor
+from nbnet.engine.jit.linker import kernel
+from nbnet.engine.kernels.abi import intvec, vec
 
 _INTEGERS = {"int8", "int16", "int32", "int64", "uint8", "uint16", "uint32"}
 
@@ -66,6 +69,21 @@ def time_mask(x: Tensor) -> Tensor:
     return x.time_mask
 
 
+@kernel
+def to_float_forward(mem: Any, ins: Any, step: Any) -> None:
+    x, y = intvec(mem, ins, 1), vec(mem, ins, 2)
+    real = y.dtype.type
+    for i in range(y.size):
+        y[i] = real(x[i])
+
+
+#: The first input has the dtype of the result.
+TO_FLOAT = register(
+    Op("to_float", to_float_forward, ("like", "x"), infer=lambda like, x: (Spec(x.shape),), integers=("x",),
+       extents="like[1] x:i8[n] y[n]")
+)  # fmt: skip
+
+
 def cast(x: Any, dtype: Any) -> Tensor:
     """A tensor in another dtype.
 
@@ -73,7 +91,7 @@ def cast(x: Any, dtype: Any) -> Tensor:
     ----------
     x
         Tensor or array. A tensor that gradients flow through, or one in a model, keeps its dtype: a model computes in
-        one.
+        one. Integers become floats, also in a model; float32 holds each of them up to 2**24.
     dtype
         As for :func:`convert_to_tensor`.
 
@@ -93,6 +111,8 @@ def cast(x: Any, dtype: Any) -> Tensor:
     wanted = np.dtype(dtype)
     if wanted == x.dtype or (x.dtype == INT and wanted.name in _INTEGERS):
         return x
+    if x.dtype == INT and x.data is None and wanted in FLOAT_DTYPES:
+        return apply(TO_FLOAT, Tensor((1,), wanted, np.zeros(1, wanted)), x)
     if x.requires_grad or x.data is None:
         raise TypeError(
             "dtype: a tensor that requires gradients, or belongs to a model, cannot change its dtype; "

@@ -272,3 +272,14 @@ def test_wrappers_and_functions():
     model = nb.Sequential([nb.Input((3, 5, 2)), L.TimeDistributed(inner), L.Lambda(lambda x: x * x), L.Dense(2)])
     settle(model, rng)
     check(model, (3, 5, 2), rng)
+
+
+def test_sentences_of_words():
+    rng = np.random.default_rng(0)
+    words = nb.Sequential(
+        [nb.Input((4,), dtype="int32"), L.Embedding(9, 5, mask_zero=True), L.GlobalAveragePooling1D()]
+    )
+    x = nb.Input((3, 4), dtype="int32")
+    model = nb.Model(x, L.Dense(2)(L.TimeDistributed(words)(x)))
+    settle(model, rng)
+    check(model, (3, 4), rng, lambda rng, rows: rng.integers(1, 9, (rows, 3, 4)))

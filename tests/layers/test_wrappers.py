@@ -48,6 +48,18 @@ def test_steps_of_any_number():
     assert model.predict(X[:, :2]).shape == (N, 2, 2)
 
 
+def test_steps_of_whole_numbers():
+    ids = RNG.integers(0, 9, (N, T, 2))
+    x = nb.Input((T, 2), dtype="int32")
+    table = layers.Embedding(9, 3)
+    model = nb.Model(x, layers.TimeDistributed(layers.Flatten())(layers.TimeDistributed(table)(x)))
+    np.testing.assert_array_equal(model.predict(ids), table.get_weights()[0][ids].reshape(N, T, 6))
+    double = nb.Model(x, layers.Lambda(lambda v: 2.0 * nb.ops.cast(v, "float32"))(x))
+    np.testing.assert_array_equal(double.predict(ids), 2.0 * ids)
+    steps = np.array([[[1, 0], [0, 0]]])
+    assert layers.Masking()(nb.ops.convert_to_tensor(steps, "int64")).time_mask.numpy().tolist() == [[1.0, 0.0]]
+
+
 def test_a_layer_of_several_outputs():
     x = nb.Input((F,))
     inner = nb.Model(x, [layers.Dense(2)(x), layers.Dense(1)(x)])
