@@ -73,7 +73,7 @@ def array_split(x: Any, indices_or_sections: int | Sequence[int], axis: int = 0)
     [[1.0, 2.0], [3.0]]
     """
     made = tensor(x)
-    if isinstance(indices_or_sections, Sequence):
+    if isinstance(indices_or_sections, (Sequence, np.ndarray, Tensor)):
         return split(made, indices_or_sections, axis)
     axis, parts = checked_axis(axis, made.ndim), index(indices_or_sections)
     if parts < 1:

@@ -118,21 +118,22 @@ WHERE = register(
 )  # fmt: skip
 
 
-def where(condition: Any, a: Any, b: Any) -> Tensor:
-    """Elements of a where a condition holds, those of b elsewhere.
+def where(condition: Any, x1: Any = None, x2: Any = None) -> Tensor:
+    """Elements of x1 where a condition holds, those of x2 elsewhere.
 
     Parameters
     ----------
     condition
         Tensor, or array of numbers or booleans: it holds where it is not zero. No gradient flows to it.
-    a, b
+    x1, x2
         Tensors, arrays or numbers; all three shapes broadcast. The gradient of an element flows to the operand it was
         taken from, and is exactly zero for the other.
 
     Raises
     ------
     ValueError
-        If the shapes do not broadcast.
+        If the shapes do not broadcast, or x1 or x2 is missing: :func:`nbnet.ops.nonzero` gives the places where a
+        condition holds.
 
     Examples
     --------
@@ -140,7 +141,9 @@ def where(condition: Any, a: Any, b: Any) -> Tensor:
     >>> nb.ops.where([True, False], [1.0, 2.0], 0.0).numpy()
     array([1., 0.], dtype=float32)
     """
-    a, b, condition = tensors(a, b, condition)
+    if x1 is None or x2 is None:
+        raise ValueError("x1, x2: expected the elements to choose from; for places, use nbnet.ops.nonzero(condition)")
+    a, b, condition = tensors(x1, x2, condition)
     operands = [stop_gradient(condition), a, b]
     shape = np.broadcast_shapes(*(x.shape for x in operands))
     if [x for x in operands if x.shape != shape]:
@@ -298,8 +301,17 @@ def nan_to_num(x: Any, nan: float = 0.0, posinf: float | None = None, neginf: fl
     return where(equal(y, -np.inf), limits.min if neginf is None else neginf, y)
 
 
-def isclose(x1: Any, x2: Any, rtol: float = 1e-5, atol: float = 1e-8) -> Tensor:
+def isclose(x1: Any, x2: Any, rtol: float = 1e-5, atol: float = 1e-8, equal_nan: bool = False) -> Tensor:
     """1.0 where two numbers differ by no more than ``atol + rtol * abs(x2)``, else 0.0.
+
+    Parameters
+    ----------
+    x1, x2
+        Tensors or arrays whose shapes broadcast.
+    rtol, atol
+        The tolerance.
+    equal_nan
+        If True, NaN is close to NaN.
 
     Examples
     --------
@@ -310,4 +322,5 @@ def isclose(x1: Any, x2: Any, rtol: float = 1e-5, atol: float = 1e-8) -> Tensor:
     x1, x2 = tensors(x1, x2)
     # Where x2 is infinite, so is the tolerance: the difference is NaN, and only equal numbers are close.
     excess = subtract(abs(subtract(x1, x2)), add(atol, multiply(rtol, abs(x2))))
-    return maximum(less_equal(excess, 0.0), equal(x1, x2))
+    close = maximum(less_equal(excess, 0.0), equal(x1, x2))
+    return logical_or(close, logical_and(isnan(x1), isnan(x2))) if equal_nan else close

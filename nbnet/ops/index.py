@@ -240,7 +240,7 @@ def roll(x: Any, shift: int | Sequence[int], axis: int | Sequence[int] | None = 
     made = tensor(x)
     if axis is None:
         return reshape(roll(ravel(made), shift, 0), made.shape)
-    shifts, axes = (list(given) if isinstance(given, Sequence) else [given] for given in (shift, axis))
+    shifts, axes = ([int(k) for k in np.asarray(given).reshape(-1)] for given in (shift, axis))
     if len(shifts) != len(axes) and 1 not in (len(shifts), len(axes)):
         raise ValueError(f"shift: expected one for each of {len(axes)} axes, got {len(shifts)}")
     for k in range(builtins.max(len(shifts), len(axes))):

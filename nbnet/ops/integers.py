@@ -18,7 +18,7 @@ from nbnet.config import standardize_dtype
 from nbnet.engine.graph.tensor import Tensor, tensor, tensors
 from nbnet.ops.compare import all as all_of
 from nbnet.ops.compare import any as any_of
-from nbnet.ops.compare import equal, isclose, isnan, logical_and, logical_not, logical_or
+from nbnet.ops.compare import equal, isclose, logical_and, logical_not
 from nbnet.ops.convert import convert_to_tensor
 from nbnet.ops.places import index_tensor, known_integers, segment_sum
 from nbnet.ops.reshape import expand_dims, ravel
@@ -256,9 +256,7 @@ def allclose(x1: Any, x2: Any, rtol: float = 1e-5, atol: float = 1e-8, equal_nan
     >>> bool(nb.ops.allclose([1.0, 2.0], [1.000001, 2.0]).item())
     True
     """
-    a, b = tensors(x1, x2)
-    close = isclose(a, b, rtol, atol)
-    return all_of(logical_or(close, logical_and(isnan(a), isnan(b))) if equal_nan else close)
+    return all_of(isclose(x1, x2, rtol, atol, equal_nan))
 
 
 def unravel_index(indices: Any, shape: Sequence[int]) -> tuple[Tensor, ...]:

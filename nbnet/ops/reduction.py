@@ -13,7 +13,7 @@ import numpy as np
 from nbnet.engine.graph.op import Op, Shape, Spec, register
 from nbnet.engine.graph.tensor import Tensor, apply, tensor, tensors
 from nbnet.engine.kernels.abi import Kernel, accumulates, attribute, device, kernel, scratch, vec
-from nbnet.ops.broadcast import maximum
+from nbnet.ops.broadcast import add, maximum, multiply
 from nbnet.ops.elementwise import documents, negative
 from nbnet.ops.reshape import Axis
 from nbnet.ops.softmax import largest
@@ -282,8 +282,13 @@ def max(x: Any, axis: Axis = None, keepdims: bool = False, initial: float | None
     >>> nb.ops.max([[1.0, 2.0], [4.0, 3.0]], axis=1).numpy()
     array([2., 4.], dtype=float32)
     """
-    y = reduce(MAX, tensor(x), axis, keepdims)
-    return y if initial is None else maximum(y, initial)
+    made = tensor(x)
+    if initial is None:
+        return reduce(MAX, made, axis, keepdims)
+    if not made.size:
+        # The least numbers over nothing: sums are of the right shape, and 0.
+        return add(multiply(reduce(SUM, made, axis, keepdims), 0.0), initial)
+    return maximum(reduce(MAX, made, axis, keepdims), initial)
 
 
 @documents_axes

@@ -10,6 +10,8 @@ from math import prod
 from operator import index as _index
 from typing import Any
 
+import numpy as np
+
 from nbnet.base.loading_budget import count_steps, reserve
 from nbnet.engine.graph.op import Op, Spec, register
 from nbnet.engine.graph.tensor import Tensor, apply, tensor, tensors
@@ -306,8 +308,8 @@ def split(x: Any, indices_or_sections: int | Sequence[int], axis: int = 0) -> li
     x = tensor(x)
     axis = checked_axis(axis, x.ndim)
     n = x.shape[axis]
-    if isinstance(indices_or_sections, Sequence):
-        bounds = [min(max(k + n if k < 0 else k, 0), n) for k in indices_or_sections]
+    if isinstance(indices_or_sections, (Sequence, np.ndarray, Tensor)):
+        bounds = [min(max(k + n if k < 0 else k, 0), n) for k in map(int, np.asarray(indices_or_sections))]
     else:
         parts = _index(indices_or_sections)
         if parts < 1 or n % parts:

@@ -121,6 +121,9 @@ def _sorted(x: Any, axis: int | None) -> tuple[Tensor, Tensor]:
     x = tensor(x)
     if axis is None:
         x, axis = ravel(x), 0
+    if not x.shape and axis in (0, -1):
+        y, order = first_in_order(reshape(x, (1,)), 0, 1)
+        return reshape(y, ()), reshaped_indices(order, ())
     axis = checked_axis(axis, x.ndim)
     return first_in_order(x, axis, x.shape[axis])
 

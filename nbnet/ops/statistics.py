@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import Any
 
 from nbnet.engine.graph.tensor import Tensor, tensor, tensors
@@ -105,6 +106,8 @@ def average(x: Any, axis: Axis = None, weights: Any = None) -> Tensor:
     if weights is None:
         return mean(x, axis)
     x, weights = tensors(x, weights)
+    if isinstance(axis, Sequence) and len(axis) == 1:
+        axis = axis[0]
     if weights.ndim == 1 and x.ndim > 1 and isinstance(axis, int):
         weights = reshape(weights, (-1, *(1,) * (x.ndim - 1 - axis % x.ndim)))
     # x > x is false everywhere, even for NaN: zeros for a batch of any size.

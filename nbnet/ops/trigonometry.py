@@ -142,9 +142,12 @@ def arctan2(x1: Any, x2: Any) -> Any:
 
 @device
 def _length(a: Any, b: Any) -> Any:
-    long, short = max(abs(a), abs(b)), min(abs(a), abs(b))
-    if long == math.inf or not long > 0.0:
-        return a + b if a != a or b != b else long
+    a, b = abs(a), abs(b)
+    if a == math.inf or b == math.inf:
+        return math.inf
+    long, short = (a, b) if a > b else (b, a)
+    if not long > 0.0 or short != short:
+        return a + b
     part = short / long
     return long * np.sqrt(1.0 + part * part)
 

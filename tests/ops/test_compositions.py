@@ -254,6 +254,7 @@ def test_equal_elements_share_the_gradient_of_max() -> None:
         (lambda: nb.ops.dot(X, Y[:, 0]), ValueError, r"dot: expected x1 .* got .4, 3. and .4,."),
         (lambda: nb.ops.cast(nb.Parameter(X), "float32"), TypeError, "cannot change its dtype; expected float64"),
         (lambda: nb.ops.where(X > 0, X, Y[:2]), ValueError, "broadcast"),
+        (lambda: nb.ops.where(X > 0), ValueError, r"x1, x2: .* use nbnet\.ops\.nonzero\(condition\)"),
     ],
     ids=lambda value: "",
 )
@@ -268,6 +269,24 @@ def test_zeros_like_what_is_not_finite() -> None:
     assert nb.ops.ones_like(x, "float64").dtype == np.float64
     y = nb.ops.where([[True], [False]], nb.Parameter([np.nan, np.inf]), -np.inf)
     np.testing.assert_array_equal(y.numpy(), [[np.nan, np.inf], [-np.inf, -np.inf]])
+
+
+def test_sizes_and_places_may_be_arrays() -> None:
+    parts = nb.ops.split(X, np.array([1, 3]))
+    assert [part.shape for part in parts] == [(1, 3), (2, 3), (1, 3)]
+    assert [part.shape for part in nb.ops.array_split(X, np.array([3]))] == [(3, 3), (1, 3)]
+    np.testing.assert_array_equal(
+        nb.ops.roll(X, np.array([1, 2]), np.array([0, 1])).numpy(), np.roll(X, (1, 2), (0, 1))
+    )
+
+
+def test_edges() -> None:
+    assert nb.ops.max(np.zeros((2, 0)), 1, initial=3.0).numpy().tolist() == [3.0, 3.0]
+    assert nb.ops.min(np.zeros((0,)), initial=-3.0).item() == -3.0
+    infinite = nb.ops.hypot([np.inf, np.nan, -np.inf, 0.0], [np.nan, 1.0, 1.0, 0.0]).numpy()
+    np.testing.assert_array_equal(infinite, [np.inf, np.nan, np.inf, 0.0])
+    assert (nb.ops.sort(3.0).item(), nb.ops.argsort(3.0).item()) == (3.0, 0)
+    assert nb.ops.average(X, (0,), [1.0, 0.0, 0.0, 0.0]).numpy().tolist() == X[0].tolist()
 
 
 def test_numbers_come_in_the_dtype_that_is_asked_for() -> None:
