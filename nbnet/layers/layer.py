@@ -634,12 +634,18 @@ class Layer(RecordsArguments):
         """The parameters that the layer itself has: those that :meth:`add_weight` created, then others that are its
         attributes, or in lists, tuples and dicts that are."""
         found = {id(w): w for w in self._weights}
-        for name, value in vars(self).items():
-            kept = isinstance(value, (list, tuple, dict)) and value and name != "_weights"
-            for part in flatten(value) if kept else (value,):
-                if isinstance(part, Parameter) and id(part) not in found:
-                    found[id(part)] = part
-                    part.requires_grad = part.requires_grad and self._trainable
+        waiting = [value for value in vars(self).values() if isinstance(value, (Parameter, list, tuple, dict))]
+        seen = set(found)
+        for value in waiting:
+            if id(value) in seen:
+                continue
+            seen.add(id(value))
+            if isinstance(value, Parameter):
+                found[id(value)] = value
+                value.requires_grad = value.requires_grad and self._trainable
+            else:
+                parts = value.values() if isinstance(value, dict) else value
+                waiting += [part for part in parts if isinstance(part, (Parameter, list, tuple, dict))]
         return list(found.values())
 
     @property

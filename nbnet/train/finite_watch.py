@@ -290,7 +290,7 @@ class ChangingState(NamedTuple):
         assert optimizer.block is not None
         trained = set(map(id, optimizer.block.parameters))
         layers: Any = flatten_layers(model)  # type: ignore[arg-type]
-        others = {id(w): w.data for layer in layers for w in layer.own_weights if id(w) not in trained}
+        others: dict[int, Any] = {id(w): w.data for w in model.weights if id(w) not in trained}
         slots = [slot.data for slot in optimizer.slot_tensors.values()]
         arrays = [optimizer.block.flat.data, *slots, optimizer.cells, *others.values()]
         # A schedule sets the learning rate, in each step.
