@@ -57,8 +57,6 @@ _TABLE: dict[str, dict[str, str]] = {
     },
     "nbnet.losses": {
         _NO_SEQUENCES: "CTC ctc",
-        "write a function(y_true, y_pred) with nbnet.ops": "CategoricalGeneralizedCrossEntropy",
-        "write it with functions of nbnet.ops": "categorical_generalized_cross_entropy",
     },
     "nbnet.initializers": {"write a function(shape, dtype) that returns an array": "STFT STFTInitializer stft"},
     "nbnet.optimizers": {

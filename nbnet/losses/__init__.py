@@ -32,7 +32,16 @@ from nbnet.losses.focal import (
 )
 from nbnet.losses.hinge import CategoricalHinge, Hinge, SquaredHinge, categorical_hinge, hinge, squared_hinge
 from nbnet.losses.loss import Loss, LossFunctionWrapper
-from nbnet.losses.overlap import Circle, Dice, Tversky, circle, dice, tversky
+from nbnet.losses.overlap import (
+    CategoricalGeneralizedCrossEntropy,
+    Circle,
+    Dice,
+    Tversky,
+    categorical_generalized_cross_entropy,
+    circle,
+    dice,
+    tversky,
+)
 from nbnet.losses.regression import (
     CosineSimilarity,
     Huber,
@@ -54,12 +63,14 @@ from nbnet.losses.regression import (
 
 __all__ = [
     "BinaryCrossentropy", "BinaryFocalCrossentropy", "CategoricalCrossentropy", "CategoricalFocalCrossentropy",
-    "CategoricalHinge", "Circle", "CosineSimilarity", "Dice", "GaussianNegativeLogLikelihood", "Hinge", "Huber",
+    "CategoricalGeneralizedCrossEntropy", "CategoricalHinge", "Circle", "CosineSimilarity", "Dice",
+    "GaussianNegativeLogLikelihood", "Hinge", "Huber",
     "KLDivergence",
     "LogCosh", "Loss", "LossFunctionWrapper", "MeanAbsoluteError", "MeanAbsolutePercentageError",
     "MeanSquaredError", "MeanSquaredLogarithmicError", "Poisson", "Quantile", "SparseCategoricalCrossentropy",
     "SquaredHinge", "Tversky", "binary_crossentropy", "binary_focal_crossentropy", "categorical_crossentropy",
-    "categorical_focal_crossentropy", "categorical_hinge", "circle", "cosine_similarity", "deserialize", "dice",
+    "categorical_focal_crossentropy", "categorical_generalized_cross_entropy",
+    "categorical_hinge", "circle", "cosine_similarity", "deserialize", "dice",
     "gaussian_negative_log_likelihood", "get", "hinge", "huber", "kl_divergence", "log_cosh", "mean_absolute_error",
     "mean_absolute_percentage_error", "mean_squared_error", "mean_squared_logarithmic_error", "poisson", "quantile",
     "serialize", "sparse_categorical_crossentropy", "squared_hinge", "tversky",

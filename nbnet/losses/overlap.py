@@ -1,4 +1,4 @@
-"""Losses that compare whole regions, or the rows of a batch with each other; composed of ops."""
+"""Losses composed of ops: of whole regions, of the rows of a batch among each other, of labels that may be wrong."""
 
 from __future__ import annotations
 
@@ -7,12 +7,14 @@ from typing import Any, ClassVar
 
 import numpy as np
 
-from nbnet.base.validation import FINITE
+from nbnet.base.validation import FINITE, Interval
 from nbnet.engine.graph.tensor import Tensor, tensor
-from nbnet.losses.loss import EPSILON, Array, Loss
+from nbnet.losses.loss import EPSILON, Array, Loss, labels
 from nbnet.ops.activation import relu, softplus
+from nbnet.ops.broadcast import power
 from nbnet.ops.compare import equal, greater, where
 from nbnet.ops.convert import cast
+from nbnet.ops.create import one_hot
 from nbnet.ops.matmul import matmul
 from nbnet.ops.reduction import sum as sum_over
 from nbnet.ops.reshape import transpose
@@ -221,3 +223,60 @@ def circle(
     if ref_labels is not None or ref_embeddings is not None:
         raise ValueError("ref_labels: expected None, rows are compared with each other; append the references to them")
     return Circle(gamma, margin, remove_diagonal).each(y_true, y_pred)
+
+
+class CategoricalGeneralizedCrossEntropy(Loss):
+    """``(1 - p**q) / q`` of the probability p of the labelled class: between the cross-entropy and the absolute error.
+
+    Wrong labels count less with a larger q.
+
+    Parameters
+    ----------
+    q : float
+        In (0, 1).
+
+    Raises
+    ------
+    ValueError
+        If q lies outside (0, 1).
+
+    References
+    ----------
+    Z. Zhang, M. R. Sabuncu: Generalized cross entropy loss for training deep neural networks with noisy labels. NeurIPS
+    (2018).
+
+    Examples
+    --------
+    >>> import nbnet as nb
+    >>> nb.losses.CategoricalGeneralizedCrossEntropy(q=0.5)([1], [[0.75, 0.25]]).item()
+    1.0
+    """
+
+    sparse: ClassVar[bool] = True
+    _arguments: ClassVar[tuple[str, ...]] = ("q",)
+
+    def __init__(
+        self,
+        q: float = 0.5,
+        reduction: str | None = "sum_over_batch_size",
+        name: str | None = None,
+        dtype: Any = None,
+    ) -> None:
+        super().__init__(name, reduction, dtype)
+        self.q = Interval(0, 1, above=True, below=True).check(q, "q")
+
+    def call(self, y_true: Tensor, y_pred: Tensor) -> Tensor:
+        right = one_hot(labels(y_true), y_pred.shape[-1], dtype=y_pred.dtype)
+        return (1.0 - power(sum_over(y_pred * right, -1), self.q)) / self.q
+
+
+def categorical_generalized_cross_entropy(y_true: Any, y_pred: Any, q: float) -> Tensor:
+    """Generalized cross-entropy of each sample; see :class:`CategoricalGeneralizedCrossEntropy`.
+
+    Examples
+    --------
+    >>> import nbnet as nb
+    >>> nb.losses.categorical_generalized_cross_entropy([1], [[0.75, 0.25]], q=0.5).numpy()
+    array([1.], dtype=float32)
+    """
+    return CategoricalGeneralizedCrossEntropy(q).each(y_true, y_pred)

@@ -63,6 +63,9 @@ class FBetaScore(Metric):
     ) -> None:
         super().__init__(name, dtype)
         check_choice(average, "average", [None, "micro", "macro", "weighted"])
+        for argument, value in (("beta", beta), ("threshold", threshold)):
+            if not isinstance(value, float) and not (value is None and argument == "threshold"):
+                raise ValueError(f"{argument}: expected a float, got {value!r}")
         self.average, self.beta = average, ABOVE_ZERO.check(beta, "beta")
         self.threshold = None if threshold is None else Interval(0, 1, above=True).check(threshold, "threshold")
         self._classes: int | None = None

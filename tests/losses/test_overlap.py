@@ -17,6 +17,8 @@ E = RNG.normal(size=(6, 3))
 E /= np.linalg.norm(E, axis=1, keepdims=True)
 LABELS = np.array([0, 0, 1, 1, 2, 0])
 
+GENERALIZED = (1 - np.array([P[0, 0] / 3, P[1, 4] / 3]) ** 0.3) / 0.3
+
 
 @pytest.mark.parametrize(
     ("found", "wanted"),
@@ -28,6 +30,7 @@ LABELS = np.array([0, 0, 1, 1, 2, 0])
         (lambda: L.Tversky()(T, P), 0.391423),
         (lambda: L.circle(LABELS, E), [168.4301, 218.9073, 117.2883, 111.9308, 0.0, 94.0308]),
         (lambda: L.Circle()(LABELS, E), 142.1175),
+        (lambda: L.categorical_generalized_cross_entropy([0, 4], P[:2] / 3, 0.3), GENERALIZED),
     ],
 )
 def test_values(found: Any, wanted: Any) -> None:
@@ -41,7 +44,13 @@ def test_tversky_weighs_false_positives_with_alpha() -> None:
 
 @pytest.mark.parametrize(
     ("loss", "t", "z"),
-    [(L.Dice(), T, P), (L.Dice(axis=1), T, P), (L.Tversky(0.3, 0.6), T, P), (L.Circle(gamma=2.0), LABELS, E)],
+    [
+        (L.Dice(), T, P),
+        (L.Dice(axis=1), T, P),
+        (L.Tversky(0.3, 0.6), T, P),
+        (L.Circle(gamma=2.0), LABELS, E),
+        (L.CategoricalGeneralizedCrossEntropy(0.3), [0, 1, 4, 2], P),
+    ],
 )
 def test_gradients(loss: nb.losses.Loss, t: Any, z: Any) -> None:
     parameter, h = nb.Parameter(z), 1e-6

@@ -186,3 +186,21 @@ def test_own_metrics_in_evaluation() -> None:
 def test_refusals(make: Any, error: type[Exception], message: str) -> None:
     with pytest.raises(error, match=message):
         make()
+
+
+def test_functions_beside_labels() -> None:
+    """They read the labels that the loss reads, and may return a number for a batch: its mean over batches counts."""
+    x = np.random.default_rng(0).normal(size=(40, 4))
+    y = np.arange(40) % 3
+
+    def right(y_true: Any, y_pred: Any) -> Any:
+        return nb.ops.mean(nb.ops.sum(nb.ops.one_hot(y_true, 3) * y_pred, axis=-1))
+
+    model = nb.Sequential([nb.Input((4,)), nb.layers.Dense(3, "softmax")])
+    model.compile("sgd", "sparse_categorical_crossentropy", metrics=[right, lambda t, z: nb.ops.max(z), "accuracy"])
+    logs = model.evaluate(x, y, batch_size=32, verbose=0, return_dict=True)
+    p = model.predict(x)
+    each = p[np.arange(40), y]
+    assert logs["right"] == pytest.approx((each[:32].mean() + each[32:].mean()) / 2, rel=1e-5)
+    assert logs["<lambda>"] == pytest.approx((p[:32].max() + p[32:].max()) / 2, rel=1e-5)
+    assert logs["accuracy"] == pytest.approx((p.argmax(-1) == y).mean())

@@ -116,6 +116,7 @@ TABLE: dict[str, dict[str, dict[str, Any]]] = {
         "Quantile": {"q": 0.3},
         "SparseCategoricalCrossentropy": {"from_logits": True, "ignore_class": 1},
         "Circle": {"gamma": 2.0, "margin": 0.3, "remove_diagonal": False}, "Dice": {},
+        "CategoricalGeneralizedCrossEntropy": {"q": 0.3},
         "Tversky": {"alpha": 0.3, "beta": 0.6},
     },
     "metrics": {
