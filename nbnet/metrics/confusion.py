@@ -131,10 +131,11 @@ class Counts(NamedTuple):
         # under tp / p over tp.
         p = self.tp + self.fp
         dtp = self.tp[:-1] - self.tp[1:]
-        slope = ratio(dtp, p[:-1] - p[1:])
+        slope = ratio(dtp, np.maximum(p[:-1] - p[1:], 0.0))
         start = self.tp[1:] - slope * p[1:]
         growth = np.where((p[:-1] > 0) & (p[1:] > 0), ratio(p[:-1], p[1:]), 1.0)
-        area: Array = ratio(slope * (dtp + start * np.log(growth)), self.tp[1:] + self.fn[1:]).sum(0)
+        positives = np.maximum(self.tp[1:] + self.fn[1:], 0.0)
+        area: Array = ratio(slope * (dtp + start * np.log(growth)), positives).sum(0)
         return area
 
 

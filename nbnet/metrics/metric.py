@@ -13,6 +13,7 @@ from nbnet.base.array_memory import plain_array
 from nbnet.base.constructor import RecordsArguments, constructor_config
 from nbnet.base.docstrings import join_common_sections
 from nbnet.base.registry import function_name, named_function, snake_case
+from nbnet.base.tree import flatten
 from nbnet.config import floatx, standardize_dtype
 from nbnet.engine.graph.parameter import Parameter
 from nbnet.engine.graph.tape import paused
@@ -114,8 +115,9 @@ class Metric(RecordsArguments):
         """The state: what :meth:`add_variable` made, variables that are attributes, and those of inner metrics."""
         found = list(self._variables)
         for value in vars(self).values():
-            inner = value.variables if isinstance(value, Metric) else [value] if isinstance(value, Parameter) else []
-            found += [variable for variable in inner if not any(variable is known for known in found)]
+            for part in flatten(value) if isinstance(value, (list, tuple, dict)) else (value,):
+                inner = part.variables if isinstance(part, Metric) else [part] if isinstance(part, Parameter) else []
+                found += [variable for variable in inner if not any(variable is known for known in found)]
         return found
 
     @property

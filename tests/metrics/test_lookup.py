@@ -204,3 +204,26 @@ def test_functions_beside_labels() -> None:
     assert logs["right"] == pytest.approx((each[:32].mean() + each[32:].mean()) / 2, rel=1e-5)
     assert logs["<lambda>"] == pytest.approx((p[:32].max() + p[32:].max()) / 2, rel=1e-5)
     assert logs["accuracy"] == pytest.approx((p.argmax(-1) == y).mean())
+
+
+def test_variables_are_those_of_attributes() -> None:
+    metric = M.Precision([0.2, 0.5])
+    assert [(v.name, v.shape) for v in metric.variables] == [("true_positives", (2,)), ("false_positives", (2,))]
+    assert [v.name for v in M.MeanSquaredError().variables] == ["total", "count"]
+    assert [v.name for v in M.MeanIoU(2).variables] == ["total_confusion_matrix"]
+    metric.inner = {"a": [M.Mean(), nb.Parameter(1.0)]}
+    assert len(metric.variables) == 5
+    metric.reset_state()
+    assert metric.variables[-1].item() == 0
+
+
+def test_stateless_calls_leave_the_state() -> None:
+    metric = M.Mean()
+    metric.update_state([1.0, 3.0])
+    after = metric.stateless_update_state([10.0, 1.0], [2.0])
+    assert [float(v) for v in after] == [12.0, 2.0]
+    assert metric.stateless_result(after) == 6
+    assert [float(v) for v in metric.stateless_reset_state()] == [0.0, 0.0]
+    assert metric.result() == 2
+    with pytest.raises(ValueError, match="metric_variables: expected 2 values, got 1"):
+        metric.stateless_result([1.0])
