@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import inspect
 from collections.abc import Mapping
-from typing import Any, NamedTuple, Self
+from typing import Any, ClassVar, NamedTuple, Self
 from weakref import WeakKeyDictionary
 
 import numpy as np
@@ -23,6 +23,9 @@ class RecordsArguments:
     :func:`constructor_config` returns them. Nothing is recorded for nbnet's own classes.
     """
 
+    #: Names of arguments that are no part of the record: the class describes them in another way. Positional arguments
+    #: that have no names are these, too.
+    _not_recorded: ClassVar[frozenset[str]] = frozenset()
     #: The arguments by name; an exception if they cannot be described.
     _constructor_arguments: Mapping[str, Any] | NotImplementedError
 
@@ -32,6 +35,7 @@ class RecordsArguments:
         if signature is not None:
             # Not an attribute that is set: the class may be a frozen dataclass, or watch its attributes.
             vars(made)["_constructor_arguments"] = _recorded(cls, signature, args, kwargs)
+            vars(made)["_left_out"] = _leaves_out(cls, signature, args, kwargs)
         return made
 
 
@@ -96,6 +100,13 @@ def constructor_config(thing: RecordsArguments, declared: dict[str, Any]) -> dic
     return {**recorded, **current}
 
 
+def has_own_constructor(thing: RecordsArguments) -> bool:
+    """Return True if the recorded arguments alone make an object again: it was made by a constructor of the user's, and
+    without arguments that are no part of the record."""
+    recorded = vars(thing).get("_constructor_arguments")
+    return recorded is not None and not vars(thing).get("_left_out")
+
+
 def _signature(cls: type) -> inspect.Signature | None:
     """Return the signature of a class's constructor if it is the user's, and no ``get_config`` knows its arguments."""
     try:
@@ -118,7 +129,7 @@ def _owner(cls: type, name: str) -> type:
     return next((base for base in cls.__mro__ if name in vars(base)), object)
 
 
-def _recorded(cls: type, signature: inspect.Signature, args: Any, kwargs: Any) -> Any:
+def _recorded(cls: type[RecordsArguments], signature: inspect.Signature, args: Any, kwargs: Any) -> Any:
     try:
         bound = signature.bind(None, *args, **kwargs)
     except TypeError:  # which the constructor raises, too; and copies are made without arguments
@@ -129,11 +140,17 @@ def _recorded(cls: type, signature: inspect.Signature, args: Any, kwargs: Any) -
         value = bound.arguments[name]
         if parameter.kind is parameter.VAR_KEYWORD:
             found |= value
+        elif parameter.kind is parameter.VAR_POSITIONAL and cls._not_recorded:
+            continue
         elif parameter.kind is parameter.POSITIONAL_ONLY or (parameter.kind is parameter.VAR_POSITIONAL and value):
             return _undescribed(cls, "has arguments without names")
         elif parameter.kind is not parameter.VAR_POSITIONAL:
             found[name] = value
-    return {name: _described(value) for name, value in found.items() if name != "name" or value is not None}
+    return {
+        name: _described(value)
+        for name, value in found.items()
+        if name not in cls._not_recorded and (name != "name" or value is not None)
+    }
 
 
 class _Undescribed(NamedTuple):
@@ -160,6 +177,20 @@ def _plain(value: Any) -> Any:
     if isinstance(value, Mapping) and all(isinstance(key, str) for key in value):
         return {key: _plain(part) for key, part in value.items()}
     raise TypeError
+
+
+def _leaves_out(cls: type[RecordsArguments], signature: inspect.Signature, args: Any, kwargs: Any) -> bool:
+    """Return True if there are arguments that are no part of the record."""
+    if not cls._not_recorded:
+        return False
+    try:
+        bound = signature.bind(None, *args, **kwargs)
+    except TypeError:
+        return False
+    kinds = {name: signature.parameters[name].kind for name in bound.arguments}
+    variable = {name for name, kind in kinds.items() if kind is inspect.Parameter.VAR_POSITIONAL}
+    named = {*bound.arguments, *kwargs}
+    return bool(variable) or bool(named & cls._not_recorded)
 
 
 def _undescribed(cls: type, reason: str) -> NotImplementedError:

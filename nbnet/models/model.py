@@ -13,6 +13,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from nbnet.base.console import show
+from nbnet.base.constructor import has_own_constructor
 from nbnet.base.json_record import fields, plain
 from nbnet.base.registry import custom_object_scope
 from nbnet.base.tree import flatten, map_structure, restructure
@@ -88,6 +89,7 @@ class Model(Layer, Trainer):
     (10, 1)
     """
 
+    _not_recorded: ClassVar[frozenset[str]] = frozenset(("inputs", "outputs"))
     # Masks are named after layers, not after the models these are in.
     _names_nodes: ClassVar[bool] = False
     #: For a model that :meth:`thin` made: the masks.
@@ -594,7 +596,8 @@ class Model(Layer, Trainer):
         """Return the layers and calls of a model of symbols; a subclass that defines ``call`` adds the arguments of its
         constructor itself."""
         config = super().get_config()
-        return config if self.graph is None else config | graph_config(self.graph)
+        # A class that makes its inputs and outputs in its constructor is described by the arguments of that.
+        return config if self.graph is None or has_own_constructor(self) else config | graph_config(self.graph)
 
     @classmethod
     def from_config(cls, config: Mapping[str, Any], custom_objects: Mapping[str, Any] | None = None) -> Self:

@@ -15,10 +15,12 @@ from collections.abc import Callable, Mapping
 from typing import Any
 
 from nbnet import constraints, dropout_schedules, initializers, losses, metrics, optimizers, regularizers
+from nbnet.base.constructor import has_own_constructor
 from nbnet.base.registry import find, get_registered_name, get_registered_object
 from nbnet.layers import serialization
 from nbnet.layers.input import InputLayer
 from nbnet.layers.layer import Layer
+from nbnet.models.graph_config import GRAPH
 from nbnet.models.model import Model
 from nbnet.models.sequential import Sequential
 from nbnet.optimizers.hyperparams import DEFAULTS
@@ -60,7 +62,10 @@ _RENAMED = {
     "Functional": "Model", "RMSProp": "RMSprop", "SpatialDropout": "SpatialDropout2D", "HeNormalV2": "HeNormal",
     "BatchNormalizationV1": "BatchNormalization", "BatchNormalizationV2": "BatchNormalization",
 }  # fmt: skip
-_FORMAT = frozenset(("module", "registered_name", "class_name", "config"))
+#: Entries of a configuration that describe its graph.
+_NODES = frozenset(("layers", "input_layers", "output_layers"))
+#: Kinds by Keras's module.
+_BY_MODULE = {module: kind for kind, module in _MODULES.items() if module}
 
 
 # ---- nbnet's configurations to Keras's ----
@@ -97,8 +102,12 @@ def layer_to_keras(layer: Layer) -> dict[str, Any]:
             found["config"]["build_input_shape"] = shape
             found["build_config"] = {"input_shape": shape}
         return found
-    if isinstance(layer, Model) and layer.graph is not None and type(layer).get_config is Model.get_config:
-        config = {"name": layer.name, "trainable": layer.trainable}
+    functional = isinstance(layer, Model) and layer.graph is not None and not has_own_constructor(layer)
+    if isinstance(layer, Model) and functional and type(layer).get_config is Model.get_config:
+        assert layer.graph is not None
+        own = layer.get_config() if type(layer) is not Model else {}
+        config = {key: value for key, value in own.items() if key not in GRAPH}
+        config |= {"name": layer.name, "trainable": layer.trainable}
         config |= keras_graph.graph_to_keras(layer.graph, layer_to_keras)
         if type(layer) is Model:
             return {
@@ -255,13 +264,20 @@ def _object_from_keras(value: dict[str, Any], name: str, key: str | None) -> dic
     if cls is None:
         registered = isinstance(label, str) and get_registered_object(label) is not None
         found = {"class_name": label if registered else name}
-        inner = {part: _from_keras(content, part) for part, content in config.items()}
+        if "input_layers" in config:
+            rest = {part: _from_keras(content, part) for part, content in config.items() if part not in _NODES}
+            inner = rest | keras_graph.prepared(config, _from_keras)
+        else:
+            inner = {part: _from_keras(content, part) for part, content in config.items()}
         if not registered and get_registered_object(name) is None:
             raise ValueError(
                 f"{label or name}: the class is unknown; pass it as custom_objects={{{label or name!r}: class}}"
             )
     else:
         found = {"class_name": cls.__name__}
+        kind = _BY_MODULE.get(module) if isinstance(module, str) else None
+        if kind not in (None, "layer") and key is not None and key.rpartition("_")[2] not in _KINDS:
+            found["kind"] = str(kind)  # for nbnet.saving.deserialize_keras_object in a class of the user's
         if cls is Model and "input_layers" in config:
             inner = keras_graph.prepared(config, _from_keras)
         else:

@@ -590,3 +590,81 @@ def test_a_library_that_crashes_or_never_returns_is_an_error(
     monkeypatch.setattr(hdf5_process, "SECONDS", 2)
     with pytest.raises(ValueError, match=rf"k\.keras: damaged: .*{message}"):
         nb.load_model(path)
+
+
+class Sum(nb.Model):
+    """Of inputs and outputs, with one more argument."""
+
+    def __init__(self, *args: Any, gain: float = 1.0, **kwargs: Any) -> None:
+        super().__init__(*args, **kwargs)
+        self.gain = gain
+
+
+class Keywords(nb.Model):
+    def __init__(self, gain: float = 1.0, **kwargs: Any) -> None:
+        super().__init__(**kwargs)
+        self.gain = gain
+
+
+class Ready(nb.Model):
+    """Makes its inputs and outputs itself."""
+
+    def __init__(self, units: int, **kwargs: Any) -> None:
+        x = nb.Input((4,))
+        super().__init__(inputs=x, outputs=nb.layers.Dense(units)(x), **kwargs)
+        self.units = units
+
+
+class Holder(nb.layers.Layer):
+    """Has an object in its configuration, serialized as in Keras."""
+
+    def __init__(self, schedule: Any, loss: Any, **kwargs: Any) -> None:
+        super().__init__(**kwargs)
+        self.schedule, self.loss = schedule, loss
+
+    def call(self, x: Any) -> Any:
+        return x * 1.0
+
+    def get_config(self) -> dict[str, Any]:
+        own = {"schedule": self.schedule, "target": self.loss}
+        return super().get_config() | {
+            key: nb.saving.serialize_keras_object(value) for key, value in own.items()
+        }  # fmt: skip
+
+    @classmethod
+    def from_config(cls, config: Any) -> Any:
+        own = [nb.saving.deserialize_keras_object(config.pop(key)) for key in ("schedule", "target")]
+        return cls(*own, **config)
+
+
+def model_of(kind: str) -> Any:
+    if kind == "sum":
+        x = nb.Input((4,))
+        return Sum(x, nb.layers.Dense(2)(x), gain=3.0)
+    if kind == "keywords":
+        x = nb.Input((4,))
+        return Keywords(gain=3.0, inputs=x, outputs=nb.layers.Dense(2)(x))
+    if kind == "ready":
+        return Ready(3)
+    return small(Holder(nb.optimizers.schedules.CosineDecay(0.5, 10), nb.losses.Huber(2.0)))
+
+
+@pytest.mark.parametrize("ending", [".keras", ".h5", ".nbnet", "clone"])
+@pytest.mark.parametrize("kind", ["sum", "keywords", "ready", "holder"])
+def test_subclasses_with_graphs_and_objects_in_configurations(kind: str, ending: str, tmp_path: Path) -> None:
+    model, custom = model_of(kind), {"Sum": Sum, "Keywords": Keywords, "Ready": Ready, "Holder": Holder}
+    x = np.ones((2, 4), "float32")
+    if ending == "clone":
+        again = nb.models.clone_model(model)
+        again.set_weights(model.get_weights())
+    else:
+        model.save(tmp_path / f"m{ending}")
+        again = nb.load_model(tmp_path / f"m{ending}", custom_objects=custom)
+    np.testing.assert_array_equal(again.predict(x, verbose=0), model.predict(x, verbose=0))
+    assert type(again) is type(model)
+    if kind in ("sum", "keywords"):
+        assert again.gain == 3.0
+    elif kind == "ready":
+        assert again.units == 3
+    else:
+        assert (again.layers[1].schedule.decay_steps, again.layers[1].loss.delta) == (10, 2.0)
