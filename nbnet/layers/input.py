@@ -93,6 +93,7 @@ class InputLayer(Layer):
         floating = data_dtype.kind == "f" and data_dtype.itemsize in (4, 8)
         super().__init__(name=name, dtype=data_dtype if floating else None, input_shape=sizes)
         self.batch_size, self._data_dtype = batch_size, data_dtype
+        self.sparse, self.ragged, self.optional = bool(sparse), False, False
         producer = Producer(self, (), {}, self.name)
         value = INT if data_dtype in _INDICES else self.dtype
         producer.outputs = Symbol((None, *sizes), value, self.name, producer)
