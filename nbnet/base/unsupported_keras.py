@@ -14,7 +14,6 @@ _NO_IMAGES = "change images with NumPy before fit, or batch by batch in a nbnet.
 _NO_TOKENS = "encode columns with scikit-learn (OneHotEncoder, OrdinalEncoder, KBinsDiscretizer) before fit"
 _NO_FILES = "read the files into arrays and hand these to fit"
 _ONE_BACKEND = "kernels compiled by Numba are its only backend"
-_NO_FUNCTION = "write it with functions that are there, or use NumPy on arrays outside the model"
 _SUBCLASS = "subclass nbnet.layers.Layer and write call(self, x) with functions of nbnet.ops"
 
 #: For each module, groups of names by alternative.
@@ -98,7 +97,7 @@ _TABLE: dict[str, dict[str, str]] = {
         "gradients are computed backwards, by nbnet.Tape": "jvp",
         "use nbnet.ops.stop_gradient, or write a nbnet.Op with kernels of your own": "custom_gradient",
         "use nbnet.ops.vectorized_map, or numpy.vectorize on arrays": "vectorize",
-        _NO_FUNCTION: "bitwise_and bitwise_invert bitwise_not bitwise_or bitwise_xor",
+        "use scipy.special on arrays": "gammainc",
     },
     "nbnet.ops.image": {
         _NO_IMAGES: """affine_transform elastic_transform extract_patches_3d map_coordinates perspective_transform

@@ -101,3 +101,56 @@ def test_training_through_what_is_sorted() -> None:
     rng = np.random.default_rng(0)
     history = model.fit(rng.normal(size=(32, 4)), rng.normal(size=(32, 1)), epochs=8, batch_size=8, verbose=0)
     assert history.history["loss"][-1] < history.history["loss"][0]
+
+
+def test_bits() -> None:
+    x, y = np.array([6, 3, -4]), np.array([3, 1, 2])
+    assert ops.bitwise_and(x, y).numpy().tolist() == (x & y).tolist()
+    assert ops.bitwise_or(x, y).numpy().tolist() == (x | y).tolist()
+    assert ops.bitwise_xor(x, y).numpy().tolist() == (x ^ y).tolist()
+    assert ops.bitwise_not(x).numpy().tolist() == (~x).tolist()
+    assert (ops.bitwise_and([True, True], [True, False]).numpy() != 0).tolist() == [True, False]
+    with pytest.raises(TypeError, match="x, y: expected integers or booleans, got float64, int64"):
+        ops.bitwise_and(X, 1)
+
+
+def test_counts_and_divisors() -> None:
+    x = np.array([[1, 2, 2], [0, 3, 3]])
+    np.testing.assert_array_equal(ops.bincount(x).numpy(), [[0, 1, 2, 0], [1, 0, 0, 2]])
+    np.testing.assert_array_equal(ops.gcd(x, 6).numpy(), np.gcd(x, 6))
+    np.testing.assert_array_equal(ops.lcm(x, 4).numpy(), np.lcm(x, 4))
+    np.testing.assert_array_equal(ops.left_shift(x, 3).numpy(), x << 3)
+    np.testing.assert_array_equal(ops.right_shift(x, 1).numpy(), x >> 1)
+    np.testing.assert_array_equal([part.numpy() for part in ops.nonzero(x)], np.nonzero(x))
+    np.testing.assert_array_equal([p.numpy() for p in ops.unravel_index(x, (2, 3))], np.unravel_index(x, (2, 3)))
+    counts, limits = ops.histogram(x, 3, (0, 3))
+    np.testing.assert_array_equal(counts.numpy(), np.histogram(x, 3, (0, 3))[0])
+    np.testing.assert_allclose(limits.numpy(), [0, 1, 2, 3])
+    found = [part.numpy() for part in ops.unique(x, return_index=True, return_inverse=True, return_counts=True)]
+    for mine, theirs in zip(found, np.unique(x, True, True, True), strict=True):
+        np.testing.assert_array_equal(mine, theirs)
+    assert ops.unique([3, 1], size=4, fill_value=7).numpy().tolist() == [1, 3, 7, 7]
+    assert ops.nextafter(1.0, 2.0).item() > 1.0
+
+
+@pytest.mark.parametrize(
+    ("call", "error", "text"),
+    [
+        (lambda: ops.bincount([-1]), ValueError, "x: expected integers from 0, got -1"),
+        (lambda: ops.bincount([1], [1.0, 2.0]), ValueError, r"weights: expected one for each integer, shape \(1,\)"),
+        (lambda: ops.bincount([1], sparse=True), ValueError, "sparse: expected False"),
+        (lambda: ops.histogram([1.0], 0), ValueError, "bins: expected a positive number, got 0"),
+        (lambda: ops.unique(nb.Input((2,))), TypeError, "unique: expected values that are known"),
+        (lambda: ops.unravel_index([6], (2, 3)), ValueError, "indices: expected integers below 6, got 6 to 6"),
+        (lambda: ops.gcd([1.5], 2), TypeError, "x1: expected integers, got float64"),
+        (lambda: ops.multi_hot([1]), ValueError, "num_classes: expected the number of classes"),
+        (lambda: ops.fori_loop(0, 3, None, 0) and None, TypeError, "not callable"),
+        (lambda: ops.switch(0, []), ValueError, "branches: expected at least one function"),
+        (lambda: ops.scan(lambda c, x: (c, x), 0), ValueError, "length: expected a number of turns"),
+        (lambda: ops.map(lambda x: x, nb.tensor(1.0)), ValueError, "xs: expected tensors with first axes"),
+    ],
+    ids=lambda value: "",
+)
+def test_errors_of_counts_and_loops(call: Callable[[], Any], error: type[Exception], text: str) -> None:
+    with pytest.raises(error, match=text):
+        call()
