@@ -98,7 +98,7 @@ def _train(model: Sequential, targets: Array) -> None:
     for kind in (np.float64, np.float32, np.uint8):
         x = np.zeros((len(targets), 3), kind)
         model.fit(x, targets, batch_size=4, epochs=5, validation_data=(x, targets), verbose=0)
-        model.predict(x)
+        model.predict(x, verbose=0)
 
 
 def _common() -> Iterator[Op]:

@@ -85,7 +85,7 @@ class NetRegressor(UncertaintyMixin, net.SupervisedNet):
     def _end_training(self, held: tuple[Any, ...] | None) -> None:
         self._distances = None
         if held is not None:
-            self._keep_distances(held[1], self.model_.predict(held[0]))
+            self._keep_distances(held[1], self.model_.predict(held[0], verbose=0))
 
     def _shaped(self, array: Array) -> Array:
         array = array.astype(self._float, copy=False)

@@ -120,7 +120,7 @@ class Masksembles(StochasticLayer):
         (4, 5, 3)
         """
         size = check_int(batch_size, "batch_size") * self.n
-        y = np.asarray(model.predict(np.repeat(np.asarray(x), self.n, axis=0), batch_size=size))
+        y = np.asarray(model.predict(np.repeat(np.asarray(x), self.n, axis=0), batch_size=size, verbose=0))
         return np.moveaxis(y.reshape(-1, self.n, *y.shape[1:]), 1, 0)
 
 
