@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 import math
-from dataclasses import dataclass
-from typing import ClassVar
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+from typing import Any, ClassVar
 
 from nbnet.base.docstrings import join_common_sections
-from nbnet.base.validation import ABOVE_ZERO, check_choice
+from nbnet.base.validation import ABOVE_ZERO, check_choice, check_int
 from nbnet.initializers.initializer import Array, Shape
 from nbnet.initializers.random import RandomInitializer
 
@@ -17,8 +18,17 @@ _MODES = ("fan_in", "fan_out", "fan_avg")
 _DISTRIBUTIONS = ("truncated_normal", "untruncated_normal", "uniform")
 
 
-def compute_fans(shape: Shape) -> tuple[int, int]:
+def compute_fans(
+    shape: Shape, input_axes: Sequence[int] | None = None, output_axes: Sequence[int] | None = None
+) -> tuple[int, int]:
     """Inputs and outputs of a unit: ``(in, out)`` of a dense kernel; those of a convolution times its window's size.
+
+    Parameters
+    ----------
+    shape : tuple of int
+        Shape of the kernel.
+    input_axes, output_axes : sequence of int, optional
+        If both are given, the axes whose sizes multiply to the inputs and to the outputs.
 
     Examples
     --------
@@ -26,10 +36,28 @@ def compute_fans(shape: Shape) -> tuple[int, int]:
     >>> compute_fans((64, 10)), compute_fans((3, 3, 16, 32))
     ((64, 10), (144, 288))
     """
+    if input_axes is not None and output_axes is not None:
+        return math.prod(shape[a] for a in input_axes), math.prod(shape[a] for a in output_axes)
     if len(shape) < 2:
         return (shape[0], shape[0]) if shape else (1, 1)
     window = math.prod(shape[:-2])
     return window * shape[-2], window * shape[-1]
+
+
+#: Entries that class creation adds to the docstring of each scaling that is named after its authors.
+_LAST = """\
+seed : int, optional
+    By default the values depend on the global seed.
+input_axes, output_axes : sequence of int, optional
+    See :func:`compute_fans`."""
+
+
+def _keep_axes(initializer: Any) -> None:
+    """Check the axes of a frozen record, and keep them as lists, as files do."""
+    for name in ("input_axes", "output_axes"):
+        axes = getattr(initializer, name)
+        if axes is not None:
+            object.__setattr__(initializer, name, [check_int(axis, name, None) for axis in axes])
 
 
 @dataclass(frozen=True)
@@ -45,6 +73,8 @@ class VarianceScaling(RandomInitializer):
     distribution : {"truncated_normal", "untruncated_normal", "uniform"}
         ``"normal"`` stands for ``"truncated_normal"``.
     seed : int or None
+    input_axes, output_axes : sequence of int, optional
+        See :func:`compute_fans`.
 
     Raises
     ------
@@ -63,9 +93,12 @@ class VarianceScaling(RandomInitializer):
     mode: str = "fan_in"
     distribution: str = "truncated_normal"
     seed: int | None = None
+    input_axes: Sequence[int] | None = field(default=None, repr=False)
+    output_axes: Sequence[int] | None = field(default=None, repr=False)
 
     def __post_init__(self) -> None:
         super().__post_init__()
+        _keep_axes(self)
         ABOVE_ZERO.check(self.scale, "scale")
         check_choice(self.mode, "mode", _MODES)
         if self.distribution == "normal":
@@ -73,7 +106,12 @@ class VarianceScaling(RandomInitializer):
         check_choice(self.distribution, "distribution", _DISTRIBUTIONS)
 
     def _values(self, shape: Shape) -> Array:
-        fan_in, fan_out = compute_fans(shape)
+        try:
+            fan_in, fan_out = compute_fans(shape, self.input_axes, self.output_axes)
+        except IndexError:
+            raise ValueError(
+                f"input_axes, output_axes: expected axes of shape {shape}, got {self.input_axes}, {self.output_axes}"
+            ) from None
         fan = {"fan_in": fan_in, "fan_out": fan_out, "fan_avg": (fan_in + fan_out) / 2}[self.mode]
         stddev = math.sqrt(self.scale / max(1.0, fan))
         if self.distribution == "uniform":
@@ -96,15 +134,21 @@ class PresetScaling(RandomInitializer):
     """
 
     seed: int | None = None
+    input_axes: Sequence[int] | None = field(default=None, repr=False)
+    output_axes: Sequence[int] | None = field(default=None, repr=False)
     #: Scale, mode and distribution.
     preset: ClassVar[tuple[float, str, str]]
 
     def __init_subclass__(cls) -> None:
         super().__init_subclass__()
-        join_common_sections(cls, last="seed : int, optional\n    By default the values depend on the global seed.")
+        join_common_sections(cls, last=_LAST)
+
+    def __post_init__(self) -> None:
+        super().__post_init__()
+        _keep_axes(self)
 
     def _values(self, shape: Shape) -> Array:
-        return VarianceScaling(*self.preset, seed=self.seed)._values(shape)
+        return VarianceScaling(*self.preset, self.seed, self.input_axes, self.output_axes)._values(shape)
 
 
 class GlorotUniform(PresetScaling):

@@ -485,3 +485,14 @@ def test_constants_may_be_arrays() -> None:
         made((3, 3))
     with pytest.raises(ValueError, match="value: expected finite numbers"):
         initializers.Constant([1.0, np.inf])
+
+
+def test_axes_of_inputs_and_outputs() -> None:
+    assert initializers.compute_fans((512, 8, 64), [0], [1, 2]) == (512, 512)
+    made = initializers.VarianceScaling(2.0, seed=1, input_axes=[0], output_axes=[1, 2])
+    assert made((200, 30, 20)).std() == pytest.approx(np.sqrt(2 / 200), rel=0.02)
+    preset = initializers.HeNormal(seed=1, input_axes=[0], output_axes=[1, 2])
+    np.testing.assert_array_equal(preset((8, 3, 2)), initializers.HeNormal(seed=1)((8, 6)).reshape(8, 3, 2))
+    assert initializers.deserialize(initializers.serialize(preset)) == preset
+    with pytest.raises(ValueError, match="input_axes, output_axes: expected axes of shape"):
+        preset((3, 2))

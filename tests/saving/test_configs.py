@@ -12,6 +12,7 @@ import pytest
 import nbnet as nb
 from nbnet.optimizers import schedules
 
+AXES: dict[str, Any] = {"input_axes": [0], "output_axes": [1]}
 L2 = nb.regularizers.L2(0.25)
 WEIGHTS = {"kernel_initializer": nb.initializers.RandomNormal(0.1, 0.2, seed=3), "kernel_regularizer": L2,
            "kernel_constraint": nb.constraints.MaxNorm(3.0, axis=0), "bias_initializer": "ones",
@@ -154,8 +155,8 @@ TABLE: dict[str, dict[str, dict[str, Any]]] = {
         "RandomNormal": {"mean": 1.0, "stddev": 0.1, "seed": 3},
         "TruncatedNormal": {"mean": 1.0, "stddev": 0.1, "seed": 3},
         "RandomUniform": {"minval": -1.0, "maxval": 2.0, "seed": 3},
-        "VarianceScaling": {"scale": 2.0, "mode": "fan_avg", "distribution": "uniform", "seed": 3},
-    } | {f"{name}{kind}": {"seed": 3} for name in ("Glorot", "He", "Lecun") for kind in ("Normal", "Uniform")},
+        "VarianceScaling": {"scale": 2.0, "mode": "fan_avg", "distribution": "uniform", "seed": 3} | AXES,
+    } | {f"{name}{kind}": {"seed": 3} | AXES for name in ("Glorot", "He", "Lecun") for kind in ("Normal", "Uniform")},
     "regularizers": {
         "L1": {"l1": 0.5}, "L2": {"l2": 0.5}, "L1L2": {"l1": 0.5, "l2": 0.25},
         "OrthogonalRegularizer": {"factor": 0.5, "mode": "columns"},
