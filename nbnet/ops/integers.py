@@ -315,53 +315,6 @@ def lcm(x1: Any, x2: Any) -> Tensor:
     return _of_integers(np.lcm, x1, x2)
 
 
-def _of_bits(function: Callable[..., Any], *operands: Any) -> Tensor:
-    """NumPy's answer for integers or booleans that are known."""
-    arrays = [known_values(x, "bitwise") for x in operands]
-    if any(a.dtype.kind not in "iub" for a in arrays):
-        kinds = ", ".join(str(a.dtype) for a in arrays)
-        raise TypeError(
-            f"x, y: expected integers or booleans, got {kinds}; for conditions, use nbnet.ops.logical_and, ..."
-        )
-    return _result(function(*arrays))
-
-
-def bitwise_and(x: Any, y: Any) -> Tensor:
-    """``x & y`` of integers or booleans, bit by bit; they have to be known.
-
-    Examples
-    --------
-    >>> import nbnet as nb
-    >>> nb.ops.bitwise_and([6, 3], 2).numpy()
-    array([2, 2])
-    """
-    return _of_bits(np.bitwise_and, x, y)
-
-
-def bitwise_or(x: Any, y: Any) -> Tensor:
-    """``x | y`` of integers or booleans, bit by bit; they have to be known.
-
-    Examples
-    --------
-    >>> import nbnet as nb
-    >>> nb.ops.bitwise_or([6, 3], 1).numpy()
-    array([7, 3])
-    """
-    return _of_bits(np.bitwise_or, x, y)
-
-
-def bitwise_xor(x: Any, y: Any) -> Tensor:
-    """The bits that x and y do not share, of integers or booleans; they have to be known.
-
-    Examples
-    --------
-    >>> import nbnet as nb
-    >>> nb.ops.bitwise_xor([6, 3], 1).numpy()
-    array([7, 2])
-    """
-    return _of_bits(np.bitwise_xor, x, y)
-
-
 def bitwise_invert(x: Any) -> Tensor:
     """``~x`` of integers, ``-x - 1``, or the other one of booleans; they have to be known.
 
@@ -371,10 +324,12 @@ def bitwise_invert(x: Any) -> Tensor:
     >>> nb.ops.bitwise_invert([0, 5]).numpy()
     array([-1, -6])
     """
-    return _of_bits(np.invert, x)
-
-
-bitwise_not = bitwise_invert
+    values = known_values(x, "bitwise_invert")
+    if values.dtype.kind not in "iub":
+        raise TypeError(
+            f"x: expected integers or booleans, got {values.dtype}; of conditions, use nbnet.ops.logical_not"
+        )
+    return _result(np.invert(values))
 
 
 def bitwise_left_shift(x: Any, y: Any) -> Tensor:
