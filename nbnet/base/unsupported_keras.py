@@ -104,10 +104,6 @@ _TABLE: dict[str, dict[str, str]] = {
             scale_and_translate sobel_edges ssim""",
     },
     "nbnet.saving": {"files are safetensors, which the package of that name reads": "KerasFileEditor"},
-    "nbnet.random": {
-        "use the generator nbnet.random.generator(key) returns": "gamma beta binomial",
-        "see nbnet.ops.dropout": "dropout",
-    },
 }  # fmt: skip
 
 

@@ -522,6 +522,7 @@ class StepBuilder:
         nodes = needed(trace.nodes, forward.targets())
         # What changes parameters does so once in a step.
         whole = not additive or bool(trace.effects) or depends_on_batch(reached(nodes, inputs.gathered(t)))
+        whole = whole or any(node.op.role == "draw" for node in nodes)
         return forward._replace(nodes=nodes, whole=whole)
 
     def _with_penalties(self, loss: Tensor, trace: Trace, inputs: BatchInputs, t: int) -> tuple[Tensor, bool]:

@@ -552,6 +552,19 @@ CASES: list[Case] = [
         injected=normal(N, 9),
     ),
     Case(
+        registry["random_normal"],
+        (constant(1.5), constant(0.0)),
+        lambda mean, stddev, shape: np.full(shape, mean),
+        attributes=lambda n: {"shape": (n, 3)},
+    ),
+    Case(
+        registry["random_uniform"],
+        (constant(-0.5), constant(0.0), constant(1.0)),
+        lambda low, width, last, shape: np.full(shape, low),
+        attributes=lambda n: {"shape": (n, 300)},
+    ),
+    Case(registry["random_constant"], (normal(N, 9),), lambda x: x),
+    Case(
         registry["concrete_dropout"],
         (normal(N, 9), constant(-0.5), constant(0.3)),
         lambda x, logit, temperature, noise: concrete(x, noise, logit, temperature),

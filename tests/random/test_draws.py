@@ -7,7 +7,6 @@ import pytest
 from scipy import stats
 
 import nbnet as nb
-from nbnet.engine.graph.tape import Trace
 
 N = (4000,)
 P = 1e-4
@@ -69,11 +68,6 @@ def test_shuffle():
     assert np.array_equal(np.sort(y, 1), x)
     assert np.array_equal(y[1], y[0] + 10)
     assert nb.random.shuffle(nb.tensor(x), seed=1).dtype == np.float64
-
-
-def test_a_model_that_would_draw_once_is_refused():
-    with Trace(), pytest.raises(RuntimeError, match="draws once, while a program is built"):
-        nb.random.normal((2,))
 
 
 def test_seeds_are_integers():

@@ -15,7 +15,7 @@ Shape = tuple[int, ...]
 
 #: The family of an op; see ``role`` of :class:`Op`.
 Role = Literal[
-    "elementwise", "product", "reduction", "normalization", "move", "lookup", "pool", "noise", "loss", "metric",
+    "elementwise", "product", "reduction", "normalization", "move", "lookup", "pool", "noise", "draw", "loss", "metric",
     "penalty", "other",
 ]  # fmt: skip
 
@@ -80,6 +80,7 @@ class Op:
         - ``"lookup"``: copies rows of a table, the first input; the second input holds the row numbers;
         - ``"pool"``: a reduction of windows;
         - ``"noise"``: applies a mask or noise, drawn here or injected;
+        - ``"draw"``: draws numbers for the whole batch, whatever they are used for;
         - ``"loss"``, ``"metric"``, ``"penalty"``: used in training and evaluation only;
         - ``"other"``: anything else, such as softmax.
     linear
