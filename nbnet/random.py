@@ -227,8 +227,7 @@ def randint(shape: Sequence[int], minval: int, maxval: int, dtype: DTypeLike = "
     if _draws_in_steps(seed):
         if not 0 < maxval - minval <= _MOST_INTEGERS:
             raise ValueError(f"maxval: expected {_MOST_INTEGERS} integers at most in a program, got {maxval - minval}")
-        drawn = random_draws.draw_uniform(shape, 0.0, maxval - minval, standardize_dtype(None), _key(seed))
-        return ops.cast(ops.floor(drawn), "int64") + minval
+        return random_draws.draw_integers(shape, minval, maxval, standardize_dtype(None), _key(seed))
     return _integers(_generator(seed).integers(minval, maxval, shape), dtype)
 
 

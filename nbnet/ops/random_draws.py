@@ -12,9 +12,9 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from nbnet.engine.graph.op import Op, Spec, register
+from nbnet.engine.graph.op import INT, Op, Spec, register
 from nbnet.engine.graph.tensor import Tensor, apply
-from nbnet.engine.kernels.abi import kernel, seed, vec
+from nbnet.engine.kernels.abi import attribute, intvec, kernel, seed, vec
 from nbnet.engine.kernels.random import fill_normal, fill_uniform
 
 
@@ -52,6 +52,20 @@ RANDOM_UNIFORM = register(
 
 
 @kernel
+def random_integers_forward(mem: Any, ins: Any, step: Any) -> None:
+    x, y, least, last = vec(mem, ins, 0), intvec(mem, ins, 1), attribute(ins, 0), attribute(ins, 1)
+    for i in range(x.size):
+        y[i] = min(least + np.int64(x[i]), last)
+
+
+#: Whole numbers from ``least`` to ``last``, of uniform numbers from 0 to their count.
+RANDOM_INTEGERS = register(
+    Op("random_integers", random_integers_forward, ("x",), infer=lambda x, least, last: (Spec(x.shape, INT),),
+       encode=lambda x, least, last: (least, last), stops_gradient=True, extents="x[n] y:i8[n]; _ _")
+)  # fmt: skip
+
+
+@kernel
 def random_constant_forward(mem: Any, ins: Any, step: Any) -> None:
     x, y = vec(mem, ins, 0), vec(mem, ins, 1)
     for i in range(y.size):
@@ -80,6 +94,12 @@ def draw_uniform(shape: Sequence[int], low: float, high: float, dtype: Any, key:
     """Return numbers from ``low`` up to ``high``, without it, that are drawn in each step."""
     last = _cell(np.nextafter(dtype.type(high), dtype.type(low)), dtype)
     return apply(RANDOM_UNIFORM, _cell(low, dtype), _cell(high - low, dtype), last, key=key, shape=tuple(shape))
+
+
+def draw_integers(shape: Sequence[int], low: int, high: int, dtype: Any, key: int | None) -> Tensor:
+    """Return whole numbers from ``low`` up to ``high``, without it, that are drawn in each step."""
+    drawn = draw_uniform(shape, 0.0, high - low, dtype, key)
+    return apply(RANDOM_INTEGERS, drawn, least=int(low), last=int(high) - 1)
 
 
 def constant(values: NDArray[Any]) -> Tensor:

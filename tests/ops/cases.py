@@ -563,6 +563,12 @@ CASES: list[Case] = [
         lambda low, width, last, shape: np.full(shape, low),
         attributes=lambda n: {"shape": (n, 300)},
     ),
+    Case(
+        registry["random_integers"],
+        (lambda rng: rng.uniform(0, 7, (N, 9)),),
+        lambda x, least, last: np.floor(x).astype(int) + least,
+        attributes=lambda n: {"least": -3, "last": 3},
+    ),
     Case(registry["random_constant"], (normal(N, 9),), lambda x: x),
     Case(
         registry["concrete_dropout"],
