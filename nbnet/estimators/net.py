@@ -249,7 +249,7 @@ class Net(CallbackSupportMixin, RoutedParameters):
         n = X.shape[0]
         if n < _LEAST_ROWS:
             X = X[np.arange(_LEAST_ROWS) % n]
-        outputs: Array = model.predict(model_factory.feed(model, X), **self.routed("predict"))
+        outputs: Array = model.predict(model_factory.feed(model, X), **{"verbose": 0, **self.routed("predict")})
         return outputs[:n]
 
     def _sampled(self, X: Any, samples: int, **settings: Any) -> MCPrediction:
