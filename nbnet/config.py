@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from contextlib import suppress
 from typing import TYPE_CHECKING, Any
 
@@ -127,13 +128,13 @@ def is_interactive_logging_enabled() -> bool:
     return _interactive
 
 
-def standardize_dtype(dtype: DTypeLike | None) -> np.dtype[Any]:
+def standardize_dtype(dtype: DTypeLike | Mapping[str, Any] | None) -> np.dtype[Any]:
     """A dtype a model can compute in; None stands for :func:`floatx`.
 
     Parameters
     ----------
-    dtype : None, str, type or numpy.dtype
-        float32 or float64.
+    dtype : None, str, type, numpy.dtype or dict
+        float32 or float64; a dict is the configuration of a dtype policy of Keras's.
 
     Raises
     ------
@@ -150,11 +151,14 @@ def standardize_dtype(dtype: DTypeLike | None) -> np.dtype[Any]:
         ...
     ValueError: dtype: expected float32 or float64, got 'float16'
     """
+    if isinstance(dtype, Mapping):
+        config = dtype.get("config")
+        dtype = config.get("name") if isinstance(config, Mapping) else "?"
     return _floatx if dtype is None else _float_dtype(dtype, "dtype")
 
 
 def _float_dtype(value: DTypeLike | None, name: str) -> np.dtype[Any]:
-    with suppress(TypeError):
+    with suppress(TypeError, ValueError):
         # np.dtype(None) is float64: None is no dtype here.
         if value is not None and (dtype := np.dtype(value)) in FLOAT_DTYPES:
             return dtype

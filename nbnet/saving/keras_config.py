@@ -214,7 +214,7 @@ def from_keras(config: Any) -> Any:
     >>> from nbnet.saving.keras_config import from_keras
     >>> regularizer = {"module": "keras.regularizers", "class_name": "L2", "config": {"l2": 0.5}}
     >>> from_keras(regularizer | {"registered_name": None})
-    {'class_name': 'L2', 'config': {'l2': 0.5}}
+    {'class_name': 'L2', 'kind': 'regularizer', 'config': {'l2': 0.5}}
     """
     return _from_keras(config, None)
 
@@ -276,8 +276,8 @@ def _object_from_keras(value: dict[str, Any], name: str, key: str | None) -> dic
     else:
         found = {"class_name": cls.__name__}
         kind = _BY_MODULE.get(module) if isinstance(module, str) else None
-        if kind not in (None, "layer") and key is not None and key.rpartition("_")[2] not in _KINDS:
-            found["kind"] = str(kind)  # for nbnet.saving.deserialize_keras_object in a class of the user's
+        if kind not in (None, "layer") and (key is None or key.rpartition("_")[2] not in _KINDS):
+            found["kind"] = str(kind)  # for nbnet.saving.deserialize_keras_object, also in a class of the user's
         if cls is Model and "input_layers" in config:
             inner = keras_graph.prepared(config, _from_keras)
         else:

@@ -668,3 +668,27 @@ def test_subclasses_with_graphs_and_objects_in_configurations(kind: str, ending:
         assert again.units == 3
     else:
         assert (again.layers[1].schedule.decay_steps, again.layers[1].loss.delta) == (10, 2.0)
+
+
+@pytest.mark.parametrize(
+    ("module", "name", "config", "expected"),
+    [
+        ("keras.layers", "Dense", {"units": 3, "dtype": KERAS_CONFIG["config"]["dtype"]}, nb.layers.Dense),
+        ("keras.optimizers", "Adam", {"learning_rate": 0.5, "loss_scale_factor": None}, nb.optimizers.Adam),
+        ("keras.losses", "MeanSquaredError", {"name": "mse"}, nb.losses.MeanSquaredError),
+        ("keras.metrics", "MeanSquaredError", {"name": "mse", "dtype": "float32"}, nb.metrics.MeanSquaredError),
+        ("keras.initializers", "Zeros", {}, nb.initializers.Zeros),
+    ],
+)
+def test_objects_in_keras_form(module: str, name: str, config: Any, expected: Any) -> None:
+    described = {"module": module, "class_name": name, "config": config, "registered_name": None}
+    assert type(nb.saving.deserialize_keras_object(described)) is expected
+    assert type(nb.saving.deserialize_keras_object({"a": [described]})["a"][0]) is expected
+
+
+def test_a_policy_of_keras_is_a_dtype() -> None:
+    policy = {"module": "keras", "class_name": "DTypePolicy", "config": {"name": "float64"}}
+    assert nb.layers.Dense.from_config({"units": 3, "dtype": policy}).dtype == np.float64
+    policy["config"] = {"name": "mixed_float16"}
+    with pytest.raises(ValueError, match="dtype: expected float32 or float64, got 'mixed_float16'"):
+        nb.layers.Dense.from_config({"units": 3, "dtype": policy})
