@@ -147,9 +147,8 @@ __all__ = [
 ]  # fmt: skip
 
 if TYPE_CHECKING:
+    from nbnet.ops.adaptive_pool import adaptive_average_pool, adaptive_max_pool
     from nbnet.ops.arrangement import (
-        adaptive_average_pool,
-        adaptive_max_pool,
         append,
         array_split,
         copy,
@@ -201,8 +200,6 @@ if TYPE_CHECKING:
         lu_factor,
         matrix_power,
         matrix_rank,
-        norm,
-        normalize,
         pinv,
         qr,
         slogdet,
@@ -235,6 +232,7 @@ if TYPE_CHECKING:
         rms_normalization,
         sparse_categorical_crossentropy,
     )
+    from nbnet.ops.norms import norm, normalize
     from nbnet.ops.places import (
         scatter,
         scatter_update,
@@ -302,8 +300,9 @@ if TYPE_CHECKING:
 
 #: Modules that are imported when one of their functions is first asked for, and these functions.
 _LATER = {
-    "arrangement": """adaptive_average_pool adaptive_max_pool append array_split copy depth_to_space dsplit dstack
-        extract_sequences fliplr flipud fold hsplit rearrange rot90 select space_to_depth unfold vsplit""",
+    "adaptive_pool": "adaptive_average_pool adaptive_max_pool",
+    "arrangement": """append array_split copy depth_to_space dsplit dstack extract_sequences fliplr flipud fold
+        hsplit rearrange rot90 select space_to_depth unfold vsplit""",
     "control_flow": "associative_scan cond fori_loop map scan switch vectorized_map while_loop",
     "cumulative": "cumprod cumsum diff prod trapezoid",
     "depthwise": "depthwise_conv",
@@ -312,11 +311,12 @@ _LATER = {
     "integers": """allclose bincount bitwise_invert bitwise_left_shift bitwise_right_shift gcd histogram isin lcm
         left_shift nextafter nonzero right_shift unique unravel_index""",
     "linear_algebra": """cholesky cholesky_inverse det eigh inv logdet lstsq lu_factor matrix_power matrix_rank
-        norm normalize pinv qr slogdet solve solve_triangular svd""",
+        pinv qr slogdet solve solve_triangular svd""",
     "nan_statistics": """nanargmax nanargmin nancumprod nancumsum nanmax nanmean nanmedian nanmin nanpercentile
         nanprod nanquantile nanstd nansum nanvar""",
     "nn_functions": """binary_crossentropy categorical_crossentropy layer_normalization multi_hot psnr
         rms_normalization sparse_categorical_crossentropy""",
+    "norms": "norm normalize",
     "places": """scatter scatter_update segment_max segment_min segment_prod segment_sum slice slice_update
         take_along_axis""",
     "products": "cdist corrcoef correlate cross einsum inner kron tensordot vdot",

@@ -19,7 +19,6 @@ from nbnet.ops.broadcast import add
 from nbnet.ops.compare import where
 from nbnet.ops.gather import put_columns, take_columns
 from nbnet.ops.index import flip, pad
-from nbnet.ops.reduction import max, mean
 from nbnet.ops.reshape import checked_axis, expand_dims, ravel, reshape, transpose
 from nbnet.ops.slicing import concatenate, cut, split
 
@@ -537,65 +536,3 @@ def copy(x: Any) -> Tensor:
     """
     made = tensor(x)
     return reshape(made, made.shape)
-
-
-def adaptive_average_pool(inputs: Any, output_size: Any, data_format: str | None = None) -> Tensor:
-    """Means of as many windows as are asked for along each spatial axis.
-
-    Parameters
-    ----------
-    inputs
-        (n, ..., channels): tensor or array with one to three spatial axes.
-    output_size
-        Number of windows: an integer, or one for each axis. Window i of m goes from ``floor(i n / m)`` to
-        ``ceil((i + 1) n / m)``.
-    data_format : {None, "channels_last", "channels_first"}
-        The place of the channels.
-
-    Raises
-    ------
-    ValueError
-        If sizes do not fit.
-
-    Examples
-    --------
-    >>> import nbnet as nb
-    >>> nb.ops.adaptive_average_pool([[[1.0], [2.0], [3.0], [6.0]]], 2).numpy().ravel()
-    array([1.5, 4.5], dtype=float32)
-    """
-    return _adaptive(inputs, output_size, data_format, mean)
-
-
-def adaptive_max_pool(inputs: Any, output_size: Any, data_format: str | None = None) -> Tensor:
-    """Maxima of as many windows as are asked for along each spatial axis.
-
-    Parameters
-    ----------
-    inputs, output_size, data_format
-        As for :func:`adaptive_average_pool`.
-
-    Examples
-    --------
-    >>> import nbnet as nb
-    >>> nb.ops.adaptive_max_pool([[[1.0], [2.0], [3.0], [6.0]]], 2).numpy().ravel()
-    array([2., 6.], dtype=float32)
-    """
-    return _adaptive(inputs, output_size, data_format, max)
-
-
-def _adaptive(inputs: Any, output_size: Any, data_format: str | None, reduce: Any) -> Tensor:
-    made = _with_axes(inputs, 3)
-    first = {None: 1, "channels_last": 1, "channels_first": 2}.get(data_format)
-    if first is None:
-        raise ValueError(f"data_format: expected 'channels_last' or 'channels_first', got {data_format!r}")
-    spatial = made.ndim - 2
-    sizes = [index(n) for n in output_size] if isinstance(output_size, Sequence) else [index(output_size)] * spatial
-    if len(sizes) != spatial or min(sizes) < 1:
-        raise ValueError(f"output_size: expected a positive integer, or {spatial}, got {output_size!r}")
-    for axis, m in enumerate(sizes, first):
-        n = made.shape[axis]
-        if m > n:
-            raise ValueError(f"output_size: {m} windows do not fit in {n} elements")
-        bounds = [(k * n // m, -(-(k + 1) * n // m)) for k in range(m)]
-        made = concatenate([reduce(cut(made, axis, a, b - a), axis, keepdims=True) for a, b in bounds], axis)
-    return made

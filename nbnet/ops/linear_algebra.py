@@ -1,4 +1,4 @@
-"""Linear algebra: inverses, determinants, systems of equations, factorisations, norms.
+"""Linear algebra: inverses, determinants, systems of equations, factorisations.
 
 Gradients flow through ``inv``, ``solve``, ``det``, ``cholesky`` and what is made of them. The other factorisations are
 NumPy's: their arguments have to be known, and gradients are refused.
@@ -8,26 +8,20 @@ from __future__ import annotations
 
 import builtins
 import math
-from collections.abc import Sequence
 from operator import index
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
-from nbnet.config import epsilon as _epsilon
 from nbnet.engine.graph.op import INT, Op, Spec, register
 from nbnet.engine.graph.tensor import Tensor, apply, apply_many, tensor, tensors
 from nbnet.engine.kernels.abi import accumulates, attribute, device, kernel, vec
-from nbnet.ops.broadcast import add, divide, maximum, multiply, power
-from nbnet.ops.compare import equal, where
-from nbnet.ops.convert import convert_to_tensor
-from nbnet.ops.create import ones_like
+from nbnet.ops.broadcast import add, multiply
 from nbnet.ops.diagonals import tril, triu
-from nbnet.ops.elementwise import abs, exp, sqrt, square
+from nbnet.ops.elementwise import exp
 from nbnet.ops.matmul import matmul
-from nbnet.ops.reduction import checked_axes, max, min, sum
-from nbnet.ops.reshape import Axis, checked_axis, expand_dims, moveaxis, reshape, squeeze, swapaxes
+from nbnet.ops.reshape import expand_dims, squeeze, swapaxes
 
 # ---- the inverse and the determinant -------------------------------------------------------------------------
 
@@ -438,7 +432,7 @@ def cholesky_inverse(x: Any, upper: bool = False) -> Tensor:
 # ---- NumPy's factorisations ----------------------------------------------------------------------------------
 
 
-def _known(x: Any, op: str) -> NDArray[Any]:
+def known_matrices(x: Any, op: str) -> NDArray[Any]:
     """The value of matrices that no gradient flows through."""
     made = tensor(x)
     if made.data is None or made.requires_grad:
@@ -451,7 +445,8 @@ def _known(x: Any, op: str) -> NDArray[Any]:
     return made.data
 
 
-def _tensor(values: Any) -> Tensor:
+def tensor_of(values: Any) -> Tensor:
+    """NumPy's answer as a tensor."""
     array = np.asarray(values)
     return convert_to_tensor(array, INT if array.dtype.kind in "iu" else array.dtype)
 
@@ -479,8 +474,8 @@ def svd(x: Any, full_matrices: bool = True, compute_uv: bool = True) -> Any:
     >>> nb.ops.svd([[3.0, 0.0], [0.0, 4.0]], compute_uv=False).numpy()
     array([4., 3.], dtype=float32)
     """
-    found: Any = np.linalg.svd(_known(x, "svd"), full_matrices, bool(compute_uv))  # type: ignore[call-overload]
-    return tuple(_tensor(part) for part in found) if compute_uv else _tensor(found)
+    found: Any = np.linalg.svd(known_matrices(x, "svd"), full_matrices, bool(compute_uv))  # type: ignore[call-overload]
+    return tuple(tensor_of(part) for part in found) if compute_uv else tensor_of(found)
 
 
 def qr(x: Any, mode: str = "reduced") -> tuple[Tensor, Tensor]:
@@ -508,8 +503,8 @@ def qr(x: Any, mode: str = "reduced") -> tuple[Tensor, Tensor]:
     """
     if mode not in ("reduced", "complete"):
         raise ValueError(f"mode: expected 'reduced' or 'complete', got {mode!r}")
-    q, r = np.linalg.qr(_known(x, "qr"), "complete" if mode == "complete" else "reduced")
-    return _tensor(q), _tensor(r)
+    q, r = np.linalg.qr(known_matrices(x, "qr"), "complete" if mode == "complete" else "reduced")
+    return tensor_of(q), tensor_of(r)
 
 
 def eigh(x: Any) -> tuple[Tensor, Tensor]:
@@ -531,8 +526,8 @@ def eigh(x: Any) -> tuple[Tensor, Tensor]:
     >>> nb.ops.eigh([[3.0, 0.0], [0.0, 4.0]])[0].numpy()
     array([3., 4.], dtype=float32)
     """
-    values, vectors = np.linalg.eigh(_known(_squares(x), "eigh"))
-    return _tensor(values), _tensor(vectors)
+    values, vectors = np.linalg.eigh(known_matrices(_squares(x), "eigh"))
+    return tensor_of(values), tensor_of(vectors)
 
 
 def pinv(x: Any, rcond: float | None = None) -> Tensor:
@@ -557,9 +552,9 @@ def pinv(x: Any, rcond: float | None = None) -> Tensor:
     array([[0.5],
            [0. ]], dtype=float32)
     """
-    values = _known(x, "pinv")
+    values = known_matrices(x, "pinv")
     limit = 10 * builtins.max(values.shape[-2:]) * np.finfo(values.dtype).eps if rcond is None else rcond
-    return _tensor(np.linalg.pinv(values, limit))
+    return tensor_of(np.linalg.pinv(values, limit))
 
 
 def matrix_rank(x: Any, tol: float | None = None) -> Tensor:
@@ -578,7 +573,7 @@ def matrix_rank(x: Any, tol: float | None = None) -> Tensor:
     >>> nb.ops.matrix_rank([[1.0, 1.0], [2.0, 2.0]]).item()
     1
     """
-    return _tensor(np.linalg.matrix_rank(_known(x, "matrix_rank"), tol))
+    return tensor_of(np.linalg.matrix_rank(known_matrices(x, "matrix_rank"), tol))
 
 
 def lstsq(a: Any, b: Any, rcond: float | None = None) -> Tensor:
@@ -606,7 +601,7 @@ def lstsq(a: Any, b: Any, rcond: float | None = None) -> Tensor:
     """
     x, y = tensors(a, b)
     right = expand_dims(y, 1) if y.ndim == 1 else y
-    found = _tensor(np.linalg.lstsq(_known(x, "lstsq"), _known(right, "lstsq"), rcond)[0])
+    found = tensor_of(np.linalg.lstsq(known_matrices(x, "lstsq"), known_matrices(right, "lstsq"), rcond)[0])
     return squeeze(found, 1) if y.ndim == 1 else found
 
 
@@ -631,122 +626,8 @@ def lu_factor(x: Any) -> tuple[Tensor, Tensor]:
     """
     from scipy.linalg import lu_factor as factor
 
-    values = _known(x, "lu_factor")
+    values = known_matrices(x, "lu_factor")
     found = [factor(matrix) for matrix in values.reshape(-1, *values.shape[-2:])]
     factors, pivots = (np.array([pair[k] for pair in found]) for k in (0, 1))
     order = pivots.reshape(*values.shape[:-2], builtins.min(values.shape[-2:]))
-    return _tensor(factors.reshape(values.shape).astype(values.dtype)), _tensor(order)
-
-
-# ---- norms ---------------------------------------------------------------------------------------------------
-
-
-def norm(x: Any, ord: int | float | str | None = None, axis: Axis = None, keepdims: bool = False) -> Tensor:
-    """The norm of vectors along an axis, or of matrices along two.
-
-    Parameters
-    ----------
-    x
-        Tensor or array.
-    ord
-        None: the root of the sum of squares, over all axes if axis is None. Of vectors: a number p for the p-th root
-        of the sum of p-th powers of magnitudes, 0 for the number of elements that are not 0, infinity and minus
-        infinity for the largest and the smallest magnitude. Of matrices: ``"fro"`` as None; 1 and -1, infinity and
-        minus infinity for the largest and the smallest sum of magnitudes of a column or of a row; 2, -2 and ``"nuc"``
-        for the largest and the smallest singular value, and for their sum, through which no gradient flows.
-    axis
-        An axis of vectors, or two of matrices; None for a vector or a matrix x.
-    keepdims
-        If True, reduced axes stay, with length 1.
-
-    Raises
-    ------
-    TypeError
-        If a singular value is asked for of what a model computes.
-    ValueError
-        If ord or axis is anything else.
-
-    Examples
-    --------
-    >>> import nbnet as nb
-    >>> nb.ops.norm([[3.0, 4.0]], axis=1).numpy()
-    array([5.], dtype=float32)
-    """
-    made = tensor(x)
-    if ord is None and (axis is None or not isinstance(axis, Sequence) or len(axis) == 2):
-        return sqrt(sum(square(made), axis, keepdims))
-    axes = checked_axes(axis, made.ndim)
-    if len(axes) == 1:
-        return _vector_norm(made, ord, axes[0], keepdims)
-    if len(axes) != 2:
-        raise ValueError(f"axis: expected an axis or two, got {axis!r} for shape {made.shape}")
-    given = axis if isinstance(axis, Sequence) else axes
-    rows, columns = (checked_axis(k, made.ndim) for k in given)
-    return _matrix_norm(made, ord, rows, columns, keepdims)
-
-
-def _vector_norm(x: Tensor, ord: Any, axis: int, keepdims: bool) -> Tensor:
-    if isinstance(ord, str):
-        raise ValueError(f"ord: expected a number for vectors, got {ord!r}")
-    size = abs(x)
-    if ord in (math.inf, -math.inf):
-        return (max if ord > 0 else min)(size, axis, keepdims)
-    if ord == 0:
-        return sum(where(equal(x, 0.0), 0.0, ones_like(x)), axis, keepdims)
-    if ord == 1:
-        return sum(size, axis, keepdims)
-    if ord == 2:
-        return sqrt(sum(square(x), axis, keepdims))
-    return power(sum(power(size, float(ord)), axis, keepdims), 1.0 / float(ord))
-
-
-def _matrix_norm(x: Tensor, ord: Any, rows: int, columns: int, keepdims: bool) -> Tensor:
-    if ord in ("fro", None):
-        return sqrt(sum(square(x), (rows, columns), keepdims))
-    if ord in (1, -1, math.inf, -math.inf):
-        within, among = (rows, columns) if ord in (1, -1) else (columns, rows)
-        y = (max if ord > 0 else min)(sum(abs(x), within, keepdims=True), among, keepdims=True)
-    elif ord in (2, -2, "nuc"):
-        ending = moveaxis(moveaxis(x, rows, -1), columns if columns < rows else columns - 1, -1)
-        values = np.linalg.svd(_known(ending, "norm"), compute_uv=False)
-        found = values.sum(-1) if ord == "nuc" else values.max(-1) if ord == 2 else values.min(-1)
-        y = reshape(_tensor(found), tuple(1 if k in (rows, columns) else n for k, n in enumerate(x.shape)))
-    else:
-        raise ValueError(f"ord: expected 'fro', 'nuc', 1, -1, 2, -2 or an infinity for matrices, got {ord!r}")
-    return y if keepdims else squeeze(y, (rows, columns))
-
-
-def normalize(x: Any, axis: Axis = -1, order: int = 2, epsilon: float | None = None) -> Tensor:
-    """Vectors along an axis, each divided by its norm.
-
-    Parameters
-    ----------
-    x
-        Tensor or array.
-    axis
-        The axis along which the vectors lie.
-    order
-        Order of the norm from 1; see :func:`norm`.
-    epsilon
-        Lower bound of the norms; None for :func:`nbnet.config.epsilon`.
-
-    Raises
-    ------
-    ValueError
-        If order is no positive integer.
-
-    Examples
-    --------
-    >>> import nbnet as nb
-    >>> nb.ops.normalize([[3.0, 4.0]]).numpy()
-    array([[0.6, 0.8]], dtype=float32)
-    """
-    if not isinstance(order, int) or order < 1:
-        raise ValueError(f"order: expected a positive integer, got {order!r}")
-    made, least = tensor(x), _epsilon() if epsilon is None else epsilon
-    if not made.shape:
-        made = reshape(made, (1,))
-    if order == 2:
-        # Under the root, so that the gradient of a vector of zeros is not NaN.
-        return divide(made, sqrt(maximum(sum(square(made), axis, keepdims=True), least**2)))
-    return divide(made, maximum(norm(made, order, axis, keepdims=True), least))
+    return tensor_of(factors.reshape(values.shape).astype(values.dtype)), tensor_of(order)
