@@ -18,6 +18,7 @@ from nbnet.engine.graph.op import INT, Op, Spec, register
 from nbnet.engine.graph.tensor import Tensor, apply, apply_many, tensor, tensors
 from nbnet.engine.kernels.abi import accumulates, attribute, device, kernel, vec
 from nbnet.ops.broadcast import add, multiply
+from nbnet.ops.convert import convert_to_tensor
 from nbnet.ops.diagonals import tril, triu
 from nbnet.ops.elementwise import exp
 from nbnet.ops.matmul import matmul
