@@ -131,7 +131,7 @@ class KerasClassifier(ClassifierMixin, _Wrapper):  # type: ignore[misc]
             return y
         self.classes_, codes = np.unique(y, return_inverse=True)
         codes = codes.reshape(-1)
-        one_hot = getattr(losses.get(self.model_.loss), "name", "") == "categorical_crossentropy"
+        one_hot = getattr(losses.as_loss(self.model_.loss), "name", "") == "categorical_crossentropy"
         return to_categorical(codes, len(self.classes_)) if one_hot else codes
 
     def predict(self, X: Any, **kwargs: Any) -> Array:

@@ -61,7 +61,7 @@ class RoutedParameters(NeuralEstimator):
     _prefixes: ClassVar[Mapping[str, Callable[[Any], Iterable[str] | None]]] = {
         "model": lambda estimator: _model_names(estimator.model),
         "optimizer": lambda estimator: _config_names(estimator.optimizer, optimizers.get),
-        "loss": lambda estimator: _config_names(estimator.loss, losses.get),
+        "loss": lambda estimator: _config_names(estimator.loss, losses.as_loss),
         "compile": lambda _: _COMPILE,
         "fit": lambda _: _FIT,
         "predict": lambda _: _PREDICT,
@@ -167,7 +167,7 @@ def _owner(estimator: Any, prefix: str) -> str:
     if isinstance(thing, Model):
         return f"the model {thing.name}"
     if isinstance(thing, str):
-        thing = (optimizers if prefix == "optimizer" else losses).get(thing)
+        thing = optimizers.get(thing) if prefix == "optimizer" else losses.as_loss(thing)
     return getattr(thing, "__name__", None) or type(thing).__name__
 
 
