@@ -121,7 +121,7 @@ def calls(constraint: Callable[[Any], Any], parameter: Parameter) -> list[Call]:
     """
     if isinstance(constraint, Constraint) and type(constraint).__call__ is Constraint.__call__:
         return [] if type(constraint).call is Constraint.call else [constraint.call(parameter)]
-    with Trace():
+    with Trace(parameter.dtype):
         y = constraint(parameter)
     name, of = getattr(constraint, "__name__", type(constraint).__name__), parameter.name or "the parameter"
     if not isinstance(y, Tensor) or (y.data is not None and y is not parameter):

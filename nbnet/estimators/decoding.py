@@ -182,7 +182,7 @@ def last_activation(model: Model) -> str | None:
         Tensor((1, *(n or 1 for n in shape)), INT if whole else model.compute_dtype)
         for shape, whole in zip(inputs.shapes, inputs.whole, strict=True)
     ]
-    with Trace():
+    with Trace(model.compute_dtype):
         return _last(next(flatten(model.forward(restructure(inputs.template, rows), training=False))))
 
 

@@ -133,7 +133,7 @@ class MLP(MLPParameters):
             else:
                 self._fit_stochastic(objective, data, validation_data, rng, incremental)
         self._share_weights()
-        if not all(np.isfinite(w.numpy()).all() for w in self.model_.weights):
+        if not all(np.isfinite(w.memory()).all() for w in self.model_.weights):
             raise ValueError(
                 "Solver produced non-finite parameter weights. The input data may contain large values and need to be "
                 "preprocessed."
@@ -304,8 +304,8 @@ class MLP(MLPParameters):
 
     def _share_weights(self) -> None:
         """Make the lists of weights."""
-        self.coefs_ = [layer.kernel.numpy() for layer in self._dense]
-        self.intercepts_ = [layer.bias.numpy() for layer in self._dense]
+        self.coefs_ = [layer.kernel.memory() for layer in self._dense]
+        self.intercepts_ = [layer.bias.memory() for layer in self._dense]
         self._shared = [*self.coefs_, *self.intercepts_]
 
     def _load_weights(self) -> None:

@@ -7,9 +7,15 @@ from __future__ import annotations
 
 from math import isfinite
 
+import numpy as np
+
+from nbnet.engine.graph.op import BOOL, INT
 from nbnet.engine.graph.tensor import Tensor
-from nbnet.export.graph import Entry, OnnxGraph, Operand, register, writes
+from nbnet.export.graph import INT64, Entry, OnnxGraph, Operand, register, writes
 from nbnet.ops.activation import GELU_CUBIC, GELU_SCALE, SELU_SCALE, SELU_SCALE_ALPHA, SQRT_HALF
+
+#: Numbers of dtypes among the types of ONNX (TensorProto).
+ONNX_TYPES = {np.dtype(np.float32): 1, INT: INT64, BOOL: 9, np.dtype(np.float64): 11}
 
 
 def _same(op: str) -> Entry:
@@ -17,9 +23,19 @@ def _same(op: str) -> Entry:
     return lambda g, *xs: g.add(op, *xs)
 
 
-def _comparison(op: str) -> Entry:
-    """Return the entry of an op that is 1 where an ONNX operator holds, and 0 elsewhere."""
-    return lambda g, a, b: g.add("Where", g.add(op, a, b), g.real(1.0), g.real(0.0))
+def _bitwise(operator: str) -> Entry:
+    """Return the entry of an op that is an ONNX operator for booleans."""
+
+    def write(g: OnnxGraph, a: Tensor, b: Tensor) -> str:
+        if a.dtype != BOOL:
+            raise NotImplementedError(f"export: {g.node.name} applies {g.node.op.name} to integers, which ONNX lacks")
+        return g.add(operator, a, b)
+
+    return write
+
+
+def _cast(g: OnnxGraph, x: Tensor) -> str:
+    return g.add("Cast", x, to=ONNX_TYPES[g.node.outputs[0].dtype])
 
 
 register({
@@ -27,19 +43,43 @@ register({
     for name, op in {
         "abs": "Abs", "add": "Add", "ceil": "Ceil", "cos": "Cos", "divide": "Div", "erf": "Erf", "exp": "Exp",
         "floor": "Floor", "log": "Log", "maximum": "Max", "minimum": "Min", "multiply": "Mul",
-        "negative": "Neg", "power": "Pow", "relu": "Relu", "round": "Round", "sigmoid": "Sigmoid", "sign": "Sign",
+        "negative": "Neg", "power": "Pow", "power_of_integers": "Pow", "relu": "Relu", "round": "Round",
+        "sigmoid": "Sigmoid", "sign": "Sign",
         "arccos": "Acos", "arccosh": "Acosh", "arcsin": "Asin", "arcsinh": "Asinh", "arctan": "Atan",
         "arctanh": "Atanh", "cosh": "Cosh", "sin": "Sin", "sinh": "Sinh", "tan": "Tan",
         "sqrt": "Sqrt", "stop_gradient": "Identity", "subtract": "Sub", "tanh": "Tanh",
     }.items()
 })  # fmt: skip
 register({
-    name: _comparison(op)
+    name: _same(op)
     for name, op in {
         "equal": "Equal", "greater": "Greater", "greater_equal": "GreaterOrEqual", "less": "Less",
         "less_equal": "LessOrEqual",
     }.items()
 })  # fmt: skip
+register(dict.fromkeys(("from_integers", "from_booleans", "to_integers", "to_booleans"), _cast))
+register({
+    name: _bitwise(operator)
+    for name, operator in {"bitwise_and": "And", "bitwise_or": "Or", "bitwise_xor": "Xor"}.items()
+})  # fmt: skip
+
+
+def _remainder(g: OnnxGraph, a: Tensor, b: Tensor) -> str:
+    if a.dtype == INT:
+        return g.add("Mod", a, b)
+    rest = g.add("Mod", a, b, fmod=1)
+    # ONNX's has the sign of a.
+    other_sign = g.add("Less", g.add("Mul", g.add("Sign", rest), g.add("Sign", b)), g.real(0.0))
+    return g.add("Where", other_sign, g.add("Add", rest, b), rest)
+
+
+register({"mod": _remainder})
+
+
+@writes("floor_divide")
+def _floor_divide(g: OnnxGraph, a: Tensor, b: Tensor) -> str:
+    whole = g.add("Div", g.add("Sub", a, _remainder(g, a, b)), b)
+    return whole if a.dtype == INT else g.add("Round", whole)
 
 
 def where_positive(g: OnnxGraph, x: Operand, above: Operand, below: Operand) -> str:
@@ -96,12 +136,18 @@ register(
         "hard_tanh": lambda g, x: _clip(g, x, -1.0, 1.0),
         "relu6": lambda g, x: _clip(g, x, 0.0, 6.0),
         "sparse_sigmoid": lambda g, x: _ramp(g, x, 0.5, 0.5),
-        "not_equal": lambda g, a, b: g.add("Where", g.add("Equal", a, b), g.real(0.0), g.real(1.0)),
-        "where": lambda g, condition, a, b: g.add("Where", g.add("Equal", condition, g.real(0.0)), b, a),
+        "not_equal": lambda g, a, b: g.add("Not", g.add("Equal", a, b)),
         "softmax": lambda g, x: g.add("Softmax", x, axis=-1),
         "log_softmax": lambda g, x: g.add("LogSoftmax", x, axis=-1),
     }
 )
+
+
+@writes("where")
+def _where(g: OnnxGraph, condition: Tensor, a: Tensor, b: Tensor) -> str:
+    if a.dtype != BOOL:
+        return g.add("Where", condition, a, b)
+    return g.add("Or", g.add("And", condition, a), g.add("And", g.add("Not", condition), b))
 
 
 @writes("gelu")

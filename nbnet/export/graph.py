@@ -115,7 +115,7 @@ class OnnxGraph:
         final: dict[str, str] = {}
         for result, x in self.outputs.items():
             name = self.name(x)
-            if name in final or x in self.inputs.values() or x.data is not None:
+            if name in final or any(x is y for y in self.inputs.values()) or x.data is not None:
                 self.records.append(Record("Identity", self.claim(f"{result}/Identity"), (name,), (result,), {}))
             else:
                 final[name] = result
@@ -226,9 +226,13 @@ class OnnxGraph:
 
     def _stored(self, key: Any, x: Tensor, change: Callable[[Array], Array]) -> str:
         if key not in self._known:
-            name = self.claim(x.name or f"{self.node.name}/{self.node.op.inputs[self.node.inputs.index(x)]}")
+            name = self.claim(x.name or f"{self.node.name}/{self._operand(x)}")
             self._known[key], self.constants[name] = name, np.array(change(self.value(x)), order="C")
         return self._known[key]
+
+    def _operand(self, x: Tensor) -> str:
+        """Return the name of an input of the node."""
+        return next(name for name, y in zip(self.node.op.inputs, self.node.inputs, strict=False) if y is x)
 
     def _constant(self, value: Array) -> str:
         key = value.dtype, value.shape, value.tobytes()

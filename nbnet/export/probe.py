@@ -84,7 +84,7 @@ class _Pass(NamedTuple):
 
 def _record(inputs: Sequence[Input], forward: Forward, which: int) -> _Pass:
     fed = {x.name: x.tensor(which) for x in inputs}
-    with Trace() as trace:
+    with Trace(next((x.dtype for x in fed.values() if x.dtype.kind == "f"), None)) as trace:
         outputs = forward(list(fed.values()))
     traced = {id(node) for node in trace.nodes}
     return _Pass(fed, outputs, [node for node in topological(list(outputs.values())) if id(node) in traced])

@@ -97,12 +97,12 @@ def activations(
     wanted = _chosen(names, layers, model.name)
     tensors = list(flatten(input_tensors(model, x)))
     values = {id(symbol): tensor for symbol, tensor in zip(inputs, tensors, strict=True)}
-    averages = [(weight, weight.numpy().copy()) for weight in model.non_trainable_weights]
+    averages = [(weight, weight.numpy()) for weight in model.non_trainable_weights]
     with paused(), Tape(step=step), training_mode(training):
         results = evaluate(calls, values, [call.outputs for call in calls])
     # A call for training moves the averages of batch normalization: restore them.
     for weight, value in averages:
-        weight.numpy()[...] = value
+        weight.memory()[...] = value
     return {
         name: next(flatten(result)).numpy()
         for name, call, result in zip(names, calls, results, strict=True)

@@ -262,7 +262,7 @@ class VariationalDropout(StochasticLayer):
 
     @property
     def alpha(self) -> NDArray[Any]:
-        return np.exp(self.log_alpha.numpy())
+        return np.exp(self.log_alpha.memory())
 
     def build(self, input_shape: Shape) -> None:
         self._features = features(self.name, input_shape)

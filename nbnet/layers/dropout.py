@@ -97,7 +97,7 @@ class RateLayer(StochasticLayer):
         else:
             rate = self.dtype.type(check_rate(value, self.below_one))
             # Rounding to the layer's dtype may bring a rate below 1 to 1.
-            self._cell.numpy()[...] = check_rate(rate, self.below_one)
+            self._cell.memory()[...] = check_rate(rate, self.below_one)
             self._schedule = None
 
     def _check_schedule(self, schedule: DropoutSchedule) -> None:

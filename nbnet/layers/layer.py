@@ -397,6 +397,7 @@ class Layer(RecordsArguments):
         call_context.training = training
         scopes = thread_state.scopes if self._names_nodes else []
         scopes.append(self.name)
+        dtype, thread_state.dtype = thread_state.dtype, self.dtype
         try:
             y = self.call(*args, **kwargs)
             if self._computes_masks or masks is not None:
@@ -407,7 +408,7 @@ class Layer(RecordsArguments):
             return y
         finally:
             scopes.pop()
-            call_context.training = outer
+            call_context.training, thread_state.dtype = outer, dtype
 
     def _call_symbolic(self, args: tuple[Any, ...], kwargs: dict[str, Any], training: bool | None) -> Any:
         """Record a call with symbols."""
@@ -675,7 +676,7 @@ class Layer(RecordsArguments):
     def get_weights(self) -> list[NDArray[Any]]:
         """Copies of all parameters, in Keras's order and layout: for a Dense, kernel (in, units), then bias
         (units,)."""
-        return [w.numpy().copy() for w in self.weights]
+        return [w.numpy() for w in self.weights]
 
     def set_weights(self, weights: Sequence[Any]) -> None:
         """Overwrite all parameters with arrays of the shapes that :meth:`get_weights` returns."""

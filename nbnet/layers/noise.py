@@ -67,7 +67,7 @@ class GaussianNoise(StochasticLayer):
 
     @stddev.setter
     def stddev(self, value: float) -> None:
-        self._stddev.numpy()[...] = FROM_ZERO.check(value, "stddev")
+        self._stddev.memory()[...] = FROM_ZERO.check(value, "stddev")
 
     def call(self, x: Tensor, training: bool = False) -> Tensor:
         return gaussian_noise(x, self._stddev, key=self.key) if training else x

@@ -151,7 +151,7 @@ class Normalization(Layer):
         if count == 0:
             raise ValueError("data: holds no rows to learn from")
         for weight, value in ((self.mean, mean), (self.variance, spread / count), (self.count, count)):
-            weight.numpy()[...] = value
+            weight.memory()[...] = value
 
     def call(self, x: Tensor) -> Tensor:
         mean, deviation = self.mean, ops.maximum(ops.sqrt(self.variance), SMALLEST)

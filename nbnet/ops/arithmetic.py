@@ -10,7 +10,7 @@ from nbnet.engine.graph.tensor import Tensor, tensors
 from nbnet.ops.activation import softplus
 from nbnet.ops.broadcast import add, divide, maximum, minimum, multiply, subtract
 from nbnet.ops.compare import greater_equal, isnan, where
-from nbnet.ops.elementwise import abs, exp, floor, log, sqrt
+from nbnet.ops.elementwise import abs, exp, log, sqrt
 from nbnet.ops.elementwise import round as nearest
 
 
@@ -89,31 +89,6 @@ def exp2(x: Any) -> Tensor:
     array([1., 8.], dtype=float32)
     """
     return exp(multiply(x, math.log(2)))
-
-
-def mod(x1: Any, x2: Any) -> Tensor:
-    """The remainder of x1 after division by x2, with the sign of x2.
-
-    Examples
-    --------
-    >>> import nbnet as nb
-    >>> nb.ops.mod([5.0, -1.0], 3.0).numpy()
-    array([2., 2.], dtype=float32)
-    """
-    x1, x2 = tensors(x1, x2)
-    return subtract(x1, multiply(x2, floor(divide(x1, x2))))
-
-
-def floor_divide(x1: Any, x2: Any) -> Tensor:
-    """``x1 / x2`` rounded down; no gradient flows.
-
-    Examples
-    --------
-    >>> import nbnet as nb
-    >>> nb.ops.floor_divide([5.0, -1.0], 3.0).numpy()
-    array([ 1., -1.], dtype=float32)
-    """
-    return floor(divide(x1, x2))
 
 
 def divide_no_nan(x1: Any, x2: Any) -> Tensor:

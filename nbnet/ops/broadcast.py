@@ -13,9 +13,10 @@ from typing import Any
 import numpy as np
 
 from nbnet.engine.graph.extents import spanned
-from nbnet.engine.graph.op import Op, Shape, Spec, register
-from nbnet.engine.graph.tensor import Tensor, apply, tensor, tensors
-from nbnet.engine.kernels.abi import Function, Kernel, accumulates, attribute, device, present, vec
+from nbnet.engine.graph.op import BOOL, Op, Shape, Spec, register, registry
+from nbnet.engine.graph.tensor import Tensor, apply, exact_tensor, tensor, tensors
+from nbnet.engine.jit.linker import precise
+from nbnet.engine.kernels.abi import Function, Kernel, accumulates, attribute, bytevec, device, present, vec
 from nbnet.engine.kernels.math import log
 from nbnet.engine.kernels.math import power as power_of
 from nbnet.ops.elementwise import P, documents, implement, scalar, sqrt, square
@@ -76,9 +77,9 @@ def _start(ins: Any, strides: Any, i0: Any, i1: Any, i2: Any) -> Any:
     return i0 * attribute(ins, strides) + i1 * attribute(ins, strides + 1) + i2 * attribute(ins, strides + 2)
 
 
-def _make_forward(f: Function) -> Any:
+def _make_forward(f: Function, result: Any = vec) -> Any:
     def forward(mem: Any, ins: Any, step: Any) -> None:
-        a, b, y = vec(mem, ins, 0), vec(mem, ins, 1), vec(mem, ins, 2)
+        a, b, y = vec(mem, ins, 0), vec(mem, ins, 1), result(mem, ins, 2)
         n, start = attribute(ins, AXES - 1), 0
         for i0 in range(attribute(ins, 0)):
             for i1 in range(attribute(ins, 1)):
@@ -176,8 +177,6 @@ def _within(sizes: Mapping[str, int]) -> bool:
 
 
 def _infer(a: Tensor, b: Tensor) -> tuple[Spec, ...]:
-    if a.dtype != b.dtype:
-        raise TypeError(f"expected two tensors of one float dtype, got {a.dtype} and {b.dtype}")
     return (Spec(collapse(a.shape, b.shape)[0]),)
 
 
@@ -193,6 +192,7 @@ def binary(
     *,
     reads: bool = True,
     linear: bool = False,
+    kinds: str = "fi",
 ) -> Op:
     """Make and register a broadcasting op of two tensors.
 
@@ -204,13 +204,15 @@ def binary(
         True if the derivatives depend on a or b.
     linear
         True if the op is linear in a, for a given b.
+    kinds
+        What f computes exactly: see :class:`nbnet.engine.graph.op.Op`.
     """
     forward = Kernel(_make_forward(scalar(f, name)), f"{name}_forward")
     backward = Kernel(_make_backward(scalar(da, f"{name}_da"), scalar(db, f"{name}_db"), reads), f"{name}_backward")
     return register(
         Op(name, forward, ("a", "b"), infer=_infer, backward=backward, encode=_encode, role="elementwise",
            gradient=("dy", "da", "db", *(["a", "b"] if reads else [])), linear=linear, extents=_EXTENTS,
-           within=_within)
+           within=_within, kinds=kinds)
     )  # fmt: skip
 
 
@@ -221,34 +223,63 @@ documents_operands = documents(
 )
 
 
-def _of_operands(op: Op, declaration: Callable[P, Any]) -> Callable[P, Tensor]:
-    """The function of two operands that applies an op, as a function without a body declares it."""
-    return documents_operands(implement(declaration, lambda a, b: apply(op, *tensors(a, b))))
+def _of_operands(op: Op, declaration: Callable[P, Any], of_booleans: str | None = None) -> Callable[P, Tensor]:
+    """The function of two operands that applies an op, as a function without a body declares it.
+
+    Two booleans may have an op of their own, or be refused with the name of the function to use.
+    """
+
+    def body(a: Any, b: Any) -> Tensor:
+        a, b = (tensors if "f" in op.kinds else _exact)(a, b)
+        if "f" not in op.kinds and "f" in (a.dtype.kind, b.dtype.kind):
+            raise TypeError(f"{op.name}: expected integers or booleans, got {a.dtype} and {b.dtype}")
+        if a.dtype == b.dtype == BOOL and of_booleans:
+            if of_booleans not in registry:
+                raise TypeError(f"{op.name}: expected numbers, got two tensors of booleans; use {of_booleans}")
+            return apply(registry[of_booleans], a, b)
+        return apply(op, a, b)
+
+    return documents_operands(implement(declaration, body))
+
+
+def _exact(*values: Any) -> tuple[Tensor, ...]:
+    return tuple(exact_tensor(value) for value in values)
 
 
 def binary_function(
-    f: Callable[..., Any], da: Callable[..., Any], db: Callable[..., Any], **facts: bool
+    f: Callable[..., Any], da: Callable[..., Any], db: Callable[..., Any], of_booleans: str | None = None, **facts: Any
 ) -> Callable[[Callable[P, Any]], Callable[P, Tensor]]:
     """Decorator: turn a body-less function, which gives the name, signature and docstring, into the op
-    ``f(a, b)``; see :func:`binary`."""
-    return lambda declaration: _of_operands(binary(declaration.__name__, f, da, db, **facts), declaration)
+    ``f(a, b)``; see :func:`binary`. Of two booleans, it applies the op named ``of_booleans``, if there is one."""
+    return lambda declaration: _of_operands(binary(declaration.__name__, f, da, db, **facts), declaration, of_booleans)
 
 
-def comparison(f: Callable[..., Any]) -> Callable[[Callable[P, Any]], Callable[P, Tensor]]:
-    """Decorator: turn a body-less function, which gives the name, signature and docstring, into the op
-    ``f(a, b)`` without a gradient."""
+def _without_gradient(
+    f: Callable[..., Any], kinds: str, result: np.dtype[Any] | None = None
+) -> Callable[[Callable[P, Any]], Callable[P, Tensor]]:
+    """Decorator: turn a body-less function, which gives the name, signature and docstring, into the op ``f(a, b)``
+    without a gradient, whose results are of a dtype: by default that of the operands."""
 
     def make(declaration: Callable[P, Any]) -> Callable[P, Tensor]:
-        name = declaration.__name__
-        forward = Kernel(_make_forward(scalar(f, name)), f"{name}_forward")
-        op = Op(name, forward, ("a", "b"), infer=_infer, encode=_encode, stops_gradient=True, role="elementwise",
-                extents=_EXTENTS, within=_within)  # fmt: skip
+        name, boolean = declaration.__name__, result == BOOL
+        forward = Kernel(_make_forward(scalar(f, name), bytevec if boolean else vec), f"{name}_forward")
+        op = Op(name, forward, ("a", "b"), encode=_encode, stops_gradient=True, role="elementwise", kinds=kinds,
+                infer=lambda a, b: (Spec(collapse(a.shape, b.shape)[0], result),), within=_within,
+                extents=_EXTENTS.replace("y[", "y:?[") if boolean else _EXTENTS)  # fmt: skip
         return _of_operands(register(op), declaration)
 
     return make
 
 
-@binary_function(lambda a, b: a + b, lambda a, b: 1.0, lambda a, b: 1.0, reads=False, linear=True)
+def comparison(f: Callable[..., Any]) -> Callable[[Callable[P, Any]], Callable[P, Tensor]]:
+    """Decorator: turn a body-less function, which gives the name, signature and docstring, into the op
+    ``f(a, b)``, whose results are booleans."""
+    return _without_gradient(f, "fib", BOOL)
+
+
+@binary_function(
+    lambda a, b: a + b, lambda a, b: 1.0, lambda a, b: 1.0, reads=False, linear=True, of_booleans="bitwise_or"
+)
 def add(a: Any, b: Any) -> Any:
     """``a + b``, element by element.
 
@@ -261,7 +292,9 @@ def add(a: Any, b: Any) -> Any:
     """
 
 
-@binary_function(lambda a, b: a - b, lambda a, b: 1.0, lambda a, b: -1.0, reads=False, linear=True)
+@binary_function(
+    lambda a, b: a - b, lambda a, b: 1.0, lambda a, b: -1.0, reads=False, linear=True, of_booleans="logical_xor"
+)
 def subtract(a: Any, b: Any) -> Any:
     """``a - b``, element by element.
 
@@ -274,7 +307,7 @@ def subtract(a: Any, b: Any) -> Any:
     """
 
 
-@binary_function(lambda a, b: a * b, lambda a, b: b, lambda a, b: a, linear=True)
+@binary_function(lambda a, b: a * b, lambda a, b: b, lambda a, b: a, linear=True, of_booleans="bitwise_and")
 def multiply(a: Any, b: Any) -> Any:
     """``a * b``, element by element.
 
@@ -287,7 +320,7 @@ def multiply(a: Any, b: Any) -> Any:
     """
 
 
-@binary_function(lambda a, b: a / b, lambda a, b: 1.0 / b, lambda a, b: -a / (b * b), linear=True)
+@binary_function(lambda a, b: a / b, lambda a, b: 1.0 / b, lambda a, b: -a / (b * b), linear=True, kinds="f")
 def divide(a: Any, b: Any) -> Any:
     """``a / b``, element by element; a division by 0 gives inf or NaN.
 
@@ -303,6 +336,7 @@ def divide(a: Any, b: Any) -> Any:
     lambda a, b: a if a > b or a != a else b,
     lambda a, b: 1.0 if a > b else (0.5 if a == b else 0.0),
     lambda a, b: 1.0 if b > a else (0.5 if a == b else 0.0),
+    kinds="fib",
 )
 def maximum(a: Any, b: Any) -> Any:
     """The larger of a and b, element by element. NaN wins; where both are equal, each gets half of the gradient.
@@ -319,6 +353,7 @@ def maximum(a: Any, b: Any) -> Any:
     lambda a, b: a if a < b or a != a else b,
     lambda a, b: 1.0 if a < b else (0.5 if a == b else 0.0),
     lambda a, b: 1.0 if b < a else (0.5 if a == b else 0.0),
+    kinds="fib",
 )
 def minimum(a: Any, b: Any) -> Any:
     """The smaller of a and b, element by element. NaN wins; where both are equal, each gets half of the gradient.
@@ -336,7 +371,24 @@ POWER = binary(
     lambda x, p: power_of(x, p),
     lambda x, p: 0.0 if p == 0.0 else p * power_of(x, p - 1.0),
     lambda x, p: power_of(x, p) * log(x) if x > 0.0 else 0.0,
+    kinds="f",
 )
+
+
+@device
+def _power_of_integers(x: Any, p: Any) -> Any:
+    """x^p by squares; wraps around. It is 0 for a negative p, but for an x of 1 or -1."""
+    y, base, left = np.int64(1), np.int64(x), p if p >= 0 else -p
+    while left > 0:
+        if left & 1:
+            y = y * base
+        base = base * base
+        left = left >> 1
+    return y if p >= 0 or x == 1 or x == -1 else np.int64(0)
+
+
+def _is_whole(x: Any) -> bool:
+    return isinstance(x, Tensor) and x.dtype.kind != "f"
 
 
 def power(x: Any, p: Any) -> Tensor:
@@ -359,6 +411,118 @@ def power(x: Any, p: Any) -> Tensor:
     >>> nb.ops.power([2.0, 3.0], 3).numpy()
     array([ 8., 27.], dtype=float32)
     """
-    if isinstance(p, (int, float)) and p in (0.5, 2):
+    if isinstance(p, (int, float)) and p in (0.5, 2) and not (isinstance(p, float) and _is_whole(x)):
         return (square if p == 2 else sqrt)(tensor(x))
-    return apply(POWER, *tensors(x, p))
+    x, p = tensors(x, p)
+    whole = "f" not in (x.dtype.kind, p.dtype.kind)
+    return power_of_integers(x, p) if whole else apply(POWER, x, p)
+
+
+@_without_gradient(_power_of_integers, "i")
+def power_of_integers(x: Any, p: Any) -> Any:
+    """``x ** p`` of integers, element by element; it wraps around beyond 63 bits.
+
+    Examples
+    --------
+    >>> import nbnet as nb
+    >>> (nb.ops.convert_to_tensor([2, -3]) ** 3).numpy()
+    array([  8, -27])
+    """
+
+
+@precise
+def _remainder(a: Any, b: Any) -> Any:
+    r = np.fmod(a, b)
+    return r + b if r != 0.0 and (r < 0.0) != (b < 0.0) else r
+
+
+@_remainder.variant("int64")
+def _remainder_of_integers(a: Any, b: Any) -> Any:
+    return a % b if b != 0 else 0
+
+
+@precise
+def _quotient(a: Any, b: Any) -> Any:
+    if b == 0.0:
+        return a / b
+    r = np.fmod(a, b)
+    q = (a - r) / b
+    return np.floor((q - 1.0 if r != 0.0 and (r < 0.0) != (b < 0.0) else q) + 0.5)
+
+
+@_quotient.variant("int64")
+def _quotient_of_integers(a: Any, b: Any) -> Any:
+    return a // b if b != 0 else 0
+
+
+@binary_function(_remainder, lambda a, b: 1.0, lambda a, b: -_quotient(a, b))
+def mod(a: Any, b: Any) -> Any:
+    """The remainder of a after division by b, with the sign of b.
+
+    Examples
+    --------
+    >>> import nbnet as nb
+    >>> nb.ops.mod([5.0, -1.0], 3.0).numpy()
+    array([2., 2.], dtype=float32)
+    """
+
+
+@_without_gradient(_quotient, "fi")
+def floor_divide(a: Any, b: Any) -> Any:
+    """``a / b`` rounded down; no gradient flows. Integers divided by 0 are 0.
+
+    Examples
+    --------
+    >>> import nbnet as nb
+    >>> nb.ops.floor_divide([5.0, -1.0], 3.0).numpy()
+    array([ 1., -1.], dtype=float32)
+    """
+
+
+@_without_gradient(lambda a, b: a & b, "ib")
+def bitwise_and(a: Any, b: Any) -> Any:
+    """``a & b`` of integers or booleans, bit by bit.
+
+    Examples
+    --------
+    >>> import nbnet as nb
+    >>> (nb.ops.convert_to_tensor([6, 3]) & 2).numpy()
+    array([2, 2])
+    """
+
+
+@_without_gradient(lambda a, b: a | b, "ib")
+def bitwise_or(a: Any, b: Any) -> Any:
+    """``a | b`` of integers or booleans, bit by bit.
+
+    Examples
+    --------
+    >>> import nbnet as nb
+    >>> (nb.ops.convert_to_tensor([6, 3]) | 1).numpy()
+    array([7, 3])
+    """
+
+
+@_without_gradient(lambda a, b: a ^ b, "ib")
+def bitwise_xor(a: Any, b: Any) -> Any:
+    """``a ^ b`` of integers or booleans, bit by bit.
+
+    Examples
+    --------
+    >>> import nbnet as nb
+    >>> (nb.ops.convert_to_tensor([6, 3]) ^ 1).numpy()
+    array([7, 2])
+    """
+
+
+def bitwise_not(x: Any) -> Tensor:
+    """``~x`` of integers, ``-x - 1``; of booleans, the other one.
+
+    Examples
+    --------
+    >>> import nbnet as nb
+    >>> nb.ops.bitwise_not(nb.ops.convert_to_tensor([True, False])).numpy()
+    array([False,  True])
+    """
+    x = exact_tensor(x)
+    return bitwise_xor(x, True if x.dtype == BOOL else -1)

@@ -1,120 +1,123 @@
 """Comparisons and logic, with broadcasting: equal, where, isnan, logical_and, any and the like.
 
-The results are floats, as tensors hold them: 1 where a comparison holds, 0 elsewhere.
+The results are booleans; as numbers, in arithmetic, they are 1 and 0.
 """
 
 from __future__ import annotations
 
+import functools
 from typing import Any
 
 import numpy as np
 
-from nbnet.engine.graph.op import Op, register
-from nbnet.engine.graph.tensor import Tensor, apply, tensor, tensors
-from nbnet.engine.kernels.abi import accumulates, kernel, present, vec
-from nbnet.ops.broadcast import add, comparison, maximum, minimum, multiply, subtract
-from nbnet.ops.elementwise import abs, stop_gradient
+from nbnet.engine.graph.op import BOOL, Op, Spec, register
+from nbnet.engine.graph.tensor import Tensor, apply, exact_tensor, tensor, tensors
+from nbnet.engine.kernels.abi import accumulates, bytevec, kernel, present, vec
+from nbnet.ops.broadcast import add, bitwise_and, bitwise_or, bitwise_xor, comparison, multiply, subtract
+from nbnet.ops.convert import converted
+from nbnet.ops.elementwise import abs
 from nbnet.ops.reduction import documents_axes, max, min, sum
 from nbnet.ops.reshape import Axis
 
 
-@comparison(lambda a, b: 1.0 if a == b else 0.0)
+@comparison(lambda a, b: a == b)
 def equal(a: Any, b: Any) -> Any:
-    """1.0 where a equals b, else 0.0; no gradient flows.
+    """True where a equals b, else False; no gradient flows.
 
     Examples
     --------
     >>> import nbnet as nb
     >>> nb.ops.equal([1.0, 2.0], [1.0, 3.0]).numpy()
-    array([1., 0.], dtype=float32)
+    array([ True, False])
     """
 
 
-@comparison(lambda a, b: 1.0 if a > b else 0.0)
+@comparison(lambda a, b: a > b)
 def greater(a: Any, b: Any) -> Any:
-    """1.0 where a is larger than b, else 0.0; no gradient flows.
+    """True where a is larger than b, else False; no gradient flows.
 
     Examples
     --------
     >>> import nbnet as nb
     >>> nb.ops.greater([1.0, 2.0], 1.0).numpy()
-    array([0., 1.], dtype=float32)
+    array([False,  True])
     """
 
 
-@comparison(lambda a, b: 1.0 if a >= b else 0.0)
+@comparison(lambda a, b: a >= b)
 def greater_equal(a: Any, b: Any) -> Any:
-    """1.0 where a is at least b, else 0.0; no gradient flows.
+    """True where a is at least b, else False; no gradient flows.
 
     Examples
     --------
     >>> import nbnet as nb
     >>> nb.ops.greater_equal([1.0, 0.0], 1.0).numpy()
-    array([1., 0.], dtype=float32)
+    array([ True, False])
     """
 
 
-@comparison(lambda a, b: 1.0 if a < b else 0.0)
+@comparison(lambda a, b: a < b)
 def less(a: Any, b: Any) -> Any:
-    """1.0 where a is smaller than b, else 0.0; no gradient flows.
+    """True where a is smaller than b, else False; no gradient flows.
 
     Examples
     --------
     >>> import nbnet as nb
     >>> nb.ops.less([1.0, 0.0], 1.0).numpy()
-    array([0., 1.], dtype=float32)
+    array([False,  True])
     """
 
 
-@comparison(lambda a, b: 1.0 if a <= b else 0.0)
+@comparison(lambda a, b: a <= b)
 def less_equal(a: Any, b: Any) -> Any:
-    """1.0 where a is at most b, else 0.0; no gradient flows.
+    """True where a is at most b, else False; no gradient flows.
 
     Examples
     --------
     >>> import nbnet as nb
     >>> nb.ops.less_equal([1.0, 2.0], 1.0).numpy()
-    array([1., 0.], dtype=float32)
+    array([ True, False])
     """
 
 
-@comparison(lambda a, b: 1.0 if a != b else 0.0)
+@comparison(lambda a, b: a != b)
 def not_equal(a: Any, b: Any) -> Any:
-    """1.0 where a differs from b, else 0.0; no gradient flows.
+    """True where a differs from b, else False; no gradient flows.
 
     Examples
     --------
     >>> import nbnet as nb
     >>> nb.ops.not_equal([1.0, 2.0], [1.0, 3.0]).numpy()
-    array([0., 1.], dtype=float32)
+    array([False,  True])
     """
 
 
 @kernel
 def where_forward(mem: Any, ins: Any, step: Any) -> None:
-    condition, a, b, y = vec(mem, ins, 0), vec(mem, ins, 1), vec(mem, ins, 2), vec(mem, ins, 3)
+    condition, a, b, y = bytevec(mem, ins, 0), vec(mem, ins, 1), vec(mem, ins, 2), vec(mem, ins, 3)
     for i in range(y.size):
-        y[i] = a[i] if condition[i] != 0.0 else b[i]
+        y[i] = a[i] if condition[i] != 0 else b[i]
 
 
 @kernel
 def where_backward(mem: Any, ins: Any, step: Any) -> None:
-    condition, dy, da, db = vec(mem, ins, 0), vec(mem, ins, 1), vec(mem, ins, 2), vec(mem, ins, 3)
+    condition, dy, da, db = bytevec(mem, ins, 0), vec(mem, ins, 1), vec(mem, ins, 2), vec(mem, ins, 3)
     if present(ins, 2):
         add = accumulates(ins, 2)
         for i in range(dy.size):
-            d = dy[i] if condition[i] != 0.0 else 0.0
+            d = dy[i] if condition[i] != 0 else 0.0
             da[i] = da[i] + d if add else d
     if present(ins, 3):
         add = accumulates(ins, 3)
         for i in range(dy.size):
-            d = 0.0 if condition[i] != 0.0 else dy[i]
+            d = 0.0 if condition[i] != 0 else dy[i]
             db[i] = db[i] + d if add else d
 
 
 WHERE = register(
     Op("where", where_forward, ("condition", "a", "b"), backward=where_backward,
-       gradient=("condition", "dy", "da", "db"), role="elementwise", extents="condition[n] a[n] b[n] y[n]")
+       infer=lambda condition, a, b: (Spec(a.shape),), gradient=("condition", "dy", "da", "db"), role="elementwise",
+       booleans=("condition",), kinds="fib", extents="condition:?[n] a[n] b[n] y[n]")
 )  # fmt: skip
 
 
@@ -143,139 +146,146 @@ def where(condition: Any, x1: Any = None, x2: Any = None) -> Tensor:
     """
     if x1 is None or x2 is None:
         raise ValueError("x1, x2: expected the elements to choose from; for places, use nbnet.ops.nonzero(condition)")
-    a, b, condition = tensors(x1, x2, condition)
-    operands = [stop_gradient(condition), a, b]
+    a, b = tensors(x1, x2)
+    operands = [truth(condition), a, b]
     shape = np.broadcast_shapes(*(x.shape for x in operands))
     if [x for x in operands if x.shape != shape]:
-        # x > x is false everywhere, even for NaN: zeros of the common shape, for a batch of any size.
-        zeros = add(add(greater(condition, condition), greater(a, a)), greater(b, b))
-        operands = [x if x.shape == shape else add(x, zeros) for x in operands]
+        # x > x is false everywhere, even for NaN: a tensor of the common shape, for a batch of any size.
+        nowhere = functools.reduce(logical_or, (greater(x, x) for x in operands))
+        operands = [
+            x if x.shape == shape else logical_or(x, nowhere) if x.dtype == BOOL else add(x, nowhere) for x in operands
+        ]
     return apply(WHERE, *operands)
 
 
+def truth(x: Any) -> Tensor:
+    """``x`` as booleans: True where it is not 0."""
+    return converted(exact_tensor(x), BOOL)
+
+
 def logical_not(x: Any) -> Tensor:
-    """1.0 where x is zero, else 0.0.
+    """True where x is zero, else False.
 
     Examples
     --------
     >>> import nbnet as nb
     >>> nb.ops.logical_not([0.0, 2.0]).numpy()
-    array([1., 0.], dtype=float32)
+    array([ True, False])
     """
-    return equal(x, 0.0)
+    return equal(truth(x), False)
 
 
 def logical_and(x1: Any, x2: Any) -> Tensor:
-    """1.0 where neither is zero, else 0.0.
+    """True where neither is zero, else False.
 
     Examples
     --------
     >>> import nbnet as nb
     >>> nb.ops.logical_and([0.0, 2.0], [1.0, 1.0]).numpy()
-    array([0., 1.], dtype=float32)
+    array([False,  True])
     """
-    return minimum(not_equal(x1, 0.0), not_equal(x2, 0.0))
+    return bitwise_and(truth(x1), truth(x2))
 
 
 def logical_or(x1: Any, x2: Any) -> Tensor:
-    """1.0 where at least one is not zero, else 0.0.
+    """True where at least one is not zero, else False.
 
     Examples
     --------
     >>> import nbnet as nb
     >>> nb.ops.logical_or([0.0, 2.0], [0.0, 1.0]).numpy()
-    array([0., 1.], dtype=float32)
+    array([False,  True])
     """
-    return maximum(not_equal(x1, 0.0), not_equal(x2, 0.0))
+    return bitwise_or(truth(x1), truth(x2))
 
 
 def logical_xor(x1: Any, x2: Any) -> Tensor:
-    """1.0 where exactly one is zero, else 0.0.
+    """True where exactly one is zero, else False.
 
     Examples
     --------
     >>> import nbnet as nb
     >>> nb.ops.logical_xor([0.0, 2.0], [1.0, 1.0]).numpy()
-    array([1., 0.], dtype=float32)
+    array([ True, False])
     """
-    return not_equal(not_equal(x1, 0.0), not_equal(x2, 0.0))
+    return bitwise_xor(truth(x1), truth(x2))
 
 
 def isnan(x: Any) -> Tensor:
-    """1.0 where x is NaN, else 0.0.
+    """True where x is NaN, else False.
 
     Examples
     --------
     >>> import nbnet as nb
     >>> nb.ops.isnan([0.0, float("nan")]).numpy()
-    array([0., 1.], dtype=float32)
+    array([False,  True])
     """
     x = tensor(x)
     return not_equal(x, x)
 
 
 def isinf(x: Any) -> Tensor:
-    """1.0 where x is infinite, else 0.0.
+    """True where x is infinite, else False.
 
     Examples
     --------
     >>> import nbnet as nb
     >>> nb.ops.isinf([0.0, -float("inf")]).numpy()
-    array([0., 1.], dtype=float32)
+    array([False,  True])
     """
     x = tensor(x)
-    return maximum(equal(x, np.inf), equal(x, -np.inf))
+    return logical_or(equal(x, np.inf), equal(x, -np.inf))
 
 
 def isfinite(x: Any) -> Tensor:
-    """1.0 where x is neither NaN nor infinite, else 0.0.
+    """True where x is neither NaN nor infinite, else False.
 
     Examples
     --------
     >>> import nbnet as nb
     >>> nb.ops.isfinite([0.0, float("inf")]).numpy()
-    array([1., 0.], dtype=float32)
+    array([ True, False])
     """
     x = tensor(x)
-    return logical_not(maximum(isnan(x), isinf(x)))
+    return logical_not(logical_or(isnan(x), isinf(x)))
 
 
 @documents_axes
 def any(x: Any, axis: Axis = None, keepdims: bool = False) -> Tensor:
-    """1.0 where at least one element over axes is not zero, else 0.0.
+    """True where at least one element over axes is not zero, else False.
 
     Examples
     --------
     >>> import nbnet as nb
     >>> nb.ops.any([[0.0, 2.0], [0.0, 0.0]], axis=1).numpy()
-    array([1., 0.], dtype=float32)
+    array([ True, False])
     """
-    return max(not_equal(x, 0.0), axis, keepdims)
+    return truth(max(truth(x), axis, keepdims))
 
 
 @documents_axes
 def all(x: Any, axis: Axis = None, keepdims: bool = False) -> Tensor:
-    """1.0 where no element over axes is zero, else 0.0.
+    """True where no element over axes is zero, else False.
 
     Examples
     --------
     >>> import nbnet as nb
     >>> nb.ops.all([[1.0, 2.0], [0.0, 1.0]], axis=1).numpy()
-    array([1., 0.], dtype=float32)
+    array([ True, False])
     """
-    return min(not_equal(x, 0.0), axis, keepdims)
+    return truth(min(truth(x), axis, keepdims))
 
 
 def count_nonzero(x: Any, axis: Axis = None) -> Tensor:
-    """The number of elements over axes that are not zero.
+    """The number of elements over axes that are not zero, int64.
 
     Examples
     --------
     >>> import nbnet as nb
     >>> nb.ops.count_nonzero([[1.0, 2.0], [0.0, 1.0]], axis=1).numpy()
-    array([2., 1.], dtype=float32)
+    array([2, 1])
     """
-    return sum(not_equal(x, 0.0), axis)
+    return sum(truth(x), axis)
 
 
 def nan_to_num(x: Any, nan: float = 0.0, posinf: float | None = None, neginf: float | None = None) -> Tensor:
@@ -295,6 +305,8 @@ def nan_to_num(x: Any, nan: float = 0.0, posinf: float | None = None, neginf: fl
     array([1., 0., 9.], dtype=float32)
     """
     y = tensor(x)
+    if y.dtype.kind != "f":
+        return y
     limits = np.finfo(y.dtype)
     y = where(isnan(y), nan, y)
     y = where(equal(y, np.inf), limits.max if posinf is None else posinf, y)
@@ -302,7 +314,7 @@ def nan_to_num(x: Any, nan: float = 0.0, posinf: float | None = None, neginf: fl
 
 
 def isclose(x1: Any, x2: Any, rtol: float = 1e-5, atol: float = 1e-8, equal_nan: bool = False) -> Tensor:
-    """1.0 where two numbers differ by no more than ``atol + rtol * abs(x2)``, else 0.0.
+    """True where two numbers differ by no more than ``atol + rtol * abs(x2)``, else False.
 
     Parameters
     ----------
@@ -317,10 +329,10 @@ def isclose(x1: Any, x2: Any, rtol: float = 1e-5, atol: float = 1e-8, equal_nan:
     --------
     >>> import nbnet as nb
     >>> nb.ops.isclose([1.0, 2.0], [1.000001, 2.1]).numpy()
-    array([1., 0.], dtype=float32)
+    array([ True, False])
     """
     x1, x2 = tensors(x1, x2)
     # Where x2 is infinite, so is the tolerance: the difference is NaN, and only equal numbers are close.
     excess = subtract(abs(subtract(x1, x2)), add(atol, multiply(rtol, abs(x2))))
-    close = maximum(less_equal(excess, 0.0), equal(x1, x2))
+    close = logical_or(less_equal(excess, 0.0), equal(x1, x2))
     return logical_or(close, logical_and(isnan(x1), isnan(x2))) if equal_nan else close

@@ -16,7 +16,7 @@ from nbnet.engine.graph.tensor import Tensor, tensors
 from nbnet.ops import constants
 from nbnet.ops.broadcast import add, divide, multiply, subtract
 from nbnet.ops.compare import greater, isnan, where
-from nbnet.ops.convert import convert_to_tensor
+from nbnet.ops.convert import convert_to_tensor, converted
 from nbnet.ops.convert import shape as shape_of
 from nbnet.ops.gather import rows_or_nan
 from nbnet.ops.reshape import expand_dims, moveaxis
@@ -70,7 +70,7 @@ def full_like(x: Any, fill_value: float, dtype: Any = None) -> Tensor:
     """
     if isinstance(x, Tensor) and x.dtype.kind == "f" and dtype in (None, x.dtype):
         # x > x is false everywhere, even for NaN: zeros for a batch of any size.
-        return add(greater(x, x), fill_value)
+        return add(converted(greater(x, x), x.dtype), fill_value)
     return full(shape_of(x), fill_value, x.dtype if dtype is None and isinstance(x, Tensor) else dtype)
 
 

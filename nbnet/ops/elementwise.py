@@ -94,6 +94,7 @@ def elementwise(
     sign_only: bool = False,
     linear: bool = False,
     fuses: bool = True,
+    kinds: str = "",
 ) -> Elementwise:
     """Make and register an element-wise op.
 
@@ -111,6 +112,8 @@ def elementwise(
         True if the op is linear.
     fuses
         True if it fuses with a dense layer before it.
+    kinds
+        What f computes exactly: see :class:`nbnet.engine.graph.op.Op`.
     """
     f, df = scalar(f, name), scalar(df, f"{name}_derivative")
     inputs = ("x",) if parameter is None else ("x", parameter)
@@ -154,7 +157,7 @@ def elementwise(
         name, Kernel(forward, f"{name}_forward"), inputs, infer=infer if has_parameter else None,
         backward=Kernel(backward, f"{name}_backward"),
         gradient=(keeps, "dy", "dx", *inputs[1:]), reuse={"y": "x", "dx": "dy"}, role="elementwise", linear=linear,
-        extents=f"x[n] y[n] {f'{parameter}[1]' if has_parameter else ''}",
+        kinds=kinds, extents=f"x[n] y[n] {f'{parameter}[1]' if has_parameter else ''}",
     )  # fmt: skip
     made = Elementwise(register(op), f, df, keeps, sign_only)
     if fuses:
@@ -204,7 +207,7 @@ def from_zero(value: Any, name: str) -> Any:
     return value
 
 
-@unary(lambda x, a: -x if x < 0.0 else x, lambda x, a: 1.0 if x > 0.0 else (-1.0 if x < 0.0 else 0.0))
+@unary(lambda x, a: -x if x < 0.0 else x, lambda x, a: 1.0 if x > 0.0 else (-1.0 if x < 0.0 else 0.0), kinds="fi")
 def abs(x: Any) -> Any:
     """Absolute value, element by element; the derivative at 0 is 0.
 
@@ -216,7 +219,7 @@ def abs(x: Any) -> Any:
     """
 
 
-@unary(lambda x, a: -x, lambda x, a: -1.0, keeps="y", sign_only=True, linear=True)
+@unary(lambda x, a: -x, lambda x, a: -1.0, keeps="y", sign_only=True, linear=True, kinds="fi")
 def negative(x: Any) -> Any:
     """``-x``, element by element.
 
@@ -228,7 +231,7 @@ def negative(x: Any) -> Any:
     """
 
 
-@step_function(lambda x: 1.0 if x > 0.0 else (-1.0 if x < 0.0 else x))
+@step_function(lambda x: 1.0 if x > 0.0 else (-1.0 if x < 0.0 else x), kinds="fi")
 def sign(x: Any) -> Any:
     """The sign of x: -1, 0 or 1, element by element; no gradient flows.
 
@@ -240,7 +243,7 @@ def sign(x: Any) -> Any:
     """
 
 
-@step_function(lambda x: np.rint(x))
+@step_function(lambda x: np.rint(x), kinds="fi")
 def round(x: Any) -> Any:
     """The nearest whole number, element by element, the even one of two at the same distance; no gradient flows.
 
@@ -276,7 +279,7 @@ def ceil(x: Any) -> Any:
     """
 
 
-@unary(lambda x, a: x * x, lambda x, a: 2.0 * x)
+@unary(lambda x, a: x * x, lambda x, a: 2.0 * x, kinds="fi")
 def square(x: Any) -> Any:
     """``x ** 2``, element by element.
 

@@ -8,7 +8,7 @@ from typing import Any
 
 import numpy as np
 
-from nbnet.engine.graph.op import INT, Op, Spec, register
+from nbnet.engine.graph.op import BOOL, INT, Op, Spec, register
 from nbnet.engine.graph.parameter import Parameter
 from nbnet.engine.graph.tensor import Tensor, apply, tensor, tensors
 from nbnet.engine.jit.linker import Function, Kernel, device, kernel
@@ -95,7 +95,11 @@ ROWS_OR_NAN_FLOAT = register(replace(EMBEDDING_FLOAT, name="rows_or_nan_float", 
 
 def _numbers(rows: Any, n: int) -> Tensor:
     """Row numbers as an int64 tensor, checked against the number of rows where they have a value."""
+    if isinstance(rows, Tensor) and rows.dtype == BOOL and rows.data is not None:
+        rows = rows.data
     if isinstance(rows, Tensor):
+        if rows.dtype == BOOL:
+            raise TypeError("rows: in a model, a mask selects an unknown number of rows; use nbnet.ops.where")
         if rows.dtype != INT:
             raise TypeError(f"rows: row numbers are int64, got a tensor of {rows.dtype}")
         values, made = rows.data, rows

@@ -16,8 +16,8 @@ from nbnet.base.loading_budget import reserve
 from nbnet.base.unsupported_keras import keras_hint
 from nbnet.engine.graph.symbolic import symbolic
 from nbnet.engine.graph.tensor import Tensor, tensor
-from nbnet.ops.arithmetic import clip, mod
-from nbnet.ops.broadcast import add, divide, maximum, minimum, multiply, subtract
+from nbnet.ops.arithmetic import clip
+from nbnet.ops.broadcast import add, divide, maximum, minimum, mod, multiply, subtract
 from nbnet.ops.compare import equal, greater, less, where
 from nbnet.ops.elementwise import abs
 from nbnet.ops.index import pad, take

@@ -10,6 +10,7 @@ import numpy as np
 
 from nbnet.base.array_memory import plain_array, plain_parts
 from nbnet.base.loading_budget import reserve
+from nbnet.engine.graph.op import BOOL
 from nbnet.engine.graph.tensor import Tensor, tensor
 from nbnet.ops.constants import arange, full, places, repeated_places, tiled_places
 from nbnet.ops.gather import take_rows
@@ -97,6 +98,9 @@ def get_item(x: Tensor, key: Any) -> Tensor:
            [5., 6.]], dtype=float32)
     """
     if not isinstance(key, tuple) and key is not None and key is not Ellipsis:
+        dtype, axes = getattr(key, "dtype", None), getattr(key, "shape", ())
+        if dtype == BOOL and 1 < len(axes) <= x.ndim and axes == x.shape[: len(axes)]:
+            x, key = reshape(x, (-1, *x.shape[len(axes) :])), key.reshape(-1)
         return take_rows(x, key)
     keys = _without_ellipsis(key if isinstance(key, tuple) else (key,), x.ndim)
     lists = [k for k in keys if not (k is None or isinstance(k, slice) or _is_integer(k))]

@@ -10,10 +10,10 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
-from nbnet.engine.graph.op import Op, Shape, Spec, register
+from nbnet.engine.graph.op import BOOL, Op, Shape, Spec, register
 from nbnet.engine.graph.tensor import Tensor, apply, tensor, tensors
 from nbnet.engine.kernels.abi import Kernel, accumulates, attribute, device, kernel, scratch, vec
-from nbnet.ops.broadcast import add, maximum, multiply
+from nbnet.ops.broadcast import add, bitwise_not, maximum, multiply
 from nbnet.ops.elementwise import documents, negative
 from nbnet.ops.reshape import Axis
 from nbnet.ops.softmax import largest
@@ -100,6 +100,7 @@ def reduction(name: str, mean: bool) -> ReductionOps:
         name, Kernel(_make_forward(mean), f"{name}_forward"), ("x",), infer=lambda x, shape, n, inner: (Spec(shape),),
         backward=Kernel(_make_backward(mean), f"{name}_backward"), gradient=("dy", "dx"), role="reduction",
         encode=lambda x, shape, n, inner: (n, inner, prod(shape) // (inner or 1)), linear=True, extents=_EXTENTS,
+        kinds="f" if mean else "fi",
     )  # fmt: skip
     return ReductionOps(register(op), register(replace(op, name=f"{name}_batch", whole_batch=True)))
 
@@ -257,7 +258,7 @@ def _max_infer(x: Tensor, shape: Shape, n: int, inner: int) -> tuple[Spec, ...]:
 _MAX = Op(
     "max", max_forward, ("x",), infer=_max_infer, backward=max_backward, gradient=("x", "y", "dy", "dx"),
     encode=lambda x, shape, n, inner: (n, inner, prod(shape) // inner if inner else 0), role="reduction",
-    extents=_EXTENTS, within=lambda sizes: sizes["n"] > 0,
+    kinds="fib", extents=_EXTENTS, within=lambda sizes: sizes["n"] > 0,
 )  # fmt: skip
 MAX = ReductionOps(register(_MAX), register(replace(_MAX, name="max_batch", whole_batch=True)))
 
@@ -306,6 +307,9 @@ def min(x: Any, axis: Axis = None, keepdims: bool = False, initial: float | None
     >>> nb.ops.min([[1.0, 2.0], [4.0, 3.0]], axis=1).numpy()
     array([1., 3.], dtype=float32)
     """
+    x = tensor(x)
+    if x.dtype == BOOL:
+        return bitwise_not(max(bitwise_not(x), axis, keepdims))
     return negative(max(negative(x), axis, keepdims, None if initial is None else -initial))
 
 

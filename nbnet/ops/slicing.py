@@ -174,8 +174,6 @@ def concatenate_backward(mem: Any, ins: Any, step: Any) -> None:
 def _concatenate_infer(*xs: Tensor, axis: int) -> tuple[Spec, ...]:
     first = xs[0]
     for x in xs[1:]:
-        if x.dtype != first.dtype:
-            raise TypeError(f"concatenate: expected tensors of one float dtype, got {first.dtype} and {x.dtype}")
         if x.ndim != first.ndim or any(
             n != m for k, (n, m) in enumerate(zip(x.shape, first.shape, strict=True)) if k != axis
         ):
@@ -195,7 +193,7 @@ def concatenate_op(count: int, batch: bool) -> Op:
     return Op(
         "concatenate_batch" if batch else "concatenate", concatenate_forward, names, infer=_concatenate_infer,
         backward=concatenate_backward, gradient=("dy", *(f"d{name}" for name in names)), encode=_concatenate_encode,
-        role="move", linear=True, whole_batch=batch,
+        role="move", linear=True, whole_batch=batch, kinds="fib",
         extents=f"{' '.join(f'x{k}[outer*n{k}]' for k in range(count))} y[outer*n]; count outer "
                 f"{' '.join(f'n{k}' for k in range(count))}",
         within=lambda sizes: sizes["count"] == count and (

@@ -438,8 +438,14 @@ class Update:
             if p in apart:
                 continue
             run = Run(low, high, decays, p if p in kept else None)
-            if found and found[-1][1:] == (low, *run[2:]) and run.packed is None and self.clip != "clipnorm":
-                found[-1] = found[-1]._replace(high=high)
+            last = found[-1] if found else None
+            if (
+                last is not None
+                and (last.high, last.decays) == (low, decays)
+                and last.packed is run.packed is None
+                and self.clip != "clipnorm"
+            ):
+                found[-1] = last._replace(high=high)
             else:
                 found.append(run)
         return found

@@ -80,7 +80,7 @@ def check_about(file: Reader) -> dict[str, Any]:
 
 def arrays(model: Layer) -> dict[str, Any]:
     """Return the weights of a model by name in files."""
-    return {name: weight.numpy() for name, weight in weights_by_path(model).items()}
+    return {name: weight.memory() for name, weight in weights_by_path(model).items()}
 
 
 def entries(file: Reader) -> dict[str, Entry]:
@@ -111,7 +111,7 @@ def places(model: Layer, file: Reader, skip_mismatch: bool = False) -> dict[str,
     fitting = []
     for name in sorted(own.keys() & given.keys()):
         try:
-            check_tensor(name, given[name], own[name].numpy())
+            check_tensor(name, given[name], own[name].memory())
             fitting.append(name)
         except ValueError as error:
             problems.append(str(error))
@@ -120,7 +120,7 @@ def places(model: Layer, file: Reader, skip_mismatch: bool = False) -> dict[str,
         raise ValueError(f"{file.path.name}: {min(problems)}{more}")
     if problems:
         warnings.warn(f"{file.path.name}: left out: {'; '.join(sorted(problems))}", stacklevel=5)
-    return {name: own[name].numpy() for name in fitting}
+    return {name: own[name].memory() for name in fitting}
 
 
 def _path_for(model: Layer, filepath: Any, *endings: str) -> Path:

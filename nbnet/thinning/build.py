@@ -57,7 +57,7 @@ def thin(model: Model, masks: Mapping[str, Any]) -> Model:
     thinned.thinned_by = {name: np.asarray(mask).reshape(-1) != 0 for name, mask in masks.items()}
     for big, small, places in _pairs(steps, thinned):
         for weight, part, place in zip(big.weights, small.weights, places, strict=True):
-            part.assign(weight.numpy()[place])
+            part.assign(weight.memory()[place])
     return thinned
 
 
@@ -83,13 +83,13 @@ def merge(model: Model, thinned: Model, masks: Mapping[str, Any] | None = None) 
         raise ValueError(f"thinned: {thinned.name} was not made by thin in this process; pass the masks it was made by")
     pairs = _pairs(plan(model, masks)[0], thinned)
     for big, small, places in pairs:
-        shapes = [weight.numpy()[place].shape for weight, place in zip(big.weights, places, strict=True)]
+        shapes = [weight.memory()[place].shape for weight, place in zip(big.weights, places, strict=True)]
         if [part.shape for part in small.weights] != shapes:
             got = [part.shape for part in small.weights]
             raise ValueError(f"thinned: {small.name} has weights of shapes {got}, the masks leave {shapes}")
     for big, small, places in pairs:
         for weight, part, place in zip(big.weights, small.weights, places, strict=True):
-            weight.numpy()[place] = part.numpy()
+            weight.memory()[place] = part.memory()
 
 
 def _layers(step: Step, taken: UniqueNames) -> list[Layer]:

@@ -125,7 +125,7 @@ def _activates_numbers(layer: Any) -> bool:
 def elementwise(function: Any, dtype: Any, shape: tuple[int, ...] = (2, 3)) -> bool:
     """Return True if each output element depends on one input element, as the records of its ops say."""
     x = Tensor(shape, dtype)
-    with Trace() as trace:
+    with Trace(x.dtype) as trace:
         y = function(x)
     nodes = trace.nodes
     return y is x or bool(nodes and all(node.op.role == "elementwise" and len(node.inputs) == 1 for node in nodes))

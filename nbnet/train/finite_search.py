@@ -111,7 +111,7 @@ def _facts(watch: Watched) -> str:
         at = f"step {step} (batch {batch} of epoch {epoch}; all count from 0)"
         text = f"The first loss that is not finite was that of {at}. "
     weights = loop.model.weights
-    bad = [weight.name for weight in weights if not np.isfinite(weight.numpy()).all()]
+    bad = [weight.name for weight in weights if not np.isfinite(weight.memory()).all()]
     some = ", ".join(repr(name) for name in bad[:4]) + (", ..." if len(bad) > 4 else "")
     return text + (f"Weights that are not finite now: {some} ({len(bad)} of {len(weights)}). " if bad else "")
 
@@ -360,7 +360,7 @@ class _RowTrace:
         found, source = 0.0, ""
         for tensor, array in read:
             size = float(np.max(np.abs(array), initial=0.0, where=np.isfinite(array)))
-            if size >= found and tensor not in call.writes():
+            if size >= found and all(tensor is not t for t in call.writes()):
                 known = tensor.name if isinstance(tensor, Parameter) else self._layer_at.get(address(array), "")
                 found, source = size, known or source
         return found, source

@@ -192,7 +192,7 @@ def fuse_layers(nodes: Sequence[Node], plan: Plan) -> tuple[Sequence[Node], Plan
             return False
         y = node.outputs[0]
         return y not in keep and all(
-            r.op is DENSE and r.inputs[0] is y and y not in r.inputs[1:] for r in readers.get(y, [])
+            r.op is DENSE and r.inputs[0] is y and all(y is not x for x in r.inputs[1:]) for r in readers.get(y, [])
         )
 
     replaced: dict[int, Node | None] = {}

@@ -39,7 +39,7 @@ def infer_signature(model: Trainable, shapes: RowShapes) -> ModelSignature:
     """Trace one row through the model; layers that are not built yet are built."""
     inputs = model._inputs or model.inputs_known
     xs = [Tensor((1, *shape), INT if whole else model.dtype) for shape, whole in zip(shapes, inputs.whole, strict=True)]
-    with Trace() as trace:
+    with Trace(model.dtype) as trace:
         returned = model.forward(restructure(inputs.template, xs), training=False)
         adds_loss = bool(model.losses)
     outputs = list(flatten(returned))

@@ -84,7 +84,7 @@ class SamplingBuilder(StepBuilder):
             first = Tensor((1,), INT, np.zeros(1, np.int64), name="first")
             once, again, edges, drawing, template = [], [], set[Tensor](), set[int](), None
             for t in range(slices):
-                with Trace() as trace, sampling_mode(masks):
+                with Trace(self.dtype) as trace, sampling_mode(masks):
                     y = self._outputs(inputs, t, training=False)
                 outputs, template = list(flatten(y)), output_names(self.model, y)
                 before, after, edge = split(needed(trace.nodes, outputs), outputs)
@@ -140,8 +140,8 @@ def check_shared(nodes: Sequence[Node], rows: int) -> None:
     for node in nodes:
         named = dict(zip((*node.op.outputs, *node.op.saves), (*node.outputs, *node.saved), strict=True))
         # An op that draws names its numbers; others are random in that they depend on the step.
-        drawn = node.op.random and named.get(node.op.mask or node.op.noise or "")
-        if drawn and rows > 1 and drawn.shape[:1] != (1,):
+        drawn = named.get(node.op.mask or node.op.noise or "") if node.op.random else None
+        if drawn is not None and rows > 1 and drawn.shape[:1] != (1,):
             raise ValueError(
                 f"masks: {node.name} ({node.op.name}) draws for each row, which 'shared' does not offer; take "
                 "'per_sample'"

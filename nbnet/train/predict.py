@@ -58,8 +58,8 @@ class PredictRunner:
         make = partial(StepBuilder.predict, rows=chunk.size, sources=self._sources)
         step = self.step = cached_program(self._model, ("predict", chunk.size, *self._key), make)
         if self._n is None or not self._outs:
-            n, dtype = self._n or len(chunk.rows), self._model.dtype
-            self._outs = [np.empty((n, *shape), dtype) for shape in step.output_rows]
+            n, slots = self._n or len(chunk.rows), step.slots
+            self._outs = [np.empty((n, *shape), slots[f"out{k}"].dtype) for k, shape in enumerate(step.output_rows)]
         # The arrays of a chunk are some of all rows: the program writes where these lie.
         for k, out in enumerate(self._outs):
             self._arrays[f"out{k}"] = out[chunk.first :] if chunk.first else out
@@ -150,7 +150,7 @@ def predict_again(model: Trainable, x: Any) -> Array | None:
     # NumPy does not resize an array that has a weak reference, so its memory stays where it is.
     pin = weakref.ref(memory)
     check_finite(x, "x", model.dtype)
-    out = np.empty((len(x), *step.output_rows[0]), model.dtype)
+    out = np.empty((len(x), *step.output_rows[0]), step.slots["out0"].dtype)
     with SingleThread():
         step.in_use = True
         try:
@@ -281,7 +281,7 @@ class Predictor:
         with limited(1):
             sources, write = sources_of(rows), StepBuilder(model).predict
             step = apart_from_handlers(lambda: write(self.rows, sources, bad)).compile()
-        outs = [np.empty((self.rows, *shape), model.dtype) for shape in step.output_rows]
+        outs = [np.empty((self.rows, *shape), step.slots[f"out{k}"].dtype) for k, shape in enumerate(step.output_rows)]
         step.bind(x0=x, **{f"out{k}": out for k, out in enumerate(outs)})
         prepared = _Prepared(
             step, moves, model.structure(), x, bad, outs, step.cursor, step.linked.run, step.draws, step.template

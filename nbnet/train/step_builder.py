@@ -38,6 +38,7 @@ from nbnet.engine.runtime.program import Linked, Program, lower
 from nbnet.layers.layer import call_context, sampling_mode, weight_penalties
 from nbnet.losses.loss import loss_mask, spread
 from nbnet.ops.broadcast import add, multiply
+from nbnet.ops.convert import cast
 from nbnet.ops.reshape import reshape
 from nbnet.train.graph_passes import FusedUpdates, Plan, gradient_factors, run_passes, slice_bounds
 from nbnet.train.inputs import log_layout, output_names, signature_of
@@ -131,7 +132,7 @@ class BatchInputs:
 
     def store(self, k: int, y: Tensor) -> Call:
         """The call that stores output k of a slice."""
-        return batch_io.store_call(y, self.cursor, self.slot(f"out{k}", self.dtype))
+        return batch_io.store_call(y, self.cursor, self.slot(f"out{k}", y.dtype))
 
     def weights(self, k: int, t: int, values: Tensor) -> Tensor:
         """A weight for each loss, or value of a metric, of output k: gathered, or ones."""
@@ -459,7 +460,7 @@ class StepBuilder:
         def draft(slices: int) -> StepDraft | None:
             inputs, work = BatchInputs(self.dtype, rows, slices, sources, False), []
             for t in range(slices):
-                with Trace() as trace, _no_sampling():
+                with Trace(self.dtype) as trace, _no_sampling():
                     y = self._outputs(inputs, t, training=False)
                 outputs, template = list(flatten(y)), output_names(self.model, y)
                 nodes, _ = run_passes(needed(trace.nodes, outputs), Plan(keep=set(outputs)))
@@ -488,9 +489,9 @@ class StepBuilder:
 
     def _trace(self, inputs: BatchInputs, t: int, log: LogLayout, training: bool) -> _Forward:
         """The forward pass of slice t, with losses and metrics."""
-        with Trace() as trace, _no_sampling():
+        with Trace(self.dtype) as trace, _no_sampling():
             y = self._outputs(inputs, t, training)
-            outputs = [y] if isinstance(y, Tensor) else list(flatten(y))
+            outputs = [cast(y, self.dtype) for y in flatten(y)]
             losses: list[Tensor] = []
             terms: list[Tensor] = []
             pairs: dict[int, tuple[Tensor, Tensor]] = {}

@@ -34,7 +34,7 @@ def step_masks(model: Trainable, step: int, x: Any = None, n: int | None = None)
     if step >= 1 << 63:
         raise ValueError(f"step: expected a number below 2**63, got {step}")
     xs = _inputs(model, x, n)
-    with Trace() as trace:
+    with Trace(model.dtype) as trace:
         model.forward(restructure(model.inputs_known.template, xs), training=True)
     computed = {id(node) for node in reached(trace.nodes, xs)}
     masks = {}

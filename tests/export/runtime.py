@@ -22,7 +22,12 @@ def session(made: Any) -> Any:
 def run(made: Any, *arrays: Array) -> list[Array]:
     """Outputs for inputs in their order, which are cast to what the model wants."""
     live = session(made)
-    dtypes = {"tensor(float)": np.float32, "tensor(double)": np.float64, "tensor(int64)": np.int64}
+    dtypes = {
+        "tensor(float)": np.float32,
+        "tensor(double)": np.float64,
+        "tensor(int64)": np.int64,
+        "tensor(bool)": np.bool_,
+    }
     feeds = {
         x.name: np.asarray(array).astype(dtypes[x.type]) for x, array in zip(live.get_inputs(), arrays, strict=True)
     }

@@ -16,7 +16,8 @@ pytest.importorskip("onnx", reason="onnx, which writes the files, is not install
 
 from nbnet.export.document import document
 
-WRITTEN = [case for case in CASES if case.op.name in ENTRIES]
+#: ONNX has bits of booleans only.
+WRITTEN = [c for c in CASES if c.op.name in ENTRIES and not (c.op.name.startswith("bitwise") and "integers" in c.label)]
 F32, F64 = np.dtype(np.float32), np.dtype(np.float64)
 #: Ops that onnxruntime computes in float32 only.
 SINGLE = {

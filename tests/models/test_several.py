@@ -250,21 +250,19 @@ def test_integers_beyond_float32():
     n = (1 << 24) + 8
     table = Embedding(n, 1, embeddings_initializer="zeros", name="big")
     model = nb.Model(ids, Flatten()(table(ids)))
-    table.embeddings.numpy()[n - 1] = 7
+    table.embeddings.memory()[n - 1] = 7
     np.testing.assert_array_equal(model.predict(np.array([n - 1, n - 2])), [[7], [0]])
 
 
 def test_whole_numbers_where_floats_are_wanted_and_the_other_way_round():
-    with pytest.raises(TypeError, match=r"dense: expected floats as x, got int64"):
-        Dense(2)(nb.Input((3,), dtype="int32"))
+    assert Dense(2)(nb.Input((3,), dtype="int32")).dtype == np.float32
     from nbnet.engine.graph.tensor import Tensor, apply
     from nbnet.ops.gather import EMBEDDING
 
     w, ids = nb.tensor(np.ones((3, 2))), nb.tensor([1.0])
     with pytest.raises(TypeError, match="embedding: expected int64 as ids, got float32"):
         apply(EMBEDDING, w, ids)
-    with pytest.raises(TypeError, match="relu: expected floats as x, got int64"):
-        nb.ops.relu(Tensor((2,), np.int64, np.ones(2, np.int64)))
+    assert nb.ops.relu(Tensor((2,), np.int64, np.ones(2, np.int64))).numpy().tolist() == [1, 1]
 
 
 # ---- errors --------------------------------------------------------------------------------------------------

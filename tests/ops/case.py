@@ -107,6 +107,18 @@ def zeros_and_ones(*shape: int) -> Draw:
     return lambda rng: rng.integers(0, 2, shape).astype(float)
 
 
+def booleans(*shape: int) -> Draw:
+    return lambda rng: rng.integers(0, 2, shape).astype(bool)
+
+
+def integers(*shape: int) -> Draw:
+    return lambda rng: rng.integers(-9, 9, shape)
+
+
+def counts(*shape: int) -> Draw:
+    return lambda rng: rng.integers(1, 4, shape)
+
+
 def labels(classes: int, *shape: int) -> Draw:
     return lambda rng: rng.integers(0, classes, shape)
 

@@ -26,13 +26,15 @@ from tests.ops.case import (
     N,
     apart,
     beside,
+    booleans,
     constant,
+    counts,
+    integers,
     normal,
     positive,
     probabilities,
     rows_of_mask,
     whole,
-    zeros_and_ones,
 )
 from tests.ops.later_cases import LATER_CASES
 from tests.ops.loss_cases import LOSS_CASES
@@ -209,7 +211,12 @@ def stepped(name: str) -> list[Case]:
 
 def compared(name: str, reference: Callable[..., Array]) -> list[Case]:
     """Whole numbers, so that some of them are equal."""
-    return broadcasting(name, lambda a, b: reference(a, b).astype(float), whole, whole)
+    return broadcasting(name, reference, whole, whole)
+
+
+def axis_1(n: int) -> dict[str, Any]:
+    """The attributes of a reduction of (n, 3) along the last axis."""
+    return {"shape": (n,), "n": 3, "inner": 1}
 
 
 def cut_out(shape: tuple[int, ...], axis: int, start: int, count: int) -> Case:
@@ -395,10 +402,77 @@ CASES: list[Case] = [
     ),
     Case(
         registry["where"],
-        (zeros_and_ones(N, 5), normal(N, 5), normal(N, 5)),
-        lambda c, a, b: np.where(c != 0, a, b),
+        (booleans(N, 5), normal(N, 5), normal(N, 5)),
+        np.where,
         rows=(0, 1, 2),
     ),
+    Case(registry["where"], (booleans(N), integers(N), integers(N)), np.where, (0, 1, 2), label="of integers"),
+    Case(registry["where"], (booleans(N), booleans(N), booleans(N)), np.where, (0, 1, 2), label="of booleans"),
+    *(
+        Case(registry[name], (integers(N, 3), integers(N, 3)), reference, (0, 1), label="of integers")
+        for name, reference in {
+            "add": np.add,
+            "subtract": np.subtract,
+            "multiply": np.multiply,
+            "maximum": np.maximum,
+            "minimum": np.minimum,
+            "equal": np.equal,
+            "not_equal": np.not_equal,
+            "greater": np.greater,
+            "greater_equal": np.greater_equal,
+            "less": np.less,
+            "less_equal": np.less_equal,
+        }.items()
+    ),
+    *(
+        Case(registry[name], (integers(N, 3), counts(N, 3)), getattr(np, name), (0, 1), label="of integers")
+        for name in ("mod", "floor_divide")
+    ),
+    *(
+        Case(registry[name], (integers(N, 3),), getattr(np, name), (0,), label="of integers")
+        for name in ("abs", "negative", "square", "sign")
+    ),
+    Case(registry["power_of_integers"], (integers(N, 3), counts(N, 3)), np.power, (0, 1)),
+    *broadcasting("mod", np.mod, normal, positive),
+    *broadcasting("floor_divide", np.floor_divide, normal, positive),
+    *(
+        Case(registry[name], (draw(N, 3), draw(N, 3)), getattr(np, name), (0, 1), label=label)
+        for name in ("bitwise_and", "bitwise_or", "bitwise_xor")
+        for label, draw in {"of integers": integers, "of booleans": booleans}.items()
+    ),
+    Case(registry["sum"], (integers(N, 3),), lambda x, **_: x.sum(1), (0,), lambda n: axis_1(n), label="of integers"),
+    Case(registry["max"], (integers(N, 3),), lambda x, **_: x.max(1), (0,), lambda n: axis_1(n), label="of integers"),
+    *(
+        Case(
+            registry["reshape"],
+            (draw(N, 4),),
+            lambda x, shape: x.reshape(shape),
+            (0,),
+            lambda n: {"shape": (n, 2, 2)},
+            label=label,
+        )
+        for label, draw in {"of integers": integers, "of booleans": booleans}.items()
+    ),
+    *(
+        Case(
+            registry[f"from_{name}"],
+            (draw(N, 3),),
+            lambda x, dtype: x.astype(dtype),
+            (0,),
+            lambda n, dtype=dtype: {"dtype": np.dtype(dtype)},
+            label=dtype,
+        )
+        for name, draw, dtype in (
+            ("integers", integers, "float32"),
+            ("integers", integers, "float64"),
+            ("booleans", booleans, "float32"),
+            ("booleans", booleans, "float64"),
+            ("booleans", booleans, "int64"),
+        )
+    ),
+    Case(registry["to_integers"], (normal(N, 3),), lambda x: x.astype(np.int64), rows=(0,)),
+    Case(registry["to_booleans"], (whole(N, 3),), lambda x: x != 0, rows=(0,)),
+    Case(registry["to_booleans"], (counts(N, 3),), lambda x: x != 0, rows=(0,), label="of integers"),
     *reduced("max", np.max),
     cut_out((N, 5), 1, 1, 3),
     cut_out((N, 4, 3), 1, 0, 2),

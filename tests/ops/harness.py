@@ -56,7 +56,8 @@ def run_call(call: Call, step: int = STEP, first_row: int = 0, twin: bool = Fals
     encode(row, call, first_row)
     if twin:
         with np.errstate(all="ignore"):
-            call.kernel(Memory(0, call.dtype), row, step)
+            dtype = np.dtype(np.uint8) if call.dtype.kind == "b" else call.dtype
+            call.kernel(Memory(0, dtype), row, step)
     else:
         row[KERNEL] = link([call.kernel], call.dtype)[0]
         executor.run_row(call.dtype, row, step)
@@ -92,8 +93,9 @@ def backward_call(node: Node, dy: Tensor, names: Sequence[str]) -> Call:
 
 
 def differentiable(case: Case) -> list[str]:
-    """Names of the inputs that get gradients."""
-    return [name for name in case.op.inputs if "d" + name in case.op.gradient]
+    """Names of the inputs that get gradients: floats."""
+    pairs = zip(case.op.inputs, case.inputs(np.float64), strict=True)
+    return [name for name, a in pairs if "d" + name in case.op.gradient and a.dtype.kind == "f"]
 
 
 @dataclass
@@ -118,7 +120,7 @@ def execute(
 ) -> Result:
     """Forward, and backward if ``dy`` is given: of ``wanted`` inputs, added to ``presets`` where there are any."""
     memories = Memories()
-    dtype = next(a.dtype for a in arrays if a.dtype.kind == "f")
+    dtype = next((a.dtype for a in arrays if a.dtype.kind == "f"), None)
     node = record(case, tensors_of(case, arrays, memories))
     for t in (*node.outputs, *node.saved):
         memories.place(t, t.data)

@@ -252,7 +252,7 @@ def test_equal_elements_share_the_gradient_of_max() -> None:
         (lambda: nb.ops.moments(X, 0, synchronized=True), ValueError, "synchronized: expected False"),
         (lambda: nb.ops.norm(X, 3), ValueError, "ord: expected 'fro'"),
         (lambda: nb.ops.dot(X, Y[:, 0]), ValueError, r"dot: expected x1 .* got .4, 3. and .4,."),
-        (lambda: nb.ops.cast(nb.Parameter(X), "float32"), TypeError, "cannot change its dtype; expected float64"),
+        (lambda: nb.ops.cast(nb.Parameter(X), "float32"), TypeError, "cannot change their dtype; expected float64"),
         (lambda: nb.ops.where(X > 0, X, Y[:2]), ValueError, "broadcast"),
         (lambda: nb.ops.where(X > 0), ValueError, r"x1, x2: .* use nbnet\.ops\.nonzero\(condition\)"),
     ],

@@ -411,7 +411,7 @@ def test_trained_weights_come_back(name: str) -> None:
 
 def test_the_rest_stays_bit_for_bit() -> None:
     model, masks, _ = make("plain")
-    kernel, before = model.get_layer("hidden_2").kernel.numpy(), model.get_layer("hidden_2").kernel.numpy().copy()
+    kernel, before = model.get_layer("hidden_2").kernel.memory(), model.get_layer("hidden_2").kernel.numpy()
     thinned = model.thin(masks)
     thinned.get_layer("hidden_2").kernel.assign(np.full(thinned.get_layer("hidden_2").kernel.shape, 7.0))
     model.merge(thinned)

@@ -8,7 +8,8 @@ from typing import Any
 import numpy as np
 
 from nbnet.base.array_memory import plain_array
-from nbnet.engine.graph.tensor import Call, Node, Tensor, operators, run_call, topological
+from nbnet.engine.graph.arithmetic import operators
+from nbnet.engine.graph.tensor import Call, Node, Tensor, run_call, topological
 
 
 def differentiate(
@@ -63,7 +64,7 @@ def backward(target: Tensor, seed: Any = None) -> None:
         raise ValueError("backward: the tensor does not depend on any tensor that requires a gradient")
     for leaf, gradient in zip(leaves, gradients(nodes, target, leaves, seed), strict=True):
         if gradient is not None and leaf.grad is not None:
-            leaf.grad.numpy()[...] += gradient.numpy()
+            leaf.grad.memory()[...] += gradient.memory()
         elif gradient is not None:
             leaf.grad = gradient
 

@@ -27,7 +27,7 @@ class Spec(NamedTuple):
     dtype: np.dtype[Any] | None = None
 
 
-BYTE, INT, DOUBLE = np.dtype(np.uint8), np.dtype(np.int64), np.dtype(np.float64)
+BYTE, INT, DOUBLE, BOOL = np.dtype(np.uint8), np.dtype(np.int64), np.dtype(np.float64), np.dtype(np.bool_)
 
 
 @dataclass(frozen=True, eq=False)
@@ -57,8 +57,13 @@ class Op:
         ``{"y": "x"}``: y may take x's memory if x is no longer needed. The same for ``"dx": "dy"``.
     encode
         ``encode(*input_tensors, **attributes)`` gives the integer attributes of the row.
-    integers
-        Names of the inputs that are int64: labels, numbers of rows. All others are floats, but for a mask.
+    integers, booleans
+        Names of the inputs that are int64 (labels, numbers of rows), and of those that are bool. All others are of one
+        dtype, that of the kernel: floats, or else what ``kinds`` says.
+    kinds
+        What the forward kernel computes exactly: ``"f"`` floats, ``"i"`` int64, ``"b"`` bool, as bytes 0 and 1. Where
+        it has no kind of its own for them, int64 and bool inputs become floats, see
+        :func:`nbnet.engine.graph.tensor.apply_many`. By default floats, and for an op that moves values all three.
     mask
         Name of the saved buffer that is a dropout mask.
     noise
@@ -119,6 +124,8 @@ class Op:
     reuse: Mapping[str, str] = field(default_factory=dict)
     encode: Callable[..., tuple[int, ...]] | None = None
     integers: tuple[str, ...] = ()
+    booleans: tuple[str, ...] = ()
+    kinds: str = ""
     mask: str | None = None
     noise: str | None = None
     random: bool = False
@@ -136,6 +143,8 @@ class Op:
 
     def __post_init__(self) -> None:
         object.__setattr__(self, "operands", (*self.inputs, *self.outputs, *self.saves))
+        if not self.kinds:
+            object.__setattr__(self, "kinds", "fib" if self.moves_values else "f")
         known = {*self.operands, *self.work, *("d" + name for name in (*self.inputs, *self.outputs))}
         if unknown := set(self.gradient) - known:
             raise ValueError(

@@ -8,7 +8,8 @@ from typing import Any
 import numpy as np
 
 from nbnet.base.array_memory import plain_array
-from nbnet.engine.graph.tensor import Tensor, real_array
+from nbnet.engine.graph.arithmetic import operators
+from nbnet.engine.graph.tensor import Array, Tensor, real_array
 from nbnet.engine.kernels.executor import aligned, round_up
 
 #: A regularizer or constraint: a function of a parameter.
@@ -87,6 +88,16 @@ class Parameter(Tensor):
         self._constraint = value
         invalidate_programs()
 
+    def numpy(self) -> Array:
+        """A copy of the value."""
+        return self.memory().copy()
+
+    @property
+    def value(self) -> Tensor:
+        """A tensor of the value as it is now, through which gradients flow."""
+        value: Tensor = operators["convert_to_tensor"](self)
+        return value
+
     def assign(self, value: Any) -> None:
         """Overwrite the value in place; the shape must fit."""
         value = plain_array(value, "value")
@@ -94,15 +105,15 @@ class Parameter(Tensor):
             raise TypeError(f"value: {self.name or 'the parameter'} holds real numbers, got {value.dtype}")
         if value.shape != self.shape:
             raise ValueError(f"value: {self.name or 'the parameter'} has shape {self.shape}, got {value.shape}")
-        self.numpy()[...] = value
+        self.memory()[...] = value
 
     def assign_add(self, value: Any) -> None:
         """Add to the value in place; a number, or an array that fits the shape."""
-        self.assign(self.numpy() + plain_array(value, "value"))
+        self.assign(self.memory() + plain_array(value, "value"))
 
     def assign_sub(self, value: Any) -> None:
         """Subtract from the value in place; a number, or an array that fits the shape."""
-        self.assign(self.numpy() - plain_array(value, "value"))
+        self.assign(self.memory() - plain_array(value, "value"))
 
 
 class ParamLayout:
@@ -126,7 +137,7 @@ class ParamLayout:
         if self._gradients is None or self._gradients.shape[0] < slices:
             self._gradients = self.like(slices, "gradients")
         whole = self._gradients
-        return Tensor((slices, self.size), self.dtype, whole.numpy()[:slices], name=whole.name)
+        return Tensor((slices, self.size), self.dtype, whole.memory()[:slices], name=whole.name)
 
     def like(self, rows: int, name: str) -> Tensor:
         """Zeros of shape (rows, size): ``rows`` values for each element of a parameter."""
@@ -139,12 +150,12 @@ class ParamLayout:
     def part(self, whole: Tensor, row: int, index: int) -> Tensor:
         """The part of parameter ``index`` in a row of a tensor made by :meth:`like`."""
         p, start = self.parameters[index], self.starts[index]
-        view = whole.numpy()[row, start : start + p.size].reshape(p.shape)
+        view = whole.memory()[row, start : start + p.size].reshape(p.shape)
         return Tensor(p.shape, self.dtype, view, name=f"{whole.name}/{p.name}")
 
     def parts(self, whole: Tensor, row: int) -> dict[Tensor, Tensor]:
         """The part of each parameter in a row of a tensor made by :meth:`like`."""
-        cells, at = whole.numpy()[row], zip(self.parameters, self.starts, strict=True)
+        cells, at = whole.memory()[row], zip(self.parameters, self.starts, strict=True)
         views = [(p, cells[start : start + p.size].reshape(p.shape)) for p, start in at]
         return {p: Tensor(p.shape, self.dtype, view, name=f"{whole.name}/{p.name}") for p, view in views}
 
@@ -156,7 +167,7 @@ class FlatParams(ParamLayout):
         super().__init__(parameters)
         self.flat = self.like(1, "parameters")
         for p, place in self.parts(self.flat, 0).items():
-            place.numpy()[...] = p.numpy()
+            place.memory()[...] = p.memory()
             p.data = place.data
         if any(p.linked for p in self.parameters):
             invalidate_programs()

@@ -9,6 +9,7 @@ from __future__ import annotations
 import functools
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
+from math import prod
 from typing import Any, TypeVar, cast
 
 import numpy as np
@@ -16,8 +17,9 @@ import numpy as np
 from nbnet.base.loading_budget import active, count_steps
 from nbnet.base.tree import flatten, map_structure, restructure
 from nbnet.base.uninterrupted import apart_from_handlers
+from nbnet.engine.graph.arithmetic import Arithmetic, operators
 from nbnet.engine.graph.tape import Trace
-from nbnet.engine.graph.tensor import Arithmetic, Tensor, operators
+from nbnet.engine.graph.tensor import Tensor
 
 OpenShape = tuple[int | None, ...]
 F = TypeVar("F", bound=Callable[..., Any])
@@ -63,12 +65,14 @@ class Symbol(Arithmetic[Any]):
 
     _keras_mask = time_mask
 
-    # The number of rows is not known, so they cannot be iterated over.
-    __iter__ = None
-
     @property
     def ndim(self) -> int:
         return len(self.shape)
+
+    @property
+    def size(self) -> int | None:
+        """Number of elements; None if an axis is open."""
+        return None if None in self.shape else prod(n for n in self.shape if n is not None)
 
     def __array__(self, *args: Any, **kwargs: Any) -> Any:
         raise self._without_value("use functions of nbnet.ops and layers instead of NumPy's functions")
@@ -76,8 +80,21 @@ class Symbol(Arithmetic[Any]):
     def __float__(self) -> float:
         raise self._without_value("it cannot become a number")
 
+    def __int__(self) -> int:
+        raise self._without_value("it cannot become a number")
+
+    def __index__(self) -> int:
+        raise self._without_value("it cannot become a number")
+
     def __bool__(self) -> bool:
-        raise self._without_value("a model cannot branch on it")
+        raise self._without_value("a model cannot branch on it; use nbnet.ops.where instead of if")
+
+    def __iter__(self) -> Any:
+        raise self._without_value("it cannot be iterated over; use nbnet.ops.unstack or split")
+
+    def numpy(self) -> Any:
+        """Raise TypeError: a symbol has no value."""
+        raise self._without_value("call the model to compute values")
 
     def _without_value(self, hint: str) -> TypeError:
         return TypeError(f"{self!r} has no value, it is a symbol in the definition of a model: {hint}")
@@ -130,7 +147,8 @@ def _probe(producer: Producer, batch: int, other: int) -> Any:
             made.time_mask = Tensor(sized(leaf.mask[0]), leaf.mask[1])
         return made
 
-    with Trace() as trace:
+    floats = (symbol.dtype for symbol in producer.inputs() if symbol.dtype.kind == "f")
+    with Trace(next(floats, None)) as trace:
         made = producer.function(
             *map_structure(placeholder, producer.args), **map_structure(placeholder, producer.kwargs)
         )

@@ -22,9 +22,18 @@ class Trace(Recorder):
     """Records ops without running them, to build a program.
 
     It belongs to no recorder or layer call around it: it may be one that a signal handler interrupts.
+
+    Parameters
+    ----------
+    dtype
+        That of the program; None if it does not matter.
     """
 
     deferred = True
+
+    def __init__(self, dtype: np.dtype[Any] | None = None) -> None:
+        super().__init__()
+        self.dtype = dtype
 
 
 class Tape(Recorder):

@@ -7,7 +7,7 @@ from collections.abc import Iterable, Iterator, Mapping, MutableMapping, Sequenc
 from contextlib import contextmanager
 from dataclasses import dataclass
 from math import prod
-from typing import Any, Generic, Self, TypeVar, cast
+from typing import Any, Self
 
 import numpy as np
 from numpy.typing import NDArray
@@ -16,7 +16,8 @@ from nbnet.base.array_memory import plain_array
 from nbnet.base.memory import LARGE, check_memory
 from nbnet.base.seeds import CountedKey, derive, next_draw, next_key
 from nbnet.config import FLOAT_DTYPES, standardize_dtype
-from nbnet.engine.graph.op import INT, Op, Shape, Spec
+from nbnet.engine.graph.arithmetic import Concrete, operators
+from nbnet.engine.graph.op import BOOL, INT, Op, Shape, Spec
 from nbnet.engine.jit.function import CHECKED
 from nbnet.engine.jit.linker import Kernel, link
 from nbnet.engine.kernels.executor import empty, run_row
@@ -25,66 +26,11 @@ from nbnet.engine.kernels.layout import ACCUMULATE, ATTRIBUTES, EVERY, FIRST_ROW
 if CHECKED:
     from nbnet.engine.kernels.checked import describe
 
-T = TypeVar("T")
-
-#: Functions behind the operators and ``backward``, by name; filled by the modules further up that define them.
-operators: dict[str, Any] = {}
-
-
-class Arithmetic(Generic[T]):
-    """Arithmetic operators, by the ops of their names; they return a T."""
-
-    __slots__ = ()
-    __array_priority__ = 1000  # array + tensor is a tensor
-
-    def __add__(self, other: Any) -> T:
-        return cast(T, operators["add"](self, other))
-
-    def __radd__(self, other: Any) -> T:
-        return cast(T, operators["add"](other, self))
-
-    def __sub__(self, other: Any) -> T:
-        return cast(T, operators["subtract"](self, other))
-
-    def __rsub__(self, other: Any) -> T:
-        return cast(T, operators["subtract"](other, self))
-
-    def __mul__(self, other: Any) -> T:
-        return cast(T, operators["multiply"](self, other))
-
-    def __rmul__(self, other: Any) -> T:
-        return cast(T, operators["multiply"](other, self))
-
-    def __truediv__(self, other: Any) -> T:
-        return cast(T, operators["divide"](self, other))
-
-    def __rtruediv__(self, other: Any) -> T:
-        return cast(T, operators["divide"](other, self))
-
-    def __pow__(self, other: Any) -> T:
-        return cast(T, operators["power"](self, other))
-
-    def __rpow__(self, other: Any) -> T:
-        return cast(T, operators["power"](other, self))
-
-    def __neg__(self) -> T:
-        return cast(T, operators["multiply"](self, -1.0))
-
-    def __matmul__(self, other: Any) -> T:
-        return cast(T, operators["matmul"](self, other))
-
-    def __rmatmul__(self, other: Any) -> T:
-        return cast(T, operators["matmul"](other, self))
-
-    def __getitem__(self, rows: Any) -> T:
-        return cast(T, operators["take"](self, rows))
-
-
 Array = NDArray[Any]
 Rows = NDArray[np.int64]
 
 
-class Tensor(Arithmetic["Tensor"]):
+class Tensor(Concrete["Tensor"]):
     """An array in a graph.
 
     Parameters
@@ -144,29 +90,25 @@ class Tensor(Arithmetic["Tensor"]):
     def ndim(self) -> int:
         return len(self.shape)
 
-    def numpy(self) -> Array:
-        """The value as an array, not copied."""
+    def memory(self) -> Array:
+        """The array that holds the value, not a copy: for kernels and for code that changes it in place."""
         if self.data is None:
             raise ValueError(
                 f"tensor {self.name or self.shape!r} has no value: it belongs to a program that is being built"
             )
         return self.data
 
-    def __array__(self, dtype: Any = None, copy: bool | None = None) -> Array:
-        return np.array(self.numpy(), dtype=dtype, copy=copy)
+    def numpy(self) -> Array:
+        """The value as an array: that of a weight is a copy."""
+        return self.memory()
 
-    def item(self) -> float:
-        """The value of a tensor of one element, as a Python number."""
-        value: float = self.numpy().item()
-        return value
-
-    def __float__(self) -> float:
-        return float(self.item())
-
-    def __len__(self) -> int:
-        if not self.shape:
-            raise TypeError("len() of a tensor without axes")
-        return self.shape[0]
+    def __bool__(self) -> bool:
+        if self.data is None:
+            raise TypeError(
+                f"tensor {self.name or self.shape!r} is neither true nor false, it belongs to a program that is being "
+                "built: use nbnet.ops.where instead of if"
+            )
+        return super().__bool__()
 
     def __repr__(self) -> str:
         value = "" if self.data is None else f", {np.array2string(self.data, threshold=20, precision=5)}"
@@ -327,7 +269,7 @@ class Node:
                     place = given.get(tensor)
                     gradients[tensor] = Tensor(tensor.shape, tensor.dtype) if place is None else place
                     fresh.add("d" + name)
-                turn = next((turn for turn in turns if gradients[tensor] not in turn.values()), None)
+                turn = next((turn for turn in turns if all(gradients[tensor] is not t for t in turn.values())), None)
                 if turn is None:
                     turns.append(turn := {})
                 turn["d" + name] = gradients[tensor]
@@ -415,7 +357,7 @@ def encode(row: Rows, call: Call, first_row: int = 0, mem: int = 0, places: Mapp
             if tensor.data is None and places:
                 offset = places[tensor]
             else:
-                data = tensor.numpy()
+                data = tensor.memory()
                 if data.nbytes != tensor.nbytes:
                     raise ValueError(
                         f"{call.name}: the data of {tensor.name or 'a tensor'} are {data.dtype} of shape {data.shape}, "
@@ -468,6 +410,8 @@ class _State(threading.local):
     def __init__(self) -> None:
         self.recorders: list[Recorder] = []
         self.scopes: list[str] = []
+        #: The floats of the layer that is being called.
+        self.dtype: np.dtype[Any] | None = None
 
 
 thread_state = _State()
@@ -481,6 +425,8 @@ class Recorder:
     step = 0
     #: True if keys count their draws on this recorder instead.
     counts = False
+    #: The floats that integers become where no floats stand beside them; None for the framework's default.
+    dtype: np.dtype[Any] | None = None
 
     def __init__(self, masks: Mapping[str, Any] | None = None) -> None:
         self.nodes: list[Node] = []
@@ -557,11 +503,35 @@ def tensor(value: Any, dtype: Any = None, name: str = "") -> Tensor:
     return Tensor(data.shape, data.dtype, data, name=name)
 
 
+def exact_tensor(value: Any, name: str = "value") -> Tensor:
+    """A tensor that holds a value as it is: integers are int64 and booleans bool, all else becomes floats.
+
+    Examples
+    --------
+    >>> from nbnet.engine.graph.tensor import exact_tensor
+    >>> exact_tensor([1, 2])
+    <Tensor shape=(2,) dtype=int64, [1 2]>
+    """
+    if isinstance(value, Tensor):
+        return value
+    array = plain_array(value, name)
+    if array.dtype.kind not in "iub" or (array.size == 0 and isinstance(value, (list, tuple))):
+        data = real_array(value, "a tensor", dtype_of(value) or default_float(), name)
+        return Tensor(data.shape, data.dtype, data)
+    if array.dtype == np.uint64 and array.max(initial=0) >= 1 << 63:
+        raise ValueError(f"{name}: expected integers of at most 63 bits, got {array.max()}")
+    data = np.array(array, BOOL if array.dtype.kind == "b" else INT, order="C")
+    return Tensor(data.shape, data.dtype, data)
+
+
 def tensors(*values: Any) -> tuple[Tensor, ...]:
-    """Tensors of one dtype: numbers and lists take that of the tensors beside them."""
+    """Tensors for the operands of one op: numbers and lists take the dtype of the floats beside them; beside tensors of
+    integers or booleans, they stay what they are."""
     dtype = next((v.dtype for v in values if isinstance(v, Tensor) and v.dtype.kind == "f"), None)
     if dtype is None:
         dtype = next((v.dtype for v in values if isinstance(v, np.ndarray) and v.dtype in FLOAT_DTYPES), None)
+        if dtype is None and any(isinstance(v, Tensor) for v in values):
+            return tuple(exact_tensor(v) for v in values)
     return tuple(tensor(v, dtype) for v in values)
 
 
@@ -585,6 +555,10 @@ def apply_many(
 ) -> tuple[Tensor, ...]:
     """Apply an op to tensors and return its outputs.
 
+    Inputs of int64 or bool stay what they are if the op has a kernel for them (see ``kinds`` of
+    :class:`nbnet.engine.graph.op.Op`). Otherwise they become floats: of the dtype of the floats beside them, else of
+    the model's or the framework's default dtype; booleans beside integers become integers.
+
     Parameters
     ----------
     name
@@ -599,8 +573,8 @@ def apply_many(
     """
     dtypes = {t.dtype for t in inputs}
     dtype = dtypes.pop()
-    if dtypes or dtype.kind != "f" or op.integers:
-        dtype = _float_dtype(op, inputs)
+    if dtypes or dtype.kind != "f" or op.integers or op.booleans:
+        inputs, dtype = _promoted(op, inputs, attributes)
     specs = (Spec(inputs[0].shape),) if op.infer is None else op.infer(*inputs, **attributes)
     encoded = op.encode(*inputs, **attributes) if op.encode else ()
     active = recorder()
@@ -624,18 +598,40 @@ def apply_many(
     return node.outputs
 
 
-def _float_dtype(op: Op, inputs: Sequence[Tensor]) -> np.dtype[Any]:
-    """The one float dtype of an op's inputs, after a check of the dtype of each input."""
-    found: set[np.dtype[Any]] = set()
-    for name, t in zip(op.inputs, inputs, strict=True):
-        if name in op.integers:
-            if t.dtype != INT:
-                raise TypeError(f"{op.name}: expected int64 as {name}, got {t.dtype}")
-        elif t.dtype.kind == "f":
-            found.add(t.dtype)
+def default_float() -> np.dtype[Any]:
+    """The floats that integers become by default: those of the layer that is called or the model that is traced, else
+    of the framework."""
+    active = recorder()
+    dtype = thread_state.dtype or (active.dtype if active is not None else None)
+    return standardize_dtype(None) if dtype is None else dtype
+
+
+def _promoted(op: Op, inputs: tuple[Tensor, ...], attributes: Mapping[str, Any]) -> tuple[tuple[Tensor, ...], Any]:
+    """The inputs in dtypes that a kernel of the op reads, and the dtype that this kernel is compiled for."""
+    own: list[int] = []
+    for k, (name, t) in enumerate(zip(op.inputs, inputs, strict=True)):
+        if name in op.integers or name in op.booleans:
+            expected = INT if name in op.integers else BOOL
+            if t.dtype != expected:
+                raise TypeError(f"{op.name}: expected {expected} as {name}, got {t.dtype}")
+        elif t.dtype.kind == "f" or t.dtype in (INT, BOOL):
+            own.append(k)
         else:
-            raise TypeError(f"{op.name}: expected floats as {name}, got {t.dtype}")
-    if len(found) != 1:
+            raise TypeError(f"{op.name}: expected numbers as {name}, got {t.dtype}")
+    found = {inputs[k].dtype for k in own}
+    floats = [dtype for dtype in found if dtype.kind == "f"]
+    if len(floats) > 1:
         kinds = ", ".join(f"{n} {t.dtype}" for n, t in zip(op.inputs, inputs, strict=True))
         raise TypeError(f"{op.name}: expected inputs of one float dtype, got {kinds}")
-    return found.pop()
+    if not found:
+        return inputs, attributes["dtype"]
+    if floats:
+        dtype = floats[0]
+    elif found == {BOOL} and "b" in op.kinds:
+        dtype = BOOL
+    else:
+        dtype = INT if "i" in op.kinds else default_float()
+    if found != {dtype}:
+        converted = {k: operators["converted"](inputs[k], dtype) for k in own}
+        inputs = tuple(converted.get(k, t) for k, t in enumerate(inputs))
+    return inputs, dtype

@@ -30,12 +30,18 @@ OWN_PREFIX = "nbnet_"
 
 def _typed(value: Any, dtype: np.dtype[Any]) -> Any:
     """Float constants take the kernel's dtype, as NumPy does it; Numba alone would widen float32 arithmetic to
-    float64."""
+    float64. Where the kernel computes in integers, NaN is the smallest of them, and infinities are the limits."""
     if type(value) is tuple:
         return tuple(_typed(v, dtype) for v in value)
     if isinstance(value, types.CodeType):
         return value.replace(co_consts=tuple(_typed(v, dtype) for v in value.co_consts))
-    return dtype.type(value) if type(value) is float else value
+    if type(value) is not float:
+        return value
+    if dtype.kind != "f":
+        limits = np.iinfo(dtype)
+        value = min(max(value, limits.min), limits.max) if value == value else limits.min
+        return dtype.type(value) if value == int(value) else value
+    return dtype.type(value)
 
 
 class _Materialiser:

@@ -43,7 +43,8 @@ class Function:
         self.name = name or function.__qualname__.replace(".<locals>", "")
 
     def variant(self, dtype: str) -> Callable[[PyFunction], PyFunction]:
-        """Decorator: another body for one dtype, used by compiled code only (``@exp.variant("float32")``)."""
+        """Decorator: another body for one dtype (``@exp.variant("float32")``). Those for floats are used by compiled
+        code only."""
 
         def register(function: PyFunction) -> PyFunction:
             self.variants[dtype] = function
@@ -56,6 +57,8 @@ class Function:
         return self.variants.get(dtype.name, self.function)
 
     def __call__(self, *args: Any) -> Any:
+        if "int64" in self.variants and isinstance(args[0], np.integer):
+            return self.variants["int64"](*args)
         return self.function(*args)
 
     def __repr__(self) -> str:

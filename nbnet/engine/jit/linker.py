@@ -43,7 +43,7 @@ hold_over_forks(_lock)
 _addresses: dict[tuple[Function, np.dtype[Any]], int] = {}
 #: Functions that kernels call by a symbol, and the symbol without the dtype.
 _linked_first: dict[Function, str] = {}
-_python_kernels: list[Function] = []
+_python_kernels: list[tuple[Function, np.dtype[Any]]] = []
 compiled_count = 0
 
 
@@ -59,11 +59,14 @@ def link_first(function: Function, symbol: str) -> Function:
 
 
 def link(functions: Iterable[Function], dtype: np.dtype[Any]) -> list[int]:
-    """Addresses of kernels for one dtype: from memory, from the disk, or compiled now.
+    """Addresses of kernels for one dtype: from memory, from the disk, or compiled now. Kernels of booleans are those of
+    bytes.
 
     With ``NUMBA_DISABLE_JIT=1`` an address is the kernel's number in a table of Python functions.
     """
     wanted = list(functions)
+    if dtype == np.bool_:
+        dtype = np.dtype(np.uint8)
     missing = [f for f in dict.fromkeys(wanted) if (f, dtype) not in _addresses]
     if missing:
         uninterrupted(lambda: _link_missing(missing, dtype))
@@ -80,16 +83,16 @@ def _link_missing(functions: list[Function], dtype: np.dtype[Any]) -> None:
 def _number(functions: list[Function], dtype: np.dtype[Any]) -> None:
     for function in functions:
         _addresses[function, dtype] = len(_python_kernels)
-        _python_kernels.append(function)
+        _python_kernels.append((function, dtype))
 
 
-def python_kernel(number: int) -> Function:
-    """The function behind an address given out under ``NUMBA_DISABLE_JIT=1``."""
+def python_kernel(number: int) -> tuple[Function, np.dtype[Any]]:
+    """The function behind an address given out under ``NUMBA_DISABLE_JIT=1``, and its dtype."""
     return _python_kernels[number]
 
 
 def _load(functions: list[Function], dtype: np.dtype[Any]) -> None:
-    if any(isinstance(function, Kernel) for function in functions):
+    if dtype.kind == "f" and any(isinstance(function, Kernel) for function in functions):
         functions = [*(f for f in _linked_first if (f, dtype) not in _addresses), *functions]
     keys = {function: object_key(function, dtype) for function in functions}
     found = _kept(keys)

@@ -80,7 +80,8 @@ def _symbols() -> dict[str, int]:
 @compiled
 def call_row(mem: Any, rows: Any, index: int, step: int) -> None:
     """Call the kernel whose address stands in row ``index``."""
-    linker.python_kernel(int(rows[index, 0]))(mem, rows[index], step)
+    kernel, dtype = linker.python_kernel(int(rows[index, 0]))
+    kernel(mem._replace(dtype=dtype), rows[index], step)
 
 
 @compiled

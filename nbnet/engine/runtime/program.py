@@ -183,7 +183,7 @@ def _verify_call(program: Program, i: int, holder: dict[int, tuple[Tensor, int]]
 
     if len(call.operands) > MAX_OPERANDS or len(call.attributes) > MAX_ATTRIBUTES:
         raise refuse(f"more than {MAX_OPERANDS} operands or {MAX_ATTRIBUTES} attributes")
-    if call.dtype != program.dtype:
+    if call.dtype != program.dtype and call.dtype.kind not in "ib":
         raise refuse(f"its dtype is {call.dtype}, the program's {program.dtype}")
     shapes = [None if t is None else (t.matrix, t.dtype.char) for t in call.operands]
     if (call.kernel, call.op, call.attributes, *shapes) not in extents.accepted and (why := extents.refusal(call)):
@@ -235,7 +235,9 @@ class Linked:
         self.rows = np.zeros((len(program.calls), WIDTH), np.int64)
         for row, call, first_row in zip(self.rows, program.calls, program.first_rows, strict=True):
             encode(row, call, first_row, self.mem, program.places)
-        self.rows[:, KERNEL] = link_kernels([call.kernel for call in program.calls], program.dtype)
+        for dtype in {call.dtype for call in program.calls}:
+            of_dtype = [k for k, call in enumerate(program.calls) if call.dtype == dtype]
+            self.rows[of_dtype, KERNEL] = link_kernels([program.calls[k].kernel for k in of_dtype], dtype)
         #: ``run(steps, step)``: run ``steps`` steps, the first of which has number ``step``.
         self.run = RowRunner(self.mem, program.dtype, self.rows, program.spans)
 

@@ -29,8 +29,8 @@ def test_parameters_move_and_keep_their_values(dtype: str) -> None:
     for p, start, value in zip(made, block.starts, before, strict=True):
         np.testing.assert_array_equal(p.numpy(), value)
         assert p.numpy().shape == p.shape
-        assert address(p.numpy()) % 64 == 0
-        assert address(p.numpy()) == address(block.flat.numpy()) + start * block.dtype.itemsize
+        assert address(p.memory()) % 64 == 0
+        assert address(p.memory()) == address(block.flat.numpy()) + start * block.dtype.itemsize
         assert np.shares_memory(p.numpy(), block.flat.numpy())
     # The padding between parameters is 0.
     assert np.count_nonzero(block.flat.numpy()) == sum(p.size for p in made)

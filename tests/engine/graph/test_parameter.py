@@ -53,9 +53,10 @@ def test_a_parameter_holds_real_numbers(value: Any) -> None:
 
 def test_assign() -> None:
     p = Parameter([1.0, 2.0], name="dense/kernel")
-    memory = p.numpy()
+    memory, copies = p.memory(), [p.numpy(), np.asarray(p), p.value.numpy(), nb.ops.convert_to_tensor(p).numpy()]
     p.assign([3, 4])
     assert memory.tolist() == [3, 4]
+    assert [copy.tolist() for copy in copies] == [[1, 2]] * 4
     with pytest.raises(ValueError, match=r"value: dense/kernel has shape \(2,\), got \(1, 2\)"):
         p.assign([[1, 2]])
     for wrong in ([1j, 2], ["a", "b"]):

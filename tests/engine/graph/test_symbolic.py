@@ -98,5 +98,5 @@ def test_symbols_have_no_values(use: Callable[[Any], Any]) -> None:
 
 
 def test_symbols_are_not_walked() -> None:
-    with pytest.raises(TypeError, match="not iterable"):
+    with pytest.raises(TypeError, match="cannot be iterated over"):
         list(symbol(2))

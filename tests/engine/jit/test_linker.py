@@ -459,4 +459,4 @@ def test_a_warm_process_does_not_import_numba() -> None:
 def test_addresses_without_compilation() -> None:
     made = mapping("x[i] + 1.0")
     (number,) = link([made], F32)
-    assert linker.python_kernel(number) is made
+    assert linker.python_kernel(number) == (made, F32)
