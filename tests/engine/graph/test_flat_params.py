@@ -31,7 +31,7 @@ def test_parameters_move_and_keep_their_values(dtype: str) -> None:
         assert p.numpy().shape == p.shape
         assert address(p.memory()) % 64 == 0
         assert address(p.memory()) == address(block.flat.numpy()) + start * block.dtype.itemsize
-        assert np.shares_memory(p.numpy(), block.flat.numpy())
+        assert np.shares_memory(p.memory(), block.flat.numpy())
     # The padding between parameters is 0.
     assert np.count_nonzero(block.flat.numpy()) == sum(p.size for p in made)
 
