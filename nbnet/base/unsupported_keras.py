@@ -44,8 +44,7 @@ _TABLE: dict[str, dict[str, str]] = {
             RandomPosterization RandomRotation RandomSaturation RandomSharpness RandomShear RandomTranslation
             RandomZoom Resizing ContrastLimitedAdaptiveHistogramEqualization Solarization MaxNumBoundingBoxes
             MelSpectrogram STFTSpectrogram""",
-        _NO_TOKENS: """CategoryEncoding Discretization HashedCrossing Hashing IntegerLookup StringLookup
-            TextVectorization""",
+        _NO_TOKENS: "HashedCrossing Hashing TextVectorization",
         _ONE_BACKEND: "FlaxLayer JaxLayer TFSMLayer TorchModuleWrapper",
         "use AveragePooling or GlobalAveragePooling": """AdaptiveAveragePooling1D AdaptiveAveragePooling2D
             AdaptiveAveragePooling3D""",

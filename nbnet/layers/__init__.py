@@ -53,9 +53,11 @@ from nbnet.layers.serialization import deserialize, known, register_layer, seria
 from nbnet.layers.unit_selection import PutUnits, TakeUnits
 
 if TYPE_CHECKING:
+    from nbnet.layers.categories import CategoryEncoding, Discretization
     from nbnet.layers.einsum_dense import EinsumDense
     from nbnet.layers.group_normalization import GroupNormalization, RMSNormalization, UnitNormalization
     from nbnet.layers.lambda_layer import Lambda
+    from nbnet.layers.lookup import IntegerLookup, StringLookup
     from nbnet.layers.masking import Masking
     from nbnet.layers.padding import (
         Cropping1D,
@@ -85,9 +87,11 @@ if TYPE_CHECKING:
 
 #: Layers that most scripts do not use, by module: it is imported when one of its names is first asked for.
 _DEFERRED = {
+    "categories": "CategoryEncoding Discretization",
     "einsum_dense": "EinsumDense",
     "group_normalization": "GroupNormalization RMSNormalization UnitNormalization",
     "lambda_layer": "Lambda",
+    "lookup": "IntegerLookup StringLookup",
     "masking": "Masking",
     "padding": "Cropping1D Cropping2D Cropping3D ZeroPadding1D ZeroPadding2D ZeroPadding3D",
     "separable_convolution": """DepthwiseConv1D DepthwiseConv2D SeparableConv1D SeparableConv2D
@@ -121,6 +125,7 @@ __all__ = [
     "AvgPool2D",
     "AvgPool3D",
     "BatchNormalization",
+    "CategoryEncoding",
     "Concatenate",
     "ConcreteDropout",
     "Conv1D",
@@ -139,6 +144,7 @@ __all__ = [
     "Dense",
     "DepthwiseConv1D",
     "DepthwiseConv2D",
+    "Discretization",
     "Dot",
     "DropBlock2D",
     "DropConnectDense",
@@ -165,6 +171,7 @@ __all__ = [
     "Identity",
     "Input",
     "InputLayer",
+    "IntegerLookup",
     "Lambda",
     "Layer",
     "LayerNormalization",
@@ -199,6 +206,7 @@ __all__ = [
     "SpatialDropout3D",
     "SpectralNormalization",
     "StandoutDense",
+    "StringLookup",
     "Subtract",
     "TakeUnits",
     "TimeDistributed",

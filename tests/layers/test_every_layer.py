@@ -34,8 +34,8 @@ class Case:
 
     def inputs(self, rows: int, dtype: Any = "float32") -> Array:
         rng = np.random.default_rng(0)
-        if self.name == "Embedding":
-            return rng.integers(0, self.arguments["input_dim"], (rows, *self.shape))
+        if self.name in ("CategoryEncoding", "Embedding", "IntegerLookup"):
+            return rng.integers(0, self.arguments.get("input_dim", 6), (rows, *self.shape))
         return rng.normal(0, 1.5, (rows, *self.shape)).astype(dtype)
 
 
@@ -51,6 +51,7 @@ CASES = [
     Case("BatchNormalization", (4,), (4,), ((4,), (4,), (4,), (4,))),
     Case("BatchNormalization", IMAGE, IMAGE, ((7,), (7,), (7,)), {"axis": 1, "scale": False}),
     Case("BatchNormalization", (4,), (4,), ((4,),) * 7, {"renorm": True, "renorm_clipping": {"rmax": 2.0}}),
+    Case("CategoryEncoding", (4,), (5,), arguments={"num_tokens": 5, "output_mode": "count"}),
     Case("Conv1D", LINE, (9, 5), ((2, 3, 5), (5,)), {"filters": 5, "kernel_size": 2, "padding": "causal"}),
     Case("Conv2D", IMAGE, (5, 6, 4), ((3, 3, 3, 4), (4,)), {"filters": 4, "kernel_size": 3, "activation": "relu"}),
     Case("Conv2D", IMAGE, (4, 3, 4), ((3, 2, 3, 4),), {
@@ -72,6 +73,8 @@ CASES = [
     Case("DepthwiseConv1D", LINE, (7, 6), ((3, 3, 2), (6,)), {"kernel_size": 3, "depth_multiplier": 2}),
     Case("DepthwiseConv2D", IMAGE, (4, 4, 3), ((3, 3, 3, 1),), {
         "kernel_size": 3, "strides": 2, "padding": "same", "use_bias": False, "activation": "tanh"}),
+    Case("Discretization", LINE, (9, 3, 4), arguments={
+        "bin_boundaries": [-1.0, 0.0, 1.5], "output_mode": "one_hot"}),
     Case("DropBlock2D", IMAGE, IMAGE, arguments={"rate": 0.5, "block_size": 3, "shared": True}),
     Case("DropConnectDense", (4,), (3,), ((4, 3), (3,)), {
         "units": 3, "rate": 0.5, "activation": "relu", "samples": 20, "seed": 1, "group_size": 2}),
@@ -94,6 +97,8 @@ CASES = [
     Case("GroupNormalization", IMAGE, IMAGE, ((3,), (3,)), {"groups": 3}),
     Case("GroupNormalization", (4, 3, 5), (4, 3, 5), ((4,),), {"groups": 2, "axis": 1, "center": False}),
     Case("Identity", (4,), (4,)),
+    Case("IntegerLookup", (4,), (4,), arguments={
+        "vocabulary": [3, 5, 1], "mask_token": 0, "output_mode": "tf_idf", "idf_weights": [0.5, 1.0, 2.0]}),
     Case("LayerNormalization", IMAGE, IMAGE, ((3,), (3,))),
     Case("LayerNormalization", IMAGE, IMAGE, ((7, 3),), {"axis": [1, 3], "scale": False}),
     Case("LeakyReLU", (4,), (4,)),
@@ -134,11 +139,11 @@ CASES = [
     Case("ZeroPadding3D", VOLUME, (7, 8, 9, 2)),
 ]  # fmt: skip
 each = pytest.mark.parametrize("case", CASES, ids=[f"{case.name}-{k}" for k, case in enumerate(CASES)])
-#: Layers of several inputs (see test_merging.py), a wrapper and a layer that depends on the place of a row (see
-#: tests/dropout/test_family.py), bases, and inputs.
+#: Layers of several inputs (see test_merging.py) and of strings (see test_lookup.py), a wrapper and a layer that
+#: depends on the place of a row (see tests/dropout/test_family.py), bases, and inputs.
 OTHERS = {"Add", "Average", "Concatenate", "ConcreteDropout", "Dot", "Input", "InputLayer", "Lambda", "Layer",
-          "Masksembles", "Maximum", "Minimum", "Multiply", "SpectralNormalization", "Subtract", "TimeDistributed",
-          "Wrapper"}  # fmt: skip
+          "Masksembles", "Maximum", "Minimum", "Multiply", "SpectralNormalization", "StringLookup", "Subtract",
+          "TimeDistributed", "Wrapper"}  # fmt: skip
 
 
 def test_every_layer_has_a_case() -> None:

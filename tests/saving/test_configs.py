@@ -32,6 +32,7 @@ DECISIONS = THRESHOLDS | {"top_k": 2, "class_id": 1}
 MASKED = {"num_classes": 4, "target_class_ids": [1, 3], "ignore_class": 0}
 COMMON = {"weight_decay": 0.1, "clipnorm": 2.0, "use_ema": True, "ema_momentum": 0.8, "ema_overwrite_frequency": 5,
           "gradient_accumulation_steps": 2}  # fmt: skip
+LOOKUP = {"max_tokens": 9, "output_mode": "tf_idf", "idf_weights": [0.5, 1.5], "pad_to_max_tokens": True}
 
 #: Arguments of each class that are not its defaults.
 TABLE: dict[str, dict[str, dict[str, Any]]] = {
@@ -45,12 +46,14 @@ TABLE: dict[str, dict[str, dict[str, Any]]] = {
         "BatchNormalization": {"axis": 1, "momentum": 0.9, "epsilon": 0.1, "center": False, "scale": False,
                                "moving_mean_initializer": "ones", "moving_variance_initializer": "zeros",
                                "renorm": True, "renorm_clipping": {"rmax": 2.0}, "renorm_momentum": 0.8} | AFFINE,
+        "CategoryEncoding": {"num_tokens": 5, "output_mode": "count"},
         "Concatenate": {"axis": 1},
         "ConcreteDropout": {"layer": nb.layers.Dense(3, name="inside"), "weight_regularizer": 0.1,
                             "dropout_regularizer": 0.2, "init_min": 0.2, "init_max": 0.3, "temperature": 0.4,
                             "seed": 4},
         "Conv1D": CONV | {"dilation_rate": 1}, "Conv2D": CONV | {"kernel_size": (2, 3)},
         "Dense": {"units": 3, "activation": "relu", "use_bias": False, "activity_regularizer": L2} | WEIGHTS,
+        "Discretization": {"num_bins": 5, "epsilon": 0.1, "output_mode": "count"},
         "Dot": {"axes": [1, 1], "normalize": True},
         "Dropout": {"rate": 0.3, "batchwise": True, "seed": 4},
         "DropBlock2D": {"rate": 0.3, "block_size": 3, "seed": 4, "shared": True},
@@ -92,6 +95,9 @@ TABLE: dict[str, dict[str, dict[str, Any]]] = {
         "Cropping1D": {"cropping": (1, 2)}, "Cropping2D": {"cropping": ((1, 2), (0, 1))},
         "Cropping3D": {"cropping": (1, 2, 0)},
         "ZeroPadding1D": {"padding": (1, 2)}, "ZeroPadding2D": {"padding": ((1, 2), (0, 1))},
+        "IntegerLookup": LOOKUP | {"vocabulary": [3, 5], "mask_token": 1, "oov_token": -2, "num_oov_indices": 2},
+        "StringLookup": LOOKUP | {"vocabulary": ["a", "b"], "mask_token": "", "oov_token": "?", "encoding": "latin-1",
+                                  "num_oov_indices": 0},
         "ZeroPadding3D": {"padding": (1, 2, 0)},
         "UpSampling1D": {"size": 3}, "UpSampling2D": {"size": (2, 3), "interpolation": "bicubic"},
         "UpSampling3D": {"size": (1, 2, 3)},
@@ -212,7 +218,7 @@ CASES = [(module, name) for module, classes in TABLE.items() for name in classes
 FIXED = {"data_format", "groups", "mask_zero", "axis", "clipvalue", "global_clipnorm", "loss_scale_factor",
          "thresholds", "input_shape", "dilation_rate", "lora_rank", "lora_alpha", "quantization_config",
          "gptq_unpacked_column_size", "autocast", "ragged", "optional", "input_tensor", "synchronized",
-         "weights"}  # fmt: skip
+         "weights", "sparse", "invert", "bin_boundaries", "vocabulary_dtype", "oov_method", "salt"}  # fmt: skip
 
 
 def made(module: str, name: str) -> tuple[Any, dict[str, Any]]:

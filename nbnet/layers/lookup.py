@@ -1,0 +1,548 @@
+"""Vocabularies: StringLookup and IntegerLookup replace tokens by their numbers, and numbers by their tokens."""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any, ClassVar, Self
+
+import numpy as np
+from numpy.typing import NDArray
+
+from nbnet import ops
+from nbnet.base.array_memory import plain_array
+from nbnet.base.validation import check_int
+from nbnet.engine.graph.op import INT
+from nbnet.engine.graph.symbolic import has_symbols
+from nbnet.engine.graph.tensor import Tensor
+from nbnet.layers.categories import ENCODINGS, batches, check_mode, encode
+from nbnet.layers.layer import Layer
+from nbnet.ops.gather import rows_or_nan
+
+Array = NDArray[Any]
+
+#: The first integer that float32 does not tell from its neighbour.
+_INEXACT = 1 << 24
+
+
+class Lookup(Layer):
+    """Base of the layers with a vocabulary."""
+
+    _arguments: ClassVar[tuple[str, ...]] = (
+        "max_tokens", "num_oov_indices", "mask_token", "oov_token", "vocabulary", "idf_weights", "invert",
+        "output_mode", "sparse", "pad_to_max_tokens",
+    )  # fmt: skip
+
+    def __init__(
+        self,
+        max_tokens: int | None = None,
+        num_oov_indices: int = 1,
+        mask_token: Any = None,
+        oov_token: Any = None,
+        vocabulary: Any = None,
+        idf_weights: Any = None,
+        invert: bool = False,
+        output_mode: str = "int",
+        sparse: bool = False,
+        pad_to_max_tokens: bool = False,
+        **kwargs: Any,
+    ) -> None:
+        # Keras's files have them beside the vocabulary.
+        kwargs.pop("vocabulary_size", None)
+        kwargs.pop("has_input_vocabulary", None)
+        super().__init__(**kwargs)
+        self.max_tokens = None if max_tokens is None else check_int(max_tokens, "max_tokens", 2)
+        self.num_oov_indices = check_int(num_oov_indices, "num_oov_indices", 0)
+        self.mask_token = None if mask_token is None else self._token(mask_token, "mask_token")
+        self.oov_token = None if oov_token is None else self._token(oov_token, "oov_token")
+        self.invert, self.pad_to_max_tokens = bool(invert), bool(pad_to_max_tokens)
+        self.output_mode = check_mode(output_mode, sparse, ("int", *ENCODINGS, "tf_idf"))
+        self.sparse = False
+        if self.pad_to_max_tokens and max_tokens is None:
+            raise ValueError("pad_to_max_tokens: expected False without max_tokens, got True")
+        if self.invert and self.output_mode != "int":
+            raise ValueError(f"output_mode: expected 'int' with invert=True, got {output_mode!r}")
+        self._tokens: list[Any] = []
+        self._idf: Array | None = None
+        self._fixed = vocabulary is not None
+        if idf_weights is not None and self.output_mode != "tf_idf":
+            raise ValueError(f"idf_weights: expected None with output_mode {output_mode!r}")
+        if vocabulary is not None:
+            self.set_vocabulary(vocabulary, idf_weights)
+
+    # ---- what the kinds of tokens differ in ----
+
+    def _token(self, value: Any, name: str) -> Any:
+        """Return a token in its plain form; TypeError for anything else."""
+        raise NotImplementedError
+
+    def _array(self, values: Any, name: str) -> Array:
+        """Return tokens as an array that can be sorted; TypeError for anything else."""
+        raise NotImplementedError
+
+    def _missing(self, tokens: Array) -> Array:
+        """Return the numbers of tokens that are not in the vocabulary, where several numbers are reserved for them."""
+        raise NotImplementedError
+
+    # ---- the vocabulary ----
+
+    @property
+    def _oov_start(self) -> int:
+        return 1 if self.mask_token is not None and self.output_mode == "int" else 0
+
+    @property
+    def _start(self) -> int:
+        return self._oov_start + self.num_oov_indices
+
+    @property
+    def vocabulary(self) -> list[Any] | None:
+        """The tokens without those for the mask and for others; None before any are known."""
+        return list(self._tokens) or None
+
+    @property
+    def idf_weights(self) -> list[float] | None:
+        """The weights of the tokens with ``output_mode="tf_idf"``, without those of the special ones."""
+        return None if self._idf is None else self._idf[self._start : self._start + len(self._tokens)].tolist()
+
+    def get_vocabulary(self, include_special_tokens: bool = True) -> list[Any]:
+        """The tokens by number, with those for the mask and for tokens out of the vocabulary unless left out."""
+        special = [self.mask_token] * self._oov_start + [self.oov_token] * self.num_oov_indices
+        return [*(special if include_special_tokens else []), *self._tokens]
+
+    def vocabulary_size(self) -> int:
+        """Number of tokens, with the special ones."""
+        return self._start + len(self._tokens)
+
+    def set_vocabulary(self, vocabulary: Any, idf_weights: Any = None) -> None:
+        """Set the tokens, and with ``output_mode="tf_idf"`` their weights; earlier ones are forgotten.
+
+        Parameters
+        ----------
+        vocabulary
+            List or array of tokens, or the path of a text file with one token on each line. It may begin with the
+            special tokens, as :meth:`get_vocabulary` returns them.
+        idf_weights
+            One number for each token.
+
+        Raises
+        ------
+        ValueError
+            If a token occurs twice, a special one is not at the beginning, there are more than ``max_tokens``, or the
+            weights do not fit.
+        """
+        if (idf_weights is None) == (self.output_mode == "tf_idf"):
+            wanted = "numbers" if idf_weights is None else "None"
+            raise ValueError(f"idf_weights: expected {wanted} with output_mode {self.output_mode!r}, got {idf_weights}")
+        if isinstance(vocabulary, (str, Path)):
+            if not Path(vocabulary).is_file():
+                raise ValueError(f"vocabulary: the file {vocabulary} does not exist")
+            vocabulary = [self._line(line) for line in Path(vocabulary).read_text("utf-8").splitlines()]
+        if isinstance(vocabulary, Tensor):
+            vocabulary = vocabulary.numpy()
+        given = list(vocabulary)
+        start = self._start
+        special = [self.mask_token] * self._oov_start + [self.oov_token] * self.num_oov_indices
+        leads = len(given) >= start and given[:start] == special
+        tokens = [self._token(value, "vocabulary") for value in (given[start:] if leads else given)]
+        if not given:
+            raise ValueError("vocabulary: expected one token or more, got none")
+        if len(set(tokens)) != len(tokens):
+            twice = [token for token, count in Counter(tokens).items() if count > 1]
+            raise ValueError(f"vocabulary: expected each token once; repeated are {twice[:5]}")
+        for name, value in (("mask_token", self.mask_token), ("oov_token", self.oov_token if self.invert else None)):
+            if value is not None and value in tokens:
+                raise ValueError(
+                    f"vocabulary: {name} {value!r} stands at place {tokens.index(value)}; leave special tokens out, or "
+                    f"let it begin with {special}"
+                )
+        if self.max_tokens is not None and start + len(tokens) > self.max_tokens:
+            raise ValueError(
+                f"vocabulary: expected max_tokens={self.max_tokens} at most, with the special ones, got "
+                f"{start + len(tokens)}"
+            )
+        weights = None
+        if idf_weights is not None:
+            weights = np.asarray(plain_array(idf_weights, "idf_weights"), float)
+            if weights.shape != (len(given),) or not np.isfinite(weights).all():
+                raise ValueError(f"idf_weights: expected {len(given)} finite numbers, got shape {weights.shape}")
+            if not leads:
+                weights = np.concatenate([np.full(start, weights.mean()), weights])
+        self._tokens, self._idf = tokens, weights
+
+    def _line(self, line: str) -> Any:
+        """Return the token on a line of a file."""
+        return line
+
+    def adapt(self, data: Any, steps: int | None = None) -> None:
+        """Learn the vocabulary from data: the most frequent tokens first, of equally frequent ones the last in order.
+
+        Parameters
+        ----------
+        data
+            Array or list of tokens, each a document, or of rows, each a document of several tokens; or batches of
+            them: a generator, a :class:`nbnet.utils.PyDataset`, a loader.
+        steps
+            Number of batches to read; None for all.
+
+        Raises
+        ------
+        ValueError
+            If the layer was made with a vocabulary.
+        """
+        if self._fixed:
+            raise ValueError(f"{self.name}: was made with a vocabulary, and cannot be adapted")
+        counts: Counter[Any] = Counter()
+        documents: Counter[Any] = Counter()
+        rows = 0
+        for batch in batches(data, steps):
+            values = self._array(batch, "data")
+            if values.ndim < 2:
+                # Of a whole data set each token is a document; a batch of one axis is one.
+                values = values.reshape((-1, 1) if batch is data else (1, -1))
+            tokens, numbers = np.unique(values, return_counts=True)
+            counts.update(dict(zip(tokens.tolist(), numbers.tolist(), strict=True)))
+            rows += len(values)
+            if self.output_mode == "tf_idf":
+                for row in values:
+                    documents.update(set(row.ravel().tolist()))
+        for token in (self.mask_token, self.oov_token):
+            counts.pop(token, None)
+        found = sorted(counts, key=lambda token: (counts[token], token), reverse=True)
+        if self.max_tokens is not None:
+            found = found[: max(self.max_tokens - self._start, 0)]
+        self._tokens, self._idf = found, None
+        if self.output_mode == "tf_idf":
+            weights = np.log(1 + rows / (1 + np.array([documents[token] for token in found], float)))
+            self._idf = np.concatenate([np.full(self._start, weights.mean() if found else 0.0), weights])
+
+    # ---- calls ----
+
+    def __call__(self, *args: Any, **kwargs: Any) -> Any:
+        """Look tokens up: an array or list of any shape. In a model, see :meth:`call`."""
+        if not args and "inputs" in kwargs:
+            args = (kwargs.pop("inputs"),)
+        if len(args) != 1 or kwargs or has_symbols(args) or (isinstance(args[0], Tensor) and args[0].data is None):
+            return super().__call__(*args, **kwargs)
+        self._check_known()
+        given = args[0].numpy() if isinstance(args[0], Tensor) else args[0]
+        if self.invert:
+            return self._inverted(given)
+        tokens = self._array(given, "inputs")
+        return self._encoded(_integers(self._numbers(tokens)))
+
+    def _check_known(self) -> None:
+        if not self._tokens and self.output_mode != "int" and not self.pad_to_max_tokens:
+            raise RuntimeError(f"{self.name}: pass a vocabulary, or call adapt(data), before it is called")
+
+    def _numbers(self, tokens: Array) -> Array:
+        """Return the number of each token; -1 for what counts nowhere."""
+        found = np.full(tokens.shape, -1)
+        known = np.zeros(tokens.shape, bool)
+        if self._tokens:
+            keys = self._array(self._tokens, "vocabulary")
+            order = np.argsort(keys, kind="stable")
+            at = np.minimum(np.searchsorted(keys[order], tokens), len(keys) - 1)
+            known = np.asarray(keys[order][at] == tokens)
+            found = np.where(known, order[at] + self._start, found)
+        masked = np.zeros(tokens.shape, bool) if self.mask_token is None else np.asarray(tokens == self.mask_token)
+        found = np.where(masked, 0 if self.output_mode == "int" else -1, found)
+        missing = ~(known | masked)
+        if missing.any():
+            if self.num_oov_indices == 0:
+                raise ValueError(
+                    f"inputs: {tokens[missing].ravel()[:5].tolist()} are not in the vocabulary; num_oov_indices=1 "
+                    "reserves a number for such tokens"
+                )
+            others = self._missing(tokens[missing]) if self.num_oov_indices > 1 else 0
+            found[missing] = self._oov_start + others
+        return found
+
+    def _encoded(self, numbers: Tensor) -> Tensor:
+        if self.output_mode == "int":
+            return numbers
+        depth = self.max_tokens if self.pad_to_max_tokens and self.max_tokens else self.vocabulary_size()
+        mode = "count" if self.output_mode == "tf_idf" else self.output_mode
+        made = encode(numbers, mode, depth, self.dtype)
+        if self._idf is None:
+            return made
+        return made * np.pad(self._idf, (0, depth - len(self._idf))).astype(made.dtype)
+
+    def _inverted(self, numbers: Any) -> Any:
+        given = plain_array(numbers, "inputs")
+        if given.dtype.kind not in "iu":
+            raise TypeError(f"inputs: expected integers with invert=True, got {given.dtype}")
+        # The last entry is for all other numbers.
+        table = np.array([*self.get_vocabulary(), self.oov_token], object)
+        inside = (given >= 0) & (given < len(table) - 1)
+        return self._as_tokens(table[np.where(inside, given, len(table) - 1)])
+
+    def _as_tokens(self, found: Any) -> Any:
+        """Return an array of tokens as a call with ``invert=True`` does."""
+        return found
+
+    def get_config(self) -> dict[str, Any]:
+        config = super().get_config()
+        if self._idf is not None:
+            # Those of the special tokens, too.
+            config |= {"vocabulary": self.get_vocabulary(), "idf_weights": self._idf.tolist()}
+        return config
+
+    @classmethod
+    def from_config(cls, config: Mapping[str, Any]) -> Self:
+        """Create a layer from the dict that :meth:`get_config` returned; it names no file."""
+        if isinstance(config.get("vocabulary"), str):
+            raise ValueError(f"vocabulary: expected the tokens in a configuration, got the path {config['vocabulary']}")
+        return cls(**config)
+
+
+def _integers(values: Array) -> Tensor:
+    array = np.array(values, INT, order="C")
+    return Tensor(array.shape, INT, array)
+
+
+class StringLookup(Lookup):
+    """Replaces strings by their numbers in a vocabulary, before a model: a model's inputs are numbers.
+
+    Parameters
+    ----------
+    max_tokens
+        Most entries of the vocabulary, with the special ones; None for any number.
+    num_oov_indices : {0, 1}
+        Numbers that are reserved for strings out of the vocabulary. With 0, such a string is an error.
+    mask_token
+        The string for missing entries: number 0 with ``output_mode="int"``, nothing in vectors; None without one.
+    oov_token
+        The string that ``invert=True`` returns for numbers out of the vocabulary.
+    vocabulary
+        List or array of strings, or the path of a text file with one on each line; None if :meth:`adapt` learns them.
+    idf_weights
+        With ``output_mode="tf_idf"``, a weight for each string.
+    invert
+        If True, replace numbers by their strings; the result is a NumPy array.
+    output_mode : {"int", "one_hot", "multi_hot", "count", "tf_idf"}
+        ``"int"``: numbers, int64. Others: vectors, as of :class:`CategoryEncoding`; ``"tf_idf"`` multiplies counts by
+        the logarithm of ``1 + documents / (1 + documents with the string)``.
+    pad_to_max_tokens
+        If True, vectors have ``max_tokens`` entries, however long the vocabulary is.
+    sparse
+        Only False: tensors are dense.
+    encoding
+        Of bytes among the inputs.
+    **kwargs
+        ``name``, ``trainable``, ``dtype`` (see :class:`Layer`).
+
+    Raises
+    ------
+    TypeError
+        If inputs are no strings; or the layer is called with the symbols of a model.
+    ValueError
+        If an argument is out of range, or the vocabulary does not fit.
+    RuntimeError
+        If it is called before it has a vocabulary, where the length of vectors depends on that.
+
+    Examples
+    --------
+    >>> import nbnet as nb
+    >>> layer = nb.layers.StringLookup()
+    >>> layer.adapt(["a", "b", "b", "c", "b", "c"])
+    >>> layer.get_vocabulary()
+    ['[UNK]', 'b', 'c', 'a']
+    >>> layer([["c", "d"], ["a", "b"]]).numpy()
+    array([[2, 0],
+           [3, 1]])
+    """
+
+    _arguments = ("encoding",)
+
+    def __init__(
+        self,
+        max_tokens: int | None = None,
+        num_oov_indices: int = 1,
+        mask_token: str | None = None,
+        oov_token: str | None = "[UNK]",
+        vocabulary: Any = None,
+        idf_weights: Any = None,
+        invert: bool = False,
+        output_mode: str = "int",
+        pad_to_max_tokens: bool = False,
+        sparse: bool = False,
+        encoding: str = "utf-8",
+        salt: Any = None,
+        **kwargs: Any,
+    ) -> None:
+        if num_oov_indices not in (0, 1) or salt is not None or kwargs.pop("oov_method", None) == "farmhash":
+            raise ValueError(
+                f"num_oov_indices: expected 0 or 1, and no salt: strings out of the vocabulary share one number; got "
+                f"{num_oov_indices!r} and salt {salt!r}"
+            )
+        self.encoding = encoding
+        super().__init__(
+            max_tokens, num_oov_indices, mask_token, oov_token, vocabulary, idf_weights, invert, output_mode, sparse,
+            pad_to_max_tokens, **kwargs,
+        )  # fmt: skip
+
+    def _token(self, value: Any, name: str) -> str:
+        if isinstance(value, bytes):
+            return value.decode(self.encoding)
+        if not isinstance(value, str):
+            raise TypeError(f"{name}: expected strings, got {value!r}")
+        return str(value)
+
+    def _array(self, values: Any, name: str) -> Array:
+        if hasattr(values, "to_numpy"):
+            values = values.to_numpy()
+        array = (
+            values if isinstance(values, np.ndarray) else np.asarray(values, object if _holds_objects(values) else None)
+        )
+        if isinstance(array, np.ma.MaskedArray):
+            raise ValueError(f"{name}: expected an array without a mask; fill in a mask_token")
+        if array.dtype.kind == "U":
+            return array
+        if array.size == 0:
+            return np.zeros(array.shape, "U1")
+        if array.dtype.kind not in "OST":
+            raise TypeError(f"{name}: expected strings, got {array.dtype}")
+        return np.array([self._token(value, name) for value in array.ravel().tolist()]).reshape(array.shape)
+
+    def call(self, inputs: Tensor) -> Tensor:
+        raise TypeError(
+            f"{self.name}: strings are no inputs of a model; look them up before: numbers = layer(strings), then "
+            "fit(numbers, ...), with IntegerLookup, Embedding or CategoryEncoding in the model"
+        )
+
+
+def _holds_objects(values: Any) -> bool:
+    """Return True if lists have an entry that is no string, which NumPy would make a string of."""
+    if isinstance(values, (list, tuple)):
+        return any(_holds_objects(value) for value in values)
+    return not isinstance(values, (str, np.ndarray))
+
+
+class IntegerLookup(Lookup):
+    """Replaces integers by their numbers in a vocabulary, also in a model, where the numbers are floats.
+
+    Parameters
+    ----------
+    max_tokens
+        Most entries of the vocabulary, with the special ones; None for any number.
+    num_oov_indices
+        Numbers that are reserved for integers out of the vocabulary, which take them in turn: the integer modulo
+        this number. With 0, such an integer is an error; in a model, it is number -1, of which an
+        :class:`Embedding` makes NaN. In a model, at most 1.
+    mask_token
+        The integer for missing entries: number 0 with ``output_mode="int"``, nothing in vectors; None without one.
+    oov_token
+        The integer that ``invert=True`` returns for numbers out of the vocabulary.
+    vocabulary
+        List or array of integers, or the path of a text file with one on each line; None if :meth:`adapt` learns them.
+    vocabulary_dtype
+        ``"int64"``.
+    idf_weights, invert, output_mode, sparse, pad_to_max_tokens
+        As for :class:`StringLookup`; ``invert=True`` returns a tensor.
+    oov_method
+        ``"floormod"``.
+    **kwargs
+        ``name``, ``trainable``, ``dtype`` (see :class:`Layer`).
+
+    Raises
+    ------
+    TypeError
+        If inputs are no integers.
+    ValueError
+        If an argument is out of range, or the vocabulary does not fit; in a model of float32, integers of the
+        vocabulary from 2**24.
+    RuntimeError
+        If it is called before it has a vocabulary, where the length of vectors depends on that.
+
+    Examples
+    --------
+    >>> import nbnet as nb
+    >>> layer = nb.layers.IntegerLookup(vocabulary=[12, 36, 1138, 42])
+    >>> layer([[12, 1138, 42], [42, 1000, 36]]).numpy()
+    array([[1, 3, 4],
+           [4, 0, 2]])
+    """
+
+    _arguments = ("vocabulary_dtype", "oov_method")
+    integer_input = True
+    vocabulary_dtype = "int64"
+    oov_method = "floormod"
+
+    def __init__(
+        self,
+        max_tokens: int | None = None,
+        num_oov_indices: int = 1,
+        mask_token: int | None = None,
+        oov_token: int | None = -1,
+        vocabulary: Any = None,
+        vocabulary_dtype: str = "int64",
+        idf_weights: Any = None,
+        invert: bool = False,
+        output_mode: str = "int",
+        sparse: bool = False,
+        pad_to_max_tokens: bool = False,
+        oov_method: str = "floormod",
+        salt: Any = None,
+        **kwargs: Any,
+    ) -> None:
+        if vocabulary_dtype != "int64":
+            raise ValueError(f"vocabulary_dtype: expected 'int64', got {vocabulary_dtype!r}")
+        if oov_method != "floormod" or salt is not None:
+            raise ValueError(f"oov_method: expected 'floormod', and no salt, got {oov_method!r} and salt {salt!r}")
+        super().__init__(
+            max_tokens, num_oov_indices, mask_token, oov_token, vocabulary, idf_weights, invert, output_mode, sparse,
+            pad_to_max_tokens, **kwargs,
+        )  # fmt: skip
+
+    def _token(self, value: Any, name: str) -> int:
+        if isinstance(value, bool) or not isinstance(value, (int, np.integer)) or not -(1 << 63) <= value < 1 << 63:
+            raise TypeError(f"{name}: expected integers of 64 bits, got {value!r}")
+        return int(value)
+
+    def _line(self, line: str) -> Any:
+        return int(line)
+
+    def _array(self, values: Any, name: str) -> Array:
+        array = plain_array(values, name)
+        if array.dtype.kind == "f" and (array == np.floor(array)).all() and (np.abs(array) < 1 << 53).all():
+            return array.astype(np.int64)
+        if array.dtype.kind not in "iu" or (array.dtype == np.uint64 and array.max(initial=0) >= 1 << 63):
+            raise TypeError(f"{name}: expected integers of 64 bits, got {array.dtype}")
+        return array.astype(np.int64)
+
+    def _missing(self, tokens: Array) -> Array:
+        return tokens % self.num_oov_indices
+
+    def _as_tokens(self, found: Any) -> Tensor:
+        if any(token is None for token in found.ravel().tolist()):
+            raise ValueError("oov_token: expected an integer with invert=True, got None")
+        return _integers(found)
+
+    def call(self, inputs: Tensor) -> Tensor:
+        """Look integers up in a program, as floats: an integer of the vocabulary is the interval around it."""
+        self._check_known()
+        if self.num_oov_indices > 1:
+            raise ValueError(f"{self.name}: expected num_oov_indices 0 or 1 in a model, got {self.num_oov_indices}")
+        if self.invert:
+            keys = np.arange(self.vocabulary_size())
+            values = self._array(self.get_vocabulary(), "vocabulary")
+            other = -1 if self.oov_token is None else self.oov_token
+        else:
+            special = [] if self.mask_token is None else [self.mask_token]
+            keys = np.array([*self._tokens, *special], np.int64)
+            numbers = self._numbers(self._array(self._tokens, "vocabulary"))
+            values = np.array([*numbers, *[0 if self.output_mode == "int" else -1] * len(special)], np.int64)
+            other = self._oov_start if self.num_oov_indices else -1
+        dtype = inputs.dtype if inputs.dtype.kind == "f" else self.dtype
+        if dtype == np.float32 and max(np.abs(keys).max(initial=0), np.abs(values).max(initial=0)) >= _INEXACT:
+            raise ValueError(
+                f'{self.name}: a model of float32 tells integers below 2**24 apart; use dtype="float64", or look them '
+                "up before fit"
+            )
+        order = np.argsort(keys, kind="stable")
+        limits = np.stack([keys[order] - 0.5, keys[order] + 0.5], 1).ravel()
+        table = np.full((len(limits) + 1, 1), other, dtype)
+        table[1::2, 0] = values[order]
+        found = ops.digitize(ops.cast(inputs, dtype), limits.astype(dtype))
+        return self._encoded(ops.squeeze(rows_or_nan(found, table), -1))
