@@ -667,6 +667,7 @@ class Layer(RecordsArguments):
         return [w for w in self.weights if not w.requires_grad]
 
     trainable_variables = trainable_weights
+    non_trainable_variables = non_trainable_weights
     variables = weights
 
     def count_params(self) -> int:

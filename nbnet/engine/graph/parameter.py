@@ -88,6 +88,11 @@ class Parameter(Tensor):
         self._constraint = value
         invalidate_programs()
 
+    @property
+    def path(self) -> str:
+        """The name, with that of the layer before it."""
+        return self.name
+
     def numpy(self) -> Array:
         """A copy of the value."""
         return self.memory().copy()

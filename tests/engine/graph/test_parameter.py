@@ -53,6 +53,7 @@ def test_a_parameter_holds_real_numbers(value: Any) -> None:
 
 def test_assign() -> None:
     p = Parameter([1.0, 2.0], name="dense/kernel")
+    assert p.path == "dense/kernel"
     memory, copies = p.memory(), [p.numpy(), np.asarray(p), p.value.numpy(), nb.ops.convert_to_tensor(p).numpy()]
     p.assign([3, 4])
     assert memory.tolist() == [3, 4]
