@@ -224,7 +224,7 @@ def test_copies(duplicate: Any) -> None:
     np.testing.assert_array_equal(other.predict_proba(X), net.predict_proba(X))
     other.coefs_[0][:] = 0
     assert net.coefs_[0].any()
-    assert other.coefs_[0] is other._dense[0].kernel.numpy()
+    assert other.coefs_[0] is other._dense[0].kernel.memory()
 
 
 def test_clone() -> None:
