@@ -16,9 +16,9 @@ from nbnet.base.cpu import Cancelled, limited, processors
 T = TypeVar("T")
 
 #: Signals that a program may handle; Ctrl-C's handler raises an exception, and runs nothing else.
-_SIGNALS = tuple(signal.valid_signals() - {signal.SIGINT})
+SIGNALS = tuple(signal.valid_signals() - {signal.SIGINT})
 #: Returns the handler of a signal: a function, or else a number or None. Python's wrapper makes an enum of the number.
-_handler_of: Callable[[int], object] = getattr(signal.getsignal, "__wrapped__", signal.getsignal)
+handler_of: Callable[[int], object] = getattr(signal.getsignal, "__wrapped__", signal.getsignal)
 #: Held by work that has not ended, even if nobody waits for it any more.
 _unfinished: dict[int, threading.Lock] = {}
 
@@ -107,7 +107,7 @@ def apart_from_handlers(task: Callable[[], T]) -> T:
     >>> apart_from_handlers(lambda: 1 + 1)
     2
     """
-    if threading.current_thread() is not threading.main_thread() or not any(map(callable, map(_handler_of, _SIGNALS))):
+    if threading.current_thread() is not threading.main_thread() or not any(map(callable, map(handler_of, SIGNALS))):
         return task()
     context, results = copy_context(), list[T]()
     uninterrupted(lambda: results.append(context.run(task)), wait=True)

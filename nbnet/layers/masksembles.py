@@ -23,7 +23,7 @@ ATTEMPTS = 10_000
 class MemberPredictor(Protocol):
     """A model that predicts."""
 
-    def predict(self, x: Any, batch_size: int = ...) -> Any:
+    def predict(self, x: Any, batch_size: int = ..., verbose: Any = ...) -> Any:
         """Predict arrays of rows."""
 
 

@@ -491,7 +491,8 @@ class StepBuilder:
         """The forward pass of slice t, with losses and metrics."""
         with Trace(self.dtype) as trace, _no_sampling():
             y = self._outputs(inputs, t, training)
-            outputs = [cast(y, self.dtype) for y in flatten(y)]
+            outputs = [y] if isinstance(y, Tensor) else list(flatten(y))
+            outputs = [y if y.dtype == self.dtype else cast(y, self.dtype) for y in outputs]
             losses: list[Tensor] = []
             terms: list[Tensor] = []
             pairs: dict[int, tuple[Tensor, Tensor]] = {}

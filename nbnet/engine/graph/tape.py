@@ -31,10 +31,6 @@ class Trace(Recorder):
 
     deferred = True
 
-    def __init__(self, dtype: np.dtype[Any] | None = None) -> None:
-        super().__init__()
-        self.dtype = dtype
-
 
 class Tape(Recorder):
     """Records ops as they run, for gradients and for inspection.
@@ -62,7 +58,7 @@ class Tape(Recorder):
     def __init__(self, masks: Mapping[str, Any] | None = None, step: int | None = None) -> None:
         if masks is not None and not isinstance(masks, Mapping):
             raise TypeError(f"masks: expected a dict of arrays by name of layer, got {type(masks).__name__}")
-        super().__init__(masks)
+        super().__init__(masks=masks)
         if step is not None and (not isinstance(step, (int, np.integer)) or not 0 <= step < 1 << 63):
             raise ValueError(f"step: expected an integer from 0 to 2**63 - 1, got {step!r}")
         self.counts = step is None

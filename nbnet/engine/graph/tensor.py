@@ -425,10 +425,10 @@ class Recorder:
     step = 0
     #: True if keys count their draws on this recorder instead.
     counts = False
-    #: The floats that integers become where no floats stand beside them; None for the framework's default.
-    dtype: np.dtype[Any] | None = None
 
-    def __init__(self, masks: Mapping[str, Any] | None = None) -> None:
+    def __init__(self, dtype: np.dtype[Any] | None = None, masks: Mapping[str, Any] | None = None) -> None:
+        #: The floats that integers become where no floats stand beside them; None for the framework's default.
+        self.dtype = dtype
         self.nodes: list[Node] = []
         #: Calls that change a parameter on the side: moving averages.
         self.effects: list[Call] = []
