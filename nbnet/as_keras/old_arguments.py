@@ -62,7 +62,8 @@ _METHODS: dict[str, dict[str, str | None]] = {
 #: Arguments of methods that chose threads or processes for generators: nothing depends on them here.
 _WORKERS = ("workers", "use_multiprocessing", "max_queue_size", "max_q_size", "pickle_safe", "nb_worker")
 #: Names of metrics in logs, with that of other versions.
-_TWINS = {"acc": "accuracy", "accuracy": "acc", "val_acc": "val_accuracy", "val_accuracy": "val_acc"}
+_PAIRS = (("acc", "accuracy"), ("mae", "mean_absolute_error"), ("mse", "mean_squared_error"))
+_TWINS = {f"{side}{a}": f"{side}{b}" for pair in _PAIRS for a, b in (pair, pair[::-1]) for side in ("", "val_")}
 
 #: What was put into classes: ``(class, name, what it had itself)``.
 _changed: list[tuple[type, str, Any]] = []
