@@ -13,7 +13,7 @@ import numpy as np
 
 from nbnet import losses, ops, random
 from nbnet.as_keras.tf import environment
-from nbnet.as_keras.tf.tensors import Variable, as_tensor, cast, constant, known_dtype, sizes
+from nbnet.as_keras.tf.tensors import Shape, Variable, as_tensor, cast, constant, known_dtype, sizes
 from nbnet.config import floatx
 from nbnet.engine.graph.parameter import Parameter
 from nbnet.engine.graph.symbolic import Symbol
@@ -81,7 +81,7 @@ def cast_to_floatx(x: Any) -> Any:
 
 def int_shape(x: Any) -> tuple[Any, ...]:
     """The sizes of the axes, None for one of any length."""
-    return tuple(x.shape)
+    return Shape(x.shape)
 
 
 def count_params(x: Any) -> int:

@@ -7,13 +7,20 @@ methods. :func:`restore_classes` undoes all of it.
 from __future__ import annotations
 
 import functools
+import os
+import shutil
+import tempfile
 from collections.abc import Callable, Mapping
+from pathlib import Path
 from typing import Any
 
 import numpy as np
 
 from nbnet.as_keras.old_names import warn_old
+from nbnet.base.regular_file import open_regular
 from nbnet.callbacks.callback import History
+from nbnet.engine.graph.symbolic import Symbol
+from nbnet.engine.graph.tensor import Tensor
 from nbnet.layers.layer import Layer
 from nbnet.models import Model
 from nbnet.optimizers import Optimizer
@@ -45,6 +52,7 @@ _OWN: dict[str, dict[str, str | None]] = {
     "L2": {"l": "l2"},
     "ReduceLROnPlateau": {"epsilon": "min_delta"},
     "Constant": {"c": "value"},
+    "RandomNormal": {"scale": "stddev"},
 }  # fmt: skip
 #: Arguments that change nothing here: what they did belongs to TensorFlow, or has become the only way.
 _IGNORED = {
@@ -92,6 +100,10 @@ def adapt_models() -> None:
         if not hasattr(Model, name):
             _put(Model, name, method)
     _put(Model, "__init__", _translating(Model.__init__, "Model", _model_arguments))
+    for kind in (Tensor, Symbol):
+        _put(kind, "get_shape", _get_shape)
+    for name in ("save_weights", "load_weights"):
+        _put(Model, name, _with_any_name(getattr(Model, name), name == "save_weights"))
     _put(Optimizer, "lr", property(_get_rate, _set_rate))
 
 
@@ -218,6 +230,45 @@ def _get_rate(optimizer: Any) -> Any:
 def _set_rate(optimizer: Any, value: Any) -> None:
     warn_old("optimizer.lr", "optimizer.learning_rate")
     optimizer.learning_rate = value
+
+
+def _get_shape(x: Any) -> Any:
+    from nbnet.as_keras.tf.tensors import Shape
+
+    return Shape(x.shape)
+
+
+def _with_any_name(method: Callable[..., Any], writes: bool) -> Any:
+    """Return a method that saves or loads weights under names that Keras 2 took: ``weights.h5``, or without ending."""
+
+    @functools.wraps(method)
+    def wrapper(self: Any, path: Any, *args: Any, **kwargs: Any) -> Any:
+        name = os.fspath(path)
+        if name.endswith((".nbnet", ".safetensors", ".weights.h5", ".keras")) or (not writes and _legacy(name)):
+            return method(self, path, *args, **kwargs)
+        warn_old(f"weights in a file named {os.path.basename(name)}", "one whose name ends in .weights.h5")
+        with tempfile.TemporaryDirectory(dir=os.path.dirname(name) or ".") as folder:
+            # Files of the ending that the name has in Keras 3.
+            middle = os.path.join(folder, "weights.h5" if name.endswith((".h5", ".hdf5")) else "weights.safetensors")
+            middle = middle.replace("weights.h5", "a.weights.h5")
+            if writes:
+                kwargs.pop("overwrite", None)
+                kwargs.pop("save_format", None)
+                method(self, middle, *args, **kwargs)
+                os.replace(middle, name)
+                return None
+            shutil.copyfile(name, middle)
+            return method(self, middle, *args, **kwargs)
+
+    return wrapper
+
+
+def _legacy(name: str) -> bool:
+    """Return True if a file was written by Keras 2, whose layout has names of layers at its top."""
+    if not name.endswith((".h5", ".hdf5")):
+        return False
+    with open_regular(Path(name)) as file:
+        return b"layer_names" in file.read(1 << 20)
 
 
 # ---- models ----

@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
+import os
+import warnings
 from collections.abc import Sequence
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
-from nbnet import layers
+from nbnet import layers, utils
 from nbnet.as_keras.old_arguments import adapt_class
 
 Array = NDArray[Any]
@@ -65,6 +67,16 @@ class ThresholdedReLU(layers.Layer):
 def print_summary(model: Any, line_length: int | None = None, **others: Any) -> None:
     """Print the table of a model's layers."""
     model.summary(line_length=line_length)
+
+
+def plot_model(model: Any, to_file: Any = "model.png", **kwargs: Any) -> Any:
+    """Draw a model; without Graphviz, which draws .png files, an .svg file is written beside that name."""
+    try:
+        return utils.plot_model(model, to_file, **kwargs)
+    except ImportError as error:
+        other = os.path.splitext(os.fspath(to_file))[0] + ".svg"
+        warnings.warn(f"{error}; the drawing is in {other}", stacklevel=2)
+        return utils.plot_model(model, other, **kwargs)
 
 
 def multi_gpu_model(model: Any, gpus: Any = None, **others: Any) -> Any:

@@ -65,7 +65,25 @@ PLACES |= {f"tensorflow.{name}": () for name in _BARE.split()}
 #: Names that are found in another module: for each place, ``{name: "module:name"}``.
 ELSEWHERE: dict[str, dict[str, str]] = {
     "keras": {"__version__": "nbnet.as_keras.versions:KERAS"},
+    "keras.utils": {"plot_model": "nbnet.as_keras.old_functions:plot_model"},
+    "keras.config": {
+        name: f"{_TF}.environment:nothing" for name in ("disable_traceback_filtering", "enable_traceback_filtering")
+    },
 }
+#: Short names of losses, which Keras 2 had as functions, too.
+_SHORT = {
+    "mse": "mean_squared_error",
+    "mae": "mean_absolute_error",
+    "mape": "mean_absolute_percentage_error",
+    "msle": "mean_squared_logarithmic_error",
+    "kld": "kl_divergence",
+    "kullback_leibler_divergence": "kl_divergence",
+    "logcosh": "log_cosh",
+}
+for _place in ("keras.losses", "keras.metrics"):
+    ELSEWHERE[_place] = {
+        short: f"nbnet.losses:{full}" for name, full in _SHORT.items() for short in (name, name.upper())
+    }
 
 
 for _name in [

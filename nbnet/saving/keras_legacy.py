@@ -135,7 +135,7 @@ def _match(
             if arrays[path].shape != weight.shape:
                 problems.append(f"{weight.name}: expected shape {weight.shape}, the file has {arrays[path].shape}")
             else:
-                found[path] = weight.numpy(), arrays[path]
+                found[path] = weight.memory(), arrays[path]
     report(problems, file, skip_mismatch)
     return found
 

@@ -211,7 +211,7 @@ def load_arrays(
         if array.shape != weight.shape:
             problems.append(f"{_said(weight, path)}: expected shape {weight.shape}, the file has {array.shape}")
         else:
-            found[path] = weight.numpy(), array
+            found[path] = weight.memory(), array
     report(problems, file, skip_mismatch)
     return found
 

@@ -6,6 +6,7 @@ import importlib
 import sys
 import warnings
 from collections.abc import Iterator
+from pathlib import Path
 from types import ModuleType
 
 import numpy as np
@@ -57,7 +58,8 @@ PATHS = {
     "keras.constraints.maxnorm": nb.constraints.MaxNorm,
     "keras.regularizers.l1l2": nb.regularizers.L1L2,
     "keras.utils.np_utils.to_categorical": nb.utils.to_categorical,
-    "keras.utils.vis_utils.plot_model": nb.utils.plot_model,
+    "keras.losses.mse": nb.losses.mean_squared_error,
+    "keras.metrics.MAE": nb.losses.mean_absolute_error,
 }
 
 
@@ -203,3 +205,15 @@ def test_each_old_name_is_told_once_at_the_line_that_uses_it() -> None:
             keras.layers.Dense(output_dim=3)
     assert [str(w.message) for w in caught] == ["Dense(output_dim=...) is an old name: today it is units=..."]
     assert caught[0].filename == __file__
+
+
+@pytest.mark.usefixtures("installed")
+@pytest.mark.parametrize("name", ["weights.h5", "weights"])
+def test_weights_are_kept_under_names_of_keras_2(tmp_path: Path, name: str) -> None:
+    if name.endswith(".h5"):
+        pytest.importorskip("h5py")
+    first, second = (nb.Sequential([nb.Input((2,)), nb.layers.Dense(1)]) for _ in range(2))
+    first.save_weights(str(tmp_path / name))
+    second.load_weights(str(tmp_path / name))
+    assert (first.get_weights()[0] == second.get_weights()[0]).all()
+    assert [path.name for path in tmp_path.iterdir()] == [name]
