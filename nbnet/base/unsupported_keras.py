@@ -38,11 +38,11 @@ _TABLE: dict[str, dict[str, str]] = {
         _NO_ATTENTION: "Attention AdditiveAttention MultiHeadAttention GroupQueryAttention GroupedQueryAttention",
         "use Conv1DTranspose, Conv2DTranspose or UpSampling3D and Conv3D": """Conv3DTranspose
             Convolution3DTranspose""",
-        _NO_IMAGES: """AugMix AutoContrast CenterCrop CutMix Equalization MixUp RandAugment RandomBrightness
-            RandomColorJitter RandomColorDegeneration RandomContrast RandomCrop RandomElasticTransform RandomErasing
-            RandomFlip RandomGaussianBlur RandomGrayscale RandomHue RandomInvert RandomPerspective
-            RandomPosterization RandomRotation RandomSaturation RandomSharpness RandomShear RandomTranslation
-            RandomZoom Resizing ContrastLimitedAdaptiveHistogramEqualization Solarization MaxNumBoundingBoxes
+        _NO_IMAGES: """AugMix AutoContrast CutMix Equalization MixUp RandAugment RandomColorJitter
+            RandomColorDegeneration RandomCrop RandomElasticTransform RandomErasing RandomGaussianBlur
+            RandomGrayscale RandomHue RandomInvert RandomPerspective RandomPosterization
+            RandomRotation RandomSaturation RandomSharpness RandomShear
+            ContrastLimitedAdaptiveHistogramEqualization Solarization MaxNumBoundingBoxes
             MelSpectrogram STFTSpectrogram""",
         _NO_TOKENS: "HashedCrossing Hashing TextVectorization",
         _ONE_BACKEND: "FlaxLayer JaxLayer TFSMLayer TorchModuleWrapper",

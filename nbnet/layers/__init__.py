@@ -56,6 +56,15 @@ if TYPE_CHECKING:
     from nbnet.layers.categories import CategoryEncoding, Discretization
     from nbnet.layers.einsum_dense import EinsumDense
     from nbnet.layers.group_normalization import GroupNormalization, RMSNormalization, UnitNormalization
+    from nbnet.layers.images import (
+        CenterCrop,
+        RandomBrightness,
+        RandomContrast,
+        RandomFlip,
+        RandomTranslation,
+        RandomZoom,
+        Resizing,
+    )
     from nbnet.layers.lambda_layer import Lambda
     from nbnet.layers.lookup import IntegerLookup, StringLookup
     from nbnet.layers.masking import Masking
@@ -90,6 +99,7 @@ _DEFERRED = {
     "categories": "CategoryEncoding Discretization",
     "einsum_dense": "EinsumDense",
     "group_normalization": "GroupNormalization RMSNormalization UnitNormalization",
+    "images": "CenterCrop RandomBrightness RandomContrast RandomFlip RandomTranslation RandomZoom Resizing",
     "lambda_layer": "Lambda",
     "lookup": "IntegerLookup StringLookup",
     "masking": "Masking",
@@ -126,6 +136,7 @@ __all__ = [
     "AvgPool3D",
     "BatchNormalization",
     "CategoryEncoding",
+    "CenterCrop",
     "Concatenate",
     "ConcreteDropout",
     "Conv1D",
@@ -192,10 +203,16 @@ __all__ = [
     "Permute",
     "PutUnits",
     "RMSNormalization",
+    "RandomBrightness",
+    "RandomContrast",
+    "RandomFlip",
+    "RandomTranslation",
+    "RandomZoom",
     "ReLU",
     "RepeatVector",
     "Rescaling",
     "Reshape",
+    "Resizing",
     "SeparableConv1D",
     "SeparableConv2D",
     "SeparableConvolution1D",

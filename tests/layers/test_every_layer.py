@@ -52,6 +52,8 @@ CASES = [
     Case("BatchNormalization", IMAGE, IMAGE, ((7,), (7,), (7,)), {"axis": 1, "scale": False}),
     Case("BatchNormalization", (4,), (4,), ((4,),) * 7, {"renorm": True, "renorm_clipping": {"rmax": 2.0}}),
     Case("CategoryEncoding", (4,), (5,), arguments={"num_tokens": 5, "output_mode": "count"}),
+    Case("CenterCrop", IMAGE, (5, 4, 3), arguments={"height": 5, "width": 4}),
+    Case("CenterCrop", IMAGE, (9, 4, 3), arguments={"height": 9, "width": 4}),
     Case("Conv1D", LINE, (9, 5), ((2, 3, 5), (5,)), {"filters": 5, "kernel_size": 2, "padding": "causal"}),
     Case("Conv2D", IMAGE, (5, 6, 4), ((3, 3, 3, 4), (4,)), {"filters": 4, "kernel_size": 3, "activation": "relu"}),
     Case("Conv2D", IMAGE, (4, 3, 4), ((3, 2, 3, 4),), {
@@ -116,6 +118,7 @@ CASES = [
     Case("RepeatVector", (4,), (3, 4), arguments={"n": 3}),
     Case("Rescaling", (4,), (4,), arguments={"scale": 0.5, "offset": [0.0, 1.0, 2.0, 3.0]}),
     Case("Reshape", (4,), (2, 2), arguments={"target_shape": (2, -1)}),
+    Case("Resizing", IMAGE, (5, 9, 3), arguments={"height": 5, "width": 9, "crop_to_aspect_ratio": True}),
     Case("SeparableConv1D", LINE, (9, 4), ((3, 3, 2), (1, 6, 4), (4,)), {
         "filters": 4, "kernel_size": 3, "padding": "same", "depth_multiplier": 2}),
     Case("SeparableConv2D", IMAGE, (5, 6, 4), ((3, 3, 3, 1), (1, 1, 3, 4), (4,)), {"filters": 4, "kernel_size": 3}),
@@ -139,10 +142,12 @@ CASES = [
     Case("ZeroPadding3D", VOLUME, (7, 8, 9, 2)),
 ]  # fmt: skip
 each = pytest.mark.parametrize("case", CASES, ids=[f"{case.name}-{k}" for k, case in enumerate(CASES)])
-#: Layers of several inputs (see test_merging.py) and of strings (see test_lookup.py), a wrapper and a layer that
-#: depends on the place of a row (see tests/dropout/test_family.py), bases, and inputs.
+#: Layers of several inputs (see test_merging.py), random changes of images, which happen by default (see
+#: test_images.py), and of strings (see test_lookup.py), a wrapper and a layer that depends on the place of a row (see
+#: tests/dropout/test_family.py), bases, and inputs.
 OTHERS = {"Add", "Average", "Concatenate", "ConcreteDropout", "Dot", "Input", "InputLayer", "Lambda", "Layer",
-          "Masksembles", "Maximum", "Minimum", "Multiply", "SpectralNormalization", "StringLookup", "Subtract",
+          "Masksembles", "Maximum", "Minimum", "Multiply", "RandomBrightness", "RandomContrast",
+          "RandomFlip", "RandomTranslation", "RandomZoom", "SpectralNormalization", "StringLookup", "Subtract",
           "TimeDistributed", "Wrapper"}  # fmt: skip
 
 

@@ -32,6 +32,8 @@ DECISIONS = THRESHOLDS | {"top_k": 2, "class_id": 1}
 MASKED = {"num_classes": 4, "target_class_ids": [1, 3], "ignore_class": 0}
 COMMON = {"weight_decay": 0.1, "clipnorm": 2.0, "use_ema": True, "ema_momentum": 0.8, "ema_overwrite_frequency": 5,
           "gradient_accumulation_steps": 2}  # fmt: skip
+MOVES = {"height_factor": (-0.1, 0.2), "width_factor": 0.3, "fill_mode": "constant", "interpolation": "nearest",
+         "fill_value": 0.5, "seed": 4}  # fmt: skip
 LOOKUP = {"max_tokens": 9, "output_mode": "tf_idf", "idf_weights": [0.5, 1.5], "pad_to_max_tokens": True}
 
 #: Arguments of each class that are not its defaults.
@@ -98,6 +100,13 @@ TABLE: dict[str, dict[str, dict[str, Any]]] = {
         "IntegerLookup": LOOKUP | {"vocabulary": [3, 5], "mask_token": 1, "oov_token": -2, "num_oov_indices": 2},
         "StringLookup": LOOKUP | {"vocabulary": ["a", "b"], "mask_token": "", "oov_token": "?", "encoding": "latin-1",
                                   "num_oov_indices": 0},
+        "CenterCrop": {"height": 5, "width": 4},
+        "RandomBrightness": {"factor": (-0.1, 0.2), "value_range": (0.0, 1.0), "seed": 4},
+        "RandomContrast": {"factor": (0.1, 0.2), "value_range": (0.0, 1.0), "seed": 4},
+        "RandomFlip": {"mode": "vertical", "seed": 4},
+        "RandomTranslation": MOVES, "RandomZoom": MOVES,
+        "Resizing": {"height": 5, "width": 4, "interpolation": "nearest", "crop_to_aspect_ratio": True,
+                     "pad_to_aspect_ratio": False, "fill_value": 1.0, "antialias": True},
         "ZeroPadding3D": {"padding": (1, 2, 0)},
         "UpSampling1D": {"size": 3}, "UpSampling2D": {"size": (2, 3), "interpolation": "bicubic"},
         "UpSampling3D": {"size": (1, 2, 3)},
@@ -218,7 +227,8 @@ CASES = [(module, name) for module, classes in TABLE.items() for name in classes
 FIXED = {"data_format", "groups", "mask_zero", "axis", "clipvalue", "global_clipnorm", "loss_scale_factor",
          "thresholds", "input_shape", "dilation_rate", "lora_rank", "lora_alpha", "quantization_config",
          "gptq_unpacked_column_size", "autocast", "ragged", "optional", "input_tensor", "synchronized",
-         "weights", "sparse", "invert", "bin_boundaries", "vocabulary_dtype", "oov_method", "salt"}  # fmt: skip
+         "weights", "sparse", "invert", "bin_boundaries", "vocabulary_dtype", "oov_method", "fill_mode",
+         "salt"}  # fmt: skip
 
 
 def made(module: str, name: str) -> tuple[Any, dict[str, Any]]:

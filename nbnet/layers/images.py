@@ -1,0 +1,492 @@
+"""Images: resizing and cropping, and random changes of each image in training."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any, ClassVar
+
+import numpy as np
+
+from nbnet import ops, random
+from nbnet.base.validation import check_choice, check_int
+from nbnet.engine.graph.tensor import Tensor
+from nbnet.layers.layer import Layer, Shape
+from nbnet.ops.image import resize
+from nbnet.ops.resize import INTERPOLATIONS
+from nbnet.ops.windows import check_data_format
+
+FILL_MODES = ("reflect", "wrap", "constant", "nearest")
+
+
+class ImageLayer(Layer):
+    """Base of the layers of images: (batch, height, width, channels), or one image without the batch axis."""
+
+    _arguments: ClassVar[tuple[str, ...]] = ("data_format",)
+    data_format = "channels_last"
+
+    def __init__(self, data_format: str | None = None, **kwargs: Any) -> None:
+        super().__init__(**kwargs)
+        check_data_format(data_format)
+
+    def _check_input(self, shape: Shape) -> None:
+        if len(shape) not in (3, 4):
+            raise ValueError(f"{self.name}: expected images (batch, height, width, channels), got shape {shape}")
+
+
+class Resizing(ImageLayer):
+    """Resizes images; the result is floats.
+
+    Parameters
+    ----------
+    height, width
+        New sizes.
+    interpolation : {"bilinear", "nearest", "bicubic", "lanczos3", "lanczos5"}
+        How pixels are found between others.
+    crop_to_aspect_ratio, pad_to_aspect_ratio
+        If True, cut the image, or add margins, so that it is not distorted; at most one of them.
+    fill_mode, fill_value
+        ``"constant"``, and the value of margins.
+    antialias
+        If True, more pixels count where an image becomes smaller.
+    data_format
+        ``"channels_last"`` or None.
+
+    Raises
+    ------
+    ValueError
+        If an argument is out of range, or the input has other axes.
+
+    Examples
+    --------
+    >>> import nbnet as nb
+    >>> nb.layers.Resizing(2, 3)(nb.ops.zeros((1, 4, 9, 3))).shape
+    (1, 2, 3, 3)
+    """
+
+    _arguments = (
+        "height", "width", "interpolation", "crop_to_aspect_ratio", "pad_to_aspect_ratio", "fill_mode", "fill_value",
+        "antialias",
+    )  # fmt: skip
+
+    def __init__(
+        self,
+        height: int,
+        width: int,
+        interpolation: str = "bilinear",
+        crop_to_aspect_ratio: bool = False,
+        pad_to_aspect_ratio: bool = False,
+        fill_mode: str = "constant",
+        fill_value: float = 0.0,
+        antialias: bool = False,
+        data_format: str | None = None,
+        **kwargs: Any,
+    ) -> None:
+        super().__init__(data_format, **kwargs)
+        self.height, self.width = check_int(height, "height"), check_int(width, "width")
+        self.interpolation = check_choice(interpolation, "interpolation", INTERPOLATIONS)
+        self.crop_to_aspect_ratio, self.pad_to_aspect_ratio = bool(crop_to_aspect_ratio), bool(pad_to_aspect_ratio)
+        if self.crop_to_aspect_ratio and self.pad_to_aspect_ratio:
+            raise ValueError("crop_to_aspect_ratio, pad_to_aspect_ratio: expected one of them at most")
+        self.fill_mode = check_choice(fill_mode, "fill_mode", ("constant",))
+        self.fill_value, self.antialias = _finite(fill_value, "fill_value"), bool(antialias)
+
+    def call(self, images: Tensor) -> Tensor:
+        return resize(
+            images, (self.height, self.width), self.interpolation, self.antialias, self.crop_to_aspect_ratio,
+            self.pad_to_aspect_ratio, self.fill_mode, self.fill_value,
+        )  # fmt: skip
+
+
+class CenterCrop(ImageLayer):
+    """Cuts the middle out of images; smaller images are cut to the ratio of the sides, and resized.
+
+    Parameters
+    ----------
+    height, width
+        New sizes.
+    data_format
+        ``"channels_last"`` or None.
+
+    Raises
+    ------
+    ValueError
+        If a size is no integer above 0, or the input has other axes.
+
+    Examples
+    --------
+    >>> import nbnet as nb
+    >>> import numpy as np
+    >>> nb.layers.CenterCrop(1, 2)(np.arange(12.0).reshape(1, 3, 4, 1)).numpy().ravel()
+    array([5., 6.], dtype=float32)
+    """
+
+    _arguments = ("height", "width")
+
+    def __init__(self, height: int, width: int, data_format: str | None = None, **kwargs: Any) -> None:
+        super().__init__(data_format, **kwargs)
+        self.height, self.width = check_int(height, "height"), check_int(width, "width")
+
+    def call(self, images: Tensor) -> Tensor:
+        down, right = images.shape[-3] - self.height, images.shape[-2] - self.width
+        if down < 0 or right < 0:
+            return resize(images, (self.height, self.width), crop_to_aspect_ratio=True)
+        return ops.slice(
+            images,
+            (*[0] * (images.ndim - 3), down // 2, right // 2, 0),
+            (*images.shape[:-3], self.height, self.width, images.shape[-1]),
+        )
+
+
+class RandomImageLayer(ImageLayer):
+    """Base of the layers that change each image of a batch by random numbers of its own, in training."""
+
+    _arguments: ClassVar[tuple[str, ...]] = ("seed",)
+
+    def __init__(self, seed: int | None = None, data_format: str | None = None, **kwargs: Any) -> None:
+        super().__init__(data_format, **kwargs)
+        self.seed = None if seed is None else random.as_integer(seed, "seed")
+        self._seeds = random.SeedGenerator(self.seed)
+
+    def call(self, images: Tensor, training: bool = True) -> Tensor:
+        if not training:
+            return images
+        changed = self._change(ops.expand_dims(images, 0) if images.ndim == 3 else images)
+        return ops.squeeze(changed, 0) if images.ndim == 3 else changed
+
+    def _change(self, images: Tensor) -> Tensor:
+        """Return a batch of changed images."""
+        raise NotImplementedError
+
+    def _draw(self, images: Tensor, limits: Sequence[float]) -> Tensor:
+        """Return a number between two limits for each image, (batch, 1, 1, 1)."""
+        return random.uniform((images.shape[0], 1, 1, 1), limits[0], limits[1], dtype=images.dtype, seed=self._seeds)
+
+
+class RandomFlip(RandomImageLayer):
+    """Flips each image with probability 1/2, in training.
+
+    Parameters
+    ----------
+    mode : {"horizontal_and_vertical", "horizontal", "vertical"}
+        Sides that change places. With ``"horizontal_and_vertical"``, an image is flipped in both ways or in none.
+    seed
+        Integer; by default the layer draws its own from the global seed.
+    data_format
+        ``"channels_last"`` or None.
+
+    Raises
+    ------
+    ValueError
+        If the mode is none of these, or the input has other axes.
+
+    Examples
+    --------
+    >>> import nbnet as nb
+    >>> import numpy as np
+    >>> layer = nb.layers.RandomFlip("horizontal", seed=1)
+    >>> images = np.tile(np.array([1.0, 2.0]).reshape(1, 1, 2, 1), (100, 1, 1, 1))
+    >>> flipped = layer(images, training=True).numpy()[:, 0, :, 0]
+    >>> sorted({tuple(row) for row in flipped.tolist()})
+    [(1.0, 2.0), (2.0, 1.0)]
+    """
+
+    _arguments = ("mode",)
+
+    def __init__(
+        self,
+        mode: str = "horizontal_and_vertical",
+        seed: int | None = None,
+        data_format: str | None = None,
+        **kwargs: Any,
+    ) -> None:
+        super().__init__(seed, data_format, **kwargs)
+        self.mode = check_choice(mode, "mode", ("horizontal_and_vertical", "horizontal", "vertical"))
+
+    def _change(self, images: Tensor) -> Tensor:
+        axes = [axis for axis, side in ((1, "vertical"), (2, "horizontal")) if side in self.mode]
+        chosen = ops.less_equal(self._draw(images, (0.0, 1.0)), 0.5)
+        return ops.where(chosen, ops.flip(images, axes), images)
+
+
+class SeparateMoves(RandomImageLayer):
+    """Base of the layers that move pixels along each axis on its own: a product with a matrix for each image."""
+
+    _arguments = ("height_factor", "width_factor", "fill_mode", "interpolation", "fill_value")
+    #: Limits of the factors.
+    _bounds: ClassVar[tuple[float, float]] = (-1.0, 1.0)
+
+    def __init__(
+        self,
+        height_factor: Any,
+        width_factor: Any,
+        fill_mode: str = "reflect",
+        interpolation: str = "bilinear",
+        seed: int | None = None,
+        fill_value: float = 0.0,
+        data_format: str | None = None,
+        **kwargs: Any,
+    ) -> None:
+        super().__init__(seed, data_format, **kwargs)
+        self.height_factor, self.width_factor = height_factor, width_factor
+        self._down = limits(height_factor, "height_factor", self._bounds)
+        self._right = None if width_factor is None else limits(width_factor, "width_factor", self._bounds)
+        self.fill_mode = check_choice(fill_mode, "fill_mode", FILL_MODES)
+        self.interpolation = check_choice(interpolation, "interpolation", ("bilinear", "nearest"))
+        self.fill_value = _finite(fill_value, "fill_value")
+
+    def _change(self, images: Tensor) -> Tensor:
+        rows, height, width, channels = images.shape
+        down = ops.reshape(self._draw(images, self._down), (rows, 1))
+        right = down if self._right is None else ops.reshape(self._draw(images, self._right), (rows, 1))
+        moved = ops.reshape(images, (rows, height, width * channels)) - self.fill_value
+        moved = ops.matmul(self._mixing(down, height, images.dtype), moved)
+        moved = ops.transpose(ops.reshape(moved, (rows, height, width, channels)), (0, 2, 1, 3))
+        moved = ops.reshape(moved, (rows, width, height * channels))
+        moved = ops.matmul(self._mixing(right, width, images.dtype), moved)
+        moved = ops.transpose(ops.reshape(moved, (rows, width, height, channels)), (0, 2, 1, 3))
+        return moved + self.fill_value
+
+    def _mixing(self, factor: Tensor, n: int, dtype: Any) -> Tensor:
+        """Return the weights (batch, n, n) of the n old places along an axis in each new one.
+
+        Outside of the image they are 0, with ``fill_mode="constant"``.
+        """
+        at = self._sources(factor, np.arange(n, dtype=dtype), n)
+        if self.interpolation == "nearest":
+            at = ops.round(at)
+        if self.fill_mode == "nearest":
+            at = ops.clip(at, 0.0, n - 1.0)
+        elif self.fill_mode == "reflect":
+            # Reflected at the outer edges of the first and the last pixel: a period is 2 n.
+            folded = n - ops.abs((at + 0.5) - 2.0 * n * ops.floor((at + 0.5) / (2.0 * n)) - n) - 0.5
+            at = ops.clip(folded, 0.0, n - 1.0)
+        elif self.fill_mode == "wrap":
+            at = at - n * ops.floor(at / n)
+        apart = ops.abs(ops.expand_dims(at, -1) - np.arange(n, dtype=dtype))
+        if self.fill_mode == "wrap":
+            apart = ops.minimum(apart, n - apart)
+        return ops.relu(1.0 - apart)
+
+    def _sources(self, factor: Tensor, places: Any, n: int) -> Tensor:
+        """Return the old places (batch, n) of the pixels at new ones, for a factor (batch, 1) of each image."""
+        raise NotImplementedError
+
+
+class RandomZoom(SeparateMoves):
+    """Zooms out of each image, or into it, by a random part of its sides, in training.
+
+    Parameters
+    ----------
+    height_factor
+        ``(low, high)`` in (-1, 1]: 0.2 makes an image show 20 % more of its height, -0.2 shows 20 % less. A number f
+        stands for ``(-f, f)``.
+    width_factor
+        The same for the width; None for that of the height, which keeps the ratio of the sides.
+    fill_mode : {"reflect", "wrap", "constant", "nearest"}
+        What is outside of an image: itself reflected, or again; ``fill_value``; or the pixel at the border.
+    interpolation : {"bilinear", "nearest"}
+        How pixels are found between others.
+    seed
+        Integer; by default the layer draws its own from the global seed.
+    fill_value
+        Value outside with ``fill_mode="constant"``.
+    data_format
+        ``"channels_last"`` or None.
+
+    Raises
+    ------
+    ValueError
+        If an argument is out of range, or the input has other axes.
+
+    Examples
+    --------
+    >>> import nbnet as nb
+    >>> import numpy as np
+    >>> layer = nb.layers.RandomZoom((-0.5, -0.5), interpolation="nearest")
+    >>> layer(np.arange(16.0).reshape(1, 4, 4, 1), training=True).numpy()[0, 0, :, 0]
+    array([5., 5., 6., 6.], dtype=float32)
+    """
+
+    _bounds = (float(np.nextafter(-1.0, 0.0)), 1.0)
+
+    def __init__(
+        self,
+        height_factor: Any,
+        width_factor: Any = None,
+        fill_mode: str = "reflect",
+        interpolation: str = "bilinear",
+        seed: int | None = None,
+        fill_value: float = 0.0,
+        data_format: str | None = None,
+        **kwargs: Any,
+    ) -> None:
+        super().__init__(
+            height_factor, width_factor, fill_mode, interpolation, seed, fill_value, data_format, **kwargs
+        )  # fmt: skip
+
+    def _sources(self, factor: Tensor, places: Any, n: int) -> Tensor:
+        middle = (n - 1) / 2
+        return ops.add(ops.multiply(ops.add(factor, 1.0), places - middle), middle)
+
+
+class RandomTranslation(SeparateMoves):
+    """Moves each image by a random part of its sides, in training.
+
+    Parameters
+    ----------
+    height_factor, width_factor
+        ``(low, high)`` in [-1, 1]: 0.2 moves an image down, or to the right, by 20 % of the side. A number f stands
+        for ``(-f, f)``.
+    fill_mode, interpolation, seed, fill_value, data_format
+        As for :class:`RandomZoom`.
+
+    Raises
+    ------
+    ValueError
+        If an argument is out of range, or the input has other axes.
+
+    Examples
+    --------
+    >>> import nbnet as nb
+    >>> import numpy as np
+    >>> layer = nb.layers.RandomTranslation(0, (0.25, 0.25), fill_mode="constant")
+    >>> layer(np.arange(4.0).reshape(1, 1, 4, 1), training=True).numpy().ravel()
+    array([0., 0., 1., 2.], dtype=float32)
+    """
+
+    def __init__(
+        self,
+        height_factor: Any,
+        width_factor: Any,
+        fill_mode: str = "reflect",
+        interpolation: str = "bilinear",
+        seed: int | None = None,
+        fill_value: float = 0.0,
+        data_format: str | None = None,
+        **kwargs: Any,
+    ) -> None:
+        if width_factor is None:
+            raise ValueError("width_factor: expected a number or a pair of them, got None")
+        super().__init__(
+            height_factor, width_factor, fill_mode, interpolation, seed, fill_value, data_format, **kwargs
+        )  # fmt: skip
+
+    def _sources(self, factor: Tensor, places: Any, n: int) -> Tensor:
+        return ops.subtract(places, ops.multiply(factor, float(n)))
+
+
+class RandomBrightness(RandomImageLayer):
+    """Makes each image brighter or darker by a random number, in training.
+
+    Parameters
+    ----------
+    factor
+        ``(low, high)`` in [-1, 1]: -1 makes an image black, 1 white. A number f stands for ``(-f, f)``.
+    value_range
+        Least and greatest value of a pixel, to which the result is clipped.
+    seed
+        Integer; by default the layer draws its own from the global seed.
+
+    Raises
+    ------
+    ValueError
+        If an argument is out of range, or the input has other axes.
+
+    Examples
+    --------
+    >>> import nbnet as nb
+    >>> layer = nb.layers.RandomBrightness((0.1, 0.1))
+    >>> layer(nb.ops.zeros((1, 1, 2, 1)), training=True).numpy().ravel()
+    array([25.5, 25.5], dtype=float32)
+    """
+
+    _arguments = ("factor", "value_range")
+
+    def __init__(
+        self, factor: Any, value_range: Sequence[float] = (0, 255), seed: int | None = None, **kwargs: Any
+    ) -> None:
+        super().__init__(seed, **kwargs)
+        self.factor = limits(factor, "factor", (-1.0, 1.0))
+        self.value_range = _pair(value_range, "value_range")
+
+    def _change(self, images: Tensor) -> Tensor:
+        low, high = self.value_range
+        return ops.clip(images + self._draw(images, self.factor) * (high - low), low, high)
+
+
+class RandomContrast(RandomImageLayer):
+    """Changes the contrast of each image by a random factor, in training: ``(x - mean) * factor + mean``, with the
+    mean of each channel.
+
+    Parameters
+    ----------
+    factor
+        ``(low, high)`` in [0, 1]: factors lie between ``1 - low`` and ``1 + high``. A number f stands for ``(0, f)``,
+        as in Keras.
+    value_range
+        Least and greatest value of a pixel, to which the result is clipped.
+    seed
+        Integer; by default the layer draws its own from the global seed.
+
+    Raises
+    ------
+    ValueError
+        If an argument is out of range, or the input has other axes.
+
+    Examples
+    --------
+    >>> import nbnet as nb
+    >>> import numpy as np
+    >>> y = nb.layers.RandomContrast(0.5, seed=1)(np.array([10.0, 30.0]).reshape(1, 1, 2, 1), training=True)
+    >>> bool(5 <= y.numpy().min() <= 10), round(float(y.numpy().mean()), 4)
+    (True, 20.0)
+    """
+
+    _arguments = ("factor", "value_range")
+
+    def __init__(
+        self, factor: Any, value_range: Sequence[float] = (0, 255), seed: int | None = None, **kwargs: Any
+    ) -> None:
+        super().__init__(seed, **kwargs)
+        self.factor = limits(factor, "factor", (0.0, 1.0))
+        self.value_range = _pair(value_range, "value_range")
+
+    def _change(self, images: Tensor) -> Tensor:
+        less, more = self.factor
+        mean = ops.mean(images, (1, 2), keepdims=True)
+        changed = (images - mean) * self._draw(images, (1.0 - less, 1.0 + more)) + mean
+        return ops.clip(changed, *self.value_range)
+
+
+def limits(factor: Any, name: str, bounds: tuple[float, float]) -> list[float]:
+    """Return the limits of a random factor: two numbers in order, or the two of a number f, ``-f`` and ``f``.
+
+    Examples
+    --------
+    >>> from nbnet.layers.images import limits
+    >>> limits(0.5, "factor", (0.0, 1.0)), limits((0.3, -0.2), "factor", (-1.0, 1.0))
+    ([0.0, 0.5], [-0.2, 0.3])
+    """
+    low, high = bounds
+    if isinstance(factor, (list, tuple)):
+        pair = _pair(factor, name)
+    else:
+        one = abs(_finite(factor, name))
+        pair = [max(-one, low), one]
+        if not low <= float(factor) <= high:
+            raise ValueError(f"{name}: expected a number, or two, from {low:.3g} to {high:.3g}, got {factor!r}")
+    if not all(low <= value <= high for value in pair):
+        raise ValueError(f"{name}: expected a number, or two, from {low:.3g} to {high:.3g}, got {factor!r}")
+    return pair
+
+
+def _pair(values: Any, name: str) -> list[float]:
+    if not isinstance(values, (list, tuple)) or len(values) != 2:
+        raise ValueError(f"{name}: expected two numbers, got {values!r}")
+    return sorted(_finite(value, name) for value in values)
+
+
+def _finite(value: Any, name: str) -> float:
+    if isinstance(value, bool) or not isinstance(value, (int, float, np.number)) or not np.isfinite(value):
+        raise ValueError(f"{name}: expected a finite number, got {value!r}")
+    return float(value)
