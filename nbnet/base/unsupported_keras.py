@@ -41,7 +41,7 @@ _TABLE: dict[str, dict[str, str]] = {
         _NO_IMAGES: """AugMix AutoContrast CutMix Equalization MixUp RandAugment RandomColorJitter
             RandomColorDegeneration RandomCrop RandomElasticTransform RandomErasing RandomGaussianBlur
             RandomGrayscale RandomHue RandomInvert RandomPerspective RandomPosterization
-            RandomRotation RandomSaturation RandomSharpness RandomShear
+            RandomSaturation RandomSharpness RandomShear
             ContrastLimitedAdaptiveHistogramEqualization Solarization MaxNumBoundingBoxes
             MelSpectrogram STFTSpectrogram""",
         _NO_TOKENS: "HashedCrossing Hashing TextVectorization",

@@ -375,6 +375,96 @@ class RandomTranslation(SeparateMoves):
         return ops.subtract(places, ops.multiply(factor, float(n)))
 
 
+class RandomRotation(RandomImageLayer):
+    """Rotates each image about its middle by a random angle, in training.
+
+    Parameters
+    ----------
+    factor
+        ``(low, high)`` in [-1, 1], as parts of a full turn; positive angles turn counterclockwise. A number f stands
+        for ``(-f, f)``.
+    fill_mode, interpolation, seed, fill_value, data_format
+        As for :class:`RandomZoom`.
+
+    Raises
+    ------
+    ValueError
+        If an argument is out of range, or the input has other axes, or more pixels than its dtype can number.
+
+    Examples
+    --------
+    >>> import nbnet as nb
+    >>> import numpy as np
+    >>> layer = nb.layers.RandomRotation((0.5, 0.5), interpolation="nearest")
+    >>> layer(np.arange(4.0).reshape(1, 2, 2, 1), training=True).numpy().ravel()
+    array([3., 2., 1., 0.], dtype=float32)
+    """
+
+    _arguments = ("factor", "fill_mode", "interpolation", "fill_value")
+
+    def __init__(
+        self,
+        factor: Any,
+        fill_mode: str = "reflect",
+        interpolation: str = "bilinear",
+        seed: int | None = None,
+        fill_value: float = 0.0,
+        data_format: str | None = None,
+        **kwargs: Any,
+    ) -> None:
+        super().__init__(seed, data_format, **kwargs)
+        self.factor = limits(factor, "factor", (-1.0, 1.0))
+        self.fill_mode = check_choice(fill_mode, "fill_mode", FILL_MODES)
+        self.interpolation = check_choice(interpolation, "interpolation", ("bilinear", "nearest"))
+        self.fill_value = _finite(fill_value, "fill_value")
+
+    def _change(self, images: Tensor) -> Tensor:
+        rows, height, width, channels = images.shape
+        if height * width > 1 << 24 and images.dtype == np.float32:
+            raise ValueError(f"{self.name}: expected images of 2**24 pixels at most, got {height} x {width}")
+        angle = ops.reshape(self._draw(images, self.factor), (rows, 1)) * (2.0 * np.pi)
+        cosine, sine = ops.cos(angle), ops.sin(angle)
+        i, j = np.divmod(np.arange(height * width), width)
+        up, right = (i - (height - 1) / 2).astype(images.dtype), (j - (width - 1) / 2).astype(images.dtype)
+        y = ops.add(ops.add(ops.multiply(sine, right), ops.multiply(cosine, up)), (height - 1) / 2)
+        x = ops.add(ops.subtract(ops.multiply(cosine, right), ops.multiply(sine, up)), (width - 1) / 2)
+        pixels = ops.reshape(images, (rows, height * width, channels))
+        if self.interpolation == "nearest":
+            found = self._pixels(pixels, ops.round(y), ops.round(x), height, width)
+        else:
+            above, left = ops.floor(y), ops.floor(x)
+            low, near = ops.expand_dims(y - above, -1), ops.expand_dims(x - left, -1)
+            first = self._between(pixels, above, left, near, height, width)
+            second = self._between(pixels, above + 1.0, left, near, height, width)
+            found = first * (1.0 - low) + second * low
+        return ops.reshape(found, images.shape)
+
+    def _between(self, pixels: Tensor, y: Tensor, left: Tensor, near: Tensor, height: int, width: int) -> Tensor:
+        """Return the pixels between those at whole places and their neighbours to the right."""
+        first = self._pixels(pixels, y, left, height, width)
+        return first * (1.0 - near) + self._pixels(pixels, y, left + 1.0, height, width) * near
+
+    def _pixels(self, pixels: Tensor, y: Tensor, x: Tensor, height: int, width: int) -> Tensor:
+        """Return the pixels (batch, places, channels) at whole places (batch, places), also outside of an image."""
+        row, column = self._inside(y, height), self._inside(x, width)
+        places = ops.expand_dims(row * float(width) + column, -1)
+        numbers = ops.cast(ops.broadcast_to(places, pixels.shape), "int64")
+        found = ops.take_along_axis(pixels, numbers, 1)
+        if self.fill_mode != "constant":
+            return found
+        outside = ops.expand_dims(ops.abs(row - y) + ops.abs(column - x), -1)
+        return ops.where(ops.greater(ops.broadcast_to(outside, pixels.shape), 0.0), self.fill_value, found)
+
+    def _inside(self, at: Tensor, n: int) -> Tensor:
+        """Return the place inside of an axis that stands for each whole place."""
+        if self.fill_mode == "wrap":
+            at = at - ops.floor(at / float(n)) * float(n)
+        elif self.fill_mode == "reflect":
+            at = at - ops.floor(at / (2.0 * n)) * (2.0 * n)
+            at = ops.minimum(at, ops.subtract(2.0 * n - 1.0, at))
+        return ops.clip(at, 0.0, n - 1.0)
+
+
 class RandomBrightness(RandomImageLayer):
     """Makes each image brighter or darker by a random number, in training.
 

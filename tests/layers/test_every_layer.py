@@ -147,8 +147,8 @@ each = pytest.mark.parametrize("case", CASES, ids=[f"{case.name}-{k}" for k, cas
 #: tests/dropout/test_family.py), bases, and inputs.
 OTHERS = {"Add", "Average", "Concatenate", "ConcreteDropout", "Dot", "Input", "InputLayer", "Lambda", "Layer",
           "Masksembles", "Maximum", "Minimum", "Multiply", "RandomBrightness", "RandomContrast",
-          "RandomFlip", "RandomTranslation", "RandomZoom", "SpectralNormalization", "StringLookup", "Subtract",
-          "TimeDistributed", "Wrapper"}  # fmt: skip
+          "RandomFlip", "RandomRotation", "RandomTranslation", "RandomZoom", "SpectralNormalization", "StringLookup",
+          "Subtract", "TimeDistributed", "Wrapper"}  # fmt: skip
 
 
 def test_every_layer_has_a_case() -> None:

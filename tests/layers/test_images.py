@@ -14,6 +14,7 @@ from nbnet.layers import (
     RandomBrightness,
     RandomContrast,
     RandomFlip,
+    RandomRotation,
     RandomTranslation,
     RandomZoom,
     Resizing,
@@ -26,22 +27,21 @@ MODES = {"reflect": "reflect", "wrap": "grid-wrap", "constant": "grid-constant",
 
 @pytest.mark.parametrize("mode", MODES)
 @pytest.mark.parametrize("interpolation", ["bilinear", "nearest"])
-@pytest.mark.parametrize("kind", [RandomZoom, RandomTranslation])
+@pytest.mark.parametrize("kind", [RandomZoom, RandomTranslation, RandomRotation])
 def test_moves(kind: Any, mode: str, interpolation: str) -> None:
     down, right = 0.63, -0.37
-    layer = kind(
-        (down, down), (right, right), fill_mode=mode, interpolation=interpolation, fill_value=3.0, dtype="float64"
-    )
+    factors = ((0.1, 0.1),) if kind is RandomRotation else ((down, down), (right, right))
+    layer = kind(*factors, fill_mode=mode, interpolation=interpolation, fill_value=3.0, dtype="float64")
     y = layer(IMAGES, training=True).numpy()
     height, width = IMAGES.shape[1:3]
     i, j = np.meshgrid(np.arange(height), np.arange(width), indexing="ij")
-    if kind is RandomZoom:
-        at = [
-            (i - (height - 1) / 2) * (1 + down) + (height - 1) / 2,
-            (j - (width - 1) / 2) * (1 + right) + (width - 1) / 2,
-        ]
-    else:
-        at = [i - down * height, j - right * width]
+    up, left, y0, x0 = i - (height - 1) / 2, j - (width - 1) / 2, (height - 1) / 2, (width - 1) / 2
+    sine, cosine = np.sin(0.2 * np.pi), np.cos(0.2 * np.pi)
+    at = {
+        RandomZoom: [up * (1 + down) + y0, left * (1 + right) + x0],
+        RandomTranslation: [i - down * height, j - right * width],
+        RandomRotation: [sine * left + cosine * up + y0, cosine * left - sine * up + x0],
+    }[kind]
     at = [np.round(places) for places in at] if interpolation == "nearest" else at
     for image, made in zip(IMAGES, y, strict=True):
         for channel in range(2):
@@ -78,7 +78,8 @@ def test_colours() -> None:
 
 @pytest.mark.parametrize(
     "make",
-    [lambda: RandomFlip(seed=1), lambda: RandomZoom(0.3, seed=1), lambda: RandomTranslation(0.3, 0.3, seed=1),
+    [lambda: RandomFlip(seed=1), lambda: RandomZoom(0.3, seed=1), lambda: RandomRotation(0.3, seed=1),
+     lambda: RandomTranslation(0.3, 0.3, seed=1),
      lambda: RandomBrightness(0.3, seed=1), lambda: RandomContrast(0.3, seed=1)],
 )  # fmt: skip
 def test_only_in_training_and_anew_in_each_step(make: Any) -> None:
@@ -128,6 +129,7 @@ def test_resizing_and_cropping() -> None:
         (lambda: RandomTranslation(0.1, None), "width_factor: expected"),
         (lambda: RandomTranslation(0.1, (0.1, 1.2)), "width_factor: expected"),
         (lambda: RandomTranslation(0.1, "a"), "width_factor: expected a finite number"),
+        (lambda: RandomRotation(1.5), "factor: expected"),
         (lambda: RandomBrightness(2.0), "factor: expected"),
         (lambda: RandomBrightness(0.1, value_range=3), "value_range: expected two numbers"),
         (lambda: RandomContrast(-0.5), "factor: expected"),

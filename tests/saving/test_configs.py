@@ -104,6 +104,8 @@ TABLE: dict[str, dict[str, dict[str, Any]]] = {
         "RandomBrightness": {"factor": (-0.1, 0.2), "value_range": (0.0, 1.0), "seed": 4},
         "RandomContrast": {"factor": (0.1, 0.2), "value_range": (0.0, 1.0), "seed": 4},
         "RandomFlip": {"mode": "vertical", "seed": 4},
+        "RandomRotation": {"factor": (-0.1, 0.2), "fill_mode": "constant", "interpolation": "nearest",
+                           "fill_value": 0.5, "seed": 4},
         "RandomTranslation": MOVES, "RandomZoom": MOVES,
         "Resizing": {"height": 5, "width": 4, "interpolation": "nearest", "crop_to_aspect_ratio": True,
                      "pad_to_aspect_ratio": False, "fill_value": 1.0, "antialias": True},
