@@ -10,8 +10,8 @@ from typing import Any
 
 _NO_SEQUENCES = "there are no recurrent layers; for sequences use Embedding, Conv1D, TimeDistributed and pooling"
 _NO_ATTENTION = "there are no attention layers; write one with nbnet.ops, as examples/padded_sequences.py does"
-_NO_IMAGES = "change images with NumPy before fit, or batch by batch in a nbnet.utils.PyDataset"
-_NO_TOKENS = "encode columns with scikit-learn (OneHotEncoder, OrdinalEncoder, KBinsDiscretizer) before fit"
+_NO_IMAGES = "use RandomFlip, RandomRotation and the like, or change images batch by batch in a nbnet.utils.PyDataset"
+_NO_TOKENS = "use StringLookup, IntegerLookup, CategoryEncoding and Discretization, or scikit-learn before fit"
 _NO_FILES = "read the files into arrays and hand these to fit"
 _ONE_BACKEND = "kernels compiled by Numba are its only backend"
 _SUBCLASS = "subclass nbnet.layers.Layer and write call(self, x) with functions of nbnet.ops"
