@@ -11,11 +11,25 @@ import numpy as np
 
 from nbnet.engine.graph.op import BOOL, INT
 from nbnet.engine.graph.tensor import Tensor
-from nbnet.export.graph import INT64, Entry, OnnxGraph, Operand, register, writes
+from nbnet.export.graph import BOOLEAN, INT64, Entry, OnnxGraph, Operand, register, writes
 from nbnet.ops.activation import GELU_CUBIC, GELU_SCALE, SELU_SCALE, SELU_SCALE_ALPHA, SQRT_HALF
 
 #: Numbers of dtypes among the types of ONNX (TensorProto).
-ONNX_TYPES = {np.dtype(np.float32): 1, INT: INT64, BOOL: 9, np.dtype(np.float64): 11}
+ONNX_TYPES = {np.dtype(np.float32): 1, INT: INT64, BOOL: BOOLEAN, np.dtype(np.float64): 11}
+
+
+def _ordered(op: str) -> Entry:
+    """Return the entry of an op that is an ONNX operator for numbers; booleans become integers first."""
+
+    def write(g: OnnxGraph, *xs: Tensor) -> str:
+        return g.add(op, *(g.add("Cast", x, to=INT64) if x.dtype == BOOL else x for x in xs))
+
+    return write
+
+
+def _extreme(op: str, of_booleans: str) -> Entry:
+    """Return the entry of an op that is one ONNX operator for numbers and another one for booleans."""
+    return lambda g, a, b: g.add(of_booleans if a.dtype == BOOL else op, a, b)
 
 
 def _same(op: str) -> Entry:
@@ -42,7 +56,7 @@ register({
     name: _same(op)
     for name, op in {
         "abs": "Abs", "add": "Add", "ceil": "Ceil", "cos": "Cos", "divide": "Div", "erf": "Erf", "exp": "Exp",
-        "floor": "Floor", "log": "Log", "maximum": "Max", "minimum": "Min", "multiply": "Mul",
+        "floor": "Floor", "log": "Log", "multiply": "Mul",
         "negative": "Neg", "power": "Pow", "power_of_integers": "Pow", "relu": "Relu", "round": "Round",
         "sigmoid": "Sigmoid", "sign": "Sign",
         "arccos": "Acos", "arccosh": "Acosh", "arcsin": "Asin", "arcsinh": "Asinh", "arctan": "Atan",
@@ -51,12 +65,13 @@ register({
     }.items()
 })  # fmt: skip
 register({
-    name: _same(op)
+    name: _ordered(op)
     for name, op in {
         "equal": "Equal", "greater": "Greater", "greater_equal": "GreaterOrEqual", "less": "Less",
         "less_equal": "LessOrEqual",
     }.items()
 })  # fmt: skip
+register({"maximum": _extreme("Max", "Or"), "minimum": _extreme("Min", "And")})
 register(dict.fromkeys(("from_integers", "from_booleans", "to_integers", "to_booleans"), _cast))
 register({
     name: _bitwise(operator)
@@ -136,11 +151,15 @@ register(
         "hard_tanh": lambda g, x: _clip(g, x, -1.0, 1.0),
         "relu6": lambda g, x: _clip(g, x, 0.0, 6.0),
         "sparse_sigmoid": lambda g, x: _ramp(g, x, 0.5, 0.5),
-        "not_equal": lambda g, a, b: g.add("Not", g.add("Equal", a, b)),
         "softmax": lambda g, x: g.add("Softmax", x, axis=-1),
         "log_softmax": lambda g, x: g.add("LogSoftmax", x, axis=-1),
     }
 )
+
+
+@writes("not_equal")
+def _not_equal(g: OnnxGraph, a: Tensor, b: Tensor) -> str:
+    return g.add("Not", g.add("Equal", a, b))
 
 
 @writes("where")

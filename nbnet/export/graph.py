@@ -24,8 +24,8 @@ Entry = Callable[..., str | tuple[str, ...]]
 
 #: Entries by name of op.
 ENTRIES: dict[str, Entry] = {}
-#: The number of int64 among the types of ONNX (TensorProto.INT64).
-INT64 = 7
+#: The numbers of int64 and bool among the types of ONNX (TensorProto).
+INT64, BOOLEAN = 7, 9
 #: Ops that ONNX has no operators for.
 ABSENT = frozenset({
     "arctan2", "cholesky", "cholesky_of_one", "cumprod", "erfinv", "i0", "inverse", "inverse_of_one", "segment_max",

@@ -7,8 +7,9 @@ from functools import partial
 from math import prod
 from typing import Any, NamedTuple
 
+from nbnet.engine.graph.op import BOOL
 from nbnet.engine.graph.tensor import Node, Tensor
-from nbnet.export.graph import OnnxGraph, Operand, register, writes
+from nbnet.export.graph import BOOLEAN, INT64, OnnxGraph, Operand, register, writes
 from nbnet.export.moves import reshaped
 from nbnet.export.probe import Sizes
 from nbnet.ops.windows import GAP_DOWN, HEIGHT, OUT_HEIGHT, ROWS, STEP_DOWN, TOP
@@ -48,9 +49,12 @@ def _reduce(g: OnnxGraph, x: Tensor, op: str) -> str:
     run = _run(g.node, before, after)
     axes = list(range(*run))
     keepdims = bool(axes) and _without(before, run, True) == after
-    y = reduced(g, op, x, axes, keepdims) if axes else g.add("Identity", x)
+    boolean = x.dtype == BOOL
+    numbers = g.add("Cast", x, to=INT64) if boolean else x
+    y = reduced(g, op, numbers, axes, keepdims) if axes else g.add("Identity", numbers)
     left = _without(before, run, keepdims)
-    return y if left == after else reshaped(g, y, left, after)
+    y = y if left == after else reshaped(g, y, left, after)
+    return g.add("Cast", y, to=BOOLEAN) if boolean else y
 
 
 def reduced(g: OnnxGraph, op: str, x: Operand, axes: Sequence[int], keepdims: bool) -> str:

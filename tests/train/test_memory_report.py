@@ -83,11 +83,11 @@ def test_it_grows_with_the_batch_and_the_precision():
 
 def test_nothing_is_compiled_built_or_moved():
     model = network()
-    before, places = linker.compiled_count, [w.numpy().ctypes.data for w in model.weights]
+    before, places = linker.compiled_count, [w.memory().ctypes.data for w in model.weights]
     lines(model)
     assert linker.compiled_count == before
     assert model.optimizer.block is None
-    assert [w.numpy().ctypes.data for w in model.weights] == places
+    assert [w.memory().ctypes.data for w in model.weights] == places
     model.optimizer.exclude_from_weight_decay(var_names=["bias"])
 
 
