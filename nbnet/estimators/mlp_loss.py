@@ -36,7 +36,7 @@ class PenalizedLoss(Loss):
         self.rows: int | None = None
         self.weight = 0.0
 
-    def losses(self, y_true: Tensor, y_pred: Tensor) -> Tensor:
+    def call(self, y_true: Tensor, y_pred: Tensor) -> Tensor:
         found = self.base.losses(y_true, y_pred)
         if self.factor != 1:
             found = ops.multiply(found, self.factor)

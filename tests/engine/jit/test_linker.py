@@ -429,7 +429,8 @@ NUMBERS = """
         y = model(x, training=True)
     gradients = tape.gradient(nb.ops.sum(y * y), model.trainable_weights)
     print(json.dumps({
-        "losses": losses, "predictions": model.predict(x).tolist(), "scores": model.evaluate(x, t, verbose=0),
+        "losses": losses, "predictions": model.predict(x, verbose=0).tolist(),
+        "scores": model.evaluate(x, t, verbose=0),
         "mask": tape.masks["drop"].tolist(), "gradients": [g.numpy().tolist() for g in gradients],
         "jit": linker.DISABLE_JIT, "numba": "numba" in sys.modules, "compiled": linker.compiled_count,
     }))
