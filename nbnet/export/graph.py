@@ -58,7 +58,7 @@ def writes(*ops: str) -> Callable[[Entry], Entry]:
 
 def refusal(op: Op) -> str | None:
     """Return the reason why an op has no entry; None if nothing on its record says so."""
-    if op.draws:
+    if op.draws or op.role == "draw":
         return "it draws random numbers, which an exported model does not; apply it in training only"
     if op.name == "deal_masks":
         return "it depends on where in its batch a row stands, which an exported model does not know"

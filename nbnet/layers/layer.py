@@ -24,7 +24,7 @@ from nbnet.base.seeds import Counter
 from nbnet.base.tree import flatten, map_structure
 from nbnet.config import standardize_dtype
 from nbnet.engine.graph.op import INT
-from nbnet.engine.graph.parameter import Parameter
+from nbnet.engine.graph.parameter import Parameter, invalidate_programs
 from nbnet.engine.graph.symbolic import Producer, Symbol, has_symbols, record
 from nbnet.engine.graph.tensor import Tensor, recorder, scope, tensor, thread_state
 from nbnet.layers.arguments import OPTIONS, ConstraintLike, InitializerLike, RegularizerLike, plain, weight_arguments
@@ -752,6 +752,15 @@ class Layer(RecordsArguments):
         else:
             self._losses.append(value)
             _with_losses.add(self)
+
+    def __setattr__(self, name: str, value: Any) -> None:
+        if isinstance(vars(self).get(name), Parameter) and value is not vars(self)[name]:
+            if not isinstance(value, Tensor):
+                raise TypeError(
+                    f"{name}: expected a weight, got {type(value).__name__}: layer.{name}.assign(value) sets its values"
+                )
+            invalidate_programs()  # Those that were written read the weight that was here before.
+        super().__setattr__(name, value)
 
     def __getstate__(self) -> dict[str, Any]:
         """A copy or pickle has no losses of a call: these are tensors that refer to what computed them."""

@@ -377,3 +377,15 @@ def test_losses_called_on_what_does_not_fit(loss):
         ValueError,
         "sample_weight: expected finite",
     )
+
+
+@pytest.mark.parametrize("value", [np.zeros((4, 3)), [[0.0]], 0.0, None])
+def test_a_weight_is_not_replaced_by_values(value):
+    layer = Dense(3)
+    model = nb.Sequential([nb.Input((4,)), layer])
+    x = np.ones((2, 4))
+    before = model.predict(x, verbose=0)
+    refused(lambda: setattr(layer, "kernel", value), TypeError, "kernel: expected a weight, got", "layer.kernel.assign")
+    np.testing.assert_array_equal(model.predict(x, verbose=0), before)
+    layer.kernel = nb.Parameter(np.ones((4, 3), np.float32), name="kernel")
+    np.testing.assert_array_equal(model.predict(x, verbose=0), np.full((2, 3), 4.0))

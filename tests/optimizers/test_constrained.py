@@ -167,7 +167,6 @@ def test_other_constraints_compile_nothing() -> None:
         (lambda w: nb.ops.sum(w), ValueError, r"w has shape \(2,\) and dtype float32, <lambda> returned shape \(\)"),
         (lambda w: NonNeg()(w), TypeError, "NonNeg changes weights in place"),
         (MaxNorm(axis=1), ValueError, "axis 1 is out of range"),
-        (Constraint(), NotImplementedError, "Constraint defines neither"),
     ],
 )
 def test_what_is_no_constraint_is_refused(constraint: Any, error: type[Exception], message: str) -> None:
