@@ -61,7 +61,7 @@ def random_integers_forward(mem: Any, ins: Any, step: Any) -> None:
 #: Whole numbers from ``least`` to ``last``, of uniform numbers from 0 to their count.
 RANDOM_INTEGERS = register(
     Op("random_integers", random_integers_forward, ("x",), infer=lambda x, least, last: (Spec(x.shape, INT),),
-       encode=lambda x, least, last: (least, last), stops_gradient=True, extents="x[n] y:i8[n]; _ _")
+       encode=lambda x, least, last: (least, last), stops_gradient=True, role="draw", extents="x[n] y:i8[n]; _ _")
 )  # fmt: skip
 
 
