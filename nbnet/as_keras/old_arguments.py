@@ -56,6 +56,8 @@ _OWN: dict[str, dict[str, str | None]] = {
 }  # fmt: skip
 #: Arguments that change nothing here: what they did belongs to TensorFlow, or has become the only way.
 _IGNORED = {
+    "RandomNormal": ("name",),
+    "RandomUniform": ("name",),
     "Embedding": ("input_length",),
     "BatchNormalization": ("mode", "fused", "renorm", "virtual_batch_size"),
     "ModelCheckpoint": ("period", "load_weights_on_restart", "options"),

@@ -61,8 +61,8 @@ class Saver(Monitor):
 
 
 #: Endings of files of models and of weights, and of those that need h5py.
-_MODELS, _WEIGHTS = (".nbnet", ".keras", ".h5"), (".nbnet", ".safetensors", ".weights.h5")
-_OF_KERAS = (".keras", ".h5")
+_MODELS, _WEIGHTS = (".nbnet", ".keras", ".h5", ".hdf5"), (".nbnet", ".safetensors", ".weights.h5")
+_OF_KERAS = (".keras", ".h5", ".hdf5")
 
 
 class ModelCheckpoint(Saver):

@@ -173,22 +173,24 @@ def as_labels(y: Any, name: str, n: int, classes: int, positions: tuple[int, ...
 
 
 def check_probabilities(array: Array, name: str) -> Array:
-    """Return the array; raise ValueError if a value does not lie in [0, 1], but for rounding.
+    """Return the array; warn if a value does not lie in [0, 1], but for rounding.
 
     Examples
     --------
     >>> import numpy as np
     >>> from nbnet.data import check_probabilities
-    >>> check_probabilities(np.array([[0.0], [-1.0]]), "y")
-    Traceback (most recent call last):
-        ...
-    ValueError: y: expected values in [0, 1], got -1.0 at row 1, column 0
+    >>> check_probabilities(np.array([[0.0], [1.0]]), "y").shape
+    (2, 1)
     """
     low, high = array.min(), array.max()
     if low < -_ROUNDING or high > 1 + _ROUNDING:
         worst = array.argmin() if low < -_ROUNDING else array.argmax()
         where = place(np.unravel_index(worst, array.shape))
-        raise ValueError(f"{name}: expected values in [0, 1], got {array.flat[worst]} at {where}")
+        warnings.warn(
+            f"{name}: expected values in [0, 1], got {array.flat[worst]} at {where}: cross-entropy is computed, but is "
+            "not least where predictions equal such targets",
+            stacklevel=2,
+        )
     return array
 
 
