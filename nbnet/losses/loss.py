@@ -144,7 +144,11 @@ class Loss(RecordsArguments):
         return data.as_dense_targets(y, name, n, shape, dtype, self.broadcasts, not self.of_rows)
 
     def each(self, y_true: Any, y_pred: Any) -> Tensor:
-        """The losses of samples, neither weighted nor averaged; a vector of predictions is one sample, as in Keras."""
+        """The losses of samples, neither weighted nor averaged; a vector of predictions is one sample, as in Keras.
+        Symbols give a symbol."""
+        if has_symbols((y_true, y_pred)):
+            each: Tensor = record(self.each, (y_true, y_pred), {}, self.name)
+            return each
         y_pred = tensor(y_pred, name="y_pred")
         y_true = as_given(y_true, self.sparse, y_pred)
         if not isinstance(y_true, Tensor):

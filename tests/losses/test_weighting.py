@@ -517,3 +517,14 @@ def test_ranks(first: Any, second: Any, wanted: Any) -> None:
 def test_refusals(make: Any) -> None:
     with pytest.raises(ValueError, match="sample_weight: expected"):
         make()
+
+
+@pytest.mark.parametrize("name", ["mean_squared_error", "binary_crossentropy", "huber"])
+def test_functions_of_symbols(name: str) -> None:
+    """They give a loss for each sample of a model that computes it."""
+    a, b = nb.Input((3,)), nb.Input((3,))
+    model = nb.Model([a, b], getattr(nb.losses, name)(a, b))
+    rng = np.random.default_rng(0)
+    x, y = rng.uniform(0.1, 0.9, (2, 8, 3))
+    expected = getattr(nb.losses, name)(x.astype(np.float32), y.astype(np.float32)).numpy()
+    np.testing.assert_allclose(model.predict([x, y], verbose=0), expected, rtol=1e-5)
