@@ -204,6 +204,13 @@ class EinsumDense(Layer):
         if shapes.bias is not None:
             self.bias = self._add_named_weight("bias", shapes.bias)
 
+    def _check_input(self, shape: Shape) -> None:
+        if self.built:
+            wanted = weight_shapes(self.equation, self.bias_axes, shape, self.output_shape)
+            bias = None if self.bias is None else self.bias.shape
+            if (wanted.kernel, wanted.bias) != (self.kernel.shape, bias):
+                raise ValueError(f"{self.name}: was built for a kernel of shape {self.kernel.shape}, got shape {shape}")
+
     def call(self, x: Tensor) -> Tensor:
         y = einsum(self.equation, x, self.kernel)
         return self.activation(y if self.bias is None else add(y, self.bias))

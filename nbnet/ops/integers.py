@@ -205,6 +205,7 @@ def unique(
         if missing > 0:
             if not found.size:
                 raise ValueError("x: expected at least one element, as the result is filled up")
+            reserve(missing * max(found.size // max(found.shape[at], 1), 1), "unique")
             least = found.take([0], at)
             filling = least if fill_value is None else np.full_like(least, fill_value)
             found = np.concatenate([found, np.repeat(filling, missing, at)], at)

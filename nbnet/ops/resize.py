@@ -10,7 +10,7 @@ from numpy.typing import NDArray
 
 from nbnet.base.validation import check_choice
 from nbnet.engine.graph.tensor import Tensor, tensor
-from nbnet.ops.constants import zeros
+from nbnet.ops.constants import arange, zeros
 from nbnet.ops.index import take
 from nbnet.ops.matmul import matmul
 from nbnet.ops.reshape import transpose
@@ -112,7 +112,7 @@ def resize(images: Any, size: Sequence[int], interpolation: str = "bilinear", an
         if n == m:
             continue
         if kind == "nearest":
-            x = take(x, np.floor((np.arange(m) + 0.5) * (n / m)).astype(int), axis)
+            x = take(x, np.floor((arange(0, m, 1, "resize") + 0.5) * (n / m)).astype(int), axis)
         else:
             order = list(range(x.ndim))
             order[axis], order[-1] = order[-1], order[axis]

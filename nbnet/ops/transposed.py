@@ -106,7 +106,7 @@ def _geometry(
         )
     axes = list(zip(x.shape[1:-1], w.shape[:-2], strides, output_padding, dilation_rate, strict=True))
     found = [transposed_span(n, k, s, padding, d, extra) for n, k, s, extra, d in axes]
-    if any(n < 1 for n, _ in found):
+    if any(n < 1 for n, _ in found) or any(n < 1 for n in x.shape[1:-1]):
         raise ValueError(f"conv_transpose: nothing is left of an input of shape {x.shape} with padding={padding!r}")
     # Length of y, length of x, window, step, windows before the start, gap; a sequence is an image of height 1.
     columns = [(n, m, k, s, before, d) for (n, before), (m, k, s, _, d) in zip(found, axes, strict=True)]

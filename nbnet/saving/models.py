@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
+import functools
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
-from nbnet import layers, optimizers
+from nbnet import layers, ops, optimizers
 from nbnet.base import seeds
 from nbnet.base.json_record import fields
 from nbnet.base.loading_budget import LoadingBudget, loading_budget
@@ -89,6 +90,15 @@ def snapshot(model: Model, training: bool = True) -> tuple[dict[str, Any], dict[
     return tensors, weights.about(tensors, training=found)
 
 
+@functools.cache
+def import_what_files_name() -> None:
+    """Import the modules of layers and functions that are imported when they are first used: what a file says never
+    imports one."""
+    for module in (layers, ops):
+        for name in dir(module):
+            getattr(module, name, None)
+
+
 def load_model(
     filepath: FilePath, custom_objects: Mapping[str, Any] | None = None, compile: bool = True, safe_mode: bool = True
 ) -> Model:
@@ -136,6 +146,7 @@ def load_model(
     True
     """
     path = weights.checked_path(filepath, ".nbnet", *weights.KERAS)
+    import_what_files_name()
     if path.suffix in weights.KERAS:
         files = weights.keras_files()
         load = files.load_keras if path.suffix == ".keras" else files.load_h5

@@ -96,7 +96,8 @@ def test_a_layer_called_on_another_shape(case: Case, training: bool) -> None:
                 forward_and_backward(layer, x, training)
         else:
             assert found == wanted
-            assert [w.shape for w in fresh.weights] == [w.shape for w in layer.weights]
+            if case.name != "LayerNormalization" or len(shape) == len(case.shape) + 1:  # Its axes stay what they were.
+                assert [w.shape for w in fresh.weights] == [w.shape for w in layer.weights]
         assert layer(case.inputs(2)).shape == (2, *case.output)
 
 
@@ -325,7 +326,7 @@ def test_a_weight_replaced_by_one_of_another_shape() -> None:
         pytest.param(lambda x, empty: nb.ops.softmax(nb.ops.reshape(x, (2, 4))[:, :0]), id="softmax"),
         pytest.param(lambda x, empty: nb.ops.log_softmax(x[:, :0]), id="log_softmax"),
         pytest.param(lambda x, empty: nb.ops.max(x[:, :0], axis=1), id="max"),
-        pytest.param(lambda x, empty: nb.ops.max_pool(nb.ops.zeros((1, 2, 2, 2, 2)), (2, 2, 2)), id="max_pool"),
+        pytest.param(lambda x, empty: nb.ops.max_pool(nb.ops.zeros((1, 2, 2, 2, 2, 2)), (2, 2, 2, 2)), id="max_pool"),
         pytest.param(lambda x, empty: nb.losses.categorical_crossentropy(x[:, :0], x[:, :0]), id="crossentropy"),
         pytest.param(lambda x, empty: nb.losses.mean_squared_error(x[:, :0], x[:, :0]), id="mse"),
     ],
@@ -379,6 +380,7 @@ def run_twin(rng: np.random.Generator, call: Call) -> None:
 BY_CURSOR = ("gather", "store", "add_moments", "keep_sample")
 
 
+@pytest.mark.filterwarnings("ignore:.*drops the mask of time steps")
 @each_layer
 def test_changed_rows_of_programs_are_refused_or_harmless(case: Case) -> None:
     rng, program, refused = np.random.default_rng(5), program_of(case), 0
