@@ -13,6 +13,7 @@ from pathlib import Path
 # Processes are forked: one thread.
 os.environ.setdefault("NBNET_NUM_THREADS", "1")
 
+from nbnet.saving.models import import_what_files_name
 from tests.security.mutation.samples import FILES, samples
 from tests.security.mutation.trial import Report, run
 
@@ -29,6 +30,7 @@ def main() -> int:
         print("mutants are tried in forked processes, which this system does not have")
         return 0
     warnings.simplefilter("ignore")
+    import_what_files_name()  # as the first load of a process does, whatever its file says
     start = time.monotonic()
     with tempfile.TemporaryDirectory() as folder:
         found = [sample for sample in samples(Path(folder)) if options.kind in (None, sample.kind)]
