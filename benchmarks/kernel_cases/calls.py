@@ -81,7 +81,8 @@ class Subject:
         if self.products:
             total: int = sum(rows * inner * columns for rows, inner, columns in self.products)
             return total
-        return int(max(t.size for t in self.call.operands if t is not None and t.dtype != INT))
+        there = [t for t in self.call.operands if t is not None]
+        return int(max(t.size for t in [t for t in there if t.dtype != INT] or there))  # Numbers of rows do not count.
 
     @property
     def nbytes(self) -> int:

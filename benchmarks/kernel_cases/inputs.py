@@ -83,6 +83,11 @@ def two(*numbers: float) -> Recipe:
     return lambda d, n, m: given(d.normal(n, m), d.normal(n, m), *numbers)
 
 
+def whole(count: int) -> Recipe:
+    """Matrices of small integers."""
+    return lambda d, n, m: given(*(d.below(4, n, m) for _ in range(count)))
+
+
 def two_positive(*numbers: float) -> Recipe:
     return lambda d, n, m: given(d.positive(n, m), d.positive(n, m), *numbers)
 
@@ -127,6 +132,11 @@ def convolved(channels: int) -> Recipe:
         return given(x, d.normal(3, 3, channels, 16), d.normal(16), product=shape, **windows)
 
     return recipe
+
+
+def depthwise(d: Draws, n: int, m: int) -> Given:
+    windows: dict[str, Any] = {"strides": (1, 1), "padding": "same", "dilation_rate": (1, 1)}
+    return given(images(d, n, m), d.normal(3, 3, 16, 1), d.normal(16), **windows)
 
 
 def pooled(d: Draws, n: int, m: int) -> Given:
@@ -184,7 +194,22 @@ RECIPES: dict[str, Recipe | dict[str, Recipe]] = {
     **dict.fromkeys(("equal", "not_equal", "greater", "greater_equal", "less", "less_equal"), two()),
     **dict.fromkeys(("divide", "power"), two_positive()),
     "prelu": {"": two(), "row": lambda d, n, m: given(d.normal(n, m), d.normal(m))},
-    "where": lambda d, n, m: given(d.bits(n, m), d.normal(n, m), d.normal(n, m)),
+    "where": lambda d, n, m: given(d.mask(n, m).astype(bool), d.normal(n, m), d.normal(n, m)),
+    **dict.fromkeys(("mod", "floor_divide"), two_positive()),
+    **dict.fromkeys(("power_of_integers", "bitwise_and", "bitwise_or", "bitwise_xor"), whole(2)),
+    "to_booleans": whole(1),
+    "from_integers": lambda d, n, m: given(d.below(9, n, m), dtype=d.dtype),
+    "from_booleans": lambda d, n, m: given(d.mask(n, m).astype(bool), dtype=d.dtype),
+    "to_integers": normal(),
+    "to_float": lambda d, n, m: given(np.zeros((), d.dtype), d.below(9, n, m)),
+    "matmul_pairs": lambda d, n, m: given(d.normal(n, 4, m), d.normal(n, m, 4)),
+    "depthwise_conv": depthwise,
+    **dict.fromkeys(("random_normal", "random_uniform"), lambda d, n, m: given(0.0, 1.0, shape=(n, m))),
+    "random_integers": lambda d, n, m: given(d.unit(n, m) * 9, least=0, last=8),
+    "random_constant": normal(),
+    "rows_or_nan": lambda d, n, m: given(d.normal(n // 2, m), d.below(n // 2, n)),
+    "rows_or_nan_float": lambda d, n, m: given(d.normal(n // 2, m), d.below(n // 2, n).astype(d.dtype)),
+    "widen": lambda d, n, m: given(d.normal(n, m), axis=1, before=1, after=2),
     **dict.fromkeys(("sum", "mean", "max"), reduced(1)),
     **dict.fromkeys(("sum_batch", "mean_batch", "max_batch"), reduced(0)),
     "weighted_mean": lambda d, n, m: given(*(d.positive(n * m) for _ in range(3))),

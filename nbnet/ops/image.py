@@ -330,7 +330,7 @@ def gaussian_blur(
         raise ValueError(f"sigma: expected two positive numbers, got {sigma!r}")
     for axis, k, deviation in ((1, down, sigma[1]), (2, across, sigma[0])):
         n = made.shape[axis]
-        reserve(n * n + k, "gaussian_blur")
+        reserve(n * n * k, "gaussian_blur")
         bell = np.exp(-0.5 * ((np.arange(k) - (k - 1) / 2) / deviation) ** 2)
         # Weights of each pixel in each result.
         band = sum(weight * np.eye(n, k=(k - 1) // 2 - at) for at, weight in enumerate((bell / bell.sum()).tolist()))
