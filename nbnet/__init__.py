@@ -49,6 +49,8 @@ __all__ = [
     "History",
     "Initializer",
     "Input",
+    "InputSpec",
+    "KerasTensor",
     "Layer",
     "Loss",
     "Metric",
@@ -60,6 +62,7 @@ __all__ = [
     "Sequential",
     "Tape",
     "Tensor",
+    "Variable",
     "activations",
     "backend",
     "calibration",
@@ -85,6 +88,7 @@ __all__ = [
     "masks",
     "metrics",
     "models",
+    "name_scope",
     "ops",
     "optimizers",
     "plot_model",
@@ -103,10 +107,16 @@ __all__ = [
 if TYPE_CHECKING:
     from nbnet import calibration, datasets, estimators, inspect
     from nbnet.as_keras import install_as_keras, uninstall_as_keras
+    from nbnet.layers.input_spec import InputSpec
+    from nbnet.layers.variable import KerasTensor, Variable, name_scope
 else:
     # What few scripts use is imported when they do.
     __getattr__ = keras_hint(
         __name__,
         parts=("calibration", "datasets", "estimators", "inspect"),
-        elsewhere=dict.fromkeys(("install_as_keras", "uninstall_as_keras"), "nbnet.as_keras"),
+        elsewhere={
+            **dict.fromkeys(("install_as_keras", "uninstall_as_keras"), "nbnet.as_keras"),
+            **dict.fromkeys(("KerasTensor", "Variable", "name_scope"), "nbnet.layers.variable"),
+            "InputSpec": "nbnet.layers.input_spec",
+        },
     )

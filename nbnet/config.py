@@ -128,12 +128,45 @@ def is_interactive_logging_enabled() -> bool:
     return _interactive
 
 
-def standardize_dtype(dtype: DTypeLike | Mapping[str, Any] | None) -> np.dtype[Any]:
+class DTypePolicy:
+    """The dtype of a layer by its name, as the object that Keras has for it.
+
+    Parameters
+    ----------
+    name : str or DTypePolicy
+        ``"float32"`` or ``"float64"``.
+
+    Raises
+    ------
+    ValueError
+        For any other name, ``"mixed_float16"`` and ``"mixed_bfloat16"`` among them.
+
+    Examples
+    --------
+    >>> from nbnet.config import DTypePolicy
+    >>> policy = DTypePolicy("float64")
+    >>> policy.name, policy.compute_dtype, policy.variable_dtype
+    ('float64', 'float64', 'float64')
+    """
+
+    def __init__(self, name: Any) -> None:
+        self.name = str(getattr(name, "name", name))
+        if self.name not in ("float32", "float64"):
+            raise ValueError(
+                f"name: expected 'float32' or 'float64', got {self.name!r}: nothing is computed in shorter floats"
+            )
+        self.compute_dtype = self.variable_dtype = self.name
+
+    def __repr__(self) -> str:
+        return f"DTypePolicy({self.name!r})"
+
+
+def standardize_dtype(dtype: DTypeLike | Mapping[str, Any] | DTypePolicy | None) -> np.dtype[Any]:
     """A dtype a model can compute in; None stands for :func:`floatx`.
 
     Parameters
     ----------
-    dtype : None, str, type, numpy.dtype or dict
+    dtype : None, str, type, numpy.dtype, DTypePolicy or dict
         float32 or float64; a dict is the configuration of a dtype policy of Keras's.
 
     Raises
@@ -154,6 +187,8 @@ def standardize_dtype(dtype: DTypeLike | Mapping[str, Any] | None) -> np.dtype[A
     if isinstance(dtype, Mapping):
         config = dtype.get("config")
         dtype = config.get("name") if isinstance(config, Mapping) else "?"
+    if isinstance(dtype, DTypePolicy):
+        dtype = dtype.name
     return _floatx if dtype is None else _float_dtype(dtype, "dtype")
 
 

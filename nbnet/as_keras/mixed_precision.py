@@ -4,22 +4,9 @@ from __future__ import annotations
 
 from typing import Any
 
-from nbnet.config import floatx, set_floatx
+from nbnet.config import DTypePolicy, floatx, set_floatx
 
-
-class Policy:
-    """A dtype by its name; ``mixed_float16`` and ``mixed_bfloat16`` are refused."""
-
-    def __init__(self, name: Any) -> None:
-        self.name = str(getattr(name, "name", name))
-        if self.name not in ("float32", "float64"):
-            raise ValueError(
-                f"name: expected 'float32' or 'float64', got {self.name!r}: nothing is computed in shorter floats"
-            )
-        self.compute_dtype = self.variable_dtype = self.name
-
-
-DTypePolicy = Policy
+Policy = DTypePolicy
 
 
 def set_global_policy(policy: Any) -> None:

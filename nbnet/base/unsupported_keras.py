@@ -25,11 +25,8 @@ _TABLE: dict[str, dict[str, str]] = {
         "export a model with model.export and use the tools of ONNX Runtime": "quantizers Quantizer distillation",
         "see nbnet.utils, which has what is left of it: pad_sequences, image_dataset_from_directory": "preprocessing",
         "see nbnet.estimators": "wrappers",
-        "use nbnet.Parameter": "Variable",
-        "nbnet.Input returns what stands for a tensor": "KerasTensor",
         "use nbnet.Model(inputs, outputs)": "Function Operation",
-        "check the shape in build(self, input_shape) and raise ValueError": "InputSpec",
-        "there is no state to be scoped": "StatelessScope SymbolicScope RematScope remat name_scope",
+        "there is no state to be scoped": "StatelessScope SymbolicScope RematScope remat",
         "nothing in nbnet needs it": "tree visualization legacy",
     },
     "nbnet.layers": {
@@ -50,7 +47,6 @@ _TABLE: dict[str, dict[str, str]] = {
             AdaptiveAveragePooling3D""",
         "use MaxPooling or GlobalMaxPooling": "AdaptiveMaxPooling1D AdaptiveMaxPooling2D AdaptiveMaxPooling3D",
         _SUBCLASS: "Pipeline",
-        "check the shape in build(self, input_shape) and raise ValueError": "InputSpec",
         "use Embedding, and its weights with nbnet.ops.matmul": "ReversibleEmbedding",
     },
     "nbnet.losses": {

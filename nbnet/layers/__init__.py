@@ -66,6 +66,7 @@ if TYPE_CHECKING:
         RandomZoom,
         Resizing,
     )
+    from nbnet.layers.input_spec import InputSpec
     from nbnet.layers.lambda_layer import Lambda
     from nbnet.layers.lookup import IntegerLookup, StringLookup
     from nbnet.layers.masking import Masking
@@ -184,6 +185,7 @@ __all__ = [
     "Identity",
     "Input",
     "InputLayer",
+    "InputSpec",
     "IntegerLookup",
     "Lambda",
     "Layer",
@@ -260,8 +262,8 @@ known.defer(_modules)
 
 
 def __dir__() -> list[str]:
-    return sorted({*globals(), *_modules})
+    return sorted({*globals(), *_modules, "InputSpec"})
 
 
 if not TYPE_CHECKING:
-    __getattr__ = keras_hint(__name__, elsewhere=_modules)
+    __getattr__ = keras_hint(__name__, elsewhere=_modules | {"InputSpec": f"{__name__}.input_spec"})

@@ -22,7 +22,7 @@ from nbnet.base.docstrings import join_common_sections
 from nbnet.base.registry import snake_case
 from nbnet.base.seeds import Counter
 from nbnet.base.tree import flatten, map_structure
-from nbnet.config import standardize_dtype
+from nbnet.config import DTypePolicy, standardize_dtype
 from nbnet.engine.graph.op import INT
 from nbnet.engine.graph.parameter import Parameter, invalidate_programs
 from nbnet.engine.graph.symbolic import Producer, Symbol, has_symbols, record
@@ -245,6 +245,9 @@ class Layer(RecordsArguments):
     supports_masking: bool = False
     #: True for a class that defines :meth:`compute_mask`.
     _computes_masks: ClassVar[bool] = False
+    #: An :class:`nbnet.layers.InputSpec`, or several for several inputs, which the first argument of each call must
+    #: fit, else ValueError.
+    input_spec: Any = None
     #: Sections that the docstrings of a family of layers share: arguments of ``join_common_sections``.
     _shared_docs: ClassVar[dict[str, str]] = {}
 
@@ -369,6 +372,8 @@ class Layer(RecordsArguments):
             if args:
                 args = (self._as_tensors(args[0]), *map(self._as_operand, args[1:]))
             kwargs = {name: self._as_operand(value) for name, value in kwargs.items()}
+        if self.input_spec is not None:
+            self._check_spec(args, kwargs)
         if not self.built:
             self._build_from(args, kwargs)
         if args and isinstance(args[0], Tensor):
@@ -418,12 +423,24 @@ class Layer(RecordsArguments):
             # Data are gathered in any dtype: a float input takes that of the first layer that reads it.
             if isinstance(leaf, Symbol) and leaf.dtype.kind == "f" and leaf.producer and not leaf.producer.inputs():
                 leaf.dtype = self.dtype
+        if self.input_spec is not None:
+            self._check_spec(args, kwargs)
         if not self.built:
             self._build_from(args, kwargs)
         outputs = record(self, args, kwargs, self.name)
         if self._producer is None:
             self._producer = next(flatten(outputs)).producer
         return outputs
+
+    def _check_spec(self, args: tuple[Any, ...], kwargs: Mapping[str, Any]) -> None:
+        """Raise ValueError unless the first argument of a call fits :attr:`input_spec`."""
+        from nbnet.layers.input_spec import check_inputs
+
+        active = recorder()
+        # The sizes of a call that is tried are made up; a program works on slices of the batch.
+        if not getattr(active, "probing", False):
+            first = args[0] if args else next(iter(kwargs.values()), None)
+            check_inputs(self.input_spec, first, self.name, batch_known=active is None or not active.deferred)
 
     def _as_tensors(self, x: Any) -> Any:
         """A tensor; for a dict, a dict of tensors; for a list or tuple with tensors or arrays in it, one of them."""
@@ -554,6 +571,26 @@ class Layer(RecordsArguments):
                         found.setdefault(id(part), part)
         return list(found.values())
 
+    @property
+    def compute_dtype(self) -> np.dtype[Any]:
+        """Dtype that the layer computes in."""
+        return self.dtype
+
+    @property
+    def variable_dtype(self) -> np.dtype[Any]:
+        """Dtype of the weights: the same."""
+        return self.dtype
+
+    @property
+    def dtype_policy(self) -> DTypePolicy:
+        """The dtype as the object that Keras has for it, with ``name``, ``compute_dtype`` and ``variable_dtype``."""
+        return DTypePolicy(self.dtype)
+
+    @property
+    def path(self) -> str | None:
+        """The name; None before the layer is built."""
+        return self.name if self.built else None
+
     # ---- weights ----
 
     def add_weight(
@@ -612,6 +649,8 @@ class Layer(RecordsArguments):
         parameter.requires_grad = trainable and self._trainable
         self._weights.append(parameter)
         return parameter
+
+    add_variable = add_weight
 
     def _add_named_weight(self, name: str, shape: Sequence[int]) -> Parameter:
         """Create the weight of a name with the options that ``weight_options`` returned."""

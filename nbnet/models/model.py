@@ -256,11 +256,6 @@ class Model(Layer, Trainer):
     def _signature(self) -> ModelSignature:
         return signature_of(self, self.inputs_known.sample_shapes())
 
-    @property
-    def compute_dtype(self) -> np.dtype[Any]:
-        """Dtype that programs compute in."""
-        return self.dtype
-
     # ---- calls ----
 
     # Type checkers see Layer.call, which methods of any signature may override.

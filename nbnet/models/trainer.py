@@ -55,6 +55,9 @@ class Trainer(_Base):
 
     #: The history of the last ``fit``.
     history: History
+    #: False if :meth:`compile` was told to run eagerly, or not to compile; every epoch is compiled unless it runs
+    #: eagerly.
+    jit_compile: bool = True
 
     if TYPE_CHECKING:
 
@@ -82,6 +85,11 @@ class Trainer(_Base):
             _set_optimizer,
             doc="The optimizer; None until :meth:`compile` is called. May be replaced, but not in a training.",
         )
+
+    @property
+    def compiled(self) -> bool:
+        """True after :meth:`compile`."""
+        return self._optimizer is not None
 
     @property
     def loss(self) -> Any:
@@ -147,6 +155,7 @@ class Trainer(_Base):
         state.position.set_aside(self.built)
         state.objective, state.eager, state.slices = objective, bool(run_eagerly), count
         state.steps_per_execution = steps
+        self.jit_compile = not run_eagerly if jit_compile == "auto" else bool(jit_compile)
         watched = metrics is not None or weighted_metrics is not None
         self._compiled_metrics = CompiledMetrics(self) if watched else None
         self._changed()

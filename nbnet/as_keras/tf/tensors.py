@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import builtins
 from collections.abc import Callable, Sequence
-from typing import Any
+from typing import Any, ClassVar
 
 import numpy as np
 
@@ -15,6 +15,7 @@ from nbnet import ops
 from nbnet.engine.graph.parameter import Parameter
 from nbnet.engine.graph.symbolic import Symbol
 from nbnet.engine.graph.tensor import Tensor
+from nbnet.layers.variable import StandsFor
 
 _FLOATS = ("float16", "bfloat16", "half")
 
@@ -65,14 +66,7 @@ def convert_to_tensor(value: Any, dtype: Any = None, dtype_hint: Any = None, nam
     return value if isinstance(value, Symbol) else constant(value, dtype)
 
 
-class _AnyVariable(type(Parameter)):  # type: ignore[misc]
-    """Has all parameters, those of layers included, count as variables."""
-
-    def __instancecheck__(cls, instance: Any) -> bool:
-        return isinstance(instance, Parameter)
-
-
-class Variable(Parameter, metaclass=_AnyVariable):
+class Variable(Parameter, metaclass=StandsFor):
     """A parameter that a script makes on its own: ``tf.Variable(3.0)``.
 
     Examples
@@ -84,6 +78,7 @@ class Variable(Parameter, metaclass=_AnyVariable):
     """
 
     __slots__ = ()
+    stands_for: ClassVar[type] = Parameter
 
     def __init__(
         self, initial_value: Any = None, trainable: bool = True, name: str = "", dtype: Any = None, **others: Any

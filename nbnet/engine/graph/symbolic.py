@@ -149,6 +149,7 @@ def _probe(producer: Producer, batch: int, other: int) -> Any:
 
     floats = (symbol.dtype for symbol in producer.inputs() if symbol.dtype.kind == "f")
     with Trace(next(floats, None)) as trace:
+        trace.probing = True
         made = producer.function(
             *map_structure(placeholder, producer.args), **map_structure(placeholder, producer.kwargs)
         )

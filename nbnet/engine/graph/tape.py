@@ -30,6 +30,8 @@ class Trace(Recorder):
     """
 
     deferred = True
+    #: True while a call is tried with made-up sizes of open axes.
+    probing = False
 
 
 class Tape(Recorder):
