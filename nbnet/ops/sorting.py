@@ -64,6 +64,7 @@ def sort_forward(mem: Any, ins: Any, step: Any) -> None:
             base = start + j
             for k in range(n):
                 places[base + k * inner] = k
+                spare[base + k * inner] = k  # One element needs no merging, which writes there.
             width, here = 1, True
             while width < n:
                 if here:

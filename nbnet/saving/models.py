@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import functools
+import importlib
+import pkgutil
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
@@ -94,9 +96,9 @@ def snapshot(model: Model, training: bool = True) -> tuple[dict[str, Any], dict[
 def import_what_files_name() -> None:
     """Import the modules of layers and functions that are imported when they are first used: what a file says never
     imports one."""
-    for module in (layers, ops):
-        for name in dir(module):
-            getattr(module, name, None)
+    for package in (layers, ops):
+        for found in pkgutil.iter_modules(package.__path__):
+            importlib.import_module(f"{package.__name__}.{found.name}")
 
 
 def load_model(

@@ -282,7 +282,7 @@ def test_every_class_is_here() -> None:
     bases = {"Layer", "Input", "Loss", "LossFunctionWrapper", "Metric", "EpochMetric", "MeanLoss", "MeanMetricWrapper",
              "Initializer", "Regularizer", "Constraint", "Optimizer", "LearningRateSchedule",
              "DropoutSchedule",
-             "Lambda", "TimeDistributed", "Wrapper"}  # fmt: skip
+             "InputSpec", "Lambda", "TimeDistributed", "Wrapper"}  # fmt: skip
     for module, classes in TABLE.items():
         offered = {getattr(MODULES[module], name) for name in MODULES[module].__all__}
         names = {thing.__name__ for thing in offered if isinstance(thing, type)}
