@@ -6,13 +6,19 @@ from nbnet.base.unsupported_keras import keras_hint
 from nbnet.layers.activation import ELU, Activation, ActivityRegularization, Identity, LeakyReLU, PReLU, ReLU, Softmax
 from nbnet.layers.adaptive_dropout import ConcreteDropout, StandoutDense, VariationalDense, VariationalDropout
 from nbnet.layers.convolution import Conv1D, Conv2D, Conv3D
-from nbnet.layers.dense import Dense
-from nbnet.layers.drop_connect import DropConnectDense
-from nbnet.layers.dropout import DropBlock2D, Dropout, DropPath, SpatialDropout1D, SpatialDropout2D, SpatialDropout3D
-from nbnet.layers.embedding import Embedding
+from nbnet.layers.dense import Dense, DropConnectDense
+from nbnet.layers.dropout import (
+    DropBlock2D,
+    Dropout,
+    DropPath,
+    Masksembles,
+    SpatialDropout1D,
+    SpatialDropout2D,
+    SpatialDropout3D,
+)
+from nbnet.layers.embedding import Embedding, Masking
 from nbnet.layers.input import Input, InputLayer
 from nbnet.layers.layer import Layer
-from nbnet.layers.masksembles import Masksembles
 from nbnet.layers.merging import (
     Add,
     Average,
@@ -48,12 +54,23 @@ from nbnet.layers.pooling import (
     MaxPooling3D,
 )
 from nbnet.layers.preprocessing import Normalization, Rescaling
-from nbnet.layers.reshaping import Flatten, Permute, RepeatVector, Reshape
+from nbnet.layers.reshaping import Flatten, Permute, PutUnits, RepeatVector, Reshape, TakeUnits
 from nbnet.layers.serialization import deserialize, known, register_layer, serialize
-from nbnet.layers.unit_selection import PutUnits, TakeUnits
 
 if TYPE_CHECKING:
     from nbnet.layers.categories import CategoryEncoding, Discretization
+    from nbnet.layers.convolution_variants import (
+        Conv1DTranspose,
+        Conv2DTranspose,
+        Convolution1DTranspose,
+        Convolution2DTranspose,
+        DepthwiseConv1D,
+        DepthwiseConv2D,
+        SeparableConv1D,
+        SeparableConv2D,
+        SeparableConvolution1D,
+        SeparableConvolution2D,
+    )
     from nbnet.layers.einsum_dense import EinsumDense
     from nbnet.layers.group_normalization import GroupNormalization, RMSNormalization, UnitNormalization
     from nbnet.layers.images import (
@@ -67,52 +84,34 @@ if TYPE_CHECKING:
         Resizing,
     )
     from nbnet.layers.input_spec import InputSpec
-    from nbnet.layers.lambda_layer import Lambda
     from nbnet.layers.lookup import IntegerLookup, StringLookup
-    from nbnet.layers.masking import Masking
     from nbnet.layers.padding import (
         Cropping1D,
         Cropping2D,
         Cropping3D,
+        UpSampling1D,
+        UpSampling2D,
+        UpSampling3D,
         ZeroPadding1D,
         ZeroPadding2D,
         ZeroPadding3D,
     )
-    from nbnet.layers.separable_convolution import (
-        DepthwiseConv1D,
-        DepthwiseConv2D,
-        SeparableConv1D,
-        SeparableConv2D,
-        SeparableConvolution1D,
-        SeparableConvolution2D,
-    )
-    from nbnet.layers.spectral_normalization import SpectralNormalization
-    from nbnet.layers.transposed_convolution import (
-        Conv1DTranspose,
-        Conv2DTranspose,
-        Convolution1DTranspose,
-        Convolution2DTranspose,
-    )
-    from nbnet.layers.upsampling import UpSampling1D, UpSampling2D, UpSampling3D
-    from nbnet.layers.wrapper import TimeDistributed, Wrapper
+    from nbnet.layers.wrapper import Lambda, SpectralNormalization, TimeDistributed, Wrapper
 
 #: Layers that most scripts do not use, by module: it is imported when one of its names is first asked for.
 _DEFERRED = {
     "categories": "CategoryEncoding Discretization",
+    "convolution_variants": """Conv1DTranspose Conv2DTranspose Convolution1DTranspose Convolution2DTranspose
+        DepthwiseConv1D DepthwiseConv2D SeparableConv1D SeparableConv2D SeparableConvolution1D
+        SeparableConvolution2D""",
     "einsum_dense": "EinsumDense",
     "group_normalization": "GroupNormalization RMSNormalization UnitNormalization",
     "images": """CenterCrop RandomBrightness RandomContrast RandomFlip RandomRotation RandomTranslation RandomZoom
         Resizing""",
-    "lambda_layer": "Lambda",
     "lookup": "IntegerLookup StringLookup",
-    "masking": "Masking",
-    "padding": "Cropping1D Cropping2D Cropping3D ZeroPadding1D ZeroPadding2D ZeroPadding3D",
-    "separable_convolution": """DepthwiseConv1D DepthwiseConv2D SeparableConv1D SeparableConv2D
-        SeparableConvolution1D SeparableConvolution2D""",
-    "spectral_normalization": "SpectralNormalization",
-    "transposed_convolution": "Conv1DTranspose Conv2DTranspose Convolution1DTranspose Convolution2DTranspose",
-    "upsampling": "UpSampling1D UpSampling2D UpSampling3D",
-    "wrapper": "TimeDistributed Wrapper",
+    "padding": """Cropping1D Cropping2D Cropping3D UpSampling1D UpSampling2D UpSampling3D ZeroPadding1D ZeroPadding2D
+        ZeroPadding3D""",
+    "wrapper": "Lambda SpectralNormalization TimeDistributed Wrapper",
 }
 _modules = {name: f"{__name__}.{module}" for module, names in _DEFERRED.items() for name in names.split()}
 

@@ -1,17 +1,26 @@
-"""Layers that wrap another one: the base class, and a layer applied to each step of a sequence."""
+"""Layers around another layer or a function: the base class, TimeDistributed, SpectralNormalization and Lambda."""
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+import inspect
+import threading
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager
 from typing import Any, ClassVar, Self
+from weakref import WeakKeyDictionary
 
 from nbnet import ops
+from nbnet.base.registry import custom_object_scope, function_name, named_function
 from nbnet.base.tree import flatten, map_structure
+from nbnet.base.validation import check_int
 from nbnet.engine.graph.op import INT
+from nbnet.engine.graph.parameter import Parameter
 from nbnet.engine.graph.tape import Trace
-from nbnet.engine.graph.tensor import Tensor
-from nbnet.layers.layer import Layer, Shape
+from nbnet.engine.graph.tensor import Tensor, tensor
+from nbnet.initializers import TruncatedNormal
+from nbnet.layers.layer import Layer, Shape, map_shapes
 from nbnet.layers.serialization import deserialize, serialize
+from nbnet.ops.normalization import move_average
 
 
 class Wrapper(Layer):
@@ -133,3 +142,225 @@ class TimeDistributed(Wrapper):
         parts = zip(*map(flatten, steps), strict=True)
         stacked = iter([ops.stack(list(part), axis=1) for part in parts])
         return map_structure(lambda _: next(stacked), steps[0])
+
+
+#: A lock for each layer whose weights stand aside during a call.
+_locks: WeakKeyDictionary[Layer, threading.RLock] = WeakKeyDictionary()
+
+
+class SpectralNormalization(Wrapper):
+    """Divides the kernel of a layer by an estimate of its largest singular value, in each call in training.
+
+    The estimate comes from a few steps of the power method, which begin at the vector of the call before. Calls in
+    inference leave the kernel as it is. The layer is then 1-Lipschitz, up to its activation, which stabilises the
+    training of generative adversarial networks.
+
+    Parameters
+    ----------
+    layer
+        A layer with a ``kernel``, such as :class:`Dense` and :class:`Conv2D`, or :class:`Embedding`.
+    power_iterations
+        Steps of the power method in a call, from 1.
+    **kwargs
+        ``name``, ``trainable``, ``dtype`` (see :class:`Layer`).
+
+    Attributes
+    ----------
+    vector_u
+        (1, units): the estimate of the first right singular vector; not trainable.
+
+    Raises
+    ------
+    ValueError
+        If the layer has neither, or power_iterations is below 1.
+
+    References
+    ----------
+    T. Miyato, T. Kataoka, M. Koyama, Y. Yoshida: Spectral normalization for generative adversarial networks. ICLR
+    (2018).
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> import nbnet as nb
+    >>> layer = nb.layers.SpectralNormalization(nb.layers.Dense(2, kernel_initializer="identity"), 20)
+    >>> layer.build((None, 2))
+    >>> layer.layer.kernel.assign([[4.0, 0.0], [0.0, 2.0]])
+    >>> y = layer(np.ones((1, 2)), training=True)
+    >>> layer.layer.kernel.numpy().round(4)
+    array([[1. , 0. ],
+           [0. , 0.5]], dtype=float32)
+    """
+
+    _arguments = ("power_iterations",)
+
+    def __init__(self, layer: Layer, power_iterations: int = 1, **kwargs: Any) -> None:
+        super().__init__(layer, **kwargs)
+        self.power_iterations = check_int(power_iterations, "power_iterations")
+
+    def build(self, input_shape: Any = None) -> None:
+        super().build(input_shape)
+        self._weight_name = next((name for name in ("kernel", "embeddings") if hasattr(self.layer, name)), "")
+        if not self._weight_name:
+            raise ValueError(f"layer: expected one with a kernel or embeddings, got {self.layer!r}")
+        units = self._weight.shape[-1]
+        self.vector_u = self.add_weight((1, units), TruncatedNormal(stddev=0.02), trainable=False, name="vector_u")
+
+    @property
+    def _weight(self) -> Parameter:
+        weight: Parameter = getattr(self.layer, self._weight_name)
+        return weight
+
+    def call(self, x: Any, training: bool = False) -> Any:
+        if not training:
+            return self.layer(x)
+        with _lock(self.layer):
+            weight = self._weight
+            normal, vector = self._normalized(weight)
+            # In a program, the weight takes its new value after the forward pass, which reads that value here.
+            move_average(self.vector_u, vector, 0.0)
+            move_average(weight, normal, 0.0)
+            with _in_place_of(self.layer, self._weight_name, normal):
+                return self.layer(x)
+
+    def _normalized(self, weight: Parameter) -> tuple[Tensor, Tensor]:
+        """The weight divided by its largest singular value, and the vector of the power method."""
+        # A copy: the weight changes before the backward pass.
+        kernel = ops.multiply(weight, 1.0)
+        rows = ops.reshape(kernel, (-1, weight.shape[-1]))
+        fixed = ops.stop_gradient(rows)
+        u = v = ops.multiply(self.vector_u, 1.0)
+        for _ in range(self.power_iterations):
+            v = _unit(ops.matmul(u, ops.transpose(fixed)))
+            u = _unit(ops.matmul(v, fixed))
+        u, v = ops.stop_gradient(u), ops.stop_gradient(v)
+        sigma = ops.matmul(ops.matmul(v, rows), ops.transpose(u))
+        # Zeros stay zeros.
+        sigma = ops.where(ops.equal(sigma, 0.0), 1.0, sigma)
+        return ops.divide(kernel, ops.reshape(sigma, ())), u
+
+
+def _unit(x: Tensor) -> Tensor:
+    """A vector of length 1, or of zeros."""
+    return ops.divide(x, ops.sqrt(ops.maximum(ops.sum(ops.square(x)), 1e-24)))
+
+
+def _lock(layer: Layer) -> threading.RLock:
+    return _locks.setdefault(layer, threading.RLock())
+
+
+@contextmanager
+def _in_place_of(layer: Layer, name: str, value: Tensor) -> Iterator[None]:
+    """Inside, an attribute of a layer is another tensor."""
+    attributes = vars(layer)
+    before = attributes[name]
+    attributes[name] = value
+    try:
+        yield
+    finally:
+        attributes[name] = before
+
+
+class Lambda(Layer):
+    """A function of tensors as a layer.
+
+    A model with such a layer is saved with the name of the function, never with its code. To load it, define the
+    function again, and register it with :func:`nbnet.utils.register_keras_serializable` or pass it in
+    ``custom_objects``. A ``lambda`` has no name: such a model can be trained, copied and exported, not saved.
+
+    Parameters
+    ----------
+    function
+        Function of the input, made of functions of ``nbnet.ops``. Arguments named ``mask`` and ``training`` get the
+        mask of time steps of the input, and the mode.
+    output_shape
+        Shape of an output without the batch axis, or a function of the shape of the input;
+        ``compute_output_shape`` returns it. By default it is found by calling the function.
+    mask
+        The mask of time steps of the output: a tensor, or a function of the input and its mask. By default there is
+        none.
+    arguments
+        Further arguments of the function, by name.
+    **kwargs
+        ``name``, ``trainable``, ``dtype`` (see :class:`Layer`).
+
+    Raises
+    ------
+    TypeError
+        If function is no function.
+
+    Examples
+    --------
+    >>> import nbnet as nb
+    >>> nb.layers.Lambda(lambda x, power: x**power, arguments={"power": 3.0})([[1.0, 2.0]]).numpy()
+    array([[1., 8.]], dtype=float32)
+    """
+
+    def __init__(
+        self,
+        function: Callable[..., Any],
+        output_shape: Any = None,
+        mask: Any = None,
+        arguments: Mapping[str, Any] | None = None,
+        **kwargs: Any,
+    ) -> None:
+        super().__init__(**kwargs)
+        if not callable(function):
+            raise TypeError(f"function: expected a function, got {function!r}")
+        self.function, self.mask, self.arguments = function, mask, dict(arguments or {})
+        self._output_shape, self.supports_masking = output_shape, mask is not None
+        taken = inspect.signature(function).parameters
+        self._takes = tuple(name for name in ("mask", "training") if name in taken)
+
+    def call(self, inputs: Any, mask: Any = None, training: bool | None = None) -> Any:
+        offered = {"mask": mask, "training": training}
+        return self.function(inputs, **self.arguments, **{name: offered[name] for name in self._takes})
+
+    def compute_mask(self, inputs: Any, mask: Any = None) -> Any:
+        return self.mask(inputs, mask) if callable(self.mask) else self.mask
+
+    def compute_output_shape(self, input_shape: Any) -> Any:
+        if self._output_shape is None:
+            return super().compute_output_shape(input_shape)
+        if callable(self._output_shape):
+            return self._output_shape(input_shape)
+        rows = next(flatten(input_shape))
+        return map_shapes(lambda shape: (rows, *shape), self._output_shape)
+
+    def get_config(self) -> dict[str, Any]:
+        config = super().get_config() | {"function": function_name(self.function, "function")}
+        if self._output_shape is not None:
+            shape = self._output_shape
+            config["output_shape"] = {"function": function_name(shape, "output_shape")} if callable(shape) else shape
+        if self.mask is not None:
+            fixed = not callable(self.mask)
+            config["mask"] = tensor(self.mask).numpy().tolist() if fixed else function_name(self.mask, "mask")
+        return config | {"arguments": self.arguments}
+
+    @classmethod
+    def from_config(cls, config: Mapping[str, Any], custom_objects: Mapping[str, Any] | None = None) -> Self:
+        own = dict(config)
+        with custom_object_scope(custom_objects):
+            shape = own.get("output_shape")
+            if isinstance(shape, Mapping) and "function" in shape:
+                own["output_shape"] = _function(shape["function"], "output_shape")
+            elif isinstance(shape, list):
+                own["output_shape"] = tuple(shape)
+            for name in ("function", "mask"):
+                if isinstance(own.get(name), list):
+                    own[name] = tensor(own[name])
+                elif own.get(name) is not None:
+                    own[name] = _function(own[name], name)
+        return cls(**own)
+
+
+def _function(value: Any, argument: str) -> Any:
+    """The function of a name; ValueError for code, which is never run."""
+    if isinstance(value, Mapping):
+        if value.get("class_name") == "__lambda__":
+            raise ValueError(
+                f"{argument}: the model holds the code of a Python lambda, which nbnet does not run, whatever safe_mode"
+                " says; define the function with def, save the model again, and pass it in custom_objects"
+            )
+        value = value.get("registered_name") or value.get("config")
+    return named_function(value, argument)

@@ -24,9 +24,8 @@ from nbnet.engine.graph.symbolic import Producer, Symbol
 from nbnet.engine.graph.tape import Trace, paused
 from nbnet.engine.graph.tensor import Tensor
 from nbnet.layers.layer import Layer
-from nbnet.layers.padding import Margin
+from nbnet.layers.padding import Margin, UpSampling
 from nbnet.layers.pooling import GlobalPooling, Pooling
-from nbnet.layers.upsampling import UpSampling
 from nbnet.models.call_graph import call_names, model_calls
 from nbnet.ops.broadcast import add, maximum, minimum, multiply, subtract
 
