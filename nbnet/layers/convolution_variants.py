@@ -11,8 +11,7 @@ from nbnet.engine.graph.tensor import Tensor
 from nbnet.layers.arguments import OPTIONS, ActivationLike, ConstraintLike, InitializerLike, RegularizerLike
 from nbnet.layers.convolution import WeightOptions, Windowed
 from nbnet.layers.layer import Shape, features
-from nbnet.ops.depthwise import depthwise_conv
-from nbnet.ops.separable import separable_conv
+from nbnet.ops.conv import depthwise_conv, separable_conv
 from nbnet.ops.transposed import conv_transpose
 from nbnet.ops.windows import per_axis
 

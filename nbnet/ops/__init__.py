@@ -486,8 +486,8 @@ if TYPE_CHECKING:
         vsplit,
     )
     from nbnet.ops.control_flow import associative_scan, cond, fori_loop, map, scan, switch, vectorized_map, while_loop
+    from nbnet.ops.conv import depthwise_conv, separable_conv
     from nbnet.ops.cumulative import cumprod, cumsum, diff, prod, trapezoid
-    from nbnet.ops.depthwise import depthwise_conv
     from nbnet.ops.diagonals import diag, diagflat, diagonal, identity, trace, tri, tril, triu, vander
     from nbnet.ops.grids import bartlett, blackman, geomspace, hamming, hanning, kaiser, logspace, meshgrid
     from nbnet.ops.integers import (
@@ -563,7 +563,6 @@ if TYPE_CHECKING:
         take_along_axis,
     )
     from nbnet.ops.products import cdist, corrcoef, correlate, cross, einsum, inner, kron, tensordot, vdot
-    from nbnet.ops.separable import separable_conv
     from nbnet.ops.sorting import (
         argmax,
         argmin,
@@ -622,8 +621,8 @@ _LATER = {
     "arrangement": """append array_split copy depth_to_space dsplit dstack extract_sequences fliplr flipud fold
         hsplit rearrange rot90 select space_to_depth unfold vsplit""",
     "control_flow": "associative_scan cond fori_loop map scan switch vectorized_map while_loop",
+    "conv": "depthwise_conv separable_conv",
     "cumulative": "cumprod cumsum diff prod trapezoid",
-    "depthwise": "depthwise_conv",
     "diagonals": "diag diagflat diagonal identity trace tri tril triu vander",
     "grids": "bartlett blackman geomspace hamming hanning kaiser logspace meshgrid",
     "integers": """allclose bincount bitwise_invert bitwise_left_shift bitwise_right_shift gcd histogram isin lcm
@@ -638,7 +637,6 @@ _LATER = {
     "places": """scatter scatter_update segment_max segment_min segment_prod segment_sum slice slice_update
         take_along_axis""",
     "products": "cdist corrcoef correlate cross einsum inner kron tensordot vdot",
-    "separable": "separable_conv",
     "sorting": """argmax argmin argpartition argsort digitize in_top_k median percentile quantile searchsorted
         sort top_k""",
     "transposed": "conv_transpose",

@@ -1,4 +1,4 @@
-"""Convolution over sequences and images, as a product of the matrix of their windows and the kernel."""
+"""Convolution over sequences, images and volumes: of all channels together, of groups, or of each by itself."""
 
 from __future__ import annotations
 
@@ -12,7 +12,6 @@ from nbnet.engine.graph.op import Op, Spec, register
 from nbnet.engine.graph.tensor import Tensor, apply, tensors
 from nbnet.engine.kernels.abi import accumulates, attribute, device, fill_rows, kernel, mat, present, sum_rows, vec
 from nbnet.ops.constants import arange
-from nbnet.ops.depthwise import DEPTHWISE_CONV
 from nbnet.ops.index import pad, take
 from nbnet.ops.reshape import reshape, transpose
 from nbnet.ops.slicing import concatenate, split
@@ -27,7 +26,6 @@ from nbnet.ops.windows import (
     NAMES,
     OUT_HEIGHT,
     OUT_WIDTH,
-    PADDINGS,
     ROWS,
     SAMPLES,
     STEP_DOWN,
@@ -35,10 +33,11 @@ from nbnet.ops.windows import (
     TOP,
     WIDTH,
     check_data_format,
-    check_padding,
+    check_kernel,
+    checked_bias,
+    checked_steps,
     geometry,
     out_shape,
-    per_axis,
     spans,
 )  # fmt: skip
 
@@ -165,25 +164,25 @@ def conv_backward(mem: Any, ins: Any, step: Any) -> None:
 def _geometry(
     x: Tensor, w: Tensor, strides: Sequence[int], padding: str, dilation_rate: Sequence[int]
 ) -> tuple[int, ...]:
-    if w.ndim != x.ndim or x.ndim not in (3, 4):
-        raise ValueError(
-            "conv: expected x (batch, length, channels) and a kernel (width, channels, filters), or x (batch, height, "
-            f"width, channels) and a kernel (height, width, channels, filters), got {x.shape} and {w.shape}"
-        )
-    if w.shape[-2] != x.shape[-1]:
-        raise ValueError(f"conv: the kernel {w.shape} is for {w.shape[-2]} channels, the input has shape {x.shape}")
+    check_kernel("conv", x, w, ("channels", "filters"))
     return geometry(x, w.shape[:-2], strides, padding, dilation_rate, "kernel_size")
 
 
-def block_rows(at: Sequence[int], widest: int) -> int:
-    """The rows of windows in a block: as many as fit if a window, or its product, has ``widest`` elements at most."""
-    total, most = at[SAMPLES] * at[OUT_HEIGHT], BLOCK // max(at[OUT_WIDTH] * widest, 1)
-    return next(n for n in range(max(1, min(total, most)), 0, -1) if total % n == 0)
+def with_block_rows(at: Sequence[int], w: Tensor) -> tuple[int, ...]:
+    """Attributes, and behind them the rows of windows in a block: as many as fit, with their products."""
+    total, widest = at[SAMPLES] * at[OUT_HEIGHT], max(prod(w.shape[:-1]), w.shape[-1])
+    most = BLOCK // max(at[OUT_WIDTH] * widest, 1)
+    return (*at, next(n for n in range(max(1, min(total, most)), 0, -1) if total % n == 0))
+
+
+def block_of(at: Sequence[int], w: Tensor) -> Spec:
+    """The matrix of the windows in a block."""
+    cells = at[BLOCK_ROWS] * at[OUT_WIDTH], prod(w.shape[:-1])
+    return Spec(cells[::-1] if at[CHANNELS] == 1 else cells)
 
 
 def _encode(x: Tensor, w: Tensor, b: Tensor, **windows: Any) -> tuple[int, ...]:
-    at = _geometry(x, w, **windows)
-    return (*at, block_rows(at, max(prod(w.shape[:-1]), w.shape[-1])))
+    return with_block_rows(_geometry(x, w, **windows), w)
 
 
 def _infer(x: Tensor, w: Tensor, b: Tensor, **windows: Any) -> tuple[Spec, ...]:
@@ -191,9 +190,7 @@ def _infer(x: Tensor, w: Tensor, b: Tensor, **windows: Any) -> tuple[Spec, ...]:
     if b.shape != (filters,):
         raise ValueError(f"conv: expected one bias for each of {filters} filters, got shape {b.shape}")
     at = _encode(x, w, b, **windows)
-    cells = at[BLOCK_ROWS] * at[OUT_WIDTH], prod(w.shape[:-1])
-    block = Spec(cells[::-1] if at[CHANNELS] == 1 else cells)
-    return Spec(out_shape(x, at, filters)), block, block
+    return Spec(out_shape(x, at, filters)), block_of(at, w), block_of(at, w)
 
 
 def conv_within(sizes: Mapping[str, int]) -> bool:
@@ -263,13 +260,8 @@ def conv(
     """
     check_data_format(data_format)
     x, w = tensors(inputs, kernel)
-    b = tensors(x, [0.0] * w.shape[-1] if bias is None else bias)[1]
-    rank = max(x.ndim - 2, 1)
-    windows: dict[str, Any] = {
-        "strides": per_axis(strides, rank, "strides"),
-        "padding": check_padding(padding, PADDINGS),
-        "dilation_rate": per_axis(dilation_rate, rank, "dilation_rate"),
-    }
+    b = checked_bias("conv", x, bias, w.shape[-1])
+    windows = checked_steps(max(x.ndim - 2, 1), strides, padding, dilation_rate)
     groups = x.shape[-1] // (w.shape[-2] or 1) if w.ndim == x.ndim > 1 else 1
     if groups < 2 or x.shape[-1] % groups:
         return _convolved(x, w, b, windows)
@@ -308,3 +300,193 @@ def _convolved_volume(
     flat = reshape(transpose(w, (1, 2, 0, 3, 4)), (*w.shape[1:3], window * channels, w.shape[-1]))
     y = apply(CONV, images, flat, b, strides=tuple(steps), padding=padding, dilation_rate=tuple(gaps))
     return reshape(y, (batch, count, *y.shape[1:]))
+
+
+# ---- each channel by itself ----------------------------------------------------------------------------------
+
+
+@device
+def _source(ins: Any, line: Any, j: Any, r: Any, c: Any) -> Any:
+    """Place in x of the pixel that element (r, c) of window j of a line of windows reads; -1 outside the image."""
+    sample, i = line // attribute(ins, OUT_HEIGHT), line % attribute(ins, OUT_HEIGHT)
+    h = i * attribute(ins, STEP_DOWN) - attribute(ins, TOP) + r * attribute(ins, GAP_DOWN)
+    w = j * attribute(ins, STEP_RIGHT) - attribute(ins, LEFT) + c * attribute(ins, GAP_RIGHT)
+    height, width = attribute(ins, HEIGHT), attribute(ins, WIDTH)
+    inside = h >= 0 and h < height and w >= 0 and w < width
+    return ((sample * height + h) * width + w) * attribute(ins, CHANNELS) if inside else -1
+
+
+@kernel
+def depthwise_conv_forward(mem: Any, ins: Any, step: Any) -> None:
+    x, w, y = vec(mem, ins, 0), vec(mem, ins, 1), vec(mem, ins, 3)
+    n, across, columns = attribute(ins, CHANNELS), attribute(ins, OUT_WIDTH), attribute(ins, COLUMNS)
+    several = mat(mem, ins, 1).shape[1]
+    filters = n * several
+    fill_rows(mat(mem, ins, 3), vec(mem, ins, 2))
+    for line in range(attribute(ins, SAMPLES) * attribute(ins, OUT_HEIGHT)):
+        for j in range(across):
+            into = y[(line * across + j) * filters :]
+            for r in range(attribute(ins, ROWS)):
+                for c in range(columns):
+                    start = _source(ins, line, j, r, c)
+                    if start >= 0:
+                        pixel, weight = x[start : start + n], w[(r * columns + c) * filters :]
+                        if several == 1:
+                            for k in range(pixel.size):
+                                into[k] += pixel[k] * weight[k]
+                        else:
+                            for k in range(pixel.size):
+                                value = pixel[k]
+                                for m in range(k * several, k * several + several):
+                                    into[m] += value * weight[m]
+
+
+@kernel
+def depthwise_conv_backward(mem: Any, ins: Any, step: Any) -> None:
+    x, w, dy, dx, dw = vec(mem, ins, 0), vec(mem, ins, 1), vec(mem, ins, 2), vec(mem, ins, 3), vec(mem, ins, 4)
+    n, across, columns = attribute(ins, CHANNELS), attribute(ins, OUT_WIDTH), attribute(ins, COLUMNS)
+    several = mat(mem, ins, 1).shape[1]
+    filters = n * several
+    if present(ins, 5):
+        sum_rows(mat(mem, ins, 2), vec(mem, ins, 5), accumulates(ins, 5))
+    if present(ins, 3) and not accumulates(ins, 3):
+        dx[:] = 0.0
+    if present(ins, 4) and not accumulates(ins, 4):
+        dw[:] = 0.0
+    for line in range(attribute(ins, SAMPLES) * attribute(ins, OUT_HEIGHT)):
+        for j in range(across):
+            d = dy[(line * across + j) * filters : (line * across + j) * filters + filters]
+            for r in range(attribute(ins, ROWS)):
+                for c in range(columns):
+                    start, at = _source(ins, line, j, r, c), (r * columns + c) * filters
+                    if start >= 0 and present(ins, 3):
+                        into, weight = dx[start : start + n], w[at : at + filters]
+                        if several == 1:
+                            for k in range(into.size):
+                                into[k] += d[k] * weight[k]
+                        else:
+                            for k in range(into.size):
+                                for m in range(k * several, k * several + several):
+                                    into[k] += d[m] * weight[m]
+                    if start >= 0 and present(ins, 4):
+                        pixel, total = x[start : start + n], dw[at : at + filters]
+                        if several == 1:
+                            for k in range(pixel.size):
+                                total[k] += d[k] * pixel[k]
+                        else:
+                            for k in range(pixel.size):
+                                for m in range(k * several, k * several + several):
+                                    total[m] += d[m] * pixel[k]
+
+
+def _encode_depthwise(
+    x: Tensor, w: Tensor, b: Tensor, strides: Sequence[int], padding: str, dilation_rate: Sequence[int]
+) -> tuple[int, ...]:
+    check_kernel("depthwise_conv", x, w, ("channels", "multiplier"))
+    return geometry(x, w.shape[:-2], strides, padding, dilation_rate, "kernel_size")
+
+
+def _infer_depthwise(x: Tensor, w: Tensor, b: Tensor, **windows: Any) -> tuple[Spec, ...]:
+    at = _encode_depthwise(x, w, b, **windows)
+    filters = w.shape[-2] * w.shape[-1]
+    if b.shape != (filters,):
+        raise ValueError(f"depthwise_conv: expected one bias for each of {filters} channels, got shape {b.shape}")
+    return (Spec(out_shape(x, at, filters)),)
+
+
+DEPTHWISE_CONV = register(
+    Op("depthwise_conv", depthwise_conv_forward, ("x", "w", "b"), infer=_infer_depthwise,
+       backward=depthwise_conv_backward, gradient=("x", "w", "dy", "dx", "dw", "db"), encode=_encode_depthwise,
+       linear=True,
+       extents=f"x[{IMAGES}] w[rows*columns*channels,multiplier] b[channels*multiplier] "
+               f"y[samples*out_height*out_width,channels*multiplier]; {NAMES}")
+)  # fmt: skip
+
+
+def depthwise_conv(
+    inputs: Any,
+    kernel: Any,
+    strides: int | Sequence[int] = 1,
+    padding: str = "valid",
+    data_format: str | None = None,
+    dilation_rate: int | Sequence[int] = 1,
+    *,
+    bias: Any = None,
+) -> Tensor:
+    """Convolution of each channel with kernels of its own.
+
+    Parameters
+    ----------
+    inputs
+        (batch, length, channels) or (batch, height, width, channels)
+    kernel
+        (width, channels, multiplier) or (height, width, channels, multiplier)
+    strides, padding, data_format, dilation_rate
+        As for :func:`conv`.
+    bias
+        (channels * multiplier,), added; None for none.
+
+    Returns
+    -------
+    Tensor (batch, ..., channels * multiplier): first the results of the first channel.
+
+    Raises
+    ------
+    ValueError
+        If the shapes do not fit, or the window is larger than the input.
+
+    Examples
+    --------
+    >>> import nbnet as nb
+    >>> nb.ops.depthwise_conv([[[1.0, 2.0], [3.0, 4.0]]], [[[1.0], [1.0]], [[1.0], [10.0]]]).numpy()
+    array([[[ 4., 42.]]], dtype=float32)
+    """
+    check_data_format(data_format)
+    x, w = tensors(inputs, kernel)
+    b = checked_bias("depthwise_conv", x, bias, w.shape[-2] * w.shape[-1] if w.ndim > 1 else 1)
+    return apply(DEPTHWISE_CONV, x, w, b, **checked_steps(max(x.ndim - 2, 1), strides, padding, dilation_rate))
+
+
+def separable_conv(
+    inputs: Any,
+    depthwise_kernel: Any,
+    pointwise_kernel: Any,
+    strides: int | Sequence[int] = 1,
+    padding: str = "valid",
+    data_format: str | None = None,
+    dilation_rate: int | Sequence[int] = 1,
+    *,
+    bias: Any = None,
+) -> Tensor:
+    """Convolution of each channel by itself, then a mix of channels at each place.
+
+    Parameters
+    ----------
+    inputs
+        (batch, length, channels) or (batch, height, width, channels)
+    depthwise_kernel
+        (width, channels, multiplier) or (height, width, channels, multiplier)
+    pointwise_kernel
+        (1, channels * multiplier, filters) or (1, 1, channels * multiplier, filters)
+    strides, padding, data_format, dilation_rate
+        Of the first convolution, as for :func:`conv`.
+    bias
+        (filters,), added; None for none.
+
+    Returns
+    -------
+    Tensor (batch, ..., filters).
+
+    Raises
+    ------
+    ValueError
+        If the shapes do not fit, or the window is larger than the input.
+
+    Examples
+    --------
+    >>> import nbnet as nb
+    >>> nb.ops.separable_conv([[[1.0, 2.0]]], [[[1.0], [10.0]]], [[[1.0], [1.0]]]).numpy()
+    array([[[21.]]], dtype=float32)
+    """
+    y = depthwise_conv(inputs, depthwise_kernel, strides, padding, data_format, dilation_rate)
+    return conv(y, pointwise_kernel, bias=bias)

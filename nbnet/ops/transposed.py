@@ -3,22 +3,22 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from math import prod
 from typing import Any
 
 from nbnet.engine.gemm.dispatch import matmul
 from nbnet.engine.graph.op import Op, Spec, register
 from nbnet.engine.graph.tensor import Tensor, apply, tensors
 from nbnet.engine.kernels.abi import accumulates, attribute, fill_rows, kernel, mat, present, sum_rows, vec
-from nbnet.ops.constants import zeros
-from nbnet.ops.conv import BLOCK_ROWS, block_rows, conv_within, exchange
+from nbnet.ops.conv import BLOCK_ROWS, block_of, conv_within, exchange, with_block_rows
 from nbnet.ops.windows import (
     CHANNELS,
     NAMES,
     OUT_WIDTH,
     PADDINGS,
     check_data_format,
-    check_padding,
+    check_kernel,
+    checked_bias,
+    checked_steps,
     per_axis,
 )  # fmt: skip
 
@@ -94,16 +94,7 @@ def _geometry(
     output_padding: Sequence[int | None],
     dilation_rate: Sequence[int],
 ) -> tuple[int, ...]:
-    if w.ndim != x.ndim or x.ndim not in (3, 4):
-        raise ValueError(
-            "conv_transpose: expected x (batch, length, channels) and a kernel (width, filters, channels), or x "
-            "(batch, height, width, channels) and a kernel (height, width, filters, channels), got "
-            f"{x.shape} and {w.shape}"
-        )
-    if w.shape[-1] != x.shape[-1]:
-        raise ValueError(
-            f"conv_transpose: the kernel {w.shape} is for {w.shape[-1]} channels, the input has shape {x.shape}"
-        )
+    check_kernel("conv_transpose", x, w, ("filters", "channels"))
     axes = list(zip(x.shape[1:-1], w.shape[:-2], strides, output_padding, dilation_rate, strict=True))
     found = [transposed_span(n, k, s, padding, d, extra) for n, k, s, extra, d in axes]
     if any(n < 1 for n, _ in found) or any(n < 1 for n in x.shape[1:-1]):
@@ -116,8 +107,7 @@ def _geometry(
 
 
 def _encode(x: Tensor, w: Tensor, b: Tensor, **windows: Any) -> tuple[int, ...]:
-    at = _geometry(x, w, **windows)
-    return (*at, block_rows(at, max(prod(w.shape[:-1]), w.shape[-1])))
+    return with_block_rows(_geometry(x, w, **windows), w)
 
 
 def _infer(x: Tensor, w: Tensor, b: Tensor, **windows: Any) -> tuple[Spec, ...]:
@@ -125,10 +115,8 @@ def _infer(x: Tensor, w: Tensor, b: Tensor, **windows: Any) -> tuple[Spec, ...]:
     if b.shape != (filters,):
         raise ValueError(f"conv_transpose: expected one bias for each of {filters} filters, got shape {b.shape}")
     at = _encode(x, w, b, **windows)
-    cells = at[BLOCK_ROWS] * at[OUT_WIDTH], prod(w.shape[:-1])
-    block = Spec(cells[::-1] if at[CHANNELS] == 1 else cells)
     spatial = at[2:3] if x.ndim == 3 else at[1:3]
-    return Spec((x.shape[0], *spatial, filters)), block, block
+    return Spec((x.shape[0], *spatial, filters)), block_of(at, w), block_of(at, w)
 
 
 # The block of windows is scratch of forward and, separately, of backward; nothing is kept between them.
@@ -194,16 +182,7 @@ def conv_transpose(
     check_data_format(data_format)
     x, w = tensors(inputs, kernel)
     rank = max(x.ndim - 2, 1)
-    filters = w.shape[-2] if w.ndim > 1 else 1
-    b = tensors(x, zeros(filters, x.dtype, "conv_transpose") if bias is None else bias)[1]
+    b = checked_bias("conv_transpose", x, bias, w.shape[-2] if w.ndim > 1 else 1)
     extra = (None,) * rank if output_padding is None else per_axis(output_padding, rank, "output_padding", 0)
-    return apply(
-        CONV_TRANSPOSE,
-        x,
-        w,
-        b,
-        strides=per_axis(strides, rank, "strides"),
-        padding=check_padding(padding, PADDINGS[:2]),
-        output_padding=extra,
-        dilation_rate=per_axis(dilation_rate, rank, "dilation_rate"),
-    )
+    windows = checked_steps(rank, strides, padding, dilation_rate, PADDINGS[:2])
+    return apply(CONV_TRANSPOSE, x, w, b, output_padding=extra, **windows)

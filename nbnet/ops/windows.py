@@ -6,7 +6,8 @@ from collections.abc import Sequence
 from operator import index as _index
 from typing import Any
 
-from nbnet.engine.graph.tensor import Tensor
+from nbnet.engine.graph.tensor import Tensor, tensors
+from nbnet.ops.constants import zeros
 
 #: Integer attributes of a row, in the order of :func:`geometry`. A sequence is an image of height 1.
 (SAMPLES, HEIGHT, WIDTH, CHANNELS, OUT_HEIGHT, OUT_WIDTH, ROWS, COLUMNS, STEP_DOWN, STEP_RIGHT, TOP, LEFT, GAP_DOWN,
@@ -51,6 +52,35 @@ def check_data_format(data_format: Any) -> None:
         )
     if data_format not in (None, "channels_last"):
         raise ValueError(f"data_format: expected 'channels_last', got {data_format!r}")
+
+
+def check_kernel(op: str, x: Tensor, w: Tensor, axes: tuple[str, str]) -> None:
+    """Raise ValueError unless a kernel fits an input; ``axes`` names its axes behind those of the window."""
+    if w.ndim != x.ndim or x.ndim not in (3, 4):
+        last = ", ".join(axes)
+        raise ValueError(
+            f"{op}: expected x (batch, length, channels) and a kernel (width, {last}), or x (batch, height, width, "
+            f"channels) and a kernel (height, width, {last}), got {x.shape} and {w.shape}"
+        )
+    channels = w.shape[axes.index("channels") - 2]
+    if channels != x.shape[-1]:
+        raise ValueError(f"{op}: the kernel {w.shape} is for {channels} channels, the input has shape {x.shape}")
+
+
+def checked_bias(op: str, x: Tensor, bias: Any, count: int) -> Tensor:
+    """The biases of a convolution as a tensor; zeros if there are none."""
+    return tensors(x, zeros(count, x.dtype, op) if bias is None else bias)[1]
+
+
+def checked_steps(
+    rank: int, strides: Any, padding: Any, dilation_rate: Any, allowed: Sequence[str] = PADDINGS
+) -> dict[str, Any]:
+    """The attributes of a convolution over ``rank`` axes."""
+    return {
+        "strides": per_axis(strides, rank, "strides"),
+        "padding": check_padding(padding, allowed),
+        "dilation_rate": per_axis(dilation_rate, rank, "dilation_rate"),
+    }
 
 
 def spans(
