@@ -2,12 +2,10 @@
 
 from __future__ import annotations
 
-from nbnet.datasets.keras_files import Array, FilePath, find, read_arrays, split
+from nbnet.datasets.keras_files import FilePath, Split, find, read_rows
 
 
-def load_data(
-    path: FilePath = "boston_housing.npz", test_split: float = 0.2, seed: int = 113
-) -> tuple[tuple[Array, Array], tuple[Array, Array]]:
+def load_data(path: FilePath = "boston_housing.npz", test_split: float = 0.2, seed: int = 113) -> Split:
     """Boston housing: prices of houses in thousands of dollars.
 
     Parameters
@@ -45,9 +43,4 @@ def load_data(
         ...
     FileNotFoundError: nowhere.npz: nothing is fetched: get it from ...
     """
-    found = find(path, ("boston_housing.npz",), _SOURCE)
-    x, y = read_arrays(found, ("x", "y"))
-    return split(x, y, test_split, seed)
-
-
-_SOURCE = "https://storage.googleapis.com/tensorflow/tf-keras-datasets/boston_housing.npz"
+    return read_rows(find(path, ["boston_housing.npz"]), test_split, seed)

@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-from nbnet.datasets.keras_files import Array, FilePath, find, read_arrays, split
+from nbnet.datasets.keras_files import FilePath, Split, find, read_rows
 
 
 def load_data(
     version: str = "large", path: FilePath = "california_housing.npz", test_split: float = 0.2, seed: int = 113
-) -> tuple[tuple[Array, Array], tuple[Array, Array]]:
+) -> Split:
     """California housing: median prices of houses in dollars.
 
     Parameters
@@ -48,11 +48,4 @@ def load_data(
     """
     if version not in ("large", "small"):
         raise ValueError(f"version: expected 'large' or 'small', got {version!r}")
-    found = find(path, ("california_housing.npz",), _SOURCE)
-    x, y = read_arrays(found, ("x", "y"))
-    if version == "small":
-        x, y = x[:600], y[:600]
-    return split(x, y, test_split, seed)
-
-
-_SOURCE = "https://storage.googleapis.com/tensorflow/tf-keras-datasets/california_housing.npz"
+    return read_rows(find(path, ["california_housing.npz"]), test_split, seed, 600 if version == "small" else None)

@@ -2,12 +2,10 @@
 
 from __future__ import annotations
 
-import numpy as np
-
-from nbnet.datasets.keras_files import Array, FilePath, find, read_batches
+from nbnet.datasets.keras_files import FilePath, Split, find, read_photographs
 
 
-def load_data(path: FilePath = "cifar-10-python.tar.gz") -> tuple[tuple[Array, Array], tuple[Array, Array]]:
+def load_data(path: FilePath = "cifar-10-python.tar.gz") -> Split:
     """CIFAR-10: photographs of airplane, automobile, bird, cat, deer, dog, frog, horse, ship, truck, 0 to 9.
 
     Parameters
@@ -41,12 +39,6 @@ def load_data(path: FilePath = "cifar-10-python.tar.gz") -> tuple[tuple[Array, A
     FileNotFoundError: nowhere.tar.gz: nothing is fetched: get it from ...
     """
     names = ("cifar-10-batches-py", "cifar-10-python", "cifar-10-batches-py-target", "cifar-10-batches-py.tar.gz")
-    found = find(path, names, _SOURCE)
-    batches = list(read_batches(found, (*(f"data_batch_{k}" for k in range(1, 6)), "test_batch")))
-    images = [np.asarray(b[b"data"], np.uint8).reshape(-1, 3, 32, 32).transpose(0, 2, 3, 1) for b in batches]
-    labels = [np.asarray(b[b"labels"], np.uint8).reshape(-1, 1) for b in batches]
-    x, y = np.concatenate(images[:5]), np.concatenate(labels[:5])
-    return (x, y), (np.ascontiguousarray(images[5]), labels[5])
-
-
-_SOURCE = "https://www.cs.toronto.edu/~kriz/cifar-10-python.tar.gz"
+    found = find(path, names, "https://www.cs.toronto.edu/~kriz/cifar-10-python.tar.gz")
+    train, test = read_photographs(found, [[f"data_batch_{k}" for k in range(1, 6)], ["test_batch"]], "labels")
+    return train, test

@@ -2,14 +2,10 @@
 
 from __future__ import annotations
 
-import numpy as np
-
-from nbnet.datasets.keras_files import Array, FilePath, find, read_batches
+from nbnet.datasets.keras_files import FilePath, Split, find, read_photographs
 
 
-def load_data(
-    label_mode: str = "fine", path: FilePath = "cifar-100-python.tar.gz"
-) -> tuple[tuple[Array, Array], tuple[Array, Array]]:
+def load_data(label_mode: str = "fine", path: FilePath = "cifar-100-python.tar.gz") -> Split:
     """CIFAR-100: photographs of a hundred kinds of things in twenty groups.
 
     Parameters
@@ -47,13 +43,7 @@ def load_data(
     """
     if label_mode not in ("fine", "coarse"):
         raise ValueError(f"label_mode: expected 'fine' or 'coarse', got {label_mode!r}")
-    found = find(path, ("cifar-100-python", "cifar-100-python-target"), _SOURCE)
-    sets = []
-    for batch in read_batches(found, ("train", "test")):
-        images = np.asarray(batch[b"data"], np.uint8).reshape(-1, 3, 32, 32).transpose(0, 2, 3, 1)
-        labels = np.asarray(batch[f"{label_mode}_labels".encode()], np.uint8).reshape(-1, 1)
-        sets.append((np.ascontiguousarray(images), labels))
-    return sets[0], sets[1]
-
-
-_SOURCE = "https://www.cs.toronto.edu/~kriz/cifar-100-python.tar.gz"
+    names = ("cifar-100-python", "cifar-100-python-target")
+    found = find(path, names, "https://www.cs.toronto.edu/~kriz/cifar-100-python.tar.gz")
+    train, test = read_photographs(found, [["train"], ["test"]], f"{label_mode}_labels")
+    return train, test

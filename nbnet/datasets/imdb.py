@@ -2,8 +2,7 @@
 
 from __future__ import annotations
 
-from nbnet.datasets.keras_files import Array, FilePath, find
-from nbnet.datasets.word_sequences import read_sequences, read_word_index
+from nbnet.datasets.keras_files import FilePath, Split, find, read_texts, read_word_index
 
 
 def load_data(
@@ -15,7 +14,7 @@ def load_data(
     start_char: int | None = 1,
     oov_char: int | None = 2,
     index_from: int = 3,
-) -> tuple[tuple[Array, Array], tuple[Array, Array]]:
+) -> Split:
     """IMDB: film reviews as numbers of words.
 
     Parameters
@@ -57,9 +56,8 @@ def load_data(
         ...
     FileNotFoundError: nowhere.npz: nothing is fetched: get it from ...
     """
-    found = find(path, ("imdb.npz",), _SOURCE + "imdb.npz")
     kept = (num_words, skip_top, maxlen, start_char, oov_char, index_from)
-    return read_sequences(found, kept, seed, None)
+    return read_texts(find(path, ["imdb.npz"]), kept, seed)
 
 
 def get_word_index(path: FilePath = "imdb_word_index.json") -> dict[str, int]:
@@ -78,7 +76,4 @@ def get_word_index(path: FilePath = "imdb_word_index.json") -> dict[str, int]:
         ...
     FileNotFoundError: nowhere.json: nothing is fetched: get it from ...
     """
-    return read_word_index(find(path, ("imdb_word_index.json",), _SOURCE + "imdb_word_index.json"))
-
-
-_SOURCE = "https://storage.googleapis.com/tensorflow/tf-keras-datasets/"
+    return read_word_index(find(path, ["imdb_word_index.json"]))

@@ -13,7 +13,7 @@ import os
 import pickle
 import tarfile
 import zipfile
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from os import PathLike
 from pathlib import Path
 from typing import Any
@@ -26,6 +26,13 @@ from nbnet.base.regular_file import open_regular
 
 Array = NDArray[Any]
 FilePath = str | PathLike[str]
+#: Training set and test set, each of inputs and targets.
+Split = tuple[tuple[Array, Array], tuple[Array, Array]]
+#: num_words, skip_top, maxlen, start_char, oov_char, index_from of ``load_data`` of texts.
+Kept = tuple[int | None, int, int | None, int | None, int | None, int]
+
+#: Where Keras fetches its files from.
+_SOURCE = "https://storage.googleapis.com/tensorflow/tf-keras-datasets/"
 
 
 def folders() -> list[Path]:
@@ -42,8 +49,10 @@ def folders() -> list[Path]:
     return [*([Path(own)] if own else []), keras]
 
 
-def find(path: FilePath, names: tuple[str, ...], source: str) -> Path:
+def find(path: FilePath, names: Sequence[str], source: str = "") -> Path:
     """Return the path of a data set: the one given, or the first of some names in the folders of data sets.
+
+    ``source`` is where it can be had; by default where Keras fetches the first of the names.
 
     Raises
     ------
@@ -53,7 +62,7 @@ def find(path: FilePath, names: tuple[str, ...], source: str) -> Path:
     Examples
     --------
     >>> from nbnet.datasets.keras_files import find
-    >>> find("nowhere.npz", ("nowhere.npz",), "its authors")
+    >>> find("nowhere.npz", ["nowhere.npz"], "its authors")
     Traceback (most recent call last):
         ...
     FileNotFoundError: nowhere.npz: nothing is fetched: get it from its authors and put it in ... or give its path
@@ -67,11 +76,12 @@ def find(path: FilePath, names: tuple[str, ...], source: str) -> Path:
                 return folder / name
     places = " or ".join(map(str, folders()))
     raise FileNotFoundError(
-        f"{given.name}: nothing is fetched: get it from {source} and put it in {places}, or give its path"
+        f"{given.name}: nothing is fetched: get it from {source or _SOURCE + names[0]} and put it in {places}, "
+        "or give its path"
     )
 
 
-def read_arrays(path: Path, names: tuple[str, ...]) -> list[Array]:
+def read_arrays(path: Path, names: Sequence[str]) -> list[Array]:
     """Read arrays of an ``.npz`` file; those of objects, which are pickles, hold lists of numbers."""
     found = []
     with open_regular(path) as file, zipfile.ZipFile(file) as archive:
@@ -148,14 +158,46 @@ def read_pickle(content: bytes, name: str, encoding: str = "ASCII") -> Any:
         raise ValueError(f"{name}: {error}") from None
 
 
-def read_json(path: Path) -> Any:
-    """Read a JSON file."""
-    with open_regular(path) as file:
-        return json.loads(file.read())
+# ---- rows of numbers ----
 
 
-def read_batches(path: Path, names: tuple[str, ...]) -> Iterator[dict[Any, Any]]:
-    """Read the batches of CIFAR of a folder, or of a ``.tar.gz`` file: dicts with the keys as bytes."""
+def read_rows(path: Path, test_split: float, seed: int, most: int | None = None) -> Split:
+    """Read, shuffle and split x and y of an ``.npz`` file as Keras does; ``most`` rows at most."""
+    x, y = (array[:most] for array in read_arrays(path, ("x", "y")))
+    if not 0 <= test_split < 1:
+        raise ValueError(f"test_split: expected a share in [0, 1), got {test_split}")
+    x, y = _shuffled(x, y, np.random.RandomState(seed))
+    cut = int(len(x) * (1 - test_split))
+    return (x[:cut], y[:cut]), (x[cut:], y[cut:])
+
+
+def _shuffled(x: Array, y: Array, draws: np.random.RandomState) -> tuple[Array, Array]:
+    order = np.arange(len(x))
+    draws.shuffle(order)
+    return x[order], y[order]
+
+
+# ---- photographs ----
+
+
+def read_photographs(path: Path, sets: Sequence[Sequence[str]], labels: str) -> list[tuple[Array, Array]]:
+    """Read sets of CIFAR: images (n, 32, 32, 3) and labels (n, 1), uint8.
+
+    ``path`` is a folder with batches, or a ``.tar.gz`` file; ``sets`` are names of the batches of each set, and
+    ``labels`` is the name of the labels in a batch.
+    """
+    batches = _read_batches(path, [name for names in sets for name in names])
+    return [_joined([next(batches) for _ in names], labels.encode()) for names in sets]
+
+
+def _joined(batches: list[dict[Any, Any]], labels: bytes) -> tuple[Array, Array]:
+    images = np.concatenate([np.asarray(batch[b"data"], np.uint8).reshape(-1, 3, 32, 32) for batch in batches])
+    numbers = np.concatenate([np.asarray(batch[labels], np.uint8) for batch in batches])
+    return np.ascontiguousarray(images.transpose(0, 2, 3, 1)), numbers.reshape(-1, 1)
+
+
+def _read_batches(path: Path, names: Sequence[str]) -> Iterator[dict[Any, Any]]:
+    """Read batches one after the other: dicts with the keys as bytes."""
     if path.is_dir():
         inner = next((p for p in sorted(path.iterdir()) if p.is_dir() and (p / names[0]).exists()), path)
         for name in names:
@@ -171,12 +213,42 @@ def read_batches(path: Path, names: tuple[str, ...]) -> Iterator[dict[Any, Any]]
             yield read_pickle(part.read(), f"{path}: {name}", "bytes")
 
 
-def split(x: Array, y: Array, test_split: float, seed: int) -> tuple[tuple[Array, Array], tuple[Array, Array]]:
-    """Shuffle rows as Keras does, and split them into training and test set."""
-    if not 0 <= test_split < 1:
-        raise ValueError(f"test_split: expected a share in [0, 1), got {test_split}")
-    order = np.arange(len(x))
-    np.random.RandomState(seed).shuffle(order)
-    x, y = x[order], y[order]
-    cut = int(len(x) * (1 - test_split))
+# ---- texts as numbers of words ----
+
+
+def read_texts(path: Path, kept: Kept, seed: int, test_split: float | None = None) -> Split:
+    """Read, shuffle and cut texts as Keras does; without a share for tests, the file holds both sets."""
+    draws = np.random.RandomState(seed)
+    sets = ("",) if test_split is not None else ("_train", "_test")
+    arrays = read_arrays(path, [f"{part}{name}" for name in sets for part in "xy"])
+    pairs = [_shuffled(x, y, draws) for x, y in zip(arrays[::2], arrays[1::2], strict=True)]
+    rows, texts = _chosen([text for x, _ in pairs for text in x], kept)
+    x, y = np.empty(len(texts), object), np.concatenate([labels for _, labels in pairs])[rows]
+    x[:] = texts
+    in_file = sum(row < len(pairs[0][0]) for row in rows)
+    cut = in_file if test_split is None else int(len(texts) * (1 - test_split))
     return (x[:cut], y[:cut]), (x[cut:], y[cut:])
+
+
+def read_word_index(path: Path) -> dict[str, int]:
+    """Read the ranks of words."""
+    with open_regular(path) as file:
+        words = json.loads(file.read())
+    if not isinstance(words, dict) or not all(isinstance(rank, int) for rank in words.values()):
+        raise ValueError(f"{path}: expected a number for each word")
+    return words
+
+
+def _chosen(texts: Sequence[Any], kept: Kept) -> tuple[list[int], list[list[int]]]:
+    """Return the places of the texts that are short enough, and these texts with the words to keep."""
+    num_words, skip_top, maxlen, start_char, oov_char, index_from = kept
+    start = [] if start_char is None else [start_char]
+    numbered = [[*start, *(int(word) + (index_from or 0) for word in text)] for text in texts]
+    rows = [k for k, text in enumerate(numbered) if not maxlen or len(text) < maxlen]
+    if not rows:
+        raise ValueError(f"maxlen: no text is shorter than {maxlen}")
+    # Without a limit, the last word counts as one that is not kept, as in Keras.
+    most = num_words or max(max(numbered[k], default=0) for k in rows)
+    if oov_char is None:
+        return rows, [[w for w in numbered[k] if skip_top <= w < most] for k in rows]
+    return rows, [[w if skip_top <= w < most else oov_char for w in numbered[k]] for k in rows]

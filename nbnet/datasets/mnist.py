@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from os import PathLike
 
-from nbnet.datasets.mnist_form import Split, load
+from nbnet.datasets.idx import Split, load
 
 
 def load_data(path: str | PathLike[str] | None = None) -> Split:

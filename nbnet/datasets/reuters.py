@@ -2,8 +2,7 @@
 
 from __future__ import annotations
 
-from nbnet.datasets.keras_files import Array, FilePath, find
-from nbnet.datasets.word_sequences import read_sequences, read_word_index
+from nbnet.datasets.keras_files import FilePath, Split, find, read_texts, read_word_index
 
 
 def load_data(
@@ -16,7 +15,7 @@ def load_data(
     start_char: int | None = 1,
     oov_char: int | None = 2,
     index_from: int = 3,
-) -> tuple[tuple[Array, Array], tuple[Array, Array]]:
+) -> Split:
     """Reuters: newswires as numbers of words.
 
     Parameters
@@ -24,21 +23,12 @@ def load_data(
     path
         Keras's file ``reuters.npz``; looked for in the folder that the environment variable ``NBNET_DATA`` names, and
         in ``~/.keras/datasets``. Nothing in it is run.
-    num_words, skip_top
-        Words from ``skip_top`` up to ``num_words``, by their rank, are kept; others become ``oov_char``, or are left
-        out if that is None.
-    maxlen
-        Longer texts are left out.
+    num_words, skip_top, maxlen
+        See :func:`nbnet.datasets.imdb.load_data`.
     test_split
         Share of the texts in the test set.
-    seed
-        Of the shuffle, which is that of Keras.
-    start_char
-        Number at the start of each text; None for none.
-    oov_char
-        Number of words that are not kept.
-    index_from
-        Added to the numbers of words.
+    seed, start_char, oov_char, index_from
+        See :func:`nbnet.datasets.imdb.load_data`.
 
     Returns
     -------
@@ -60,9 +50,8 @@ def load_data(
         ...
     FileNotFoundError: nowhere.npz: nothing is fetched: get it from ...
     """
-    found = find(path, ("reuters.npz",), _SOURCE + "reuters.npz")
     kept = (num_words, skip_top, maxlen, start_char, oov_char, index_from)
-    return read_sequences(found, kept, seed, test_split)
+    return read_texts(find(path, ["reuters.npz"]), kept, seed, test_split)
 
 
 def get_word_index(path: FilePath = "reuters_word_index.json") -> dict[str, int]:
@@ -81,7 +70,7 @@ def get_word_index(path: FilePath = "reuters_word_index.json") -> dict[str, int]
         ...
     FileNotFoundError: nowhere.json: nothing is fetched: get it from ...
     """
-    return read_word_index(find(path, ("reuters_word_index.json",), _SOURCE + "reuters_word_index.json"))
+    return read_word_index(find(path, ["reuters_word_index.json"]))
 
 
 def get_label_names() -> tuple[str, ...]:
@@ -99,5 +88,3 @@ def get_label_names() -> tuple[str, ...]:
 _TOPICS = """cocoa grain veg-oil earn acq wheat copper housing money-supply coffee sugar trade reserves ship cotton
     carcass crude nat-gas cpi money-fx interest gnp meal-feed alum oilseed gold tin strategic-metal livestock retail ipi
     iron-steel rubber heat jobs lei bop zinc orange pet-chem dlr gas silver wpi hog lead"""
-
-_SOURCE = "https://storage.googleapis.com/tensorflow/tf-keras-datasets/"
