@@ -21,6 +21,10 @@ FILL_MODES = ("reflect", "wrap", "constant", "nearest")
 class ImageLayer(Layer):
     """Base of the layers of images: (batch, height, width, channels), or one image without the batch axis."""
 
+    _shared_docs: ClassVar[dict[str, str]] = {
+        "last": 'data_format\n    ``"channels_last"`` or None.',
+        "raises": "ValueError\n    If an argument is out of range, or the input has other axes.",
+    }
     _arguments: ClassVar[tuple[str, ...]] = ("data_format",)
     data_format = "channels_last"
 
@@ -48,13 +52,6 @@ class Resizing(ImageLayer):
         ``"constant"``, and the value of margins.
     antialias
         If True, more pixels count where an image becomes smaller.
-    data_format
-        ``"channels_last"`` or None.
-
-    Raises
-    ------
-    ValueError
-        If an argument is out of range, or the input has other axes.
 
     Examples
     --------
@@ -104,13 +101,6 @@ class CenterCrop(ImageLayer):
     ----------
     height, width
         New sizes.
-    data_format
-        ``"channels_last"`` or None.
-
-    Raises
-    ------
-    ValueError
-        If a size is no integer above 0, or the input has other axes.
 
     Examples
     --------
@@ -140,6 +130,10 @@ class CenterCrop(ImageLayer):
 class RandomImageLayer(ImageLayer):
     """Base of the layers that change each image of a batch by random numbers of its own, in training."""
 
+    _shared_docs: ClassVar[dict[str, str]] = ImageLayer._shared_docs | {
+        "last": "seed\n    Integer; by default the layer draws its own from the global seed.\n"
+        + ImageLayer._shared_docs["last"],
+    }
     _arguments: ClassVar[tuple[str, ...]] = ("seed",)
 
     def __init__(self, seed: int | None = None, data_format: str | None = None, **kwargs: Any) -> None:
@@ -169,15 +163,6 @@ class RandomFlip(RandomImageLayer):
     ----------
     mode : {"horizontal_and_vertical", "horizontal", "vertical"}
         Sides that change places. With ``"horizontal_and_vertical"``, an image is flipped in both ways or in none.
-    seed
-        Integer; by default the layer draws its own from the global seed.
-    data_format
-        ``"channels_last"`` or None.
-
-    Raises
-    ------
-    ValueError
-        If the mode is none of these, or the input has other axes.
 
     Examples
     --------
@@ -208,10 +193,34 @@ class RandomFlip(RandomImageLayer):
         return ops.where(chosen, ops.flip(images, axes), images)
 
 
-class SeparateMoves(RandomImageLayer):
+class Moves(RandomImageLayer):
+    """Base of the layers that move pixels, and fill places that come from outside of an image."""
+
+    _arguments = ("fill_mode", "interpolation", "fill_value")
+
+    def __init__(
+        self, fill_mode: str, interpolation: str, seed: int | None, fill_value: float, data_format: str | None,
+        **kwargs: Any,
+    ) -> None:  # fmt: skip
+        super().__init__(seed, data_format, **kwargs)
+        self.fill_mode = check_choice(fill_mode, "fill_mode", FILL_MODES)
+        self.interpolation = check_choice(interpolation, "interpolation", ("bilinear", "nearest"))
+        self.fill_value = _finite(fill_value, "fill_value")
+
+    def _inside(self, at: Tensor, n: int) -> Tensor:
+        """Return the place on an axis of n pixels that stands for each place, with "wrap" from 0 and below n."""
+        if self.fill_mode == "wrap":
+            return at - ops.floor(at / float(n)) * float(n)
+        if self.fill_mode == "reflect":
+            # Reflected at the outer edges of the first and the last pixel: a period is 2 n.
+            at = n - ops.abs((at + 0.5) - 2.0 * n * ops.floor((at + 0.5) / (2.0 * n)) - n) - 0.5
+        return ops.clip(at, 0.0, n - 1.0)
+
+
+class SeparateMoves(Moves):
     """Base of the layers that move pixels along each axis on its own: a product with a matrix for each image."""
 
-    _arguments = ("height_factor", "width_factor", "fill_mode", "interpolation", "fill_value")
+    _arguments = ("height_factor", "width_factor")
     #: Limits of the factors.
     _bounds: ClassVar[tuple[float, float]] = (-1.0, 1.0)
 
@@ -226,13 +235,16 @@ class SeparateMoves(RandomImageLayer):
         data_format: str | None = None,
         **kwargs: Any,
     ) -> None:
-        super().__init__(seed, data_format, **kwargs)
+        super().__init__(fill_mode, interpolation, seed, fill_value, data_format, **kwargs)
         self.height_factor, self.width_factor = height_factor, width_factor
         self._down = limits(height_factor, "height_factor", self._bounds)
-        self._right = None if width_factor is None else limits(width_factor, "width_factor", self._bounds)
-        self.fill_mode = check_choice(fill_mode, "fill_mode", FILL_MODES)
-        self.interpolation = check_choice(interpolation, "interpolation", ("bilinear", "nearest"))
-        self.fill_value = _finite(fill_value, "fill_value")
+        self._right = self._width_limits(width_factor)
+
+    def _width_limits(self, factor: Any) -> list[float] | None:
+        """Return the limits of the factor of the width; None if it is that of the height."""
+        if factor is None:
+            raise ValueError("width_factor: expected a number or a pair of them, got None")
+        return limits(factor, "width_factor", self._bounds)
 
     def _change(self, images: Tensor) -> Tensor:
         rows, height, width, channels = images.shape
@@ -254,14 +266,8 @@ class SeparateMoves(RandomImageLayer):
         at = self._sources(factor, np.arange(n, dtype=dtype), n)
         if self.interpolation == "nearest":
             at = ops.round(at)
-        if self.fill_mode == "nearest":
-            at = ops.clip(at, 0.0, n - 1.0)
-        elif self.fill_mode == "reflect":
-            # Reflected at the outer edges of the first and the last pixel: a period is 2 n.
-            folded = n - ops.abs((at + 0.5) - 2.0 * n * ops.floor((at + 0.5) / (2.0 * n)) - n) - 0.5
-            at = ops.clip(folded, 0.0, n - 1.0)
-        elif self.fill_mode == "wrap":
-            at = at - n * ops.floor(at / n)
+        if self.fill_mode != "constant":
+            at = self._inside(at, n)
         apart = ops.abs(ops.expand_dims(at, -1) - np.arange(n, dtype=dtype))
         if self.fill_mode == "wrap":
             apart = ops.minimum(apart, n - apart)
@@ -286,17 +292,8 @@ class RandomZoom(SeparateMoves):
         What is outside of an image: itself reflected, or again; ``fill_value``; or the pixel at the border.
     interpolation : {"bilinear", "nearest"}
         How pixels are found between others.
-    seed
-        Integer; by default the layer draws its own from the global seed.
     fill_value
         Value outside with ``fill_mode="constant"``.
-    data_format
-        ``"channels_last"`` or None.
-
-    Raises
-    ------
-    ValueError
-        If an argument is out of range, or the input has other axes.
 
     Examples
     --------
@@ -324,6 +321,9 @@ class RandomZoom(SeparateMoves):
             height_factor, width_factor, fill_mode, interpolation, seed, fill_value, data_format, **kwargs
         )  # fmt: skip
 
+    def _width_limits(self, factor: Any) -> list[float] | None:
+        return None if factor is None else super()._width_limits(factor)
+
     def _sources(self, factor: Tensor, places: Any, n: int) -> Tensor:
         middle = (n - 1) / 2
         return ops.add(ops.multiply(ops.add(factor, 1.0), places - middle), middle)
@@ -337,13 +337,8 @@ class RandomTranslation(SeparateMoves):
     height_factor, width_factor
         ``(low, high)`` in [-1, 1]: 0.2 moves an image down, or to the right, by 20 % of the side. A number f stands
         for ``(-f, f)``.
-    fill_mode, interpolation, seed, fill_value, data_format
+    fill_mode, interpolation, fill_value
         As for :class:`RandomZoom`.
-
-    Raises
-    ------
-    ValueError
-        If an argument is out of range, or the input has other axes.
 
     Examples
     --------
@@ -354,28 +349,11 @@ class RandomTranslation(SeparateMoves):
     array([0., 0., 1., 2.], dtype=float32)
     """
 
-    def __init__(
-        self,
-        height_factor: Any,
-        width_factor: Any,
-        fill_mode: str = "reflect",
-        interpolation: str = "bilinear",
-        seed: int | None = None,
-        fill_value: float = 0.0,
-        data_format: str | None = None,
-        **kwargs: Any,
-    ) -> None:
-        if width_factor is None:
-            raise ValueError("width_factor: expected a number or a pair of them, got None")
-        super().__init__(
-            height_factor, width_factor, fill_mode, interpolation, seed, fill_value, data_format, **kwargs
-        )  # fmt: skip
-
     def _sources(self, factor: Tensor, places: Any, n: int) -> Tensor:
         return ops.subtract(places, ops.multiply(factor, float(n)))
 
 
-class RandomRotation(RandomImageLayer):
+class RandomRotation(Moves):
     """Rotates each image about its middle by a random angle, in training.
 
     Parameters
@@ -383,7 +361,7 @@ class RandomRotation(RandomImageLayer):
     factor
         ``(low, high)`` in [-1, 1], as parts of a full turn; positive angles turn counterclockwise. A number f stands
         for ``(-f, f)``.
-    fill_mode, interpolation, seed, fill_value, data_format
+    fill_mode, interpolation, fill_value
         As for :class:`RandomZoom`.
 
     Raises
@@ -400,7 +378,7 @@ class RandomRotation(RandomImageLayer):
     array([3., 2., 1., 0.], dtype=float32)
     """
 
-    _arguments = ("factor", "fill_mode", "interpolation", "fill_value")
+    _arguments = ("factor",)
 
     def __init__(
         self,
@@ -412,11 +390,8 @@ class RandomRotation(RandomImageLayer):
         data_format: str | None = None,
         **kwargs: Any,
     ) -> None:
-        super().__init__(seed, data_format, **kwargs)
+        super().__init__(fill_mode, interpolation, seed, fill_value, data_format, **kwargs)
         self.factor = limits(factor, "factor", (-1.0, 1.0))
-        self.fill_mode = check_choice(fill_mode, "fill_mode", FILL_MODES)
-        self.interpolation = check_choice(interpolation, "interpolation", ("bilinear", "nearest"))
-        self.fill_value = _finite(fill_value, "fill_value")
 
     def _change(self, images: Tensor) -> Tensor:
         rows, height, width, channels = images.shape
@@ -446,7 +421,7 @@ class RandomRotation(RandomImageLayer):
 
     def _pixels(self, pixels: Tensor, y: Tensor, x: Tensor, height: int, width: int) -> Tensor:
         """Return the pixels (batch, places, channels) at whole places (batch, places), also outside of an image."""
-        row, column = self._inside(y, height), self._inside(x, width)
+        row, column = (ops.clip(self._inside(at, n), 0.0, n - 1.0) for at, n in ((y, height), (x, width)))
         places = ops.expand_dims(row * float(width) + column, -1)
         numbers = ops.cast(ops.broadcast_to(places, pixels.shape), "int64")
         found = ops.take_along_axis(pixels, numbers, 1)
@@ -455,17 +430,23 @@ class RandomRotation(RandomImageLayer):
         outside = ops.expand_dims(ops.abs(row - y) + ops.abs(column - x), -1)
         return ops.where(ops.greater(ops.broadcast_to(outside, pixels.shape), 0.0), self.fill_value, found)
 
-    def _inside(self, at: Tensor, n: int) -> Tensor:
-        """Return the place inside of an axis that stands for each whole place."""
-        if self.fill_mode == "wrap":
-            at = at - ops.floor(at / float(n)) * float(n)
-        elif self.fill_mode == "reflect":
-            at = at - ops.floor(at / (2.0 * n)) * (2.0 * n)
-            at = ops.minimum(at, ops.subtract(2.0 * n - 1.0, at))
-        return ops.clip(at, 0.0, n - 1.0)
+
+class RandomColours(RandomImageLayer):
+    """Base of the layers that change the values of pixels, and clip them to a range."""
+
+    _arguments = ("factor", "value_range")
+    #: Limits of the factor.
+    _bounds: ClassVar[tuple[float, float]] = (-1.0, 1.0)
+
+    def __init__(
+        self, factor: Any, value_range: Sequence[float] = (0, 255), seed: int | None = None, **kwargs: Any
+    ) -> None:
+        super().__init__(seed, **kwargs)
+        self.factor = limits(factor, "factor", self._bounds)
+        self.value_range = _pair(value_range, "value_range")
 
 
-class RandomBrightness(RandomImageLayer):
+class RandomBrightness(RandomColours):
     """Makes each image brighter or darker by a random number, in training.
 
     Parameters
@@ -474,13 +455,6 @@ class RandomBrightness(RandomImageLayer):
         ``(low, high)`` in [-1, 1]: -1 makes an image black, 1 white. A number f stands for ``(-f, f)``.
     value_range
         Least and greatest value of a pixel, to which the result is clipped.
-    seed
-        Integer; by default the layer draws its own from the global seed.
-
-    Raises
-    ------
-    ValueError
-        If an argument is out of range, or the input has other axes.
 
     Examples
     --------
@@ -490,21 +464,12 @@ class RandomBrightness(RandomImageLayer):
     array([25.5, 25.5], dtype=float32)
     """
 
-    _arguments = ("factor", "value_range")
-
-    def __init__(
-        self, factor: Any, value_range: Sequence[float] = (0, 255), seed: int | None = None, **kwargs: Any
-    ) -> None:
-        super().__init__(seed, **kwargs)
-        self.factor = limits(factor, "factor", (-1.0, 1.0))
-        self.value_range = _pair(value_range, "value_range")
-
     def _change(self, images: Tensor) -> Tensor:
         low, high = self.value_range
         return ops.clip(images + self._draw(images, self.factor) * (high - low), low, high)
 
 
-class RandomContrast(RandomImageLayer):
+class RandomContrast(RandomColours):
     """Changes the contrast of each image by a random factor, in training: ``(x - mean) * factor + mean``, with the
     mean of each channel.
 
@@ -515,13 +480,6 @@ class RandomContrast(RandomImageLayer):
         as in Keras.
     value_range
         Least and greatest value of a pixel, to which the result is clipped.
-    seed
-        Integer; by default the layer draws its own from the global seed.
-
-    Raises
-    ------
-    ValueError
-        If an argument is out of range, or the input has other axes.
 
     Examples
     --------
@@ -532,14 +490,7 @@ class RandomContrast(RandomImageLayer):
     (True, 20.0)
     """
 
-    _arguments = ("factor", "value_range")
-
-    def __init__(
-        self, factor: Any, value_range: Sequence[float] = (0, 255), seed: int | None = None, **kwargs: Any
-    ) -> None:
-        super().__init__(seed, **kwargs)
-        self.factor = limits(factor, "factor", (0.0, 1.0))
-        self.value_range = _pair(value_range, "value_range")
+    _bounds = (0.0, 1.0)
 
     def _change(self, images: Tensor) -> Tensor:
         less, more = self.factor
