@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass, fields
 from typing import Any, cast
 
@@ -11,9 +11,11 @@ import numpy as np
 
 from nbnet import ops
 from nbnet.base import registry
+from nbnet.base.tree import flatten
 from nbnet.base.validation import FROM_ZERO, check_choice
 from nbnet.config import epsilon
-from nbnet.engine.graph.tensor import Tensor, tensor
+from nbnet.engine.graph.parameter import Parameter
+from nbnet.engine.graph.tensor import Tensor, scope, tensor
 from nbnet.ops.reduction import l1_l2 as penalty
 
 __all__ = [
@@ -241,3 +243,33 @@ def deserialize(config: Any, custom_objects: Mapping[str, Any] | None = None) ->
     """
     with registry.custom_object_scope(custom_objects):
         return get(config)
+
+
+# ---- penalties on weights and outputs ----
+
+
+def weight_penalties(weights: Iterable[Parameter]) -> list[Tensor]:
+    """The penalty of each parameter that has a regularizer."""
+    penalties = []
+    for weight in weights:
+        if weight.regularizer is not None:
+            with scope(weight.name or "penalty"):
+                penalties.append(as_scalar(weight.regularizer(weight), "regularizer"))
+    return penalties
+
+
+def output_penalties(regularizer: Callable[[Tensor], Tensor], outputs: Any) -> Iterator[tuple[Tensor, bool]]:
+    """The penalty on each output of a layer, divided by the rows of the batch as in Keras; and True if the penalties
+    of slices of a batch add up to that of the whole."""
+    for y in flatten(outputs):
+        if isinstance(y, Tensor):
+            value = as_scalar(regularizer(y), "activity_regularizer")
+            scaled = ops.multiply(value, 1.0 / max(len(y), 1)) if y.shape else value
+            yield scaled, type(regularizer) in (L1, L2, L1L2)
+
+
+def as_scalar(value: Any, name: str) -> Tensor:
+    """The sum of a tensor that is to be added to the loss; TypeError if it is no tensor of floats."""
+    if not isinstance(value, Tensor) or value.dtype.kind != "f":
+        raise TypeError(f"{name}: expected a tensor computed with nbnet.ops, got {value!r}")
+    return ops.sum(value) if value.shape else value

@@ -1,8 +1,10 @@
-"""Constructor arguments of layers: their types, and their plain form in configurations."""
+"""Arguments of layers: those of constructors, with their plain form in configurations, and those of calls."""
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+import functools
+import inspect
+from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
 from nbnet import activations, constraints, dropout_schedules, initializers, regularizers
@@ -14,8 +16,22 @@ from nbnet.initializers import InitializerLike
 from nbnet.regularizers import RegularizerLike
 
 __all__ = [
-    "OPTIONS", "ActivationLike", "ConstraintLike", "InitializerLike", "RegularizerLike", "as_axes", "plain", "refuse",
-    "weight_arguments", "weight_options",
+    "OPTIONS",
+    "ActivationLike",
+    "ConstraintLike",
+    "InitializerLike",
+    "RegularizerLike",
+    "argument_names",
+    "as_axes",
+    "build_arguments",
+    "map_shapes",
+    "marks_built",
+    "open_shape",
+    "plain",
+    "refuse",
+    "training_argument",
+    "weight_arguments",
+    "weight_options",
 ]  # fmt: skip
 
 #: Options of a weight, and the order in which configurations name them.
@@ -87,3 +103,66 @@ def as_axes(axis: Any) -> int | list[int]:
     except ValueError:
         raise TypeError(f"axis: expected an integer or a list of integers, got {axis!r}") from None
     return sorted(found) if several else found[0]
+
+
+# ---- arguments of calls ----
+
+
+@functools.cache
+def training_argument(call: Callable[..., Any]) -> tuple[int | None, bool]:
+    """Position of ``training`` among the arguments of a method after self, or None; and its default."""
+    parameters = inspect.signature(call).parameters
+    if "training" not in parameters:
+        return None, False
+    default = parameters["training"].default
+    return list(parameters).index("training") - 1, default if isinstance(default, bool) else False
+
+
+@functools.cache
+def argument_names(call: Callable[..., Any]) -> tuple[str, ...]:
+    """Names of the arguments of a method."""
+    return tuple(inspect.signature(call).parameters)
+
+
+@functools.cache
+def build_arguments(build: Callable[..., None], call: Callable[..., Any]) -> tuple[str, ...]:
+    """Names of the arguments of ``call`` whose shapes ``build`` takes, each with ``_shape`` after its name; empty if it
+    takes one shape, that of the first argument."""
+    named = (inspect.Parameter.POSITIONAL_OR_KEYWORD, inspect.Parameter.KEYWORD_ONLY)
+    shapes = [name for name, p in list(inspect.signature(build).parameters.items())[1:] if p.kind in named]
+    if len(shapes) < 2:
+        return ()
+    known = list(inspect.signature(call).parameters)[1:]
+    for name in shapes:
+        if not name.endswith("_shape") or name.removesuffix("_shape") not in known:
+            raise ValueError(
+                f"build: of several arguments, each has the name of an argument of call, {known}, and _shape after it; "
+                f"got {name!r}"
+            )
+    return tuple(name.removesuffix("_shape") for name in shapes)
+
+
+def marks_built(build: Callable[..., None]) -> Callable[..., None]:
+    """Wrap a ``build`` method so that it marks its layer as built, whoever calls it."""
+
+    @functools.wraps(build)
+    def wrapper(self: Any, *args: Any, **kwargs: Any) -> None:
+        build(self, *args, **kwargs)
+        # A base class's build, called by that of a subclass, is only a part of it.
+        if type(self).build is wrapper:
+            self.built = True
+
+    return wrapper
+
+
+def open_shape(x: Any) -> tuple[int | None, ...]:
+    """Shape of a tensor or symbol with an open batch axis."""
+    return (None, *x.shape[1:]) if x is not None else ()
+
+
+def map_shapes(function: Callable[[Any], Any], shapes: Any) -> Any:
+    """Apply a function to a shape, or to each shape of a list or dict."""
+    if isinstance(shapes, Mapping):
+        return {name: function(shape) for name, shape in shapes.items()}
+    nested = any(isinstance(part, (list, tuple)) for part in shapes)
+    return [function(shape) for shape in shapes] if nested else function(shapes)

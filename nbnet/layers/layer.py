@@ -2,11 +2,10 @@
 
 from __future__ import annotations
 
-import functools
 import inspect
 import os
 import threading
-from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from typing import Any, ClassVar, Self, overload
 from weakref import WeakKeyDictionary, WeakSet
@@ -26,11 +25,22 @@ from nbnet.config import DTypePolicy, standardize_dtype
 from nbnet.engine.graph.op import INT
 from nbnet.engine.graph.parameter import Parameter, invalidate_programs
 from nbnet.engine.graph.symbolic import Producer, Symbol, has_symbols, record
-from nbnet.engine.graph.tensor import Tensor, recorder, scope, tensor, thread_state
-from nbnet.layers.arguments import OPTIONS, ConstraintLike, InitializerLike, RegularizerLike, plain, weight_arguments
+from nbnet.engine.graph.tensor import Tensor, recorder, tensor, thread_state
+from nbnet.layers.arguments import (
+    OPTIONS,
+    ConstraintLike,
+    InitializerLike,
+    RegularizerLike,
+    argument_names,
+    build_arguments,
+    map_shapes,
+    marks_built,
+    open_shape,
+    plain,
+    training_argument,
+    weight_arguments,
+)
 from nbnet.layers.time_masks import MaskArguments, attached, fill_arguments, hand_on, mask_arguments
-from nbnet.ops.broadcast import multiply
-from nbnet.ops.reduction import sum as total
 
 #: The shape of an input: the batch axis is open (None), others may be.
 Shape = tuple[int | None, ...]
@@ -46,8 +56,6 @@ if hasattr(os, "register_at_fork"):
     os.register_at_fork(after_in_child=_build_locks.clear)
 #: Types of attributes that neither are nor hold layers.
 _PLAIN = frozenset((type(None), bool, int, float, str, Parameter, Tensor, MaskArguments))
-#: Regularizers whose penalties on two slices of a batch add up to that on the whole batch.
-_ADDITIVE = (regularizers.L1, regularizers.L2, regularizers.L1L2)
 #: Layers that hold losses of an eager call.
 _with_losses: WeakSet[Layer] = WeakSet()
 
@@ -73,19 +81,6 @@ def flatten_layers(layer: Layer) -> list[Layer]:
             found[id(current)] = current
             pending.extend(reversed(current.layers))
     return list(found.values())
-
-
-def open_shape(x: Any) -> Shape:
-    """Shape of a tensor or symbol with an open batch axis."""
-    return (None, *x.shape[1:]) if x is not None else ()
-
-
-def map_shapes(function: Callable[[Any], Any], shapes: Any) -> Any:
-    """Apply a function to a shape, or to each shape of a list or dict."""
-    if isinstance(shapes, Mapping):
-        return {name: function(shape) for name, shape in shapes.items()}
-    nested = any(isinstance(part, (list, tuple)) for part in shapes)
-    return [function(shape) for shape in shapes] if nested else function(shapes)
 
 
 def features(layer: str, shape: Shape) -> int:
@@ -145,53 +140,6 @@ def sampling_mode(masks: str | None = "per_sample") -> Iterator[None]:
 def mask_rows() -> int | None:
     """Size of a mask's batch axis: 1 if all rows share it, else None, which stands for the rows of the batch."""
     return 1 if call_context.sampling == "shared" else None
-
-
-@functools.cache
-def training_argument(call: Callable[..., Any]) -> tuple[int | None, bool]:
-    """Position of ``training`` among the arguments of a method after self, or None; and its default."""
-    parameters = inspect.signature(call).parameters
-    if "training" not in parameters:
-        return None, False
-    default = parameters["training"].default
-    return list(parameters).index("training") - 1, default if isinstance(default, bool) else False
-
-
-@functools.cache
-def argument_names(call: Callable[..., Any]) -> tuple[str, ...]:
-    """Names of the arguments of a method."""
-    return tuple(inspect.signature(call).parameters)
-
-
-@functools.cache
-def build_arguments(build: Callable[..., None], call: Callable[..., Any]) -> tuple[str, ...]:
-    """Names of the arguments of ``call`` whose shapes ``build`` takes, each with ``_shape`` after its name; empty if it
-    takes one shape, that of the first argument."""
-    named = (inspect.Parameter.POSITIONAL_OR_KEYWORD, inspect.Parameter.KEYWORD_ONLY)
-    shapes = [name for name, p in list(inspect.signature(build).parameters.items())[1:] if p.kind in named]
-    if len(shapes) < 2:
-        return ()
-    known = list(inspect.signature(call).parameters)[1:]
-    for name in shapes:
-        if not name.endswith("_shape") or name.removesuffix("_shape") not in known:
-            raise ValueError(
-                f"build: of several arguments, each has the name of an argument of call, {known}, and _shape after it; "
-                f"got {name!r}"
-            )
-    return tuple(name.removesuffix("_shape") for name in shapes)
-
-
-def marks_built(build: Callable[..., None]) -> Callable[..., None]:
-    """Wrap a ``build`` method so that it marks its layer as built, whoever calls it."""
-
-    @functools.wraps(build)
-    def wrapper(self: Any, *args: Any, **kwargs: Any) -> None:
-        build(self, *args, **kwargs)
-        # A base class's build, called by that of a subclass, is only a part of it.
-        if type(self).build is wrapper:
-            self.built = True
-
-    return wrapper
 
 
 class Layer(RecordsArguments):
@@ -408,7 +356,7 @@ class Layer(RecordsArguments):
             if self._computes_masks or masks is not None:
                 hand_on(self, inputs, y, masks)
             if self.activity_regularizer is not None:
-                for penalty, additive in output_penalties(self.activity_regularizer, y):
+                for penalty, additive in regularizers.output_penalties(self.activity_regularizer, y):
                     self._record_loss(penalty, additive)
             return y
         finally:
@@ -753,7 +701,7 @@ class Layer(RecordsArguments):
             losses = [value for value, _ in active.losses]
         else:
             losses = [value for layer in flatten_layers(self) for value in layer._losses]
-        return losses + weight_penalties(self.trainable_weights)
+        return losses + regularizers.weight_penalties(self.trainable_weights)
 
     def add_loss(self, loss: Tensor | Sequence[Tensor]) -> None:
         """Add a loss that :meth:`call` computed to the loss of the model.
@@ -782,7 +730,7 @@ class Layer(RecordsArguments):
         [0.2]
         """
         for value in loss if isinstance(loss, (list, tuple)) else [loss]:
-            self._record_loss(as_scalar(value, "loss"), False)
+            self._record_loss(regularizers.as_scalar(value, "loss"), False)
 
     def _record_loss(self, value: Tensor, additive: bool) -> None:
         active = recorder()
@@ -812,33 +760,3 @@ class Layer(RecordsArguments):
             for layer in flatten_layers(self):
                 layer._losses = []
                 _with_losses.discard(layer)
-
-
-# ---- penalties on weights and outputs ----
-
-
-def weight_penalties(weights: Iterable[Parameter]) -> list[Tensor]:
-    """The penalty of each parameter that has a regularizer."""
-    penalties = []
-    for weight in weights:
-        if weight.regularizer is not None:
-            with scope(weight.name or "penalty"):
-                penalties.append(as_scalar(weight.regularizer(weight), "regularizer"))
-    return penalties
-
-
-def output_penalties(regularizer: Callable[[Tensor], Tensor], outputs: Any) -> Iterator[tuple[Tensor, bool]]:
-    """The penalty on each output of a layer, divided by the rows of the batch as in Keras; and True if the penalties
-    of slices of a batch add up to that of the whole."""
-    for y in flatten(outputs):
-        if isinstance(y, Tensor):
-            value = as_scalar(regularizer(y), "activity_regularizer")
-            scaled = multiply(value, 1.0 / max(len(y), 1)) if y.shape else value
-            yield scaled, type(regularizer) in _ADDITIVE
-
-
-def as_scalar(value: Any, name: str) -> Tensor:
-    """The sum of a tensor that is to be added to the loss; TypeError if it is no tensor of floats."""
-    if not isinstance(value, Tensor) or value.dtype.kind != "f":
-        raise TypeError(f"{name}: expected a tensor computed with nbnet.ops, got {value!r}")
-    return total(value) if value.shape else value

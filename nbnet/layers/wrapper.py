@@ -18,7 +18,8 @@ from nbnet.engine.graph.parameter import Parameter
 from nbnet.engine.graph.tape import Trace
 from nbnet.engine.graph.tensor import Tensor, tensor
 from nbnet.initializers import TruncatedNormal
-from nbnet.layers.layer import Layer, Shape, map_shapes
+from nbnet.layers.arguments import map_shapes
+from nbnet.layers.layer import Layer, Shape
 from nbnet.layers.serialization import deserialize, serialize
 from nbnet.ops.normalization import move_average
 

@@ -41,6 +41,43 @@ DEFAULTS: dict[str, Any] = {
 }  # fmt: skip
 
 
+class HasLearningRate(Protocol):
+    """An optimizer, as far as :class:`LearningRate` knows it."""
+
+    learning_rate: Any
+
+
+class LearningRate(float):
+    """A learning rate as it was when it was read: a number with the methods of Keras's variable.
+
+    Examples
+    --------
+    >>> import nbnet as nb
+    >>> optimizer = nb.optimizers.SGD(0.1)
+    >>> optimizer.learning_rate.assign(0.5)
+    >>> optimizer.learning_rate.numpy(), optimizer.learning_rate * 2
+    (array(0.5), 1.0)
+    """
+
+    _optimizer: HasLearningRate
+
+    def __new__(cls, value: float, optimizer: HasLearningRate) -> Self:
+        rate = super().__new__(cls, value)
+        rate._optimizer = optimizer
+        return rate
+
+    def assign(self, value: float) -> None:
+        """Set the learning rate of the optimizer; the same as ``optimizer.learning_rate = value``."""
+        self._optimizer.learning_rate = value
+
+    def numpy(self) -> NDArray[np.float64]:
+        """The number as an array without axes."""
+        return np.array(float(self))
+
+    def __reduce__(self) -> tuple[Any, ...]:
+        return float, (float(self),)
+
+
 class HasHyperparams(Protocol):
     """An optimizer, as far as :class:`HyperAttribute` knows it."""
 

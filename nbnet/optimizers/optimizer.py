@@ -20,7 +20,15 @@ from nbnet.engine.graph.tensor import Call, Tensor
 from nbnet.engine.kernels.abi import Kernel
 from nbnet.engine.runtime.program import Linked, lower
 from nbnet.optimizers import schedules, update
-from nbnet.optimizers.hyperparams import DEFAULTS, BoolHyper, CommonOptions, Hyper, HyperAttribute, OptionalHyper
+from nbnet.optimizers.hyperparams import (
+    DEFAULTS,
+    BoolHyper,
+    CommonOptions,
+    Hyper,
+    HyperAttribute,
+    LearningRate,
+    OptionalHyper,
+)
 from nbnet.optimizers.python_step import PythonStep
 
 Array = NDArray[Any]
@@ -41,37 +49,6 @@ _LAST = """\
 _RAISES = """\
 ValueError
     If a number is out of range."""
-
-
-class LearningRate(float):
-    """A learning rate as it was when it was read: a number with the methods of Keras's variable.
-
-    Examples
-    --------
-    >>> import nbnet as nb
-    >>> optimizer = nb.optimizers.SGD(0.1)
-    >>> optimizer.learning_rate.assign(0.5)
-    >>> optimizer.learning_rate.numpy(), optimizer.learning_rate * 2
-    (array(0.5), 1.0)
-    """
-
-    _optimizer: Optimizer
-
-    def __new__(cls, value: float, optimizer: Optimizer) -> Self:
-        rate = super().__new__(cls, value)
-        rate._optimizer = optimizer
-        return rate
-
-    def assign(self, value: float) -> None:
-        """Set the learning rate of the optimizer; the same as ``optimizer.learning_rate = value``."""
-        self._optimizer.learning_rate = value
-
-    def numpy(self) -> NDArray[np.float64]:
-        """The number as an array without axes."""
-        return np.array(float(self))
-
-    def __reduce__(self) -> tuple[Any, ...]:
-        return float, (float(self),)
 
 
 class Optimizer(PythonStep, RecordsArguments):

@@ -18,15 +18,15 @@ from __future__ import annotations
 
 import math
 from collections import deque
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Mapping
 from contextlib import nullcontext
-from typing import Any, NamedTuple, Protocol
+from typing import Any, NamedTuple, Protocol, Self
 
 from numpy.typing import NDArray
 
 from nbnet.engine.graph.tape import paused
 from nbnet.train.inputs import Rows
-from nbnet.train.trainable import Bar, Callbacks, Logs, Trainable, TrainingPosition
+from nbnet.train.trainable import Logs, Trainable, TrainingPosition
 
 
 class Chunk(NamedTuple):
@@ -78,6 +78,37 @@ class Source(Protocol):
     def length(self) -> int | None: ...  # batches of the next epoch, if it is known
     def epochs(self, first: int, last: int) -> Iterable[int]: ...  # those that there are data for
     def chunks(self, epoch: int, single: bool) -> Iterable[Chunk]: ...  # without batches that the position counts
+
+
+class Callbacks(Protocol):
+    """The callbacks of a run: :class:`nbnet.callbacks.CallbackList`."""
+
+    callbacks: list[Any]
+
+    def call(self, hook: str, *args: Any) -> None: ...
+    def wants_batches(self, kind: str) -> bool: ...  # "train", "test" or "predict"
+    def spare_epochs(self) -> int: ...  # epochs that may be trained before a callback sees the end of this one
+
+
+class Bar(Protocol):
+    """The progress display of a run: :class:`nbnet.callbacks.progress.Progress`."""
+
+    verbose: int
+    steps: int | None
+
+    def begin_epoch(self, epoch: int) -> None: ...
+    def update(self, steps_done: int, logs: Mapping[str, float]) -> None: ...
+    def end_epoch(self, logs: Mapping[str, float]) -> None: ...
+    def __enter__(self) -> Self: ...
+    def __exit__(self, *error: Any) -> None: ...
+
+
+class EpochLog(Protocol):
+    """The record of a training's epochs: :class:`nbnet.callbacks.callback.History`."""
+
+    masks: Any
+
+    def append(self, epoch: int, logs: Mapping[str, Any]) -> None: ...
 
 
 class Watch(Protocol):

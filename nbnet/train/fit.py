@@ -13,21 +13,12 @@ from nbnet.engine.gemm.blas import SingleThread
 from nbnet.train.compiled_runner import CompiledRunner, forget_programs
 from nbnet.train.data_source import ArraySource, EpochSampler, StreamSource, training_source, validation_source
 from nbnet.train.epoch_fusion import FEWEST, MultiEpochRunner
-from nbnet.train.epoch_loop import EpochLoop, train_epochs
+from nbnet.train.epoch_loop import Bar, Callbacks, EpochLog, EpochLoop, train_epochs
 from nbnet.train.finite_watch import CHOICES, FiniteWatch, OnNan
 from nbnet.train.inputs import check_loss, labelled_rows, log_layout, signature_of
 from nbnet.train.mask_recording import Recording
 from nbnet.train.python_runner import PythonRunner
-from nbnet.train.trainable import (
-    Bar,
-    Callbacks,
-    EpochLog,
-    Logs,
-    Trainable,
-    TrainingPosition,
-    check_compiled,
-    runs_in_python,
-)
+from nbnet.train.trainable import Logs, Trainable, TrainingPosition, check_compiled, runs_in_python
 
 
 class Fit:

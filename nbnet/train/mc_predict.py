@@ -14,11 +14,11 @@ from nbnet.base.seeds import DrawCounter
 from nbnet.base.validation import check_choice, check_int
 from nbnet.train.compiled_runner import FIRST_STEP, STEPS, cached_program, run, sources_of
 from nbnet.train.data_source import ArraySource
-from nbnet.train.epoch_loop import Chunk, EpochLoop, Report
+from nbnet.train.epoch_loop import Bar, Chunk, EpochLoop, Report
 from nbnet.train.inputs import Rows
 from nbnet.train.mc_program import SamplingBuilder, SamplingStep
 from nbnet.train.step_builder import ArraySpec, StepBuilder, StepDraft
-from nbnet.train.trainable import Bar, Logs, Trainable
+from nbnet.train.trainable import Logs, Trainable
 
 Array = NDArray[Any]
 

@@ -22,11 +22,11 @@ from nbnet.engine.graph.parameter import layout_version
 from nbnet.engine.kernels.executor import RowRunner, aligned
 from nbnet.train.compiled_runner import KEPT_PROGRAMS, cached_program, new_steps, run, sources_of
 from nbnet.train.data_source import PREDICT_ROWS, ArraySource, StreamSource
-from nbnet.train.epoch_loop import Chunk, EpochLoop, Report
+from nbnet.train.epoch_loop import Bar, Callbacks, Chunk, EpochLoop, Report
 from nbnet.train.inputs import Rows, input_rows
 from nbnet.train.python_runner import PythonRunner, join_batches
 from nbnet.train.step_builder import ArraySpec, CompiledStep, StepBuilder
-from nbnet.train.trainable import Bar, Callbacks, Logs, Trainable, runs_in_python
+from nbnet.train.trainable import Logs, Trainable, runs_in_python
 
 Array = NDArray[Any]
 

@@ -21,6 +21,7 @@ from typing import Any, NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
+from nbnet import regularizers
 from nbnet.base.cpu import processors
 from nbnet.base.seeds import DrawCounter
 from nbnet.base.tree import flatten, restructure
@@ -35,7 +36,7 @@ from nbnet.engine.kernels import layout
 from nbnet.engine.kernels.executor import address
 from nbnet.engine.runtime import batch_io
 from nbnet.engine.runtime.program import Linked, Program, lower
-from nbnet.layers.layer import call_context, sampling_mode, weight_penalties
+from nbnet.layers.layer import call_context, sampling_mode
 from nbnet.losses.loss import loss_mask, spread
 from nbnet.ops.broadcast import add, multiply
 from nbnet.ops.convert import cast
@@ -539,7 +540,8 @@ class StepBuilder:
                 loss = add(loss, added) if t == 0 else loss
             else:
                 loss, additive = add(loss, multiply(added, share)), additive and sums_over_rows
-        for penalty in weight_penalties(self.weights) if t == 0 else ():
+        regularized = [weight for weight in self.weights if weight.regularizer is not None] if t == 0 else []
+        for penalty in regularizers.weight_penalties(regularized) if regularized else ():
             loss = add(loss, penalty)
         return loss, additive
 

@@ -9,7 +9,7 @@ import warnings
 from collections.abc import Callable, Mapping, Sequence
 from contextlib import AbstractContextManager, nullcontext
 from dataclasses import dataclass, field, replace
-from typing import Any, NamedTuple, Protocol, Self, TypeVar
+from typing import Any, NamedTuple, Protocol, TypeVar
 
 import numpy as np
 from numpy.typing import NDArray
@@ -638,37 +638,6 @@ class Trainable(Protocol):
     def test_step(self, data: Any) -> Mapping[str, Any]: ...
     def predict_step(self, data: Any) -> Any: ...
     def reset_metrics(self) -> None: ...
-
-
-class Callbacks(Protocol):
-    """The callbacks of a run: :class:`nbnet.callbacks.CallbackList`."""
-
-    callbacks: list[Any]
-
-    def call(self, hook: str, *args: Any) -> None: ...
-    def wants_batches(self, kind: str) -> bool: ...  # "train", "test" or "predict"
-    def spare_epochs(self) -> int: ...  # epochs that may be trained before a callback sees the end of this one
-
-
-class Bar(Protocol):
-    """The progress display of a run: :class:`nbnet.callbacks.progress.Progress`."""
-
-    verbose: int
-    steps: int | None
-
-    def begin_epoch(self, epoch: int) -> None: ...
-    def update(self, steps_done: int, logs: Mapping[str, float]) -> None: ...
-    def end_epoch(self, logs: Mapping[str, float]) -> None: ...
-    def __enter__(self) -> Self: ...
-    def __exit__(self, *error: Any) -> None: ...
-
-
-class EpochLog(Protocol):
-    """The record of a training's epochs: :class:`nbnet.callbacks.callback.History`."""
-
-    masks: Any
-
-    def append(self, epoch: int, logs: Mapping[str, Any]) -> None: ...
 
 
 #: Methods of a model that its steps call. If a subclass overrides one, the steps run in Python, where they do.
