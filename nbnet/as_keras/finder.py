@@ -10,9 +10,8 @@ from importlib.machinery import ModuleSpec
 from types import ModuleType, TracebackType
 from typing import Any
 
-from nbnet.as_keras.old_arguments import adapt_class, adapt_models, restore_classes
-from nbnet.as_keras.old_names import OLD_NAMES, attribute, warn_old
-from nbnet.as_keras.places import ELSEWHERE, PLACES, TOPS, resolve
+from nbnet.as_keras.old_keras import adapt_class, adapt_models, restore_classes
+from nbnet.as_keras.places import ELSEWHERE, OLD_NAMES, PLACES, TOPS, attribute, resolve, warn_old
 from nbnet.base.unsupported_keras import refusal
 
 
@@ -67,14 +66,22 @@ class Namespace(ModuleType):
         names = dict.fromkeys(ELSEWHERE.get(self._place, {}))
         for source in PLACES[self._place]:
             module = importlib.import_module(source)
-            own = getattr(module, "__all__", None)
-            names.update(dict.fromkeys(own if own is not None else [n for n in vars(module) if not n.startswith("_")]))
+            names.update(dict.fromkeys(getattr(module, "__all__", None) or _public(module)))
         below = f"{self._place}."
         names.update(dict.fromkeys(p.removeprefix(below) for p in PLACES if p.startswith(below)))
-        return [name for name in names if "." not in name and name not in ("annotations", "TYPE_CHECKING")]
+        return [name for name in names if "." not in name]
 
     def __dir__(self) -> list[str]:
         return sorted({*self._exported(), *super().__dir__()})
+
+
+def _public(module: ModuleType) -> list[str]:
+    """Return the names that a module without ``__all__`` has to offer: not those it imports from outside of nbnet."""
+
+    def is_own(value: Any) -> bool:
+        return not isinstance(value, ModuleType) and getattr(value, "__module__", "nbnet").startswith("nbnet")
+
+    return [n for n, value in vars(module).items() if n[0] != "_" and n != "TYPE_CHECKING" and is_own(value)]
 
 
 _namespaces: dict[str, Namespace] = {}
@@ -118,7 +125,7 @@ _set_aside: dict[str, ModuleType] = {}
 
 
 class Installed:
-    """What :func:`install_as_keras` returns: as a context manager, it undoes the installation at its end."""
+    """The context manager of :func:`install_as_keras`: undoes the installation at its end."""
 
     def __enter__(self) -> Installed:
         return self

@@ -1,12 +1,20 @@
-"""The table of what ``keras`` and ``tensorflow`` hold, module by module, and where in nbnet it is found.
+"""The tables of what ``keras`` and ``tensorflow`` hold, module by module, and where in nbnet it is found.
 
 A place is the plain name of a module, ``keras.layers``. Other paths to it, such as ``tensorflow.keras.layers``,
-``keras.src.layers.core.dense`` and the old ``keras.layers.convolutional``, are resolved to it.
+``keras.src.layers.core.dense`` and the old ``keras.layers.convolutional``, are resolved to it. Names of older versions
+of Keras lead to those of today, after a warning.
 """
 
 from __future__ import annotations
 
-from nbnet.as_keras.old_names import PATHS, TODAY, warn_old
+import importlib
+import sys
+import warnings
+from collections.abc import Callable
+from typing import Any, NamedTuple
+
+#: The version of Keras whose interface nbnet follows.
+KERAS_VERSION = "3.12.0"
 
 #: Packages that are stood in for.
 TOPS = ("keras", "tensorflow", "tf_keras", "keras_preprocessing", "scikeras")
@@ -33,17 +41,17 @@ PLACES: dict[str, tuple[str, ...]] = {
     "keras.optimizers.schedules": ("nbnet.optimizers.schedules",),
     "keras.preprocessing": ("nbnet.utils",),
     "keras.preprocessing.image": ("nbnet.as_keras.image", "nbnet.utils"),
-    "keras.preprocessing.sequence": ("nbnet.as_keras.sequence", "nbnet.utils"),
-    "keras.preprocessing.text": ("nbnet.as_keras.text",),
+    "keras.preprocessing.sequence": ("nbnet.utils",),
+    "keras.preprocessing.text": (),
     "keras.random": ("nbnet.random",),
     "keras.regularizers": ("nbnet.regularizers",),
     "keras.saving": ("nbnet.saving", "nbnet.utils"),
     "keras.utils": ("nbnet.utils", "nbnet.saving"),
-    "keras.mixed_precision": ("nbnet.as_keras.mixed_precision",),
+    "keras.mixed_precision": (),
     "keras.wrappers": ("nbnet.as_keras.wrappers",),
     "keras.wrappers.scikit_learn": ("nbnet.as_keras.wrappers",),
     "scikeras": (),
-    "scikeras.wrappers": ("nbnet.as_keras.scikeras_wrappers",),
+    "scikeras.wrappers": (),
     "tensorflow": (_TF,),
     "tensorflow.compat": (),
     "tensorflow.compat.v1": (_TF,),
@@ -64,8 +72,8 @@ PLACES |= {f"tensorflow.{name}": () for name in _BARE.split()}
 
 #: Names that are found in another module: for each place, ``{name: "module:name"}``.
 ELSEWHERE: dict[str, dict[str, str]] = {
-    "keras": {"__version__": "nbnet.as_keras.versions:KERAS"},
-    "keras.utils": {"plot_model": "nbnet.as_keras.old_functions:plot_model"},
+    "keras": {"__version__": "nbnet.as_keras.places:KERAS_VERSION"},
+    "keras.utils": {"plot_model": "nbnet.as_keras.old_keras:plot_model"},
     "keras.config": {
         name: f"{_TF}.environment:nothing" for name in ("disable_traceback_filtering", "enable_traceback_filtering")
     },
@@ -85,25 +93,40 @@ for _place in ("keras.losses", "keras.metrics"):
         short: f"nbnet.losses:{full}" for name, full in _SHORT.items() for short in (name, name.upper())
     }
 
+_DATASETS = "mnist fashion_mnist boston_housing california_housing cifar10 cifar100 imdb reuters"
+PLACES |= {f"keras.datasets.{name}": (f"nbnet.datasets.{name}",) for name in _DATASETS.split()}
 
-for _name in [
-    "mnist",
-    "fashion_mnist",
-    "boston_housing",
-    "california_housing",
-    "cifar10",
-    "cifar100",
-    "imdb",
-    "reuters",
-]:
-    PLACES[f"keras.datasets.{_name}"] = (f"nbnet.datasets.{_name}",)
+
+def _found_in(module: str, places: str, names: dict[str, str]) -> None:
+    """Add names to places: ``{name in a module of this package: names there}``."""
+    for place in places.split():
+        own = {name: f"nbnet.as_keras.{module}:{own}" for own, names in names.items() for name in names.split()}
+        ELSEWHERE.setdefault(place, {}).update(own)
+
+
+_found_in(
+    "tf.environment",
+    "keras.mixed_precision",
+    {
+        "DTypePolicy": "DTypePolicy Policy",
+        "global_policy": "global_policy dtype_policy",
+        "set_global_policy": "set_global_policy set_dtype_policy set_policy",
+    },
+)
+_found_in(
+    "wrappers",
+    "scikeras.wrappers",
+    {"ScikerasClassifier": "KerasClassifier", "ScikerasRegressor": "KerasRegressor"},
+)
+_TEXT = "Tokenizer hashing_trick one_hot text_to_word_sequence tokenizer_from_json"
+_found_in("preprocessing", "keras.preprocessing.text", {name: name for name in _TEXT.split()})
+_SEQUENCE = "TimeseriesGenerator make_sampling_table skipgrams"
+_found_in("preprocessing", "keras.preprocessing.sequence", {name: name for name in _SEQUENCE.split()})
 
 
 def _surroundings(places: str, names: dict[str, str]) -> None:
     """Add names of ``tf``, ``{name in environment.py: names there}``, to places."""
-    for place in places.split():
-        found = ELSEWHERE.setdefault(f"tensorflow.{place}".rstrip("."), {})
-        found.update({name: f"{_TF}.environment:{own}" for own, names in names.items() for name in names.split()})
+    _found_in("tf.environment", " ".join(f"tensorflow.{place}" for place in places.split()), names)
 
 
 _DEVICES = {
@@ -157,10 +180,143 @@ _surroundings(
 _surroundings("io", {"read_text": "read_file"})
 for _place in ("initializers", "losses", "optimizers"):
     PLACES[f"tensorflow.{_place}"] = (f"nbnet.{_place}",)
-ELSEWHERE["tensorflow.version"] = {"VERSION": "nbnet.as_keras.versions:TENSORFLOW"}
+ELSEWHERE["tensorflow.version"] = {"VERSION": f"{_TF}:__version__"}
 ELSEWHERE["tensorflow.random.experimental"] = {"Generator": f"{_TF}.random:Generator"}
 ELSEWHERE["tensorflow.data.experimental"] = {"cardinality": f"{_TF}.data:cardinality"}
 ELSEWHERE["tensorflow.compat.v1.random"] = {"set_random_seed": f"{_TF}.random:set_seed"}
+
+# ---- names of older versions ----
+
+#: Modules of Keras 1 and 2, and private ones of today, by the place that has their names now.
+_MODULES = {
+    "keras": """engine engine.topology engine.training engine.base_layer engine.input_layer engine.input_spec
+        engine.sequential engine.functional engine.network legacy""",
+    "keras.activations": "layers.activation_functions",
+    "keras.backend": "backend.tensorflow_backend backend.theano_backend backend.common",
+    "keras.callbacks": "callbacks.callbacks",
+    "keras.initializers": "initializations initializers.initializers_v2",
+    "keras.layers": """layers.core layers.convolutional layers.convolutional_recurrent layers.recurrent
+        layers.embeddings layers.normalization layers.advanced_activations layers.merge layers.noise
+        layers.pooling layers.local layers.wrappers layers.cudnn_recurrent layers.experimental
+        layers.experimental.preprocessing layers.preprocessing layers.containers layers.serialization layers.merging
+        layers.reshaping layers.activation layers.normalization.batch_normalization layers.regularization
+        layers.rnn legacy.layers""",
+    "keras.losses": "objectives",
+    "keras.models": "models.functional models.sequential models.model",
+    "keras.optimizers": "optimizers.legacy optimizers.experimental optimizer_v2 optimizer_v1",
+    "keras.optimizers.schedules": "optimizers.schedules.learning_rate_schedule",
+    "keras.preprocessing.image": "utils.image_utils legacy.preprocessing.image",
+    "keras.preprocessing.sequence": "legacy.preprocessing.sequence",
+    "keras.preprocessing.text": "legacy.preprocessing.text",
+    "keras.saving": "saving.legacy saving.saving_lib saving.object_registration",
+    "keras.utils": """utils.np_utils utils.vis_utils utils.visualize_util utils.generic_utils utils.data_utils
+        utils.layer_utils utils.io_utils utils.conv_utils utils.all_utils utils.training_utils""",
+    "keras.mixed_precision": "mixed_precision.experimental",
+    "keras.backend.legacy": "",
+}
+PATHS = {f"keras.{path}": place for place, paths in _MODULES.items() for path in paths.split()}
+#: Paths of today's Keras among them, of which nothing is said.
+TODAY = ("keras.legacy", "keras.optimizers.legacy", "keras.models.", "keras.saving.", "keras.layers.experimental")
+
+
+class Old(NamedTuple):
+    """A name of an older version of Keras: what today's is called, and a function that returns what it stands for."""
+
+    today: str
+    value: Callable[[], Any]
+
+
+def _old(names: dict[str, str]) -> dict[str, Old]:
+    """Names of old by today's, which are given as ``"module:name"``, or as ``"module:name today's name"``."""
+
+    def entry(path: str) -> Old:
+        path, _, today = path.partition(" ")
+        module, _, name = path.partition(":")
+        return Old(today or f"{module.replace('nbnet', 'keras', 1)}.{name}", lambda: attribute(path))
+
+    return {name: entry(path) for name, path in names.items()}
+
+
+_BY_HAND = "nbnet.as_keras.old_keras"
+OLD_NAMES: dict[str, Old] = _old(
+    {
+        "keras.layers.Convolution1D": f"{_BY_HAND}:Convolution1D keras.layers.Conv1D",
+        "keras.layers.Convolution2D": f"{_BY_HAND}:Convolution2D keras.layers.Conv2D",
+        "keras.layers.Deconvolution2D": "nbnet.layers:Conv2DTranspose",
+        "keras.layers.SeparableConvolution2D": "nbnet.layers:SeparableConv2D",
+        "keras.layers.merge": f"{_BY_HAND}:merge keras.layers.concatenate, add, multiply or dot",
+        "keras.layers.Merge": f"{_BY_HAND}:merge keras.layers.Concatenate, Add, Multiply or Dot",
+        "keras.layers.ThresholdedReLU": f"{_BY_HAND}:ThresholdedReLU keras.layers.ReLU(threshold=...)",
+        "keras.layers.CuDNNLSTM": "nbnet.layers:LSTM",
+        "keras.layers.CuDNNGRU": "nbnet.layers:GRU",
+        "keras.initializers.normal": "nbnet.initializers:RandomNormal",
+        "keras.initializers.uniform": "nbnet.initializers:RandomUniform",
+        "keras.initializers.zero": "nbnet.initializers:Zeros",
+        "keras.initializers.one": "nbnet.initializers:Ones",
+        "keras.constraints.maxnorm": "nbnet.constraints:MaxNorm",
+        "keras.constraints.nonneg": "nbnet.constraints:NonNeg",
+        "keras.constraints.unitnorm": "nbnet.constraints:UnitNorm",
+        "keras.regularizers.l1l2": "nbnet.regularizers:L1L2",
+        "keras.regularizers.activity_l1": "nbnet.regularizers:L1",
+        "keras.regularizers.activity_l2": "nbnet.regularizers:L2",
+        "keras.regularizers.WeightRegularizer": "nbnet.regularizers:L1L2",
+        "keras.utils.plot": "nbnet.utils:plot_model",
+        "keras.utils.print_summary": f"{_BY_HAND}:print_summary model.summary()",
+        "keras.utils.multi_gpu_model": f"{_BY_HAND}:multi_gpu_model the model itself",
+        "keras.utils.probas_to_classes": f"{_BY_HAND}:probas_to_classes numpy.argmax(probabilities, axis=-1)",
+        "keras.models.Functional": "nbnet.models:Model",
+        "keras.optimizers.rmsprop": "nbnet.optimizers:RMSprop",
+        "keras.optimizers.adadelta": "nbnet.optimizers:Adadelta",
+        "keras.optimizers.adagrad": "nbnet.optimizers:Adagrad",
+        "keras.optimizers.adam": "nbnet.optimizers:Adam",
+        "keras.optimizers.adamax": "nbnet.optimizers:Adamax",
+        "keras.optimizers.nadam": "nbnet.optimizers:Nadam",
+        "keras.optimizers.sgd": "nbnet.optimizers:SGD",
+    }
+)
+
+_told: set[str] = set()
+
+
+def warn_old(name: str, today: str) -> None:
+    """Warn once that a name is an old one, at the line of the script that uses it.
+
+    Examples
+    --------
+    >>> import warnings
+    >>> from nbnet.as_keras.places import warn_old
+    >>> with warnings.catch_warnings(record=True, action="always") as caught:
+    ...     warn_old("keras.docs.old", "keras.docs.new")
+    ...     warn_old("keras.docs.old", "keras.docs.new")
+    >>> [str(warning.message) for warning in caught]
+    ['keras.docs.old is an old name: today it is keras.docs.new']
+    """
+    if name in _told:
+        return
+    _told.add(name)
+    frame = sys._getframe()
+    while frame.f_back is not None and _is_ours(frame.f_code.co_filename):
+        frame = frame.f_back
+    text = f"{name} is an old name: today it is {today}"
+    module = frame.f_globals.get("__name__")
+    warnings.warn_explicit(text, DeprecationWarning, frame.f_code.co_filename, frame.f_lineno, module)
+
+
+def _is_ours(file: str) -> bool:
+    return file.startswith(_PACKAGE) or "importlib" in file
+
+
+_PACKAGE = __file__.removesuffix("places.py")
+
+
+def attribute(path: str) -> Any:
+    """Import ``"module:name"``; the module itself if the name is empty."""
+    module, _, name = path.partition(":")
+    loaded = importlib.import_module(module)
+    return getattr(loaded, name) if name else loaded
+
+
+# ---- paths ----
 
 
 def resolve(fullname: str) -> str | None:

@@ -25,6 +25,8 @@ _COMPILE = frozenset(("optimizer", "loss", "metrics", "loss_weights", "weighted_
 _ROUTES = ("model__", "fit__", "predict__", "compile__", "optimizer__", "loss__", "metrics__")
 _OWN = frozenset(("random_state", "warm_start", "class_weight"))
 
+__all__ = ["KerasClassifier", "KerasRegressor"]
+
 
 class _Wrapper(BaseEstimator):  # type: ignore[misc]
     """An estimator whose parameters are those of a function that builds a model, of fit, predict and compile."""
@@ -166,3 +168,21 @@ class KerasRegressor(RegressorMixin, _Wrapper):  # type: ignore[misc]
             loss = self.model_.evaluate(np.asarray(X), np.asarray(y), verbose=0)
             return -float(loss[0] if isinstance(loss, (list, tuple)) else loss)
         return float(r2_score(y, self.predict(X, **kwargs), sample_weight=sample_weight))
+
+
+class ScikerasClassifier(KerasClassifier):
+    """``KerasClassifier`` of scikeras, whose first argument is the model."""
+
+    def __init__(self, model: Any = None, **sk_params: Any) -> None:
+        super().__init__(model=model, **sk_params)
+
+
+class ScikerasRegressor(KerasRegressor):
+    """``KerasRegressor`` of scikeras, whose first argument is the model."""
+
+    def __init__(self, model: Any = None, **sk_params: Any) -> None:
+        super().__init__(model=model, **sk_params)
+
+
+# Their names in ``repr``.
+ScikerasClassifier.__name__, ScikerasRegressor.__name__ = __all__

@@ -13,7 +13,7 @@ import numpy as np
 import pytest
 
 import nbnet as nb
-from nbnet.as_keras import old_names
+from nbnet.as_keras import places
 
 
 @pytest.fixture
@@ -76,6 +76,14 @@ def test_names_are_imported_from_modules() -> None:
     assert names["Dense"] is nb.layers.Dense
     assert names["MeanSquaredError"] is nb.losses.MeanSquaredError
     assert "Convolution2D" in dir(names["keras"].layers)  # type: ignore[attr-defined]
+
+
+@pytest.mark.parametrize("place", places.PLACES)
+@pytest.mark.usefixtures("installed")
+def test_all_names_of_a_module_can_be_imported(place: str) -> None:
+    names: dict[str, object] = {}
+    exec(f"from {place} import *", names)
+    assert not {"Any", "annotations", "TYPE_CHECKING"} & set(names)
 
 
 @pytest.mark.parametrize(
@@ -198,7 +206,7 @@ def test_models_have_their_old_methods() -> None:
 
 
 def test_each_old_name_is_told_once_at_the_line_that_uses_it() -> None:
-    old_names._told.clear()
+    places._told.clear()
     with nb.install_as_keras(), warnings.catch_warnings(record=True, action="always") as caught:
         keras = importlib.import_module("keras")
         for _ in range(2):

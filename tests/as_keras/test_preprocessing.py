@@ -13,7 +13,7 @@ import pytest
 from sklearn.model_selection import GridSearchCV, cross_val_score
 
 import nbnet as nb
-from nbnet.as_keras import image, sequence, text
+from nbnet.as_keras import image, preprocessing
 
 
 @pytest.fixture
@@ -27,12 +27,12 @@ TEXTS = ["The cat sat on the mat.", "The dog ate my homework."]
 
 
 def test_tokenizer() -> None:
-    tokenizer = text.Tokenizer(num_words=5, oov_token="?")
+    tokenizer = preprocessing.Tokenizer(num_words=5, oov_token="?")
     tokenizer.fit_on_texts(TEXTS)
     assert list(tokenizer.word_index)[:3] == ["?", "the", "cat"]
     assert tokenizer.texts_to_sequences(["the cat flew on"]) == [[2, 3, 1, 1]]
     assert tokenizer.sequences_to_texts([[2, 3]]) == ["the cat"]
-    again = text.tokenizer_from_json(tokenizer.to_json())
+    again = preprocessing.tokenizer_from_json(tokenizer.to_json())
     assert again.texts_to_sequences(TEXTS) == tokenizer.texts_to_sequences(TEXTS)
     assert again.index_word == tokenizer.index_word
 
@@ -48,34 +48,36 @@ def test_tokenizer() -> None:
     ],
 )
 def test_matrices_of_texts(mode: str, want: list[float]) -> None:
-    tokenizer = text.Tokenizer()
+    tokenizer = preprocessing.Tokenizer()
     tokenizer.fit_on_texts(["a b a", "a c"])
     np.testing.assert_allclose(tokenizer.texts_to_matrix(["a c a"], mode)[0], np.array(want)[[0, 1, 2, 3]])
 
 
 def test_characters() -> None:
-    tokenizer = text.Tokenizer(char_level=True)
+    tokenizer = preprocessing.Tokenizer(char_level=True)
     tokenizer.fit_on_texts(["aAb"])
     assert tokenizer.word_index == {"a": 1, "b": 2}
-    assert text.hashing_trick("a b a", 10, "md5") == [text.hashing_trick(w, 10, "md5")[0] for w in "aba"]
+    assert preprocessing.hashing_trick("a b a", 10, "md5") == [
+        preprocessing.hashing_trick(w, 10, "md5")[0] for w in "aba"
+    ]
 
 
 def test_windows_of_a_series() -> None:
     data = np.arange(10.0)
-    batches = sequence.TimeseriesGenerator(data, data * 10, length=4, sampling_rate=2, stride=3, batch_size=2)
+    batches = preprocessing.TimeseriesGenerator(data, data * 10, length=4, sampling_rate=2, stride=3, batch_size=2)
     assert len(batches) == 1
     x, y = batches[0]
     assert (x.tolist(), y.tolist()) == ([[0, 2], [3, 5]], [40, 70])
     with pytest.raises(ValueError, match="no window fits"):
-        sequence.TimeseriesGenerator(data, data, length=10)
+        preprocessing.TimeseriesGenerator(data, data, length=10)
 
 
 def test_pairs_of_words() -> None:
-    couples, labels = sequence.skipgrams([1, 2, 0, 3], 10, window_size=1, negative_samples=0, shuffle=False)
+    couples, labels = preprocessing.skipgrams([1, 2, 0, 3], 10, window_size=1, negative_samples=0, shuffle=False)
     assert (couples, labels) == ([[1, 2], [2, 1]], [1, 1])
-    couples, labels = sequence.skipgrams([1, 2, 3], 10, negative_samples=1.0, seed=1)
+    couples, labels = preprocessing.skipgrams([1, 2, 3], 10, negative_samples=1.0, seed=1)
     assert sorted(labels) == [0] * 6 + [1] * 6
-    assert sequence.make_sampling_table(3).shape == (3,)
+    assert preprocessing.make_sampling_table(3).shape == (3,)
 
 
 def pictures(folder: Path) -> None:

@@ -56,6 +56,9 @@ _FOUND |= {
     "set_random_seed": (random, "set_seed"),
 }
 
+#: The version of TensorFlow whose interface this follows.
+__version__ = "2.20.0"
+
 float32, float64, float16 = np.dtype("float32"), np.dtype("float64"), np.dtype("float16")
 int8, int16, int32, int64 = (np.dtype(f"int{n}") for n in (8, 16, 32, 64))
 uint8, uint16, uint32, uint64 = (np.dtype(f"uint{n}") for n in (8, 16, 32, 64))
@@ -96,10 +99,6 @@ _INSTEAD = {
 
 
 def __getattr__(name: str) -> Any:
-    if name == "__version__":
-        from nbnet.as_keras.versions import TENSORFLOW
-
-        return TENSORFLOW
     if name in _FOUND:
         module, own = _FOUND[name]
         return getattr(module, own)

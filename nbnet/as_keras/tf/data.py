@@ -118,7 +118,7 @@ class Dataset:
 
     @staticmethod
     def from_generator(generator: Callable[..., Iterable[Any]], *args: Any, **kwargs: Any) -> Dataset:
-        """What a function's generator yields."""
+        """The elements that a function's generator yields."""
         given = kwargs.get("args") or ()
         signature = kwargs.get("output_signature", kwargs.get("output_types", args[0] if args else None))
 
@@ -166,7 +166,7 @@ class Dataset:
         return self._elements()
 
     def as_arrays(self) -> Batches:
-        """What fit reads: batches of arrays."""
+        """Batches of arrays, which fit reads."""
         return Batches(self)
 
     def cardinality(self, name: str | None = None) -> Any:
@@ -367,7 +367,7 @@ class Dataset:
         return Options()
 
     def apply(self, transformation_func: Callable[[Any], Any]) -> Any:
-        """What a function makes of the dataset."""
+        """The result of a function of the dataset."""
         return transformation_func(self)
 
     def concatenate(self, dataset: Any, name: str | None = None) -> Dataset:

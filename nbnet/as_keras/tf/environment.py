@@ -21,6 +21,7 @@ from nbnet import ops
 from nbnet.as_keras.tf.data import map_parts
 from nbnet.as_keras.tf.tensors import as_tensor
 from nbnet.base.regular_file import open_regular
+from nbnet.config import DTypePolicy, floatx, set_floatx
 from nbnet.engine.graph.parameter import Parameter
 from nbnet.engine.graph.tensor import Tensor
 from nbnet.layers import Layer
@@ -105,11 +106,21 @@ class Strategy:
         return dataset
 
 
+def set_global_policy(policy: Any) -> None:
+    """Set the default dtype: nbnet computes in float32 or float64, and a policy is one of these."""
+    set_floatx(DTypePolicy(policy).name)
+
+
+def global_policy() -> DTypePolicy:
+    """The default dtype as a policy."""
+    return DTypePolicy(floatx())
+
+
 # ---- control flow ----
 
 
 def cond(pred: Any, true_fn: Callable[[], Any], false_fn: Callable[[], Any], name: str | None = None) -> Any:
-    """What the first function returns if ``pred`` is true, else what the second returns."""
+    """Call the first function if ``pred`` is true, else the second."""
     return true_fn() if bool(np.asarray(pred)) else false_fn()
 
 
@@ -181,7 +192,7 @@ def _variables(values: Any) -> Iterator[Any]:
 
 
 class UnconnectedGradients:
-    """What a gradient is where nothing connects: None or zeros."""
+    """Gradients of tensors that a target does not depend on: None or zeros."""
 
     NONE, ZERO = "none", "zero"
 
