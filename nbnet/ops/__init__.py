@@ -113,7 +113,7 @@ from nbnet.ops.reduction import max, mean, min, sum, weighted_mean, weighted_sum
 from nbnet.ops.reshape import broadcast_to, expand_dims, moveaxis, ravel, reshape, squeeze, swapaxes, transpose
 from nbnet.ops.slicing import concatenate, hstack, split, stack, unstack, vstack
 from nbnet.ops.softmax import glu, log_softmax, softmax, sparsemax
-from nbnet.ops.statistics import average, logsumexp, moments, std, var
+from nbnet.ops.statistics import average, logsumexp, moments, ptp, std, var
 from nbnet.ops.threshold import hard_shrink, rectify, soft_shrink, tanh_shrink, threshold
 
 # Keras's other names.
@@ -465,7 +465,6 @@ __all__ = [
 ]  # fmt: skip
 
 if TYPE_CHECKING:
-    from nbnet.ops.adaptive_pool import adaptive_average_pool, adaptive_max_pool
     from nbnet.ops.arrangement import (
         append,
         array_split,
@@ -489,7 +488,6 @@ if TYPE_CHECKING:
     from nbnet.ops.conv import depthwise_conv, separable_conv
     from nbnet.ops.cumulative import cumprod, cumsum, diff, prod, trapezoid
     from nbnet.ops.diagonals import diag, diagflat, diagonal, identity, trace, tri, tril, triu, vander
-    from nbnet.ops.grids import bartlett, blackman, geomspace, hamming, hanning, kaiser, logspace, meshgrid
     from nbnet.ops.integers import (
         allclose,
         bincount,
@@ -550,7 +548,6 @@ if TYPE_CHECKING:
         rms_normalization,
         sparse_categorical_crossentropy,
     )
-    from nbnet.ops.norms import norm, normalize
     from nbnet.ops.places import (
         scatter,
         scatter_update,
@@ -562,7 +559,20 @@ if TYPE_CHECKING:
         slice_update,
         take_along_axis,
     )
-    from nbnet.ops.products import cdist, corrcoef, correlate, cross, einsum, inner, kron, tensordot, vdot
+    from nbnet.ops.pool import adaptive_average_pool, adaptive_max_pool
+    from nbnet.ops.products import (
+        cdist,
+        corrcoef,
+        correlate,
+        cross,
+        einsum,
+        inner,
+        kron,
+        norm,
+        normalize,
+        tensordot,
+        vdot,
+    )
     from nbnet.ops.sorting import (
         argmax,
         argmin,
@@ -613,18 +623,30 @@ if TYPE_CHECKING:
         tan,
         trunc,
     )
-    from nbnet.ops.values import array, dtype, empty, empty_like, ptp, saturate_cast
+    from nbnet.ops.values import (
+        array,
+        bartlett,
+        blackman,
+        dtype,
+        empty,
+        empty_like,
+        geomspace,
+        hamming,
+        hanning,
+        kaiser,
+        logspace,
+        meshgrid,
+        saturate_cast,
+    )
 
 #: Modules that are imported when one of their functions is first asked for, and these functions.
 _LATER = {
-    "adaptive_pool": "adaptive_average_pool adaptive_max_pool",
     "arrangement": """append array_split copy depth_to_space dsplit dstack extract_sequences fliplr flipud fold
         hsplit rearrange rot90 select space_to_depth unfold vsplit""",
     "control_flow": "associative_scan cond fori_loop map scan switch vectorized_map while_loop",
     "conv": "depthwise_conv separable_conv",
     "cumulative": "cumprod cumsum diff prod trapezoid",
     "diagonals": "diag diagflat diagonal identity trace tri tril triu vander",
-    "grids": "bartlett blackman geomspace hamming hanning kaiser logspace meshgrid",
     "integers": """allclose bincount bitwise_invert bitwise_left_shift bitwise_right_shift gcd histogram isin lcm
         left_shift nextafter nonzero right_shift unique unravel_index""",
     "linear_algebra": """cholesky cholesky_inverse det eigh inv logdet lstsq lu_factor matrix_power matrix_rank
@@ -633,17 +655,18 @@ _LATER = {
         nanprod nanquantile nanstd nansum nanvar""",
     "nn_functions": """binary_crossentropy categorical_crossentropy layer_normalization multi_hot psnr
         rms_normalization sparse_categorical_crossentropy""",
-    "norms": "norm normalize",
     "places": """scatter scatter_update segment_max segment_min segment_prod segment_sum slice slice_update
         take_along_axis""",
-    "products": "cdist corrcoef correlate cross einsum inner kron tensordot vdot",
+    "pool": "adaptive_average_pool adaptive_max_pool",
+    "products": "cdist corrcoef correlate cross einsum inner kron norm normalize tensordot vdot",
     "sorting": """argmax argmin argpartition argsort digitize in_top_k median percentile quantile searchsorted
         sort top_k""",
     "transposed": "conv_transpose",
     "trigonometry": """angle arccos arccosh arcsin arcsinh arctan arctan2 arctanh cbrt conj conjugate cosh deg2rad
         erfc erfinv fmax fmin fmod hypot i0 imag isneginf isposinf isreal ldexp logaddexp2 rad2deg real signbit
         sinc sinh tan trunc""",
-    "values": "array dtype empty empty_like ptp saturate_cast",
+    "values": """array bartlett blackman dtype empty empty_like geomspace hamming hanning kaiser logspace meshgrid
+        saturate_cast""",
 }
 _homes = {name: module for module, names in _LATER.items() for name in names.split()}
 _refuse = keras_hint(__name__, parts=("image", "linalg", "nn", "numpy"))

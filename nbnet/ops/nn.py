@@ -1,6 +1,6 @@
 """Activations, losses and layers: functions of :mod:`nbnet.ops`, under the name of Keras's module."""
 
-from nbnet.ops.names_of_keras import from_ops
+from nbnet.base.unsupported_keras import keras_hint
 
 _NAMES = """
     adaptive_average_pool adaptive_max_pool average_pool batch_normalization binary_crossentropy
@@ -11,7 +11,7 @@ _NAMES = """
     squareplus swish tanh_shrink threshold unfold
 """
 
-__getattr__ = from_ops(__name__, _NAMES.split())
+__getattr__ = keras_hint("nbnet.ops", elsewhere=dict.fromkeys(_NAMES.split(), "nbnet.ops"))
 
 
 def __dir__() -> list[str]:

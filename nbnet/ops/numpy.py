@@ -1,6 +1,6 @@
 """NumPy's functions: functions of :mod:`nbnet.ops`, under the name of Keras's module."""
 
-from nbnet.ops.names_of_keras import from_ops
+from nbnet.base.unsupported_keras import keras_hint
 
 _NAMES = """
     abs absolute add all allclose amax amin angle any append arange arccos arccosh arcsin arcsinh arctan arctan2
@@ -20,7 +20,7 @@ _NAMES = """
     true_divide trunc unique unravel_index vander var vdot vsplit vstack where zeros zeros_like
 """
 
-__getattr__ = from_ops(__name__, _NAMES.split())
+__getattr__ = keras_hint("nbnet.ops", elsewhere=dict.fromkeys(_NAMES.split(), "nbnet.ops"))
 
 
 def __dir__() -> list[str]:

@@ -9,7 +9,7 @@ from nbnet.engine.graph.tensor import Tensor, tensor, tensors
 from nbnet.ops.broadcast import add, divide, multiply, subtract
 from nbnet.ops.compare import greater, isfinite, where
 from nbnet.ops.elementwise import exp, log, sqrt, square, stop_gradient
-from nbnet.ops.reduction import documents_axes, max, mean, sum
+from nbnet.ops.reduction import documents_axes, max, mean, min, sum
 from nbnet.ops.reshape import Axis, reshape
 
 
@@ -112,3 +112,17 @@ def average(x: Any, axis: Axis = None, weights: Any = None) -> Tensor:
         weights = reshape(weights, (-1, *(1,) * (x.ndim - 1 - axis % x.ndim)))
     # x > x is false everywhere, even for NaN: zeros for a batch of any size.
     return divide(sum(multiply(x, weights), axis), sum(add(weights, greater(x, x)), axis))
+
+
+@documents_axes
+def ptp(x: Any, axis: Axis = None, keepdims: bool = False) -> Tensor:
+    """The largest elements over axes less the smallest ones.
+
+    Examples
+    --------
+    >>> import nbnet as nb
+    >>> nb.ops.ptp([[1.0, 4.0], [3.0, 3.0]], axis=1).numpy()
+    array([3., 0.], dtype=float32)
+    """
+    x = tensor(x)
+    return subtract(max(x, axis, keepdims), min(x, axis, keepdims))
