@@ -6,11 +6,13 @@ import csv
 import io
 import math
 import os
-from collections.abc import Callable, Sequence
+from collections.abc import Callable
+from pathlib import Path
 from typing import Any, TextIO
 
 import numpy as np
 
+from nbnet.base.atomic_file import replacing
 from nbnet.base.console import show
 from nbnet.base.regular_file import check_name, open_regular, open_text
 from nbnet.callbacks.callback import Callback, Logs
@@ -67,7 +69,7 @@ class CSVLogger(Callback):
         assert self._file is not None
         if new := [name for name in row if name not in self._columns]:
             self._add_columns(new)
-        self._write([row.get(name, _NOT_KNOWN) for name in self._columns])
+        csv.writer(self._file, delimiter=self.separator).writerow([row.get(name, _NOT_KNOWN) for name in self._columns])
         self._file.flush()
 
     def on_train_end(self, logs: Logs = None) -> None:
@@ -76,24 +78,23 @@ class CSVLogger(Callback):
             self._file = None
 
     def _add_columns(self, new: list[str]) -> None:
-        """Write the file anew, with further columns."""
+        """Replace the file by one with further columns."""
         assert self._file is not None
-        self._file.flush()
+        self._file.close()
         _, *rows = self._rows() or [[]]
         self._columns += new
-        self._file.truncate(0)
-        self._file.seek(0)
-        self._write(self._columns)
-        for row in rows:
-            self._write(row + [_NOT_KNOWN] * (len(self._columns) - len(row)))
+        with replacing(Path(self.filename)) as aside:
+            table = io.TextIOWrapper(aside, "utf-8", newline="")
+            write = csv.writer(table, delimiter=self.separator).writerow
+            write(self._columns)
+            for row in rows:
+                write(row + [_NOT_KNOWN] * (len(self._columns) - len(row)))
+            table.detach()
+        self._file = open_text(self.filename, append=True)
 
     def _rows(self) -> list[list[str]]:
         with io.TextIOWrapper(open_regular(self.filename), "utf-8", newline="") as file:
             return list(csv.reader(file, delimiter=self.separator))
-
-    def _write(self, row: Sequence[Any]) -> None:
-        assert self._file is not None
-        csv.writer(self._file, delimiter=self.separator).writerow(row)
 
 
 #: The entry of a column that an epoch has no value for.

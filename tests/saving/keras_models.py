@@ -131,11 +131,14 @@ MERGING = ["Add", "Average", "Maximum", "Minimum", "Multiply", "Subtract", "Conc
 class Builder:
     """Builds the model of a seed with a library, nbnet or Keras; both give the same model.
 
-    With ``exact``, functions are left out that JAX approximates in float64, such as tanh, off by 1e-7.
+    With ``exact``, functions are left out that JAX approximates in float64, such as tanh, off by 1e-7. Without
+    ``constrained``, weights have no constraints.
     """
 
-    def __init__(self, library: Any, seed: int, known: Any = None, exact: bool = False) -> None:
-        self.library, self.rng, self.exact = library, np.random.default_rng(seed), exact
+    def __init__(
+        self, library: Any, seed: int, known: Any = None, exact: bool = False, constrained: bool = True
+    ) -> None:
+        self.library, self.rng, self.exact, self.constrained = library, np.random.default_rng(seed), exact, constrained
         self.layers = library.layers
         self.known = sorted(LAYERS if known is None else known)
         self.used: list[str] = []
@@ -153,6 +156,8 @@ class Builder:
         arguments = LAYERS[name][1](self.rng, shape)
         if self.exact and "activation" in arguments:
             arguments["activation"] = pick(self.rng, ["relu", "linear"])
+        if not self.constrained:
+            arguments.pop("kernel_constraint", None)
         return self.make(name, **arguments)
 
     def step(self, x: Any) -> Any:
