@@ -35,7 +35,7 @@ SCRIPT, _REFUSED = hdf5_file.__file__, 3
 
 
 class Hdf5Content:
-    """What an HDF5 file holds.
+    """The content of an HDF5 file.
 
     Attributes
     ----------

@@ -76,6 +76,12 @@ class Windowed(Layer):
         check_rank(self.name, shape, self.rank)
         super()._check_input(shape)
 
+    def _build_bias(self, outputs: int, channels: int) -> None:
+        """Create the bias of the outputs; later inputs have as many channels as the first."""
+        if self.use_bias:
+            self.bias = self._add_named_weight("bias", (outputs,))
+        self._sizes = (None,) * (self.rank + 1) + (channels,)
+
     def _check_steps(self) -> None:
         """Raise ValueError if windows take steps and have gaps."""
         if max(self.strides) > 1 and max(self.dilation_rate) > 1:
@@ -88,7 +94,7 @@ class Windowed(Layer):
 class Convolution(Windowed):
     """Base of :class:`Conv1D`, :class:`Conv2D` and :class:`Conv3D`: ``activation(conv(x, kernel) + bias)``."""
 
-    _shared_docs: ClassVar[dict[str, str]] = {
+    _shared_docs: ClassVar[dict[str, str]] = Windowed._shared_docs | {
         "first": "filters\n    Channels of the output.",
         "last": """data_format
     ``"channels_last"`` or None.
@@ -140,9 +146,7 @@ activation, use_bias, ..., bias_constraint, **kwargs
         if channels % self.groups:
             raise ValueError(f"groups: expected a divisor of the input's channels, {channels}, got {self.groups}")
         self.kernel = self._add_named_weight("kernel", (*self.kernel_size, channels // self.groups, self.filters))
-        if self.use_bias:
-            self.bias = self._add_named_weight("bias", (self.filters,))
-        self._sizes = (None,) * (self.rank + 1) + (channels,)
+        self._build_bias(self.filters, channels)
 
     def call(self, x: Tensor) -> Tensor:
         y = conv(x, self.kernel, self.strides, self.padding, None, self.dilation_rate, bias=self.bias)

@@ -19,7 +19,7 @@ from nbnet.ops.windows import per_axis
 class ByChannel(Windowed):
     """Base of the layers that convolve each channel by itself."""
 
-    _shared_docs: ClassVar[dict[str, str]] = {
+    _shared_docs: ClassVar[dict[str, str]] = Windowed._shared_docs | {
         "last": """padding
     ``"valid"``: windows lie inside the input. ``"same"``: as many windows as steps fit in it; zeros surround it.
 depth_multiplier
@@ -76,9 +76,7 @@ class DepthwiseConvolution(ByChannel):
     def build(self, input_shape: Shape) -> None:
         channels = features(self.name, input_shape)
         self.kernel = self._kernel("depthwise", "kernel", (*self.kernel_size, channels, self.depth_multiplier))
-        if self.use_bias:
-            self.bias = self._add_named_weight("bias", (channels * self.depth_multiplier,))
-        self._sizes = (None,) * (self.rank + 1) + (channels,)
+        self._build_bias(channels * self.depth_multiplier, channels)
 
     def call(self, x: Tensor) -> Tensor:
         y = depthwise_conv(x, self.kernel, self.strides, self.padding, None, self.dilation_rate, bias=self.bias)
@@ -146,7 +144,7 @@ class DepthwiseConv2D(DepthwiseConvolution):
 class SeparableConvolution(ByChannel):
     """Base of :class:`SeparableConv1D` and :class:`SeparableConv2D`."""
 
-    _shared_docs: ClassVar[dict[str, str]] = {"first": "filters\n    Channels of the output."}
+    _shared_docs: ClassVar[dict[str, str]] = ByChannel._shared_docs | {"first": "filters\n    Channels of the output."}
     _arguments = ("filters",)
     _weight_names = ("depthwise", "pointwise", "bias")
 
@@ -191,9 +189,7 @@ class SeparableConvolution(ByChannel):
         self.depthwise_kernel = self._kernel("depthwise", "depthwise_kernel", shape)
         shape = (*[1] * self.rank, channels * self.depth_multiplier, self.filters)
         self.pointwise_kernel = self._kernel("pointwise", "pointwise_kernel", shape)
-        if self.use_bias:
-            self.bias = self._add_named_weight("bias", (self.filters,))
-        self._sizes = (None,) * (self.rank + 1) + (channels,)
+        self._build_bias(self.filters, channels)
 
     def call(self, x: Tensor) -> Tensor:
         kernels = self.depthwise_kernel, self.pointwise_kernel
@@ -277,7 +273,7 @@ SeparableConvolution1D, SeparableConvolution2D = SeparableConv1D, SeparableConv2
 class TransposedConvolution(Windowed):
     """Base of :class:`Conv1DTranspose` and :class:`Conv2DTranspose`."""
 
-    _shared_docs: ClassVar[dict[str, str]] = {
+    _shared_docs: ClassVar[dict[str, str]] = Windowed._shared_docs | {
         "first": "filters\n    Channels of the output.",
         "last": """padding
     ``"valid"``: the output holds all windows. ``"same"``: it is as long as the input, times the stride.
@@ -336,9 +332,7 @@ activation, use_bias, ..., bias_constraint, **kwargs
     def build(self, input_shape: Shape) -> None:
         channels = features(self.name, input_shape)
         self.kernel = self._add_named_weight("kernel", (*self.kernel_size, self.filters, channels))
-        if self.use_bias:
-            self.bias = self._add_named_weight("bias", (self.filters,))
-        self._sizes = (None,) * (self.rank + 1) + (channels,)
+        self._build_bias(self.filters, channels)
 
     def call(self, x: Tensor) -> Tensor:
         y = conv_transpose(

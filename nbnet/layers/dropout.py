@@ -22,6 +22,9 @@ from nbnet.ops.dropout import check_noise_shape, check_rate, dropout, scheduled_
 from nbnet.ops.masksembles import deal_masks, take_turn
 from nbnet.ops.windows import check_data_format
 
+Array = NDArray[Any]
+#: Number of draws of masks before giving up.
+ATTEMPTS = 10_000
 #: Steps at which the rate of a schedule is checked.
 _STEPS = (0, *(1 << k for k in range(62)))
 
@@ -253,6 +256,25 @@ class SpatialDropout(RateLayer):
         return dropout(x, self._rate, (mask_rows(), *[1] * self.rank, None), key=self.key) if training else x
 
 
+class SpatialDropoutOfImages(SpatialDropout):
+    """Base of those for images and volumes, which take ``data_format``."""
+
+    _arguments = ("data_format",)
+    data_format = "channels_last"
+
+    def __init__(
+        self,
+        rate: RateLike,
+        data_format: str | None = None,
+        seed: int | None = None,
+        name: str | None = None,
+        dtype: Any = None,
+        **kwargs: Any,
+    ) -> None:
+        check_data_format(data_format)
+        super().__init__(rate, seed, name=name, dtype=dtype, **kwargs)
+
+
 class SpatialDropout1D(SpatialDropout):
     """Sets whole channels of sequences to 0 with probability ``rate`` in training and multiplies the others by
     ``1 / (1 - rate)``; otherwise the identity.
@@ -286,7 +308,7 @@ class SpatialDropout1D(SpatialDropout):
     rank = 1
 
 
-class SpatialDropout2D(SpatialDropout):
+class SpatialDropout2D(SpatialDropoutOfImages):
     """Sets whole channels of images to 0 with probability ``rate`` in training and multiplies the others by
     ``1 / (1 - rate)``; otherwise the identity. See :class:`SpatialDropout1D`.
 
@@ -318,24 +340,10 @@ class SpatialDropout2D(SpatialDropout):
     (2, 1, 1, 3)
     """
 
-    _arguments = ("data_format",)
-    data_format = "channels_last"
     rank = 2
 
-    def __init__(
-        self,
-        rate: RateLike,
-        data_format: str | None = None,
-        seed: int | None = None,
-        name: str | None = None,
-        dtype: Any = None,
-        **kwargs: Any,
-    ) -> None:
-        check_data_format(data_format)
-        super().__init__(rate, seed, name=name, dtype=dtype, **kwargs)
 
-
-class SpatialDropout3D(SpatialDropout):
+class SpatialDropout3D(SpatialDropoutOfImages):
     """Sets whole channels of volumes to 0 with probability ``rate`` in training and multiplies the others by
     ``1 / (1 - rate)``; otherwise the identity. See :class:`SpatialDropout1D`.
 
@@ -367,21 +375,7 @@ class SpatialDropout3D(SpatialDropout):
     (2, 1, 1, 1, 3)
     """
 
-    _arguments = ("data_format",)
-    data_format = "channels_last"
     rank = 3
-
-    def __init__(
-        self,
-        rate: RateLike,
-        data_format: str | None = None,
-        seed: int | None = None,
-        name: str | None = None,
-        dtype: Any = None,
-        **kwargs: Any,
-    ) -> None:
-        check_data_format(data_format)
-        super().__init__(rate, seed, name=name, dtype=dtype, **kwargs)
 
 
 class DropPath(RateLayer):
@@ -479,11 +473,6 @@ class DropBlock2D(RateLayer):
 
     def call(self, x: Tensor, training: bool = False) -> Tensor:
         return drop_block(x, self._rate, self.block_size, self.shared, key=self.key) if training else x
-
-
-Array = NDArray[Any]
-#: Number of draws of masks before giving up.
-ATTEMPTS = 10_000
 
 
 class MemberPredictor(Protocol):

@@ -102,9 +102,7 @@ class GroupNormalization(ScaledNormalization):
         centred = subtract(grouped, mean(grouped, axes, keepdims=True))
         variance = mean(square(centred), axes, keepdims=True)
         y = reshape(divide(centred, sqrt(add(variance, self.epsilon))), x.shape)
-        if self.gamma is not None:
-            y = multiply(y, reshape(self.gamma, self._shape[at:]))
-        return y if self.beta is None else add(y, reshape(self.beta, self._shape[at:]))
+        return self._scale_and_shift(y, self._shape[at:])
 
 
 class RMSNormalization(Layer):

@@ -196,7 +196,7 @@ class RandomFlip(RandomImageLayer):
 class Moves(RandomImageLayer):
     """Base of the layers that move pixels, and fill places that come from outside of an image."""
 
-    _arguments = ("fill_mode", "interpolation", "fill_value")
+    _arguments: ClassVar[tuple[str, ...]] = ("fill_mode", "interpolation", "fill_value")
 
     def __init__(
         self, fill_mode: str, interpolation: str, seed: int | None, fill_value: float, data_format: str | None,

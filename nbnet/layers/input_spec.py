@@ -11,7 +11,7 @@ from nbnet.base.tree import flatten
 
 
 class InputSpec:
-    """What a layer expects of an input: assigned to ``layer.input_spec``, it is checked at each call.
+    """The rank, shape and dtype that a layer expects: assigned to ``layer.input_spec``, it is checked at each call.
 
     Several inputs have a list or dict of them. A layer that does not take integers makes floats of these first: see
     :attr:`nbnet.layers.Layer.integer_input`.

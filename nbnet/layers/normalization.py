@@ -53,6 +53,12 @@ class ScaledNormalization(Layer):
         if self.center:
             self.beta = self._add_named_weight("beta", shape)
 
+    def _scale_and_shift(self, x: Tensor, shape: tuple[int, ...]) -> Tensor:
+        """Return x times gamma, plus beta, both in a shape that broadcasts."""
+        if self.gamma is not None:
+            x = x * ops.reshape(self.gamma, shape)
+        return x if self.beta is None else x + ops.reshape(self.beta, shape)
+
 
 class BatchNormalization(ScaledNormalization):
     """Normalises each channel by the statistics of the batch in training, otherwise by their moving averages.
@@ -335,10 +341,7 @@ class LayerNormalization(ScaledNormalization):
         centred = x - ops.mean(x, axes, keepdims=True)
         variance = ops.mean(ops.square(centred), axes, keepdims=True)
         y = (x if self.rms_scaling else centred) / ops.sqrt(variance + self.epsilon)
-        shape = tuple(n if k in axes else 1 for k, n in enumerate(x.shape))
-        if self.gamma is not None:
-            y = y * ops.reshape(self.gamma, shape)
-        return y if self.beta is None else y + ops.reshape(self.beta, shape)
+        return self._scale_and_shift(y, tuple(n if k in axes else 1 for k, n in enumerate(x.shape)))
 
     def get_config(self) -> dict[str, Any]:
         config = super().get_config()

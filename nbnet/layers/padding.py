@@ -9,7 +9,8 @@ import numpy as np
 
 from nbnet.base.validation import check_choice, check_int
 from nbnet.engine.graph.tensor import Tensor
-from nbnet.layers.layer import Layer, Shape, check_rank
+from nbnet.layers.layer import Shape
+from nbnet.layers.pooling import Spatial
 from nbnet.ops.broadcast import multiply
 from nbnet.ops.constants import full
 from nbnet.ops.index import pad
@@ -46,17 +47,7 @@ def margins(value: Any, rank: int, name: str) -> Margins:
     return tuple(found)
 
 
-class Margin(Layer):
-    """Base of the layers that change the margins of a sample."""
-
-    #: Number of spatial axes.
-    rank: ClassVar[int]
-
-    def _check_input(self, shape: Shape) -> None:
-        check_rank(self.name, shape, self.rank)
-
-
-class ZeroPadding(Margin):
+class ZeroPadding(Spatial):
     """Base of the layers that surround a sample with zeros."""
 
     _shared_docs: ClassVar[dict[str, str]] = {
@@ -137,7 +128,7 @@ class ZeroPadding3D(ZeroPadding):
     rank = 3
 
 
-class Cropping(Margin):
+class Cropping(Spatial):
     """Base of the layers that cut off the borders of a sample."""
 
     _shared_docs: ClassVar[dict[str, str]] = {
@@ -235,24 +226,19 @@ class Cropping3D(Cropping):
         check_data_format(data_format)
 
 
-class UpSampling(Layer):
+class UpSampling(Spatial):
     """Base of the layers that repeat each element along the axes of space."""
 
     _shared_docs: ClassVar[dict[str, str]] = {
         "raises": "ValueError\n    If an argument is out of range, or the input has other axes.",
     }
     _arguments: ClassVar[tuple[str, ...]] = ("size",)
-    #: Number of spatial axes.
-    rank: ClassVar[int]
     size: Any
 
     def __init__(self, size: int | Sequence[int] = 2, **kwargs: Any) -> None:
         super().__init__(**kwargs)
         self._factors = per_axis(size, self.rank, "size")
         self.size = self._factors if self.rank > 1 else self._factors[0]
-
-    def _check_input(self, shape: Shape) -> None:
-        check_rank(self.name, shape, self.rank)
 
     def call(self, x: Tensor) -> Tensor:
         for axis, factor in enumerate(self._factors, 1):

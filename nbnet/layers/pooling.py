@@ -16,7 +16,17 @@ from nbnet.ops.reshape import reshape
 from nbnet.ops.windows import check_data_format, check_padding, per_axis
 
 
-class Pooling(Layer):
+class Spatial(Layer):
+    """Base of the layers of sequences, images and volumes that treat each channel by itself: (batch, ..., channels)."""
+
+    #: Number of spatial axes.
+    rank: ClassVar[int]
+
+    def _check_input(self, shape: Shape) -> None:
+        check_rank(self.name, shape, self.rank)
+
+
+class Pooling(Spatial):
     """Base of the layers that reduce each window of a channel to one number."""
 
     _shared_docs: ClassVar[dict[str, str]] = {
@@ -33,8 +43,6 @@ data_format
     }
     _arguments = ("pool_size", "strides", "padding", "data_format")
     data_format = "channels_last"
-    #: Number of spatial axes.
-    rank: ClassVar[int]
     #: The op, a function of a tensor, window, strides and padding.
     pool: ClassVar[Callable[..., Tensor]]
 
@@ -52,9 +60,6 @@ data_format
         self.pool_size = per_axis(pool_size, self.rank, "pool_size")
         self.strides = self.pool_size if strides is None else per_axis(strides, self.rank, "strides")
         self.padding = check_padding(padding)
-
-    def _check_input(self, shape: Shape) -> None:
-        check_rank(self.name, shape, self.rank)
 
     def call(self, x: Tensor) -> Tensor:
         return self.pool(x, self.pool_size, self.strides, self.padding)
@@ -142,7 +147,7 @@ class AveragePooling3D(Pooling):
     rank, pool = 3, staticmethod(average_pool)
 
 
-class GlobalPooling(Layer):
+class GlobalPooling(Spatial):
     """Base of the layers that reduce each channel to one number."""
 
     _shared_docs: ClassVar[dict[str, str]] = {
@@ -154,8 +159,6 @@ keepdims
     }
     _arguments = ("data_format", "keepdims")
     data_format = "channels_last"
-    #: Number of spatial axes.
-    rank: ClassVar[int]
     #: Function of a tensor and ``keepdims``.
     reduce: ClassVar[Callable[..., Tensor]]
 
@@ -163,9 +166,6 @@ keepdims
         super().__init__(**kwargs)
         check_data_format(data_format)
         self.keepdims = bool(keepdims)
-
-    def _check_input(self, shape: Shape) -> None:
-        check_rank(self.name, shape, self.rank)
 
     def call(self, x: Tensor) -> Tensor:
         return self.reduce(x, self.keepdims)

@@ -24,8 +24,7 @@ from nbnet.engine.graph.symbolic import Producer, Symbol
 from nbnet.engine.graph.tape import Trace, paused
 from nbnet.engine.graph.tensor import Tensor
 from nbnet.layers.layer import Layer
-from nbnet.layers.padding import Margin, UpSampling
-from nbnet.layers.pooling import GlobalPooling, Pooling
+from nbnet.layers.pooling import Spatial
 from nbnet.models.call_graph import call_names, model_calls
 from nbnet.ops.broadcast import add, maximum, minimum, multiply, subtract
 
@@ -54,7 +53,7 @@ SEPARABLE = (layers.SeparableConv1D, layers.SeparableConv2D)
 #: Layers with a kernel (..., units, 1) and an optional bias (units,), if their multiplier is 1.
 DEPTHWISE = (layers.DepthwiseConv1D, layers.DepthwiseConv2D)
 #: Layers that map each unit to one unit, and 0 to 0.
-_FROM_ZERO = (*DROPPING, layers.GaussianDropout, layers.Identity, Pooling, GlobalPooling, Margin, UpSampling)
+_FROM_ZERO = (*DROPPING, layers.GaussianDropout, layers.Identity, Spatial)
 #: Layers that apply a function of single numbers.
 _ELEMENTWISE = (layers.Activation, layers.ELU, layers.LeakyReLU, layers.ReLU, layers.Rescaling)
 #: Layers and functions that combine the units of several inputs one by one, and map zeros to 0.
