@@ -11,8 +11,8 @@ from numpy.typing import NDArray
 from scipy import ndimage
 
 from nbnet.base.array_memory import plain_array
-from nbnet.data.streams import PyDataset
 from nbnet.random import generator, next_key
+from nbnet.utils.batches import RowBatches
 from nbnet.utils.files import files_in, paths_by_folder
 from nbnet.utils.images import ENDINGS, img_to_array, load_img
 
@@ -191,7 +191,7 @@ class ImageDataGenerator:
         return batches
 
 
-class Batches(PyDataset):
+class Batches(RowBatches):
     """Batches of pictures that a generator changes; a loop over them does not end."""
 
     class_indices: dict[str, int]
@@ -205,35 +205,24 @@ class Batches(PyDataset):
         self, change: ImageDataGenerator, read: Callable[[int], Array], rows: Array, parts: list[Array],
         batch_size: int, shuffle: bool, seed: int | None, repeats: bool = False,
     ) -> None:  # fmt: skip
-        super().__init__(workers=0)
         self._change, self._read, self._rows, self._parts = change, read, rows, parts
-        self.batch_size, self.n, self.samples, self.shuffle = batch_size, len(rows), len(rows), shuffle
-        self._draws = generator(next_key() if seed is None else seed)
+        self.n, self.samples, self.shuffle = len(rows), len(rows), shuffle
+        self._changes = generator(next_key() if seed is None else seed)
         self._repeats, self._next = repeats, 0
-        self.reset()
+        super().__init__(len(rows), batch_size, self._changes if shuffle else None)
 
     def reset(self) -> None:
         """Begin anew."""
         self._next = 0
         self.on_epoch_end()
 
-    def on_epoch_end(self) -> None:
-        self._order = self._draws.permutation(self.n) if self.shuffle else np.arange(self.n)
-
-    def __len__(self) -> int:
-        return -(-self.n // self.batch_size)
-
-    def __getitem__(self, index: int) -> Any:
-        if not 0 <= index < len(self):
-            raise IndexError(f"index: expected a batch from 0 to {len(self) - 1}, got {index}")
-        chosen = self._order[index * self.batch_size : (index + 1) * self.batch_size]
-        changed = [
-            self._change._changed(np.asarray(self._read(self._rows[k]), np.float32), self._draws) for k in chosen
-        ]
+    def _batch(self, rows: Array) -> Any:
+        pictures = (np.asarray(self._read(self._rows[k]), np.float32) for k in rows)
+        changed = [self._change._changed(picture, self._changes) for picture in pictures]
         x = np.stack([self._change.standardize(picture) for picture in changed]).astype(np.float32)
         if self._repeats:
             return x, x
-        return (x, *(part[chosen] for part in self._parts)) if self._parts else x
+        return (x, *(part[rows] for part in self._parts)) if self._parts else x
 
     def __iter__(self) -> Batches:
         return self

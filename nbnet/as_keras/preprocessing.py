@@ -14,6 +14,7 @@ from numpy.typing import NDArray
 from nbnet.base.array_memory import plain_array
 from nbnet.data.streams import PyDataset
 from nbnet.random import generator, next_key
+from nbnet.utils.batches import check_batch
 
 #: Characters that are no part of words.
 FILTERS = '!"#$%&()*+,-./:;<=>?@[\\]^_`{|}~\t\n'
@@ -221,8 +222,7 @@ class TimeseriesGenerator(PyDataset):
         return (self.end_index - self.start_index + step) // step
 
     def __getitem__(self, index: int) -> tuple[NDArray[Any], NDArray[Any]]:
-        if not 0 <= index < len(self):
-            raise IndexError(f"index: expected a batch from 0 to {len(self) - 1}, got {index}")
+        check_batch(index, self)
         if self.shuffle:
             draws = generator(next_key())
             rows = draws.integers(self.start_index, self.end_index + 1, self.batch_size)

@@ -38,9 +38,9 @@ __all__ = [
 ]  # fmt: skip
 
 if TYPE_CHECKING:
+    from nbnet.utils.batches import text_dataset_from_directory, timeseries_dataset_from_array
     from nbnet.utils.files import get_file
     from nbnet.utils.images import array_to_img, image_dataset_from_directory, img_to_array, load_img, save_img
-    from nbnet.utils.timeseries import text_dataset_from_directory, timeseries_dataset_from_array
 else:
     __getattr__ = keras_hint(
         __name__,
@@ -50,6 +50,6 @@ else:
                 ("array_to_img", "image_dataset_from_directory", "img_to_array", "load_img", "save_img"),
                 "nbnet.utils.images",
             ),
-            **dict.fromkeys(("text_dataset_from_directory", "timeseries_dataset_from_array"), "nbnet.utils.timeseries"),
+            **dict.fromkeys(("text_dataset_from_directory", "timeseries_dataset_from_array"), "nbnet.utils.batches"),
         },
     )

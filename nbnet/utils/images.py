@@ -11,8 +11,8 @@ from numpy.typing import NDArray
 
 from nbnet.base.array_memory import plain_array
 from nbnet.config import floatx
-from nbnet.data.streams import PyDataset
 from nbnet.random import generator, next_key
+from nbnet.utils.batches import FileBatches, in_parts, labels_in_mode
 from nbnet.utils.files import FilePath, files_in, paths_by_folder
 
 Array = NDArray[Any]
@@ -170,36 +170,6 @@ def save_img(
     array_to_img(x, data_format, scale).save(path, format=file_format, **kwargs)
 
 
-class ImageFolder(PyDataset):
-    """Batches of pictures in files, with labels."""
-
-    def __init__(
-        self, paths: Sequence[Path], labels: Array | None, batch_size: int | None, options: dict[str, Any],
-        shuffle: bool, seed: int | None,
-    ) -> None:  # fmt: skip
-        super().__init__(workers=1)
-        self.file_paths, self.class_names = [str(p) for p in paths], list[str]()
-        self._labels, self._options, self._shuffle = labels, options, shuffle
-        self.batch_size = len(paths) if batch_size is None else batch_size
-        self._draws = generator(next_key() if seed is None else seed)
-        self._order = np.arange(len(paths))
-        self.on_epoch_end()
-
-    def on_epoch_end(self) -> None:
-        if self._shuffle:
-            self._order = self._draws.permutation(len(self._order))
-
-    def __len__(self) -> int:
-        return -(-len(self._order) // self.batch_size)
-
-    def __getitem__(self, index: int) -> Any:
-        if not 0 <= index < len(self):
-            raise IndexError(f"index: expected a batch from 0 to {len(self) - 1}, got {index}")
-        rows = self._order[index * self.batch_size : (index + 1) * self.batch_size]
-        pictures = np.stack([img_to_array(load_img(self.file_paths[k], **self._options)) for k in rows])
-        return pictures if self._labels is None else (pictures, self._labels[rows])
-
-
 def image_dataset_from_directory(
     directory: FilePath,
     labels: Any = "inferred",
@@ -276,40 +246,23 @@ def image_dataset_from_directory(
     if verbose:
         print(f"Found {len(paths)} files" + (f" belonging to {len(names)} classes." if inferred else "."))
     wanted = None if labels is None else labels_in_mode(numbers, label_mode, len(names) or int(numbers.max()) + 1)
-    options = {
-        "color_mode": color_mode, "target_size": image_size, "interpolation": interpolation,
-        "keep_aspect_ratio": crop_to_aspect_ratio,
-    }  # fmt: skip
     order = np.arange(len(paths))
     if shuffle and validation_split:
         order = generator(0 if seed is None else seed).permutation(len(paths))
-    cut = len(paths) - int((validation_split or 0) * len(paths))
 
-    def part(rows: Array) -> ImageFolder:
-        kept = None if wanted is None else wanted[rows]
-        folder = ImageFolder([paths[k] for k in rows], kept, batch_size, options, shuffle, seed)
-        folder.class_names = names
-        return folder
+    def read(files: list[str]) -> Array:
+        pictures = (load_img(file, color_mode, image_size, interpolation, crop_to_aspect_ratio) for file in files)
+        return np.stack([img_to_array(picture) for picture in pictures])
+
+    def part(rows: Array) -> FileBatches:
+        draws = generator(next_key() if seed is None else seed)
+        kept, size = None if wanted is None else wanted[rows], len(rows) if batch_size is None else batch_size
+        chosen = [paths[k] for k in rows]
+        return FileBatches(chosen, kept, names, read, size, draws if shuffle else None, workers=1)
 
     if subset not in (None, "training", "validation", "both") or (subset is None) != (validation_split is None):
         raise ValueError(
             f"subset: expected 'training', 'validation' or 'both' beside a validation_split, got {subset!r} and "
             f"{validation_split!r}"
         )
-    if subset == "both":
-        return part(order[:cut]), part(order[cut:])
-    return part(order[cut:] if subset == "validation" else order[:cut])
-
-
-def labels_in_mode(numbers: Array, mode: str | None, classes: int) -> Array | None:
-    if mode is None:
-        return None
-    if mode == "int":
-        return numbers.astype(np.int32)
-    if mode == "binary":
-        if classes != 2:
-            raise ValueError(f"label_mode: 'binary' expects 2 classes, found {classes}")
-        return numbers.astype(np.float32)[:, None]
-    if mode == "categorical":
-        return np.eye(classes, dtype=np.float32)[numbers]
-    raise ValueError(f"label_mode: expected 'int', 'categorical', 'binary' or None, got {mode!r}")
+    return in_parts(part, order, validation_split, subset)

@@ -1,8 +1,9 @@
-"""Batches of windows of a series, and of texts in folders."""
+"""Batches of rows in an order: windows of a series, and files in folders."""
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
+from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -17,32 +18,55 @@ from nbnet.utils.files import FilePath, paths_by_folder
 Array = NDArray[Any]
 
 
-class Windows(PyDataset):
-    """Batches of windows of a series, by the steps they begin at."""
+def check_batch(index: int, dataset: Any) -> None:
+    """Raise IndexError unless a dataset has a batch of this number."""
+    if not 0 <= index < len(dataset):
+        raise IndexError(f"index: expected a batch from 0 to {len(dataset) - 1}, got {index}")
 
-    def __init__(
-        self, data: Array, targets: Array | None, starts: Array, steps: Array, batch_size: int | None, shuffle: bool,
-        seed: int | None,
-    ) -> None:  # fmt: skip
-        super().__init__(workers=0)
-        self._data, self._targets, self._starts, self._steps = data, targets, starts, steps
-        self.batch_size = len(starts) if batch_size is None else check_int(batch_size, "batch_size")
-        self._draws = generator(next_key() if seed is None else seed) if shuffle else None
+
+class RowBatches(PyDataset):
+    """Batches of numbered rows, shuffled for each epoch if there are draws: subclasses define ``_batch(rows)``."""
+
+    def __init__(self, n: int, batch_size: int, draws: np.random.Generator | None, workers: int = 0) -> None:
+        super().__init__(workers=workers)
+        self.batch_size, self._draws, self._order = batch_size, draws, np.arange(n)
         self.on_epoch_end()
 
     def on_epoch_end(self) -> None:
         if self._draws is not None:
-            self._draws.shuffle(self._starts)
+            self._order = self._draws.permutation(len(self._order))
 
     def __len__(self) -> int:
-        return -(-len(self._starts) // self.batch_size)
+        return -(-len(self._order) // self.batch_size)
 
     def __getitem__(self, index: int) -> Any:
-        if not 0 <= index < len(self):
-            raise IndexError(f"index: expected a batch from 0 to {len(self) - 1}, got {index}")
-        rows = self._starts[index * self.batch_size : (index + 1) * self.batch_size]
-        windows = self._data[rows[:, None] + self._steps]
-        return windows if self._targets is None else (windows, self._targets[rows])
+        check_batch(index, self)
+        return self._batch(self._order[index * self.batch_size : (index + 1) * self.batch_size])
+
+    def _batch(self, rows: Array) -> Any:
+        raise NotImplementedError
+
+
+# ---- windows of a series ----
+
+
+class Windows(RowBatches):
+    """Batches of windows of a series, by the steps they begin at."""
+
+    def __init__(
+        self, data: Array, targets: Array | None, starts: Array, steps: Array, batch_size: int, draws: Any
+    ) -> None:
+        self._data, self._targets, self._starts, self._steps = data, targets, starts, steps
+        super().__init__(len(starts), batch_size, draws)
+
+    def on_epoch_end(self) -> None:
+        if self._draws is not None:
+            self._draws.shuffle(self._order)
+
+    def _batch(self, rows: Array) -> Any:
+        starts = self._starts[rows]
+        windows = self._data[starts[:, None] + self._steps]
+        return windows if self._targets is None else (windows, self._targets[starts])
 
 
 def timeseries_dataset_from_array(
@@ -106,32 +130,51 @@ def timeseries_dataset_from_array(
     if count < 1:
         raise ValueError(f"sequence_length: expected windows that fit {last - first} steps, got {length}")
     starts = np.arange(0, count, stride)
-    return Windows(series[first:last], wanted, starts, np.arange(length) * rate, batch_size, shuffle, seed)
+    size = len(starts) if batch_size is None else check_int(batch_size, "batch_size")
+    draws = generator(next_key() if seed is None else seed) if shuffle else None
+    return Windows(series[first:last], wanted, starts, np.arange(length) * rate, size, draws)
 
 
-class Texts(PyDataset):
-    """Batches of texts in files, with labels."""
+# ---- files in folders ----
 
-    def __init__(self, paths: Sequence[Any], labels: Array | None, batch_size: int, draws: Any) -> None:
-        super().__init__(workers=0)
-        self._paths, self._labels, self.batch_size, self._draws = paths, labels, batch_size, draws
-        self.class_names: list[str] = []
-        self._order = np.arange(len(paths))
-        self.on_epoch_end()
 
-    def on_epoch_end(self) -> None:
-        if self._draws is not None:
-            self._order = self._draws.permutation(len(self._order))
+class FileBatches(RowBatches):
+    """Batches of what files hold, with labels."""
 
-    def __len__(self) -> int:
-        return -(-len(self._order) // self.batch_size)
+    def __init__(
+        self, paths: Sequence[Path], labels: Array | None, class_names: list[str], read: Callable[[list[str]], Any],
+        batch_size: int, draws: np.random.Generator | None, workers: int = 0,
+    ) -> None:  # fmt: skip
+        self.file_paths, self.class_names = [str(path) for path in paths], class_names
+        self._labels, self._read = labels, read
+        super().__init__(len(paths), batch_size, draws, workers)
 
-    def __getitem__(self, index: int) -> Any:
-        if not 0 <= index < len(self):
-            raise IndexError(f"index: expected a batch from 0 to {len(self) - 1}, got {index}")
-        rows = self._order[index * self.batch_size : (index + 1) * self.batch_size]
-        texts = np.array([self._paths[k].read_text(encoding="utf-8", errors="replace") for k in rows], object)
-        return texts if self._labels is None else (texts, self._labels[rows])
+    def _batch(self, rows: Array) -> Any:
+        x = self._read([self.file_paths[k] for k in rows])
+        return x if self._labels is None else (x, self._labels[rows])
+
+
+def in_parts(part: Callable[[Array], FileBatches], order: Array, validation_split: float | None, subset: Any) -> Any:
+    """Return batches of the rows of a subset; of both subsets if it is ``"both"``, of all rows without a split."""
+    cut = len(order) - int((validation_split or 0) * len(order))
+    if subset == "both":
+        return part(order[:cut]), part(order[cut:])
+    return part(order[cut:] if subset == "validation" else order[:cut])
+
+
+def labels_in_mode(numbers: Array, mode: str | None, classes: int) -> Array | None:
+    """Return class numbers as ``label_mode`` asks for them."""
+    if mode is None:
+        return None
+    if mode == "int":
+        return numbers.astype(np.int32)
+    if mode == "binary":
+        if classes != 2:
+            raise ValueError(f"label_mode: 'binary' expects 2 classes, found {classes}")
+        return numbers.astype(np.float32)[:, None]
+    if mode == "categorical":
+        return np.eye(classes, dtype=np.float32)[numbers]
+    raise ValueError(f"label_mode: expected 'int', 'categorical', 'binary' or None, got {mode!r}")
 
 
 def text_dataset_from_directory(
@@ -168,8 +211,6 @@ def text_dataset_from_directory(
         ...
     FileNotFoundError: directory: nowhere is not a folder
     """
-    from nbnet.utils.images import labels_in_mode
-
     found = paths_by_folder(directory, (".txt",))
     names = sorted(found) if class_names is None else list(class_names)
     paths = [path for name in names for path in found[name]]
@@ -178,14 +219,14 @@ def text_dataset_from_directory(
     numbers = np.repeat(np.arange(len(names)), [len(found[name]) for name in names])
     wanted = None if labels is None else labels_in_mode(numbers, label_mode, len(names))
     order = generator(0 if seed is None else seed).permutation(len(paths)) if shuffle else np.arange(len(paths))
-    cut = len(paths) - int((validation_split or 0) * len(paths))
 
-    def part(rows: Array) -> Texts:
+    def part(rows: Array) -> FileBatches:
         draws = generator(next_key() if seed is None else seed) if shuffle else None
-        texts = Texts([paths[k] for k in rows], None if wanted is None else wanted[rows], batch_size, draws)
-        texts.class_names = names
-        return texts
+        kept = None if wanted is None else wanted[rows]
+        return FileBatches([paths[k] for k in rows], kept, names, _read_texts, batch_size, draws)
 
-    if subset == "both":
-        return part(order[:cut]), part(order[cut:])
-    return part(order[cut:] if subset == "validation" else order[:cut])
+    return in_parts(part, order, validation_split, subset)
+
+
+def _read_texts(paths: list[str]) -> Array:
+    return np.array([Path(path).read_text(encoding="utf-8", errors="replace") for path in paths], object)
