@@ -7,15 +7,14 @@ from typing import Any, ClassVar
 
 import numpy as np
 
-from nbnet.base.constructor import constructor_config
 from nbnet.base.docstrings import join_common_sections
 from nbnet.base.loading_budget import reserve
 from nbnet.base.validation import FINITE, FRACTION, check_choice, check_int
 from nbnet.engine.graph.parameter import Parameter
 from nbnet.losses.loss import EPSILON
 from nbnet.losses.weighting import numbers, pairs
-from nbnet.metrics.confusion import COUNTS, Counts, check_class, selected
-from nbnet.metrics.metric import Array, Metric, Score
+from nbnet.metrics.confusion import Counted, Counts, check_class, selected
+from nbnet.metrics.metric import Array, Score
 
 #: Entries that class creation adds to the docstring of each metric at a threshold.
 _LAST = """\
@@ -25,10 +24,9 @@ class_id : int, optional
     Number of the only column that counts."""
 
 
-class _AtThreshold(Metric, abstract=True):
+class _AtThreshold(Counted, abstract=True):
     """Base class of the largest value of one ratio at those thresholds where another is at least a number."""
 
-    sparse = False
     #: The ratios of :class:`Counts` that must be large enough, and that is the metric.
     _bounded: ClassVar[str]
     _scored: ClassVar[str]
@@ -45,8 +43,7 @@ class _AtThreshold(Metric, abstract=True):
         self.class_id = check_class(class_id)
         reserve(4 * n, "num_thresholds", kept=True)
         self.thresholds = (np.arange(n) / (n - 1)).tolist() if n > 1 else [0.5]
-        for attribute in COUNTS.values():
-            setattr(self, attribute, self._sum(attribute, (n,)))
+        self._add_counts((n,))
 
     def __init_subclass__(cls, **kwargs: Any) -> None:
         join_common_sections(cls, last=_LAST, raises="ValueError\n    If an argument is out of range.")
@@ -55,19 +52,13 @@ class _AtThreshold(Metric, abstract=True):
     def update_state(self, y_true: Any, y_pred: Any, sample_weight: Any = None) -> None:
         """Take more samples into account; weights as for :class:`Metric`."""
         positive, predictions, w = selected(y_true, y_pred, sample_weight, class_id=self.class_id)
-        found = Counts.of(positive, np.clip(predictions, 0.0, 1.0), w, self.thresholds, self._real)
-        for name, attribute in COUNTS.items():
-            getattr(self, attribute).assign_add(getattr(found, name))
+        self._count(Counts.of(positive, np.clip(predictions, 0.0, 1.0), w, self.thresholds, self._real))
 
     def result(self) -> float:
         """The metric of all samples since the last reset."""
-        counts = Counts(*(getattr(self, attribute).numpy() for attribute in COUNTS.values()))
+        counts = Counts(*self._counts())
         enough = getattr(counts, self._bounded) >= self.value
         return float(getattr(counts, self._scored)[enough].max(initial=0.0))
-
-    def get_config(self) -> dict[str, Any]:
-        own = {self._arguments[0]: self.value, "num_thresholds": self.num_thresholds, "class_id": self.class_id}
-        return constructor_config(self, {"name": self.name, "dtype": self.dtype} | own)
 
 
 class SensitivityAtSpecificity(_AtThreshold):
@@ -87,7 +78,8 @@ class SensitivityAtSpecificity(_AtThreshold):
     """
 
     name = "sensitivity_at_specificity"
-    _arguments, _bounded, _scored = ("specificity",), "specificity", "recall"
+    _arguments = ("specificity", "num_thresholds", "class_id")
+    _bounded, _scored = "specificity", "recall"
 
     def __init__(
         self,
@@ -117,7 +109,8 @@ class SpecificityAtSensitivity(_AtThreshold):
     """
 
     name = "specificity_at_sensitivity"
-    _arguments, _bounded, _scored = ("sensitivity",), "recall", "specificity"
+    _arguments = ("sensitivity", "num_thresholds", "class_id")
+    _bounded, _scored = "recall", "specificity"
 
     def __init__(
         self,
@@ -147,7 +140,8 @@ class PrecisionAtRecall(_AtThreshold):
     """
 
     name = "precision_at_recall"
-    _arguments, _bounded, _scored = ("recall",), "recall", "precision"
+    _arguments = ("recall", "num_thresholds", "class_id")
+    _bounded, _scored = "recall", "precision"
 
     def __init__(
         self,
@@ -177,7 +171,8 @@ class RecallAtPrecision(_AtThreshold):
     """
 
     name = "recall_at_precision"
-    _arguments, _bounded, _scored = ("precision",), "precision", "recall"
+    _arguments = ("precision", "num_thresholds", "class_id")
+    _bounded, _scored = "precision", "recall"
 
     def __init__(
         self,
@@ -190,7 +185,7 @@ class RecallAtPrecision(_AtThreshold):
         super().__init__(precision, num_thresholds, class_id, name, dtype)
 
 
-class AUC(Metric):
+class AUC(Counted):
     """Area under the ROC curve, or under the curve of precision over recall.
 
     By default it is summed over 200 thresholds, as in Keras; ``num_thresholds=None`` makes every prediction a
@@ -234,7 +229,6 @@ class AUC(Metric):
     """
 
     name = "auc"
-    sparse = False
     _arguments = (
         "num_thresholds", "curve", "summation_method", "multi_label", "num_labels", "label_weights", "from_logits",
     )  # fmt: skip
@@ -295,8 +289,7 @@ class AUC(Metric):
         assert self.num_thresholds is not None
         self._columns = columns
         shape = (self.num_thresholds,) if columns is None else (self.num_thresholds, columns)
-        for attribute in COUNTS.values():
-            setattr(self, attribute, self._sum(attribute, shape))
+        self._add_counts(shape)
 
     def update_state(self, y_true: Any, y_pred: Any, sample_weight: Any = None) -> None:
         """Take more samples into account; weights as for :class:`Metric`."""
@@ -330,9 +323,8 @@ class AUC(Metric):
             Counts.of(t, np.clip(p, 0.0, 1.0), v, grid, self._real)
             for t, p, v in zip(*(a.T for a in parts), strict=True)
         ]
-        for name, attribute in COUNTS.items():
-            counts = np.stack([getattr(part, name) for part in found], -1)
-            getattr(self, attribute).assign_add(counts if self.multi_label else counts[:, 0])
+        by_column = Counts(*(np.stack(column, -1) for column in zip(*found, strict=True)))
+        self._count(by_column if self.multi_label else found[0])
 
     def result(self) -> Score:
         """The area of all samples since the last reset; 0 if there are none."""
@@ -341,7 +333,7 @@ class AUC(Metric):
         elif not self._variables:
             return 0.0
         else:
-            counts = Counts(*(getattr(self, attribute).numpy() for attribute in COUNTS.values()))
+            counts = Counts(*self._counts())
             areas = counts.area(self.curve, self.summation_method)
         if not self.multi_label:
             return float(areas)

@@ -139,19 +139,34 @@ class Counts(NamedTuple):
         return area
 
 
-#: The state of all four counts, by the names of :class:`Counts`.
-COUNTS = {
-    "tp": "true_positives", "fp": "false_positives", "tn": "true_negatives", "fn": "false_negatives"
-}  # fmt: skip
-
-
-class Decisions(Metric, abstract=True):
-    """Base class of the scores of targets and decisions: a number for one threshold, an array for several."""
+class Counted(Metric, abstract=True):
+    """Base class of the metrics whose state is counts of decisions."""
 
     sparse = False
-    _arguments: ClassVar[tuple[str, ...]] = ("thresholds",)
     #: Counts that are added up, by the names of :class:`Counts`, and the attribute that holds each.
-    _counted: ClassVar[dict[str, str]] = {}
+    _counted: ClassVar[dict[str, str]] = {
+        "tp": "true_positives", "fp": "false_positives", "tn": "true_negatives", "fn": "false_negatives",
+    }  # fmt: skip
+
+    def _add_counts(self, shape: tuple[int, ...]) -> None:
+        """Create the state."""
+        for attribute in self._counted.values():
+            setattr(self, attribute, self._sum(attribute, shape))
+
+    def _count(self, found: Counts) -> None:
+        """Add counts to the state."""
+        for name, attribute in self._counted.items():
+            getattr(self, attribute).assign_add(getattr(found, name))
+
+    def _counts(self) -> list[Array]:
+        """The state, in the order of the names."""
+        return [getattr(self, attribute).numpy() for attribute in self._counted.values()]
+
+
+class Decisions(Counted, abstract=True):
+    """Base class of the scores of targets and decisions: a number for one threshold, an array for several."""
+
+    _arguments: ClassVar[tuple[str, ...]] = ("thresholds",)
     top_k: int | None = None
     class_id: int | None = None
 
@@ -172,21 +187,17 @@ class Decisions(Metric, abstract=True):
         self.init_thresholds = given
         self.thresholds = given if isinstance(given, list) else [default if given is None else given]
         self._even = are_even(self.thresholds)
-        for attribute in self._counted.values():
-            setattr(self, attribute, self._sum(attribute, (len(self.thresholds),)))
+        self._add_counts((len(self.thresholds),))
 
     def update_state(self, y_true: Any, y_pred: Any, sample_weight: Any = None) -> None:
         """Take more samples into account; weights as for :class:`Metric`."""
         positive, flat, w = selected(y_true, y_pred, sample_weight, self.top_k, self.class_id)
         flat = np.clip(flat, 0.0, 1.0) if self._even else flat
-        found = Counts.of(positive, flat, w, self.thresholds, self._real)
-        for name, attribute in self._counted.items():
-            getattr(self, attribute).assign_add(getattr(found, name))
+        self._count(Counts.of(positive, flat, w, self.thresholds, self._real))
 
     def _score(self) -> Array:
         """The score at each threshold."""
-        first: Array = getattr(self, next(iter(self._counted.values()))).numpy()
-        return first
+        return self._counts()[0]
 
     def result(self) -> Score:
         """The score of all samples since the last reset."""
@@ -288,7 +299,7 @@ class DecisionShare(Decisions, abstract=True):
         self.top_k, self.class_id = None if top_k is None else check_int(top_k, "top_k"), check_class(class_id)
 
     def _score(self) -> Array:
-        right, wrong = (getattr(self, attribute).numpy() for attribute in self._counted.values())
+        right, wrong = self._counts()
         return ratio(right, right + wrong)
 
 
