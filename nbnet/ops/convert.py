@@ -153,6 +153,11 @@ def convert_to_tensor(x: Any, dtype: Any = None) -> Tensor:
     return Tensor(array.shape, wanted, array)
 
 
+def tensor_of(values: Any) -> Tensor:
+    """NumPy's answer as a tensor, in the dtype nearest to its own."""
+    return convert_to_tensor(np.asarray(values))
+
+
 def time_mask(x: Tensor) -> Tensor:
     """The mask of time steps of a tensor: 1 for steps that count, 0 for padding.
 

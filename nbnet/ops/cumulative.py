@@ -177,15 +177,10 @@ def prod(x: Any, axis: Axis = None, keepdims: bool = False, dtype: Any = None) -
     axes = checked_axes(axis, made.ndim)
     for k in axes:
         n = made.shape[k]
-        made = cut(cumprod(made, k), k, n - 1, 1) if n else _ones_along(made, k)
+        made = cut(cumprod(made, k), k, n - 1, 1) if n else ones((*made.shape[:k], 1, *made.shape[k + 1 :]), made.dtype)
     if keepdims:
         return made
     return reshape(made, tuple(n for k, n in enumerate(made.shape) if k not in axes))
-
-
-def _ones_along(x: Tensor, axis: int) -> Tensor:
-    """The product of nothing."""
-    return ones((*x.shape[:axis], 1, *x.shape[axis + 1 :]), x.dtype)
 
 
 def diff(a: Any, n: int = 1, axis: int = -1) -> Tensor:

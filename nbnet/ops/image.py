@@ -19,7 +19,7 @@ from nbnet.engine.graph.tensor import Tensor, tensor
 from nbnet.ops.arithmetic import clip
 from nbnet.ops.broadcast import add, divide, maximum, minimum, mod, multiply, subtract
 from nbnet.ops.compare import equal, greater, less, where
-from nbnet.ops.elementwise import abs
+from nbnet.ops.elementwise import abs, documents
 from nbnet.ops.index import pad, take
 from nbnet.ops.matmul import matmul
 from nbnet.ops.reshape import expand_dims, reshape, squeeze, swapaxes, transpose
@@ -33,6 +33,12 @@ __all__ = [
 
 if not TYPE_CHECKING:
     __getattr__ = keras_hint(__name__)
+
+
+_documents_images = documents(
+    first="images\n    Tensor or array.",
+    last='data_format : {None, "channels_last", "channels_first"}\n    The order of the axes.',
+)
 
 
 def _batch(images: Any, data_format: str | None) -> Tensor:
@@ -53,6 +59,7 @@ def _as_given(made: Tensor, images: Any, data_format: str | None) -> Tensor:
 
 
 @symbolic
+@_documents_images
 def resize(
     images: Any,
     size: Sequence[int],
@@ -68,8 +75,6 @@ def resize(
 
     Parameters
     ----------
-    images
-        Tensor or array.
     size
         New height and width.
     interpolation : {"nearest", "bilinear", "bicubic", "lanczos3", "lanczos5"}
@@ -80,8 +85,6 @@ def resize(
         Whether to cut the image, or to add a margin, so that it is not distorted.
     fill_mode, fill_value
         ``"constant"``, and the value of the margin.
-    data_format : {None, "channels_last", "channels_first"}
-        The order of the axes.
 
     Raises
     ------
@@ -136,6 +139,7 @@ def _margins(
 
 
 @symbolic
+@_documents_images
 def pad_images(
     images: Any,
     top_padding: int | None = None,
@@ -150,14 +154,10 @@ def pad_images(
 
     Parameters
     ----------
-    images
-        Tensor or array.
     top_padding, bottom_padding, target_height
         Two of these: pixels above, below, and the new height.
     left_padding, right_padding, target_width
         The same across.
-    data_format : {None, "channels_last", "channels_first"}
-        The order of the axes.
 
     Raises
     ------
@@ -178,6 +178,7 @@ def pad_images(
 
 
 @symbolic
+@_documents_images
 def crop_images(
     images: Any,
     top_cropping: int | None = None,
@@ -192,14 +193,10 @@ def crop_images(
 
     Parameters
     ----------
-    images
-        Tensor or array.
     top_cropping, bottom_cropping, target_height
         Two of these: pixels cut off above, below, and the new height.
     left_cropping, right_cropping, target_width
         The same across.
-    data_format : {None, "channels_last", "channels_first"}
-        The order of the axes.
 
     Raises
     ------
@@ -221,6 +218,7 @@ def crop_images(
 
 
 @symbolic
+@_documents_images
 def extract_patches(
     images: Any,
     size: int | Sequence[int],
@@ -233,8 +231,6 @@ def extract_patches(
 
     Parameters
     ----------
-    images
-        Tensor or array.
     size
         Height and width of the windows.
     strides
@@ -243,8 +239,6 @@ def extract_patches(
         Distances of the pixels of a window.
     padding : {"valid", "same"}
         Whether windows lie inside the image, or there is one for each of its pixels, with zeros around.
-    data_format : {None, "channels_last", "channels_first"}
-        The order of the axes.
 
     Returns
     -------
@@ -294,6 +288,7 @@ def _two(value: int | Sequence[int], name: str) -> tuple[int, int]:
 
 
 @symbolic
+@_documents_images
 def gaussian_blur(
     images: Any,
     kernel_size: Sequence[int] = (3, 3),
@@ -304,14 +299,10 @@ def gaussian_blur(
 
     Parameters
     ----------
-    images
-        Tensor or array.
     kernel_size
         Width and height of the part that counts.
     sigma
         Standard deviations of the weights, across and down.
-    data_format : {None, "channels_last", "channels_first"}
-        The order of the axes.
 
     Raises
     ------
@@ -346,6 +337,7 @@ def _colours(images: Any, data_format: str | None) -> list[Tensor]:
 
 
 @symbolic
+@_documents_images
 def rgb_to_grayscale(images: Any, data_format: str | None = None) -> Tensor:
     """Images in shades of grey: ``0.2989 r + 0.5870 g + 0.1140 b``.
 
@@ -353,8 +345,6 @@ def rgb_to_grayscale(images: Any, data_format: str | None = None) -> Tensor:
     ----------
     images
         Tensor or array with 3 channels; or with 1, which is returned.
-    data_format : {None, "channels_last", "channels_first"}
-        The order of the axes.
 
     Raises
     ------
@@ -375,6 +365,7 @@ def rgb_to_grayscale(images: Any, data_format: str | None = None) -> Tensor:
 
 
 @symbolic
+@_documents_images
 def rgb_to_hsv(images: Any, data_format: str | None = None) -> Tensor:
     """Hue, saturation and value of colours, each from 0 to 1.
 
@@ -382,8 +373,6 @@ def rgb_to_hsv(images: Any, data_format: str | None = None) -> Tensor:
     ----------
     images
         Tensor or array with 3 channels: red, green and blue from 0 to 1.
-    data_format : {None, "channels_last", "channels_first"}
-        The order of the axes.
 
     Raises
     ------
@@ -414,6 +403,7 @@ def rgb_to_hsv(images: Any, data_format: str | None = None) -> Tensor:
 
 
 @symbolic
+@_documents_images
 def hsv_to_rgb(images: Any, data_format: str | None = None) -> Tensor:
     """Red, green and blue of colours: the inverse of :func:`rgb_to_hsv`.
 
@@ -421,8 +411,6 @@ def hsv_to_rgb(images: Any, data_format: str | None = None) -> Tensor:
     ----------
     images
         Tensor or array with 3 channels: hue, saturation and value from 0 to 1.
-    data_format : {None, "channels_last", "channels_first"}
-        The order of the axes.
 
     Raises
     ------

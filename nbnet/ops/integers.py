@@ -19,7 +19,7 @@ from nbnet.engine.graph.tensor import Tensor, tensor, tensors
 from nbnet.ops.compare import all as all_of
 from nbnet.ops.compare import any as any_of
 from nbnet.ops.compare import equal, isclose, logical_and, logical_not
-from nbnet.ops.convert import convert_to_tensor
+from nbnet.ops.convert import convert_to_tensor, tensor_of
 from nbnet.ops.places import index_tensor, known_integers, segment_sum
 from nbnet.ops.reshape import expand_dims, ravel
 from nbnet.ops.slicing import stack
@@ -38,12 +38,6 @@ def known_values(x: Any, op: str) -> Array:
     if isinstance(x, Tensor) and x.data is None:
         raise TypeError(f"{op}: expected values that are known when the model is built, got a computed tensor")
     return plain_array(x, "x")
-
-
-def _result(values: Any) -> Tensor:
-    """NumPy's answer as a tensor: floats of a dtype that tensors have."""
-    array = np.asarray(values)
-    return convert_to_tensor(array, "int64" if array.dtype.kind in "iu" else None)
 
 
 def bincount(x: Any, weights: Any = None, minlength: int = 0, sparse: bool = False) -> Tensor:
@@ -85,7 +79,7 @@ def bincount(x: Any, weights: Any = None, minlength: int = 0, sparse: bool = Fal
     reserve(n * rows, "bincount")
     if weights is None and numbers.data is not None:
         counts = [np.bincount(row, minlength=n) for row in numbers.data.reshape(rows, -1)]
-        return _result(np.stack(counts) if numbers.ndim == 2 else counts[0])
+        return tensor_of(np.stack(counts) if numbers.ndim == 2 else counts[0])
     given = tensor(np.ones(numbers.shape) if weights is None else weights)
     if given.shape != numbers.shape:
         raise ValueError(f"weights: expected one for each integer, shape {numbers.shape}, got {given.shape}")
@@ -126,7 +120,7 @@ def histogram(x: Any, bins: Any = 10, range: tuple[float, float] | None = None) 
         reserve(int(bins), "histogram")
     counts, limits = np.histogram(values, bins if isinstance(bins, int) else plain_array(bins, "bins"), range)
     dtype = x.dtype if isinstance(x, Tensor) and x.dtype.kind == "f" else standardize_dtype(None)
-    return _result(counts), convert_to_tensor(limits, dtype)
+    return tensor_of(counts), convert_to_tensor(limits, dtype)
 
 
 def nonzero(x: Any) -> tuple[Tensor, ...]:
@@ -151,7 +145,7 @@ def nonzero(x: Any) -> tuple[Tensor, ...]:
     values = known_values(x, "nonzero")
     if not values.ndim:
         raise ValueError("x: expected at least one axis")
-    return tuple(_result(places) for places in np.nonzero(values))
+    return tuple(tensor_of(places) for places in np.nonzero(values))
 
 
 def unique(
@@ -212,7 +206,7 @@ def unique(
             first = np.concatenate([first, np.repeat(first[:1], missing)])
             counts = np.concatenate([counts, np.zeros(missing, counts.dtype)])
     further = [(return_index, first), (return_inverse, inverse), (return_counts, counts)]
-    results = [_result(found), *(_result(part) for asked, part in further if asked)]
+    results = [tensor_of(found), *(tensor_of(part) for asked, part in further if asked)]
     return results[0] if len(results) == 1 else tuple(results)
 
 
@@ -285,11 +279,11 @@ def unravel_index(indices: Any, shape: Sequence[int]) -> tuple[Tensor, ...]:
     total = int(np.prod(sizes, dtype=object))
     if values.size and not (-total <= values.min() and values.max() < total):
         raise ValueError(f"indices: expected integers below {total}, got {values.min()} to {values.max()}")
-    return tuple(_result(part) for part in np.unravel_index(values % max(total, 1), sizes))
+    return tuple(tensor_of(part) for part in np.unravel_index(values % max(total, 1), sizes))
 
 
 def _of_integers(function: Callable[..., Any], x1: Any, x2: Any) -> Tensor:
-    return _result(function(known_integers(x1, "x1"), known_integers(x2, "x2")))
+    return tensor_of(function(known_integers(x1, "x1"), known_integers(x2, "x2")))
 
 
 def gcd(x1: Any, x2: Any) -> Tensor:
@@ -330,7 +324,7 @@ def bitwise_invert(x: Any) -> Tensor:
         raise TypeError(
             f"x: expected integers or booleans, got {values.dtype}; of conditions, use nbnet.ops.logical_not"
         )
-    return _result(np.invert(values))
+    return tensor_of(np.invert(values))
 
 
 def bitwise_left_shift(x: Any, y: Any) -> Tensor:
@@ -370,4 +364,4 @@ def nextafter(x1: Any, x2: Any) -> Tensor:
     array([ True])
     """
     a, b = tensors(x1, x2)
-    return _result(np.nextafter(known_values(a, "nextafter"), known_values(b, "nextafter")))
+    return tensor_of(np.nextafter(known_values(a, "nextafter"), known_values(b, "nextafter")))

@@ -8,19 +8,20 @@ from __future__ import annotations
 
 import builtins
 import math
+from dataclasses import replace
 from operator import index
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
-from nbnet.engine.graph.op import INT, Op, Spec, register
+from nbnet.engine.graph.op import Op, Spec, register
 from nbnet.engine.graph.tensor import Tensor, apply, apply_many, tensor, tensors
 from nbnet.engine.kernels.abi import accumulates, attribute, device, kernel, vec
 from nbnet.ops.broadcast import add, multiply
-from nbnet.ops.convert import convert_to_tensor
+from nbnet.ops.convert import tensor_of
 from nbnet.ops.diagonals import tril, triu
-from nbnet.ops.elementwise import exp
+from nbnet.ops.elementwise import documents, exp
 from nbnet.ops.matmul import matmul
 from nbnet.ops.reshape import expand_dims, squeeze, swapaxes
 
@@ -96,22 +97,27 @@ def inverse_backward(mem: Any, ins: Any, step: Any) -> None:
                 dx[at] = dx[at] + total if add else total
 
 
-def _inverse_infer(x: Tensor) -> tuple[Spec, ...]:
-    return Spec(x.shape), Spec(x.shape[:-2]), Spec(x.shape[:-2]), Spec(x.shape), Spec(x.shape)
+def _of_matrices(op: Op) -> tuple[Op, Op]:
+    """An op of matrices along a batch; and of one matrix, whose first axis may be the batch's."""
+    return register(op), register(replace(op, name=f"{op.name}_of_one", whole_batch=True))
 
 
-INVERSE = register(
-    Op("inverse", inverse_forward, ("x",), infer=_inverse_infer, outputs=("y", "sign", "logarithm"), saves=("w",),
+INVERSE = _of_matrices(
+    Op("inverse", inverse_forward, ("x",), outputs=("y", "sign", "logarithm"), saves=("w",),
+       infer=lambda x: (Spec(x.shape), Spec(x.shape[:-2]), Spec(x.shape[:-2]), Spec(x.shape), Spec(x.shape)),
        backward=inverse_backward, gradient=("y", "dy", "dlogarithm", "dx", "t"), work=("t",),
        encode=lambda x: (x.shape[-1],),
        extents="x[m*n*n] y[m*n*n] sign[m] logarithm[m] w[m*n*n] t[m*n*n]; n")
 )  # fmt: skip
-#: The same of one matrix, whose first axis may be the batch's.
-INVERSE_OF_ONE = register(
-    Op("inverse_of_one", inverse_forward, ("x",), infer=_inverse_infer, outputs=INVERSE.outputs, saves=INVERSE.saves,
-       backward=inverse_backward, gradient=INVERSE.gradient, work=INVERSE.work, encode=INVERSE.encode,
-       whole_batch=True, extents=INVERSE.extents)
-)  # fmt: skip
+
+
+_documents_squares = documents(
+    first="x\n    (..., n, n): tensor or array.", raises="ValueError\n    If the matrices are not square."
+)
+_documents_known = documents(
+    first="x\n    (..., n, m): tensor or array, known; no gradient flows.",
+    raises="TypeError\n    If a model computes x, or gradients would flow.",
+)
 
 
 def _squares(x: Any, name: str = "x") -> Tensor:
@@ -122,22 +128,13 @@ def _squares(x: Any, name: str = "x") -> Tensor:
 
 
 def _inverse(x: Tensor) -> tuple[Tensor, Tensor, Tensor]:
-    y, sign, logarithm = apply_many(INVERSE if x.ndim > 2 else INVERSE_OF_ONE, x)
+    y, sign, logarithm = apply_many(INVERSE[x.ndim == 2], x)
     return y, sign, logarithm
 
 
+@_documents_squares
 def inv(x: Any) -> Tensor:
     """The inverse of matrices; where there is none, numbers that are not finite.
-
-    Parameters
-    ----------
-    x
-        (..., n, n): tensor or array.
-
-    Raises
-    ------
-    ValueError
-        If the matrices are not square.
 
     Examples
     --------
@@ -149,6 +146,7 @@ def inv(x: Any) -> Tensor:
     return _inverse(_squares(x))[0]
 
 
+@_documents_squares
 def slogdet(x: Any) -> tuple[Tensor, Tensor]:
     """The sign of the determinant of matrices, and the logarithm of its magnitude.
 
@@ -157,38 +155,30 @@ def slogdet(x: Any) -> tuple[Tensor, Tensor]:
     x
         (..., n, n): tensor or array. No gradient flows to the sign.
 
-    Raises
-    ------
-    ValueError
-        If the matrices are not square.
-
     Examples
     --------
     >>> import nbnet as nb
     >>> sign, logarithm = nb.ops.slogdet([[0.0, 2.0], [4.0, 0.0]])
-    >>> sign.item(), round(logarithm.item(), 4)
-    (-1.0, 2.0794)
+    >>> f"{sign.item():.0f} {logarithm.item():.4f}"
+    '-1 2.0794'
     """
     return _inverse(_squares(x))[1:]
 
 
+@_documents_squares
 def logdet(x: Any) -> Tensor:
     """The logarithm of the magnitude of the determinant of matrices.
-
-    Parameters
-    ----------
-    x
-        (..., n, n): tensor or array.
 
     Examples
     --------
     >>> import nbnet as nb
-    >>> round(nb.ops.logdet([[2.0, 0.0], [0.0, 4.0]]).item(), 4)
-    2.0794
+    >>> f"{nb.ops.logdet([[2.0, 0.0], [0.0, 4.0]]).item():.4f}"
+    '2.0794'
     """
     return slogdet(x)[1]
 
 
+@_documents_squares
 def det(x: Any) -> Tensor:
     """The determinant of matrices.
 
@@ -197,16 +187,11 @@ def det(x: Any) -> Tensor:
     x
         (..., n, n): tensor or array. Where the determinant is 0, gradients are not finite.
 
-    Raises
-    ------
-    ValueError
-        If the matrices are not square.
-
     Examples
     --------
     >>> import nbnet as nb
-    >>> round(nb.ops.det([[2.0, 0.0], [0.0, 4.0]]).item(), 4)
-    8.0
+    >>> f"{nb.ops.det([[2.0, 0.0], [0.0, 4.0]]).item():.4f}"
+    '8.0000'
     """
     sign, logarithm = slogdet(x)
     return multiply(sign, exp(logarithm))
@@ -270,20 +255,14 @@ def solve_triangular(a: Any, b: Any, lower: bool = False) -> Tensor:
     return _times(inv((tril if lower else triu)(_squares(x, "a"))), y)
 
 
+@_documents_squares
 def matrix_power(x: Any, n: int) -> Tensor:
     """Matrices multiplied by themselves, n times; of a negative n, the inverses.
 
     Parameters
     ----------
-    x
-        (..., n, n): tensor or array.
     n
         The exponent: an integer.
-
-    Raises
-    ------
-    ValueError
-        If the matrices are not square.
 
     Examples
     --------
@@ -360,19 +339,14 @@ def cholesky_backward(mem: Any, ins: Any, step: Any) -> None:
                 c[i * n + j] = c[i * n + j] + total if add else total
 
 
-def _cholesky_op(name: str, whole_batch: bool) -> Op:
-    return register(
-        Op(name, cholesky_forward, ("x",), infer=lambda x: (Spec(x.shape),) * 3, backward=cholesky_backward,
-           gradient=("y", "dy", "dx", "r", "t"), work=("r", "t"), encode=lambda x: (x.shape[-1],),
-           whole_batch=whole_batch, extents="x[m*n*n] y[m*n*n] r[m*n*n] t[m*n*n]; n")
-    )  # fmt: skip
+CHOLESKY = _of_matrices(
+    Op("cholesky", cholesky_forward, ("x",), infer=lambda x: (Spec(x.shape),) * 3, backward=cholesky_backward,
+       gradient=("y", "dy", "dx", "r", "t"), work=("r", "t"), encode=lambda x: (x.shape[-1],),
+       extents="x[m*n*n] y[m*n*n] r[m*n*n] t[m*n*n]; n")
+)  # fmt: skip
 
 
-CHOLESKY = _cholesky_op("cholesky", whole_batch=False)
-#: The same of one matrix, whose first axis may be the batch's.
-CHOLESKY_OF_ONE = _cholesky_op("cholesky_of_one", whole_batch=True)
-
-
+@_documents_squares
 def cholesky(x: Any, upper: bool = False) -> Tensor:
     """The triangular matrices L for which x is ``L @ L'``.
 
@@ -384,11 +358,6 @@ def cholesky(x: Any, upper: bool = False) -> Tensor:
     upper
         If True, the transpose of L is returned.
 
-    Raises
-    ------
-    ValueError
-        If the matrices are not square.
-
     Examples
     --------
     >>> import nbnet as nb
@@ -397,12 +366,13 @@ def cholesky(x: Any, upper: bool = False) -> Tensor:
            [1., 1.]], dtype=float32)
     """
     made = _squares(x)
-    y = apply(CHOLESKY if made.ndim > 2 else CHOLESKY_OF_ONE, made)
+    y = apply(CHOLESKY[made.ndim == 2], made)
     if y.data is not None and made.data is not None and np.isnan(y.data).any() and not np.isnan(made.data).any():
         raise ValueError("x: expected positive definite matrices")
     return swapaxes(y, -1, -2) if upper else y
 
 
+@_documents_squares
 def cholesky_inverse(x: Any, upper: bool = False) -> Tensor:
     """The inverse of the matrices whose Cholesky factors are given.
 
@@ -412,11 +382,6 @@ def cholesky_inverse(x: Any, upper: bool = False) -> Tensor:
         (..., n, n): triangular matrices L.
     upper
         True if they are the transpose of L.
-
-    Raises
-    ------
-    ValueError
-        If the matrices are not square.
 
     Examples
     --------
@@ -446,28 +411,16 @@ def known_matrices(x: Any, op: str) -> NDArray[Any]:
     return made.data
 
 
-def tensor_of(values: Any) -> Tensor:
-    """NumPy's answer as a tensor."""
-    array = np.asarray(values)
-    return convert_to_tensor(array, INT if array.dtype.kind in "iu" else array.dtype)
-
-
+@_documents_known
 def svd(x: Any, full_matrices: bool = True, compute_uv: bool = True) -> Any:
     """Singular values: ``x = u @ diag(s) @ v``.
 
     Parameters
     ----------
-    x
-        (..., n, m): tensor or array, known; no gradient flows.
     full_matrices
         If True, u and v are square.
     compute_uv
         If False, only s is returned.
-
-    Raises
-    ------
-    TypeError
-        If a model computes x, or gradients would flow.
 
     Examples
     --------
@@ -479,20 +432,17 @@ def svd(x: Any, full_matrices: bool = True, compute_uv: bool = True) -> Any:
     return tuple(tensor_of(part) for part in found) if compute_uv else tensor_of(found)
 
 
+@_documents_known
 def qr(x: Any, mode: str = "reduced") -> tuple[Tensor, Tensor]:
     """Orthogonal and triangular factors: ``x = q @ r``.
 
     Parameters
     ----------
-    x
-        (..., n, m): tensor or array, known; no gradient flows.
     mode : {"reduced", "complete"}
         ``"complete"`` for a square q.
 
     Raises
     ------
-    TypeError
-        If a model computes x, or gradients would flow.
     ValueError
         If mode is anything else.
 
@@ -508,6 +458,7 @@ def qr(x: Any, mode: str = "reduced") -> tuple[Tensor, Tensor]:
     return tensor_of(q), tensor_of(r)
 
 
+@_documents_known
 def eigh(x: Any) -> tuple[Tensor, Tensor]:
     """Eigenvalues in ascending order, and eigenvectors, of symmetric matrices.
 
@@ -515,11 +466,6 @@ def eigh(x: Any) -> tuple[Tensor, Tensor]:
     ----------
     x
         (..., n, n): tensor or array, known; no gradient flows.
-
-    Raises
-    ------
-    TypeError
-        If a model computes x, or gradients would flow.
 
     Examples
     --------
@@ -531,20 +477,14 @@ def eigh(x: Any) -> tuple[Tensor, Tensor]:
     return tensor_of(values), tensor_of(vectors)
 
 
+@_documents_known
 def pinv(x: Any, rcond: float | None = None) -> Tensor:
     """The pseudo-inverse of matrices.
 
     Parameters
     ----------
-    x
-        (..., n, m): tensor or array, known; no gradient flows.
     rcond
         Singular values up to this part of the largest count as 0; None for the precision of the dtype.
-
-    Raises
-    ------
-    TypeError
-        If a model computes x, or gradients would flow.
 
     Examples
     --------
@@ -558,13 +498,12 @@ def pinv(x: Any, rcond: float | None = None) -> Tensor:
     return tensor_of(np.linalg.pinv(values, limit))
 
 
+@_documents_known
 def matrix_rank(x: Any, tol: float | None = None) -> Tensor:
     """The number of singular values of matrices above a limit, int64.
 
     Parameters
     ----------
-    x
-        (..., n, m): tensor or array, known.
     tol
         The limit; None for the precision of the dtype.
 
@@ -606,18 +545,9 @@ def lstsq(a: Any, b: Any, rcond: float | None = None) -> Tensor:
     return squeeze(found, 1) if y.ndim == 1 else found
 
 
+@_documents_known
 def lu_factor(x: Any) -> tuple[Tensor, Tensor]:
     """Triangular factors of matrices in one matrix, and the rows exchanged at each step, int64.
-
-    Parameters
-    ----------
-    x
-        (..., n, m): tensor or array, known; no gradient flows.
-
-    Raises
-    ------
-    TypeError
-        If a model computes x, or gradients would flow.
 
     Examples
     --------

@@ -10,12 +10,13 @@ from nbnet.engine.graph.tensor import Tensor, tensor
 from nbnet.ops.broadcast import add, divide, maximum, multiply, subtract
 from nbnet.ops.compare import all, isnan, where
 from nbnet.ops.convert import cast
+from nbnet.ops.create import ones_like
 from nbnet.ops.cumulative import cumprod, cumsum, prod
-from nbnet.ops.elementwise import ceil, floor, round, sqrt, square, stop_gradient
+from nbnet.ops.elementwise import ceil, floor, round, sqrt, square
 from nbnet.ops.places import take_along_axis
 from nbnet.ops.reduction import documents_axes, max, min, sum
 from nbnet.ops.reshape import Axis
-from nbnet.ops.sorting import extreme_at, rows_of, sort, with_axes_back
+from nbnet.ops.sorting import METHODS, extreme_at, rows_of, sort, with_axes_back
 
 
 def _filled(x: Any, value: float) -> tuple[Tensor, Tensor]:
@@ -95,7 +96,7 @@ def nanmean(x: Any, axis: Axis = None, keepdims: bool = False) -> Tensor:
 
 def _count(absent: Tensor, x: Tensor, axis: Axis, keepdims: bool) -> Tensor:
     """The number of elements that are not NaN, as floats."""
-    return sum(where(absent, 0.0, add(multiply(stop_gradient(x), 0.0), 1.0)), axis, keepdims)
+    return sum(where(absent, 0.0, ones_like(x)), axis, keepdims)
 
 
 @documents_axes
@@ -216,19 +217,17 @@ def nanquantile(x: Any, q: Any, axis: Axis = None, method: str = "linear", keepd
     found = []
     for part in parts.reshape(-1).tolist():
         place = multiply(last, part)
-        low, high = floor(place), ceil(place)
-        share = subtract(place, low)
-        if method == "lower":
-            high = low
-        elif method == "higher":
-            low = high
-        elif method == "midpoint":
-            share = add(multiply(share, 0.0), 0.5)
-        elif method == "nearest":
-            low = high = round(place)
-        a, b = (take_along_axis(ordered, cast(maximum(at, 0.0), "int64"), -1) for at in (low, high))
-        found.append(add(multiply(a, subtract(1.0, share)), multiply(b, share)))
+        low, high, share = METHODS[method](place, floor, ceil, round)
+        y = _element(ordered, low)
+        if share is not None:
+            y = add(multiply(y, subtract(1.0, share)), multiply(_element(ordered, high), share))
+        found.append(y)
     return with_axes_back(found, parts, tensor(x), axes, keepdims)
+
+
+def _element(rows: Tensor, at: Tensor) -> Tensor:
+    """The element of each row at a place, the first one below 0."""
+    return take_along_axis(rows, cast(maximum(at, 0.0), "int64"), -1)
 
 
 def nanmedian(x: Any, axis: Axis = None, keepdims: bool = False) -> Tensor:

@@ -15,11 +15,12 @@ from nbnet.engine.graph.tensor import Tensor, tensor, tensors
 from nbnet.ops.broadcast import divide, maximum, multiply, power, subtract
 from nbnet.ops.compare import equal, where
 from nbnet.ops.conv import conv
+from nbnet.ops.convert import tensor_of
 from nbnet.ops.create import ones_like
 from nbnet.ops.diagonals import diagonal
 from nbnet.ops.elementwise import abs, sqrt, square
 from nbnet.ops.index import pad
-from nbnet.ops.linear_algebra import known_matrices, tensor_of
+from nbnet.ops.linear_algebra import known_matrices
 from nbnet.ops.matmul import matmul
 from nbnet.ops.reduction import checked_axes, mean, sum
 from nbnet.ops.reduction import max as max_of

@@ -263,13 +263,14 @@ def argpartition(x: Any, kth: int, axis: int | None = -1) -> Tensor:
 
 # ---- quantiles -----------------------------------------------------------------------------------------------
 
-#: The elements beside a place, and the share of the second.
-_METHODS: dict[str, Callable[[float], tuple[int, int, float]]] = {
-    "linear": lambda place: (math.floor(place), math.ceil(place), place - math.floor(place)),
-    "lower": lambda place: (math.floor(place), math.floor(place), 0.0),
-    "higher": lambda place: (math.ceil(place), math.ceil(place), 0.0),
-    "nearest": lambda place: (round(place), round(place), 0.0),
-    "midpoint": lambda place: (math.floor(place), math.ceil(place), 0.5),
+#: For a place between elements, and the functions that round it: the elements that count, and the share of the second;
+#: None if the first one counts alone.
+METHODS: dict[str, Callable[[Any, Any, Any, Any], tuple[Any, Any, Any]]] = {
+    "linear": lambda place, floor, ceil, round: (low := floor(place), ceil(place), place - low),
+    "lower": lambda place, floor, ceil, round: (floor(place), None, None),
+    "higher": lambda place, floor, ceil, round: (ceil(place), None, None),
+    "nearest": lambda place, floor, ceil, round: (round(place), None, None),
+    "midpoint": lambda place, floor, ceil, round: (floor(place), ceil(place), 0.5),
 }
 
 
@@ -306,7 +307,7 @@ def quantile(x: Any, q: Any, axis: Axis = None, method: str = "linear", keepdims
     last = cut(ordered, last_axis, n - 1, 1)
     found = []
     for part in parts.reshape(-1).tolist():
-        low, high, share = _METHODS[method](part * (n - 1))
+        low, high, share = METHODS[method](part * (n - 1), math.floor, math.ceil, round)
         y = cut(ordered, last_axis, low, 1)
         if share:
             y = add(multiply(y, 1.0 - share), multiply(cut(ordered, last_axis, high, 1), share))
@@ -318,8 +319,8 @@ def rows_of(x: Any, q: Any, axis: Axis, method: str) -> tuple[NDArray[Any], Tens
     """Checked arguments of :func:`quantile`: the parts, x with the axes that are reduced joined to the last one, and
     these axes."""
     x, parts = tensor(x), plain_array(q, "q")
-    if method not in _METHODS:
-        raise ValueError(f"method: expected one of {sorted(_METHODS)}, got {method!r}")
+    if method not in METHODS:
+        raise ValueError(f"method: expected one of {sorted(METHODS)}, got {method!r}")
     if not ((parts >= 0) & (parts <= 1)).all():
         raise ValueError(f"q: expected numbers from 0 to 1, got {q!r}")
     axes = checked_axes(axis, x.ndim)

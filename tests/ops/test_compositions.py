@@ -286,6 +286,8 @@ def test_edges() -> None:
     infinite = nb.ops.hypot([np.inf, np.nan, -np.inf, 0.0], [np.nan, 1.0, 1.0, 0.0]).numpy()
     np.testing.assert_array_equal(infinite, [np.inf, np.nan, np.inf, 0.0])
     assert (nb.ops.sort(3.0).item(), nb.ops.argsort(3.0).item()) == (3.0, 0)
+    assert nb.ops.nanmean([1.0, np.inf, np.nan]).item() == np.inf
+    assert nb.ops.nanquantile([np.inf, np.nan, np.inf], 0.5, method="lower").item() == np.inf
     assert nb.ops.average(X, (0,), [1.0, 0.0, 0.0, 0.0]).numpy().tolist() == X[0].tolist()
 
 
