@@ -12,12 +12,13 @@ from typing import Any
 import numpy as np
 
 from nbnet import losses, ops, random
-from nbnet.as_keras.tf import environment
+from nbnet.as_keras.tf import environment, nn
 from nbnet.as_keras.tf.tensors import Shape, Variable, as_tensor, cast, constant, known_dtype, sizes
 from nbnet.config import floatx
 from nbnet.engine.graph.parameter import Parameter
 from nbnet.engine.graph.symbolic import Symbol
 from nbnet.engine.graph.tensor import Tensor
+from nbnet.layers import Dot
 from nbnet.layers.layer import call_context
 from nbnet.models import Model
 
@@ -54,6 +55,7 @@ globals().update({old: _function(name) for old, name in _OTHERS.items()})
 globals().update({name: _reduction(name) for name in _REDUCTIONS.split()})
 
 name_scope = device = environment.context
+l2_normalize = nn.l2_normalize
 
 
 # ---- making and reading tensors ----
@@ -176,8 +178,6 @@ def dot(x: Any, y: Any) -> Any:
 
 def batch_dot(x: Any, y: Any, axes: Any = None) -> Any:
     """The product over an axis of each, row by row of the batch."""
-    from nbnet.layers import Dot
-
     a, b = as_tensor(x), as_tensor(y)
     if axes is None:
         axes = (len(a.shape) - 1, max(len(b.shape) - 2, 1))
@@ -220,13 +220,6 @@ def repeat(x: Any, n: int) -> Any:
     return ops.repeat(ops.expand_dims(as_tensor(x), 1), n, axis=1)
 
 
-def l2_normalize(x: Any, axis: Any = None) -> Any:
-    """Vectors divided by their Euclidean norm."""
-    from nbnet.as_keras.tf.math import l2_normalize
-
-    return l2_normalize(x, axis)
-
-
 def bias_add(x: Any, bias: Any, data_format: Any = None) -> Any:
     """The sum of a tensor and a bias along its last axis."""
     return ops.add(as_tensor(x), as_tensor(bias))
@@ -240,18 +233,14 @@ def switch(condition: Any, then_expression: Any, else_expression: Any) -> Any:
 
 def dropout(x: Any, level: float, noise_shape: Any = None, seed: Any = None) -> Any:
     """A share of the elements becomes 0, the others grow."""
-    from nbnet.as_keras.tf.nn import dropout
-
-    return dropout(x, level, noise_shape, seed)
+    return nn.dropout(x, level, noise_shape, seed)
 
 
 def binary_crossentropy(target: Any, output: Any, from_logits: bool = False) -> Any:
     """Binary cross-entropy of each element."""
     p = as_tensor(output)
     if from_logits:
-        from nbnet.as_keras.tf.nn import sigmoid_cross_entropy_with_logits
-
-        return sigmoid_cross_entropy_with_logits(target, p)
+        return nn.sigmoid_cross_entropy_with_logits(target, p)
     p, y = ops.clip(p, 1e-7, 1 - 1e-7), as_tensor(target)
     return -(y * ops.log(p) + (1.0 - y) * ops.log(1.0 - p))
 

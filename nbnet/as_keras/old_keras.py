@@ -221,11 +221,8 @@ def _optimizer_arguments(name: str, kwargs: Arguments) -> None:
     decay = kwargs.pop("decay", 0)
     if decay:
         warn_old(f"{name}(decay=...)", "a schedule, learning_rate=InverseTimeDecay(rate, 1, decay)")
-        rate = kwargs.get("learning_rate", _DEFAULT_RATES.get(name, 0.001))
+        rate = kwargs.get("learning_rate", 0.01 if name == "SGD" else 0.001)
         kwargs["learning_rate"] = InverseTimeDecay(rate, 1, decay)
-
-
-_DEFAULT_RATES = {"SGD": 0.01, "Adadelta": 0.001, "Adagrad": 0.001}
 
 
 def _get_rate(optimizer: Any) -> Any:
@@ -255,8 +252,7 @@ def _with_any_name(method: Callable[..., Any], writes: bool) -> Any:
         warn_old(f"weights in a file named {os.path.basename(name)}", "one whose name ends in .weights.h5")
         with tempfile.TemporaryDirectory(dir=os.path.dirname(name) or ".") as folder:
             # Files of the ending that the name has in Keras 3.
-            middle = os.path.join(folder, "weights.h5" if name.endswith((".h5", ".hdf5")) else "weights.safetensors")
-            middle = middle.replace("weights.h5", "a.weights.h5")
+            middle = os.path.join(folder, "a.weights.h5" if name.endswith((".h5", ".hdf5")) else "a.safetensors")
             if writes:
                 kwargs.pop("overwrite", None)
                 kwargs.pop("save_format", None)
@@ -329,18 +325,15 @@ def _fit_generator(model: Any, generator: Any, steps_per_epoch: Any = None, epoc
     return model.fit(generator, steps_per_epoch=steps, epochs=kwargs.pop("nb_epoch", epochs), **kwargs)
 
 
-def _evaluate_generator(model: Any, generator: Any, steps: Any = None, **kwargs: Any) -> Any:
-    """Evaluate on batches of a generator."""
-    warn_old("model.evaluate_generator", "model.evaluate")
-    steps = _steps(generator, kwargs.pop("val_samples")) if "val_samples" in kwargs else steps
-    return model.evaluate(generator, steps=None if steps is None else int(steps), **kwargs)
+def _on_generator(name: str) -> Callable[..., Any]:
+    """Return ``evaluate_generator`` or ``predict_generator``, by the name of today's method."""
 
+    def method(model: Any, generator: Any, steps: Any = None, **kwargs: Any) -> Any:
+        warn_old(f"model.{name}_generator", f"model.{name}")
+        steps = _steps(generator, kwargs.pop("val_samples")) if "val_samples" in kwargs else steps
+        return getattr(model, name)(generator, steps=None if steps is None else int(steps), **kwargs)
 
-def _predict_generator(model: Any, generator: Any, steps: Any = None, **kwargs: Any) -> Any:
-    """Predict batches of a generator."""
-    warn_old("model.predict_generator", "model.predict")
-    steps = _steps(generator, kwargs.pop("val_samples")) if "val_samples" in kwargs else steps
-    return model.predict(generator, steps=None if steps is None else int(steps), **kwargs)
+    return method
 
 
 def _steps(generator: Any, samples: int) -> int:
@@ -374,8 +367,8 @@ def _to_yaml(model: Any) -> str:
 
 _OLD_METHODS: dict[str, Callable[..., Any]] = {
     "fit_generator": _fit_generator,
-    "evaluate_generator": _evaluate_generator,
-    "predict_generator": _predict_generator,
+    "evaluate_generator": _on_generator("evaluate"),
+    "predict_generator": _on_generator("predict"),
     "predict_classes": _predict_classes,
     "predict_proba": _predict_proba,
     "to_yaml": _to_yaml,

@@ -166,17 +166,12 @@ _surroundings(
 )
 _surroundings(
     "io.gfile",
-    {
-        "exists": "exists",
-        "makedirs": "makedirs mkdir",
-        "listdir": "listdir",
-        "isdir": "isdir",
-        "remove": "remove",
-        "rmtree": "rmtree",
-        "glob_files": "glob",
-        "open_file": "GFile Open",
-    },
+    {"makedirs": "makedirs mkdir", "isdir": "isdir", "glob_files": "glob"},
 )
+ELSEWHERE["tensorflow.io.gfile"] |= {
+    "exists": "os.path:exists", "listdir": "os:listdir", "remove": "os:remove", "rmtree": "shutil:rmtree",
+    "GFile": "builtins:open", "Open": "builtins:open",
+}  # fmt: skip
 _surroundings("io", {"read_text": "read_file"})
 for _place in ("initializers", "losses", "optimizers"):
     PLACES[f"tensorflow.{_place}"] = (f"nbnet.{_place}",)

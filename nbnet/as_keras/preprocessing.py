@@ -81,9 +81,10 @@ class Tokenizer:
         self.index_docs: dict[int, int] = defaultdict(int)
 
     def _words(self, text: Any) -> list[str]:
-        if self.char_level or isinstance(text, list):
-            parts = [part.lower() for part in text] if self.lower else list(text)
-            return parts if isinstance(text, list) or not self.lower else list("".join(parts))
+        if isinstance(text, list):
+            return [word.lower() for word in text] if self.lower else text
+        if self.char_level:
+            return list(text.lower() if self.lower else text)
         if self.analyzer is not None:
             return self.analyzer(text)
         return text_to_word_sequence(str(text), self.filters, self.lower, self.split)

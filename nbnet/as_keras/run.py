@@ -80,11 +80,8 @@ def _script(path: str) -> tuple[ModuleType, CodeType]:
     except OSError as error:
         sys.stderr.write(f"python -m nbnet run: can't open file {full!r}: [Errno {error.errno}] {error.strerror}\n")
         raise SystemExit(2) from None
-    main = ModuleType("__main__")
-    vars(main).update(
-        __file__=full, __cached__=None, __loader__=SourceFileLoader("__main__", full), __package__=None,
-        __builtins__=__builtins__, __annotations__={},
-    )  # fmt: skip
+    loader = SourceFileLoader("__main__", full)
+    main = _main(__file__=full, __cached__=None, __loader__=loader, __package__=None)
     return main, compile(source, full, "exec", dont_inherit=True)
 
 
@@ -94,7 +91,15 @@ def _module(name: str) -> tuple[ModuleType, CodeType]:
     spec = _spec(name)
     if spec is not None and spec.submodule_search_locations is not None:
         spec = _spec(f"{name}.__main__")
-    return _main(spec, name)
+    loader: Any = None if spec is None else spec.loader
+    code = loader.get_code(spec.name) if spec is not None and hasattr(loader, "get_code") else None
+    if spec is None or code is None:
+        sys.stderr.write(f"python -m nbnet run: No module named {name}\n")
+        raise SystemExit(1)
+    main = _main(
+        __spec__=spec, __file__=spec.origin, __cached__=spec.cached, __loader__=loader, __package__=spec.parent
+    )
+    return main, code
 
 
 def _spec(name: str) -> ModuleSpec | None:
@@ -104,18 +109,10 @@ def _spec(name: str) -> ModuleSpec | None:
         return None
 
 
-def _main(spec: ModuleSpec | None, name: str) -> tuple[ModuleType, CodeType]:
-    loader: Any = None if spec is None else spec.loader
-    code = loader.get_code(spec.name) if spec is not None and hasattr(loader, "get_code") else None
-    if spec is None or code is None:
-        sys.stderr.write(f"python -m nbnet run: No module named {name}\n")
-        raise SystemExit(1)
+def _main(**attributes: Any) -> ModuleType:
     main = ModuleType("__main__")
-    vars(main).update(
-        __spec__=spec, __file__=spec.origin, __cached__=spec.cached, __loader__=loader, __package__=spec.parent,
-        __builtins__=__builtins__, __annotations__={},
-    )  # fmt: skip
-    return main, code
+    vars(main).update(attributes, __builtins__=__builtins__, __annotations__={})
+    return main
 
 
 def _without_own_frames(hook: Any) -> Any:

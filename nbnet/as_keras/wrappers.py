@@ -16,7 +16,7 @@ from sklearn.metrics import accuracy_score, r2_score
 
 from nbnet import losses, optimizers
 from nbnet.models import Model, clone_model
-from nbnet.utils import to_categorical
+from nbnet.utils import set_random_seed, to_categorical
 
 Array = NDArray[Any]
 _FIT = frozenset(inspect.signature(Model.fit).parameters) - {"self", "x", "y", "sample_weight"} | {"nb_epoch"}
@@ -39,17 +39,19 @@ class _Wrapper(BaseEstimator):  # type: ignore[misc]
                 raise ValueError(f"{name}: expected a parameter of the function that builds the model, or of fit")
 
     @property
+    def _given(self) -> Any:
+        return self.model if self.model is not None else self.build_fn
+
+    @property
     def _builder(self) -> Callable[..., Any]:
-        given = self.model if self.model is not None else self.build_fn
+        given = self._given
         if given is None:
             # A subclass builds the model in __call__.
             return self.__call__  # type: ignore[no-any-return]
         return (lambda: clone_model(given)) if isinstance(given, Model) else given
 
     def _builder_arguments(self) -> dict[str, Any]:
-        if isinstance(self.model if self.model is not None else self.build_fn, Model):
-            return {}
-        return dict(inspect.signature(self._builder).parameters)
+        return {} if isinstance(self._given, Model) else dict(inspect.signature(self._builder).parameters)
 
     def get_params(self, deep: bool = True) -> dict[str, Any]:
         """The parameters, as scikit-learn asks for them."""
@@ -95,9 +97,7 @@ class _Wrapper(BaseEstimator):  # type: ignore[misc]
 
     def fit(self, X: Any, y: Any, **kwargs: Any) -> Any:
         """Build a model and train it; scikit-learn's other arguments go to ``Model.fit``."""
-        if "random_state" in self.sk_params and self.sk_params["random_state"] is not None:
-            from nbnet.utils import set_random_seed
-
+        if self.sk_params.get("random_state") is not None:
             set_random_seed(int(self.sk_params["random_state"]))
         self.model_ = self._build(X, y)
         targets = self._targets(np.asarray(y))

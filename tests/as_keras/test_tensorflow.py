@@ -119,6 +119,7 @@ def rows(dataset: Any) -> Rows:
 CHAINS: dict[str, Rows] = {
     "D.range(5).batch(2)": [[0, 1], [2, 3], [4]],
     "D.range(5).batch(2, drop_remainder=True)": [[0, 1], [2, 3]],
+    "D.range(5).padded_batch(2, drop_remainder=True)": [[0, 1], [2, 3]],
     "D.range(2).repeat(2)": [0, 1, 0, 1],
     "D.range(2).repeat().take(3)": [0, 1, 0],
     "D.range(5).skip(3)": [3, 4],

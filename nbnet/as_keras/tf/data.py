@@ -167,7 +167,7 @@ class Dataset:
 
     def as_arrays(self) -> Batches:
         """Batches of arrays, which fit reads."""
-        return Batches(self)
+        return CountedBatches(self) if self._length >= 0 else Batches(self)
 
     def cardinality(self, name: str | None = None) -> Any:
         """The number of elements; -1 for no end, -2 if it is not known."""
@@ -201,7 +201,7 @@ class Dataset:
 
         def mapped() -> Iterator[Any]:
             for element in elements():
-                yield _returned(_call(map_func, element))
+                yield map_parts(as_array, _call(map_func, element))
 
         return self._of(mapped)
 
@@ -224,25 +224,34 @@ class Dataset:
 
     def batch(self, batch_size: Any, drop_remainder: bool = False, *args: Any, **kwargs: Any) -> Dataset:
         """Consecutive elements, stacked."""
+        if self._rows is None:
+            return self._chunks(
+                batch_size, drop_remainder, self._elements,
+                lambda chunk: map_parts(lambda *parts: np.stack(parts), *chunk),
+            )  # fmt: skip
+        arrays, numbers = self._rows
+
+        def batch(chunk: list[Any]) -> Any:
+            places = np.array(chunk)
+            return map_parts(lambda array: array[places], arrays)
+
+        return self._chunks(batch_size, drop_remainder, numbers, batch)
+
+    def _chunks(self, batch_size: Any, drop_remainder: bool, source: Pass, join: Callable[[list[Any]], Any]) -> Dataset:
+        """Join consecutive items of a pass."""
         size = int(batch_size)
         if size < 1:
             raise ValueError(f"batch_size: expected an integer above 0, got {batch_size}")
+
+        def batches() -> Iterator[Any]:
+            items = source()
+            while chunk := list(itertools.islice(items, size)):
+                if len(chunk) == size or not drop_remainder:
+                    yield join(chunk)
+
         length = self._length
         if length >= 0:
             length = length // size if drop_remainder else -(-length // size)
-        rows, elements = self._rows, self._elements
-
-        def batches() -> Iterator[Any]:
-            source = elements() if rows is None else rows[1]()
-            while chunk := list(itertools.islice(source, size)):
-                if len(chunk) < size and drop_remainder:
-                    return
-                if rows is None:
-                    yield map_parts(lambda *parts: np.stack(parts), *chunk)
-                else:
-                    places = np.array(chunk)
-                    yield map_parts(lambda array: array[places], rows[0])  # noqa: B023 - called at once
-
         return self._of(batches, length)
 
     def padded_batch(
@@ -250,17 +259,11 @@ class Dataset:
         name: str | None = None,
     ) -> Dataset:  # fmt: skip
         """Consecutive elements, padded to the longest of them and stacked."""
-        elements, size = self._elements, int(batch_size)
         value = 0 if padding_values is None else leaves(padding_values)[0]
-
-        def batches() -> Iterator[Any]:
-            source = elements()
-            while chunk := list(itertools.islice(source, size)):
-                if len(chunk) == size or not drop_remainder:
-                    yield map_parts(lambda *parts: _padded(parts, value), *chunk)
-
-        length = self._length if self._length < 0 else -(-self._length // size)
-        return self._of(batches, length)
+        return self._chunks(
+            batch_size, drop_remainder, self._elements,
+            lambda chunk: map_parts(lambda *parts: _padded(parts, value), *chunk),
+        )  # fmt: skip
 
     def unbatch(self, name: str | None = None) -> Dataset:
         """The rows of each element."""
@@ -432,16 +435,13 @@ class Batches:
 
     def __init__(self, dataset: Dataset) -> None:
         self._dataset = dataset
-        if dataset._length >= 0:
-            # Only datasets whose number of batches is known have a length.
-            self.__class__ = CountedBatches
 
     def __iter__(self) -> Iterator[Any]:
         return self._dataset._elements()
 
 
 class CountedBatches(Batches):
-    """A dataset of a known number of batches."""
+    """A dataset of a known number of batches: only these have a length."""
 
     def __len__(self) -> int:
         return self._dataset._length
@@ -493,15 +493,6 @@ def _filled(structure: Any, values: Iterator[Any]) -> Any:
 def _call(function: Callable[..., Any], element: Any) -> Any:
     values = map_parts(as_value, element)
     return function(*values) if isinstance(values, tuple) else function(values)
-
-
-def _returned(result: Any) -> Any:
-    """Return the element that a mapped function returned, as arrays."""
-    if isinstance(result, Mapping):
-        return {key: _returned(value) for key, value in result.items()}
-    if isinstance(result, tuple):
-        return tuple(_returned(part) for part in result)
-    return as_array(result)
 
 
 def _padded(parts: Sequence[Any], value: Any) -> Any:

@@ -8,7 +8,6 @@ from __future__ import annotations
 import builtins
 import logging
 import os
-import shutil
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from glob import glob
@@ -200,19 +199,9 @@ class UnconnectedGradients:
 # ---- files ----
 
 
-def exists(path: Any) -> bool:
-    """True if there is such a file or folder."""
-    return os.path.exists(path)
-
-
 def makedirs(path: Any) -> None:
     """Make a folder and those above it."""
     os.makedirs(path, exist_ok=True)
-
-
-def listdir(path: Any) -> list[str]:
-    """The names in a folder."""
-    return os.listdir(path)
 
 
 def isdir(path: Any) -> bool:
@@ -220,24 +209,9 @@ def isdir(path: Any) -> bool:
     return os.path.isdir(path)
 
 
-def remove(path: Any) -> None:
-    """Delete a file."""
-    os.remove(path)
-
-
-def rmtree(path: Any) -> None:
-    """Delete a folder and all in it."""
-    shutil.rmtree(path)
-
-
 def glob_files(pattern: Any) -> list[str]:
     """The paths that fit a pattern."""
     return sorted(glob(os.fspath(pattern)))
-
-
-def open_file(path: Any, mode: str = "r") -> Any:
-    """Open a file."""
-    return open(path, mode)
 
 
 def read_text(filename: Any) -> bytes:

@@ -7,9 +7,9 @@ from contextlib import contextmanager
 from typing import Any
 
 from nbnet import ops
-from nbnet.base.tree import flatten
+from nbnet.base.tree import flatten, restructure
 from nbnet.engine.graph.symbolic import Symbol
-from nbnet.engine.graph.tape import Tape
+from nbnet.engine.graph.tape import Tape, paused
 from nbnet.engine.graph.tensor import Tensor, recorder
 
 
@@ -77,8 +77,6 @@ class GradientTape:
                 total = total + ops.sum(part)
         found = self._tape.gradient(total, sources)
         if getattr(unconnected_gradients, "value", unconnected_gradients) == "zero":
-            from nbnet.base.tree import restructure
-
             pairs = zip(flatten(found), flatten(sources), strict=True)
             return restructure(sources, [ops.zeros_like(s) if g is None else g for g, s in pairs])
         return found
@@ -91,8 +89,6 @@ class GradientTape:
     @contextmanager
     def stop_recording(self) -> Iterator[None]:
         """Inside, nothing is recorded."""
-        from nbnet.engine.graph.tape import paused
-
         with paused():
             yield
 

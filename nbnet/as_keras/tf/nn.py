@@ -12,6 +12,7 @@ from nbnet.as_keras.tf.math import in_top_k as in_top_k
 from nbnet.as_keras.tf.math import l2_normalize as l2_normalize
 from nbnet.as_keras.tf.math import top_k as top_k
 from nbnet.as_keras.tf.tensors import as_tensor
+from nbnet.layers import Dropout
 
 
 def _activation(name: str) -> Callable[..., Any]:
@@ -50,8 +51,6 @@ def log_softmax(logits: Any, axis: int | None = -1, name: str | None = None) -> 
 
 def dropout(x: Any, rate: float, noise_shape: Any = None, seed: Any = None, name: str | None = None) -> Any:
     """A share ``rate`` of the elements becomes 0, the others grow."""
-    from nbnet.layers import Dropout
-
     return Dropout(rate, noise_shape=noise_shape, seed=seed)(as_tensor(x), training=True)
 
 
