@@ -8,7 +8,6 @@ import tarfile
 import zipfile
 from os import PathLike
 from pathlib import Path
-from typing import Any
 from urllib.parse import unquote, urlparse
 
 FilePath = str | PathLike[str]
@@ -111,7 +110,7 @@ def _unpack(packed: Path, cached: Path) -> Path:
     return cached if cached.is_dir() else folder
 
 
-def paths_by_folder(directory: FilePath, endings: tuple[str, ...], follow: bool = False) -> dict[str, list[Path]]:
+def paths_by_folder(directory: FilePath, endings: tuple[str, ...]) -> dict[str, list[Path]]:
     """Return the files with one of some endings, sorted, by the name of the folder in ``directory`` they are in."""
     root = Path(directory)
     if not root.is_dir():
@@ -122,5 +121,4 @@ def paths_by_folder(directory: FilePath, endings: tuple[str, ...], follow: bool 
 
 def files_in(folder: Path, endings: tuple[str, ...]) -> list[Path]:
     """Return the files below a folder with one of some endings, sorted."""
-    found: list[Any] = [p for p in folder.rglob("*") if p.is_file() and p.suffix.lower() in endings]
-    return sorted(found)
+    return sorted(p for p in folder.rglob("*") if p.is_file() and p.suffix.lower() in endings)

@@ -57,7 +57,7 @@ class Progbar:
                 "stateless_metrics: expected None, as there are stateful_metrics: name one of the two kinds"
             )
         self.target = None if target is None else check_int(target, "target", least=0)
-        self._stateful = None if stateful_metrics is None else set(stateful_metrics)
+        self._stateful = set(stateful_metrics or ())
         self._stateless = None if stateless_metrics is None else set(stateless_metrics)
         self._progress = Progress(verbose, None, self.target)
         self._done, self._begun, self._ended = 0, False, False
@@ -85,9 +85,7 @@ class Progbar:
         steps = max(current - self._done, 1)
         for name, value in values or ():
             total, count = self._sums.get(name, (0.0, 0.0))
-            averaged = name not in self._stateful if self._stateful is not None else True
-            if self._stateless is not None:
-                averaged = name in self._stateless
+            averaged = name not in self._stateful if self._stateless is None else name in self._stateless
             self._sums[name] = (total + float(value) * steps, count + steps) if averaged else (float(value), 1)
         self._done = current
         logs = {name: total / count for name, (total, count) in self._sums.items()}

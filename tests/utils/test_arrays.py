@@ -1,4 +1,4 @@
-"""One-hot rows, norms, padding, splitting: against NumPy."""
+"""One-hot rows, norms, padding, splitting, windows: against NumPy."""
 
 from __future__ import annotations
 
@@ -119,3 +119,12 @@ def test_split_dataset_keeps_the_structure_and_shuffles():
 def test_bad_splits(dataset, sizes, text):
     with pytest.raises(ValueError, match=text):
         split_dataset(tuple(map(np.array, dataset)) if isinstance(dataset, tuple) else np.array(dataset), **sizes)
+
+
+def test_windows_of_a_series_end_where_keras_ends_them():
+    data = np.arange(10)
+    dataset = nb.utils.timeseries_dataset_from_array(data, data * 10, 3, sequence_stride=2, sampling_rate=2)
+    x, y = dataset[0]
+    assert (x.tolist(), y.tolist()) == ([[0, 2, 4], [2, 4, 6], [4, 6, 8]], [0, 20, 40])
+    alone = nb.utils.timeseries_dataset_from_array(data, None, 9, batch_size=1, start_index=1)
+    assert [b.tolist() for b in alone] == [[[1, 2, 3, 4, 5, 6, 7, 8, 9]]]

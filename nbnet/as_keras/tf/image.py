@@ -10,13 +10,9 @@ from nbnet import ops, random
 from nbnet.as_keras.tf.tensors import as_tensor, cast, constant
 
 
-def _array(image: Any) -> Any:
-    return np.asarray(image)
-
-
 def resize(images: Any, size: Any, method: Any = "bilinear", *args: Any, **kwargs: Any) -> Any:
     """Another height and width: by the nearest pixel, or bilinear between pixels."""
-    x = _array(images).astype(np.float32)
+    x = np.asarray(images).astype(np.float32)
     height, width = (int(n) for n in size)
     rows = _places(height, x.shape[-3], method)
     columns = _places(width, x.shape[-2], method)
@@ -69,7 +65,7 @@ def random_flip_up_down(image: Any, seed: Any = None) -> Any:
 
 def rot90(image: Any, k: int = 1, name: str | None = None) -> Any:
     """Turned by quarters, counterclockwise."""
-    return constant(np.rot90(_array(image), k, axes=(-3, -2)).copy())
+    return constant(np.rot90(np.asarray(image), k, axes=(-3, -2)).copy())
 
 
 def adjust_brightness(image: Any, delta: float) -> Any:
@@ -96,21 +92,21 @@ def random_contrast(image: Any, lower: float, upper: float, seed: Any = None) ->
 
 def random_crop(value: Any, size: Any, seed: Any = None, name: str | None = None) -> Any:
     """A part of given sizes at a random place."""
-    x = _array(value)
+    x = np.asarray(value)
     starts = [int(random.randint((), 0, n - m + 1, seed=seed).numpy()) for n, m in zip(x.shape, size, strict=True)]
     return constant(x[tuple(slice(s, s + int(m)) for s, m in zip(starts, size, strict=True))].copy())
 
 
 def central_crop(image: Any, central_fraction: float) -> Any:
     """The part in the middle."""
-    x = _array(image)
+    x = np.asarray(image)
     cut = [int((n - n * central_fraction) / 2) for n in x.shape[-3:-1]]
     return constant(x[..., cut[0] : x.shape[-3] - cut[0], cut[1] : x.shape[-2] - cut[1], :].copy())
 
 
 def rgb_to_grayscale(images: Any, name: str | None = None) -> Any:
     """One channel of the three."""
-    return constant(_array(images).astype(np.float32) @ np.array([[0.2989], [0.587], [0.114]], np.float32))
+    return constant(np.asarray(images).astype(np.float32) @ np.array([[0.2989], [0.587], [0.114]], np.float32))
 
 
 def grayscale_to_rgb(images: Any, name: str | None = None) -> Any:
@@ -120,21 +116,21 @@ def grayscale_to_rgb(images: Any, name: str | None = None) -> Any:
 
 def convert_image_dtype(image: Any, dtype: Any, saturate: bool = False, name: str | None = None) -> Any:
     """Bytes as floats from 0 to 1."""
-    x = _array(image)
+    x = np.asarray(image)
     whole = x.dtype.kind in "iu" and np.dtype(dtype).kind == "f"
     return cast(constant(x), dtype) / 255.0 if whole else cast(constant(x), dtype)
 
 
 def per_image_standardization(image: Any) -> Any:
     """Mean 0 and standard deviation 1 of each picture."""
-    x = _array(image).astype(np.float32)
+    x = np.asarray(image).astype(np.float32)
     mean, std = x.mean((-3, -2, -1), keepdims=True), x.std((-3, -2, -1), keepdims=True)
     return constant((x - mean) / np.maximum(std, 1 / np.sqrt(np.prod(x.shape[-3:]))))
 
 
 def psnr(a: Any, b: Any, max_val: float, name: str | None = None) -> Any:
     """The ratio of peak signal to noise, in decibels."""
-    error = np.square(_array(a).astype(np.float64) - _array(b)).mean((-3, -2, -1))
+    error = np.square(np.asarray(a).astype(np.float64) - np.asarray(b)).mean((-3, -2, -1))
     return constant((20 * np.log10(max_val) - 10 * np.log10(error)).astype(np.float32))
 
 
