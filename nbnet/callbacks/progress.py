@@ -94,9 +94,10 @@ class Progress:
                 self.steps = self._bar.n
             text = f"{self.steps}/{self.steps} - {self._text(logs, self.steps)}"
             left = self._width() - len(text) - 1
+            characters = self._bar.ascii
             self._bar.leave = False  # The line is printed once more, with its last numbers.
             self.close()
-            whole = self._make_bar.format_meter(self.steps, self.steps, 0, left, bar_format="{bar}")
+            whole = self._make_bar.format_meter(self.steps, self.steps, 0, left, ascii=characters, bar_format="{bar}")
             self._print(f"{text} {whole}" if left >= _NARROWEST else text)
         elif self.verbose == 2:
             heading = self._heading or f"{self.steps or '?'}/{self.steps or '?'}"

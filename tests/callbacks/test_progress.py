@@ -88,6 +88,15 @@ def test_auto_without_a_stream(monkeypatch):
         assert Progress(verbose).verbose == 0
 
 
+def test_a_stream_of_few_characters_has_a_bar_of_these():
+    stream = io.TextIOWrapper(io.BytesIO(), "ascii")
+    with Progress(1, 1, 3, stream) as p:
+        p.begin_epoch(0)
+        p.end_epoch({"größe": 0.5})
+    stream.flush()
+    assert re.search(rb"gr\\xf6\\xdfe: 0.5000 #+\n$", stream.buffer.getvalue())
+
+
 def test_a_short_epoch_is_a_line(monkeypatch):
     monkeypatch.setattr(progress, "_DELAY", 60.0)
     text = run(1, Terminal())
@@ -105,7 +114,7 @@ def test_the_last_line_of_an_epoch_is_whole(columns, monkeypatch):
     running, last = text.split("\n")[1].split("\r")[1:-1], text.split("\n")[1].split("\r")[-1]
     assert re.match(rf"3/3 - {TIME} - {re.escape(LOGS)}", last)
     assert all(len(line) < (columns or 80) for line in running)
-    assert ("█" in last) == (columns == 200)
+    assert last.endswith("#") == (columns == 200)
     assert len(last) == 199 if columns == 200 else True
 
 
