@@ -24,10 +24,10 @@ from nbnet.layers.arguments import (
 from nbnet.layers.dropout import RateLayer
 from nbnet.layers.layer import Layer, Shape, features
 from nbnet.ops.dense import dense
-from nbnet.ops.drop_connect import drop_connect
 from nbnet.ops.elementwise import sqrt, square
 from nbnet.ops.reduction import mean
 from nbnet.ops.reshape import expand_dims
+from nbnet.ops.structured_dropout import drop_connect
 
 
 class Dense(Layer):

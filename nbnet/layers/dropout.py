@@ -17,9 +17,8 @@ from nbnet.engine.graph.parameter import invalidate_programs
 from nbnet.engine.graph.tensor import Tensor
 from nbnet.layers.layer import Layer, Shape, call_context, check_rank, features, mask_rows
 from nbnet.ops.broadcast import multiply
-from nbnet.ops.drop_block import drop_block
 from nbnet.ops.dropout import check_noise_shape, check_rate, dropout, scheduled_rate
-from nbnet.ops.masksembles import deal_masks, take_turn
+from nbnet.ops.structured_dropout import deal_masks, drop_block, take_turn
 from nbnet.ops.windows import check_data_format
 
 Array = NDArray[Any]

@@ -11,8 +11,7 @@ from nbnet import ops, random
 from nbnet.base.validation import check_choice, check_int
 from nbnet.engine.graph.tensor import Tensor
 from nbnet.layers.layer import Layer, Shape
-from nbnet.ops.image import resize
-from nbnet.ops.resize import INTERPOLATIONS
+from nbnet.ops.image import INTERPOLATIONS, resize
 from nbnet.ops.windows import check_data_format
 
 FILL_MODES = ("reflect", "wrap", "constant", "nearest")

@@ -13,9 +13,9 @@ from nbnet.layers.layer import Shape
 from nbnet.layers.pooling import Spatial
 from nbnet.ops.broadcast import multiply
 from nbnet.ops.constants import full
+from nbnet.ops.image import INTERPOLATIONS, interpolated
 from nbnet.ops.index import pad
 from nbnet.ops.reshape import reshape
-from nbnet.ops.resize import INTERPOLATIONS, resize
 from nbnet.ops.slicing import cut
 from nbnet.ops.windows import check_data_format, per_axis
 
@@ -312,7 +312,7 @@ class UpSampling2D(UpSampling):
         if self.interpolation == "nearest":
             return super().call(x)
         size = [n * factor for n, factor in zip(x.shape[1:-1], self._factors, strict=True)]
-        return resize(x, size, self.interpolation)
+        return interpolated(x, size, self.interpolation)
 
 
 class UpSampling3D(UpSampling):

@@ -82,8 +82,6 @@ from nbnet.ops.conv import conv
 from nbnet.ops.convert import cast, convert_to_numpy, convert_to_tensor, is_tensor, ndim, shape, size, time_mask
 from nbnet.ops.create import arange, eye, full, full_like, linspace, one_hot, ones, ones_like, zeros, zeros_like
 from nbnet.ops.dense import dense
-from nbnet.ops.drop_block import drop_block
-from nbnet.ops.drop_connect import drop_connect
 from nbnet.ops.dropout import alpha_dropout, bernoulli, dropout
 from nbnet.ops.elementwise import (
     abs,
@@ -104,7 +102,6 @@ from nbnet.ops.elementwise import (
 )
 from nbnet.ops.gather import embedding
 from nbnet.ops.index import flip, get_item, pad, repeat, roll, take, tile
-from nbnet.ops.masksembles import deal_masks, take_turn
 from nbnet.ops.matmul import dot, matmul, outer
 from nbnet.ops.noise import concrete_dropout, gaussian_dropout, gaussian_noise
 from nbnet.ops.normalization import batch_norm, batch_normalization, layer_norm
@@ -114,6 +111,7 @@ from nbnet.ops.reshape import broadcast_to, expand_dims, moveaxis, ravel, reshap
 from nbnet.ops.slicing import concatenate, hstack, split, stack, unstack, vstack
 from nbnet.ops.softmax import glu, log_softmax, softmax, sparsemax
 from nbnet.ops.statistics import average, logsumexp, moments, ptp, std, var
+from nbnet.ops.structured_dropout import deal_masks, drop_block, drop_connect, take_turn
 from nbnet.ops.threshold import hard_shrink, rectify, soft_shrink, tanh_shrink, threshold
 
 # Keras's other names.

@@ -21,6 +21,7 @@ from nbnet.ops.gather import put_columns, take_columns
 from nbnet.ops.index import flip, pad
 from nbnet.ops.reshape import checked_axis, expand_dims, ravel, reshape, transpose
 from nbnet.ops.slicing import concatenate, cut, split
+from nbnet.ops.windows import in_format, with_channels_last
 
 
 def append(x1: Any, x2: Any, axis: int | None = None) -> Tensor:
@@ -246,13 +247,7 @@ def _images(x: Any, data_format: str | None) -> Tensor:
     made = tensor(x)
     if made.ndim != 4:
         raise ValueError(f"x: expected images with 4 axes, got shape {made.shape}")
-    if data_format not in (None, "channels_last", "channels_first"):
-        raise ValueError(f"data_format: expected 'channels_last' or 'channels_first', got {data_format!r}")
-    return transpose(made, (0, 2, 3, 1)) if data_format == "channels_first" else made
-
-
-def _in_format(x: Tensor, data_format: str | None) -> Tensor:
-    return transpose(x, (0, 3, 1, 2)) if data_format == "channels_first" else x
+    return with_channels_last(made, data_format)
 
 
 def space_to_depth(x: Any, block_size: int, data_format: str = "channels_last") -> Tensor:
@@ -286,7 +281,7 @@ def space_to_depth(x: Any, block_size: int, data_format: str = "channels_last") 
     blocks = reshape(images, (-1, height // b, b, width // b, b, channels))
     order = (0, 1, 3, 5, 2, 4) if data_format == "channels_first" else (0, 1, 3, 2, 4, 5)
     y = reshape(transpose(blocks, order), (-1, height // b, width // b, b * b * channels))
-    return _in_format(y, data_format)
+    return in_format(y, data_format)
 
 
 def depth_to_space(x: Any, block_size: int, data_format: str = "channels_last") -> Tensor:
@@ -319,7 +314,7 @@ def depth_to_space(x: Any, block_size: int, data_format: str = "channels_last") 
         blocks = transpose(reshape(images, (-1, height, width, left, b, b)), (0, 1, 4, 2, 5, 3))
     else:
         blocks = transpose(reshape(images, (-1, height, width, b, b, left)), (0, 1, 3, 2, 4, 5))
-    return _in_format(reshape(blocks, (-1, height * b, width * b, left)), data_format)
+    return in_format(reshape(blocks, (-1, height * b, width * b, left)), data_format)
 
 
 def _pair(value: int | Sequence[int], name: str, least: int) -> tuple[int, int]:

@@ -6,25 +6,28 @@ channels come before height and width. A model that calls them on symbols cannot
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from operator import index
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
+from numpy.typing import NDArray
 
 from nbnet.base.loading_budget import reserve
 from nbnet.base.unsupported_keras import keras_hint
+from nbnet.base.validation import check_choice
 from nbnet.engine.graph.symbolic import symbolic
 from nbnet.engine.graph.tensor import Tensor, tensor
 from nbnet.ops.arithmetic import clip
 from nbnet.ops.broadcast import add, divide, maximum, minimum, mod, multiply, subtract
 from nbnet.ops.compare import equal, greater, less, where
+from nbnet.ops.constants import arange, zeros
 from nbnet.ops.elementwise import abs, documents
 from nbnet.ops.index import pad, take
 from nbnet.ops.matmul import matmul
 from nbnet.ops.reshape import expand_dims, reshape, squeeze, swapaxes, transpose
-from nbnet.ops.resize import resize as _resize
 from nbnet.ops.slicing import cut, stack, unstack
+from nbnet.ops.windows import in_format, with_channels_last
 
 __all__ = [
     "crop_images", "extract_patches", "gaussian_blur", "hsv_to_rgb", "pad_images", "resize", "rgb_to_grayscale",
@@ -34,6 +37,114 @@ __all__ = [
 if not TYPE_CHECKING:
     __getattr__ = keras_hint(__name__)
 
+
+Array = NDArray[Any]
+
+# ---- interpolation, each axis on its own, as a product with a matrix of weights ------------------------------
+
+
+def _triangle(d: Array) -> Array:
+    return np.maximum(1.0 - d, 0.0)
+
+
+def _cubic(d: Array) -> Array:
+    """Keys's kernel with a = -1/2: R. G. Keys, IEEE Trans. Acoust., Speech, Signal Process. 29 (1981)."""
+    near = (1.5 * d - 2.5) * d * d + 1.0
+    far = ((-0.5 * d + 2.5) * d - 4.0) * d + 2.0
+    return np.where(d < 1.0, near, np.where(d < 2.0, far, 0.0))
+
+
+def _lanczos(lobes: int) -> Callable[[Array], Array]:
+    return lambda d: np.where(d < lobes, np.sinc(d) * np.sinc(d / lobes), 0.0)
+
+
+_KERNELS: dict[str, Callable[[Array], Array]] = {
+    "bicubic": _cubic,
+    "bilinear": _triangle,
+    "lanczos3": _lanczos(3),
+    "lanczos5": _lanczos(5),
+}
+INTERPOLATIONS = (*_KERNELS, "nearest")
+
+
+def weights(n: int, m: int, interpolation: str, antialias: bool = False) -> Array:
+    """Return the weights by which n elements of an axis become m.
+
+    Centres of elements lie at 1/2, 3/2, ...; weights of an output add up to 1.
+
+    Parameters
+    ----------
+    n, m
+        Elements before and after, from 1.
+    interpolation
+        ``"bicubic"``, ``"bilinear"``, ``"lanczos3"`` or ``"lanczos5"``.
+    antialias
+        If True, kernels are wider where the axis becomes shorter, so that every element counts.
+
+    Returns
+    -------
+    float64 array (n, m).
+
+    Examples
+    --------
+    >>> from nbnet.ops.image import weights
+    >>> weights(2, 4, "bilinear").T
+    array([[1.  , 0.  ],
+           [0.75, 0.25],
+           [0.25, 0.75],
+           [0.  , 1.  ]])
+    """
+    found = zeros((n, m), np.float64, "resize")
+    wider = max(n / m, 1.0) if antialias else 1.0
+    centres = (np.arange(m) + 0.5) * (n / m) - 0.5
+    found[:] = _KERNELS[interpolation](np.abs(centres - np.arange(n)[:, None]) / wider)
+    totals = found.sum(0)
+    found /= np.where(np.abs(totals) > 1e-12, totals, 1.0)
+    return found
+
+
+def interpolated(images: Any, size: Sequence[int], interpolation: str = "bilinear", antialias: bool = False) -> Tensor:
+    """Images or sequences of another size: interpolation along the axes between the batch's and the channels'.
+
+    Parameters
+    ----------
+    images
+        (batch, ..., channels)
+    size
+        New lengths of the axes in between.
+    interpolation
+        ``"nearest"``, ``"bilinear"``, ``"bicubic"``, ``"lanczos3"`` or ``"lanczos5"``.
+    antialias
+        If True, kernels are wider where an axis becomes shorter, so that every element counts.
+
+    Raises
+    ------
+    ValueError
+        If the lengths do not fit the axes, or the interpolation is not known.
+
+    Examples
+    --------
+    >>> from nbnet.ops.image import interpolated
+    >>> interpolated([[[0.0], [4.0]]], (4,)).numpy().ravel()
+    array([0., 1., 3., 4.], dtype=float32)
+    """
+    x, kind = tensor(images), check_choice(interpolation, "interpolation", INTERPOLATIONS)
+    if len(size) != x.ndim - 2 or any(n < 1 for n in (*size, *x.shape[1:-1])):
+        raise ValueError(f"size: expected lengths above 0 of axes 1 to {x.ndim - 2} of shape {x.shape}, got {size!r}")
+    for axis, m in enumerate(size, 1):
+        n = x.shape[axis]
+        if n == m:
+            continue
+        if kind == "nearest":
+            x = take(x, np.floor((arange(0, m, 1, "resize") + 0.5) * (n / m)).astype(int), axis)
+        else:
+            order = list(range(x.ndim))
+            order[axis], order[-1] = order[-1], order[axis]
+            x = transpose(matmul(transpose(x, order), weights(n, m, kind, antialias).astype(x.dtype)), order)
+    return x
+
+
+# ---- images in both orders of their axes ---------------------------------------------------------------------
 
 _documents_images = documents(
     first="images\n    Tensor or array.",
@@ -46,15 +157,12 @@ def _batch(images: Any, data_format: str | None) -> Tensor:
     made = tensor(images)
     if made.ndim not in (3, 4):
         raise ValueError(f"images: expected 3 axes, or 4 with a batch, got shape {made.shape}")
-    if data_format not in (None, "channels_last", "channels_first"):
-        raise ValueError(f"data_format: expected 'channels_last' or 'channels_first', got {data_format!r}")
-    made = expand_dims(made, 0) if made.ndim == 3 else made
-    return transpose(made, (0, 2, 3, 1)) if data_format == "channels_first" else made
+    return with_channels_last(expand_dims(made, 0) if made.ndim == 3 else made, data_format)
 
 
 def _as_given(made: Tensor, images: Any, data_format: str | None) -> Tensor:
     """Images in the form in which they came."""
-    made = transpose(made, (0, 3, 1, 2)) if data_format == "channels_first" else made
+    made = in_format(made, data_format)
     return squeeze(made, 0) if tensor(images).ndim == 3 else made
 
 
@@ -82,7 +190,7 @@ def resize(
     antialias
         If True, more pixels count where an image becomes smaller.
     crop_to_aspect_ratio, pad_to_aspect_ratio
-        Whether to cut the image, or to add a margin, so that it is not distorted.
+        If True, the image is cut, or gets a margin, so that it is not distorted.
     fill_mode, fill_value
         ``"constant"``, and the value of the margin.
 
@@ -115,7 +223,7 @@ def resize(
         margins = [int(float(m - n) / 2) for n, m in zip(sides, grown, strict=True)]
         widths = [(m, m) for m in (margins if not margins[0] else [margins[0], 0])]
         made = pad(made, [(0, 0), *widths, (0, 0)], constant_values=fill_value)
-    return _as_given(_resize(made, wanted, interpolation, antialias), images, data_format)
+    return _as_given(interpolated(made, wanted, interpolation, antialias), images, data_format)
 
 
 def _ratios(sides: Sequence[int], wanted: Sequence[int]) -> list[tuple[int, int, int, int]]:

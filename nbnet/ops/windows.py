@@ -8,6 +8,7 @@ from typing import Any
 
 from nbnet.engine.graph.tensor import Tensor, tensors
 from nbnet.ops.constants import zeros
+from nbnet.ops.reshape import transpose
 
 #: Integer attributes of a row, in the order of :func:`geometry`. A sequence is an image of height 1.
 (SAMPLES, HEIGHT, WIDTH, CHANNELS, OUT_HEIGHT, OUT_WIDTH, ROWS, COLUMNS, STEP_DOWN, STEP_RIGHT, TOP, LEFT, GAP_DOWN,
@@ -52,6 +53,18 @@ def check_data_format(data_format: Any) -> None:
         )
     if data_format not in (None, "channels_last"):
         raise ValueError(f"data_format: expected 'channels_last', got {data_format!r}")
+
+
+def with_channels_last(images: Tensor, data_format: str | None) -> Tensor:
+    """Images of either order of axes as (batch, height, width, channels)."""
+    if data_format not in (None, "channels_last", "channels_first"):
+        raise ValueError(f"data_format: expected 'channels_last' or 'channels_first', got {data_format!r}")
+    return transpose(images, (0, 2, 3, 1)) if data_format == "channels_first" else images
+
+
+def in_format(images: Tensor, data_format: str | None) -> Tensor:
+    """Images (batch, height, width, channels) in the order of axes that is asked for."""
+    return transpose(images, (0, 3, 1, 2)) if data_format == "channels_first" else images
 
 
 def check_kernel(op: str, x: Tensor, w: Tensor, axes: tuple[str, str]) -> None:
