@@ -34,8 +34,8 @@ class RecordsArguments:
         signature = _signature(cls)
         if signature is not None:
             # Not an attribute that is set: the class may be a frozen dataclass, or watch its attributes.
-            vars(made)["_constructor_arguments"] = _recorded(cls, signature, args, kwargs)
-            vars(made)["_left_out"] = _leaves_out(cls, signature, args, kwargs)
+            recorded, left_out = _recorded(cls, signature, args, kwargs)
+            vars(made).update(_constructor_arguments=recorded, _left_out=left_out)
         return made
 
 
@@ -129,11 +129,15 @@ def _owner(cls: type, name: str) -> type:
     return next((base for base in cls.__mro__ if name in vars(base)), object)
 
 
-def _recorded(cls: type[RecordsArguments], signature: inspect.Signature, args: Any, kwargs: Any) -> Any:
+def _recorded(cls: type[RecordsArguments], signature: inspect.Signature, args: Any, kwargs: Any) -> tuple[Any, bool]:
+    """Return the arguments by name, and True if there are others that are no part of the record."""
     try:
         bound = signature.bind(None, *args, **kwargs)
     except TypeError:  # which the constructor raises, too; and copies are made without arguments
-        return None
+        return None, False
+    unnamed = any(signature.parameters[name].kind is inspect.Parameter.VAR_POSITIONAL for name in bound.arguments)
+    given = {*bound.arguments, *kwargs}
+    left_out = bool(cls._not_recorded) and (unnamed or bool(given & cls._not_recorded))
     bound.apply_defaults()
     found: dict[str, Any] = {}
     for name, parameter in list(signature.parameters.items())[1:]:
@@ -143,14 +147,15 @@ def _recorded(cls: type[RecordsArguments], signature: inspect.Signature, args: A
         elif parameter.kind is parameter.VAR_POSITIONAL and cls._not_recorded:
             continue
         elif parameter.kind is parameter.POSITIONAL_ONLY or (parameter.kind is parameter.VAR_POSITIONAL and value):
-            return _undescribed(cls, "has arguments without names")
+            return _undescribed(cls, "has arguments without names"), left_out
         elif parameter.kind is not parameter.VAR_POSITIONAL:
             found[name] = value
-    return {
+    kept = {
         name: _described(value)
         for name, value in found.items()
         if name not in cls._not_recorded and (name != "name" or value is not None)
     }
+    return kept, left_out
 
 
 class _Undescribed(NamedTuple):
@@ -177,20 +182,6 @@ def _plain(value: Any) -> Any:
     if isinstance(value, Mapping) and all(isinstance(key, str) for key in value):
         return {key: _plain(part) for key, part in value.items()}
     raise TypeError
-
-
-def _leaves_out(cls: type[RecordsArguments], signature: inspect.Signature, args: Any, kwargs: Any) -> bool:
-    """Return True if there are arguments that are no part of the record."""
-    if not cls._not_recorded:
-        return False
-    try:
-        bound = signature.bind(None, *args, **kwargs)
-    except TypeError:
-        return False
-    kinds = {name: signature.parameters[name].kind for name in bound.arguments}
-    variable = {name for name, kind in kinds.items() if kind is inspect.Parameter.VAR_POSITIONAL}
-    named = {*bound.arguments, *kwargs}
-    return bool(variable) or bool(named & cls._not_recorded)
 
 
 def _undescribed(cls: type, reason: str) -> NotImplementedError:

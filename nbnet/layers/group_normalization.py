@@ -10,10 +10,10 @@ from nbnet.engine.graph.tensor import Tensor
 from nbnet.layers.arguments import ConstraintLike, InitializerLike, RegularizerLike, as_axes
 from nbnet.layers.layer import Layer, Shape
 from nbnet.layers.normalization import ScaledNormalization
-from nbnet.ops.broadcast import add, divide, maximum, multiply, subtract
+from nbnet.ops.broadcast import add, divide, multiply, subtract
 from nbnet.ops.elementwise import sqrt, square
+from nbnet.ops.products import normalize
 from nbnet.ops.reduction import checked_axes, mean
-from nbnet.ops.reduction import sum as total
 from nbnet.ops.reshape import reshape
 
 
@@ -200,6 +200,4 @@ class UnitNormalization(Layer):
         checked_axes(self.axis, len(shape))
 
     def call(self, x: Tensor) -> Tensor:
-        # The bound stands under the root, so that the gradient of a vector of zeros is not NaN.
-        squares = total(square(x), checked_axes(self.axis, x.ndim), keepdims=True)
-        return divide(x, sqrt(maximum(squares, 1e-24)))
+        return normalize(x, checked_axes(self.axis, x.ndim), epsilon=1e-12)

@@ -508,14 +508,9 @@ def limits(factor: Any, name: str, bounds: tuple[float, float]) -> list[float]:
     ([0.0, 0.5], [-0.2, 0.3])
     """
     low, high = bounds
-    if isinstance(factor, (list, tuple)):
-        pair = _pair(factor, name)
-    else:
-        one = abs(_finite(factor, name))
-        pair = [max(-one, low), one]
-        if not low <= float(factor) <= high:
-            raise ValueError(f"{name}: expected a number, or two, from {low:.3g} to {high:.3g}, got {factor!r}")
-    if not all(low <= value <= high for value in pair):
+    given = _pair(factor, name) if isinstance(factor, (list, tuple)) else [_finite(factor, name)]
+    pair = given if len(given) == 2 else [max(-abs(given[0]), low), abs(given[0])]
+    if not all(low <= value <= high for value in (*given, *pair)):
         raise ValueError(f"{name}: expected a number, or two, from {low:.3g} to {high:.3g}, got {factor!r}")
     return pair
 

@@ -96,6 +96,11 @@ class Lookup(Layer):
         return self._oov_start + self.num_oov_indices
 
     @property
+    def _special(self) -> list[Any]:
+        """The tokens for the mask and for those out of the vocabulary, by number."""
+        return [self.mask_token] * self._oov_start + [self.oov_token] * self.num_oov_indices
+
+    @property
     def vocabulary(self) -> list[Any] | None:
         """The tokens without those for the mask and for others; None before any are known."""
         return list(self._tokens) or None
@@ -107,8 +112,7 @@ class Lookup(Layer):
 
     def get_vocabulary(self, include_special_tokens: bool = True) -> list[Any]:
         """The tokens by number, with those for the mask and for tokens out of the vocabulary unless left out."""
-        special = [self.mask_token] * self._oov_start + [self.oov_token] * self.num_oov_indices
-        return [*(special if include_special_tokens else []), *self._tokens]
+        return [*(self._special if include_special_tokens else []), *self._tokens]
 
     def vocabulary_size(self) -> int:
         """Number of tokens, with the special ones."""
@@ -142,7 +146,7 @@ class Lookup(Layer):
             vocabulary = vocabulary.numpy()
         given = list(vocabulary)
         start = self._start
-        special = [self.mask_token] * self._oov_start + [self.oov_token] * self.num_oov_indices
+        special = self._special
         leads = len(given) >= start and given[:start] == special
         tokens = [self._token(value, "vocabulary") for value in (given[start:] if leads else given)]
         if not given:

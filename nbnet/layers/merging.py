@@ -379,17 +379,13 @@ class Dot(Layer):
         if a.shape[k] != b.shape[m]:
             raise ValueError(f"{self.name}: axes {self.axes} have different lengths for shapes {shapes}")
         if self.normalize:
-            a, b = _unit(a, k), _unit(b, m)
+            a, b = ops.normalize(a, k, epsilon=1e-6), ops.normalize(b, m, epsilon=1e-6)
         if a.ndim == b.ndim == 2:
             return ops.sum(a * b, axis=1, keepdims=True)
         left, right = (*a.shape[1:k], *a.shape[k + 1 :]), (*b.shape[1:m], *b.shape[m + 1 :])
         rows = reshape(ops.moveaxis(a, k, -1), (a.shape[0], prod(left), a.shape[k]))
         columns = reshape(ops.moveaxis(b, m, 1), (b.shape[0], b.shape[m], prod(right)))
         return reshape(ops.matmul(rows, columns), (a.shape[0], *left, *right))
-
-
-def _unit(x: Tensor, axis: int) -> Tensor:
-    return x / ops.sqrt(ops.maximum(ops.sum(ops.square(x), axis=axis, keepdims=True), 1e-12))
 
 
 @_typed

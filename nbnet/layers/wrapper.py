@@ -232,18 +232,13 @@ class SpectralNormalization(Wrapper):
         fixed = ops.stop_gradient(rows)
         u = v = ops.multiply(self.vector_u, 1.0)
         for _ in range(self.power_iterations):
-            v = _unit(ops.matmul(u, ops.transpose(fixed)))
-            u = _unit(ops.matmul(v, fixed))
+            v = ops.normalize(ops.matmul(u, ops.transpose(fixed)), epsilon=1e-12)
+            u = ops.normalize(ops.matmul(v, fixed), epsilon=1e-12)
         u, v = ops.stop_gradient(u), ops.stop_gradient(v)
         sigma = ops.matmul(ops.matmul(v, rows), ops.transpose(u))
         # Zeros stay zeros.
         sigma = ops.where(ops.equal(sigma, 0.0), 1.0, sigma)
         return ops.divide(kernel, ops.reshape(sigma, ())), u
-
-
-def _unit(x: Tensor) -> Tensor:
-    """A vector of length 1, or of zeros."""
-    return ops.divide(x, ops.sqrt(ops.maximum(ops.sum(ops.square(x)), 1e-24)))
 
 
 def _lock(layer: Layer) -> threading.RLock:

@@ -90,22 +90,17 @@ def deserialize_keras_object(config: Any, custom_objects: Mapping[str, Any] | No
         return _deserialize(config)
 
 
-def _from_keras(config: Mapping[str, Any]) -> Any:
-    """Return nbnet's form of a configuration in Keras's form."""
-    from nbnet.saving import keras_config
-
-    return keras_config.from_keras(config)
-
-
 def _deserialize(config: Any) -> Any:
     if isinstance(config, list):
         return [_deserialize(part) for part in config]
     if not isinstance(config, Mapping):
         return config
     if "module" in config and "class_name" in config:
-        config = _from_keras(config)
+        from nbnet.saving import keras_config
+
+        config = keras_config.from_keras(config)
         if not isinstance(config, Mapping):
-            return config if not isinstance(config, str) else activations.deserialize(config)
+            return activations.deserialize(config) if isinstance(config, str) else config
     name = config.get("class_name")
     if not isinstance(name, str) or not config.keys() <= {"class_name", "config", "kind"}:
         return {key: _deserialize(part) for key, part in config.items()}

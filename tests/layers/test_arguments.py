@@ -1,4 +1,4 @@
-"""Arguments of Keras's constructors that nbnet reads by other names, or refuses."""
+"""Arguments of Keras's constructors that nbnet reads by other names, or refuses; shapes of inputs."""
 
 from __future__ import annotations
 
@@ -64,3 +64,24 @@ def test_first_values_of_a_table() -> None:
         np.testing.assert_array_equal(layer([[2, 0]]).numpy()[0], table[[2, 0]])
     with pytest.raises(ValueError, match="has shape"):
         L.Embedding(3, 3, weights=table)
+
+
+@pytest.mark.parametrize(
+    "arguments",
+    [
+        {"shape": (3, None)},
+        {"batch_shape": (None, 3, None)},
+        {"batch_shape": [8, 3, None], "sparse": True},
+        {"shape": (3, None), "batch_size": 8},
+    ],
+)
+def test_shapes_of_inputs(arguments: Any) -> None:
+    assert nb.Input(**arguments).shape == (None, 3, None)
+    layer = L.InputLayer(**arguments)
+    assert L.InputLayer.from_config(layer.get_config()).batch_size == layer.batch_size
+
+
+@pytest.mark.parametrize("arguments", [{}, {"shape": (3,), "batch_shape": (None, 3)}, {"shape": (0,)}, {"shape": "3"}])
+def test_bad_shapes_of_inputs(arguments: Any) -> None:
+    with pytest.raises(ValueError, match="shape"):
+        nb.Input(**arguments)
