@@ -96,6 +96,16 @@ def test_processes_that_a_script_spawns_find_nbnet(tmp_path: Path) -> None:
     assert done.stdout == "[('nbnet.layers.dense', True)]\n", done.stderr
 
 
+def test_nbnet_alone_loads_nothing_of_it_and_an_installation_only_the_tables(tmp_path: Path) -> None:
+    (tmp_path / "script.py").write_text(
+        "import sys, nbnet\n"
+        "def loaded():\n    return sorted(m[15:] for m in sys.modules if m.startswith('nbnet.as_keras.'))\n"
+        "print(loaded())\nnbnet.install_as_keras()\nprint(loaded())\n"
+    )
+    done = run(tmp_path, "script.py", nbnet=False)
+    assert done.stdout == "[]\n['finder', 'old_keras', 'places']\n", done.stderr
+
+
 @pytest.mark.parametrize(
     ("arguments", "status", "text"),
     [
