@@ -18,12 +18,6 @@ from nbnet.losses.crossentropy import (
     kl_divergence,
     sparse_categorical_crossentropy,
 )
-from nbnet.losses.distribution import (
-    GaussianNegativeLogLikelihood,
-    Quantile,
-    gaussian_negative_log_likelihood,
-    quantile,
-)
 from nbnet.losses.focal import (
     BinaryFocalCrossentropy,
     CategoricalFocalCrossentropy,
@@ -44,6 +38,7 @@ from nbnet.losses.overlap import (
 )
 from nbnet.losses.regression import (
     CosineSimilarity,
+    GaussianNegativeLogLikelihood,
     Huber,
     LogCosh,
     MeanAbsoluteError,
@@ -51,7 +46,9 @@ from nbnet.losses.regression import (
     MeanSquaredError,
     MeanSquaredLogarithmicError,
     Poisson,
+    Quantile,
     cosine_similarity,
+    gaussian_negative_log_likelihood,
     huber,
     log_cosh,
     mean_absolute_error,
@@ -59,6 +56,7 @@ from nbnet.losses.regression import (
     mean_squared_error,
     mean_squared_logarithmic_error,
     poisson,
+    quantile,
 )
 
 __all__ = [

@@ -31,8 +31,17 @@ from nbnet.metrics.at_threshold import (
     SensitivityAtSpecificity,
     SpecificityAtSensitivity,
 )
-from nbnet.metrics.confusion import FalseNegatives, FalsePositives, Precision, Recall, TrueNegatives, TruePositives
-from nbnet.metrics.f_score import F1Score, FBetaScore, MatthewsCorrelation
+from nbnet.metrics.confusion import (
+    F1Score,
+    FalseNegatives,
+    FalsePositives,
+    FBetaScore,
+    MatthewsCorrelation,
+    Precision,
+    Recall,
+    TrueNegatives,
+    TruePositives,
+)
 from nbnet.metrics.iou import BinaryIoU, IoU, MeanIoU, OneHotIoU, OneHotMeanIoU
 from nbnet.metrics.loss_metrics import (
     BinaryCrossentropy,
