@@ -21,7 +21,7 @@ from nbnet.ops.gather import put_columns, take_columns
 from nbnet.ops.index import flip, pad
 from nbnet.ops.reshape import checked_axis, expand_dims, ravel, reshape, transpose
 from nbnet.ops.slicing import concatenate, cut, split
-from nbnet.ops.windows import in_format, with_channels_last
+from nbnet.ops.windows import in_format, pair, with_channels_last
 
 
 def append(x1: Any, x2: Any, axis: int | None = None) -> Tensor:
@@ -317,20 +317,13 @@ def depth_to_space(x: Any, block_size: int, data_format: str = "channels_last") 
     return in_format(reshape(blocks, (-1, height * b, width * b, left)), data_format)
 
 
-def _pair(value: int | Sequence[int], name: str, least: int) -> tuple[int, int]:
-    found = tuple(index(n) for n in value) if isinstance(value, Sequence) else (index(value),) * 2
-    if len(found) != 2 or min(found) < least:
-        raise ValueError(f"{name}: expected an integer from {least}, or two, got {value!r}")
-    return found[0], found[1]
-
-
 def _window_places(
     size: Sequence[int], kernel_size: Any, dilation: Any, padding: Any, stride: Any
 ) -> tuple[np.ndarray[Any, Any], tuple[int, int], tuple[int, int]]:
     """Places of the pixels of all windows in a padded image, (pixels of a window, windows); sides of that image, and
     the padding."""
-    kernel, gaps = _pair(kernel_size, "kernel_size", 1), _pair(dilation, "dilation", 1)
-    margins, steps = _pair(padding, "padding", 0), _pair(stride, "stride", 1)
+    kernel, gaps = pair(kernel_size, "kernel_size", 1), pair(dilation, "dilation", 1)
+    margins, steps = pair(padding, "padding", 0), pair(stride, "stride", 1)
     sides = size[0] + 2 * margins[0], size[1] + 2 * margins[1]
     places: list[Any] = []
     for n, k, gap, step in zip(sides, kernel, gaps, steps, strict=True):
@@ -409,7 +402,7 @@ def fold(x: Any, output_size: Any, kernel_size: Any, dilation: Any = 1, padding:
            [2., 4., 4., 2.],
            [1., 2., 2., 1.]], dtype=float32)
     """
-    made, size = tensor(x), _pair(output_size, "output_size", 1)
+    made, size = tensor(x), pair(output_size, "output_size", 1)
     places, sides, (down, right) = _window_places(size, kernel_size, dilation, padding, stride)
     if made.ndim != 3 or made.shape[1] % len(places) or made.shape[2] != places.shape[1]:
         raise ValueError(f"x: expected (n, a multiple of {len(places)}, {places.shape[1]}), got shape {made.shape}")

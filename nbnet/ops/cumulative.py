@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import replace
 from math import prod as product
 from operator import index
@@ -9,7 +10,7 @@ from typing import Any
 
 from nbnet.engine.graph.op import Op, Spec, register
 from nbnet.engine.graph.tensor import Tensor, apply, tensor, tensors
-from nbnet.engine.kernels.abi import accumulates, attribute, kernel, vec
+from nbnet.engine.kernels.abi import Function, Kernel, accumulates, attribute, kernel, vec
 from nbnet.ops.broadcast import add, divide, multiply, subtract
 from nbnet.ops.convert import cast
 from nbnet.ops.create import ones
@@ -17,16 +18,21 @@ from nbnet.ops.reduction import checked_axes, sum
 from nbnet.ops.reshape import Axis, checked_axis, moveaxis, ravel, reshape
 from nbnet.ops.slicing import cut
 
-
 # x is seen as (outer, n, inner); the attributes are n and inner.
-@kernel
-def cumsum_forward(mem: Any, ins: Any, step: Any) -> None:
-    x, y, n, inner = vec(mem, ins, 0), vec(mem, ins, 1), attribute(ins, 0), attribute(ins, 1)
-    for start in range(0, x.size, max(n * inner, 1)):
-        for i in range(start, start + inner):
-            y[i] = x[i]
-        for i in range(start + inner, start + n * inner):
-            y[i] = y[i - inner] + x[i]
+
+
+def _forward(name: str, join: Callable[..., Any]) -> Kernel:
+    f = Function(join, name)
+
+    def forward(mem: Any, ins: Any, step: Any) -> None:
+        x, y, n, inner = vec(mem, ins, 0), vec(mem, ins, 1), attribute(ins, 0), attribute(ins, 1)
+        for start in range(0, x.size, max(n * inner, 1)):
+            for i in range(start, start + inner):
+                y[i] = x[i]
+            for i in range(start + inner, start + n * inner):
+                y[i] = f(y[i - inner], x[i])
+
+    return Kernel(forward, f"{name}_forward")
 
 
 @kernel
@@ -40,16 +46,6 @@ def cumsum_backward(mem: Any, ins: Any, step: Any) -> None:
                 i = j + k * inner
                 total += dy[i]
                 dx[i] = dx[i] + total if add else total
-
-
-@kernel
-def cumprod_forward(mem: Any, ins: Any, step: Any) -> None:
-    x, y, n, inner = vec(mem, ins, 0), vec(mem, ins, 1), attribute(ins, 0), attribute(ins, 1)
-    for start in range(0, x.size, max(n * inner, 1)):
-        for i in range(start, start + inner):
-            y[i] = x[i]
-        for i in range(start + inner, start + n * inner):
-            y[i] = y[i - inner] * x[i]
 
 
 @kernel
@@ -67,28 +63,16 @@ def cumprod_backward(mem: Any, ins: Any, step: Any) -> None:
                 dx[i] = dx[i] + d if add else d
 
 
-_EXTENTS = "x[outer*n*inner] y[outer*n*inner]; n inner"
+def _ops(name: str, join: Callable[..., Any], backward: Any, gradient: tuple[str, ...], linear: bool) -> tuple[Op, Op]:
+    """The op of results up to each element along an axis, and the same along the first axis, which is the batch's."""
+    op = Op(name, _forward(name, join), ("x",), infer=lambda x, axis: (Spec(x.shape),), backward=backward,
+            gradient=gradient, encode=lambda x, axis: (x.shape[axis], product(x.shape[axis + 1 :])), linear=linear,
+            extents="x[outer*n*inner] y[outer*n*inner]; n inner")  # fmt: skip
+    return register(op), register(replace(op, name=f"{name}_batch", whole_batch=True))
 
 
-def _encode(x: Tensor, axis: int) -> tuple[int, ...]:
-    return x.shape[axis], product(x.shape[axis + 1 :])
-
-
-def _infer(x: Tensor, axis: int) -> tuple[Spec, ...]:
-    return (Spec(x.shape),)
-
-
-CUMSUM = register(
-    Op("cumsum", cumsum_forward, ("x",), infer=_infer, encode=_encode, backward=cumsum_backward, gradient=("dy", "dx"),
-       linear=True, extents=_EXTENTS)
-)  # fmt: skip
-#: The same along the first axis, which is the batch's.
-CUMSUM_BATCH = register(replace(CUMSUM, name="cumsum_batch", whole_batch=True))
-CUMPROD = register(
-    Op("cumprod", cumprod_forward, ("x",), infer=_infer, encode=_encode, backward=cumprod_backward,
-       gradient=("x", "y", "dy", "dx"), extents=_EXTENTS)
-)  # fmt: skip
-CUMPROD_BATCH = register(replace(CUMPROD, name="cumprod_batch", whole_batch=True))
+CUMSUM = _ops("cumsum", lambda total, x: total + x, cumsum_backward, ("dy", "dx"), linear=True)
+CUMPROD = _ops("cumprod", lambda total, x: total * x, cumprod_backward, ("x", "y", "dy", "dx"), linear=False)
 
 
 def _cumulative(ops: tuple[Op, Op], x: Any, axis: int | None, dtype: Any) -> Tensor:
@@ -123,7 +107,7 @@ def cumsum(x: Any, axis: int | None = None, dtype: Any = None) -> Tensor:
     array([[1., 3.],
            [3., 7.]], dtype=float32)
     """
-    return _cumulative((CUMSUM, CUMSUM_BATCH), x, axis, dtype)
+    return _cumulative(CUMSUM, x, axis, dtype)
 
 
 def cumprod(x: Any, axis: int | None = None, dtype: Any = None) -> Tensor:
@@ -145,7 +129,7 @@ def cumprod(x: Any, axis: int | None = None, dtype: Any = None) -> Tensor:
     >>> nb.ops.cumprod([1.0, 2.0, 3.0]).numpy()
     array([1., 2., 6.], dtype=float32)
     """
-    return _cumulative((CUMPROD, CUMPROD_BATCH), x, axis, dtype)
+    return _cumulative(CUMPROD, x, axis, dtype)
 
 
 def prod(x: Any, axis: Axis = None, keepdims: bool = False, dtype: Any = None) -> Tensor:

@@ -27,7 +27,7 @@ from nbnet.ops.index import pad, take
 from nbnet.ops.matmul import matmul
 from nbnet.ops.reshape import expand_dims, reshape, squeeze, swapaxes, transpose
 from nbnet.ops.slicing import cut, stack, unstack
-from nbnet.ops.windows import in_format, with_channels_last
+from nbnet.ops.windows import in_format, pair, with_channels_last
 
 __all__ = [
     "crop_images", "extract_patches", "gaussian_blur", "hsv_to_rgb", "pad_images", "resize", "rgb_to_grayscale",
@@ -366,8 +366,11 @@ def extract_patches(
     made = _batch(images, data_format)
     if padding not in ("valid", "same"):
         raise ValueError(f"padding: expected 'valid' or 'same', got {padding!r}")
-    kernel, gaps = _two(size, "size"), _two(dilation_rate, "dilation_rate")
-    steps = kernel if strides is None else _two(strides, "strides")
+    kernel, gaps = (
+        pair(size, "size", 1, "a positive integer"),
+        pair(dilation_rate, "dilation_rate", 1, "a positive integer"),
+    )
+    steps = kernel if strides is None else pair(strides, "strides", 1, "a positive integer")
     places: list[Any] = []
     for axis, (k, gap, step) in enumerate(zip(kernel, gaps, steps, strict=True), 1):
         n, reach = made.shape[axis], (k - 1) * gap + 1
@@ -386,13 +389,6 @@ def extract_patches(
     patches = take(flat, found.reshape(-1), 1)
     shape = len(down), len(right), kernel[0] * kernel[1] * channels
     return _as_given(reshape(patches, (-1, *shape)), images, data_format)
-
-
-def _two(value: int | Sequence[int], name: str) -> tuple[int, int]:
-    found = tuple(index(n) for n in value) if isinstance(value, Sequence) else (index(value),) * 2
-    if len(found) != 2 or min(found) < 1:
-        raise ValueError(f"{name}: expected a positive integer, or two, got {value!r}")
-    return found[0], found[1]
 
 
 @symbolic
@@ -424,7 +420,7 @@ def gaussian_blur(
     array([1.], dtype=float32)
     """
     made = _batch(images, data_format)
-    across, down = _two(kernel_size, "kernel_size")
+    across, down = pair(kernel_size, "kernel_size", 1, "a positive integer")
     if len(sigma) != 2 or min(sigma) <= 0:
         raise ValueError(f"sigma: expected two positive numbers, got {sigma!r}")
     for axis, k, deviation in ((1, down, sigma[1]), (2, across, sigma[0])):

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import replace
 from math import inf, prod
 from operator import index
@@ -15,7 +15,7 @@ from nbnet.base.array_memory import plain_array
 from nbnet.base.loading_budget import reserve
 from nbnet.engine.graph.op import INT, Op, Spec, register
 from nbnet.engine.graph.tensor import Tensor, apply, tensor, tensors
-from nbnet.engine.kernels.abi import accumulates, attribute, intvec, kernel, vec
+from nbnet.engine.kernels.abi import Function, Kernel, accumulates, attribute, intvec, kernel, vec
 from nbnet.ops.broadcast import add, maximum, minimum, multiply
 from nbnet.ops.constants import arange
 from nbnet.ops.elementwise import negative
@@ -175,17 +175,21 @@ def reshaped_indices(places: Tensor, shape: tuple[int, ...]) -> Tensor:
 
 
 # x is (rows, width) and y (n, width); the attributes are n and width. Row numbers out of range are left out.
-@kernel
-def segment_sum_forward(mem: Any, ins: Any, step: Any) -> None:
-    x, ids, y = vec(mem, ins, 0), intvec(mem, ins, 1), vec(mem, ins, 2)
-    n, width = attribute(ins, 0), attribute(ins, 1)
-    y[:] = 0.0
-    for i in range(ids.size):
-        k = ids[i]
-        if k >= 0 and k < n:
-            row, into = x[i * width : i * width + width], y[k * width : k * width + width]
-            for j in range(width):
-                into[j] += row[j]
+def _segment_forward(name: str, empty: float, join: Function) -> Kernel:
+    """The kernel that joins the rows of each segment; ``empty`` is the result of none."""
+
+    def forward(mem: Any, ins: Any, step: Any) -> None:
+        x, ids, y = vec(mem, ins, 0), intvec(mem, ins, 1), vec(mem, ins, 2)
+        n, width = attribute(ins, 0), attribute(ins, 1)
+        y[:] = empty
+        for i in range(ids.size):
+            k = ids[i]
+            if k >= 0 and k < n:
+                row, into = x[i * width : i * width + width], y[k * width : k * width + width]
+                for j in range(width):
+                    into[j] = join(into[j], row[j])
+
+    return Kernel(forward, f"{name}_forward")
 
 
 @kernel
@@ -202,19 +206,6 @@ def segment_sum_backward(mem: Any, ins: Any, step: Any) -> None:
         elif not add:
             for j in range(width):
                 into[j] = 0.0
-
-
-@kernel
-def segment_max_forward(mem: Any, ins: Any, step: Any) -> None:
-    x, ids, y = vec(mem, ins, 0), intvec(mem, ins, 1), vec(mem, ins, 2)
-    n, width = attribute(ins, 0), attribute(ins, 1)
-    y[:] = -inf
-    for i in range(ids.size):
-        k = ids[i]
-        if k >= 0 and k < n:
-            row, into = x[i * width : i * width + width], y[k * width : k * width + width]
-            for j in range(width):
-                into[j] = row[j] if row[j] > into[j] or row[j] != row[j] else into[j]
 
 
 @kernel
@@ -236,19 +227,6 @@ def segment_max_backward(mem: Any, ins: Any, step: Any) -> None:
             if k >= 0 and k < n and x[at] == y[k * width + j]:
                 d = dy[k * width + j] / count[k * width + j]
             dx[at] = dx[at] + d if add else d
-
-
-@kernel
-def segment_prod_forward(mem: Any, ins: Any, step: Any) -> None:
-    x, ids, y = vec(mem, ins, 0), intvec(mem, ins, 1), vec(mem, ins, 2)
-    n, width = attribute(ins, 0), attribute(ins, 1)
-    y[:] = 1.0
-    for i in range(ids.size):
-        k = ids[i]
-        if k >= 0 and k < n:
-            row, into = x[i * width : i * width + width], y[k * width : k * width + width]
-            for j in range(width):
-                into[j] *= row[j]
 
 
 @kernel
@@ -276,8 +254,11 @@ def segment_prod_backward(mem: Any, ins: Any, step: Any) -> None:
             dx[at] = dx[at] + d if add else d
 
 
-def _segment_op(name: str, forward: Any, backward: Any, gradient: tuple[str, ...], **fields: Any) -> Op:
+def _segment_op(
+    name: str, empty: float, join: Callable[..., Any], backward: Any, gradient: tuple[str, ...], **fields: Any
+) -> Op:
     work = fields.get("work", ())
+    forward = _segment_forward(name, empty, Function(join, name))
 
     def infer(x: Tensor, ids: Tensor, n: int) -> tuple[Spec, ...]:
         shape = (n, *x.shape[1:])
@@ -293,15 +274,17 @@ def _segment_op(name: str, forward: Any, backward: Any, gradient: tuple[str, ...
 
 
 SEGMENT_SUM = _segment_op(
-    "segment_sum", segment_sum_forward, segment_sum_backward, ("ids", "dy", "dx"), linear=True, role="reduction"
-)
-SEGMENT_MAX = _segment_op(
-    "segment_max", segment_max_forward, segment_max_backward, ("x", "ids", "y", "dy", "dx", "count"), work=("count",),
+    "segment_sum", 0.0, lambda total, x: total + x, segment_sum_backward, ("ids", "dy", "dx"), linear=True,
     role="reduction",
 )  # fmt: skip
+# NaN wins.
+SEGMENT_MAX = _segment_op(
+    "segment_max", -inf, lambda most, x: x if x > most or x != x else most, segment_max_backward,
+    ("x", "ids", "y", "dy", "dx", "count"), work=("count",), role="reduction",
+)  # fmt: skip
 SEGMENT_PROD = _segment_op(
-    "segment_prod", segment_prod_forward, segment_prod_backward, ("x", "ids", "dy", "dx", "before", "rest"),
-    work=("before", "rest"), role="reduction",
+    "segment_prod", 1.0, lambda total, x: total * x, segment_prod_backward,
+    ("x", "ids", "dy", "dx", "before", "rest"), work=("before", "rest"), role="reduction",
 )  # fmt: skip
 
 

@@ -151,16 +151,12 @@ def conv_transpose(
         (batch, length, channels) or (batch, height, width, channels)
     kernel
         (width, filters, channels) or (height, width, filters, channels)
-    strides
-        Steps from window to window: one, or one for each axis.
+    strides, data_format, dilation_rate
+        As for :func:`nbnet.ops.conv`.
     padding
         ``"valid"``: the result holds all windows. ``"same"``: it is as long as the input, times the stride.
     output_padding
         Elements that the result has more, one or one for each axis; None for the lengths above.
-    data_format
-        ``"channels_last"`` or None.
-    dilation_rate
-        Steps between the elements of a window: one, or one for each axis.
     bias
         (filters,), added; None for none.
 

@@ -36,6 +36,14 @@ def per_axis(value: Any, rank: int, name: str, least: int = 1) -> tuple[int, ...
     return sizes
 
 
+def pair(value: int | Sequence[int], name: str, least: int, wanted: str = "") -> tuple[int, int]:
+    """Two integers from ``least``, which an error calls ``wanted``; a single integer is repeated."""
+    found = tuple(_index(n) for n in value) if isinstance(value, Sequence) else (_index(value),) * 2
+    if len(found) != 2 or min(found) < least:
+        raise ValueError(f"{name}: expected {wanted or f'an integer from {least}'}, or two, got {value!r}")
+    return found[0], found[1]
+
+
 def check_padding(padding: Any, allowed: Sequence[str] = PADDINGS[:2]) -> str:
     """Return a padding in lower case; raise ValueError if it is not allowed."""
     found = padding.lower() if isinstance(padding, str) else padding
