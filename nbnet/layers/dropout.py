@@ -240,6 +240,10 @@ class Dropout(RateLayer):
 class SpatialDropout(RateLayer):
     """Base of the layers that drop whole channels: all points of a channel share a mask value."""
 
+    _shared_docs: ClassVar[dict[str, str]] = StochasticLayer._shared_docs | {
+        "first": """rate
+    Probability of DROPPING a channel of a sample, in [0, 1], or a :class:`nbnet.dropout_schedules.DropoutSchedule`.""",
+    }
     #: Number of axes between the batch's and that of the channels.
     rank: ClassVar[int]
 
@@ -258,6 +262,11 @@ class SpatialDropout(RateLayer):
 class SpatialDropoutOfImages(SpatialDropout):
     """Base of those for images and volumes, which take ``data_format``."""
 
+    _shared_docs: ClassVar[dict[str, str]] = SpatialDropout._shared_docs | {
+        "first": f"""{SpatialDropout._shared_docs["first"]}
+data_format
+    ``"channels_last"`` or None.""",
+    }
     _arguments = ("data_format",)
     data_format = "channels_last"
 
@@ -277,11 +286,6 @@ class SpatialDropoutOfImages(SpatialDropout):
 class SpatialDropout1D(SpatialDropout):
     """Sets whole channels of sequences to 0 with probability ``rate`` in training and multiplies the others by
     ``1 / (1 - rate)``; otherwise the identity.
-
-    Parameters
-    ----------
-    rate
-        Probability of DROPPING a channel of a sample, in [0, 1], or a :class:`nbnet.dropout_schedules.DropoutSchedule`.
 
     Raises
     ------
@@ -311,13 +315,6 @@ class SpatialDropout2D(SpatialDropoutOfImages):
     """Sets whole channels of images to 0 with probability ``rate`` in training and multiplies the others by
     ``1 / (1 - rate)``; otherwise the identity. See :class:`SpatialDropout1D`.
 
-    Parameters
-    ----------
-    rate
-        Probability of DROPPING a channel of a sample, in [0, 1], or a :class:`nbnet.dropout_schedules.DropoutSchedule`.
-    data_format
-        ``"channels_last"`` or None.
-
     Raises
     ------
     ValueError
@@ -345,13 +342,6 @@ class SpatialDropout2D(SpatialDropoutOfImages):
 class SpatialDropout3D(SpatialDropoutOfImages):
     """Sets whole channels of volumes to 0 with probability ``rate`` in training and multiplies the others by
     ``1 / (1 - rate)``; otherwise the identity. See :class:`SpatialDropout1D`.
-
-    Parameters
-    ----------
-    rate
-        Probability of DROPPING a channel of a sample, in [0, 1], or a :class:`nbnet.dropout_schedules.DropoutSchedule`.
-    data_format
-        ``"channels_last"`` or None.
 
     Raises
     ------

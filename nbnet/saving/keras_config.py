@@ -90,9 +90,8 @@ def layer_to_keras(layer: Layer) -> dict[str, Any]:
     if isinstance(layer, InputLayer):
         config = layer.get_config()
         shape = [config.pop("batch_size"), *config.pop("shape")]
-        return _named(
-            "InputLayer", {"batch_shape": shape, "dtype": config["dtype"], "sparse": False, "name": config["name"]}
-        )
+        found = {"batch_shape": shape, "dtype": config["dtype"], "sparse": False, "name": config["name"]}
+        return _named("InputLayer", found, _MODULES["layer"])
     name = get_registered_name(type(layer))
     if isinstance(layer, Sequential) and type(layer).get_config is Sequential.get_config:
         config = {key: value for key, value in layer.get_config().items() if key != "layers"}
@@ -186,8 +185,6 @@ def _object_to_keras(name: str, config: dict[str, Any], kind: str) -> dict[str, 
 
 def _named(name: str, config: dict[str, Any], module: str | None = None) -> dict[str, Any]:
     """Return the configuration of a class of Keras's, or by default of another one."""
-    if module is None and name == "InputLayer":
-        module = "keras.layers"
     registered = None if module is not None else name
     return {
         "module": module, "class_name": name.rpartition(">")[2], "config": config, "registered_name": registered,
@@ -383,11 +380,8 @@ def compile_from_keras(config: Any) -> dict[str, Any] | None:
         return None
     wanted = ("optimizer", "loss", "loss_weights", "metrics", "weighted_metrics")
     found = {key: _from_keras(config.get(key), key) for key in wanted}
-    found["optimizer"] = (
-        {"class_name": found["optimizer"], "config": {}}
-        if isinstance(found["optimizer"], str)
-        else (found["optimizer"])
-    )
+    if isinstance(found["optimizer"], str):
+        found["optimizer"] = {"class_name": found["optimizer"], "config": {}}
     if isinstance(config.get("run_eagerly"), bool) and config["run_eagerly"]:
         found["run_eagerly"] = True
     return found
