@@ -12,8 +12,7 @@ from typing import Any
 import numpy as np
 
 from nbnet.base.loading_budget import count_steps, reserve
-from nbnet.engine.graph.op import INT
-from nbnet.engine.graph.tensor import Tensor, tensor, tensors
+from nbnet.engine.graph.tensor import Tensor, exact_tensor, tensor, tensors
 from nbnet.ops import constants
 from nbnet.ops.broadcast import add
 from nbnet.ops.compare import where
@@ -369,7 +368,8 @@ def unfold(x: Any, kernel_size: Any, dilation: Any = 1, padding: Any = 0, stride
     places, sides, (down, right) = _window_places(made.shape[2:], kernel_size, dilation, padding, stride)
     padded = pad(made, ((0, 0), (0, 0), (down, down), (right, right)))
     flat = reshape(padded, (-1, made.shape[1], prod(sides)))
-    return reshape(take_columns(flat, _columns(places)), (-1, made.shape[1] * places.shape[0], places.shape[1]))
+    found = take_columns(flat, exact_tensor(places.reshape(-1)))
+    return reshape(found, (-1, made.shape[1] * places.shape[0], places.shape[1]))
 
 
 def fold(x: Any, output_size: Any, kernel_size: Any, dilation: Any = 1, padding: Any = 0, stride: Any = 1) -> Tensor:
@@ -411,16 +411,11 @@ def fold(x: Any, output_size: Any, kernel_size: Any, dilation: Any = 1, padding:
     total = None
     for k, row in enumerate(places):
         part = reshape(cut(parts, 2, k, 1), (-1, channels, row.size))
-        placed = put_columns(part, _columns(row), prod(sides))
+        placed = put_columns(part, exact_tensor(row), prod(sides))
         total = placed if total is None else add(total, placed)
     assert total is not None
     images = reshape(total, (-1, channels, *sides))
     return cut(cut(images, 2, down, size[0]), 3, right, size[1])
-
-
-def _columns(places: Any) -> Tensor:
-    flat = np.array(places.reshape(-1), INT)
-    return Tensor(flat.shape, INT, flat)
 
 
 def extract_sequences(x: Any, sequence_length: int, sequence_stride: int) -> Tensor:
@@ -460,7 +455,7 @@ def extract_sequences(x: Any, sequence_length: int, sequence_stride: int) -> Ten
     starts = constants.arange(0, made.shape[-1] - length + 1, step, "extract_sequences")
     reserve(starts.size * length, "extract_sequences")
     places = starts[:, None] + np.arange(length)
-    return reshape(take_columns(made, _columns(places)), (*made.shape[:-1], *places.shape))
+    return reshape(take_columns(made, exact_tensor(places.reshape(-1))), (*made.shape[:-1], *places.shape))
 
 
 def rearrange(tensor: Any, pattern: str, **axes_lengths: int) -> Tensor:

@@ -10,7 +10,7 @@ import numpy as np
 from nbnet.base.loading_budget import reserve
 from nbnet.config import standardize_dtype
 from nbnet.engine.graph.op import INT
-from nbnet.engine.graph.tensor import Tensor, tensor
+from nbnet.engine.graph.tensor import Tensor, exact_tensor, tensor
 from nbnet.ops import constants
 from nbnet.ops.broadcast import power
 from nbnet.ops.compare import where
@@ -62,8 +62,7 @@ def _diagonal_places(n: int, m: int, offset: int) -> Tensor:
     """Places of the elements of a diagonal in the flattened matrix."""
     first = offset if offset >= 0 else -offset * m
     count = max(min(n, m - offset) if offset >= 0 else min(n + offset, m), 0)
-    places = np.array(first + constants.places(count, "diagonal") * (m + 1), INT)
-    return Tensor(places.shape, INT, places)
+    return exact_tensor(first + constants.places(count, "diagonal") * (m + 1))
 
 
 def trace(x: Any, offset: int = 0, axis1: int = 0, axis2: int = 1) -> Tensor:

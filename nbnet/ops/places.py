@@ -14,7 +14,7 @@ from numpy.typing import NDArray
 from nbnet.base.array_memory import plain_array
 from nbnet.base.loading_budget import reserve
 from nbnet.engine.graph.op import INT, Op, Spec, register
-from nbnet.engine.graph.tensor import Tensor, apply, tensor, tensors
+from nbnet.engine.graph.tensor import Tensor, apply, exact_tensor, tensor, tensors
 from nbnet.engine.kernels.abi import Function, Kernel, accumulates, attribute, intvec, kernel, vec
 from nbnet.ops.broadcast import add, maximum, minimum, multiply
 from nbnet.ops.constants import arange
@@ -159,7 +159,7 @@ def take_along_axis(x: Any, indices: Any, axis: int | None = None) -> Tensor:
         if places.data is None:
             raise ValueError(f"indices: a computed tensor does not broadcast here, expected shape {wanted}")
         reserve(prod(wanted), "take_along_axis")
-        places = Tensor(wanted, INT, np.ascontiguousarray(np.broadcast_to(places.data, wanted)))
+        places = exact_tensor(np.broadcast_to(places.data, wanted))
     return apply(TAKE_ALONG_AXIS if axis else TAKE_ALONG_AXIS_BATCH, made, places, axis=axis)
 
 
@@ -396,8 +396,7 @@ def _row_numbers(indices: Any, shape: Sequence[int]) -> tuple[Tensor, int]:
     values = known_integers(places, "indices").reshape(-1, depth)
     for k in range(depth):
         check_range(values[:, k], 0, shape[k], "indices")
-    numbers = np.array(np.ravel_multi_index(tuple(values.T), tuple(shape[:depth])), INT)
-    return Tensor(numbers.shape, INT, numbers), depth
+    return exact_tensor(np.ravel_multi_index(tuple(values.T), tuple(shape[:depth]))), depth
 
 
 def scatter(indices: Any, values: Any, shape: Sequence[int]) -> Tensor:
