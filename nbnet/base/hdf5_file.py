@@ -25,6 +25,8 @@ Array = NDArray[Any]
 
 #: First bytes of a file.
 MAGIC = b"\x89HDF\r\n\x1a\n"
+#: Exit status of the script for a file that is refused.
+REFUSED = 3
 #: Attribute of the root that holds the checksum.
 CHECKSUM = "nbnet_checksum"
 #: Number of groups and arrays, of groups around an array, and of bytes of an attribute.
@@ -269,7 +271,7 @@ def _checked(array: Any, path: str) -> Stored:
 
 def main() -> None:
     """Read a file from the standard input, and write what is in it to the standard output: the length of a header, the
-    header in JSON, and the arrays one after the other; or an error in JSON, and exit with status 3."""
+    header in JSON, and the arrays one after the other; or an error in JSON, and exit with REFUSED."""
     name, memory, seconds = sys.argv[1], int(sys.argv[2]), int(sys.argv[3])
     try:
         import resource
@@ -286,7 +288,7 @@ def main() -> None:
     except (ValueError, MemoryError) as error:
         text = str(error) or f"{name}: needs more memory than a file of this size may"
         sys.stdout.write(json.dumps({"error": text}))
-        sys.exit(3)
+        sys.exit(REFUSED)
     header = json.dumps(found).encode()
     out = sys.stdout.buffer
     out.write(len(header).to_bytes(8, "little") + header)

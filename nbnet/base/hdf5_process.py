@@ -30,8 +30,8 @@ _MEMORY = 2 << 30
 _START = (
     "import json,runpy,sys;sys.path[:]=json.loads(sys.argv.pop(1));runpy.run_path(sys.argv.pop(1),run_name='__main__')"
 )
-#: The script, and its exit status for a file that is refused.
-SCRIPT, _REFUSED = hdf5_file.__file__, 3
+#: The script.
+SCRIPT = hdf5_file.__file__
 
 
 class Hdf5Content:
@@ -95,7 +95,7 @@ def read_hdf5(content: bytes, name: str) -> Hdf5Content:
         )  # fmt: skip
     except subprocess.TimeoutExpired:
         raise ValueError(f"{name}: damaged: reading it took more than {seconds} seconds") from None
-    if done.returncode == _REFUSED:
+    if done.returncode == hdf5_file.REFUSED:
         raise ValueError(str(loads(done.stdout, name)["error"]))
     if done.returncode:
         said = done.stderr.decode(errors="replace").strip().rpartition("\n")[2]

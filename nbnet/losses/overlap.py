@@ -190,10 +190,8 @@ class Circle(Loss):
         negative = 1.0 - same
         drawn = -self.gamma * relu((margin + distance) * positive) * (margin - distance)
         pushed = self.gamma * relu((1.0 + margin - distance) * negative) * (1.0 - margin - distance)
-        never = tensor(np.full((n, n), NEVER), dtype)
-        loss = softplus(
-            logsumexp(where(positive, drawn, never), axis=1) + logsumexp(where(negative, pushed, never), axis=1)
-        )
+        drawn, pushed = where(positive, drawn, NEVER), where(negative, pushed, NEVER)
+        loss = softplus(logsumexp(drawn, axis=1) + logsumexp(pushed, axis=1))
         loss.time_mask = cast(greater(loss, 0.0), dtype)
         return loss
 

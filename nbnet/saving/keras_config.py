@@ -46,9 +46,10 @@ _OWN_CLASSES = frozenset((
 ))  # fmt: skip
 #: Arguments that Keras lacks, by class, with the value that stands for Keras's behaviour.
 _OWN_ARGUMENTS: dict[str, dict[str, Any]] = {"Dropout": {"batchwise": False}}
+#: The same by kind.
+_OWN_EVERYWHERE = {"optimizer": {"lazy": False}}
 #: Arguments that classes of Keras's do not take; there they change nothing.
 _REFUSED = {name: ("trainable",) for name in ("SpatialDropout1D", "SpatialDropout2D", "SpatialDropout3D")}
-_OWN_EVERYWHERE = {"optimizer": {"lazy": False}}
 #: Values of Keras's arguments that nbnet lacks, and that change nothing.
 _NEUTRAL: dict[str, tuple[Any, ...]] = {
     "renorm_momentum": (0.99,), "decay": (0.0,), "jit_compile": (True, "auto"), "is_legacy_optimizer": (True,),

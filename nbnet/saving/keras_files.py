@@ -19,7 +19,7 @@ from numpy.typing import NDArray
 
 from nbnet import layers
 from nbnet.base.atomic_file import replacing
-from nbnet.base.hdf5_file import write_hdf5
+from nbnet.base.hdf5_file import allowance, write_hdf5
 from nbnet.base.hdf5_process import read_hdf5
 from nbnet.base.json_record import MAX_BYTES, loads, plain
 from nbnet.base.loading_budget import LoadingBudget, loading_budget
@@ -41,8 +41,8 @@ Array = NDArray[Any]
 #: Version of Keras whose format is written.
 KERAS_VERSION = "3.5.0"
 _METADATA, _CONFIG, _WEIGHTS = "metadata.json", "config.json", "model.weights.h5"
-#: Number of members of an archive, and bytes that a member may have for each byte of the file, and beside that.
-_MEMBERS, _EXPANSION, _FREE = 10_000, 16, 1 << 20
+#: Number of members of an archive.
+_MEMBERS = 10_000
 
 
 def model_to_keras(model: Model, include_compile: bool = True) -> dict[str, Any]:
@@ -192,7 +192,7 @@ def _members(path: Path) -> tuple[bytes, bytes]:
             if _WEIGHTS not in names:
                 raise ValueError(f"has no {_WEIGHTS}; weights in other formats are not read")
             config = _member(archive, archive.getinfo(_CONFIG), MAX_BYTES)
-            return config, _member(archive, archive.getinfo(_WEIGHTS), _EXPANSION * len(content) + _FREE)
+            return config, _member(archive, archive.getinfo(_WEIGHTS), allowance(len(content)))
     except (zipfile.BadZipFile, NotImplementedError, RuntimeError, EOFError, OSError, OverflowError) as error:
         raise ValueError(f"damaged, or not a .keras file: {error}") from error
     except Exception as error:
