@@ -14,7 +14,7 @@ from nbnet.engine.kernels.abi import Function, Kernel, accumulates, attribute, k
 from nbnet.ops.broadcast import add, divide, multiply, subtract
 from nbnet.ops.convert import cast
 from nbnet.ops.create import ones
-from nbnet.ops.reduction import checked_axes, sum
+from nbnet.ops.reduction import checked_axes, reduced_shape, sum
 from nbnet.ops.reshape import Axis, checked_axis, moveaxis, ravel, reshape
 from nbnet.ops.slicing import cut
 
@@ -162,9 +162,8 @@ def prod(x: Any, axis: Axis = None, keepdims: bool = False, dtype: Any = None) -
     for k in axes:
         n = made.shape[k]
         made = cut(cumprod(made, k), k, n - 1, 1) if n else ones((*made.shape[:k], 1, *made.shape[k + 1 :]), made.dtype)
-    if keepdims:
-        return made
-    return reshape(made, tuple(n for k, n in enumerate(made.shape) if k not in axes))
+    shape = reduced_shape(made.shape, axes, keepdims)
+    return made if shape == made.shape else reshape(made, shape)
 
 
 def diff(a: Any, n: int = 1, axis: int = -1) -> Tensor:

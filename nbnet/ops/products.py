@@ -22,7 +22,7 @@ from nbnet.ops.elementwise import abs, sqrt, square
 from nbnet.ops.index import pad
 from nbnet.ops.linear_algebra import known_matrices
 from nbnet.ops.matmul import matmul
-from nbnet.ops.reduction import checked_axes, mean, sum
+from nbnet.ops.reduction import checked_axes, mean, reduced_shape, sum
 from nbnet.ops.reduction import max as max_of
 from nbnet.ops.reduction import min as min_of
 from nbnet.ops.reshape import (
@@ -33,7 +33,6 @@ from nbnet.ops.reshape import (
     moveaxis,
     ravel,
     reshape,
-    squeeze,
     transpose,
 )
 from nbnet.ops.slicing import cut, stack
@@ -488,7 +487,7 @@ def _matrix_norm(x: Tensor, ord: Any, rows: int, columns: int, keepdims: bool) -
         y = reshape(tensor_of(found), tuple(1 if k in (rows, columns) else n for k, n in enumerate(x.shape)))
     else:
         raise ValueError(f"ord: expected 'fro', 'nuc', 1, -1, 2, -2 or an infinity for matrices, got {ord!r}")
-    return y if keepdims else squeeze(y, (rows, columns))
+    return reshape(y, reduced_shape(y.shape, (rows, columns), keepdims))
 
 
 def normalize(x: Any, axis: Axis = -1, order: int = 2, epsilon: float | None = None) -> Tensor:

@@ -10,6 +10,7 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
+from nbnet.base.validation import check_bool
 from nbnet.engine.graph.op import BOOL, Op, Shape, Spec, register
 from nbnet.engine.graph.tensor import Tensor, apply, tensor, tensors
 from nbnet.engine.kernels.abi import Kernel, accumulates, attribute, device, kernel, scratch, vec
@@ -118,6 +119,12 @@ def checked_axes(axis: Axis, ndim: int) -> tuple[int, ...]:
     return tuple(axes)
 
 
+def reduced_shape(shape: Shape, axes: Sequence[int], keepdims: bool) -> Shape:
+    """Return a shape without some axes, which have length 1 in place of that if ``keepdims`` is True."""
+    kept = check_bool(keepdims, "keepdims")
+    return tuple(1 if k in axes else n for k, n in enumerate(shape) if kept or k not in axes)
+
+
 def reduce(ops: ReductionOps, x: Tensor, axis: Axis, keepdims: bool) -> Tensor:
     """Apply a reduction; runs of neighbouring axes are reduced one after the other, from the last."""
     axes = checked_axes(axis, x.ndim)
@@ -128,7 +135,7 @@ def reduce(ops: ReductionOps, x: Tensor, axis: Axis, keepdims: bool) -> Tensor:
         else:
             runs.append([k])
     runs = runs or [[]]
-    final: Shape = tuple(1 if k in axes else n for k, n in enumerate(x.shape) if keepdims or k not in axes)
+    final = reduced_shape(x.shape, axes, keepdims)
     for run in reversed(runs):
         n, inner = prod(x.shape[k] for k in run), prod(x.shape[run[-1] + 1 :] if run else ())
         shape = final if run is runs[0] else tuple(1 if k in run else m for k, m in enumerate(x.shape))

@@ -19,7 +19,7 @@ from nbnet.engine.kernels.abi import accumulates, attribute, device, intvec, ker
 from nbnet.ops.broadcast import add, multiply
 from nbnet.ops.compare import greater, isnan, less, where
 from nbnet.ops.places import index_tensor, reshaped_indices, take_along_axis
-from nbnet.ops.reduction import checked_axes, sum
+from nbnet.ops.reduction import checked_axes, reduced_shape, sum
 from nbnet.ops.reshape import Axis, checked_axis, moveaxis, ravel, reshape
 from nbnet.ops.slicing import cut, stack
 
@@ -335,8 +335,7 @@ def with_axes_back(
 ) -> Tensor:
     """Results for each part, one for each row, in the shape that :func:`quantile` returns."""
     y = stack(found, 0) if parts.ndim else found[0]
-    lengths = [1 if k in axes else n for k, n in enumerate(x.shape) if keepdims or k not in axes]
-    return reshape(y, (*parts.shape, *lengths))
+    return reshape(y, (*parts.shape, *reduced_shape(x.shape, axes, keepdims)))
 
 
 def _axes_last(x: Tensor, axes: Sequence[int], n: int) -> Tensor:
@@ -494,7 +493,7 @@ def argmax_forward(mem: Any, ins: Any, step: Any) -> None:
 def _argmax_infer(x: Tensor, axis: int, least: bool, skip: bool, keepdims: bool) -> tuple[Spec, ...]:
     if not x.shape[axis]:
         raise ValueError(f"x: expected at least one element along axis {axis}, got shape {x.shape}")
-    return (Spec((*x.shape[:axis], *[1] * keepdims, *x.shape[axis + 1 :]), INT),)
+    return (Spec(reduced_shape(x.shape, (axis,), keepdims), INT),)
 
 
 ARGMAX = register(
@@ -511,8 +510,9 @@ def extreme_at(x: Any, axis: int | None, keepdims: bool, least: bool, skip: bool
     """Indices of the largest elements, or of the least ones; with ``skip``, NaN is left out, and -1 stands for none."""
     x = tensor(x)
     if axis is None:
-        rows = reshape(x, (-1, *[1] * (x.ndim - 1 if keepdims else 0)))
-        return apply(ARGMAX_BATCH, rows, axis=0, least=least, skip=skip, keepdims=keepdims and x.ndim > 0)
+        kept = reduced_shape(x.shape, range(x.ndim), keepdims)
+        rows = reshape(x, (-1, *kept[1:]))
+        return apply(ARGMAX_BATCH, rows, axis=0, least=least, skip=skip, keepdims=bool(kept))
     axis = checked_axis(axis, x.ndim)
     return apply(ARGMAX if axis else ARGMAX_BATCH, x, axis=axis, least=least, skip=skip, keepdims=keepdims)
 

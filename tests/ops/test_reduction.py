@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import inspect
 from typing import Any
 
 import numpy as np
@@ -62,3 +63,36 @@ def test_errors(name: str) -> None:
         op(np.zeros((2, 3)), axis=(0, -2))
     with pytest.raises(TypeError):
         op(np.zeros((2, 3)), axis=0.5)
+
+
+#: Ops that shorten axes: all that have the argument.
+SHORTENING = [
+    name
+    for name in nb.ops.__all__
+    if inspect.isfunction(getattr(nb.ops, name)) and "keepdims" in inspect.signature(getattr(nb.ops, name)).parameters
+]
+
+
+@pytest.mark.parametrize("axis", [None, 1])
+@pytest.mark.parametrize("name", SHORTENING)
+def test_keepdims_is_true_or_false(name: str, axis: int | None) -> None:
+    op, x = getattr(nb.ops, name), np.arange(6.0).reshape(2, 3)
+    between = (0.5,) if "quantile" in name or "percentile" in name else ()
+    axes = [k for k in range(2) if axis in (k, None)]
+    where = {"axes": axes} if name == "moments" else {"axis": axis}
+    for value in (2 * 10**8, 2, 0, "no", None):
+        with pytest.raises(TypeError, match=f"keepdims: expected True or False, got {value!r}"):
+            op(x, *between, **where, keepdims=value)
+    kept = op(x, *between, **where, keepdims=True)
+    first = kept[0] if name == "moments" else kept
+    assert first.shape == tuple(1 if k in axes else n for k, n in enumerate(x.shape))
+
+
+def test_keepdims_of_a_norm_of_matrices() -> None:
+    assert len(SHORTENING) > 25
+    x = np.arange(12.0).reshape(2, 2, 3)
+    for ord in ("fro", 1, 2, "nuc"):
+        with pytest.raises(TypeError, match="keepdims: expected True or False, got 3"):
+            nb.ops.norm(x, ord, axis=(1, 2), keepdims=3)
+        assert nb.ops.norm(x, ord, axis=(1, 2), keepdims=True).shape == (2, 1, 1)
+        assert nb.ops.norm(x, ord, axis=(1, 2)).shape == (2,)

@@ -132,6 +132,7 @@ CASES = [
     ("a long input rolled", model("Model", graph(("roll", [X, 1, 1]), shape=(BIG,))), TOO_MANY),
     ("doubled, then turned", model("Model", graph(*DOUBLED, ("flip", [{"value": 60}, 1]))), TOO_MANY),
     ("often turned", model("Model", graph(*TURNED, shape=(10**6,))), TOO_MANY),
+    ("argmax with many axes", called("argmax", HIDDEN, 1, 2 * 10**8), "keepdims: expected True or False"),
     ("axes without end", called("reshape", HIDDEN, [-1, *[1] * 10_000]), "at most 32 axes"),
     # layers
     ("RepeatVector", sequence(layer("RepeatVector", n=BIG)), TOO_MANY),
