@@ -201,7 +201,6 @@ RECIPES: dict[str, Recipe | dict[str, Recipe]] = {
     "from_integers": lambda d, n, m: given(d.below(9, n, m), dtype=d.dtype),
     "from_booleans": lambda d, n, m: given(d.mask(n, m).astype(bool), dtype=d.dtype),
     "to_integers": normal(),
-    "to_float": lambda d, n, m: given(np.zeros((), d.dtype), d.below(9, n, m)),
     "matmul_pairs": lambda d, n, m: given(d.normal(n, 4, m), d.normal(n, m, 4)),
     "depthwise_conv": depthwise,
     **dict.fromkeys(("random_normal", "random_uniform"), lambda d, n, m: given(0.0, 1.0, shape=(n, m))),

@@ -13,8 +13,6 @@ from nbnet.ops.reshape import AXES
 
 #: The end of an axis, however long.
 _END = (1 << 63) - 1
-#: Numbers of floats among the types of ONNX.
-_FLOATS = {"float32": 1, "float64": 11}
 
 
 def reshaped(g: OnnxGraph, x: Operand, before: Sizes, after: Sizes) -> str:
@@ -88,11 +86,6 @@ def _permute(g: OnnxGraph, x: Tensor) -> str:
         order.append(next(k for k in free if known[k] == wanted))
         free.remove(order[-1])
     return g.transposed(x, order)
-
-
-@writes("to_float")
-def _to_float(g: OnnxGraph, like: Tensor, x: Tensor) -> str:
-    return g.add("Cast", x, to=_FLOATS[like.dtype.name])
 
 
 @writes("embedding", "embedding_float")

@@ -19,7 +19,7 @@ from nbnet.engine.jit.linker import precise
 from nbnet.engine.kernels.abi import Function, Kernel, accumulates, attribute, bytevec, device, present, vec
 from nbnet.engine.kernels.math import log
 from nbnet.engine.kernels.math import power as power_of
-from nbnet.ops.elementwise import P, documents, implement, scalar, sqrt, square
+from nbnet.ops.elementwise import P, implement, scalar, sqrt, square
 
 #: Number of axes that a kernel walks, after neighbouring axes that broadcast alike are joined.
 AXES = 4
@@ -216,13 +216,6 @@ def binary(
     )  # fmt: skip
 
 
-documents_operands = documents(
-    first="a, b\n    Tensors, arrays or numbers whose shapes broadcast; numbers and lists take the dtype of the tensor "
-    "beside them.",
-    raises="ValueError\n    If the shapes do not broadcast.",
-)
-
-
 def _of_operands(op: Op, declaration: Callable[P, Any], of_booleans: str | None = None) -> Callable[P, Tensor]:
     """The function of two operands that applies an op, as a function without a body declares it.
 
@@ -239,7 +232,13 @@ def _of_operands(op: Op, declaration: Callable[P, Any], of_booleans: str | None 
             return apply(registry[of_booleans], a, b)
         return apply(op, a, b)
 
-    return documents_operands(implement(declaration, body))
+    return implement(
+        declaration,
+        body,
+        "Tensors, arrays or numbers whose shapes broadcast; numbers and lists take the dtype of the tensor beside "
+        "them.",
+        raises="ValueError\n    If the shapes do not broadcast.",
+    )
 
 
 def _exact(*values: Any) -> tuple[Tensor, ...]:
@@ -280,8 +279,8 @@ def comparison(f: Callable[..., Any]) -> Callable[[Callable[P, Any]], Callable[P
 @binary_function(
     lambda a, b: a + b, lambda a, b: 1.0, lambda a, b: 1.0, reads=False, linear=True, of_booleans="bitwise_or"
 )
-def add(a: Any, b: Any) -> Any:
-    """``a + b``, element by element.
+def add(x1: Any, x2: Any) -> Any:
+    """``x1 + x2``, element by element.
 
     Examples
     --------
@@ -295,8 +294,8 @@ def add(a: Any, b: Any) -> Any:
 @binary_function(
     lambda a, b: a - b, lambda a, b: 1.0, lambda a, b: -1.0, reads=False, linear=True, of_booleans="logical_xor"
 )
-def subtract(a: Any, b: Any) -> Any:
-    """``a - b``, element by element.
+def subtract(x1: Any, x2: Any) -> Any:
+    """``x1 - x2``, element by element.
 
     Examples
     --------
@@ -308,8 +307,8 @@ def subtract(a: Any, b: Any) -> Any:
 
 
 @binary_function(lambda a, b: a * b, lambda a, b: b, lambda a, b: a, linear=True, of_booleans="bitwise_and")
-def multiply(a: Any, b: Any) -> Any:
-    """``a * b``, element by element.
+def multiply(x1: Any, x2: Any) -> Any:
+    """``x1 * x2``, element by element.
 
     Examples
     --------
@@ -321,8 +320,8 @@ def multiply(a: Any, b: Any) -> Any:
 
 
 @binary_function(lambda a, b: a / b, lambda a, b: 1.0 / b, lambda a, b: -a / (b * b), linear=True, kinds="f")
-def divide(a: Any, b: Any) -> Any:
-    """``a / b``, element by element; a division by 0 gives inf or NaN.
+def divide(x1: Any, x2: Any) -> Any:
+    """``x1 / x2``, element by element; a division by 0 gives inf or NaN.
 
     Examples
     --------
@@ -338,8 +337,8 @@ def divide(a: Any, b: Any) -> Any:
     lambda a, b: 1.0 if b > a else (0.5 if a == b else 0.0),
     kinds="fib",
 )
-def maximum(a: Any, b: Any) -> Any:
-    """The larger of a and b, element by element. NaN wins; where both are equal, each gets half of the gradient.
+def maximum(x1: Any, x2: Any) -> Any:
+    """The larger of x1 and x2, element by element. NaN wins; where both are equal, each gets half of the gradient.
 
     Examples
     --------
@@ -355,8 +354,8 @@ def maximum(a: Any, b: Any) -> Any:
     lambda a, b: 1.0 if b < a else (0.5 if a == b else 0.0),
     kinds="fib",
 )
-def minimum(a: Any, b: Any) -> Any:
-    """The smaller of a and b, element by element. NaN wins; where both are equal, each gets half of the gradient.
+def minimum(x1: Any, x2: Any) -> Any:
+    """The smaller of x1 and x2, element by element. NaN wins; where both are equal, each gets half of the gradient.
 
     Examples
     --------
@@ -391,14 +390,14 @@ def _is_whole(x: Any) -> bool:
     return isinstance(x, Tensor) and x.dtype.kind != "f"
 
 
-def power(x: Any, p: Any) -> Tensor:
-    """``x ** p``, element by element; NaN where x is negative and p is not an integer.
+def power(x1: Any, x2: Any) -> Tensor:
+    """``x1 ** x2``, element by element; NaN where x1 is negative and x2 is not an integer.
 
     Parameters
     ----------
-    x, p
-        Tensors, arrays or numbers whose shapes broadcast. The gradient flows to both; that of p is taken as 0 where
-        ``x <= 0``.
+    x1, x2
+        Tensors, arrays or numbers whose shapes broadcast. The gradient flows to both; that of x2 is taken as 0 where
+        ``x1 <= 0``.
 
     Raises
     ------
@@ -411,16 +410,16 @@ def power(x: Any, p: Any) -> Tensor:
     >>> nb.ops.power([2.0, 3.0], 3).numpy()
     array([ 8., 27.], dtype=float32)
     """
-    if isinstance(p, (int, float)) and p in (0.5, 2) and not (isinstance(p, float) and _is_whole(x)):
-        return (square if p == 2 else sqrt)(tensor(x))
-    x, p = tensors(x, p)
-    whole = "f" not in (x.dtype.kind, p.dtype.kind)
-    return power_of_integers(x, p) if whole else apply(POWER, x, p)
+    if isinstance(x2, (int, float)) and x2 in (0.5, 2) and not (isinstance(x2, float) and _is_whole(x1)):
+        return (square if x2 == 2 else sqrt)(tensor(x1))
+    x1, x2 = tensors(x1, x2)
+    whole = "f" not in (x1.dtype.kind, x2.dtype.kind)
+    return power_of_integers(x1, x2) if whole else apply(POWER, x1, x2)
 
 
 @_without_gradient(_power_of_integers, "i")
-def power_of_integers(x: Any, p: Any) -> Any:
-    """``x ** p`` of integers, element by element; it wraps around beyond 63 bits.
+def power_of_integers(x1: Any, x2: Any) -> Any:
+    """``x1 ** x2`` of integers, element by element; it wraps around beyond 63 bits.
 
     Examples
     --------
@@ -456,8 +455,8 @@ def _quotient_of_integers(a: Any, b: Any) -> Any:
 
 
 @binary_function(_remainder, lambda a, b: 1.0, lambda a, b: -_quotient(a, b))
-def mod(a: Any, b: Any) -> Any:
-    """The remainder of a after division by b, with the sign of b.
+def mod(x1: Any, x2: Any) -> Any:
+    """The remainder of x1 after division by x2, with the sign of x2.
 
     Examples
     --------
@@ -468,8 +467,8 @@ def mod(a: Any, b: Any) -> Any:
 
 
 @_without_gradient(_quotient, "fi")
-def floor_divide(a: Any, b: Any) -> Any:
-    """``a / b`` rounded down; no gradient flows. Integers divided by 0 are 0.
+def floor_divide(x1: Any, x2: Any) -> Any:
+    """``x1 / x2`` rounded down; no gradient flows. Integers divided by 0 are 0.
 
     Examples
     --------
@@ -480,8 +479,8 @@ def floor_divide(a: Any, b: Any) -> Any:
 
 
 @_without_gradient(lambda a, b: a & b, "ib")
-def bitwise_and(a: Any, b: Any) -> Any:
-    """``a & b`` of integers or booleans, bit by bit.
+def bitwise_and(x: Any, y: Any) -> Any:
+    """``x & y`` of integers or booleans, bit by bit.
 
     Examples
     --------
@@ -492,8 +491,8 @@ def bitwise_and(a: Any, b: Any) -> Any:
 
 
 @_without_gradient(lambda a, b: a | b, "ib")
-def bitwise_or(a: Any, b: Any) -> Any:
-    """``a | b`` of integers or booleans, bit by bit.
+def bitwise_or(x: Any, y: Any) -> Any:
+    """``x | y`` of integers or booleans, bit by bit.
 
     Examples
     --------
@@ -504,8 +503,8 @@ def bitwise_or(a: Any, b: Any) -> Any:
 
 
 @_without_gradient(lambda a, b: a ^ b, "ib")
-def bitwise_xor(a: Any, b: Any) -> Any:
-    """``a ^ b`` of integers or booleans, bit by bit.
+def bitwise_xor(x: Any, y: Any) -> Any:
+    """``x ^ y`` of integers or booleans, bit by bit.
 
     Examples
     --------

@@ -21,8 +21,8 @@ from nbnet.ops.reshape import Axis
 
 
 @comparison(lambda a, b: a == b)
-def equal(a: Any, b: Any) -> Any:
-    """True where a equals b, else False; no gradient flows.
+def equal(x1: Any, x2: Any) -> Any:
+    """True where x1 equals x2, else False; no gradient flows.
 
     Examples
     --------
@@ -33,8 +33,8 @@ def equal(a: Any, b: Any) -> Any:
 
 
 @comparison(lambda a, b: a > b)
-def greater(a: Any, b: Any) -> Any:
-    """True where a is larger than b, else False; no gradient flows.
+def greater(x1: Any, x2: Any) -> Any:
+    """True where x1 is larger than x2, else False; no gradient flows.
 
     Examples
     --------
@@ -45,8 +45,8 @@ def greater(a: Any, b: Any) -> Any:
 
 
 @comparison(lambda a, b: a >= b)
-def greater_equal(a: Any, b: Any) -> Any:
-    """True where a is at least b, else False; no gradient flows.
+def greater_equal(x1: Any, x2: Any) -> Any:
+    """True where x1 is at least x2, else False; no gradient flows.
 
     Examples
     --------
@@ -57,8 +57,8 @@ def greater_equal(a: Any, b: Any) -> Any:
 
 
 @comparison(lambda a, b: a < b)
-def less(a: Any, b: Any) -> Any:
-    """True where a is smaller than b, else False; no gradient flows.
+def less(x1: Any, x2: Any) -> Any:
+    """True where x1 is smaller than x2, else False; no gradient flows.
 
     Examples
     --------
@@ -69,8 +69,8 @@ def less(a: Any, b: Any) -> Any:
 
 
 @comparison(lambda a, b: a <= b)
-def less_equal(a: Any, b: Any) -> Any:
-    """True where a is at most b, else False; no gradient flows.
+def less_equal(x1: Any, x2: Any) -> Any:
+    """True where x1 is at most x2, else False; no gradient flows.
 
     Examples
     --------
@@ -81,8 +81,8 @@ def less_equal(a: Any, b: Any) -> Any:
 
 
 @comparison(lambda a, b: a != b)
-def not_equal(a: Any, b: Any) -> Any:
-    """True where a differs from b, else False; no gradient flows.
+def not_equal(x1: Any, x2: Any) -> Any:
+    """True where x1 differs from x2, else False; no gradient flows.
 
     Examples
     --------

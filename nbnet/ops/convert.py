@@ -177,21 +177,6 @@ def time_mask(x: Tensor) -> Tensor:
     return x.time_mask
 
 
-@kernel
-def to_float_forward(mem: Any, ins: Any, step: Any) -> None:
-    x, y = intvec(mem, ins, 1), vec(mem, ins, 2)
-    real = y.dtype.type
-    for i in range(y.size):
-        y[i] = real(x[i])
-
-
-#: The first input has the dtype of the result.
-TO_FLOAT = register(
-    Op("to_float", to_float_forward, ("like", "x"), infer=lambda like, x: (Spec(x.shape),), integers=("x",),
-       extents="like[1] x:i8[n] y[n]")
-)  # fmt: skip
-
-
 def cast(x: Any, dtype: Any) -> Tensor:
     """A tensor in another dtype.
 

@@ -6,6 +6,7 @@ An element-wise op is made from two scalar functions, ``y = f(x)`` and its deriv
 from __future__ import annotations
 
 import functools
+import inspect
 import math
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -69,10 +70,20 @@ def documents(**sections: str) -> Callable[[F], F]:
 documents_x = documents(first="x\n    Tensor or array of any shape.")
 
 
-def implement(declaration: Callable[P, Any], body: Callable[..., Tensor]) -> Callable[P, Tensor]:
-    """Return ``body`` with the name and docstring of a declaration: a function without a body, which returns Any."""
+def implement(
+    declaration: Callable[P, Any], body: Callable[..., Tensor], operands: str, raises: str = ""
+) -> Callable[P, Tensor]:
+    """The function that a declaration, a function without a body, which returns Any, gives the name, the docstring and
+    the names of the arguments; ``body`` gets these by position, and ``operands`` documents them."""
     declaration.__annotations__["return"] = "Tensor"
-    return functools.wraps(declaration)(body)
+    signature = inspect.signature(declaration)
+    count = len(signature.parameters)
+
+    @functools.wraps(declaration)
+    def call(*args: P.args, **kwargs: P.kwargs) -> Tensor:
+        return body(*(args if len(args) == count and not kwargs else signature.bind(*args, **kwargs).args))
+
+    return documents(first=f"{', '.join(signature.parameters)}\n    {operands}", raises=raises)(call)
 
 
 def scalar(f: Callable[..., Any], name: str) -> Function:
@@ -173,7 +184,7 @@ def unary(
 
     def make(declaration: Callable[P, Any]) -> Callable[P, Tensor]:
         op = elementwise(declaration.__name__, f, df, **facts).op
-        return documents_x(implement(declaration, lambda x: apply(op, tensor(x))))
+        return implement(declaration, lambda x: apply(op, tensor(x)), "Tensor or array of any shape.")
 
     return make
 
@@ -186,7 +197,7 @@ def step_function(f: Callable[..., Any], **facts: Any) -> Callable[[Callable[P, 
         name = declaration.__name__
         kernel = Kernel(_step_forward(scalar(f, name)), f"{name}_forward")
         op = register(Op(name, kernel, ("x",), stops_gradient=True, role="elementwise", extents="x[n] y[n]", **facts))
-        return documents_x(implement(declaration, lambda x: apply(op, tensor(x))))
+        return implement(declaration, lambda x: apply(op, tensor(x)), "Tensor or array of any shape.")
 
     return make
 
@@ -406,8 +417,8 @@ def erf(x: Any) -> Any:
 
 
 @step_function(lambda x: x, linear=True, moves_values=True)
-def stop_gradient(x: Any) -> Any:
-    """``x``, as a constant: no gradient flows.
+def stop_gradient(variable: Any) -> Any:
+    """The tensor, as a constant: no gradient flows.
 
     Examples
     --------

@@ -735,12 +735,6 @@ CASES: list[Case] = [
         rows=(1,),
     ),
     Case(
-        registry["to_float"],
-        (constant(0.0), lambda rng: rng.integers(-9, 9, (N, 5))),
-        lambda like, x: x.astype(float),
-        rows=(1,),
-    ),
-    Case(
         registry["embedding_float"],
         (normal(4, 3), lambda rng: rng.integers(0, 4, (N, 5)).astype(float)),
         lambda w, ids: w[ids.astype(int)],

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import inspect
 import operator
 from collections.abc import Callable
 from typing import Any
@@ -149,3 +150,36 @@ def test_too_many_runs() -> None:
 def test_floats_of_two_kinds_are_refused() -> None:
     with pytest.raises(TypeError, match="one float dtype"):
         nb.ops.add(nb.tensor(np.zeros(2, np.float32)), nb.tensor(np.zeros(2)))
+
+
+@pytest.mark.parametrize(
+    ("name", "names"),
+    [
+        *((name, ("x1", "x2")) for name in ("add", "subtract", "divide", "true_divide", "floor_divide", "mod", "fmod",
+          "multiply", "power", "maximum", "minimum", "arctan2", "hypot", "equal", "not_equal", "greater",
+          "greater_equal", "less", "less_equal")),
+        *((name, ("x", "y")) for name in ("bitwise_and", "bitwise_or", "bitwise_xor")),
+        *((name, ("x",)) for name in ("exp", "abs", "floor")),
+        ("stop_gradient", ("variable",)),
+    ],
+)  # fmt: skip
+def test_operands_may_be_named(name: str, names: tuple[str, ...]) -> None:
+    function = getattr(nb.ops, name)
+    values = [nb.ops.convert_to_tensor(v) for v in ([7, 5], [2, 3])][: len(names)]
+    named = dict(zip(names, values, strict=True))
+    expected = function(*values).numpy()
+    np.testing.assert_array_equal(function(**dict(reversed(named.items()))).numpy(), expected)
+    np.testing.assert_array_equal(function(values[0], **dict(list(named.items())[1:])).numpy(), expected)
+    reference = getattr(np, name, lambda x: x)(*(v.numpy() for v in values))
+    np.testing.assert_allclose(expected, reference, rtol=1e-6)
+    symbols = {key: nb.Input((2,), dtype="int32") for key in names}
+    assert nb.Model(symbols, function(**symbols)).output_shape == (None, 2)
+    assert f"\n{', '.join(names)}\n" in inspect.cleandoc(function.__doc__)
+
+
+@pytest.mark.parametrize("given", [{}, {"x1": 1.0}, {"a": 1.0, "b": 2.0}, {"x1": 1.0, "x2": 2.0, "x3": 3.0}])
+def test_other_arguments_are_errors(given: dict[str, float]) -> None:
+    with pytest.raises(TypeError, match=r"x2|'a'|x1|x3"):
+        nb.ops.add(**given)
+    with pytest.raises(TypeError, match="too many"):
+        nb.ops.add(1.0, 2.0, 3.0)  # type: ignore[call-arg]
