@@ -20,6 +20,8 @@ from numpy.typing import NDArray
 #: Number of values of all constants that layers keep, and of one that a call needs only while it is tried; both
 #: beside as many as the file has.
 KEPT, TRIED = 1 << 20, 1 << 21
+#: As many as a file has, for a configuration that comes without one.
+WITHOUT_FILE = 1 << 24
 #: Number of values of all constants together, which bounds the time that they take.
 FILLED = 1 << 27
 #: Number of objects, and of calls of layers and ops. A record of 500,000 values describes fewer.
@@ -32,12 +34,15 @@ class LoadingBudget:
     Parameters
     ----------
     shapes
-        Shapes of the tensors of the file that may be weights, each of which can be taken once.
+        Shapes of the tensors of the file that may be weights, each of which can be taken once. By default there is no
+        file: weights are new ones, and are not charged.
     """
 
-    def __init__(self, shapes: Iterable[Sequence[int]]) -> None:
-        self.weights = Counter(tuple(shape) for shape in shapes)
-        values = sum(prod(shape) * n for shape, n in self.weights.items())
+    def __init__(self, shapes: Iterable[Sequence[int]] | None = None) -> None:
+        self.weights = None if shapes is None else Counter(tuple(shape) for shape in shapes)
+        values = WITHOUT_FILE
+        if self.weights is not None:
+            values = sum(prod(shape) * n for shape, n in self.weights.items())
         self.kept, self.tried = KEPT + values, TRIED + values
         self.filled, self.steps = FILLED + values, STEPS
 
@@ -62,7 +67,7 @@ def weight(shape: tuple[int, ...], dtype: Any, name: str) -> NDArray[Any] | None
     """Return zeros for a weight inside :func:`loading_budget`, or raise ValueError if the file has no such weight left;
     otherwise None, and its initializer makes it."""
     budget = _budget.get()
-    if budget is None:
+    if budget is None or budget.weights is None:
         return None
     if not budget.weights[shape]:
         raise ValueError(f"{name}: asks for a weight of shape {shape}, and the file has none of that shape left")

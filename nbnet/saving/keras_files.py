@@ -98,10 +98,11 @@ def load_keras(path: Path, compile: bool) -> Model:
     record = loads(config, "config.json")
     file = read_hdf5(content, path.name)
     shapes = [entry.shape for name, entry in file.entries.items() if not name.startswith("optimizer/")]
-    model, compiled = _build(record, shapes)
+    if not isinstance(record, dict):
+        raise ValueError("config.json: expected an object")
+    model = compiled_from_keras(record, record.get("compile_config") if compile else None, LoadingBudget(shapes))
     _assign(load_arrays(model, file.arrays, path.name), path.name)
-    if compile and compiled is not None:
-        model.compile(**compiled)
+    if model.optimizer is not None:
         load_optimizer(model, file.arrays, path.name)
     return model
 
@@ -111,23 +112,21 @@ def load_h5(path: Path, compile: bool) -> Model:
     file = read_hdf5(_content(path), path.name)
     config = keras_legacy.model_config(file)
     shapes = [entry.shape for name, entry in file.entries.items() if name.startswith("model_weights/")]
-    model, _ = _build(config, shapes)
-    compiled = compile_from_keras(keras_legacy.compile_config(file)) if compile else None
+    compiled = keras_legacy.compile_config(file) if compile else None
+    model = compiled_from_keras(config, compiled, LoadingBudget(shapes))
     places = keras_legacy.by_position(model, keras_legacy.layer_weights(file), file.arrays, path.name, False)
     _assign(places, path.name)
-    if compiled is not None:
-        model.compile(**compiled)
     return model
 
 
-def _build(record: Any, shapes: list[tuple[int, ...]]) -> tuple[Model, dict[str, Any] | None]:
-    """Return the model of a configuration, whose weights are zeros, and its compile arguments."""
-    if not isinstance(record, dict):
-        raise ValueError("config.json: expected an object")
-    compiled = compile_from_keras(record.get("compile_config"))
-    with loading_budget(LoadingBudget(shapes)):
+def compiled_from_keras(record: Mapping[str, Any], compile_config: Any, budget: LoadingBudget) -> Model:
+    """Return the model of a configuration, compiled as another configuration says, all of it charged to a budget."""
+    with loading_budget(budget):
         model = model_from_keras(record)
-    return model, compiled
+        compiled = compile_from_keras(compile_config)
+        if compiled is not None:
+            model.compile(**compiled)
+    return model
 
 
 def model_from_keras(record: Mapping[str, Any]) -> Model:

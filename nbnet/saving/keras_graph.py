@@ -18,7 +18,7 @@ from nbnet import ops
 from nbnet.base.loading_budget import count_steps
 from nbnet.base.registry import UniqueNames
 from nbnet.base.tree import flatten, map_structure
-from nbnet.engine.graph.symbolic import Producer, Symbol
+from nbnet.engine.graph.symbolic import Producer, Symbol, has_symbols
 from nbnet.engine.graph.tensor import Tensor
 from nbnet.layers.input import InputLayer
 from nbnet.layers.layer import Layer
@@ -351,6 +351,9 @@ def graph_from_keras(config: Mapping[str, Any]) -> tuple[Any, Any]:
         args, kwargs = _arguments(nodes[key], values)
         if isinstance(functions[key[0]], Layer):
             kwargs = _given(nodes[key], kwargs)
+        # Before the call: one of constants alone would compute, and no model has any.
+        if not has_symbols(args) and not has_symbols(kwargs):
+            raise ValueError(f"{key[0]}: the call depends on no input")
         results = list(flatten(_called(functions[key[0]], args, kwargs, key[0])))
         if not all(isinstance(value, Symbol) for value in results):
             raise ValueError(f"{key[0]}: the call depends on no input")

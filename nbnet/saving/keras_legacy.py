@@ -29,12 +29,15 @@ def is_legacy(file: Hdf5Content) -> bool:
     return "model_weights" in file.groups or _names(file, "", "layer_names") is not None
 
 
-def model_config(file: Hdf5Content) -> Any:
+def model_config(file: Hdf5Content) -> dict[str, Any]:
     """Return the configuration of the model in a file."""
     text = file.attribute("", "model_config")
     if not isinstance(text, str):
         raise ValueError("has no configuration of a model: build the model, then call load_weights")
-    return loads(text.encode("utf-8", "surrogatepass"), "model_config")
+    found = loads(text.encode("utf-8", "surrogatepass"), "model_config")
+    if not isinstance(found, dict):
+        raise ValueError("model_config: expected an object")
+    return found
 
 
 def compile_config(file: Hdf5Content) -> Any:

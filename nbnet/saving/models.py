@@ -198,11 +198,7 @@ def model_to_keras(model: Model) -> dict[str, Any]:
 
 def model_from_keras(record: Mapping[str, Any]) -> Model:
     """Return the model that a configuration in Keras's form describes, compiled as it says."""
-    files = weights.keras_files()
-    model: Model = files.model_from_keras(record)
-    compiled = files.compile_from_keras(record.get("compile_config"))
-    if compiled is not None:
-        model.compile(**compiled)
+    model: Model = weights.keras_files().compiled_from_keras(record, record.get("compile_config"), LoadingBudget())
     return model
 
 

@@ -19,6 +19,7 @@ import pytest
 import nbnet as nb
 from nbnet.base import hdf5_process
 from nbnet.base.hdf5_file import Hdf5Reader, write_hdf5
+from nbnet.saving import keras_graph
 from nbnet.saving.keras_config import from_keras
 from tests.saving.keras_models import Builder
 
@@ -440,6 +441,68 @@ def test_calls_in_a_circle_are_refused() -> None:
     config["config"]["layers"][1]["inbound_nodes"] = [[["a", 0, 0, {}]]]
     with pytest.raises(ValueError, match="or on itself"):
         nb.models.model_from_json(json.dumps(config))
+
+
+def operation(op: str, *args: Any) -> Any:
+    """Return a model that calls a function of nbnet's with these arguments."""
+    config = json.loads(json.dumps(FUNCTIONAL_2))
+    config["config"]["layers"][1:] = [
+        {
+            "module": None, "class_name": op, "name": "q", "config": {"name": "q"},
+            "registered_name": f"nbnet>ops.{op}", "inbound_nodes": [{"args": list(args), "kwargs": {}}],
+        }
+    ]  # fmt: skip
+    config["config"]["output_layers"] = [["q", 0, 0]]
+    return config
+
+
+MANY = [1.0] * 30_000
+
+
+@pytest.mark.parametrize(
+    "config",
+    [
+        operation("outer", MANY, MANY), operation("add", [[v] for v in MANY], [MANY]),
+        operation("einsum", "i,j->ij", MANY, MANY), operation("stack", [[MANY[:9], MANY[:9]]]),
+        operation("kron", [MANY, MANY], [MANY]), operation("isin", {"class_name": "__numpy__", "config": {
+            "value": MANY, "dtype": "float32"}}, MANY),
+    ],
+)  # fmt: skip
+def test_calls_of_constants_alone_are_refused_before_they_compute(
+    config: Any, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(keras_graph, "_called", lambda *args: pytest.fail("it was called"))
+    with pytest.raises(ValueError, match=r"k\.keras: q: the call depends on no input"):
+        nb.load_model(archive(tmp_path / "k.keras", config))
+    with pytest.raises(ValueError, match="q: the call depends on no input"):
+        nb.models.model_from_json(json.dumps(config))
+
+
+@pytest.mark.parametrize(
+    "metric",
+    [
+        {"class_name": "AUC", "config": {"num_thresholds": 10**8}},
+        {"class_name": "AUC", "config": {"num_thresholds": 10**4, "multi_label": True, "num_labels": 10**5}},
+        {"class_name": "PrecisionAtRecall", "config": {"recall": 0.5, "num_thresholds": 10**9}},
+        {"class_name": "MeanIoU", "config": {"num_classes": 10**12}},
+    ],
+)
+def test_compiling_is_charged_to_the_budget_of_the_file(metric: Any, tmp_path: Path) -> None:
+    config = json.loads(json.dumps(KERAS_CONFIG))
+    config["compile_config"]["metrics"] = [metric]
+    with pytest.raises(ValueError, match="values, more than the file can need"):
+        nb.load_model(archive(tmp_path / "k.keras", config))
+    assert nb.load_model(archive(tmp_path / "k.keras", config), compile=False).optimizer is None
+    with pytest.raises(ValueError, match="values, more than the file can need"):
+        nb.models.model_from_json(json.dumps(config))
+    model = small()
+    model.compile("adam", "mse")
+    model.save(tmp_path / "k.h5")
+    with h5py.File(tmp_path / "k.h5", "a") as file:
+        compiled = json.loads(file.attrs["training_config"]) | {"metrics": [metric]}
+        file.attrs["training_config"] = json.dumps(compiled)
+    with pytest.raises(ValueError, match="values, more than the file can need"):
+        nb.load_model(tmp_path / "k.h5")
 
 
 def linked(kind: str) -> bytes:
