@@ -128,6 +128,7 @@ def arctanh(x: Any) -> Any:
     lambda a, b: np.arctan2(a, b),
     lambda a, b: b / (a * a + b * b),
     lambda a, b: -a / (a * a + b * b),
+    kinds="f",
 )
 def arctan2(x1: Any, x2: Any) -> Any:
     """The angle of the point (x2, x1), from -pi to pi, element by element.
@@ -161,6 +162,7 @@ def _part(x: Any, length: Any) -> Any:
     lambda a, b: _length(a, b),
     lambda a, b: _part(a, _length(a, b)),
     lambda a, b: _part(b, _length(a, b)),
+    kinds="f",
 )
 def hypot(x1: Any, x2: Any) -> Any:
     """``sqrt(x1**2 + x2**2)`` without overflow, element by element; at the origin no gradient flows.
