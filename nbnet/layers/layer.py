@@ -637,11 +637,15 @@ class Layer(RecordsArguments):
         return list(found.values())
 
     @property
+    def listed_weights(self) -> list[Parameter]:
+        """The parameters that Keras lists as the layer's own, those that were created as trainable first."""
+        return sorted(self.own_weights, key=lambda w: not w.trainable)
+
+    @property
     def weights(self) -> list[Parameter]:
         """All parameters: the layer's own, then those of layers inside; of each layer, as in Keras, those that were
         created as trainable come first."""
-        ordered = (sorted(layer.own_weights, key=lambda w: not w.trainable) for layer in flatten_layers(self))
-        return list({id(w): w for weights in ordered for w in weights}.values())
+        return list({id(w): w for layer in flatten_layers(self) for w in layer.listed_weights}.values())
 
     @property
     def trainable_weights(self) -> list[Parameter]:

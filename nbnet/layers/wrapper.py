@@ -194,6 +194,7 @@ class SpectralNormalization(Wrapper):
     """
 
     _arguments = ("power_iterations",)
+    _weight_name = ""
 
     def __init__(self, layer: Layer, power_iterations: int = 1, **kwargs: Any) -> None:
         super().__init__(layer, **kwargs)
@@ -206,6 +207,12 @@ class SpectralNormalization(Wrapper):
             raise ValueError(f"layer: expected one with a kernel or embeddings, got {self.layer!r}")
         units = self._weight.shape[-1]
         self.vector_u = self.add_weight((1, units), TruncatedNormal(stddev=0.02), trainable=False, name="vector_u")
+
+    @property
+    def listed_weights(self) -> list[Parameter]:
+        """The kernel of the layer inside, then ``vector_u``."""
+        weight = getattr(self.layer, self._weight_name, None)
+        return [*([weight] if isinstance(weight, Parameter) else []), *super().listed_weights]
 
     @property
     def _weight(self) -> Parameter:

@@ -17,7 +17,7 @@ from nbnet.base.hdf5_process import Hdf5Content
 from nbnet.base.json_record import loads, plain
 from nbnet.layers.layer import Layer, flatten_layers
 from nbnet.models.model import Model
-from nbnet.saving.keras_weights import all_layers, own_weights, report
+from nbnet.saving.keras_weights import all_layers, report
 
 Array = NDArray[Any]
 #: Bytes of an attribute that HDF5 takes; longer lists are cut into parts.
@@ -88,7 +88,7 @@ def _names(file: Hdf5Content, group: str, name: str) -> list[str] | None:
 def legacy_weights(layer: Layer) -> list[Any]:
     """Return all weights of a layer as older versions list them: those that are trained, here and in layers inside,
     then the others."""
-    weights = [weight for part in flatten_layers(layer) for weight in own_weights(part)]
+    weights = [weight for part in flatten_layers(layer) for weight in part.listed_weights]
     unique = list({id(weight): weight for weight in weights}.values())
     return [w for w in unique if w.requires_grad] + [w for w in unique if not w.requires_grad]
 

@@ -35,8 +35,6 @@ _TOGETHER = (
     ["momentum", "velocity"], ["accumulated_gradient", "accumulated_change"], ["accumulator", "linear"],
     ["momentum", "norm"],
 )  # fmt: skip
-#: Layers that have the kernel, or the embeddings, of the layer inside as a weight of their own, too.
-_SHARING = frozenset(("SpectralNormalization",))
 #: Attributes of layers of which nbnet keeps a number as a float, and Keras as an integer.
 _COUNTS = frozenset(("count",))
 
@@ -103,14 +101,6 @@ def all_layers(model: Model) -> list[Layer]:
     return list(model.graph.layers)
 
 
-def own_weights(layer: Layer) -> list[Parameter]:
-    """Return the weights that a layer itself has, in Keras's order; in Keras, some layers have one of the layer inside
-    as their own, too."""
-    inside = [getattr(layer, "layer", None)] if type(layer).__name__ in _SHARING else []
-    others = [getattr(part, name) for part in inside for name in ("kernel", "embeddings") if hasattr(part, name)]
-    return sorted([*others, *layer.own_weights], key=lambda weight: not weight.trainable)
-
-
 def weights_by_keras_path(model: Layer) -> dict[str, Parameter]:
     """Return all weights of a model by their paths in Keras's files.
 
@@ -126,7 +116,7 @@ def weights_by_keras_path(model: Layer) -> dict[str, Parameter]:
     return {
         f"{path}/vars/{number}" if path else f"vars/{number}": weight
         for path, layer in keras_paths(model).items()
-        for number, weight in enumerate(own_weights(layer))
+        for number, weight in enumerate(layer.listed_weights)
     }
 
 

@@ -8,6 +8,7 @@ import numpy as np
 import pytest
 
 import nbnet as nb
+from nbnet.saving.weights import weights_by_path
 
 L = nb.layers
 
@@ -99,3 +100,27 @@ def test_a_program_computes_what_python_does() -> None:
 def test_errors(make: Any, message: str) -> None:
     with pytest.raises(ValueError, match=message):
         make()
+
+
+@pytest.mark.parametrize(
+    ("inner", "shape", "names"),
+    [
+        (lambda: L.Dense(5), (3,), ["kernel", "vector_u", "bias"]),
+        (lambda: L.Conv2D(4, 3), (6, 6, 2), ["kernel", "vector_u", "bias"]),
+        (lambda: L.Dense(5, use_bias=False), (3,), ["kernel", "vector_u"]),
+        (lambda: L.Embedding(7, 3), (4,), ["embeddings", "vector_u"]),
+    ],
+)
+def test_weights_are_in_the_order_of_keras(inner: Any, shape: Any, names: Any, tmp_path: Any) -> None:
+    layer = L.SpectralNormalization(inner(), name="normal")
+    model = nb.Sequential([nb.Input(shape), layer, L.Flatten(), L.Dense(1, name="last")])
+    listed = [w.name.rpartition("/")[2] for w in model.weights]
+    assert listed == [*names, "kernel", "bias"]
+    assert [w.shape for w in model.trainable_weights[:1]] == [layer.layer.weights[0].shape]
+    assert [w.shape for w in layer.non_trainable_weights] == [layer.vector_u.shape]
+    # Files have the names of the layer that made a weight.
+    assert list(weights_by_path(layer)) == ["vector_u", *(f"layer/{n}" for n in names if n != "vector_u")]
+
+
+def test_weights_before_the_build() -> None:
+    assert L.SpectralNormalization(L.Dense(5)).weights == []
