@@ -11,6 +11,7 @@ from nbnet.engine.graph.parameter import Parameter
 from nbnet.engine.graph.tensor import Tensor, tensors
 from nbnet.estimators.base import Array
 from nbnet.losses import Loss
+from nbnet.losses.loss import spread
 from nbnet.ops.reduction import l1_l2, weighted_mean, weighted_sum
 
 
@@ -45,7 +46,8 @@ class PenalizedLoss(Loss):
             found = ops.add(descended, ops.stop_gradient(ops.subtract(found, descended)))
         return found
 
-    def reduce(self, per_sample: Tensor, weights: Tensor, count: int, mask: Tensor | None = None) -> Tensor:
+    def reduce(self, per_sample: Tensor, weights: Tensor | None, count: int, mask: Tensor | None = None) -> Tensor:
+        weights = spread(weights, per_sample)
         if self.rows is not None:
             mean = weighted_sum(per_sample, weights, _number(per_sample, 1 / self.weight))
             return self._with_penalty(mean, len(per_sample) / self.rows / self.weight)

@@ -57,7 +57,8 @@ class Loss(RecordsArguments):
     reduction : {"sum_over_batch_size", "mean", "sum", "mean_with_sample_weight", "none", None}
         Rule that makes the loss of a batch from weighted losses of samples. The first two, which are the same, divide
         their sum by the number of losses, not by the sum of weights, as in Keras 3; "mean_with_sample_weight" divides
-        by the sum of weights; "none" and None keep one loss for each sample, with which training is impossible.
+        by the sum of the weights, before they are repeated for several losses of a sample; "none" and None keep one
+        loss for each sample, with which training is impossible.
     dtype : {"float32", "float64", None}
         Accepted as in Keras; losses are computed in the dtype of predictions.
 
@@ -189,15 +190,17 @@ class Loss(RecordsArguments):
         else:
             values, weights = _matched(values, sample_weight)
         mask = y_pred.time_mask if isinstance(y_pred, Tensor) else None
-        return self.reduce(values, spread(weights, values), max(values.size, 1), mask)
+        return self.reduce(values, weights, max(values.size, 1), mask)
 
-    def reduce(self, per_sample: Tensor, weights: Tensor, count: int, mask: Tensor | None = None) -> Tensor:
+    def reduce(self, per_sample: Tensor, weights: Tensor | None, count: int, mask: Tensor | None = None) -> Tensor:
         """The loss of a batch from the losses of its samples.
 
         Parameters
         ----------
-        per_sample, weights : Tensor
-            A loss and a weight for each sample of a slice of the batch.
+        per_sample : Tensor
+            A loss for each sample of a slice of the batch.
+        weights : Tensor, optional
+            Their weights, as for :func:`spread`, by default 1.
         count : int
             Number of losses in the whole batch. The values of its slices add up to the loss of the batch; an op that
             needs sums over the whole batch says so (``Op.whole_batch``).
@@ -205,6 +208,7 @@ class Loss(RecordsArguments):
             The mask of time steps of the predictions. Losses where it is 0 do not count; a mean is one over the others,
             as with the mask that the losses themselves may have.
         """
+        given, weights = weights, spread(weights, per_sample)
         mask = loss_mask(per_sample, mask)
         if self.reduction in ("none", None):
             active = recorder()
@@ -216,7 +220,9 @@ class Loss(RecordsArguments):
             return multiply(per_sample, weights if mask is None else multiply(weights, mask))
         if self.reduction == "mean_with_sample_weight":
             weights = weights if mask is None else multiply(weights, mask)
-            return weighted_mean(per_sample, weights, weights)
+            # The sum of the weights is that before they are repeated; those of a mask are one for each loss.
+            repeated = 1 if given is None or mask is not None else per_sample.size // max(given.size, 1)
+            return weighted_mean(per_sample, weights, weights if repeated == 1 else multiply(weights, 1.0 / repeated))
         if mask is not None:
             weights = multiply(weights, mask)
             if self.reduction != "sum":
@@ -244,7 +250,7 @@ class Loss(RecordsArguments):
 
 
 def _matched(values: Tensor, sample_weight: Any) -> tuple[Tensor, Tensor]:
-    """Losses and as many weights."""
+    """Losses, and weights of as many axes."""
     if not isinstance(sample_weight, Tensor):
         given = plain_array(sample_weight, "sample_weight")
         data.check_finite(given, "sample_weight", values.dtype)
@@ -255,9 +261,8 @@ def _matched(values: Tensor, sample_weight: Any) -> tuple[Tensor, Tensor]:
     if whole != values.shape:
         mask, values = values.time_mask, broadcast_to(reshape(values, v_shape), whole)
         values.time_mask = None if mask is None else broadcast_to(reshape(mask, v_shape), whole)
-    if w_shape != sample_weight.shape:
-        sample_weight = reshape(sample_weight, w_shape)
-    return values, broadcast_to(sample_weight, whole)
+    w_shape = (*[1] * (len(whole) - len(w_shape)), *w_shape)
+    return values, sample_weight if w_shape == sample_weight.shape else reshape(sample_weight, w_shape)
 
 
 def one_or_many(value: float | Sequence[float], name: str, allowed: Interval) -> float | list[float]:

@@ -135,12 +135,9 @@ class BatchInputs:
         """The call that stores output k of a slice."""
         return batch_io.store_call(y, self.cursor, self.slot(f"out{k}", y.dtype))
 
-    def weights(self, k: int, t: int, values: Tensor) -> Tensor:
-        """A weight for each loss, or value of a metric, of output k: gathered, or ones."""
-        name = f"w{k}"
-        if name not in self.sources:
-            return Tensor(values.shape, self.dtype, np.ones(values.shape, self.dtype), name="ones")
-        return spread(self.tensor(name, t), values)
+    def weights(self, k: int, t: int) -> Tensor | None:
+        """The weights of output k, gathered; None without any."""
+        return self.tensor(f"w{k}", t) if f"w{k}" in self.sources else None
 
     def gathered(self, t: int) -> list[Tensor]:
         """The tensors that rows of slice t have been asked for in."""
@@ -507,17 +504,13 @@ class StepBuilder:
                 assert spec.loss is not None
                 each = spec.loss.losses(*pairs[k])
                 count = each.size // inputs.count(t) * inputs.rows
-                losses.append(spec.loss.reduce(each, inputs.weights(k, t, each), count, y_pred.time_mask))
+                losses.append(spec.loss.reduce(each, inputs.weights(k, t), count, y_pred.time_mask))
                 terms.append(losses[-1] if spec.weight == 1 else multiply(losses[-1], spec.weight))
             total = reduce(add, terms) if terms else Tensor((), self.dtype, np.zeros((), self.dtype))
             total, additive = self._with_penalties(total, trace, inputs, t)
             metrics = [None if metric.epoch_end else metric.values(*pairs[k]) for k, metric, _ in log.watched]
             weights = [
-                None
-                if v is None
-                else metric_weights(
-                    v, inputs.weights(k, t, v) if counts and f"w{k}" in inputs.sources else None, outputs[k].time_mask
-                )
+                None if v is None else metric_weights(v, inputs.weights(k, t) if counts else None, outputs[k].time_mask)
                 for v, (k, _, counts) in zip(metrics, log.watched, strict=True)
             ]
         kept = [(k, outputs[k]) for k in log.kept]
@@ -586,6 +579,7 @@ def metric_weights(values: Tensor, weights: Tensor | None, mask: Tensor | None) 
     if weights is None and mask is None:
         return None
     mask = loss_mask(values, mask)
+    weights = None if weights is None else spread(weights, values)
     return weights if mask is None else mask if weights is None else multiply(weights, mask)
 
 

@@ -261,3 +261,43 @@ def test_functions_of_symbols(name: str) -> None:
     x, y = rng.uniform(0.1, 0.9, (2, 8, 3))
     expected = getattr(nb.losses, name)(x.astype(np.float32), y.astype(np.float32)).numpy()
     np.testing.assert_allclose(model.predict([x, y], verbose=0), expected, rtol=1e-5)
+
+
+@pytest.mark.parametrize(
+    ("name", "divisor"),
+    [
+        ("scalar", 2.0),  # one weight for all
+        ("n", 6.0),
+        ("n1", 6.0),
+        ("nd", 16.5),
+    ],
+)
+def test_a_mean_divides_by_the_weights_before_they_are_repeated(name: str, divisor: float) -> None:
+    t, p = np.stack([T, 1 - T], -1), np.stack([P, P], -1)
+    each, w = np.square(t - p).mean(-1), WEIGHTS[name]
+    per_loss = np.broadcast_to(np.reshape(w, (*np.shape(w), *[1] * (2 - np.ndim(w)))), each.shape)
+    wanted = (each * per_loss).sum() / divisor
+    loss = L.MeanSquaredError(reduction="mean_with_sample_weight")
+    assert loss(t, p, w).item() == pytest.approx(wanted, rel=1e-6)
+    if name != "scalar":
+        model = nb.Sequential([nb.Input((3, 2)), nb.layers.Activation("linear")])
+        model.compile("sgd", loss)
+        assert model.evaluate(p, t, sample_weight=w, verbose=0) == pytest.approx(wanted, rel=1e-6)
+
+
+def test_a_mean_of_masked_losses_divides_by_the_weights_that_count() -> None:
+    t, p = np.stack([T, 1 - T], -1), np.stack([P, P], -1)
+    p[:, 2] = 0.0
+    model = nb.Sequential([nb.Input((3, 2)), nb.layers.Masking(), nb.layers.Activation("linear")])
+    model.compile("sgd", L.MeanSquaredError(reduction="mean_with_sample_weight"))
+    w, each = WEIGHTS["n1"], np.square(t - p).mean(-1)[:, :2]
+    got = model.evaluate(p, t, sample_weight=w, verbose=0)
+    assert got == pytest.approx((each * w).sum() / (2 * w.sum()), rel=1e-6)
+
+
+def test_a_gradient_of_a_mean_with_repeated_weights() -> None:
+    p = nb.Parameter(np.array([[[1.0], [2.0]], [[3.0], [4.0]]]))
+    with nb.Tape() as tape:
+        loss = L.MeanSquaredError(reduction="mean_with_sample_weight")(np.zeros((2, 2, 1)), p, [[1.0], [3.0]])
+    assert loss.item() == pytest.approx((1 + 4 + 27 + 48) / 4)
+    np.testing.assert_allclose(tape.gradient(loss, [p])[0].numpy().reshape(-1), [0.5, 1.0, 4.5, 6.0])
