@@ -14,7 +14,7 @@ import numpy as np
 
 from nbnet.base.loading_budget import count_steps
 from nbnet.base.tree import flatten, restructure
-from nbnet.engine.graph.symbolic import Symbol, symbolic
+from nbnet.engine.graph.symbolic import Symbol, snapshot, symbolic
 from nbnet.engine.graph.tensor import Tensor, tensor
 from nbnet.ops.compare import less, where
 from nbnet.ops.index import flip
@@ -56,7 +56,7 @@ def cond(pred: Any, true_fn: Callable[[], Any], false_fn: Callable[[], Any]) -> 
     1.0
     """
     if _is_known(pred):
-        return true_fn() if _truth(pred, "pred") else false_fn()
+        return snapshot((true_fn if _truth(pred, "pred") else false_fn)())
     return _chosen(pred, true_fn(), false_fn())
 
 
@@ -96,7 +96,7 @@ def switch(index: Any, branches: Sequence[Callable[..., Any]], *operands: Any) -
         raise ValueError("branches: expected at least one function")
     if _is_known(index):
         place = int(np.asarray(index).item())
-        return branches[min(max(place, 0), len(branches) - 1)](*operands)
+        return snapshot(branches[min(max(place, 0), len(branches) - 1)](*operands))
     found = branches[-1](*operands)
     for place in range(len(branches) - 2, -1, -1):
         below = _less(index, place + 0.5)
@@ -144,7 +144,7 @@ def while_loop(
         then = tuple(found) if several else (found,)
         now = then if _is_known(further) else tuple(_chosen(further, then, now))
         turn += 1
-    return now if several else now[0]
+    return snapshot(now if several else now[0])
 
 
 def fori_loop(lower: int, upper: int, body_fun: Callable[[int, Any], Any], init_val: Any) -> Any:
@@ -171,7 +171,7 @@ def fori_loop(lower: int, upper: int, body_fun: Callable[[int, Any], Any], init_
     for i in range(_index(np.asarray(lower).item()), _index(np.asarray(upper).item())):
         count_steps(1, "fori_loop")
         value = body_fun(i, value)
-    return value
+    return snapshot(value)
 
 
 def _parts(xs: Any, what: str) -> tuple[list[Any], int]:

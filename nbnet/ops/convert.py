@@ -11,10 +11,8 @@ from nbnet.base.array_memory import plain_array
 from nbnet.config import standardize_dtype
 from nbnet.engine.graph.arithmetic import operators
 from nbnet.engine.graph.op import BOOL, INT, Op, Shape, Spec, register
-from nbnet.engine.graph.parameter import Parameter
 from nbnet.engine.graph.tensor import Tensor, apply, exact_tensor, recorder, tensor
 from nbnet.engine.kernels.abi import bytevec, intvec, kernel, vec
-from nbnet.ops.reshape import reshape
 
 _INTEGERS = {"int8", "int16", "int32", "int64", "uint8", "uint16", "uint32"}
 
@@ -108,7 +106,7 @@ def known_dtype(dtype: Any) -> np.dtype[Any]:
 
 
 def convert_to_tensor(x: Any, dtype: Any = None) -> Tensor:
-    """A tensor that holds a value; a tensor is returned unchanged, and a weight as a copy.
+    """A tensor that holds a value; a tensor is returned unchanged, a weight as a tensor of its value now.
 
     Parameters
     ----------
@@ -131,10 +129,6 @@ def convert_to_tensor(x: Any, dtype: Any = None) -> Tensor:
     >>> nb.ops.convert_to_tensor([1, 2], "float32")
     <Tensor shape=(2,) dtype=float32, [1. 2.]>
     """
-    if isinstance(x, Parameter):
-        active = recorder()
-        if active is None or not active.deferred:
-            x = reshape(x, x.shape)
     if isinstance(x, Tensor):
         return x if dtype is None else cast(x, dtype)
     if dtype is None:

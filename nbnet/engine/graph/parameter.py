@@ -8,8 +8,7 @@ from typing import Any
 import numpy as np
 
 from nbnet.base.array_memory import plain_array
-from nbnet.engine.graph.arithmetic import operators
-from nbnet.engine.graph.tensor import Array, Tensor, real_array
+from nbnet.engine.graph.tensor import Array, Tensor, real_array, recorder
 from nbnet.engine.kernels.executor import aligned, round_up
 
 #: A regularizer or constraint: a function of a parameter.
@@ -99,9 +98,12 @@ class Parameter(Tensor):
 
     @property
     def value(self) -> Tensor:
-        """A tensor of the value as it is now, through which gradients flow."""
-        value: Tensor = operators["convert_to_tensor"](self)
-        return value
+        """A tensor of the value as it is now, through which gradients flow; in a program, of that of the step."""
+        active = recorder()
+        return self if active is not None and active.deferred else self.copy()
+
+    def __pos__(self) -> Tensor:
+        return self.value
 
     def assign(self, value: Any) -> None:
         """Overwrite the value in place; the shape must fit."""

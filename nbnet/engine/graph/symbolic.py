@@ -18,6 +18,7 @@ from nbnet.base.loading_budget import active, count_steps
 from nbnet.base.tree import flatten, map_structure, restructure
 from nbnet.base.uninterrupted import apart_from_handlers
 from nbnet.engine.graph.arithmetic import Arithmetic, operators
+from nbnet.engine.graph.parameter import Parameter
 from nbnet.engine.graph.tape import Trace
 from nbnet.engine.graph.tensor import Tensor
 
@@ -160,8 +161,16 @@ def _probe(producer: Producer, batch: int, other: int) -> Any:
     return made
 
 
+def snapshot(result: Any) -> Any:
+    """What a function of tensors returned, with the value that a weight has now in place of a weight that it handed
+    through: weights change, tensors do not."""
+    if type(result) is Tensor or not any(isinstance(leaf, Parameter) for leaf in flatten(result)):
+        return result
+    return map_structure(lambda leaf: leaf.value if isinstance(leaf, Parameter) else leaf, result)
+
+
 def symbolic(function: F, module: str | None = None) -> F:
-    """Decorate a function of tensors so that it accepts symbols, too.
+    """Decorate a function of tensors so that it accepts symbols, too, and returns no weight.
 
     For pickling, ``module`` names the module in which the result has the function's name; by default it is its own.
     """
@@ -170,7 +179,7 @@ def symbolic(function: F, module: str | None = None) -> F:
     def call(*args: Any, **kwargs: Any) -> Any:
         if has_symbols(args) or (kwargs and has_symbols(kwargs)):
             return record(function, args, kwargs, function.__name__)
-        return function(*args, **kwargs)
+        return snapshot(function(*args, **kwargs))
 
     if module is not None:
         call.__module__ = module

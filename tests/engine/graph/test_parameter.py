@@ -83,3 +83,32 @@ def test_a_layer_with_a_scalar_weight_is_trained() -> None:
     model.compile(nb.optimizers.SGD(0.1), "mse")
     model.fit(np.ones((4, 3)), np.zeros((4, 3)), verbose=0)
     np.testing.assert_allclose(model.get_weights()[0], 1 - 0.1 * 2, rtol=1e-6)
+
+
+@pytest.mark.parametrize(
+    "function",
+    [
+        lambda w: nb.ops.cast(w, w.dtype),
+        lambda w: w.astype("float32"),
+        lambda w: +w,
+        lambda w: nb.ops.pad(w, 0),
+        lambda w: nb.ops.broadcast_to(w, w.shape),
+        lambda w: nb.ops.swapaxes(w, 0, 0),
+        lambda w: nb.ops.split(w, 1)[0],
+        lambda w: nb.ops.cond(True, lambda: w, lambda: -w),
+        lambda w: nb.ops.switch(0, [lambda x: x], w),
+        lambda w: nb.ops.fori_loop(0, 0, lambda _, x: -x, w),
+        lambda w: nb.ops.while_loop(lambda n, _: n < 1, lambda n, x: (n + 1, x), (0, w))[1],
+    ],
+)
+@pytest.mark.parametrize("trainable", [True, False])
+def test_what_functions_return_does_not_change_with_the_weight(function: Any, trainable: bool) -> None:
+    p = nb.Parameter([1.0, 2.0], trainable=trainable)
+    with nb.Tape() as tape:
+        y = function(p)
+        loss = nb.ops.sum(y * y)
+    assert type(y) is nb.Tensor
+    p.assign([5.0, 6.0])
+    assert y.tolist() == [1.0, 2.0]
+    if trainable:
+        assert tape.gradient(loss, [p])[0].tolist() == [2.0, 4.0]
