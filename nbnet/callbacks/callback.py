@@ -5,6 +5,7 @@ from __future__ import annotations
 import math
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
+from numbers import Real
 from pathlib import Path
 from typing import Any, Protocol
 
@@ -20,7 +21,7 @@ Logs = dict[str, Any] | None
 
 #: Epochs to spare of a callback that needs to see none.
 NO_LIMIT = 1 << 62
-_EPOCH_HOOKS = ("on_epoch_begin", "on_epoch_end", "on_test_begin", "on_test_end")
+EPOCH_HOOKS = ("on_epoch_begin", "on_epoch_end", "on_test_begin", "on_test_end")
 
 
 class CallbackModel(Protocol):
@@ -33,6 +34,12 @@ class CallbackModel(Protocol):
 
     @property
     def weights(self) -> list[Parameter]: ...
+
+    #: The record of the last training.
+    history: Any
+
+    @property
+    def steps_per_execution(self) -> int: ...
     def get_weights(self) -> list[NDArray[Any]]: ...
     def set_weights(self, weights: Sequence[Any]) -> None: ...
     def get_layer(self, *args: Any, **kwargs: Any) -> Any: ...
@@ -170,7 +177,7 @@ class Callback:
         They are trained in one compiled call if all callbacks allow it. The hooks are still called for each epoch, with
         the model ahead of them. By default, a callback with hooks of epochs or tests sees every epoch at once.
         """
-        return 0 if self._defines(_EPOCH_HOOKS) else NO_LIMIT
+        return 0 if self._defines(EPOCH_HOOKS) else NO_LIMIT
 
     def wants_batches(self, kind: str) -> bool:
         """True if a batch hook of ``"train"``, ``"test"`` or ``"predict"`` is defined."""
@@ -178,9 +185,11 @@ class Callback:
         names += ["on_batch_begin", "on_batch_end"] if kind == "train" else []
         return self._defines(names)
 
-    def _defines(self, hooks: Iterable[str]) -> bool:
-        """True if any of these hooks is its own: a method of its class, or a function set on it."""
-        return any(getattr(getattr(self, hook), "__func__", None) is not getattr(Callback, hook) for hook in hooks)
+    def _defines(self, hooks: Iterable[str], base: type[Callback] | None = None) -> bool:
+        """True if any of these methods is another than that of a base class: one of its class, or a function set on
+        it."""
+        base = base or Callback
+        return any(getattr(getattr(self, hook), "__func__", None) is not getattr(base, hook) for hook in hooks)
 
 
 class CallbackList:
@@ -271,8 +280,10 @@ class NoMasks(tuple[Any, ...]):
 
 
 @dataclass(repr=False)
-class History:
+class History(Callback):
     """The losses and metrics of every epoch, as ``fit`` returns them.
+
+    ``fit`` makes one; one of your own among its callbacks is filled, and returned, in its place.
 
     Parameters
     ----------
@@ -302,6 +313,21 @@ class History:
     history: dict[str, list[Any]] = field(default_factory=dict)
     masks: MaskSequence = field(default_factory=NoMasks)
 
+    def __post_init__(self) -> None:
+        self._model = None
+
+    def spare_epochs(self) -> int:
+        """Number of epochs that may be trained before the end of this one is recorded; none for a subclass with hooks
+        of its own."""
+        return 0 if self._defines(EPOCH_HOOKS, History) else NO_LIMIT
+
+    def on_train_begin(self, logs: Logs = None) -> None:
+        self.epoch = []
+
+    def on_epoch_end(self, epoch: int, logs: Logs = None) -> None:
+        self.append(epoch, logs or {})
+        self.model.history = self
+
     def append(self, epoch: int, logs: Mapping[str, Any]) -> None:
         """Add the logs of an epoch.
 
@@ -309,13 +335,13 @@ class History:
         ----------
         epoch : int
             Number of the epoch, from 0.
-        logs : dict of float or array
-            Losses and metrics; arrays, of metrics with a score for each class, become lists.
+        logs : dict
+            Losses and metrics; arrays, of metrics with a score for each class, become lists. What is no number, a
+            callback has written: it is kept as it is.
         """
         self.epoch.append(epoch)
         for name, value in logs.items():
-            several = type(value) is not float and np.ndim(value)
-            self.history.setdefault(name, []).append(np.asarray(value).tolist() if several else float(value))
+            self.history.setdefault(name, []).append(value if type(value) is float else _recorded(value))
 
     def plot(self, metrics: str | Sequence[str] | None = None, ax: Any = None) -> Any:
         """Draw the curves with matplotlib.
@@ -392,8 +418,16 @@ class History:
         return f"<History of {count}: {last}>" if last else f"<History of {count}>"
 
 
+def _recorded(value: Any) -> Any:
+    """A value of the logs as a history keeps it: numbers as floats, arrays as lists, anything else as it is."""
+    if not isinstance(value, Real) and not hasattr(value, "__array__"):
+        return value
+    array = np.asarray(value)
+    return array.tolist() if array.ndim or array.dtype.kind not in "fiub" else float(array)
+
+
 def _shown(value: Any) -> str:
-    return str(value) if isinstance(value, list) else format(value, ".4g")
+    return format(value, ".4g") if isinstance(value, (int, float)) else str(value)
 
 
 def is_curve(values: Sequence[Any]) -> bool:

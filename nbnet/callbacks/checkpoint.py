@@ -39,7 +39,7 @@ class Saver(Monitor):
         self._set_state(state, "_batches")
 
     @abstractmethod
-    def save(self, epoch: int, batch: int | None, logs: Logs) -> None:
+    def _save_model(self, epoch: int, batch: int | None, logs: Logs) -> None:
         """Save after an epoch (``batch`` is None), or after a batch; both are counted from 0."""
 
     def wants_batches(self, kind: str) -> bool:
@@ -50,14 +50,14 @@ class Saver(Monitor):
 
     def on_train_batch_end(self, batch: int, logs: Logs = None) -> None:
         if self.save_freq is not None:
-            self._batches += 1
+            self._batches += self.model.steps_per_execution
             if self._batches >= self.save_freq:
                 self._batches = 0
-                self.save(self._epoch, batch, logs)
+                self._save_model(self._epoch, batch, logs)
 
     def on_epoch_end(self, epoch: int, logs: Logs = None) -> None:
         if self.save_freq is None:
-            self.save(epoch, None, logs)
+            self._save_model(epoch, None, logs)
 
 
 #: Endings of files of models and of weights, and of those that need h5py.
@@ -140,13 +140,10 @@ class ModelCheckpoint(Saver):
             path.parent.mkdir(parents=True, exist_ok=True)
             target(path)
 
-    def save(self, epoch: int, batch: int | None, logs: Logs) -> None:
-        if self.save_best_only:
-            value = self.value(logs)
-            if value is None or not self.is_better(value, self.best):
-                return
-            self.best = value
-        path = self._path(epoch, batch, logs)
+    def _save_model(self, epoch: int, batch: int | None, logs: Logs) -> None:
+        path = self._get_file_path(epoch, batch, logs)
+        if not self._should_save_model(epoch, batch, logs, path):
+            return
         path.parent.mkdir(parents=True, exist_ok=True)
         if self.save_weights_only:
             self.model.save_weights(path)
@@ -155,7 +152,18 @@ class ModelCheckpoint(Saver):
         if self.verbose:
             show(f"Epoch {epoch + 1}: saved to {path}")
 
-    def _path(self, epoch: int, batch: int | None, logs: Logs) -> Path:
+    def _should_save_model(self, epoch: int, batch: int | None, logs: Logs, filepath: Path) -> bool:
+        """Return True if the model is to be saved; of a better one, note how good it is."""
+        if not self.save_best_only:
+            return True
+        value = self.get_monitor_value(logs)
+        if value is None or not self._is_improvement(value, self.best):
+            return False
+        self.best = value
+        return True
+
+    def _get_file_path(self, epoch: int, batch: int | None, logs: Logs) -> Path:
+        """Return the path of a file; ValueError if it names an entry that the logs lack."""
         known = {**(logs or {}), "epoch": epoch + 1} | ({} if batch is None else {"batch": batch + 1})
         try:
             return Path(self.filepath.format(**known))
@@ -258,7 +266,7 @@ class BackupAndRestore(Saver):
             except Exception as error:
                 raise ValueError(f"{self.path.name}: {name} cannot continue: {error}") from error
 
-    def save(self, epoch: int, batch: int | None, logs: Logs) -> None:
+    def _save_model(self, epoch: int, batch: int | None, logs: Logs) -> None:
         self.backup_dir.mkdir(parents=True, exist_ok=True)
         states = {name: callback.get_state() for name, callback in self._others.items()}
         self.model._save_training_state(self.path, states)

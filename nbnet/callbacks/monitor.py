@@ -13,11 +13,15 @@ from numpy.typing import NDArray
 from nbnet.base.console import show
 from nbnet.base.json_record import fields
 from nbnet.base.validation import Interval, check_choice
-from nbnet.callbacks.callback import Callback, Logs
+from nbnet.callbacks.callback import EPOCH_HOOKS, Callback, Logs
 
 
 class Monitor(Callback):
-    """Base class of callbacks that watch one entry of the logs."""
+    """Base class of callbacks that watch one entry of the logs.
+
+    A subclass may override :meth:`get_monitor_value`, what is watched, and ``_is_improvement(value, reference)``, if a
+    value is better than another, which is None at first.
+    """
 
     LARGER = ("acc", "auc", "precision", "recall", "f1", "fbeta", "r2", "top_k", "true_", "iou", "cosine_similarity")
 
@@ -27,11 +31,12 @@ class Monitor(Callback):
         self.monitor, self.mode, self.min_delta = monitor, mode, abs(float(min_delta))
         name = monitor.removeprefix("val_")
         self.larger = mode == "max" or (mode == "auto" and any(part in name for part in self.LARGER))
-        self.best = math.nan
+        #: The best value so far.
+        self.best: float | None = None
 
     def get_state(self) -> dict[str, Any]:
-        # As text, for it may be infinite or NaN.
-        return {"best": repr(float(self.best))}
+        # As text, for it may be infinite; NaN stands for none.
+        return {"best": repr(float("nan" if self.best is None else self.best))}
 
     def set_state(self, state: Mapping[str, Any]) -> None:
         """Continue with a state of :meth:`get_state`; raise ValueError if it is another's."""
@@ -43,19 +48,21 @@ class Monitor(Callback):
         for name in counters:
             if found[name] < 0:
                 raise ValueError(f"state.{name}: expected an integer from 0, got {found[name]}")
-        self.best = float(found["best"])
+        best = float(found["best"])
+        self.best = None if math.isnan(best) else best
         vars(self).update({name: found[name] for name in counters})
 
-    def is_better(self, value: float, than: float) -> bool:
-        """True if a value improves on another; any number improves on NaN."""
-        if math.isnan(than):
+    def _is_improvement(self, value: float, reference: float | None) -> bool:
+        """True if a value improves on another; any number improves on None and NaN."""
+        if reference is None or math.isnan(reference):
             return not math.isnan(value)
-        return value > than + self.min_delta if self.larger else value < than - self.min_delta
+        return value > reference + self.min_delta if self.larger else value < reference - self.min_delta
 
-    def value(self, logs: Logs) -> float | None:
-        """The watched number; None, with a warning, if the logs lack it."""
-        if logs is not None and self.monitor in logs:
-            return float(logs[self.monitor])
+    def get_monitor_value(self, logs: Logs) -> float | None:
+        """Return the watched number; None, with a warning, if the logs lack it."""
+        value = None if logs is None else logs.get(self.monitor)
+        if value is not None:
+            return float(value)
         known = ", ".join(logs or ())
         warnings.warn(f"{type(self).__name__}: the logs have no {self.monitor!r}, only {known}", stacklevel=3)
         return None
@@ -87,6 +94,10 @@ class EarlyStopping(Monitor):
     ----------
     stopped_epoch, best_epoch : int
         Numbers of epochs, from 0.
+    best : float or None
+        The best value so far.
+    best_weights : list of ndarray or None
+        With restore_best_weights, the weights of the best epoch.
 
     Raises
     ------
@@ -123,10 +134,10 @@ class EarlyStopping(Monitor):
         self.restore_best_weights, self.start_from_epoch = bool(restore_best_weights), int(start_from_epoch)
         self.stopped_epoch = self.best_epoch = 0
         self.wait = 0
-        self._weights: list[NDArray[Any]] | None = None
+        self.best_weights: list[NDArray[Any]] | None = None
 
     def get_state(self) -> dict[str, Any]:
-        weights = {f"weight_{i}": weight for i, weight in enumerate(self._weights or [])}
+        weights = {f"weight_{i}": weight for i, weight in enumerate(self.best_weights or [])}
         return super().get_state() | {name: getattr(self, name) for name in self._COUNTERS} | weights
 
     def set_state(self, state: Mapping[str, Any]) -> None:
@@ -136,31 +147,31 @@ class EarlyStopping(Monitor):
         if weights and shapes != [weight.shape for weight in self.model.weights]:
             raise ValueError(f"state: expected the shapes of the model's weights, got {shapes}")
         self._set_state(rest, *self._COUNTERS)
-        self._weights = weights if weights and self.restore_best_weights else None
+        self.best_weights = weights if weights and self.restore_best_weights else None
         if self.stopped_epoch and self.wait >= self.patience:
             self.model.stop_training = True
 
     def on_train_begin(self, logs: Logs = None) -> None:
         self.wait = self.stopped_epoch = self.best_epoch = 0
-        self.best, self._weights = float("nan"), None
+        self.best, self.best_weights = None, None
 
     def spare_epochs(self) -> int:
         """The epochs before it could stop; none where it has to keep the weights of the best epoch."""
-        own = type(self).on_epoch_end is not EarlyStopping.on_epoch_end
-        return super().spare_epochs() if own or self.restore_best_weights else max(self.patience - self.wait - 1, 0)
+        own = self._defines((*EPOCH_HOOKS, "get_monitor_value", "_is_improvement"), EarlyStopping)
+        return 0 if own or self.restore_best_weights else max(self.patience - self.wait - 1, 0)
 
     def on_epoch_end(self, epoch: int, logs: Logs = None) -> None:
-        value = self.value(logs)
+        value = self.get_monitor_value(logs)
         if value is None or epoch < self.start_from_epoch:
             return
-        if self.restore_best_weights and self._weights is None:
-            self._weights, self.best_epoch = self.model.get_weights(), epoch
+        if self.restore_best_weights and self.best_weights is None:
+            self.best_weights, self.best_epoch = self.model.get_weights(), epoch
         self.wait += 1
-        if self.is_better(value, self.best):
+        if self._is_improvement(value, self.best):
             self.best, self.best_epoch = value, epoch
             if self.restore_best_weights:
-                self._weights = self.model.get_weights()
-            if self.baseline is None or self.is_better(value, self.baseline):
+                self.best_weights = self.model.get_weights()
+            if self.baseline is None or self._is_improvement(value, self.baseline):
                 self.wait = 0
         elif self.wait >= self.patience and epoch > 0:
             self.stopped_epoch = epoch
@@ -169,10 +180,10 @@ class EarlyStopping(Monitor):
     def on_train_end(self, logs: Logs = None) -> None:
         if self.stopped_epoch and self.verbose:
             show(f"Epoch {self.stopped_epoch + 1}: early stopping, best epoch {self.best_epoch + 1}")
-        if self._weights is not None:
+        if self.best_weights is not None:
             if self.verbose:
                 show(f"Restoring the weights of the best epoch: {self.best_epoch + 1}")
-            self.model.set_weights(self._weights)
+            self.model.set_weights(self.best_weights)
 
 
 class ReduceLROnPlateau(Monitor):
@@ -222,38 +233,42 @@ class ReduceLROnPlateau(Monitor):
         factor = Interval(0, 1, above=True, below=True).check(factor, "factor")
         self.factor, self.patience, self.verbose = factor, int(patience), verbose
         self.cooldown, self.min_lr = int(cooldown), float(min_lr)
-        self.wait = self.cooling = 0
+        self.wait = self.cooldown_counter = 0
 
     def get_state(self) -> dict[str, Any]:
-        return super().get_state() | {"wait": self.wait, "cooling": self.cooling}
+        return super().get_state() | {"wait": self.wait, "cooldown_counter": self.cooldown_counter}
 
     def set_state(self, state: Mapping[str, Any]) -> None:
-        self._set_state(state, "wait", "cooling")
+        self._set_state(state, "wait", "cooldown_counter")
 
     def on_train_begin(self, logs: Logs = None) -> None:
-        self.wait = self.cooling = 0
-        self.best = float("nan")
+        self.wait = self.cooldown_counter = 0
+        self.best = None
 
     def on_epoch_end(self, epoch: int, logs: Logs = None) -> None:
         if logs is not None:
             logs["learning_rate"] = float(self._optimizer.learning_rate)
-        value = self.value(logs)
+        value = self.get_monitor_value(logs)
         if value is None:
             return
-        if self.cooling > 0:
-            self.cooling -= 1
+        if self.in_cooldown():
+            self.cooldown_counter -= 1
             self.wait = 0
-        if self.is_better(value, self.best):
+        if self._is_improvement(value, self.best):
             self.best, self.wait = value, 0
-        elif self.cooling == 0:
+        elif not self.in_cooldown():
             self.wait += 1
             if self.wait >= self.patience:
                 self._reduce(epoch)
+
+    def in_cooldown(self) -> bool:
+        """Return True for an epoch in which nothing is watched, after a reduction."""
+        return self.cooldown_counter > 0
 
     def _reduce(self, epoch: int) -> None:
         before = float(self._optimizer.learning_rate)
         if before > self.min_lr:
             self._optimizer.learning_rate = max(before * self.factor, self.min_lr)
-            self.cooling, self.wait = self.cooldown, 0
+            self.cooldown_counter, self.wait = self.cooldown, 0
             if self.verbose:
                 show(f"Epoch {epoch + 1}: learning rate reduced to {self._optimizer.learning_rate:.4g}")

@@ -127,8 +127,10 @@ class TensorBoard(Callback):
 
 
 def _scalars(logs: Any) -> Iterator[tuple[str, float]]:
-    """Names and numbers; a metric with a number for each class gives several."""
+    """Names and numbers; a metric with a number for each class gives several, what is no number none."""
     for name, value in logs.items():
+        if np.asarray(value).dtype.kind not in "fiub":
+            continue
         if np.ndim(value):
             yield from ((f"{name}_{k}", float(part)) for k, part in enumerate(np.ravel(value)))
         else:

@@ -92,6 +92,11 @@ class Trainer(_Base):
         return self._optimizer is not None
 
     @property
+    def steps_per_execution(self) -> int:
+        """Number of batches for which hooks of batches are called once."""
+        return self._train_state.steps_per_execution
+
+    @property
     def loss(self) -> Any:
         """The loss that :meth:`compile` was given, names resolved to losses."""
         objective = self._train_state.objective
@@ -265,9 +270,11 @@ class Trainer(_Base):
     ) -> PreparedFit:
         fit = training.Fit(self, x, y, batch_size, epochs, *arguments)
         bar = None if verbose == 0 else Progress(verbose, fit.epochs, fit.source.length)
-        shown = 0 if bar is None else bar.verbose
-        history = History({"verbose": shown, "epochs": fit.epochs, "steps": fit.source.length})
-        return PreparedFit(fit, self._callback_list(callbacks, history.params), bar, history)
+        params = {"verbose": 0 if bar is None else bar.verbose, "epochs": fit.epochs, "steps": fit.source.length}
+        calls = self._callback_list(callbacks, params)
+        # As in Keras, the user's own, the last one of several, is the history of the training.
+        own = [callback for callback in calls.callbacks if isinstance(callback, History)]
+        return PreparedFit(fit, calls, bar, own[-1] if own else History(params))
 
     def _callback_list(self, callbacks: Any, params: Mapping[str, Any]) -> CallbackList:
         model: Any = self  # A Model, which has what callbacks use.
@@ -390,13 +397,13 @@ class Trainer(_Base):
         if plain and (out := predict_again(self, x)) is not None:
             return out
         source = prediction_source(self, x, batch_size, steps)
+        self.stop_predicting = False
         if verbose == 0 and callbacks is None:
             with SingleThread():
                 return predict_source(self, source)
         calls = self._callback_list(callbacks, {})
         with SingleThread(), Progress(verbose, None, source.length) as bar:
             bar.begin_epoch(0)
-            self.stop_predicting = False
             calls.call("on_predict_begin", {})
             out = predict_source(self, source, bar, calls)
             calls.call("on_predict_end", {})

@@ -140,7 +140,9 @@ class EpochLoop:
         The work, and the batches.
     calls
         Callbacks; each batch is a call of its own if one of them has a batch hook of this kind. Hooks are called for as
-        many batches at a time as ``compile(steps_per_execution=)`` says.
+        many batches at a time as ``compile(steps_per_execution=)`` says, with the numbers of the first and the last
+        of so many, also where the epoch ends before. The run ends after those batches in which a callback, or before
+        which one, has set the attribute of the model that ends it.
     bar
         Progress bar, or None.
     position
@@ -166,10 +168,11 @@ class EpochLoop:
     ) -> None:
         self.model, self.kind, self.runner, self.source, self.position = model, kind, runner, source, position
         self.calls = calls if calls is not None and calls.wants_batches(kind) else None
-        self.every = 1 if self.calls is None else model._train_state.steps_per_execution
+        self.every = model._train_state.steps_per_execution
         self.bar = bar if bar is not None and bar.verbose == 1 else None
         self.single = runner.single or self.calls is not None
-        self._stop = _STOP[kind]
+        # Without callbacks, and steps of the user's own, an earlier run has left the attribute.
+        self._stop = _STOP[kind] if calls is not None or runner.single else None
         self.known: deque[Logs] = deque()
         self.watch: Watch | None = None
 
@@ -180,9 +183,10 @@ class EpochLoop:
         runner, calls, position, bar = self.runner, self.calls, self.position, self.bar
         report: Report | None = None
         watch, period = self.watch, 0 if self.watch is None else self.watch.period
-        chunks = self.source.chunks(epoch, self.single)
+        single = self.single or (self._stop is not None and getattr(self.model, self._stop))
+        chunks = self.source.chunks(epoch, single)
         number = shown = hooked = 0 if position is None else position.batch
-        looked_after = watch is not None and period > 1 and not self.single
+        looked_after = watch is not None and period > 1 and not single
         if bar is not None:
 
             def show(batches: int) -> None:
@@ -197,8 +201,9 @@ class EpochLoop:
         runner.begin()
         with paused() if self.single and self.kind != "train" else nullcontext():
             for chunk in chunks:
-                if calls is not None and number == hooked:
-                    calls.call(f"on_{self.kind}_batch_begin", number, {})
+                if single and number == hooked:
+                    if calls is not None:
+                        calls.call(f"on_{self.kind}_batch_begin", number, {})
                     hooked += self.every
                 if watch is not None and looked_after:
                     watch.batch = number
@@ -215,11 +220,11 @@ class EpochLoop:
                     if watch is not None and period > 1 and -math.inf < logs.get("loss", math.nan) < math.inf:
                         watch.good = number
                     if number == hooked:
-                        calls.call(f"on_{self.kind}_batch_end", number - 1, logs)
-                if self.single and getattr(self.model, self._stop):
+                        calls.call(f"on_{self.kind}_batch_end", hooked - 1, logs)
+                if single and self._stop is not None and number == hooked and getattr(self.model, self._stop):
                     break
             if calls is not None and number < hooked:  # A call of several steps that the epoch ends within.
-                calls.call(f"on_{self.kind}_batch_end", number - 1, logs)
+                calls.call(f"on_{self.kind}_batch_end", hooked - 1, logs)
         return runner.logs()
 
 

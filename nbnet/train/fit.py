@@ -40,6 +40,7 @@ class Fit:
         self._model, self._begun = model, False
         self._calls: Callbacks | None = None
         self._bar: Bar | None = None
+        self._history: EpochLog | None = None
         self.epochs = check_int(epochs, "epochs")
         self._first = check_int(initial_epoch, "initial_epoch", least=0)
         self._masks = check_int(record_masks, "record_masks", least=0)
@@ -71,7 +72,9 @@ class Fit:
 
     def run(self, calls: Callbacks, bar: Bar | None, history: EpochLog) -> None:
         """Train; the caller holds the training lock of the model."""
-        model, self._history = self._model, history
+        model = self._model
+        # One among the callbacks is called as one of them.
+        self._history = None if any(callback is history for callback in calls.callbacks) else history
         self._calls, self._bar = calls if calls.callbacks else None, bar if bar is not None and bar.verbose else None
         with SingleThread(), self._bar or nullcontext(), recorded_masks(model, self._masks, history):
             loop = train_loop(model, self.source, self._calls, self._bar)
@@ -106,7 +109,8 @@ class Fit:
         # Callbacks may write into the logs; the history has what they write.
         if calls is not None:
             calls.call("on_epoch_end", epoch, logs)
-        self._history.append(epoch, logs)
+        if self._history is not None:
+            self._history.append(epoch, logs)
         return self._model.stop_training
 
     def interrupted(self) -> bool:

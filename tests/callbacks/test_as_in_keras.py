@@ -132,7 +132,7 @@ def test_an_evaluation_and_a_prediction_are_stopped_by_a_hook(streamed: bool) ->
     assert len(model.predict(X, verbose=0)) == 40
 
 
-@pytest.mark.parametrize(("every", "ends"), [(1, range(10)), (3, [2, 5, 8, 9]), (10, [9]), (20, [9])])
+@pytest.mark.parametrize(("every", "ends"), [(1, range(10)), (3, [2, 5, 8, 11]), (10, [9]), (20, [19])])
 def test_hooks_of_batches_are_called_once_for_several_steps(every: int, ends: Any) -> None:
     losses = []
     for steps in (1, every):
@@ -189,3 +189,139 @@ def test_progbar(arguments: dict[str, Any], line: str, capsys: pytest.CaptureFix
     out = capsys.readouterr().out
     assert out.count("\n") == 1
     assert out.endswith(f"/step - {line}\n")
+
+
+# Numbers of Keras 3: a call of several steps ends with the number that was planned.
+@pytest.mark.parametrize(
+    ("every", "seen"), [(2, "b0 e1 b2 e3"), (3, "b0 e2 b3 e5"), (4, "b0 e3"), (10, "b0 e9")]
+)  # fmt: skip
+@pytest.mark.parametrize("eager", [False, True])
+def test_numbers_of_hooks_where_an_epoch_ends_within_a_call(every: int, seen: str, eager: bool) -> None:
+    found: dict[str, list[str]] = {"train": [], "test": [], "predict": []}
+    hooks = LambdaCallback()
+    for kind, notes in found.items():
+        setattr(hooks, f"on_{kind}_batch_begin", lambda batch, logs, notes=notes: notes.append(f"b{batch}"))
+        setattr(hooks, f"on_{kind}_batch_end", lambda batch, logs, notes=notes: notes.append(f"e{batch}"))
+    model = network(steps_per_execution=every, run_eagerly=eager)
+    model.fit(X, Y, batch_size=10, validation_data=(X, Y), verbose=0, callbacks=[hooks])
+    model.predict(X, batch_size=10, verbose=0, callbacks=[hooks])
+    assert {kind: " ".join(notes) for kind, notes in found.items()} == dict.fromkeys(found, seen)
+
+
+@pytest.mark.parametrize(("every", "updates"), [(1, 6), (3, 8), (10, 10)])
+@pytest.mark.parametrize("eager", [False, True])
+def test_a_stop_at_the_begin_of_an_epoch_ends_it_after_its_first_call(every: int, updates: int, eager: bool) -> None:
+    model = network(steps_per_execution=every, run_eagerly=eager)
+
+    def stop(epoch: int, logs: Any) -> None:
+        model.stop_training = epoch == 1
+
+    history = model.fit(X, Y, batch_size=8, epochs=4, verbose=0, callbacks=[LambdaCallback(on_epoch_begin=stop)])
+    assert history.epoch == [0, 1]
+    assert model.optimizer.iterations == updates
+
+
+def test_a_stop_at_the_begin_of_an_evaluation_or_prediction_leaves_one_batch() -> None:
+    model = network()
+
+    def stop(logs: Any) -> None:
+        model.stop_evaluating = model.stop_predicting = True
+
+    hooks = [LambdaCallback(on_test_begin=stop, on_predict_begin=stop)]
+    first = np.mean((model(X[:8]).numpy() - Y[:8]) ** 2)
+    assert model.evaluate(X, Y, batch_size=8, verbose=0, callbacks=hooks) == pytest.approx(first, rel=1e-5)
+    assert len(model.predict(X, batch_size=8, verbose=0, callbacks=hooks)) == 8
+    assert len(model.predict(X, verbose=0)) == 40
+    validated = model.fit(X, Y, batch_size=8, validation_data=(X[::-1], Y[::-1]), verbose=0, callbacks=hooks)
+    last = np.mean((model(X[::-1][:8]).numpy() - Y[::-1][:8]) ** 2)
+    assert validated.history["val_loss"] == [pytest.approx(last, rel=1e-5)]
+
+
+class Halved(EarlyStopping):
+    """Watches half of the loss, computed when the epoch has ended."""
+
+    def get_monitor_value(self, logs: Any) -> Any:
+        self.seen = [*getattr(self, "seen", []), self.model.optimizer.iterations]
+        return logs["loss"] / 2
+
+
+class Demanding(EarlyStopping):
+    def _is_improvement(self, value: float, reference: float | None) -> bool:
+        return reference is None or value < reference * 0.5
+
+
+@pytest.mark.parametrize(
+    ("kind", "patience", "losses", "epochs", "best"),
+    [
+        (EarlyStopping, 1, [4.0, 1.0, 3.0, 3.0, 3.0], 3, 1.0),
+        (Halved, 1, [4.0, 1.0, 3.0, 3.0, 3.0], 3, 0.5),
+        (Demanding, 1, [4.0, 3.0, 1.0, 1.0], 2, 4.0),
+        (Demanding, 2, [4.0, 3.0, 1.0, 1.0, 1.0, 1.0], 5, 1.0),
+    ],
+)
+def test_helpers_of_early_stopping_are_overridden(
+    kind: Any, patience: int, losses: list[float], epochs: int, best: float
+) -> None:
+    stop = kind(monitor="loss", patience=patience)
+    assert epochs_run(stop, losses) == epochs
+    assert stop.best == best
+
+
+def test_an_override_sees_the_model_at_the_end_of_its_epoch() -> None:
+    stop, model = Halved(monitor="loss", patience=50), network()
+    model.fit(X, Y, epochs=20, verbose=0, callbacks=[stop])
+    assert stop.seen == list(range(2, 42, 2))
+
+
+def test_nothing_is_the_best_before_a_training() -> None:
+    stop = EarlyStopping(monitor="loss", restore_best_weights=True)
+    assert stop.best is None
+    network().fit(X, Y, epochs=2, verbose=0, callbacks=[stop])
+    assert stop.best > 0
+    assert [w.shape for w in stop.best_weights] == [(3, 1), (1,)]
+
+
+def test_an_override_decides_when_the_learning_rate_falls() -> None:
+    class Stern(nb.callbacks.ReduceLROnPlateau):
+        def _is_improvement(self, value: float, reference: float | None) -> bool:
+            return False
+
+    model = network()
+    model.fit(X, Y, epochs=3, verbose=0, callbacks=[Stern(monitor="loss", patience=1, factor=0.5)])
+    assert model.optimizer.learning_rate == pytest.approx(0.01 * 0.5**3)
+
+
+@pytest.mark.parametrize("save_freq", ["epoch", 2])
+def test_an_override_saves_in_place_of_a_checkpoint(save_freq: Any, tmp_path: Any) -> None:
+    saved: list[Any] = []
+
+    class Noted(nb.callbacks.ModelCheckpoint):
+        def _save_model(self, epoch: int, batch: int | None, logs: Any) -> None:
+            saved.append((epoch, batch))
+            if epoch == 1:
+                super()._save_model(epoch, batch, logs)
+
+    keep = Noted(tmp_path / "m{epoch}.nbnet", monitor="loss", save_freq=save_freq)
+    network().fit(X, Y, batch_size=10, epochs=3, verbose=0, callbacks=[keep])
+    each = [None] if save_freq == "epoch" else [1, 3]
+    assert saved == [(epoch, batch) for epoch in range(3) for batch in each]
+    assert [path.name for path in tmp_path.iterdir()] == ["m2.nbnet"]
+
+
+def test_an_override_decides_what_a_checkpoint_takes_for_better(tmp_path: Any) -> None:
+    class Third(nb.callbacks.ModelCheckpoint):
+        def _is_improvement(self, value: float, reference: float | None) -> bool:
+            return value == 3.0
+
+    keep = Third(tmp_path / "m{epoch}.nbnet", monitor="loss", save_best_only=True)
+    script = LambdaCallback(on_epoch_end=lambda epoch, logs: logs.update(loss=float(epoch)))
+    network().fit(X, Y, epochs=5, verbose=0, callbacks=[script, keep])
+    assert [path.name for path in tmp_path.iterdir()] == ["m4.nbnet"]
+    assert keep.best == 3.0
+
+
+@pytest.mark.parametrize(("every", "files"), [(1, ["m2", "m4"]), (2, ["m2", "m4"]), (3, ["m3", "m6"])])
+def test_a_checkpoint_counts_batches_not_calls(every: int, files: list[str], tmp_path: Any) -> None:
+    keep = nb.callbacks.ModelCheckpoint(tmp_path / "m{batch}.nbnet", save_freq=2)
+    network(steps_per_execution=every).fit(X, Y, batch_size=10, verbose=0, callbacks=[keep])
+    assert sorted(path.stem for path in tmp_path.iterdir()) == files

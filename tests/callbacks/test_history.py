@@ -9,7 +9,8 @@ from xml.etree import ElementTree
 import numpy as np
 import pytest
 
-from nbnet.callbacks.callback import History
+import nbnet as nb
+from nbnet.callbacks.callback import NO_LIMIT, History
 
 
 def test_values_are_collected_by_name():
@@ -20,6 +21,87 @@ def test_values_are_collected_by_name():
     assert h.epoch == [5, 6]
     assert h.history == {"loss": [0.5, 0.25], "accuracy": [1.0, 1.0], "val_loss": [2.0]}
     assert all(type(value) is float for values in h.history.values() for value in values)
+
+
+def test_what_is_no_number_is_kept_as_it_is():
+    h, note = History(), {"a": 1}
+    h.append(0, {"loss": 0.5, "text": "good", "none": None, "dict": note, "np": np.str_("x"), "f1": np.ones(2)})
+    h.append(1, {"loss": nb.ops.convert_to_tensor(0.25), "text": "better"})
+    assert h.history["loss"] == [0.5, 0.25]
+    assert h.history["text"] == ["good", "better"]
+    assert h.history["none"] == [None]
+    assert h.history["dict"] == [note]
+    assert h.history["np"] == ["x"]
+    assert h.history["f1"] == [[1.0, 1.0]]
+    assert "text=better" in repr(h)
+    ElementTree.fromstring(h._repr_html_())
+
+
+def fitted(callbacks, **arguments):
+    nb.set_random_seed(0)
+    model = nb.Sequential([nb.Input((1,)), nb.layers.Dense(1)])
+    model.compile("sgd", "mse")
+    x = np.linspace(0, 1, 8).reshape(8, 1)
+    return model, model.fit(x, x, verbose=0, callbacks=callbacks, **arguments)
+
+
+def test_a_callback_writes_words_into_the_logs(tmp_path):
+    def note(epoch, logs):
+        logs["phase"] = "warm" if epoch == 0 else "hot"
+
+    logger = nb.callbacks.CSVLogger(tmp_path / "log.csv")
+    writer = nb.callbacks.LambdaCallback(on_epoch_end=note)
+    _, history = fitted([writer, logger], epochs=2)
+    assert history.history["phase"] == ["warm", "hot"]
+    assert [line.split(",")[-1] for line in (tmp_path / "log.csv").read_text().split()] == ["phase", "warm", "hot"]
+
+
+def test_a_history_among_the_callbacks_is_the_one_of_the_training():
+    _, expected = fitted(None, epochs=3)
+    own = History()
+    model, returned = fitted([own], epochs=3)
+    assert returned is own is model.history
+    assert own == expected
+    assert own.params == {"verbose": 0, "epochs": 3, "steps": 1}
+    assert own.model is model
+
+
+def test_the_last_of_several_histories_is_returned_and_all_are_filled():
+    first, last = History(), History()
+    model, returned = fitted([first, [last]], epochs=2)
+    assert returned is last is model.history
+    assert first.history == last.history
+    assert len(last.history["loss"]) == 2
+
+
+def test_a_subclass_of_history_adds_to_it():
+    class Weights(History):
+        def on_epoch_end(self, epoch, logs=None):
+            super().on_epoch_end(epoch, {**logs, "kernel": self.model.get_weights()[0].item()})
+
+    own = Weights()
+    model, returned = fitted([own], epochs=5)
+    assert returned is own
+    assert own.history["kernel"][-1] == model.get_weights()[0].item()
+    assert len(set(own.history["kernel"])) == 5
+
+
+def test_a_plain_history_costs_no_epoch_of_its_own():
+    class Watching(History):
+        def on_epoch_begin(self, epoch, logs=None):
+            pass
+
+    assert History().spare_epochs() == NO_LIMIT
+    assert Watching().spare_epochs() == 0
+    assert not History().wants_batches("train")
+
+
+def test_a_history_that_is_used_again_continues():
+    own = History()
+    fitted([own], epochs=2)
+    fitted([own], epochs=3)
+    assert own.epoch == [0, 1, 2]
+    assert len(own.history["loss"]) == 5
 
 
 def test_histories_share_nothing():
