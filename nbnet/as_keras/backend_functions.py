@@ -19,7 +19,7 @@ from nbnet.engine.graph.parameter import Parameter
 from nbnet.engine.graph.symbolic import Symbol
 from nbnet.engine.graph.tensor import Tensor
 from nbnet.layers import Dot
-from nbnet.layers.layer import call_context
+from nbnet.layers.arguments import call_context
 from nbnet.models import Model
 
 #: Functions of one or more tensors by their names in nbnet.ops.

@@ -16,8 +16,11 @@ from typing import Any, Self, TypeVar, cast
 
 from nbnet.base.constructor import RecordsArguments, constructor_config
 from nbnet.base.loading_budget import count_steps
+from nbnet.base.seeds import Counter
 
 T = TypeVar("T")
+#: Objects of each name so far, most of them layers.
+_name_counts: dict[str, Counter] = {}
 
 
 class Configurable(RecordsArguments):
@@ -245,6 +248,17 @@ def snake_case(name: str) -> str:
     ('mean_squared_error', 'conv2d', 'p_re_lu')
     """
     return re.sub(r"(?<=.)(?=[A-Z][a-z])|(?<=[a-z])(?=[A-Z])", "_", name).lower()
+
+
+def unique_name(base: str) -> str:
+    """``dense``, then ``dense_1``, ``dense_2`` ..., as Keras counts."""
+    count = _name_counts.setdefault(base, Counter()).next() - 1
+    return f"{base}_{count}" if count else base
+
+
+def clear_names() -> None:
+    """Start counting layer names anew."""
+    _name_counts.clear()
 
 
 class UniqueNames:

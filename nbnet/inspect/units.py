@@ -15,7 +15,8 @@ from nbnet.base.validation import FROM_ZERO, check_int
 from nbnet.engine.graph.symbolic import evaluate
 from nbnet.engine.graph.tape import Tape, paused
 from nbnet.layers import Conv1D, Conv2D, Dense
-from nbnet.layers.layer import Layer, training_mode
+from nbnet.layers.arguments import training_mode
+from nbnet.layers.layer import Layer
 from nbnet.models.call_graph import call_names, model_calls
 from nbnet.train.inputs import input_tensors
 

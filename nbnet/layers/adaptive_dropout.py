@@ -13,10 +13,10 @@ from nbnet import random
 from nbnet.base.loading_budget import reserve
 from nbnet.base.validation import ABOVE_ZERO, FINITE, FROM_ZERO, Interval, check_bool
 from nbnet.engine.graph.tensor import Tensor, scope
-from nbnet.layers.arguments import ActivationLike
+from nbnet.layers.arguments import ActivationLike, features
 from nbnet.layers.dense import Dense
 from nbnet.layers.dropout import StochasticLayer
-from nbnet.layers.layer import Layer, Shape, features
+from nbnet.layers.layer import Layer, Shape
 from nbnet.layers.serialization import deserialize, serialize
 from nbnet.ops.activation import log_sigmoid, sigmoid, softplus
 from nbnet.ops.compare import less_equal

@@ -1,10 +1,13 @@
-"""Arguments of layers: those of constructors, with their plain form in configurations, and those of calls."""
+"""Arguments of layers: those of constructors, with their plain form in configurations, and those of calls, with the
+shapes of inputs and the context of training or inference."""
 
 from __future__ import annotations
 
 import functools
 import inspect
-from collections.abc import Callable, Mapping, Sequence
+import threading
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from typing import Any
 
 from nbnet import activations, constraints, dropout_schedules, initializers, regularizers
@@ -24,12 +27,19 @@ __all__ = [
     "argument_names",
     "as_axes",
     "build_arguments",
+    "call_context",
+    "check_rank",
+    "check_sizes",
+    "features",
     "map_shapes",
     "marks_built",
+    "mask_rows",
     "open_shape",
     "plain",
     "refuse",
+    "sampling_mode",
     "training_argument",
+    "training_mode",
     "weight_arguments",
     "weight_options",
 ]  # fmt: skip
@@ -166,3 +176,68 @@ def map_shapes(function: Callable[[Any], Any], shapes: Any) -> Any:
         return {name: function(shape) for name, shape in shapes.items()}
     nested = any(isinstance(part, (list, tuple)) for part in shapes)
     return [function(shape) for shape in shapes] if nested else function(shapes)
+
+
+# ---- shapes of inputs ----
+
+
+def features(layer: str, shape: tuple[int | None, ...]) -> int:
+    """Size of the last axis of a layer's input; ValueError if it is not known, or the input has only a batch axis."""
+    size = shape[-1] if len(shape) > 1 else None
+    if size is None:
+        raise ValueError(f"{layer}: expected inputs (batch, ..., features) with a known last axis, got {shape}")
+    return int(size)
+
+
+def check_rank(layer: str, shape: tuple[int | None, ...], rank: int) -> None:
+    """Raise ValueError if a layer's input has another number of spatial axes."""
+    if len(shape) != rank + 2:
+        axes = ("length", "height, width", "depth, height, width")[rank - 1]
+        raise ValueError(f"{layer}: expected inputs (batch, {axes}, channels), got shape {shape}")
+
+
+def check_sizes(layer: str, shape: tuple[int | None, ...], sizes: tuple[int | None, ...]) -> None:
+    """Raise ValueError unless a layer's input has these sizes, where None stands for any."""
+    if len(shape) != len(sizes) or any(n is not None and n != m for n, m in zip(sizes, shape, strict=True)):
+        raise ValueError(f"{layer}: was built for inputs of shape {sizes}, got shape {shape}")
+
+
+# ---- the context of calls ----
+
+
+class _CallContext(threading.local):
+    def __init__(self) -> None:
+        #: True or False inside a layer call, for training and inference; None outside.
+        self.training: bool | None = None
+        #: Set while stochastic layers draw in inference: ``"per_sample"`` or ``"shared"`` masks.
+        self.sampling: str | None = None
+
+
+#: The context of the current thread.
+call_context = _CallContext()
+
+
+@contextmanager
+def training_mode(training: bool) -> Iterator[None]:
+    """Call the layers inside for training or for inference, unless a call says otherwise."""
+    before, call_context.training = call_context.training, training
+    try:
+        yield
+    finally:
+        call_context.training = before
+
+
+@contextmanager
+def sampling_mode(masks: str | None = "per_sample") -> Iterator[None]:
+    """Let the stochastic layers inside draw as in training, in any mode; the other layers keep their mode. With
+    ``"shared"`` masks, layers that can share a mask among all rows of the batch do so. None ends it."""
+    before, call_context.sampling = call_context.sampling, masks
+    try:
+        yield
+    finally:
+        call_context.sampling = before
+
+
+def mask_rows() -> int | None:
+    """Size of a mask's batch axis: 1 if all rows share it, else None, which stands for the rows of the batch."""
+    return 1 if call_context.sampling == "shared" else None

@@ -15,9 +15,11 @@ from nbnet.layers.arguments import (
     ConstraintLike,
     InitializerLike,
     RegularizerLike,
+    check_rank,
+    features,
     weight_options,
 )
-from nbnet.layers.layer import Layer, Shape, check_rank, features
+from nbnet.layers.layer import Layer, Shape
 from nbnet.ops.conv import conv
 from nbnet.ops.windows import check_data_format, check_padding, per_axis
 

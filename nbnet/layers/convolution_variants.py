@@ -8,9 +8,9 @@ from typing import Any, ClassVar
 from nbnet.base.validation import check_int
 from nbnet.engine.graph.parameter import Parameter
 from nbnet.engine.graph.tensor import Tensor
-from nbnet.layers.arguments import OPTIONS, ActivationLike, ConstraintLike, InitializerLike, RegularizerLike
+from nbnet.layers.arguments import OPTIONS, ActivationLike, ConstraintLike, InitializerLike, RegularizerLike, features
 from nbnet.layers.convolution import WeightOptions, Windowed
-from nbnet.layers.layer import Shape, features
+from nbnet.layers.layer import Shape
 from nbnet.ops.conv import depthwise_conv, separable_conv
 from nbnet.ops.transposed import conv_transpose
 from nbnet.ops.windows import per_axis

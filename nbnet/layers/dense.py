@@ -18,11 +18,12 @@ from nbnet.layers.arguments import (
     ConstraintLike,
     InitializerLike,
     RegularizerLike,
+    features,
     refuse,
     weight_options,
 )
 from nbnet.layers.dropout import RateLayer
-from nbnet.layers.layer import Layer, Shape, features
+from nbnet.layers.layer import Layer, Shape
 from nbnet.ops.dense import dense
 from nbnet.ops.elementwise import sqrt, square
 from nbnet.ops.reduction import mean

@@ -15,7 +15,8 @@ from nbnet.base.validation import Interval, check_bool, check_int
 from nbnet.dropout_schedules import DropoutSchedule, RateLike
 from nbnet.engine.graph.parameter import invalidate_programs
 from nbnet.engine.graph.tensor import Tensor
-from nbnet.layers.layer import Layer, Shape, call_context, check_rank, features, mask_rows
+from nbnet.layers.arguments import call_context, check_rank, features, mask_rows
+from nbnet.layers.layer import Layer, Shape
 from nbnet.ops.broadcast import multiply
 from nbnet.ops.dropout import check_noise_shape, check_rate, dropout, scheduled_rate
 from nbnet.ops.structured_dropout import deal_masks, drop_block, take_turn

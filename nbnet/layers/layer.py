@@ -5,21 +5,18 @@ from __future__ import annotations
 import inspect
 import os
 import threading
-from collections.abc import Iterator, Mapping, Sequence
-from contextlib import contextmanager
+from collections.abc import Mapping, Sequence
 from typing import Any, ClassVar, Self, overload
 from weakref import WeakKeyDictionary, WeakSet
 
 import numpy as np
 from numpy.typing import NDArray
 
-from nbnet import constraints, initializers, regularizers
-from nbnet.base import loading_budget
+from nbnet import regularizers
 from nbnet.base.array_memory import plain_array
 from nbnet.base.constructor import RecordsArguments, constructor_config
 from nbnet.base.docstrings import join_common_sections
-from nbnet.base.registry import snake_case
-from nbnet.base.seeds import Counter
+from nbnet.base.registry import snake_case, unique_name
 from nbnet.base.tree import flatten, map_structure
 from nbnet.config import DTypePolicy, standardize_dtype
 from nbnet.engine.graph.op import INT
@@ -27,12 +24,11 @@ from nbnet.engine.graph.parameter import Parameter, invalidate_programs
 from nbnet.engine.graph.symbolic import Producer, Symbol, has_symbols, record
 from nbnet.engine.graph.tensor import Tensor, recorder, tensor, thread_state
 from nbnet.layers.arguments import (
-    OPTIONS,
-    ConstraintLike,
-    InitializerLike,
     RegularizerLike,
     argument_names,
     build_arguments,
+    call_context,
+    check_sizes,
     map_shapes,
     marks_built,
     open_shape,
@@ -41,14 +37,13 @@ from nbnet.layers.arguments import (
     weight_arguments,
 )
 from nbnet.layers.time_masks import MaskArguments, attached, fill_arguments, hand_on, mask_arguments
+from nbnet.layers.variable import HasWeights, flatten_layers
 
 #: The shape of an input: the batch axis is open (None), others may be.
 Shape = tuple[int | None, ...]
 #: Numbers, nested lists of numbers, arrays and tensors: the arguments that :meth:`Layer.__call__` makes tensors of.
 Numbers = float | Tensor | NDArray[Any] | Sequence["Numbers"]
 
-#: Layers of each name so far.
-_name_counts: dict[str, Counter] = {}
 #: A lock for each layer that is being built, or was once waited for.
 _build_locks: WeakKeyDictionary[Layer, threading.RLock] = WeakKeyDictionary()
 if hasattr(os, "register_at_fork"):
@@ -60,89 +55,7 @@ _PLAIN = frozenset((type(None), bool, int, float, str, Parameter, Tensor, MaskAr
 _with_losses: WeakSet[Layer] = WeakSet()
 
 
-def unique_name(base: str) -> str:
-    """``dense``, then ``dense_1``, ``dense_2`` ..., as Keras counts."""
-    count = _name_counts.setdefault(base, Counter()).next() - 1
-    return f"{base}_{count}" if count else base
-
-
-def clear_names() -> None:
-    """Start counting layer names anew."""
-    _name_counts.clear()
-
-
-def flatten_layers(layer: Layer) -> list[Layer]:
-    """A layer and all layers inside it, each once."""
-    found: dict[int, Layer] = {}
-    pending = [layer]
-    while pending:
-        current = pending.pop()
-        if id(current) not in found:
-            found[id(current)] = current
-            pending.extend(reversed(current.layers))
-    return list(found.values())
-
-
-def features(layer: str, shape: Shape) -> int:
-    """Size of the last axis of a layer's input; ValueError if it is not known, or the input has only a batch axis."""
-    size = shape[-1] if len(shape) > 1 else None
-    if size is None:
-        raise ValueError(f"{layer}: expected inputs (batch, ..., features) with a known last axis, got {shape}")
-    return int(size)
-
-
-def check_rank(layer: str, shape: Shape, rank: int) -> None:
-    """Raise ValueError if a layer's input has another number of spatial axes."""
-    if len(shape) != rank + 2:
-        axes = ("length", "height, width", "depth, height, width")[rank - 1]
-        raise ValueError(f"{layer}: expected inputs (batch, {axes}, channels), got shape {shape}")
-
-
-def check_sizes(layer: str, shape: Shape, sizes: Shape) -> None:
-    """Raise ValueError unless a layer's input has these sizes, where None stands for any."""
-    if len(shape) != len(sizes) or any(n is not None and n != m for n, m in zip(sizes, shape, strict=True)):
-        raise ValueError(f"{layer}: was built for inputs of shape {sizes}, got shape {shape}")
-
-
-class _CallContext(threading.local):
-    def __init__(self) -> None:
-        #: True or False inside a layer call, for training and inference; None outside.
-        self.training: bool | None = None
-        #: Set while stochastic layers draw in inference: ``"per_sample"`` or ``"shared"`` masks.
-        self.sampling: str | None = None
-
-
-#: The context of the current thread.
-call_context = _CallContext()
-
-
-@contextmanager
-def training_mode(training: bool) -> Iterator[None]:
-    """Call the layers inside for training or for inference, unless a call says otherwise."""
-    before, call_context.training = call_context.training, training
-    try:
-        yield
-    finally:
-        call_context.training = before
-
-
-@contextmanager
-def sampling_mode(masks: str | None = "per_sample") -> Iterator[None]:
-    """Let the stochastic layers inside draw as in training, in any mode; the other layers keep their mode. With
-    ``"shared"`` masks, layers that can share a mask among all rows of the batch do so. None ends it."""
-    before, call_context.sampling = call_context.sampling, masks
-    try:
-        yield
-    finally:
-        call_context.sampling = before
-
-
-def mask_rows() -> int | None:
-    """Size of a mask's batch axis: 1 if all rows share it, else None, which stands for the rows of the batch."""
-    return 1 if call_context.sampling == "shared" else None
-
-
-class Layer(RecordsArguments):
+class Layer(HasWeights, RecordsArguments):
     """A part of a model: subclass it, create weights in ``build``, compute in ``call`` with functions of ``nbnet.ops``.
 
     Parameters
@@ -538,150 +451,6 @@ class Layer(RecordsArguments):
     def path(self) -> str | None:
         """The name; None before the layer is built."""
         return self.name if self.built else None
-
-    # ---- weights ----
-
-    def add_weight(
-        self,
-        shape: Sequence[int] = (),
-        initializer: InitializerLike = "glorot_uniform",
-        dtype: Any = None,
-        trainable: bool = True,
-        *,
-        regularizer: RegularizerLike = None,
-        constraint: ConstraintLike = None,
-        name: str = "weight",
-    ) -> Parameter:
-        """Create a parameter that belongs to this layer.
-
-        Parameters
-        ----------
-        shape
-            Of the parameter.
-        initializer
-            Name, initializer or function of a shape and a dtype: its first values.
-        dtype
-            None or the layer's.
-        trainable
-            If False, optimizers leave it as it is.
-        regularizer
-            Name, regularizer or function: penalty on it, which is added to the loss.
-        constraint
-            Name, constraint or function that is applied to it after each update.
-        name
-            The layer's name is put before it.
-
-        Raises
-        ------
-        ValueError
-            If the dtype is not the layer's, or a name is not known.
-        """
-        if dtype is not None and standardize_dtype(dtype) != self.dtype:
-            raise ValueError(f"dtype: {self.name} computes in {self.dtype}, got {dtype!r}")
-        if isinstance(shape, str):
-            raise ValueError(f"shape: expected integers, got {shape!r}; a name is the keyword argument name=")
-        if self.built and call_context.training is not None and not self._building:
-            raise ValueError(f"add_weight: {self.name} is built, and call creates no weights; create {name!r} in build")
-        sizes = tuple(shape)
-        value = loading_budget.weight(sizes, self.dtype, f"{self.name}/{name}")
-        if value is None:
-            value = initializers.get("glorot_uniform" if initializer is None else initializer)(sizes, self.dtype)
-        parameter = Parameter(
-            value,
-            trainable=trainable,
-            name=f"{self.name}/{name}",
-            dtype=self.dtype,
-            regularizer=regularizers.get(regularizer),
-            constraint=constraints.get(constraint),
-        )
-        parameter.requires_grad = trainable and self._trainable
-        self._weights.append(parameter)
-        return parameter
-
-    add_variable = add_weight
-
-    def _add_named_weight(self, name: str, shape: Sequence[int]) -> Parameter:
-        """Create the weight of a name with the options that ``weight_options`` returned."""
-        initializer, regularizer, constraint = (getattr(self, f"{name}_{option}") for option in OPTIONS)
-        return self.add_weight(shape, initializer, regularizer=regularizer, constraint=constraint, name=name)
-
-    @property
-    def trainable(self) -> bool:
-        """If False, optimizers leave the weights of this layer, and of those inside it, as they are."""
-        return self._trainable
-
-    @trainable.setter
-    def trainable(self, value: bool) -> None:
-        for layer in flatten_layers(self):
-            layer._trainable = bool(value)
-            for parameter in layer.own_weights:
-                parameter.requires_grad = parameter.trainable and layer._trainable
-
-    @property
-    def own_weights(self) -> list[Parameter]:
-        """The parameters that the layer itself has: those that :meth:`add_weight` created, then others that are its
-        attributes, or in lists, tuples and dicts that are."""
-        found = {id(w): w for w in self._weights}
-        waiting = [value for value in vars(self).values() if isinstance(value, (Parameter, list, tuple, dict))]
-        seen = set(found)
-        for value in waiting:
-            if id(value) in seen:
-                continue
-            seen.add(id(value))
-            if isinstance(value, Parameter):
-                found[id(value)] = value
-                value.requires_grad = value.requires_grad and self._trainable
-            else:
-                parts = value.values() if isinstance(value, dict) else value
-                waiting += [part for part in parts if isinstance(part, (Parameter, list, tuple, dict))]
-        return list(found.values())
-
-    @property
-    def listed_weights(self) -> list[Parameter]:
-        """The parameters that Keras lists as the layer's own, those that were created as trainable first."""
-        return sorted(self.own_weights, key=lambda w: not w.trainable)
-
-    @property
-    def weights(self) -> list[Parameter]:
-        """All parameters: the layer's own, then those of layers inside; of each layer, as in Keras, those that were
-        created as trainable come first."""
-        return list({id(w): w for layer in flatten_layers(self) for w in layer.listed_weights}.values())
-
-    @property
-    def trainable_weights(self) -> list[Parameter]:
-        """The parameters that optimizers change."""
-        return [w for w in self.weights if w.requires_grad]
-
-    @property
-    def non_trainable_weights(self) -> list[Parameter]:
-        """The parameters that optimizers leave as they are."""
-        return [w for w in self.weights if not w.requires_grad]
-
-    trainable_variables = trainable_weights
-    non_trainable_variables = non_trainable_weights
-    variables = weights
-
-    def count_params(self) -> int:
-        """Number of values in all parameters."""
-        return sum(w.size for w in self.weights)
-
-    def get_weights(self) -> list[NDArray[Any]]:
-        """Copies of all parameters, in Keras's order and layout: for a Dense, kernel (in, units), then bias
-        (units,)."""
-        return [w.numpy() for w in self.weights]
-
-    def set_weights(self, weights: Sequence[Any]) -> None:
-        """Overwrite all parameters with arrays of the shapes that :meth:`get_weights` returns."""
-        own, arrays = self.weights, [plain_array(w, f"weights[{k}]") for k, w in enumerate(weights)]
-        if len(arrays) != len(own):
-            raise ValueError(f"weights: {self.name} has {len(own)} arrays, got {len(arrays)}")
-        for parameter, array in zip(own, arrays, strict=True):
-            if array.shape != parameter.shape:
-                raise ValueError(f"weights: {parameter.name} has shape {parameter.shape}, got {array.shape}")
-            if array.dtype.kind not in "fiub":
-                raise TypeError(f"weights: expected real numbers for {parameter.name}, got {array.dtype}")
-        for parameter, array in zip(own, arrays, strict=True):
-            parameter.assign(array)
 
     # ---- losses ----
 

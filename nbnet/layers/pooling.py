@@ -9,7 +9,8 @@ import numpy as np
 
 from nbnet import ops
 from nbnet.engine.graph.tensor import Tensor
-from nbnet.layers.layer import Layer, Shape, check_rank
+from nbnet.layers.arguments import check_rank
+from nbnet.layers.layer import Layer, Shape
 from nbnet.ops.pool import average_pool, max_pool
 from nbnet.ops.reduction import mean
 from nbnet.ops.reshape import reshape

@@ -1,18 +1,24 @@
-"""Names that scripts for Keras have for weights, symbols and scopes: ``Variable``, ``KerasTensor``, ``name_scope``."""
+"""Weights: those that a layer has, and the names that scripts for Keras have for weights, symbols and scopes."""
 
 from __future__ import annotations
 
 from collections.abc import Sequence
 from types import TracebackType
-from typing import Any, ClassVar, Self
+from typing import Any, ClassVar, Self, TypeVar
 
 import numpy as np
+from numpy.typing import NDArray
 
-from nbnet import initializers
+from nbnet import constraints, initializers, regularizers
+from nbnet.base import loading_budget
+from nbnet.base.array_memory import plain_array
+from nbnet.base.registry import unique_name
 from nbnet.config import standardize_dtype
 from nbnet.engine.graph.parameter import Parameter
 from nbnet.engine.graph.symbolic import Symbol
-from nbnet.layers.layer import unique_name
+from nbnet.layers.arguments import OPTIONS, ConstraintLike, InitializerLike, RegularizerLike, call_context
+
+L = TypeVar("L", bound="HasWeights")
 
 
 class StandsFor(type(Parameter)):  # type: ignore[misc]
@@ -198,3 +204,173 @@ class name_scope:
         self, kind: type[BaseException] | None, error: BaseException | None, where: TracebackType | None
     ) -> None:
         return None
+
+
+def flatten_layers(layer: L) -> list[L]:
+    """A layer and all layers inside it, each once."""
+    found: dict[int, L] = {}
+    pending = [layer]
+    while pending:
+        current = pending.pop()
+        if id(current) not in found:
+            found[id(current)] = current
+            pending.extend(reversed(current.layers))
+    return list(found.values())
+
+
+class HasWeights:
+    """The part of a layer that holds its weights, and finds those of the layers inside it."""
+
+    name: str
+    dtype: np.dtype[Any]
+    built: bool
+    _building: bool
+    _trainable: bool
+    _weights: list[Parameter]
+
+    @property
+    def layers(self) -> list[Any]:
+        """Layers inside this one."""
+        raise NotImplementedError
+
+    def add_weight(
+        self,
+        shape: Sequence[int] = (),
+        initializer: InitializerLike = "glorot_uniform",
+        dtype: Any = None,
+        trainable: bool = True,
+        *,
+        regularizer: RegularizerLike = None,
+        constraint: ConstraintLike = None,
+        name: str = "weight",
+    ) -> Parameter:
+        """Create a parameter that belongs to this layer.
+
+        Parameters
+        ----------
+        shape
+            Of the parameter.
+        initializer
+            Name, initializer or function of a shape and a dtype: its first values.
+        dtype
+            None or the layer's.
+        trainable
+            If False, optimizers leave it as it is.
+        regularizer
+            Name, regularizer or function: penalty on it, which is added to the loss.
+        constraint
+            Name, constraint or function that is applied to it after each update.
+        name
+            The layer's name is put before it.
+
+        Raises
+        ------
+        ValueError
+            If the dtype is not the layer's, or a name is not known.
+        """
+        if dtype is not None and standardize_dtype(dtype) != self.dtype:
+            raise ValueError(f"dtype: {self.name} computes in {self.dtype}, got {dtype!r}")
+        if isinstance(shape, str):
+            raise ValueError(f"shape: expected integers, got {shape!r}; a name is the keyword argument name=")
+        if self.built and call_context.training is not None and not self._building:
+            raise ValueError(f"add_weight: {self.name} is built, and call creates no weights; create {name!r} in build")
+        sizes = tuple(shape)
+        value = loading_budget.weight(sizes, self.dtype, f"{self.name}/{name}")
+        if value is None:
+            value = initializers.get("glorot_uniform" if initializer is None else initializer)(sizes, self.dtype)
+        parameter = Parameter(
+            value,
+            trainable=trainable,
+            name=f"{self.name}/{name}",
+            dtype=self.dtype,
+            regularizer=regularizers.get(regularizer),
+            constraint=constraints.get(constraint),
+        )
+        parameter.requires_grad = trainable and self._trainable
+        self._weights.append(parameter)
+        return parameter
+
+    add_variable = add_weight
+
+    def _add_named_weight(self, name: str, shape: Sequence[int]) -> Parameter:
+        """Create the weight of a name with the options that ``weight_options`` returned."""
+        initializer, regularizer, constraint = (getattr(self, f"{name}_{option}") for option in OPTIONS)
+        return self.add_weight(shape, initializer, regularizer=regularizer, constraint=constraint, name=name)
+
+    @property
+    def trainable(self) -> bool:
+        """If False, optimizers leave the weights of this layer, and of those inside it, as they are."""
+        return self._trainable
+
+    @trainable.setter
+    def trainable(self, value: bool) -> None:
+        for layer in flatten_layers(self):
+            layer._trainable = bool(value)
+            for parameter in layer.own_weights:
+                parameter.requires_grad = parameter.trainable and layer._trainable
+
+    @property
+    def own_weights(self) -> list[Parameter]:
+        """The parameters that the layer itself has: those that :meth:`add_weight` created, then others that are its
+        attributes, or in lists, tuples and dicts that are."""
+        found = {id(w): w for w in self._weights}
+        waiting = [value for value in vars(self).values() if isinstance(value, (Parameter, list, tuple, dict))]
+        seen = set(found)
+        for value in waiting:
+            if id(value) in seen:
+                continue
+            seen.add(id(value))
+            if isinstance(value, Parameter):
+                found[id(value)] = value
+                value.requires_grad = value.requires_grad and self._trainable
+            else:
+                parts = value.values() if isinstance(value, dict) else value
+                waiting += [part for part in parts if isinstance(part, (Parameter, list, tuple, dict))]
+        return list(found.values())
+
+    @property
+    def listed_weights(self) -> list[Parameter]:
+        """The parameters that Keras lists as the layer's own, those that were created as trainable first."""
+        return sorted(self.own_weights, key=lambda w: not w.trainable)
+
+    @property
+    def weights(self) -> list[Parameter]:
+        """All parameters: the layer's own, then those of layers inside; of each layer, as in Keras, those that were
+        created as trainable come first."""
+        return list({id(w): w for layer in flatten_layers(self) for w in layer.listed_weights}.values())
+
+    @property
+    def trainable_weights(self) -> list[Parameter]:
+        """The parameters that optimizers change."""
+        return [w for w in self.weights if w.requires_grad]
+
+    @property
+    def non_trainable_weights(self) -> list[Parameter]:
+        """The parameters that optimizers leave as they are."""
+        return [w for w in self.weights if not w.requires_grad]
+
+    trainable_variables = trainable_weights
+    non_trainable_variables = non_trainable_weights
+    variables = weights
+
+    def count_params(self) -> int:
+        """Number of values in all parameters."""
+        return sum(w.size for w in self.weights)
+
+    def get_weights(self) -> list[NDArray[Any]]:
+        """Copies of all parameters, in Keras's order and layout: for a Dense, kernel (in, units), then bias
+        (units,)."""
+        return [w.numpy() for w in self.weights]
+
+    def set_weights(self, weights: Sequence[Any]) -> None:
+        """Overwrite all parameters with arrays of the shapes that :meth:`get_weights` returns."""
+        own, arrays = self.weights, [plain_array(w, f"weights[{k}]") for k, w in enumerate(weights)]
+        if len(arrays) != len(own):
+            raise ValueError(f"weights: {self.name} has {len(own)} arrays, got {len(arrays)}")
+        for parameter, array in zip(own, arrays, strict=True):
+            if array.shape != parameter.shape:
+                raise ValueError(f"weights: {parameter.name} has shape {parameter.shape}, got {array.shape}")
+            if array.dtype.kind not in "fiub":
+                raise TypeError(f"weights: expected real numbers for {parameter.name}, got {array.dtype}")
+        for parameter, array in zip(own, arrays, strict=True):
+            parameter.assign(array)

@@ -21,10 +21,12 @@ from nbnet.base.validation import check_int
 from nbnet.engine.graph.symbolic import Symbol
 from nbnet.engine.graph.tensor import Tensor
 from nbnet.engine.runtime.program import Program
+from nbnet.layers.arguments import training_mode
 from nbnet.layers.input import InputLayer
-from nbnet.layers.layer import Layer, Numbers, flatten_layers, training_mode
+from nbnet.layers.layer import Layer, Numbers
 from nbnet.layers.serialization import register_layer
 from nbnet.layers.time_masks import attach
+from nbnet.layers.variable import flatten_layers
 from nbnet.models import delegates
 from nbnet.models.call_graph import CallGraph
 from nbnet.models.graph_config import GRAPH, graph_config, graph_from_config

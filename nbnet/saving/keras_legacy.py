@@ -15,7 +15,8 @@ from numpy.typing import NDArray
 from nbnet.base.hdf5_file import write_hdf5
 from nbnet.base.hdf5_process import Hdf5Content
 from nbnet.base.json_record import loads, plain
-from nbnet.layers.layer import Layer, flatten_layers
+from nbnet.layers.layer import Layer
+from nbnet.layers.variable import flatten_layers
 from nbnet.models.model import Model
 from nbnet.saving.keras_weights import all_layers, report
 

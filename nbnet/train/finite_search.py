@@ -18,7 +18,7 @@ from nbnet.engine.graph.op import INT
 from nbnet.engine.graph.parameter import FlatParams, Parameter
 from nbnet.engine.graph.tensor import Call, Tensor
 from nbnet.engine.kernels.executor import RowRunner, address
-from nbnet.layers.layer import flatten_layers
+from nbnet.layers.variable import flatten_layers
 from nbnet.train.compiled_runner import CompiledRunner, run
 from nbnet.train.data_source import ArraySource
 from nbnet.train.epoch_loop import Chunk, EpochLoop, Source
@@ -244,7 +244,7 @@ class _Search:
         the data."""
         optimizer, cursor = self._model.optimizer, int(step.cursor[0])
         optimizer.look_ahead(optimizer.iterations, 1)
-        layers: Any = flatten_layers(self._model)  # type: ignore[arg-type]
+        layers: Any = flatten_layers(self._model)
         trace = _RowTrace(step, {layer.name for layer in layers}, optimizer.block, self._serious)
         trace.run(optimizer.iterations)
         target = self._target(step)

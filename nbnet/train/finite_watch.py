@@ -25,7 +25,7 @@ from numpy.typing import NDArray
 from nbnet.base.console import show
 from nbnet.engine.graph.parameter import layout_version
 from nbnet.engine.graph.tensor import Tensor
-from nbnet.layers.layer import flatten_layers
+from nbnet.layers.variable import flatten_layers
 from nbnet.optimizers import update
 from nbnet.train.compiled_runner import CompiledRunner
 from nbnet.train.data_source import ArraySource
@@ -289,7 +289,7 @@ class ChangingState(NamedTuple):
             return known
         assert optimizer.block is not None
         trained = set(map(id, optimizer.block.parameters))
-        layers: Any = flatten_layers(model)  # type: ignore[arg-type]
+        layers: Any = flatten_layers(model)
         others: dict[int, Any] = {id(w): w.data for w in model.weights if id(w) not in trained}
         slots = [slot.data for slot in optimizer.slot_tensors.values()]
         arrays = [optimizer.block.flat.data, *slots, optimizer.cells, *others.values()]

@@ -22,7 +22,7 @@ from nbnet.engine.graph.tensor import Call, Node, Tensor
 from nbnet.engine.kernels import layout
 from nbnet.engine.kernels.executor import RowRunner
 from nbnet.engine.runtime.mc_stats import entropy_call, moments_call, sample_call
-from nbnet.layers.layer import sampling_mode
+from nbnet.layers.arguments import sampling_mode
 from nbnet.ops.activation import SIGMOID
 from nbnet.ops.softmax import SOFTMAX
 from nbnet.train.graph_passes import Plan, run_passes

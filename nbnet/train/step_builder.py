@@ -36,7 +36,7 @@ from nbnet.engine.kernels import layout
 from nbnet.engine.kernels.executor import address
 from nbnet.engine.runtime import batch_io
 from nbnet.engine.runtime.program import Linked, Program, lower
-from nbnet.layers.layer import call_context, sampling_mode
+from nbnet.layers.arguments import call_context, sampling_mode
 from nbnet.losses.loss import loss_mask, spread
 from nbnet.ops.broadcast import add, multiply
 from nbnet.ops.convert import cast

@@ -8,7 +8,7 @@ from typing import SupportsIndex
 
 import numpy as np
 
-from nbnet.layers.layer import clear_names
+from nbnet.base.registry import clear_names
 from nbnet.random import set_random_seed as seed_nbnet
 
 

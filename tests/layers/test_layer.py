@@ -6,8 +6,8 @@ import numpy as np
 import pytest
 
 import nbnet as nb
+from nbnet.base.registry import clear_names
 from nbnet.layers import Activation, Dense, Dropout, Flatten, Layer, Reshape
-from nbnet.layers.layer import clear_names
 
 rng = np.random.default_rng(0)
 X = rng.normal(size=(5, 4)).astype("float32")

@@ -15,7 +15,7 @@ import pytest
 import nbnet as nb
 from nbnet import layers
 from nbnet.base.seeds import CountedKey, Counter, get_state, next_key, set_state
-from nbnet.layers.layer import sampling_mode
+from nbnet.layers.arguments import sampling_mode
 
 X = np.random.default_rng(0).normal(size=(24, 6)).astype(np.float32)
 IMAGES = np.ones((4, 6, 6, 2), np.float32)

@@ -15,7 +15,7 @@ from scipy.special import logsumexp
 import nbnet as nb
 from nbnet.base.seeds import Counter
 from nbnet.layers import BatchNormalization, Dense, Dropout
-from nbnet.layers.layer import sampling_mode
+from nbnet.layers.arguments import sampling_mode
 from nbnet.train.mc_predict import first_step
 from tests.slicing import always_cut
 
