@@ -79,7 +79,8 @@ class ModelCheckpoint(Saver):
     verbose : int
         1 prints a line for each file.
     save_best_only : bool
-        If True, save only when the monitored number is better than ever before.
+        If True, save only when the monitored number is better than ever before; with a warning, also when there is no
+        such number.
     save_weights_only : bool
         If True, call ``model.save_weights`` instead of ``model.save``.
     save_freq : "epoch" or int
@@ -153,11 +154,14 @@ class ModelCheckpoint(Saver):
             show(f"Epoch {epoch + 1}: saved to {path}")
 
     def _should_save_model(self, epoch: int, batch: int | None, logs: Logs, filepath: Path) -> bool:
-        """Return True if the model is to be saved; of a better one, note how good it is."""
+        """Return True if the model is to be saved; of a better one, note how good it is. A model of which that is not
+        known is saved."""
         if not self.save_best_only:
             return True
         value = self.get_monitor_value(logs)
-        if value is None or not self._is_improvement(value, self.best):
+        if value is None:
+            return True
+        if not self._is_improvement(value, self.best):
             return False
         self.best = value
         return True
@@ -229,7 +233,7 @@ class BackupAndRestore(Saver):
         delete_checkpoint: bool = True,
     ) -> None:
         super().__init__(save_freq)
-        if not os.fspath(backup_dir):
+        if backup_dir is None or not os.fspath(backup_dir):
             raise ValueError(f"backup_dir: expected the name of a folder, got {backup_dir!r}")
         check_name(backup_dir, "backup_dir")
         self.backup_dir, self.delete_checkpoint = Path(os.fspath(backup_dir)), bool(delete_checkpoint)

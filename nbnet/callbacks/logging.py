@@ -6,7 +6,6 @@ import csv
 import io
 import math
 import os
-from collections.abc import Callable
 from pathlib import Path
 from typing import Any, TextIO
 
@@ -112,12 +111,13 @@ class LambdaCallback(Callback):
     Parameters
     ----------
     **hooks
-        Functions by name of hook: ``on_epoch_end=lambda epoch, logs: ...``; None leaves a hook out.
+        Functions by name of hook: ``on_epoch_end=lambda epoch, logs: ...``; None leaves a hook out. Anything of another
+        name becomes an attribute.
 
     Raises
     ------
     TypeError
-        If a name is not that of a hook.
+        If a name begins with ``on_`` and is not that of a hook, or a hook is no function.
 
     Examples
     --------
@@ -125,13 +125,17 @@ class LambdaCallback(Callback):
     >>> show = nb.callbacks.LambdaCallback(on_epoch_end=lambda epoch, logs: print(epoch, logs["loss"]))
     """
 
-    def __init__(self, **hooks: Callable[..., Any] | None) -> None:
+    def __init__(self, **hooks: Any) -> None:
         super().__init__()
         for name, function in hooks.items():
-            if not name.startswith("on_") or not hasattr(Callback, name):
+            hook = hasattr(Callback, name)
+            if name.startswith("on_") and not hook:
                 raise TypeError(f"{name}: is not the name of a hook")
-            if function is not None:
-                setattr(self, name, function)
+            if hook and function is None:
+                continue
+            if hook and not callable(function):
+                raise TypeError(f"{name}: expected a function, got {function!r}")
+            setattr(self, name, function)
 
 
 class ProgbarLogger(Callback):

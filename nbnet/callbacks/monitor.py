@@ -4,12 +4,13 @@ from __future__ import annotations
 
 import math
 import warnings
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
+from nbnet import ops
 from nbnet.base.console import show
 from nbnet.base.json_record import fields
 from nbnet.base.validation import Interval, check_choice
@@ -33,6 +34,11 @@ class Monitor(Callback):
         self.larger = mode == "max" or (mode == "auto" and any(part in name for part in self.LARGER))
         #: The best value so far.
         self.best: float | None = None
+
+    @property
+    def monitor_op(self) -> Callable[..., Any]:
+        """The comparison of a better value with a worse one."""
+        return ops.greater if self.larger else ops.less
 
     def get_state(self) -> dict[str, Any]:
         # As text, for it may be infinite; NaN stands for none.
@@ -61,10 +67,12 @@ class Monitor(Callback):
     def get_monitor_value(self, logs: Logs) -> float | None:
         """Return the watched number; None, with a warning, if the logs lack it."""
         value = None if logs is None else logs.get(self.monitor)
-        if value is not None:
+        if value is not None and np.ndim(value) == 0:
             return float(value)
-        known = ", ".join(logs or ())
-        warnings.warn(f"{type(self).__name__}: the logs have no {self.monitor!r}, only {known}", stacklevel=3)
+        found = f"have no {self.monitor!r}, only {', '.join(logs or ())}"
+        if value is not None:
+            found = f"have several numbers for {self.monitor!r}"
+        warnings.warn(f"{type(self).__name__}: the logs {found}", stacklevel=3)
         return None
 
 

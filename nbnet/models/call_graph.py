@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Iterable, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from typing import Any
 
-from nbnet.base.tree import flatten
-from nbnet.engine.graph.symbolic import Producer, Symbol, evaluate, producers
+from nbnet.base.tree import flatten, map_structure
+from nbnet.engine.graph.symbolic import Producer, Symbol, evaluate, producers, record
 from nbnet.engine.graph.tensor import Tensor
+from nbnet.layers.input import InputLayer
 from nbnet.layers.layer import Layer
 
 
@@ -61,6 +62,42 @@ class CallGraph:
         """Return the outputs for tensors in the order of ``input_list``."""
         values = {id(symbol): x for symbol, x in zip(self.input_list, inputs, strict=True)}
         return evaluate(self.calls, values, self.outputs)
+
+    def called_anew(
+        self, layers: Mapping[int, Layer], inputs: Any = None, call: Callable[..., Any] | None = None
+    ) -> tuple[Any, Any]:
+        """Return inputs and outputs of the same calls of other layers.
+
+        Parameters
+        ----------
+        layers
+            By the ``id`` of the layer whose place they take.
+        inputs
+            Symbols in the structure of the inputs; by default new ones.
+        call
+            ``call(layer, *args, **kwargs)`` calls a layer.
+        """
+        if inputs is None:
+            inputs = map_structure(_new_input, self.inputs)
+        inputs = _single(inputs)
+        if map_structure(lambda _: Symbol, self.inputs) != map_structure(type, inputs):
+            raise ValueError(f"input_tensors: expected symbols in the structure of {self.inputs!r}, got {inputs!r}")
+        found = {id(old): new for old, new in zip(self.input_list, flatten(inputs), strict=True)}
+
+        def resolve(leaf: Any) -> Any:
+            return found[id(leaf)] if isinstance(leaf, Symbol) else leaf
+
+        for p in self.calls:
+            args, kwargs = map_structure(resolve, p.args), map_structure(resolve, p.kwargs)
+            if not isinstance(p.function, Layer):
+                made = record(p.function, args, kwargs, p.name)
+            elif call is None:
+                made = layers[id(p.function)](*args, **kwargs)
+            else:
+                made = call(layers[id(p.function)], *args, **kwargs)
+            for old, new in zip(flatten(p.outputs), flatten(made), strict=True):
+                found[id(old)] = new
+        return inputs, map_structure(resolve, self.outputs)
 
     def names(self) -> dict[int, str]:
         """Return a name for each call, by ``id``: the layer's, or that of the function, numbered."""
@@ -123,6 +160,14 @@ def _symbols(structure: Any, argument: str) -> list[Symbol]:
             f"several; got {structure!r}"
         )
     return symbols
+
+
+def _new_input(symbol: Symbol) -> Symbol:
+    """Return an input of the shape and name of a symbol."""
+    layer = None if symbol.producer is None else symbol.producer.function
+    if isinstance(layer, InputLayer):
+        return InputLayer.from_config(layer.get_config()).output
+    return InputLayer(batch_shape=symbol.shape, dtype=symbol.dtype, name=symbol.name).output
 
 
 def _names(structure: Any, symbols: Sequence[Symbol]) -> list[str]:

@@ -12,28 +12,41 @@ from nbnet.layers.layer import Layer
 from nbnet.layers.serialization import deserialize
 from nbnet.models import delegates
 from nbnet.models.model import Model
+from nbnet.models.sequential import Sequential
 
 L = TypeVar("L", bound=Layer)
 M = TypeVar("M", bound=Model)
 
 
-def clone_model(model: M, input_tensors: None = None, clone_function: Callable[[Layer], Layer] | None = None) -> M:
-    """Return a model with the same layers and new weights; not compiled.
+def clone_model(
+    model: M,
+    input_tensors: Any = None,
+    clone_function: Callable[[Layer], Layer] | None = None,
+    call_function: Callable[..., Any] | None = None,
+    recursive: bool = False,
+) -> M:
+    """Return a model with the same layers and new weights; compiled in the same way if the model is.
 
     Parameters
     ----------
     model
         The model to copy.
     input_tensors
-        Must be None: the copy has inputs of its own.
+        Symbols to use as inputs, in the structure of ``model.input``; by default, the copy has inputs of its own.
     clone_function
         Makes a layer of each layer of a Sequential or of a model of inputs and outputs; by default
         ``type(layer).from_config(layer.get_config())``.
+    call_function
+        For a model of inputs and outputs: ``call_function(layer, *args, **kwargs)`` calls each new layer, and returns
+        the outputs; by default ``layer(*args, **kwargs)``.
+    recursive
+        If True, models inside are copied by these functions, too, layer by layer; else ``clone_function`` copies them.
 
     Raises
     ------
     ValueError, TypeError
-        If there are input_tensors; if a class of your own is to be taken apart.
+        If the input_tensors have another structure, or a function returns no layer; if a class of your own is to be
+        taken apart, or a Sequential by a call_function.
 
     Examples
     --------
@@ -47,22 +60,47 @@ def clone_model(model: M, input_tensors: None = None, clone_function: Callable[[
     >>> nb.models.clone_model(model, clone_function=without_dropout).layers[1].rate
     0.0
     """
-    if input_tensors is not None:
-        raise ValueError(f"input_tensors: expected None, for the copy has inputs of its own; got {input_tensors!r}")
-    cloned = copy_layer(model) if clone_function is None else _with_cloned_layers(model, clone_function)
+    for name, function in (("clone_function", clone_function), ("call_function", call_function)):
+        if function is not None and not callable(function):
+            raise TypeError(f"{name}: expected a function of a layer, got {function!r}")
+    as_it_is = input_tensors is None and clone_function is None and call_function is None
+    # Without functions, copies are those of the configuration, which describes models inside as well.
+    cloned = (
+        copy_layer(model)
+        if as_it_is
+        else _taken_apart(model, input_tensors, clone_function or copy_layer, call_function, recursive, {})
+    )
     if not cloned.built and (shapes := model.get_build_config()) is not None:
         cloned.build_from_config(shapes)
+    if model.compiled and not cloned.compiled:
+        with kept_objects() as own:
+            compiled = model.get_compile_config()
+        if compiled is not None:
+            with custom_object_scope(own):
+                cloned.compile_from_config(compiled)
     return cloned
 
 
-def _with_cloned_layers(model: M, clone_function: Callable[[Layer], Layer]) -> M:
-    if not callable(clone_function):
-        raise TypeError(f"clone_function: expected a function of a layer, got {clone_function!r}")
-    cloned = {id(layer): clone_function(layer) for layer in model.layers if not isinstance(layer, InputLayer)}
-    for layer in cloned.values():
-        if not isinstance(layer, Layer):
-            raise TypeError(f"clone_function: expected a layer to be returned, got {layer!r}")
-    return model.with_layers(cloned)
+def _taken_apart(
+    model: M,
+    inputs: Any,
+    clone: Callable[[Layer], Layer],
+    call: Callable[..., Any] | None,
+    recursive: bool,
+    cloned: dict[int, Layer],
+) -> M:
+    """Return a copy made layer by layer; ``cloned`` has those made so far, by ``id`` of the layer."""
+    for layer in model.layers:
+        if isinstance(layer, InputLayer) or id(layer) in cloned:
+            continue
+        if recursive and isinstance(layer, Model) and layer.has_call_graph:
+            inner_call = None if isinstance(layer, Sequential) else call
+            cloned[id(layer)] = _taken_apart(layer, None, clone, inner_call, True, cloned)
+        elif isinstance(made := clone(layer), Layer):
+            cloned[id(layer)] = made
+        else:
+            raise TypeError(f"clone_function: expected a layer to be returned, got {made!r}")
+    return model.with_layers(cloned, inputs, call)
 
 
 def copy_layer(layer: L, **changes: Any) -> L:

@@ -27,13 +27,8 @@ GRAPH = {"layers": list, "calls": list, "inputs": list, "input_structure": (dict
 _CALL = {"layer": (int, type(None)), "op": (str, type(None)), "args": list, "kwargs": list}
 
 
-def graph_config(graph: CallGraph, with_layers: bool = True) -> dict[str, Any]:
+def graph_config(graph: CallGraph) -> dict[str, Any]:
     """Return the layers, calls, inputs and outputs of a graph as a plain dict.
-
-    Parameters
-    ----------
-    with_layers
-        If False, the configurations of the layers are left out.
 
     Raises
     ------
@@ -58,7 +53,7 @@ def graph_config(graph: CallGraph, with_layers: bool = True) -> dict[str, Any]:
             numbers.setdefault(id(symbol), count)
             count += 1
     return {
-        "layers": [serialize(layer) for layer in inner] if with_layers else [],
+        "layers": [serialize(layer) for layer in inner],
         "calls": calls,
         "inputs": [_input_config(symbol, {layer.name for layer in inner}) for symbol in graph.input_list],
         "input_structure": _encode(graph.inputs, numbers, "inputs"),
@@ -66,13 +61,8 @@ def graph_config(graph: CallGraph, with_layers: bool = True) -> dict[str, Any]:
     }
 
 
-def graph_from_config(config: Mapping[str, Any], layers: Sequence[Layer] | None = None) -> tuple[Any, Any]:
+def graph_from_config(config: Mapping[str, Any]) -> tuple[Any, Any]:
     """Return inputs and outputs, in symbols, of the graph that :func:`graph_config` described.
-
-    Parameters
-    ----------
-    layers
-        Layers to take in place of those described.
 
     Raises
     ------
@@ -80,7 +70,7 @@ def graph_from_config(config: Mapping[str, Any], layers: Sequence[Layer] | None 
         If a call is of an unknown layer or op, or has arguments that do not fit.
     """
     parts = fields({key: config.get(key) for key in GRAPH}, GRAPH, "config")
-    inner = [deserialize(layer) for layer in parts["layers"]] if layers is None else list(layers)
+    inner = [deserialize(layer) for layer in parts["layers"]]
     values: list[Any] = [registry.make(InputLayer, part, "config.inputs").output for part in parts["inputs"]]
     for i, call in enumerate(parts["calls"]):
         path = f"config.calls[{i}]"

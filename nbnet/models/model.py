@@ -614,22 +614,28 @@ class Model(Layer, Trainer):
             inputs, outputs = graph_from_config(config)
             return cls(inputs=inputs, outputs=outputs, **{k: v for k, v in config.items() if k not in GRAPH})
 
-    def with_layers(self, layers: Mapping[int, Layer]) -> Self:
+    def with_layers(
+        self, layers: Mapping[int, Layer], inputs: Any = None, call: Callable[..., Any] | None = None
+    ) -> Self:
         """Return a model like this one of other layers.
 
         Parameters
         ----------
         layers
             By the ``id`` of the layer whose place they take.
+        inputs
+            Symbols in the structure of the inputs; by default new ones.
+        call
+            ``call(layer, *args, **kwargs)`` calls a layer.
         """
         if self.graph is None:
             raise ValueError(
                 f"clone_function: {self.name} is a subclass that defines call; "
                 "expected a Sequential or a functional model"
             )
-        calls = graph_config(self.graph, with_layers=False)
-        inputs, outputs = graph_from_config(calls, [layers[id(layer)] for layer in self.graph.inner_layers()])
-        return type(self)(inputs=inputs, outputs=outputs, name=self.name, trainable=self.trainable)
+        kind: Any = Model if has_own_constructor(self) else type(self)
+        made: Self = kind(*self.graph.called_anew(layers, inputs, call), name=self.name, trainable=self.trainable)
+        return made
 
     def get_build_config(self) -> dict[str, Any] | None:
         """Return the inputs that the model was built for, if its configuration does not have them."""

@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from typing import Any, Self
 
 from nbnet.base.loading_budget import active, count_steps
 from nbnet.base.registry import custom_object_scope
+from nbnet.base.tree import flatten
 from nbnet.engine.graph.symbolic import Symbol
 from nbnet.layers.input import InputLayer
 from nbnet.layers.layer import Layer, Shape
@@ -166,8 +167,19 @@ class Sequential(Model):
                 made.append(made[first] if first < k else deserialize(layer))
             return cls(made, **{k: v for k, v in config.items() if k != "layers"})
 
-    def with_layers(self, layers: Mapping[int, Layer]) -> Self:
-        first = [InputLayer.from_config(layer.get_config()) for layer in self._layers if isinstance(layer, InputLayer)]
+    def with_layers(
+        self, layers: Mapping[int, Layer], inputs: Any = None, call: Callable[..., Any] | None = None
+    ) -> Self:
+        if call is not None:
+            raise ValueError(f"call_function: expected None, for {self.name} is a Sequential; got {call!r}")
+        first: list[Any] = [
+            InputLayer.from_config(layer.get_config()) for layer in self._layers if isinstance(layer, InputLayer)
+        ]
+        if inputs is not None:
+            given = list(flatten(inputs))
+            if len(given) != 1 or not isinstance(given[0], Symbol):
+                raise ValueError(f"input_tensors: expected one symbol, got {inputs!r}")
+            first = [InputLayer(batch_shape=given[0].shape, dtype=given[0].dtype, name=given[0].name)]
         rest = [layers[id(layer)] for layer in self.layers]
         return type(self)([*first, *rest], name=self.name, trainable=self.trainable)
 

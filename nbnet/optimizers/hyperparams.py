@@ -70,6 +70,11 @@ class LearningRate(float):
         """Set the learning rate of the optimizer; the same as ``optimizer.learning_rate = value``."""
         self._optimizer.learning_rate = value
 
+    @property
+    def value(self) -> float:
+        """The number."""
+        return float(self)
+
     def numpy(self) -> NDArray[np.float64]:
         """The number as an array without axes."""
         return np.array(float(self))

@@ -10,7 +10,12 @@ from nbnet.base.registry import (
     register_keras_serializable,
 )
 from nbnet.base.unsupported_keras import keras_hint
-from nbnet.config import standardize_dtype
+from nbnet.config import (
+    disable_interactive_logging,
+    enable_interactive_logging,
+    is_interactive_logging_enabled,
+    standardize_dtype,
+)
 from nbnet.data.streams import PyDataset
 from nbnet.saving.objects import deserialize_keras_object, serialize_keras_object
 from nbnet.utils.arrays import (
@@ -30,8 +35,9 @@ CustomObjectScope, Sequence = custom_object_scope, PyDataset
 
 __all__ = [
     "CustomObjectScope", "Progbar", "PyDataset", "Sequence", "array_to_img", "clear_session", "custom_object_scope",
-    "deserialize_keras_object", "get_custom_objects", "get_file", "get_registered_name", "get_registered_object",
-    "image_dataset_from_directory", "img_to_array", "load_img", "model_to_dot", "normalize", "pack_x_y_sample_weight",
+    "deserialize_keras_object", "disable_interactive_logging", "enable_interactive_logging", "get_custom_objects",
+    "get_file", "get_registered_name", "get_registered_object", "image_dataset_from_directory", "img_to_array",
+    "is_interactive_logging_enabled", "load_img", "model_to_dot", "normalize", "pack_x_y_sample_weight",
     "pad_sequences", "plot_model", "register_keras_serializable", "save_img", "serialize_keras_object",
     "set_random_seed", "split_dataset", "standardize_dtype", "text_dataset_from_directory",
     "timeseries_dataset_from_array", "to_categorical", "unpack_x_y_sample_weight",

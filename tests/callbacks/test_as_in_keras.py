@@ -273,6 +273,20 @@ def test_an_override_sees_the_model_at_the_end_of_its_epoch() -> None:
     assert stop.seen == list(range(2, 42, 2))
 
 
+def test_what_scripts_read_of_callbacks() -> None:
+    own = LambdaCallback(on_epoch_end=None, limit=3, check=lambda: "checked")
+    assert (own.limit, own.check()) == (3, "checked")  # type: ignore[attr-defined]
+    for mistake in ({"on_epochs_end": print}, {"on_epoch_end": 3}):
+        with pytest.raises(TypeError, match="on_epoch"):
+            LambdaCallback(**mistake)
+    for monitor, comparison in (("val_accuracy", nb.ops.greater), ("val_loss", nb.ops.less)):
+        assert EarlyStopping(monitor=monitor).monitor_op is comparison
+    model = network()
+    model.fit(X, Y, verbose=0, callbacks=[LearningRateScheduler(lambda epoch: 0.25)])
+    assert model.optimizer.learning_rate.value == 0.25  # type: ignore[attr-defined]
+    assert nb.utils.is_interactive_logging_enabled is nb.config.is_interactive_logging_enabled
+
+
 def test_nothing_is_the_best_before_a_training() -> None:
     stop = EarlyStopping(monitor="loss", restore_best_weights=True)
     assert stop.best is None

@@ -97,7 +97,7 @@ def test_the_best_of_what_is_not_there(tmp_path: Path) -> None:
     keep = ModelCheckpoint(tmp_path / "m.nbnet", "val_nothing", save_best_only=True)
     with pytest.warns(UserWarning, match="val_nothing"):
         fit(model(), keep, epochs=1)
-    assert not list(tmp_path.iterdir())
+    assert [file.name for file in tmp_path.iterdir()] == ["m.nbnet"]
     keep = ModelCheckpoint(tmp_path / "m.nbnet", "val_loss", save_best_only=True)
     fit(model(), Logs(val_loss=[math.nan, 2.0]), keep, epochs=2)
     assert nb.load_model(tmp_path / "m.nbnet")._train_state.position.epoch == 2
@@ -135,6 +135,8 @@ def test_arguments_of_checkpoints(tmp_path: Path) -> None:
             ModelCheckpoint(tmp_path / "m.nbnet", save_freq=frequency)
     with pytest.raises(ValueError, match="mode"):
         ModelCheckpoint(tmp_path / "m.nbnet", mode="best")
+    with pytest.raises(ValueError, match="backup_dir"):
+        BackupAndRestore(None)  # type: ignore[arg-type]
     with pytest.raises(ValueError, match=r"filepath: .*'accuracy'"):
         fit(model(), ModelCheckpoint(tmp_path / "{accuracy}.nbnet"))
 

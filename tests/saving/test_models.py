@@ -413,8 +413,39 @@ def test_clone_function() -> None:
     assert nb.clone_model(residual()[0], clone_function=wider).layers[2].activation is nb.activations.relu
     with pytest.raises(TypeError, match="clone_function"):
         nb.clone_model(plain()[0], clone_function=lambda layer: 3)  # type: ignore[arg-type, return-value]
-    with pytest.raises(ValueError, match="input_tensors"):
-        nb.clone_model(plain()[0], nb.Input((4,)))  # type: ignore[arg-type]
+
+
+def test_clone_of_calls():
+    """Input tensors, calls and models inside, as in Keras; a copy of a compiled model is compiled, with functions of
+    the user's."""
+
+    def call(layer, *args, **kwargs):
+        y = layer(*args, **kwargs)
+        return nb.layers.Dropout(0.5)(y) if isinstance(layer, nb.layers.Dense) else y
+
+    inner = nb.Sequential([nb.Input((3,)), nb.layers.Dense(3, name="inside")])
+    x = {"a": nb.Input((3,), name="a"), "b": nb.Input((3,), name="b")}
+    model = nb.Model(x, nb.ops.relu(inner(nb.layers.Dense(3, name="first")(x["a"] + x["b"]))))
+    model.compile("adam", lambda t, p: nb.ops.mean(nb.ops.square(t - p)), metrics=["mae"])
+    data = {name: np.ones((4, 3), "float32") for name in x}
+    same = nb.clone_model(model, clone_function=lambda layer: layer, call_function=call, recursive=True)
+    assert [type(layer).__name__ for layer in same.layers[2:]] == ["Dense", "Dropout", "Sequential"]
+    np.testing.assert_array_equal(same.predict(data, verbose=0), model.predict(data, verbose=0))
+    for recursive in (False, True):
+        again = nb.clone_model(model, recursive=recursive, clone_function=lambda layer: layer)
+        assert (again.get_layer(inner.name) is inner) is not recursive
+    y = {name: nb.Input((3,), name=name.upper()) for name in x}
+    for again in (nb.clone_model(model, input_tensors=y), nb.clone_model(model)):
+        assert again.compiled
+        assert again.optimizer is not model.optimizer
+        again.set_weights(model.get_weights())
+        assert again.evaluate(data, np.ones((4, 3)), verbose=0) == model.evaluate(data, np.ones((4, 3)), verbose=0)
+    assert nb.clone_model(inner, input_tensors=nb.Input((3,), name="z")).input_names == ["z"]
+    for mistake, names in (({"input_tensors": list(y.values())}, "input_tensors"), ({"clone_function": 3}, "clone_f")):
+        with pytest.raises((ValueError, TypeError), match=names):
+            nb.clone_model(model, **mistake)
+    with pytest.raises(ValueError, match="call_function"):
+        nb.clone_model(inner, call_function=call)
 
 
 # ---- weights that do not fit ----
