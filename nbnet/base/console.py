@@ -1,7 +1,10 @@
-"""Text on the standard output, whatever it is: a terminal that knows few characters, a closed file, nothing at all."""
+"""Text and progress bars on the standard output, whatever it is: a terminal that knows few characters, a closed file,
+nothing at all.
+"""
 
 from __future__ import annotations
 
+import functools
 import os
 import sys
 from typing import Any, TextIO
@@ -67,3 +70,11 @@ def show(text: str, stream: TextIO | None = None) -> None:
     target = sys.stdout if stream is None else stream
     if writable(target):
         print(encodable(text, target), file=target, flush=True)
+
+
+@functools.cache
+def bar_class() -> Any:
+    """The class of tqdm, without its monitor thread: a process with threads cannot fork safely."""
+    from tqdm import tqdm
+
+    return type("Bar", (tqdm,), {"monitor_interval": 0})

@@ -15,8 +15,7 @@ from typing import Any, Self, TextIO
 import numpy as np
 
 from nbnet import config
-from nbnet.base.console import columns, encodable, is_notebook, is_terminal, show, writable
-from nbnet.base.tqdm_bar import bar_class
+from nbnet.base.console import bar_class, columns, encodable, is_notebook, is_terminal, show, writable
 
 _BAR = "{n_fmt}/{total_fmt}{desc} {bar}"
 #: Seconds before the first drawing: short epochs are a line each, without bars that saved notebooks would keep.

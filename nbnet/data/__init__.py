@@ -21,10 +21,20 @@ from nbnet.data.arrays import (
     numbers,
     train_validation_split,
 )
-from nbnet.data.epochs import as_steps, check_frequency, part_of_pass, validates, warn_ended, warn_short
 from nbnet.data.mapped import Blocks, MappedRows
 from nbnet.data.sparse import SparseRows, as_features
-from nbnet.data.streams import PyDataset, Stream, as_stream, is_stream
+from nbnet.data.streams import (
+    PyDataset,
+    Stream,
+    as_steps,
+    as_stream,
+    check_frequency,
+    is_stream,
+    part_of_pass,
+    validates,
+    warn_ended,
+    warn_short,
+)
 
 __all__ = [
     "READABLE", "Blocks", "MappedRows", "PyDataset", "SparseRows", "Stream", "as_dense_targets", "as_features",

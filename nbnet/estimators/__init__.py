@@ -13,10 +13,8 @@ more; ``NetClassifier``, ``NetRegressor`` and ``NetTransformer`` wrap any model 
 - L-BFGS prints a line for each iteration if ``verbose`` is True.
 """
 
-from nbnet.estimators.mlp_classifier import MLPClassifier
-from nbnet.estimators.mlp_regressor import MLPRegressor
-from nbnet.estimators.net_classifier import NetClassifier
-from nbnet.estimators.net_regressor import NetRegressor
+from nbnet.estimators.mlp import MLPClassifier, MLPRegressor
+from nbnet.estimators.net import NetClassifier, NetRegressor
 from nbnet.estimators.net_transformer import NetTransformer
 from nbnet.estimators.search import MultiFitSearchCV
 

@@ -12,12 +12,12 @@ from sklearn.utils.validation import check_is_fitted, validate_data
 
 from nbnet.base.array_memory import settled_parts
 from nbnet.estimators import net
+from nbnet.estimators.architecture import autoencoder
 from nbnet.estimators.base import Array, documented, sample_weights
-from nbnet.estimators.default_models import autoencoder
 from nbnet.estimators.model_factory import feed, output_width
 from nbnet.estimators.routing import accepts_routed
-from nbnet.estimators.sklearn_callbacks import with_callbacks
 from nbnet.estimators.targets import Classification, Labels, Regression, Task
+from nbnet.estimators.training import with_callbacks
 from nbnet.layers.input import InputLayer
 from nbnet.models.model import Model
 
@@ -29,7 +29,7 @@ class NetTransformer(TransformerMixin, net.Net):
     Parameters
     ----------
     %(model)s
-        The default is :func:`nbnet.estimators.default_models.autoencoder`, whose narrow layer has 16 units
+        The default is :func:`nbnet.estimators.architecture.autoencoder`, whose narrow layer has 16 units
         (``model__code``).
     layer : str or int
         Name or index of the layer; by default the last but one.

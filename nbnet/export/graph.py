@@ -1,6 +1,6 @@
 """An ONNX graph under construction: nodes, constants and their names. Needs no package onnx.
 
-The modules elementwise, moves, ordering and reductions register an entry for each op that has one in ONNX.
+The modules elementwise, moves and reductions register an entry for each op that has one in ONNX.
 """
 
 from __future__ import annotations

@@ -13,14 +13,17 @@ from typing import TYPE_CHECKING, Any, overload
 from nbnet.base import registry
 from nbnet.base.unsupported_keras import keras_hint
 from nbnet.initializers.initializer import Constant, Identity, Initializer, Ones, Zeros
-from nbnet.initializers.random import Orthogonal, RandomNormal, RandomUniform, TruncatedNormal
-from nbnet.initializers.variance_scaling import (
+from nbnet.initializers.random import (
     GlorotNormal,
     GlorotUniform,
     HeNormal,
     HeUniform,
     LecunNormal,
     LecunUniform,
+    Orthogonal,
+    RandomNormal,
+    RandomUniform,
+    TruncatedNormal,
     VarianceScaling,
     compute_fans,
 )

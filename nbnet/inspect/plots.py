@@ -10,8 +10,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from nbnet.base.docstrings import join_common_sections
-from nbnet.inspect.masks import keep_counts, mask_raster
-from nbnet.inspect.units import ActivityStatistics
+from nbnet.inspect.units import ActivityStatistics, keep_counts, mask_raster
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure

@@ -14,7 +14,7 @@ from nbnet.base.validation import check_int
 from nbnet.engine.graph.parameter import Parameter
 from nbnet.engine.graph.tensor import Tensor
 from nbnet.initializers import VarianceScaling
-from nbnet.initializers.variance_scaling import PresetScaling
+from nbnet.initializers.random import PresetScaling
 from nbnet.layers.arguments import (
     ActivationLike,
     ConstraintLike,

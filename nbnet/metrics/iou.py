@@ -8,8 +8,7 @@ from typing import Any
 import numpy as np
 
 from nbnet.base.array_memory import plain_array
-from nbnet.base.loading_budget import reserve
-from nbnet.base.memory import check_memory
+from nbnet.base.loading_budget import check_memory, reserve
 from nbnet.base.validation import FINITE, check_int
 from nbnet.engine.graph.parameter import Parameter
 from nbnet.losses.loss import check_axis

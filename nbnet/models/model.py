@@ -28,8 +28,7 @@ from nbnet.layers.serialization import register_layer
 from nbnet.layers.time_masks import attach
 from nbnet.layers.variable import flatten_layers
 from nbnet.models import delegates
-from nbnet.models.call_graph import CallGraph
-from nbnet.models.graph_config import GRAPH, graph_config, graph_from_config
+from nbnet.models.call_graph import GRAPH, CallGraph, graph_config, graph_from_config
 from nbnet.models.summary import summary, summary_html
 from nbnet.models.trainer import Trainer
 from nbnet.train import program_report

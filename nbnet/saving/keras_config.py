@@ -20,7 +20,7 @@ from nbnet.base.registry import find, get_registered_name, get_registered_object
 from nbnet.layers import serialization
 from nbnet.layers.input import InputLayer
 from nbnet.layers.layer import Layer
-from nbnet.models.graph_config import GRAPH
+from nbnet.models.call_graph import GRAPH
 from nbnet.models.model import Model
 from nbnet.models.sequential import Sequential
 from nbnet.optimizers.hyperparams import DEFAULTS

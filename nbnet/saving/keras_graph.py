@@ -23,8 +23,7 @@ from nbnet.engine.graph.tensor import Tensor
 from nbnet.layers.input import InputLayer
 from nbnet.layers.layer import Layer
 from nbnet.layers.serialization import deserialize
-from nbnet.models.call_graph import CallGraph
-from nbnet.models.graph_config import _input_config
+from nbnet.models.call_graph import CallGraph, _input_config
 
 #: The argument of calls that stands for none.
 _INFERENCE = ("training", False)

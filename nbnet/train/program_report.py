@@ -13,7 +13,7 @@ from nbnet.engine.graph.parameter import ParamLayout
 from nbnet.engine.kernels.abi import typed_mat
 from nbnet.engine.runtime.program import Program
 from nbnet.train.inputs import log_layout, signature_of
-from nbnet.train.mc_program import SamplingBuilder
+from nbnet.train.mc_predict import SamplingBuilder
 from nbnet.train.step_builder import ArraySpec, StepDraft
 from nbnet.train.trainable import OutputSpec, Trainable, check_compiled, runs_in_python
 

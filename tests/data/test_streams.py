@@ -12,7 +12,7 @@ import pytest
 
 import nbnet as nb
 from nbnet.data import as_stream, is_stream, part_of_pass
-from nbnet.data.epochs import as_steps, check_frequency, validates
+from nbnet.data.streams import as_steps, check_frequency, validates
 from nbnet.utils import PyDataset
 
 

@@ -10,7 +10,7 @@ from sklearn.utils import shuffle
 
 import nbnet as nb
 from nbnet import activations
-from nbnet.estimators import mlp_loss, regression_heads
+from nbnet.estimators import regression_heads, solvers
 from nbnet.estimators.architecture import Architecture, activation_of, layer_sizes, per_layer
 from nbnet.estimators.solvers import LOWEST_RATE, RatePolicy
 from nbnet.estimators.training import Convergence, FitData, SklearnSampler
@@ -27,7 +27,7 @@ def objective(y: Any, outputs: Any, weights: Any, kernel: Any, alpha: float) -> 
 def test_penalised(weighted: bool) -> None:
     y, outputs, kernel = RNG.normal(size=(6, 1)), RNG.normal(size=(6, 1)), nb.Parameter(RNG.normal(size=(3, 2)))
     weights = RNG.uniform(size=6) if weighted else np.ones(6)
-    loss = mlp_loss.regression_loss("squared_error", y, None)
+    loss = solvers.regression_loss("squared_error", y, None)
     loss.alpha, loss.kernels, loss.weighted = 0.7, [kernel], weighted
     expected = objective(y[:, 0], outputs[:, 0], weights, kernel.numpy(), 0.7)
     assert loss(y, outputs, weights).item() == pytest.approx(expected)
@@ -37,7 +37,7 @@ def test_penalised(weighted: bool) -> None:
 def test_penalised_in_parts() -> None:
     y, outputs, kernel = RNG.normal(size=(6, 1)), RNG.normal(size=(6, 1)), nb.Parameter(RNG.normal(size=(3, 2)))
     weights = RNG.uniform(size=6)
-    loss = mlp_loss.regression_loss("squared_error", y, None)
+    loss = solvers.regression_loss("squared_error", y, None)
     loss.alpha, loss.kernels, loss.rows, loss.weight = 0.7, [kernel], 6, weights.sum()
     total = sum(loss(y[rows], outputs[rows], weights[rows]).item() for rows in (slice(4), slice(4, 6)))
     assert total == pytest.approx(objective(y[:, 0], outputs[:, 0], weights, kernel.numpy(), 0.7))
@@ -45,7 +45,7 @@ def test_penalised_in_parts() -> None:
 
 def test_several_targets_report_the_mean_and_descend_the_sum() -> None:
     y, outputs = RNG.normal(size=(5, 3)), nb.Parameter(RNG.normal(size=(5, 3)))
-    loss = mlp_loss.regression_loss("squared_error", y, None)(y, outputs)
+    loss = solvers.regression_loss("squared_error", y, None)(y, outputs)
     assert loss.item() == pytest.approx(0.5 * ((y - outputs.numpy()) ** 2).mean())
     loss.backward()
     np.testing.assert_allclose(outputs.grad.numpy(), (outputs.numpy() - y) / 5)

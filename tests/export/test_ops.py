@@ -14,7 +14,7 @@ from tests.ops.cases import CASES, Case
 
 pytest.importorskip("onnx", reason="onnx, which writes the files, is not installed")
 
-from nbnet.export.document import document
+from nbnet.export.model import document
 
 #: ONNX has bits of booleans only.
 WRITTEN = [c for c in CASES if c.op.name in ENTRIES and not (c.op.name.startswith("bitwise") and "integers" in c.label)]

@@ -14,7 +14,7 @@ from tests.export.runtime import run
 
 pytest.importorskip("onnx", reason="onnx, which writes the files, is not installed")
 
-from nbnet.export.document import document
+from nbnet.export.model import document
 
 F32 = np.dtype("float32")
 rng = np.random.default_rng(0)

@@ -16,7 +16,7 @@ import numpy as np
 import pytest
 
 import nbnet as nb
-from nbnet.base.fork import hold_over_forks
+from nbnet.base.uninterrupted import hold_over_forks
 from nbnet.engine.gemm.blas import SingleThread
 
 pytestmark = pytest.mark.skipif(not hasattr(signal, "SIGUSR1"), reason="signals of POSIX")

@@ -12,7 +12,7 @@ import numpy as np
 import pytest
 
 import nbnet as nb
-from nbnet.base import loading_budget, memory
+from nbnet.base import loading_budget
 from nbnet.engine.graph import tensor
 from nbnet.ops import constants
 from nbnet.saving.weights import weights_by_path
@@ -195,8 +195,8 @@ def test_absurd_sizes_of_a_loaded_model_are_an_error_of_its_use(
     with pytest.raises(MemoryError, match=message):
         loaded.predict(x)
     # Eager calls compute what they can: here as if there were little memory.
-    monkeypatch.setattr(memory, "available_memory", lambda: 1 << 20)
-    for module in (memory, tensor):
+    monkeypatch.setattr(loading_budget, "available_memory", lambda: 1 << 20)
+    for module in (loading_budget, tensor):
         monkeypatch.setattr(module, "LARGE", 1 << 20)
     with pytest.raises(MemoryError, match=message):
         loaded(x)
@@ -305,20 +305,20 @@ def test_the_budget_counts_what_is_kept_and_what_is_filled() -> None:
 
 
 def test_a_large_allocation_is_checked(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(memory, "available_memory", lambda: 3 << 30)
-    memory.check_memory(2 << 30, "this")
+    monkeypatch.setattr(loading_budget, "available_memory", lambda: 3 << 30)
+    loading_budget.check_memory(2 << 30, "this")
     with pytest.raises(MemoryError, match=r"this needs 4\.0 GiB of memory, 3\.0 GiB are available"):
-        memory.check_memory(4 << 30, "this")
-    monkeypatch.setattr(memory, "available_memory", lambda: None)
-    memory.check_memory(4 << 30, "this")
+        loading_budget.check_memory(4 << 30, "this")
+    monkeypatch.setattr(loading_budget, "available_memory", lambda: None)
+    loading_budget.check_memory(4 << 30, "this")
     with pytest.raises(MemoryError, match="this needs"):
-        memory.check_memory(1 << 70, "this")
+        loading_budget.check_memory(1 << 70, "this")
 
 
 def test_limits_of_containers_count(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
     (tmp_path / "max").write_text("5000\n")
     (tmp_path / "current").write_text("2000\n")
-    monkeypatch.setattr(memory, "_GROUPS", ((str(tmp_path / "max"), str(tmp_path / "current")),))
-    assert memory.available_memory() == 3000
+    monkeypatch.setattr(loading_budget, "_GROUPS", ((str(tmp_path / "max"), str(tmp_path / "current")),))
+    assert loading_budget.available_memory() == 3000
     (tmp_path / "max").write_text("max\n")
-    assert memory.available_memory() != 3000
+    assert loading_budget.available_memory() != 3000

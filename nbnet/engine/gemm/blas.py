@@ -22,7 +22,7 @@ from typing import Any
 
 import numpy as np
 
-from nbnet.base.fork import hold_over_forks
+from nbnet.base.uninterrupted import hold_over_forks
 from nbnet.engine.jit.compiler import register_symbols
 
 #: Value of ``NBNET_BLAS``: "auto", "openblas", "mkl", or a library's path.

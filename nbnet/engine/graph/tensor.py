@@ -13,7 +13,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from nbnet.base.array_memory import plain_array
-from nbnet.base.memory import LARGE, check_memory
+from nbnet.base.loading_budget import LARGE, check_memory
 from nbnet.base.seeds import CountedKey, derive, next_draw, next_key
 from nbnet.config import FLOAT_DTYPES, standardize_dtype
 from nbnet.engine.graph.arithmetic import Concrete, operators

@@ -18,11 +18,9 @@ from typing import Any
 
 import numpy as np
 
-from nbnet.base.console import is_terminal
+from nbnet.base.console import bar_class, is_terminal
 from nbnet.base.cpu import check_cancelled
-from nbnet.base.fork import hold_over_forks
-from nbnet.base.tqdm_bar import bar_class
-from nbnet.base.uninterrupted import uninterrupted
+from nbnet.base.uninterrupted import hold_over_forks, uninterrupted
 from nbnet.engine.jit import disk_cache
 from nbnet.engine.jit.compiler import define_symbol, is_object, load_llvm, object_key, object_symbol, target_machine
 from nbnet.engine.jit.fingerprint import fingerprint

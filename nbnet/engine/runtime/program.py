@@ -15,7 +15,7 @@ from typing import Any, NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
-from nbnet.base.memory import LARGE, check_memory
+from nbnet.base.loading_budget import LARGE, check_memory
 from nbnet.engine.graph import extents
 from nbnet.engine.graph.parameter import Parameter
 from nbnet.engine.graph.tensor import Call, Tensor, encode, row_of

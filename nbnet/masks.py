@@ -1,4 +1,4 @@
-"""Saving and loading of masks: safetensors with one bit per unit."""
+"""Dropout masks outside the tape: recomputed from the seed, recorded in compiled training, saved and loaded."""
 
 from __future__ import annotations
 
@@ -12,6 +12,10 @@ from numpy.typing import ArrayLike, NDArray
 from nbnet.base.array_memory import plain_array
 from nbnet.base.json_record import fields
 from nbnet.base.tensor_file import FORMAT, FilePath, Reader, write
+from nbnet.train.mask_recording import RecordedMasks, StepMasks
+from nbnet.train.step_masks import step_masks
+
+__all__ = ["RecordedMasks", "StepMasks", "load_masks", "save_masks", "step_masks"]
 
 Array = NDArray[Any]
 

@@ -1,18 +1,25 @@
-"""Dropout schedules: their base, a rate for each step that the training program computes; linear, cosine, early, late
-and curriculum dropout.
+"""Dropout rates that change during training, inside the compiled loop.
+
+Dropout layers accept a schedule as their rate: ``Dropout(rate=Late(0.5, start=1000))``. The training program computes
+the rate of each step from the step's number, so nothing is compiled again, and a training that was interrupted
+continues with the same rates.
 """
 
 from __future__ import annotations
 
 import math
+from collections.abc import Mapping
 from dataclasses import asdict, dataclass, is_dataclass
 from typing import Any, ClassVar
 
 import numpy as np
 
+from nbnet.base import registry
 from nbnet.base.registry import Configurable
 from nbnet.base.validation import ABOVE_ZERO, FRACTION, FROM_ZERO
 from nbnet.engine.kernels.abi import Function, device
+
+__all__ = ["Cosine", "Curriculum", "DropoutSchedule", "Early", "Late", "Linear", "deserialize", "serialize"]
 
 
 class DropoutSchedule(Configurable):
@@ -262,3 +269,39 @@ class Curriculum(DropoutSchedule):
     def __post_init__(self) -> None:
         FRACTION.check(self.rate, "rate")
         ABOVE_ZERO.check(self.gamma, "gamma")
+
+
+#: Rates that dropout layers accept: a number, a schedule, or the configuration of a schedule.
+RateLike = float | DropoutSchedule | Mapping[str, Any]
+
+_known: dict[str, type[DropoutSchedule]] = {cls.__name__: cls for cls in (Cosine, Curriculum, Early, Late, Linear)}
+
+
+def serialize(schedule: DropoutSchedule) -> dict[str, Any]:
+    """The class and configuration of a schedule: the input of :func:`deserialize`.
+
+    Examples
+    --------
+    >>> from nbnet import dropout_schedules
+    >>> dropout_schedules.serialize(dropout_schedules.Early(0.1, 100))
+    {'class_name': 'Early', 'config': {'rate': 0.1, 'steps': 100}}
+    """
+    return registry.serialize(schedule, _known)
+
+
+def deserialize(config: Mapping[str, Any], custom_objects: Mapping[str, Any] | None = None) -> DropoutSchedule:
+    """The schedule that :func:`serialize` described.
+
+    Parameters
+    ----------
+    custom_objects
+        Classes of your own, by name.
+
+    Examples
+    --------
+    >>> from nbnet import dropout_schedules
+    >>> dropout_schedules.deserialize({"class_name": "Late", "config": {"rate": 0.5, "start": 10}})
+    Late(rate=0.5, start=10)
+    """
+    with registry.custom_object_scope(custom_objects):
+        return registry.lookup(config, _known, DropoutSchedule, "rate")
