@@ -96,7 +96,7 @@ class InputLayer(Layer):
         self.sparse, self.ragged, self.optional = bool(sparse), False, False
         producer = Producer(self, (), {}, self.name)
         value = INT if data_dtype in _INDICES else self.dtype
-        producer.outputs = Symbol((None, *sizes), value, self.name, producer)
+        producer.outputs = Symbol((batch_size, *sizes), value, self.name, producer)
         if input_tensor is not None:
             input_tensor.producer, producer.outputs = producer, input_tensor
         self._producer, self.built = producer, True

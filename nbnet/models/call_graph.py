@@ -40,8 +40,9 @@ class CallGraph:
         self.inputs, self.outputs = _single(inputs), _single(outputs)
         inputs, outputs = self.inputs, self.outputs
         self.input_list, self.output_list = _symbols(inputs, "inputs"), _symbols(outputs, "outputs")
+        batches = {None, *(symbol.shape[0] for symbol in self.input_list if symbol.shape)}
         for symbol in self.output_list:
-            if not symbol.shape or symbol.shape[0] is not None:
+            if not symbol.shape or symbol.shape[0] not in batches:
                 raise ValueError(f"outputs: {symbol.name!r} has shape {symbol.shape}, without an axis of samples")
         self.input_names = _names(inputs, self.input_list)
         if len(set(self.input_names)) < len(self.input_names):

@@ -183,6 +183,11 @@ class Model(Layer, Trainer):
         """True if the model is described by calls between its inputs and outputs, so that it can be taken apart."""
         return self.graph is not None
 
+    @property
+    def built_of_symbols(self) -> bool:
+        """True if symbols of the inputs and outputs are known."""
+        return self.graph is not None
+
     def structure(self) -> tuple[Any, ...]:
         """Return a key that changes when layers are added or removed, here or in a model inside, and with every
         compile."""
@@ -242,17 +247,21 @@ class Model(Layer, Trainer):
 
     @property
     def input_shape(self) -> Any:
-        """Shape of the input, the batch axis None; a list or dict of shapes for several."""
-        inputs = self.inputs_known
-        return restructure(inputs.template, [(None, *shape) for shape in inputs.shapes])
+        """Shape of the input, with None for open axes; a list or dict of shapes for several."""
+        return self._shape_of("input")
 
     @property
     def output_shape(self) -> Any:
-        """Shape of the output, the batch axis None; a list or dict of shapes for several."""
-        if self.graph is not None:
-            return map_structure(lambda symbol: symbol.shape, self.graph.outputs)
-        signature = self._signature()
-        return restructure(signature.template, [(None, *shape) for shape in signature.shapes])
+        """Shape of the output, with None for open axes; a list or dict of shapes for several."""
+        return self._shape_of("output")
+
+    def _shape_of(self, end: str) -> Any:
+        if self._inputs is None:
+            raise AttributeError(f"{self.name} is not built: give it an Input, or call it or fit it on data first")
+        if self.built_of_symbols:
+            return map_structure(lambda symbol: symbol.shape, getattr(self, end))
+        known = self._inputs if end == "input" else self._signature()
+        return restructure(known.template, [(None, *shape) for shape in known.shapes])
 
     def _signature(self) -> ModelSignature:
         return signature_of(self, self.inputs_known.sample_shapes())

@@ -127,6 +127,10 @@ class Sequential(Model):
         return True
 
     @property
+    def built_of_symbols(self) -> bool:
+        return bool(self._symbols)
+
+    @property
     def input(self) -> Any:
         return self._known_symbols()[0]
 

@@ -8,7 +8,9 @@ from __future__ import annotations
 
 import functools
 from collections.abc import Callable, Iterable, Mapping, Sequence
+from contextlib import suppress
 from dataclasses import dataclass
+from itertools import islice, product
 from math import prod
 from typing import Any, TypeVar, cast
 
@@ -28,6 +30,9 @@ F = TypeVar("F", bound=Callable[..., Any])
 #: Sizes of the batch and of other open axes, long enough for windows, with which a call is tried: axes of results that
 #: differ are open.
 _PROBES = ((2, 60), (3, 128))
+
+#: Number of other combinations of sizes that are tried.
+_MOST_TRIALS = 1000
 
 
 @dataclass(eq=False)
@@ -117,35 +122,63 @@ def record(function: Callable[..., Any], args: tuple[Any, ...], kwargs: dict[str
     """Record a call; returns symbols in the structure that the call returns, which must be tensors, else TypeError."""
     count_steps(1, name)
     producer = Producer(function, args, kwargs, name)
-    first, second = apart_from_handlers(lambda: [_probe(producer, batch, other) for batch, other in _PROBES])
+    results = apart_from_handlers(lambda: _tried(producer))
     symbols = []
-    for a, b in zip(flatten(first), flatten(second), strict=True):
-        if not isinstance(a, Tensor) or a.ndim != b.ndim:
-            raise TypeError(f"{name}: expected a tensor, or tensors, to be returned; got {type(a).__name__}")
-        symbols.append(Symbol(_open(a, b), a.dtype, name, producer))
-        if a.time_mask is not None and b.time_mask is not None:
-            symbols[-1].mask = _open(a.time_mask, b.time_mask), a.time_mask.dtype
-    producer.outputs = restructure(first, symbols)
+    for found in zip(*map(flatten, results), strict=True):
+        first = found[0]
+        if not all(isinstance(x, Tensor) and x.ndim == first.ndim for x in found):
+            raise TypeError(f"{name}: expected a tensor, or tensors, to be returned; got {type(first).__name__}")
+        symbols.append(Symbol(_open(found), first.dtype, name, producer))
+        masks = [x.time_mask for x in found if x.time_mask is not None]
+        if len(masks) == len(found):
+            symbols[-1].mask = _open(masks), masks[0].dtype
+    producer.outputs = restructure(results[0], symbols)
     return producer.outputs
 
 
-def _open(first: Tensor, second: Tensor) -> OpenShape:
-    """The shape of which two tensors are examples."""
-    return tuple(n if n == m else None for n, m in zip(first.shape, second.shape, strict=True))
+def _open(tensors: Sequence[Tensor]) -> OpenShape:
+    """The shape of which tensors are examples."""
+    return tuple(sizes[0] if len(set(sizes)) == 1 else None for sizes in zip(*(x.shape for x in tensors), strict=True))
 
 
-def _probe(producer: Producer, batch: int, other: int) -> Any:
-    """Outputs of the call for tensors in place of symbols."""
+def _tried(producer: Producer) -> list[Any]:
+    """Outputs of the call for tensors of two or more sizes in place of symbols."""
+    inputs = list({id(symbol): symbol for symbol in producer.inputs()}.values())
 
-    def sized(shape: OpenShape) -> tuple[int, ...]:
-        return tuple((other if axis else batch) if n is None else n for axis, n in enumerate(shape))
+    def standard(batch: int, other: int) -> list[list[int]]:
+        return [[(other if k else batch) if n is None else n for k, n in enumerate(x.shape)] for x in inputs]
+
+    try:
+        return [_probe(producer, inputs, standard(*sizes)) for sizes in _PROBES]
+    except (ValueError, IndexError) as error:
+        # An open axis may have to be as long as another one, or 1. Layers have weights for the lengths they met.
+        count = sum(x.shape.count(None) for x in inputs)
+        if hasattr(producer.function, "weights") or not count:
+            raise
+        numbers = [n for n in flatten((producer.args, producer.kwargs)) if type(n) is int and 0 < n < _PROBES[1][1]]
+        lengths = {1, 2, 60, *numbers, *(n + 1 for n in numbers), *(n for x in inputs for n in x.shape if n)}
+        found = []
+        for choice in islice(product(sorted(lengths), repeat=count), _MOST_TRIALS):
+            chosen = iter(choice)
+            with suppress(ValueError, IndexError):
+                sizes = [[next(chosen) if n is None else n for n in x.shape] for x in inputs]
+                found.append(_probe(producer, inputs, sizes))
+        if not found:
+            raise error
+        return found
+
+
+def _probe(producer: Producer, inputs: Sequence[Symbol], shapes: Sequence[Sequence[int]]) -> Any:
+    """Outputs of the call for tensors of these shapes in place of symbols."""
+    shape_of = {id(symbol): tuple(shape) for symbol, shape in zip(inputs, shapes, strict=True)}
 
     def placeholder(leaf: Any) -> Any:
         if not isinstance(leaf, Symbol):
             return leaf
-        made = Tensor(sized(leaf.shape), leaf.dtype)
+        made = Tensor(shape := shape_of[id(leaf)], leaf.dtype)
         if leaf.mask is not None:
-            made.time_mask = Tensor(sized(leaf.mask[0]), leaf.mask[1])
+            sizes = zip(leaf.mask[0], shape, strict=False)
+            made.time_mask = Tensor(tuple(m if n is None else n for n, m in sizes), leaf.mask[1])
         return made
 
     floats = (symbol.dtype for symbol in producer.inputs() if symbol.dtype.kind == "f")

@@ -100,3 +100,39 @@ def test_symbols_have_no_values(use: Callable[[Any], Any]) -> None:
 def test_symbols_are_not_walked() -> None:
     with pytest.raises(TypeError, match="cannot be iterated over"):
         list(symbol(2))
+
+
+def opened(*shape: int | None) -> Symbol:
+    return Symbol(shape, F32, "x")
+
+
+@pytest.mark.parametrize(
+    ("call", "expected"),
+    [
+        (lambda o: o.add(opened(None, 3), opened(2, None)), (2, 3)),
+        (lambda o: o.where(opened(None, None, 1), opened(2, 1), opened(2, 4)), (None, 2, 4)),
+        (lambda o: o.matmul(opened(None, 3, 4), opened(3, None, 4, 5)), (3, None, 3, 5)),
+        (lambda o: o.concatenate([opened(2, 3), opened(2, None)], axis=0), (4, 3)),
+        (lambda o: o.reshape(opened(None, 3), (3, 2)), (3, 2)),
+        (lambda o: o.hsplit(opened(None, None), 2)[1], (None, None)),
+        (lambda o: opened(None, 3)[5], (3,)),
+    ],
+)
+def test_an_open_axis_is_as_long_as_the_call_needs(call: Any, expected: Any) -> None:
+    assert call(nb.ops).shape == expected
+    with pytest.raises(ValueError, match="do not broadcast"):
+        nb.ops.add(opened(None, 5), opened(None, 6))
+
+
+def test_a_batch_size_is_kept() -> None:
+    a, b = nb.Input((3,), batch_size=2, name="a"), nb.Input((3,), batch_size=2, name="b")
+    model = nb.Model([a, b], nb.layers.Dense(4)(nb.layers.BatchNormalization()(a + b)))
+    for again in (model, nb.Model.from_config(model.get_config()), nb.clone_model(model)):
+        assert (again.input_shape, again.output_shape) == ([(2, 3), (2, 3)], (2, 4))
+    assert model([nb.Input((3,)), nb.Input((3,))]).shape == (None, 4)
+    assert model([np.ones((5, 3))] * 2).shape == (5, 4)
+    stack = nb.Sequential([nb.Input((3,), batch_size=4), nb.layers.Dense(2)])
+    assert (stack.input_shape, stack.output_shape) == ((4, 3), (4, 2))
+    stack.compile("sgd", "mse")
+    stack.fit(np.ones((10, 3)), np.ones((10, 2)), verbose=0)
+    assert not hasattr(nb.Sequential([nb.layers.Dense(2)]), "output_shape")
