@@ -5,9 +5,7 @@ Data sets in this format are in a given folder, in the one that ``NBNET_DATA`` n
 
 from __future__ import annotations
 
-import gzip
 import os
-import zlib
 from importlib.util import find_spec
 from math import prod
 from os import PathLike
@@ -18,7 +16,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from nbnet.base.regular_file import open_regular
-from nbnet.datasets.keras_files import folders
+from nbnet.datasets.keras_files import Unpacked, folders, read_arrays, reading
 
 Images = NDArray[np.uint8]
 Labels = NDArray[np.uint8]
@@ -51,7 +49,8 @@ def read_idx(path: str | PathLike[str]) -> NDArray[Any]:
     OSError
         If there is no such file (FileNotFoundError), or it is a folder, a FIFO, a socket or a device.
     ValueError
-        If it is no IDX file, damaged, or longer or shorter than its header says.
+        If it is no IDX file, damaged, longer or shorter than its header says, or unpacks to more than 48 MiB and ten
+        times its size.
 
     References
     ----------
@@ -124,14 +123,8 @@ def load_mnist(folder: str | PathLike[str]) -> Split:
 
 def _content(path: Path) -> bytes:
     """Return the bytes of a file, decompressed if it is gzipped."""
-    with open_regular(path) as file:
-        content = file.read()
-    if not content.startswith(b"\x1f\x8b"):
-        return content
-    try:
-        return gzip.decompress(content)
-    except (EOFError, OSError, zlib.error) as error:
-        raise ValueError(f"{path}: damaged gzip file: {error}") from None
+    with open_regular(path) as file, reading(path):
+        return Unpacked(file).read()
 
 
 def _find(folder: Path) -> list[Path]:
@@ -193,11 +186,7 @@ def _place(name: str, path: str | PathLike[str] | None) -> Path | None:
 
 
 def _read_npz(path: Path) -> Split:
-    with open_regular(path) as file, np.load(file, allow_pickle=False) as arrays:
-        missing = [key for key in _ARRAYS if key not in arrays]
-        if missing:
-            raise ValueError(f"{path}: expected the arrays {', '.join(_ARRAYS)}; {', '.join(missing)} are missing")
-        x_train, y_train, x_test, y_test = (arrays[key] for key in _ARRAYS)
+    x_train, y_train, x_test, y_test = read_arrays(path, _ARRAYS)
     return (x_train, y_train), (x_test, y_test)
 
 

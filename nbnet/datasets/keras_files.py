@@ -7,21 +7,31 @@ numbers, text and plain arrays are made.
 
 from __future__ import annotations
 
+import errno
+import gzip
 import io
-import json
 import os
 import pickle
+import pickletools
+import re
+import struct
 import tarfile
+import tokenize
 import zipfile
+import zlib
 from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
+from io import BufferedReader
+from math import prod
 from os import PathLike
 from pathlib import Path
-from typing import Any
+from typing import Any, BinaryIO, NamedTuple, cast
 
 import numpy as np
 from numpy.lib import format as npy
 from numpy.typing import NDArray
 
+from nbnet.base.json_record import loads
 from nbnet.base.regular_file import open_regular
 
 Array = NDArray[Any]
@@ -33,6 +43,23 @@ Kept = tuple[int | None, int, int | None, int | None, int | None, int]
 
 #: Where Keras fetches its files from.
 _SOURCE = "https://storage.googleapis.com/tensorflow/tf-keras-datasets/"
+#: Errors that damaged content causes.
+_DAMAGE = (
+    ValueError, TypeError, LookupError, ArithmeticError, AttributeError, EOFError, OSError, RuntimeError, SyntaxError,
+    struct.error, zlib.error, tarfile.TarError, tokenize.TokenError, zipfile.BadZipFile,
+)  # fmt: skip
+#: Opcodes of None, booleans and numbers, as many as are read at once.
+_NUMBERS = re.compile(rb"(?:K.|M..|J....|G.{8}|[N\x88\x89]){1,1000}", re.DOTALL)
+_OPCODES = {opcode.code.encode("latin1"): opcode for opcode in pickletools.opcodes}
+#: Arguments that no reader of Python's is called for, as it warns of escapes: names of classes, and text of protocol 0.
+_LINES = "stringnl"
+#: Types of NumPy that pickles may name, and other names in them.
+_DTYPE = re.compile(r"b1|[iu][1248]|f[248]|c8|c16|O8?|[SU][1-9]\d{0,5}")
+_GLOBALS = {
+    ("_codecs", "encode"), ("numpy", "ndarray"), ("numpy", "dtype"),
+    *((f"{root}.multiarray", name) for root in ("numpy.core", "numpy._core") for name in ("_reconstruct", "scalar")),
+    *((f"{root}.numeric", "_frombuffer") for root in ("numpy.core", "numpy._core")),
+}  # fmt: skip
 
 
 def folders() -> list[Path]:
@@ -81,65 +108,292 @@ def find(path: FilePath, names: Sequence[str], source: str = "") -> Path:
     )
 
 
-def read_arrays(path: Path, names: Sequence[str]) -> list[Array]:
-    """Read arrays of an ``.npz`` file; those of objects, which are pickles, hold lists of numbers."""
-    found = []
-    with open_regular(path) as file, zipfile.ZipFile(file) as archive:
-        for name in names:
-            if f"{name}.npy" not in archive.namelist():
-                raise ValueError(f"{path}: expected the arrays {', '.join(names)}; {name} is missing")
-            found.append(_read_array(archive.read(f"{name}.npy"), f"{path}: {name}"))
-    return found
+# ---- what a file may hold ----
 
 
-def _read_array(content: bytes, name: str) -> Array:
+def most_unpacked(size: int) -> int:
+    """Return the number of bytes that a file of this size may unpack to."""
+    return (48 << 20) + 10 * size
+
+
+def most_values(size: int) -> int:
+    """Return the number of values that the pickles in a file of this size may make."""
+    return (2 << 20) + 2 * size
+
+
+@contextmanager
+def reading(path: FilePath) -> Iterator[None]:
+    """Inside, errors that the content of a file causes become ValueErrors that name it."""
+    try:
+        yield
+    except _DAMAGE as error:
+        if isinstance(error, OSError) and error.errno not in (None, errno.EINVAL):
+            raise
+        if isinstance(error, ValueError) and str(error).startswith(f"{path}: "):
+            raise
+        trouble = error if isinstance(error, ValueError) else f"is damaged ({type(error).__name__}: {error})"
+        raise ValueError(f"{path}: {trouble}") from None
+
+
+class Unpacked:
+    """A file, decompressed if it is gzipped, that raises ValueError when more is read than it may unpack to."""
+
+    def __init__(self, file: BufferedReader) -> None:
+        self._most = self._left = most_unpacked(os.fstat(file.fileno()).st_size)
+        packed = file.peek(2)[:2] == b"\x1f\x8b"
+        self._file: BinaryIO = gzip.GzipFile(fileobj=file) if packed else file  # type: ignore[assignment]
+        self._packed = packed
+
+    def read(self, size: int = -1) -> bytes:
+        """Return the next bytes; by default all that are left."""
+        if not self._packed:
+            return self._file.read(size)
+        content = self._file.read(self._left + 1 if size < 0 else min(size, self._left + 1))
+        self._left -= len(content)
+        if self._left < 0:
+            raise ValueError(f"unpacks to more than {self._most} bytes, 48 MiB and ten times its size; unpack it first")
+        return content
+
+
+# ---- arrays and pickles ----
+
+
+def read_arrays(path: Path, names: Sequence[str], lists: bool = False) -> list[Array]:
+    """Read arrays of an ``.npz`` file; with ``lists``, also those of objects, which are pickles of lists of numbers."""
+    with open_regular(path) as file, reading(path), zipfile.ZipFile(file) as archive:
+        size, members = os.fstat(file.fileno()).st_size, set(archive.namelist())
+        if missing := [name for name in names if f"{name}.npy" not in members]:
+            raise ValueError(f"expected the arrays {', '.join(names)}; it lacks {', '.join(missing)}")
+        parts = [archive.getinfo(f"{name}.npy") for name in names]
+        if sum(part.file_size for part in parts) > most_unpacked(size):
+            raise ValueError(f"unpacks to more than {most_unpacked(size)} bytes, 48 MiB and ten times its size")
+        if any(part.compress_type not in (zipfile.ZIP_STORED, zipfile.ZIP_DEFLATED) for part in parts):
+            raise ValueError("expected arrays that are stored or deflated")
+        return [_read_array(archive.read(p), f"{path}: {p.filename}", size if lists else None) for p in parts]
+
+
+def _read_array(content: bytes, name: str, size: int | None) -> Array:
+    """Read an array; one of objects, if the size of the file is given."""
     file = io.BytesIO(content)
     version = npy.read_magic(file)
     header: Callable[..., Any] = npy.read_array_header_1_0 if version == (1, 0) else npy.read_array_header_2_0
-    dtype = header(file)[2]
-    if not dtype.hasobject:
-        return np.asarray(np.load(io.BytesIO(content), allow_pickle=False))
-    array = read_pickle(file.read(), name)
+    shape, fortran, dtype = header(file)
+    if dtype.kind != "O" or size is None:
+        return _array(file.read(), dtype, shape, fortran).copy()
+    array = read_pickle(file.read(), name, size)
     if not isinstance(array, np.ndarray):
         raise ValueError(f"{name}: expected an array, got {type(array).__name__}")
     return array
 
 
-class _PlainUnpickler(pickle.Unpickler):
-    """Makes lists, dicts, numbers, text and arrays, and nothing else."""
-
-    _ALLOWED = frozenset(
-        (module, name)
-        for root in ("numpy", "numpy.core", "numpy._core")
-        for module, name in (
-            (f"{root}.multiarray", "_reconstruct"),
-            (f"{root}.multiarray", "scalar"),
-            (f"{root}.numeric", "_frombuffer"),
-            ("numpy", "ndarray"),
-            ("numpy", "dtype"),
-        )
-    )
-
-    def find_class(self, module: str, name: str) -> Any:
-        if (module, name) == ("_codecs", "encode"):
-            # Bytes, in pickles of old protocols.
-            return _latin_bytes
-        if (module, name) not in self._ALLOWED:
-            raise ValueError(f"expected lists, numbers, text and arrays, got {module}.{name}")
-        return super().find_class(module.replace("numpy.core", "numpy._core"), name)
+def _array(values: Any, dtype: Any, shape: Any, fortran: Any) -> Array:
+    """Return an array of the bytes of numbers or text, or of a list of objects."""
+    if (
+        not isinstance(dtype, np.dtype)
+        or dtype.kind not in "biufcSUO"
+        or (dtype.kind == "O") != isinstance(values, list)
+    ):
+        raise ValueError(f"expected an array of numbers, text or objects, got {dtype!s:.60}")
+    if not isinstance(shape, tuple) or len(shape) > 32 or not all(type(n) is int and 0 <= n < 2**48 for n in shape):
+        raise ValueError(f"expected the shape of an array, got {type(shape).__name__}")
+    wanted = prod(shape) * (1 if dtype.kind == "O" else dtype.itemsize)
+    if not isinstance(values, (bytes, list)) or len(values) != wanted:
+        raise ValueError(f"expected {wanted} bytes or objects of {dtype.name} {shape}, got {type(values).__name__}")
+    if not wanted:
+        return np.empty(shape, dtype)
+    flat = np.fromiter(values, object, wanted) if isinstance(values, list) else np.frombuffer(values, dtype)
+    return flat.reshape(shape, order="F" if fortran is True else "C")
 
 
-def _latin_bytes(text: str, encoding: str) -> bytes:
-    return text.encode("latin1")
+class _Made:
+    """An object of a pickle that gets its state later: a dtype, or an array; ``memos`` are its places in the memo."""
+
+    def __init__(self, dtype: np.dtype[Any] | None = None) -> None:
+        self.dtype, self.memos = dtype, list[int]()
 
 
-def read_pickle(content: bytes, name: str, encoding: str = "ASCII") -> Any:
+class _Global(NamedTuple):
+    """A class or function that a pickle names."""
+
+    name: str
+
+
+class _Machine:
+    """The part of the machine of pickles that makes None, numbers, text, lists, tuples, dicts and arrays.
+
+    It imports and calls nothing that a pickle names, and makes arrays only from the bytes that they need.
+
+    Parameters
+    ----------
+    content
+        The pickle.
+    most
+        Number of values that it may make.
+    """
+
+    def __init__(self, content: bytes, most: int) -> None:
+        self.content, self.left, self.file = content, most, io.BytesIO(content)
+        self.stack: list[Any] = []
+        self.below: list[list[Any]] = []
+        self.memo: dict[int, Any] = {}
+
+    def run(self) -> Any:
+        """Return the object of the pickle."""
+        while True:
+            if plain := _NUMBERS.match(self.content, self.file.tell()):
+                # All of these are None, booleans and numbers.
+                found = pickle.loads(b"(" + plain[0] + b"l.")
+                self.file.seek(plain.end())
+                self.count(len(found))
+                self.stack += found
+                continue
+            code = _OPCODES[self.file.read(1)]
+            argument = None if code.arg is None or code.arg.name.startswith(_LINES) else code.arg.reader(self.file)
+            self.count(3 + (len(argument) >> 4 if isinstance(argument, (str, bytes, bytearray)) else 0))
+            if code.name == "STOP":
+                return self.value(self.stack.pop())
+            self.step(code.name, argument)
+
+    def count(self, values: int) -> None:
+        self.left -= values
+        if self.left < 0:
+            raise ValueError("makes more values than two million and two for each byte of the file")
+
+    def value(self, found: Any) -> Any:
+        if isinstance(found, (_Made, _Global)):
+            raise ValueError("expected lists, numbers, text and arrays, got a part of one")
+        return found
+
+    def marked(self) -> list[Any]:
+        """Return what lies above the last mark, and take it off."""
+        found, self.stack = self.stack, self.below.pop()
+        return found
+
+    def step(self, name: str, argument: Any) -> None:
+        """Run an opcode."""
+        match name:
+            case "PROTO" | "FRAME":
+                pass
+            case "INT" | "LONG" | "LONG1" | "LONG4" | "FLOAT":
+                self.stack.append(argument)
+            case "UNICODE" | "BINUNICODE" | "SHORT_BINUNICODE" | "BINUNICODE8":
+                self.stack.append(argument)
+            case "BINBYTES" | "SHORT_BINBYTES" | "BINBYTES8" | "BYTEARRAY8":
+                self.stack.append(bytes(argument))
+            case "BINSTRING" | "SHORT_BINSTRING":  # of Python 2
+                self.stack.append(argument.encode("latin1"))
+            case "MARK":
+                self.below.append(self.stack)
+                self.stack = []
+            case "EMPTY_LIST":
+                self.stack.append([])
+            case "EMPTY_DICT":
+                self.stack.append({})
+            case "EMPTY_TUPLE":
+                self.stack.append(())
+            case "TUPLE1" | "TUPLE2" | "TUPLE3":
+                self.stack.append(tuple([self.stack.pop() for _ in range(int(name[-1]))][::-1]))
+            case "LIST" | "TUPLE" | "DICT":
+                found = self.marked()
+                self.stack.append(_dict(found) if name == "DICT" else tuple(found) if name == "TUPLE" else found)
+            case "APPEND":
+                found = self.value(self.stack.pop())
+                self.top(list).append(found)
+            case "APPENDS":
+                found = self.marked()
+                self.top(list).extend(map(self.value, found))
+            case "SETITEM":
+                found, key = self.stack.pop(), self.stack.pop()
+                self.top(dict).update(_dict([key, self.value(found)]))
+            case "SETITEMS":
+                found = self.marked()
+                self.top(dict).update(_dict(list(map(self.value, found))))
+            case "PUT" | "BINPUT" | "LONG_BINPUT" | "MEMOIZE":
+                key = len(self.memo) if argument is None else argument
+                self.memo[key] = self.stack[-1]
+                if isinstance(self.stack[-1], _Made):
+                    self.stack[-1].memos.append(key)
+            case "GET" | "BINGET" | "LONG_BINGET":
+                self.stack.append(self.memo[argument])
+            case "GLOBAL" | "STACK_GLOBAL":
+                if name == "GLOBAL":
+                    module, attribute = (self.file.readline()[:-1].decode("latin1") for _ in range(2))
+                else:
+                    attribute, module = self.stack.pop(), self.stack.pop()
+                if (module, attribute) not in _GLOBALS:
+                    raise ValueError(f"expected lists, numbers, text and arrays, got {module!s:.60}.{attribute!s:.60}")
+                self.stack.append(_Global(attribute))
+            case "REDUCE":
+                arguments, function = self.stack.pop(), self.stack.pop()
+                if not isinstance(function, _Global) or not isinstance(arguments, tuple):
+                    raise ValueError("expected lists, numbers, text and arrays, got a call")
+                self.stack.append(self.called(function.name, *arguments))
+            case "BUILD":
+                state, made = self.stack.pop(), self.stack.pop()
+                if not isinstance(made, _Made) or not isinstance(state, tuple):
+                    raise ValueError("expected lists, numbers, text and arrays, got an object with a state")
+                built = _array_of_state(state) if made.dtype is None else _dtype_of_state(made.dtype, state)
+                self.memo.update(dict.fromkeys(made.memos, built))
+                self.stack.append(built)
+            case _:
+                raise ValueError(f"expected lists, numbers, text and arrays, got the opcode {name}")
+
+    def top(self, kind: type[Any]) -> Any:
+        """Return the last object, which an opcode adds to."""
+        if type(self.stack[-1]) is not kind:
+            raise ValueError(f"is damaged: expected a {kind.__name__}, got {type(self.stack[-1]).__name__}")
+        return self.stack[-1]
+
+    def called(self, name: str, *arguments: Any) -> Any:
+        """Return what a function makes that a pickle calls."""
+        match name, arguments:
+            case "dtype", (str() | bytes() as code, *_):
+                text = code if isinstance(code, str) else code.decode("latin1")
+                if _DTYPE.fullmatch(text):
+                    return _Made(np.dtype(text))
+            case "_reconstruct", (_Global("ndarray"), *_):
+                return _Made()
+            case "_frombuffer", (bytes() as values, dtype, shape, order):
+                return _array(values, dtype, shape, order == "F")
+            case "scalar", (np.dtype() as dtype, bytes() as values):
+                return _array(values, dtype, (), False)[()]
+            case "encode", (str() as text, "latin1"):
+                self.count(len(text) >> 4)
+                return text.encode("latin1")
+        raise ValueError(f"expected lists, numbers, text and arrays, got a call of {name} that makes none")
+
+
+def _dict(items: list[Any]) -> dict[Any, Any]:
+    """Return a dict of keys and values in turn. Keys are text or numbers: a hash of others may take any time."""
+    if not all(type(key) in (str, bytes, int) for key in items[::2]):
+        raise ValueError("expected text or numbers as keys of a dict")
+    return dict(zip(items[::2], items[1::2], strict=True))
+
+
+def _dtype_of_state(dtype: np.dtype[Any], state: tuple[Any, ...]) -> np.dtype[Any]:
+    match state:
+        case (int(), str() | bytes() as order, None, None, None, *_) if order in (*"<>|=", b"<", b">", b"|", b"="):
+            return dtype.newbyteorder(order if isinstance(order, str) else order.decode())  # type: ignore[arg-type]
+    raise ValueError("expected a plain dtype, got one with fields")
+
+
+def _array_of_state(state: tuple[Any, ...]) -> Array:
+    if len(state) != 5:
+        raise ValueError("expected an array, got another state")
+    _, shape, dtype, fortran, values = state
+    return _array(values, dtype, shape, fortran)
+
+
+def read_pickle(content: bytes, name: str, size: int | None = None) -> Any:
     """Read a pickle of lists, dicts, numbers, text and arrays; nothing in it is run.
+
+    Text of Python 2 becomes bytes. Arrays that are not of objects cannot be written to. ``size`` is that of the file
+    that the pickle is in, by default of the pickle.
 
     Raises
     ------
     ValueError
-        If it holds anything else, or is damaged.
+        If it holds anything else, is damaged, or makes more values than two million and two for each byte of the file.
 
     Examples
     --------
@@ -152,10 +406,8 @@ def read_pickle(content: bytes, name: str, encoding: str = "ASCII") -> Any:
         ...
     ValueError: batch: expected lists, numbers, text and arrays, got builtins.print
     """
-    try:
-        return _PlainUnpickler(io.BytesIO(content), encoding=encoding).load()
-    except (pickle.UnpicklingError, ValueError, TypeError, EOFError, IndexError, KeyError, AttributeError) as error:
-        raise ValueError(f"{name}: {error}") from None
+    with reading(name):
+        return _Machine(content, most_values(len(content) if size is None else size)).run()
 
 
 # ---- rows of numbers ----
@@ -163,12 +415,19 @@ def read_pickle(content: bytes, name: str, encoding: str = "ASCII") -> Any:
 
 def read_rows(path: Path, test_split: float, seed: int, most: int | None = None) -> Split:
     """Read, shuffle and split x and y of an ``.npz`` file as Keras does; ``most`` rows at most."""
-    x, y = (array[:most] for array in read_arrays(path, ("x", "y")))
+    x, y = read_arrays(path, ("x", "y"))
+    _check_rows(x, y, path)
+    x, y = x[:most], y[:most]
     if not 0 <= test_split < 1:
         raise ValueError(f"test_split: expected a share in [0, 1), got {test_split}")
     x, y = _shuffled(x, y, np.random.RandomState(seed))
     cut = int(len(x) * (1 - test_split))
     return (x[:cut], y[:cut]), (x[cut:], y[cut:])
+
+
+def _check_rows(x: Array, y: Array, path: Path) -> None:
+    if x.ndim == 0 or y.ndim == 0 or len(x) != len(y):
+        raise ValueError(f"{path}: expected a target for each row of x, got shapes {x.shape} and {y.shape}")
 
 
 def _shuffled(x: Array, y: Array, draws: np.random.RandomState) -> tuple[Array, Array]:
@@ -186,31 +445,52 @@ def read_photographs(path: Path, sets: Sequence[Sequence[str]], labels: str) -> 
     ``path`` is a folder with batches, or a ``.tar.gz`` file; ``sets`` are names of the batches of each set, and
     ``labels`` is the name of the labels in a batch.
     """
-    batches = _read_batches(path, [name for names in sets for name in names])
-    return [_joined([next(batches) for _ in names], labels.encode()) for names in sets]
+    batches = _read_batches(path, [name for names in sets for name in names], labels.encode())
+    return [_joined([batches[name] for name in names]) for names in sets]
 
 
-def _joined(batches: list[dict[Any, Any]], labels: bytes) -> tuple[Array, Array]:
-    images = np.concatenate([np.asarray(batch[b"data"], np.uint8).reshape(-1, 3, 32, 32) for batch in batches])
-    numbers = np.concatenate([np.asarray(batch[labels], np.uint8) for batch in batches])
+def _joined(batches: list[tuple[Array, Array]]) -> tuple[Array, Array]:
+    images, numbers = (np.concatenate(parts) for parts in zip(*batches, strict=True))
     return np.ascontiguousarray(images.transpose(0, 2, 3, 1)), numbers.reshape(-1, 1)
 
 
-def _read_batches(path: Path, names: Sequence[str]) -> Iterator[dict[Any, Any]]:
-    """Read batches one after the other: dicts with the keys as bytes."""
+def _read_batches(path: Path, names: Sequence[str], labels: bytes) -> dict[str, tuple[Array, Array]]:
+    """Read batches: images (n, 3, 32, 32) and their labels, by name."""
+    found = {}
     if path.is_dir():
         inner = next((p for p in sorted(path.iterdir()) if p.is_dir() and (p / names[0]).exists()), path)
         for name in names:
             with open_regular(inner / name) as file:
-                yield read_pickle(file.read(), f"{inner / name}", "bytes")
-        return
-    with open_regular(path) as file, tarfile.open(fileobj=file) as archive:
-        members = {Path(m.name).name: m for m in archive.getmembers() if m.isfile()}
-        for name in names:
-            part = archive.extractfile(members[name]) if name in members else None
-            if part is None:
-                raise ValueError(f"{path}: expected the files {', '.join(names)}; {name} is missing")
-            yield read_pickle(part.read(), f"{path}: {name}", "bytes")
+                found[name] = _batch(file.read(), f"{inner / name}", labels)
+        return found
+    with open_regular(path) as file, reading(path):
+        size, content = os.fstat(file.fileno()).st_size, Unpacked(file)
+        with tarfile.open(None, "r|", cast("BinaryIO", content)) as archive:
+            for member in archive:
+                name = Path(member.name).name
+                if name in names and name not in found and member.isfile() and not member.issparse():
+                    part = archive.extractfile(member)
+                    assert part is not None
+                    found[name] = _batch(part.read(), f"{path}: {name}", labels, size)
+    if missing := [name for name in names if name not in found]:
+        raise ValueError(f"{path}: expected the files {', '.join(names)}; it lacks {', '.join(missing)}")
+    return found
+
+
+def _batch(content: bytes, name: str, labels: bytes, size: int | None = None) -> tuple[Array, Array]:
+    batch = read_pickle(content, name, size)
+    with reading(name):
+        if not isinstance(batch, dict) or not {b"data", labels} <= batch.keys():
+            raise ValueError(f"expected a dict of data and {labels.decode()}, got {type(batch).__name__}")
+        data, numbers = batch[b"data"], batch[labels]
+        if not isinstance(data, np.ndarray) or data.dtype != np.uint8 or data.size % 3072:
+            raise ValueError("data: expected an array of uint8, 3072 for each image")
+        if isinstance(numbers, list) and not all(isinstance(n, (int, np.integer)) for n in numbers):
+            raise ValueError(f"{labels.decode()}: expected numbers")
+        images, numbers = data.reshape(-1, 3, 32, 32), np.asarray(numbers, np.uint8)
+        if numbers.shape != images.shape[:1]:
+            raise ValueError(f"{labels.decode()}: expected {len(images)} numbers, got shape {numbers.shape}")
+        return images, numbers
 
 
 # ---- texts as numbers of words ----
@@ -220,9 +500,15 @@ def read_texts(path: Path, kept: Kept, seed: int, test_split: float | None = Non
     """Read, shuffle and cut texts as Keras does; without a share for tests, the file holds both sets."""
     draws = np.random.RandomState(seed)
     sets = ("",) if test_split is not None else ("_train", "_test")
-    arrays = read_arrays(path, [f"{part}{name}" for name in sets for part in "xy"])
+    arrays = read_arrays(path, [f"{part}{name}" for name in sets for part in "xy"], lists=True)
+    for x, y in zip(arrays[::2], arrays[1::2], strict=True):
+        _check_rows(x, y, path)
     pairs = [_shuffled(x, y, draws) for x, y in zip(arrays[::2], arrays[1::2], strict=True)]
-    rows, texts = _chosen([text for x, _ in pairs for text in x], kept)
+    given = [text for x, _ in pairs for text in x]
+    with reading(path):
+        if sum(map(len, given)) > most_values(path.stat().st_size):
+            raise ValueError("the texts have more words than two million and two for each byte of the file")
+        rows, texts = _chosen(given, kept)
     x, y = np.empty(len(texts), object), np.concatenate([labels for _, labels in pairs])[rows]
     x[:] = texts
     in_file = sum(row < len(pairs[0][0]) for row in rows)
@@ -233,7 +519,7 @@ def read_texts(path: Path, kept: Kept, seed: int, test_split: float | None = Non
 def read_word_index(path: Path) -> dict[str, int]:
     """Read the ranks of words."""
     with open_regular(path) as file:
-        words = json.loads(file.read())
+        words = loads(file.read(), f"{path}")
     if not isinstance(words, dict) or not all(isinstance(rank, int) for rank in words.values()):
         raise ValueError(f"{path}: expected a number for each word")
     return words

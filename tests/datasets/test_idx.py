@@ -70,10 +70,10 @@ BAD = {
     "values cut": (GOOD[:-1], r"truncated: expected 12 bytes of int16 \(2, 3\) after the header, got 11"),
     "trailing": (GOOD + b"\0", "trailing bytes: expected 12 bytes .* got 13"),
     "huge sizes": (b"\0\0\x0e\x04" + b"\xff" * 16 + b"\0" * 8, "truncated"),
-    "gzip cut": (gzip.compress(GOOD)[:-9], "damaged gzip file"),
-    "gzip checksum": (gzip.compress(GOOD)[:-8] + b"\0" * 8, "damaged gzip file"),
-    "gzip garbage": (b"\x1f\x8b\x08\x00" + b"\xff" * 40, "damaged gzip file"),
-    "gzip and more": (gzip.compress(GOOD) + b"more", "damaged gzip file"),
+    "gzip cut": (gzip.compress(GOOD)[:-9], "is damaged"),
+    "gzip checksum": (gzip.compress(GOOD)[:-8] + b"\0" * 8, "is damaged"),
+    "gzip garbage": (b"\x1f\x8b\x08\x00" + b"\xff" * 40, "is damaged"),
+    "gzip and more": (gzip.compress(GOOD) + b"more", "is damaged"),
     "gzip of nonsense": (gzip.compress(b"nonsense"), "not an IDX file"),
 }
 

@@ -106,7 +106,7 @@ def test_nothing_in_pickles_is_run(content: bytes, capfd: pytest.CaptureFixture[
 def test_files_that_are_no_such_data(tmp_path: Path) -> None:
     path = tmp_path / "imdb.npz"
     np.savez(path, x_train=objects([[1]]))
-    with pytest.raises(ValueError, match=r"y_train is missing"):
+    with pytest.raises(ValueError, match=r"it lacks y_train"):
         nb.datasets.imdb.load_data(path)
     content = io.BytesIO()
     np.save(content, np.array([Attack()], object), allow_pickle=True)
