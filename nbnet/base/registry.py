@@ -250,6 +250,23 @@ def snake_case(name: str) -> str:
     return re.sub(r"(?<=.)(?=[A-Z][a-z])|(?<=[a-z])(?=[A-Z])", "_", name).lower()
 
 
+def object_name(thing: Any) -> str:
+    """Return the name that a callable has in logs, by Keras's rule: its own, or that of its class, in snake case.
+
+    Examples
+    --------
+    >>> from nbnet.base.registry import object_name
+    >>> object_name(lambda x: x), object_name(len)
+    ('lambda', 'len')
+    """
+    name = getattr(thing, "name", None)
+    return (
+        name
+        if isinstance(name, str)
+        else snake_case(re.sub(r"\W+", "", getattr(thing, "__name__", type(thing).__name__)))
+    )
+
+
 def unique_name(base: str) -> str:
     """``dense``, then ``dense_1``, ``dense_2`` ..., as Keras counts."""
     count = _name_counts.setdefault(base, Counter()).next() - 1

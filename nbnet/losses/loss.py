@@ -13,7 +13,7 @@ from nbnet import data
 from nbnet.base.array_memory import plain_array
 from nbnet.base.constructor import RecordsArguments, constructor_config
 from nbnet.base.docstrings import join_common_sections
-from nbnet.base.registry import function_name, named_function, snake_case
+from nbnet.base.registry import function_name, named_function, object_name, snake_case
 from nbnet.base.validation import Interval, check_choice, check_int
 from nbnet.config import standardize_dtype
 from nbnet.engine.graph.op import INT, Op, Spec, register
@@ -41,8 +41,21 @@ reduction : str or None
     Rule that makes the loss of a batch from those of samples, by default ``"sum_over_batch_size"``: see :class:`Loss`.
 name : str, optional
     By default the class's ``name``.
-dtype : {"float32", "float64", None}
-    Accepted as in Keras; losses are computed in the dtype of predictions."""
+dtype : str or numpy.dtype, optional
+    Accepted as in Keras, narrow ones as well; losses are computed in the dtype of predictions."""
+
+
+#: Dtypes that Keras has for losses and metrics, beside those that nbnet computes in.
+_OTHER_DTYPES = frozenset(
+    ("float16", "bfloat16", "bool", "int", *(f"{u}int{bits}" for u in ("", "u") for bits in (8, 16, 32, 64)))
+)
+
+
+def dtype_name(dtype: Any) -> str:
+    """The name of a dtype that a loss or metric is made with; the default is the framework's."""
+    name = getattr(dtype, "name", dtype)
+    name = name.removeprefix("mixed_") if isinstance(name, str) else name
+    return name if isinstance(name, str) and name in _OTHER_DTYPES else standardize_dtype(dtype).name
 
 
 class Loss(RecordsArguments):
@@ -59,8 +72,8 @@ class Loss(RecordsArguments):
         their sum by the number of losses, not by the sum of weights, as in Keras 3; "mean_with_sample_weight" divides
         by the sum of the weights, before they are repeated for several losses of a sample; "none" and None keep one
         loss for each sample, with which training is impossible.
-    dtype : {"float32", "float64", None}
-        Accepted as in Keras; losses are computed in the dtype of predictions.
+    dtype : str or numpy.dtype, optional
+        Accepted as in Keras, narrow ones as well; losses are computed in the dtype of predictions.
 
     Raises
     ------
@@ -92,7 +105,7 @@ class Loss(RecordsArguments):
     def __init__(
         self, name: str | None = None, reduction: str | None = "sum_over_batch_size", dtype: Any = None
     ) -> None:
-        self._dtype = standardize_dtype(dtype).name
+        self._dtype = dtype_name(dtype)
         self.reduction = check_choice(reduction, "reduction", REDUCTIONS)
         if name is not None or not hasattr(self, "name"):
             self.name = name or snake_case(type(self).__name__)
@@ -380,7 +393,7 @@ class LossFunctionWrapper(Loss):
         ``fn(y_true, y_pred, **kwargs)`` returns a tensor with a loss for each sample, made by functions of
         ``nbnet.ops``.
     name : str, optional
-        By default the function's name.
+        By default the function's name, or that of its class, in snake case.
     **kwargs
         Arguments of the function.
 
@@ -401,7 +414,7 @@ class LossFunctionWrapper(Loss):
         dtype: Any = None,
         **kwargs: Any,
     ) -> None:
-        super().__init__(name or getattr(fn, "__name__", None), reduction, dtype)
+        super().__init__(name or object_name(fn), reduction, dtype)
         self.fn, self.kwargs = fn, kwargs
 
     @property

@@ -12,6 +12,10 @@ from nbnet.engine.graph.tensor import Tensor, apply, tensors
 from nbnet.engine.kernels.abi import Kernel, attribute, device, intvec, kernel, mat, vec
 from nbnet.losses.loss import infer_labels, infer_rows, labels
 from nbnet.metrics.metric import Metric
+from nbnet.ops.compare import any as any_of
+from nbnet.ops.compare import equal
+from nbnet.ops.convert import cast
+from nbnet.ops.reshape import reshape
 from nbnet.ops.softmax import largest_at
 
 
@@ -90,7 +94,7 @@ def metric_op(
 class RowAccuracy(Metric, abstract=True):
     """Base class of the accuracies that one op computes for each row of predictions, or for each prediction."""
 
-    sparse = False
+    sparse: bool | None = False
     op: ClassVar[Op]
 
     def values(self, y_true: Tensor, y_pred: Tensor) -> Tensor:
@@ -202,6 +206,11 @@ class TopKCategoricalAccuracy(TopKAccuracy):
 class SparseTopKCategoricalAccuracy(TopKAccuracy):
     """Share of samples where fewer than k predictions are larger than that of the labelled class.
 
+    Parameters
+    ----------
+    from_sorted_ids : bool
+        If True, predictions are the numbers of classes, the likeliest first, and the label is among the first k.
+
     Examples
     --------
     >>> import nbnet as nb
@@ -209,7 +218,7 @@ class SparseTopKCategoricalAccuracy(TopKAccuracy):
     0.5
     """
 
-    sparse = True
+    sparse: bool | None = True
     op = metric_op(
         "sparse_top_k_categorical_accuracy",
         sparse_top_k_categorical_accuracy_forward,
@@ -217,6 +226,21 @@ class SparseTopKCategoricalAccuracy(TopKAccuracy):
         encode=lambda z, t, k: (k,),
         integers=("t",),
     )
+
+    def __init__(self, k: int = 5, name: str | None = None, dtype: Any = None, from_sorted_ids: bool = False) -> None:
+        super().__init__(k, name, dtype)
+        self.from_sorted_ids = bool(from_sorted_ids)
+        if self.from_sorted_ids:
+            self.sparse = None  # Labels are not limited by the number of predictions.
+
+    def values(self, y_true: Tensor, y_pred: Tensor) -> Tensor:
+        if not self.from_sorted_ids:
+            return super().values(y_true, y_pred)
+        wanted = reshape(cast(y_true, y_pred.dtype), (*y_pred.shape[:-1], 1))
+        return cast(any_of(equal(y_pred[..., : self.k], wanted), axis=-1), y_pred.dtype)
+
+    def get_config(self) -> dict[str, Any]:
+        return super().get_config() | ({"from_sorted_ids": True} if self.from_sorted_ids else {})
 
 
 def binary_accuracy(y_true: Any, y_pred: Any, threshold: float = 0.5) -> Tensor:
@@ -268,8 +292,9 @@ def top_k_categorical_accuracy(y_true: Any, y_pred: Any, k: int = 5) -> Tensor:
     return TopKCategoricalAccuracy(k).each(y_true, y_pred)
 
 
-def sparse_top_k_categorical_accuracy(y_true: Any, y_pred: Any, k: int = 5) -> Tensor:
-    """1 for samples where fewer than k predictions are larger than that of the labelled class, else 0.
+def sparse_top_k_categorical_accuracy(y_true: Any, y_pred: Any, k: int = 5, from_sorted_ids: bool = False) -> Tensor:
+    """1 for samples where fewer than k predictions are larger than that of the labelled class, or with from_sorted_ids
+    where it is among the first k predictions; else 0.
 
     Examples
     --------
@@ -277,4 +302,4 @@ def sparse_top_k_categorical_accuracy(y_true: Any, y_pred: Any, k: int = 5) -> T
     >>> nb.metrics.sparse_top_k_categorical_accuracy([2, 1], [[0.5, 0.1, 0.4], [0.5, 0.1, 0.4]], k=2).numpy()
     array([1., 0.], dtype=float32)
     """
-    return SparseTopKCategoricalAccuracy(k).each(y_true, y_pred)
+    return SparseTopKCategoricalAccuracy(k, from_sorted_ids=from_sorted_ids).each(y_true, y_pred)

@@ -12,13 +12,13 @@ from nbnet import data, initializers
 from nbnet.base.array_memory import plain_array
 from nbnet.base.constructor import RecordsArguments, constructor_config
 from nbnet.base.docstrings import join_common_sections
-from nbnet.base.registry import function_name, named_function, snake_case
+from nbnet.base.registry import function_name, named_function, object_name, snake_case
 from nbnet.base.tree import flatten
-from nbnet.config import floatx, standardize_dtype
+from nbnet.config import floatx
 from nbnet.engine.graph.parameter import Parameter
 from nbnet.engine.graph.tape import paused
 from nbnet.engine.graph.tensor import Tensor, tensor
-from nbnet.losses.loss import as_given, loss_mask
+from nbnet.losses.loss import as_given, dtype_name, loss_mask
 from nbnet.losses.weighting import by_sample, meet, numbers
 
 Array = NDArray[Any]
@@ -34,19 +34,6 @@ dtype : str or numpy.dtype, optional
     float64."""
 #: Methods with which Keras writes a metric. What overrides them is called, and not traced.
 _STATEFUL = ("update_state", "result", "reset_state", "compute", "__call__")
-
-
-#: Dtypes that Keras has for metrics, beside those that nbnet computes in.
-_OTHER_DTYPES = frozenset(
-    ("float16", "bfloat16", "bool", "int", *(f"{u}int{bits}" for u in ("", "u") for bits in (8, 16, 32, 64)))
-)
-
-
-def _dtype_name(dtype: Any) -> str:
-    """The name of a dtype that a metric is made with; the default is the framework's."""
-    name = getattr(dtype, "name", dtype)
-    name = name.removeprefix("mixed_") if isinstance(name, str) else name
-    return name if isinstance(name, str) and name in _OTHER_DTYPES else standardize_dtype(dtype).name
 
 
 class Metric(RecordsArguments):
@@ -87,7 +74,7 @@ class Metric(RecordsArguments):
     _arguments: ClassVar[tuple[str, ...]] = ()
 
     def __init__(self, name: str | None = None, dtype: Any = None) -> None:
-        self._dtype = _dtype_name(dtype)
+        self._dtype = dtype_name(dtype)
         if name is not None or not hasattr(self, "name"):
             self.name = name or snake_case(type(self).__name__)
         self._variables: list[Parameter] = []
@@ -382,7 +369,7 @@ class MeanMetricWrapper(Metric):
         ``fn(y_true, y_pred, **kwargs)`` returns a tensor with a value for each sample, made by functions of
         ``nbnet.ops``.
     name : str, optional
-        By default the function's name.
+        By default the function's name, or that of its class, in snake case.
     dtype : str or numpy.dtype, optional
         As for :class:`Metric`.
     **kwargs
@@ -398,7 +385,7 @@ class MeanMetricWrapper(Metric):
     """
 
     def __init__(self, fn: Callable[..., Any], name: str | None = None, dtype: Any = None, **kwargs: Any) -> None:
-        super().__init__(name or getattr(fn, "__name__", None), dtype)
+        super().__init__(name or object_name(fn), dtype)
         self.fn, self.kwargs = fn, kwargs
 
     def values(self, y_true: Tensor, y_pred: Tensor) -> Tensor:

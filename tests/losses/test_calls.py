@@ -158,3 +158,12 @@ def test_configurations(case):
 
 def test_repr():
     assert repr(losses.Huber(2)) == "Huber(delta=2.0)"
+
+
+def test_masks_that_are_set_by_hand_and_narrow_dtypes_are_taken():
+    y_pred = nb.tensor([[1.0], [5.0], [3.0]])
+    nb.backend.set_keras_mask(y_pred, [True, False, True])
+    assert losses.MeanSquaredError(dtype="bfloat16")([[0.0]] * 3, y_pred, [1.0, 1.0, 3.0]).item() == 14
+    assert losses.MeanSquaredError(dtype="mixed_float16").dtype == "float16"
+    with pytest.raises(ValueError, match="dtype: expected float32 or float64, got 'nope'"):
+        losses.MeanSquaredError(dtype="nope")

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from functools import partial
 from typing import Any
 
 import numpy as np
@@ -196,13 +197,19 @@ def test_functions_beside_labels() -> None:
     def right(y_true: Any, y_pred: Any) -> Any:
         return nb.ops.mean(nb.ops.sum(nb.ops.one_hot(y_true, 3) * y_pred, axis=-1))
 
+    class Largest:
+        def __call__(self, y_true: Any, y_pred: Any) -> Any:
+            return nb.ops.max(y_pred)
+
     model = nb.Sequential([nb.Input((4,)), nb.layers.Dense(3, "softmax")])
-    model.compile("sgd", "sparse_categorical_crossentropy", metrics=[right, lambda t, z: nb.ops.max(z), "accuracy"])
+    watched = [right, lambda t, z: nb.ops.max(z), lambda t, z: nb.ops.min(z), partial(right), Largest(), "accuracy"]
+    model.compile("sgd", "sparse_categorical_crossentropy", metrics=watched)
     logs = model.evaluate(x, y, batch_size=32, verbose=0, return_dict=True)
+    assert list(logs) == ["loss", "right", "lambda", "lambda_1", "partial", "largest", "accuracy"]
     p = model.predict(x)
     each = p[np.arange(40), y]
     assert logs["right"] == pytest.approx((each[:32].mean() + each[32:].mean()) / 2, rel=1e-5)
-    assert logs["<lambda>"] == pytest.approx((p[:32].max() + p[32:].max()) / 2, rel=1e-5)
+    assert logs["lambda"] == pytest.approx((p[:32].max() + p[32:].max()) / 2, rel=1e-5)
     assert logs["accuracy"] == pytest.approx((p.argmax(-1) == y).mean())
 
 

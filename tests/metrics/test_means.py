@@ -214,6 +214,13 @@ def test_keras_examples() -> None:
     assert M.ConcordanceCorrelation()(t, z) == pytest.approx(0.98163204)
 
 
+def test_top_k_of_sorted_ids() -> None:
+    metric = M.SparseTopKCategoricalAccuracy(k=2, from_sorted_ids=True)
+    assert metric([200, 1, 7], [[1, 200, 3], [1, 2, 3], [1, 2, 7]], sample_weight=[1, 2, 5]) == pytest.approx(3 / 8)
+    assert type(metric).from_config(metric.get_config()).from_sorted_ids
+    assert "from_sorted_ids" not in M.SparseTopKCategoricalAccuracy().get_config()
+
+
 def test_ties_are_in_the_top() -> None:
     assert M.SparseTopKCategoricalAccuracy(k=1)([0, 1, 2], np.full((3, 3), 0.3)) == 1
     assert M.SparseTopKCategoricalAccuracy(k=9)([0], [[0.1, 0.5]]) == 1
