@@ -8,10 +8,11 @@ from typing import Any
 
 def map_structure(function: Callable[[Any], Any], structure: Any) -> Any:
     """Apply a function to each leaf of a tree; returns a tree of the results."""
-    if isinstance(structure, Mapping):
-        return {k: map_structure(function, v) for k, v in structure.items()}
     if isinstance(structure, (list, tuple)):
-        return type(structure)(map_structure(function, v) for v in structure)
+        made = [map_structure(function, part) for part in structure]
+        return structure._make(made) if hasattr(structure, "_make") else type(structure)(made)
+    if isinstance(structure, (dict, Mapping)):
+        return {k: map_structure(function, v) for k, v in structure.items()}
     return function(structure)
 
 
@@ -23,10 +24,8 @@ def restructure(structure: Any, leaves: Iterable[Any]) -> Any:
 
 def flatten(structure: Any) -> Iterator[Any]:
     """Iterate over the leaves of a tree."""
-    if isinstance(structure, Mapping):
-        structure = list(structure.values())
-    if isinstance(structure, (list, tuple)):
-        for part in structure:
-            yield from flatten(part)
-    else:
+    if not isinstance(structure, (list, tuple, dict, Mapping)):
         yield structure
+        return
+    for part in structure if isinstance(structure, (list, tuple)) else list(structure.values()):
+        yield from flatten(part)

@@ -9,6 +9,7 @@ import atexit
 import operator
 import os
 import signal
+import sys
 import threading
 from collections.abc import Callable
 from contextvars import copy_context
@@ -22,7 +23,7 @@ T = TypeVar("T")
 #: Signals that a program may handle; Ctrl-C's handler raises an exception, and runs nothing else.
 SIGNALS = tuple(signal.valid_signals() - {signal.SIGINT})
 #: Returns the handler of a signal: a function, or else a number or None. Python's wrapper makes an enum of the number.
-handler_of: Callable[[int], object] = getattr(signal.getsignal, "__wrapped__", signal.getsignal)
+handler_of: Callable[[int], object] = getattr(sys.modules.get("_signal", signal), "getsignal", signal.getsignal)
 #: Held by work that has not ended, even if nobody waits for it any more.
 _unfinished: dict[int, threading.Lock] = {}
 

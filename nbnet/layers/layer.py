@@ -36,8 +36,8 @@ from nbnet.layers.arguments import (
     training_argument,
     weight_arguments,
 )
-from nbnet.layers.time_masks import MaskArguments, attached, fill_arguments, hand_on, mask_arguments
-from nbnet.layers.variable import HasWeights, flatten_layers
+from nbnet.layers.time_masks import attached, fill_arguments, hand_on, mask_arguments
+from nbnet.layers.variable import HasWeights, Kinds, flatten_layers
 
 #: The shape of an input: the batch axis is open (None), others may be.
 Shape = tuple[int | None, ...]
@@ -49,8 +49,6 @@ _build_locks: WeakKeyDictionary[Layer, threading.RLock] = WeakKeyDictionary()
 if hasattr(os, "register_at_fork"):
     # A child has none of the threads that hold a lock.
     os.register_at_fork(after_in_child=_build_locks.clear)
-#: Types of attributes that neither are nor hold layers.
-_PLAIN = frozenset((type(None), bool, int, float, str, Parameter, Tensor, MaskArguments))
 #: Layers that hold losses of an eager call.
 _with_losses: WeakSet[Layer] = WeakSet()
 
@@ -421,12 +419,10 @@ class Layer(HasWeights, RecordsArguments):
     def layers(self) -> list[Layer]:
         """Layers inside this one."""
         found: dict[int, Layer] = {}
-        for name, value in vars(self).items():
-            if type(value) in _PLAIN or name == "_weights":
-                continue
+        for value in [value for value in vars(self).values() if _holds_layers[type(value)]]:
             if isinstance(value, Layer):
                 found.setdefault(id(value), value)
-            elif isinstance(value, (list, tuple, dict)) and value:
+            elif value and value is not self._weights:
                 for part in flatten(value):
                     if isinstance(part, Layer):
                         found.setdefault(id(part), part)
@@ -514,7 +510,7 @@ class Layer(HasWeights, RecordsArguments):
             _with_losses.add(self)
 
     def __setattr__(self, name: str, value: Any) -> None:
-        if isinstance(vars(self).get(name), Parameter) and value is not vars(self)[name]:
+        if isinstance(known := self.__dict__.get(name), Parameter) and value is not known:
             if not isinstance(value, Tensor):
                 raise TypeError(
                     f"{name}: expected a weight, got {type(value).__name__}: layer.{name}.assign(value) sets its values"
@@ -533,3 +529,6 @@ class Layer(HasWeights, RecordsArguments):
             for layer in flatten_layers(self):
                 layer._losses = []
                 _with_losses.discard(layer)
+
+
+_holds_layers = Kinds(Layer, list, tuple, dict)

@@ -10,13 +10,15 @@ import functools
 import inspect
 import warnings
 from collections.abc import Callable
-from typing import Any, NamedTuple, Protocol
+from dataclasses import dataclass
+from typing import Any, Protocol
 
 from nbnet.base.tree import flatten, map_structure
 from nbnet.engine.graph.tensor import Tensor
 
 
-class MaskArguments(NamedTuple):
+@dataclass(frozen=True, slots=True)
+class MaskArguments:
     """Where a ``call`` method takes masks: the names of its arguments after self, the position of ``mask`` among them,
     or None; the pairs ``(x, x_mask)`` among them; and True if there is any of these."""
 

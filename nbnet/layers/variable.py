@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from types import TracebackType
 from typing import Any, ClassVar, Self, TypeVar
 
@@ -218,6 +218,35 @@ def flatten_layers(layer: L) -> list[L]:
     return list(found.values())
 
 
+class Kinds(dict[type, bool]):
+    """Remembers for each type of attributes if it is, or derives from, one of the types that are looked for."""
+
+    def __init__(self, *wanted: type) -> None:
+        self.wanted = wanted
+
+    def __missing__(self, kind: type) -> bool:
+        if len(self) > 1000:
+            self.clear()
+        self[kind] = found = issubclass(kind, self.wanted)
+        return found
+
+
+_holds_weights = Kinds(Parameter, list, tuple, dict)
+
+
+def _parameters(values: Iterable[Any]) -> Iterator[Parameter]:
+    """Yield the parameters among values, and in lists, tuples and dicts among them."""
+    waiting = [value for value in values if _holds_weights[type(value)]]
+    seen: set[int] = set()
+    for value in waiting:
+        if isinstance(value, Parameter):
+            yield value
+        elif value and id(value) not in seen:
+            seen.add(id(value))
+            parts = value.values() if isinstance(value, dict) else value
+            waiting += [part for part in parts if _holds_weights[type(part)]]
+
+
 class HasWeights:
     """The part of a layer that holds its weights, and finds those of the layers inside it."""
 
@@ -314,18 +343,14 @@ class HasWeights:
         """The parameters that the layer itself has: those that :meth:`add_weight` created, then others that are its
         attributes, or in lists, tuples and dicts that are."""
         found = {id(w): w for w in self._weights}
-        waiting = [value for value in vars(self).values() if isinstance(value, (Parameter, list, tuple, dict))]
-        seen = set(found)
-        for value in waiting:
-            if id(value) in seen:
-                continue
-            seen.add(id(value))
-            if isinstance(value, Parameter):
-                found[id(value)] = value
-                value.requires_grad = value.requires_grad and self._trainable
-            else:
-                parts = value.values() if isinstance(value, dict) else value
-                waiting += [part for part in parts if isinstance(part, (Parameter, list, tuple, dict))]
+        others = [
+            value
+            for value in vars(self).values()
+            if _holds_weights[type(value)] and value is not self._weights and id(value) not in found
+        ]
+        for weight in _parameters(others) if others else ():
+            found[id(weight)] = weight
+            weight.requires_grad = weight.requires_grad and self._trainable
         return list(found.values())
 
     @property

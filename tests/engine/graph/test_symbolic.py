@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import namedtuple
 from collections.abc import Callable
 from typing import Any
 
@@ -31,6 +32,8 @@ def test_structures() -> None:
     nested = {"a": [1, (2, 3)], "b": 4}
     assert list(flatten(nested)) == [1, 2, 3, 4]
     assert map_structure(lambda v: 2 * v, nested) == {"a": [2, (4, 6)], "b": 8}
+    pair = namedtuple("pair", "x y")
+    assert map_structure(lambda v: 2 * v, pair(1, [2])) == pair(2, [4])
     assert restructure(nested, "wxyz") == {"a": ["w", ("x", "y")], "b": "z"}
     assert not has_symbols(nested)
     assert has_symbols({"a": [1, (symbol(),)]})
