@@ -15,6 +15,7 @@ from nbnet.base.tree import flatten
 from nbnet.base.validation import FROM_ZERO, check_choice
 from nbnet.config import epsilon
 from nbnet.engine.graph.parameter import Parameter
+from nbnet.engine.graph.symbolic import with_values
 from nbnet.engine.graph.tensor import Tensor, scope, tensor
 from nbnet.ops.reduction import l1_l2 as penalty
 
@@ -270,6 +271,7 @@ def output_penalties(regularizer: Callable[[Tensor], Tensor], outputs: Any) -> I
 
 def as_scalar(value: Any, name: str) -> Tensor:
     """The sum of a tensor that is to be added to the loss; TypeError if it is no tensor of floats."""
+    value = with_values(value)
     if not isinstance(value, Tensor) or value.dtype.kind != "f":
         raise TypeError(f"{name}: expected a tensor computed with nbnet.ops, got {value!r}")
     return ops.sum(value) if value.shape else value

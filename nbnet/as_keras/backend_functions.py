@@ -12,6 +12,7 @@ from typing import Any
 import numpy as np
 
 from nbnet import losses, ops, random
+from nbnet.as_keras.old_keras import lambda_rows
 from nbnet.as_keras.tf import environment, nn
 from nbnet.as_keras.tf.tensors import Shape, Variable, as_tensor, cast, constant, known_dtype, sizes
 from nbnet.config import floatx
@@ -258,14 +259,23 @@ def sparse_categorical_crossentropy(target: Any, output: Any, from_logits: bool 
 # ---- random numbers ----
 
 
-def random_normal(shape: Any, mean: float = 0.0, stddev: float = 1.0, dtype: Any = None, seed: Any = None) -> Any:
+def _drawn(shape: Any) -> tuple[Any, ...]:
+    """The shape of a draw. A number of rows written into a Lambda is the size of its batches, which differs from that
+    of the rows at hand in the last batch, in predictions, and while the model is defined."""
+    wanted, rows = sizes(shape), lambda_rows.get()
+    return (rows, *wanted[1:]) if rows is not None and len(wanted) > 1 and wanted[0] != 1 else wanted
+
+
+def random_normal(
+    shape: Any, mean: float = 0.0, stddev: float = 1.0, dtype: Any = None, seed: Any = None, std: Any = None
+) -> Any:
     """Normal numbers."""
-    return random.normal(sizes(shape), mean, stddev, known_dtype(dtype), seed)
+    return random.normal(_drawn(shape), mean, stddev if std is None else std, known_dtype(dtype), seed)
 
 
 def random_uniform(shape: Any, minval: float = 0.0, maxval: float = 1.0, dtype: Any = None, seed: Any = None) -> Any:
     """Uniform numbers."""
-    return random.uniform(sizes(shape), minval, maxval, known_dtype(dtype), seed)
+    return random.uniform(_drawn(shape), minval, maxval, known_dtype(dtype), seed)
 
 
 random_normal_variable = truncated_normal = random_normal

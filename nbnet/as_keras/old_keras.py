@@ -13,6 +13,7 @@ import shutil
 import tempfile
 import warnings
 from collections.abc import Callable, Mapping, Sequence
+from contextvars import ContextVar
 from pathlib import Path
 from typing import Any
 
@@ -22,6 +23,7 @@ from numpy.typing import NDArray
 from nbnet import layers, ops, utils
 from nbnet.as_keras.places import warn_old
 from nbnet.base.regular_file import open_regular
+from nbnet.base.tree import flatten
 from nbnet.callbacks.callback import History
 from nbnet.engine.graph.symbolic import Symbol
 from nbnet.engine.graph.tensor import Tensor
@@ -111,6 +113,11 @@ def adapt_models() -> None:
     for name in ("save_weights", "load_weights"):
         _put(Model, name, _with_any_name(getattr(Model, name), name == "save_weights"))
     _put(Optimizer, "lr", property(_get_rate, _set_rate))
+    for name in ("add_weight", "add_variable"):
+        _put(Layer, name, _name_first(getattr(Layer, name)))
+    for kind in (Layer, Model):
+        _put(kind, "add_loss", _adding_loss(kind.add_loss))
+    _put(layers.Lambda, "call", _knowing_rows(layers.Lambda.call))
 
 
 def restore_classes() -> None:
@@ -239,6 +246,48 @@ def _get_shape(x: Any) -> Any:
     from nbnet.as_keras.tf.tensors import Shape
 
     return Shape(x.shape)
+
+
+def _name_first(method: Callable[..., Any]) -> Any:
+    """Return ``add_weight`` that takes its arguments in Keras 2's order, too: the name came before the shape."""
+
+    @functools.wraps(method)
+    def wrapper(self: Any, *args: Any, **kwargs: Any) -> Any:
+        if args and (isinstance(args[0], str) or (args[0] is None and len(args) > 1)):
+            names = ("name", "shape", "dtype", "initializer", "regularizer", "trainable", "constraint")
+            args, kwargs = (), dict(zip(names, args, strict=False)) | kwargs
+        return method(self, *args, **kwargs)
+
+    return wrapper
+
+
+def _adding_loss(method: Callable[..., Any]) -> Any:
+    """Return ``add_loss`` that accepts ``inputs``, on which a loss depended in Keras 2: it shows by itself."""
+
+    @functools.wraps(method)
+    def wrapper(self: Any, loss: Any, inputs: Any = None) -> Any:
+        return method(self, loss)
+
+    return wrapper
+
+
+#: Number of rows of the batch that a Lambda is called with.
+lambda_rows: ContextVar[int | None] = ContextVar("lambda_rows", default=None)
+
+
+def _knowing_rows(call: Callable[..., Any]) -> Any:
+    """Return the call of a Lambda, in which random numbers of a batch are drawn for the rows at hand."""
+
+    @functools.wraps(call)
+    def wrapper(self: Any, inputs: Any, *args: Any, **kwargs: Any) -> Any:
+        first = next(flatten(inputs))
+        token = lambda_rows.set(first.shape[0] if isinstance(first, Tensor) and first.shape else None)
+        try:
+            return call(self, inputs, *args, **kwargs)
+        finally:
+            lambda_rows.reset(token)
+
+    return wrapper
 
 
 def _with_any_name(method: Callable[..., Any], writes: bool) -> Any:

@@ -288,7 +288,7 @@ class Layer(HasWeights, RecordsArguments):
             self._build_from(args, kwargs)
         outputs = record(self, args, kwargs, self.name)
         if self._producer is None:
-            self._producer = next(flatten(outputs)).producer
+            self._producer = getattr(next(flatten(outputs)), "producer", None)
         return outputs
 
     def _check_spec(self, args: tuple[Any, ...], kwargs: Mapping[str, Any]) -> None:

@@ -17,7 +17,7 @@ from nbnet.base.registry import function_name, named_function, object_name, snak
 from nbnet.base.validation import Interval, check_choice, check_int
 from nbnet.config import standardize_dtype
 from nbnet.engine.graph.op import INT, Op, Spec, register
-from nbnet.engine.graph.symbolic import has_symbols, record
+from nbnet.engine.graph.symbolic import has_symbols, record, with_values
 from nbnet.engine.graph.tensor import Tensor, apply, recorder, tensor, tensors
 from nbnet.engine.kernels.abi import Function, Kernel, accumulates, device, mat, scratch, vec
 from nbnet.losses.weighting import meet
@@ -422,7 +422,8 @@ class LossFunctionWrapper(Loss):
         return True
 
     def call(self, y_true: Tensor, y_pred: Tensor) -> Tensor:
-        return self.fn(y_true, y_pred, **self.kwargs)
+        value: Tensor = with_values(self.fn(y_true, y_pred, **self.kwargs))
+        return value
 
     def get_config(self) -> dict[str, Any]:
         return super().get_config() | {"fn": function_name(self.fn, "loss"), **self.kwargs}

@@ -16,6 +16,7 @@ from nbnet.base.registry import function_name, named_function, object_name, snak
 from nbnet.base.tree import flatten
 from nbnet.config import floatx
 from nbnet.engine.graph.parameter import Parameter
+from nbnet.engine.graph.symbolic import with_values
 from nbnet.engine.graph.tape import paused
 from nbnet.engine.graph.tensor import Tensor, tensor
 from nbnet.losses.loss import as_given, dtype_name, loss_mask
@@ -389,7 +390,7 @@ class MeanMetricWrapper(Metric):
         self.fn, self.kwargs = fn, kwargs
 
     def values(self, y_true: Tensor, y_pred: Tensor) -> Tensor:
-        value: Tensor = self.fn(y_true, y_pred, **self.kwargs)
+        value: Tensor = with_values(self.fn(y_true, y_pred, **self.kwargs))
         return value
 
     def get_config(self) -> dict[str, Any]:

@@ -26,6 +26,8 @@ class CallGraph:
     ----------
     inputs, outputs
         A symbol, or a list, tuple or dict of them.
+    losses
+        Symbols that the model adds to its loss.
 
     Raises
     ------
@@ -36,7 +38,8 @@ class CallGraph:
         batch axis.
     """
 
-    def __init__(self, inputs: Any, outputs: Any) -> None:
+    def __init__(self, inputs: Any, outputs: Any, losses: Sequence[Symbol] = ()) -> None:
+        self.losses = list(losses)
         self.inputs, self.outputs = _single(inputs), _single(outputs)
         inputs, outputs = self.inputs, self.outputs
         self.input_list, self.output_list = _symbols(inputs, "inputs"), _symbols(outputs, "outputs")
@@ -47,12 +50,12 @@ class CallGraph:
         self.input_names = _names(inputs, self.input_list)
         if len(set(self.input_names)) < len(self.input_names):
             raise ValueError(f"inputs: expected different names, got {self.input_names}")
-        self.calls = producers(self.output_list, self.input_list)
+        self.calls = producers([*self.output_list, *self.losses], self.input_list)
         self.output_names = _unique(_names(outputs, self.output_list))
         heads = [s.producer for s in self.input_list if s.producer is not None and not s.producer.inputs()]
         # Keras walks back from those of a dict in the order of their keys.
         ends = [outputs[key] for key in sorted(outputs)] if isinstance(outputs, dict) else outputs
-        self.producers = _by_depth(heads, self.calls, list(flatten(ends)))
+        self.producers = _by_depth(heads, self.calls, [*flatten(ends), *self.losses])
         self.layers = list(
             {id(p.function): p.function for p in self.producers if isinstance(p.function, Layer)}.values()
         )
@@ -65,10 +68,13 @@ class CallGraph:
         """Calls come first, each after those whose results it reads."""
         return {"calls": self.calls} | vars(self)
 
-    def __call__(self, inputs: Sequence[Tensor]) -> Any:
-        """Return the outputs for tensors in the order of ``input_list``."""
+    def __call__(self, inputs: Sequence[Tensor], model: Layer) -> Any:
+        """Return the outputs for tensors in the order of ``input_list``, and add the losses to those of the model."""
         values = {id(symbol): x for symbol, x in zip(self.input_list, inputs, strict=True)}
-        return evaluate(self.calls, values, self.outputs)
+        outputs, losses = evaluate(self.calls, values, (self.outputs, self.losses))
+        for loss in losses:
+            Layer.add_loss(model, loss)
+        return outputs
 
     def called_anew(
         self, layers: Mapping[int, Layer], inputs: Any = None, call: Callable[..., Any] | None = None
@@ -105,6 +111,10 @@ class CallGraph:
             for old, new in zip(flatten(p.outputs), flatten(made), strict=True):
                 found[id(old)] = new
         return inputs, map_structure(resolve, self.outputs)
+
+    def without_losses(self) -> CallGraph:
+        """Return the calls that lead to the outputs."""
+        return CallGraph(self.inputs, self.outputs) if self.losses else self
 
     def names(self) -> dict[int, str]:
         """Return a name for each call, by ``id``: the layer's, or that of the function, numbered."""
@@ -231,6 +241,7 @@ def graph_config(graph: CallGraph) -> dict[str, Any]:
     ValueError, TypeError
         If an argument of a call cannot be written down.
     """
+    graph = graph.without_losses()
     numbers = {id(symbol): k for k, symbol in enumerate(graph.input_list)}
     inner = graph.inner_layers()
     at = {id(layer): k for k, layer in enumerate(inner)}

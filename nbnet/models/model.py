@@ -18,7 +18,7 @@ from nbnet.base.json_record import fields, plain
 from nbnet.base.registry import custom_object_scope
 from nbnet.base.tree import flatten, map_structure, restructure
 from nbnet.base.validation import check_int
-from nbnet.engine.graph.symbolic import Symbol
+from nbnet.engine.graph.symbolic import Symbol, with_values
 from nbnet.engine.graph.tensor import Tensor
 from nbnet.engine.runtime.program import Program
 from nbnet.layers.arguments import training_mode
@@ -266,6 +266,26 @@ class Model(Layer, Trainer):
     def _signature(self) -> ModelSignature:
         return signature_of(self, self.inputs_known.sample_shapes())
 
+    def add_loss(self, loss: Any) -> None:
+        """Add a loss, as :meth:`nbnet.layers.Layer.add_loss`; or symbols computed from those of the model, which are
+        then a part of it, but not of its configuration.
+
+        Examples
+        --------
+        >>> import nbnet as nb
+        >>> x = nb.Input((2,))
+        >>> model = nb.Model(x, nb.layers.Dense(1)(x))
+        >>> model.add_loss(nb.ops.mean(model.output**2))
+        >>> model.compile("adam")
+        >>> model.fit([[1.0, 2.0]], verbose=0).epoch
+        [0]
+        """
+        added = list(loss) if isinstance(loss, (list, tuple)) else [loss]
+        if self.graph is None or not all(isinstance(value, Symbol) for value in with_values(added)):
+            super().add_loss(loss)
+        else:
+            self._set_graph(CallGraph(self.graph.inputs, self.graph.outputs, [*self.graph.losses, *added]), True)
+
     # ---- calls ----
 
     # Type checkers see Layer.call, which methods of any signature may override.
@@ -281,8 +301,8 @@ class Model(Layer, Trainer):
             template = self.inputs_known.template
             if isinstance(template, str):
                 single = inputs[0] if isinstance(inputs, list) and len(inputs) == 1 else inputs
-                return self.graph([single[template] if isinstance(single, dict) else single])
-            return self.graph([part for _, part in match_by_name(inputs, template, "inputs", "input")])
+                return self.graph([single[template] if isinstance(single, dict) else single], self)
+            return self.graph([part for _, part in match_by_name(inputs, template, "inputs", "input")], self)
 
     @overload
     def __call__(

@@ -135,6 +135,7 @@ def graph_to_keras(graph: CallGraph, describe: Callable[[Layer], dict[str, Any]]
     ValueError, TypeError
         If Keras has no operation for a function that is called, or an argument cannot be written down.
     """
+    graph = graph.without_losses()
     inner = [layer for layer in graph.layers if not isinstance(layer, InputLayer)]
     names = UniqueNames(layer.name for layer in inner)
     entries: dict[int, dict[str, Any]] = {}

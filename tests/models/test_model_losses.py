@@ -257,3 +257,54 @@ def test_the_tape_gives_the_gradient_of_training(loss, output, units, y):
     model.set_weights(before)
     loss_fn(y, model(X)).backward()
     close([w.grad.numpy() for w in model.trainable_weights], gradients, 1e-12, 1e-15)
+
+
+# ---- symbols in losses ---------------------------------------------------------------------------------------
+
+
+def _of_symbols(way: str) -> nb.Model:
+    """A model whose loss has a part of its hidden units, which is written as ``way`` says."""
+    nb.set_random_seed(4)
+    x = nb.Input((4,))
+    h = Dense(3, "tanh")(x)
+    part = 0.1 * nb.ops.mean(nb.ops.square(h), axis=-1)
+    y, loss = Dense(4)(h), "mse"
+
+    class Penalty(nb.layers.Layer):
+        def call(self, y):
+            self.add_loss(nb.ops.mean({"layer": 0.1 * nb.ops.mean(h**2, axis=-1), "mixed": part}[way] + 0.0 * y[:, 0]))
+            return y
+
+    if way in ("layer", "mixed"):
+        y = Penalty()(y)
+    if way == "loss":
+        loss = lambda t, p: nb.ops.mean((t - p) ** 2, axis=-1) + part  # noqa: E731
+    if way == "all":
+        loss = lambda t, p: nb.ops.mean((x - y) ** 2, axis=-1) + part  # noqa: E731
+    model = nb.Model(x, y)
+    if way == "model":
+        model.add_loss(nb.ops.mean(part))
+    if way == "alone":
+        model.add_loss(nb.ops.mean(nb.ops.mean((x - y) ** 2, axis=-1) + part))
+        loss = None
+    model.compile(nb.optimizers.SGD(0.5), loss, metrics=[lambda t, p: part] if way == "loss" else None)
+    return model
+
+
+def test_losses_of_symbols_are_those_of_their_values():
+    """Keras 2 let losses, and layers, use any symbol of the model around them."""
+    data = rng.normal(size=(20, 4)).astype("float32")
+    reference = _of_symbols("model")
+    x = reference.input
+    tapped = nb.Model(x, [reference.layers[1].output, reference.output])
+    h, y = tapped.predict(data)
+    exact = ((data - y) ** 2).mean() + 0.1 * (h**2).mean()
+    assert reference.evaluate(data, data, verbose=0) == pytest.approx(exact, rel=1e-5)
+    reference.fit(data, data, batch_size=8, epochs=2, shuffle=False, verbose=0)
+    for way in ("layer", "mixed", "loss", "all", "alone"):
+        model = _of_symbols(way)
+        history = model.fit(data, data, batch_size=8, epochs=2, shuffle=False, verbose=0)
+        close(model.get_weights(), reference.get_weights(), 1e-5, 1e-6)
+        if way == "loss":
+            assert history.history["<lambda>"][0] == pytest.approx(0.1 * (h**2).mean(), rel=0.5)
+    assert nb.models.clone_model(reference).graph.losses == []

@@ -7,7 +7,7 @@ size: eagerly, on a tape, or while a program is built.
 from __future__ import annotations
 
 import functools
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Container, Iterable, Mapping, Sequence
 from contextlib import suppress
 from dataclasses import dataclass
 from itertools import islice, product
@@ -22,7 +22,7 @@ from nbnet.base.uninterrupted import apart_from_handlers
 from nbnet.engine.graph.arithmetic import Arithmetic, operators
 from nbnet.engine.graph.parameter import Parameter
 from nbnet.engine.graph.tape import Trace
-from nbnet.engine.graph.tensor import Tensor
+from nbnet.engine.graph.tensor import Tensor, recorder, thread_state
 
 OpenShape = tuple[int | None, ...]
 F = TypeVar("F", bound=Callable[..., Any])
@@ -121,6 +121,8 @@ def has_symbols(structure: Any) -> bool:
 def record(function: Callable[..., Any], args: tuple[Any, ...], kwargs: dict[str, Any], name: str) -> Any:
     """Record a call; returns symbols in the structure that the call returns, which must be tensors, else TypeError."""
     count_steps(1, name)
+    if (value := _value_of((args, kwargs))) is not None:
+        return function(*map_structure(value, args), **map_structure(value, kwargs))
     producer = Producer(function, args, kwargs, name)
     results = apart_from_handlers(lambda: _tried(producer))
     symbols = []
@@ -134,6 +136,32 @@ def record(function: Callable[..., Any], args: tuple[Any, ...], kwargs: dict[str
             symbols[-1].mask = _open(masks), masks[0].dtype
     producer.outputs = restructure(results[0], symbols)
     return producer.outputs
+
+
+def _value_of(arguments: Any) -> Callable[[Any], Any] | None:
+    """Return a function from symbols among the arguments of a call to tensors; None if the call is to be recorded.
+
+    A loss or a layer may use symbols of the model it belongs to. They have values while that model is computed; while
+    a layer is tried they have made-up ones, beside the tensors that it is tried with.
+    """
+    recording = recorder()
+    known = [*thread_state.evaluating, *({} if recording is None else recording.evaluated).values()]
+    symbols = [leaf for leaf in flatten(arguments) if isinstance(leaf, Symbol)] if known else []
+    for found in reversed(known):
+        try:
+            _repeat(_order(symbols, found), found)
+        except ValueError:  # They depend on other inputs.
+            continue
+        return lambda leaf: found[id(leaf)] if isinstance(leaf, Symbol) else leaf
+    placeholder = getattr(recording, "placeholder", None)
+    beside = any(isinstance(leaf, Tensor) and leaf.data is None for leaf in flatten(arguments))
+    return placeholder if beside else None
+
+
+def with_values(structure: Any) -> Any:
+    """The structure with tensors in place of symbols that have values now; see :func:`_value_of`."""
+    value = _value_of(structure) if has_symbols(structure) else None
+    return structure if value is None else map_structure(value, structure)
 
 
 def _open(tensors: Sequence[Tensor]) -> OpenShape:
@@ -171,19 +199,26 @@ def _tried(producer: Producer) -> list[Any]:
 def _probe(producer: Producer, inputs: Sequence[Symbol], shapes: Sequence[Sequence[int]]) -> Any:
     """Outputs of the call for tensors of these shapes in place of symbols."""
     shape_of = {id(symbol): tuple(shape) for symbol, shape in zip(inputs, shapes, strict=True)}
+    made_up: dict[int, Tensor] = {}
+    # Sizes of other symbols of the model, which the function may use beside its arguments.
+    rows, other = next((shape[0] for shape in shapes if shape), _PROBES[0][0]), _PROBES[0][1]
 
     def placeholder(leaf: Any) -> Any:
         if not isinstance(leaf, Symbol):
             return leaf
-        made = Tensor(shape := shape_of[id(leaf)], leaf.dtype)
-        if leaf.mask is not None:
-            sizes = zip(leaf.mask[0], shape, strict=False)
-            made.time_mask = Tensor(tuple(m if n is None else n for n, m in sizes), leaf.mask[1])
-        return made
+        if id(leaf) not in made_up:
+            shape = shape_of.get(id(leaf)) or tuple(
+                (other if axis else rows) if n is None else n for axis, n in enumerate(leaf.shape)
+            )
+            made_up[id(leaf)] = made = Tensor(shape, leaf.dtype)
+            if leaf.mask is not None:
+                sizes = zip(leaf.mask[0], shape, strict=False)
+                made.time_mask = Tensor(tuple(m if n is None else n for n, m in sizes), leaf.mask[1])
+        return made_up[id(leaf)]
 
     floats = (symbol.dtype for symbol in producer.inputs() if symbol.dtype.kind == "f")
     with Trace(next(floats, None)) as trace:
-        trace.probing = True
+        trace.probing, trace.placeholder = True, placeholder
         made = producer.function(
             *map_structure(placeholder, producer.args), **map_structure(placeholder, producer.kwargs)
         )
@@ -222,7 +257,11 @@ def symbolic(function: F, module: str | None = None) -> F:
 def producers(outputs: Iterable[Symbol], inputs: Sequence[Symbol]) -> list[Producer]:
     """The calls that lead from inputs to outputs, each after those it depends on; raises ValueError if an output
     depends on a symbol that is no input."""
-    known = {id(s) for s in inputs}
+    return _order(outputs, {id(s) for s in inputs})
+
+
+def _order(outputs: Iterable[Symbol], known: Container[int]) -> list[Producer]:
+    """The calls that lead to outputs from symbols with these ``id``."""
     order: list[Producer] = []
     seen: set[int] = set()
     stack: list[tuple[Symbol | Producer, bool]] = [(s, False) for s in reversed(list(outputs))]
@@ -248,6 +287,18 @@ def evaluate(order: Sequence[Producer], values: Mapping[int, Any], outputs: Any)
     if active() is not None:
         count_steps(len(order), "model")
     found = dict(values)
+    thread_state.evaluating.append(found)
+    try:
+        _repeat(order, found)
+    finally:
+        thread_state.evaluating.pop()
+    if (recording := recorder()) is not None:
+        recording.evaluated[tuple(values)] = found
+    return map_structure(lambda leaf: found[id(leaf)] if isinstance(leaf, Symbol) else leaf, outputs)
+
+
+def _repeat(order: Sequence[Producer], found: dict[int, Any]) -> None:
+    """Repeat calls with the tensors that were found for symbols, and enter those that they return."""
 
     def resolve(leaf: Any) -> Any:
         return found[id(leaf)] if isinstance(leaf, Symbol) else leaf
@@ -256,4 +307,3 @@ def evaluate(order: Sequence[Producer], values: Mapping[int, Any], outputs: Any)
         result = producer.function(*map_structure(resolve, producer.args), **map_structure(resolve, producer.kwargs))
         for symbol, value in zip(flatten(producer.outputs), flatten(result), strict=True):
             found[id(symbol)] = value
-    return map_structure(resolve, outputs)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from typing import Any, overload
 
@@ -30,8 +30,9 @@ class Trace(Recorder):
     """
 
     deferred = True
-    #: True while a call is tried with made-up sizes of open axes.
+    #: True while a call is tried with made-up sizes of open axes, and then what stands for a symbol in it.
     probing = False
+    placeholder: Callable[[Any], Any] | None = None
 
 
 class Tape(Recorder):

@@ -410,6 +410,8 @@ class _State(threading.local):
     def __init__(self) -> None:
         self.recorders: list[Recorder] = []
         self.scopes: list[str] = []
+        #: Values of the symbols of models that are being computed, by ``id``, the innermost last.
+        self.evaluating: list[dict[int, Any]] = []
         #: The floats of the layer that is being called.
         self.dtype: np.dtype[Any] | None = None
 
@@ -435,21 +437,23 @@ class Recorder:
         #: In a trace: losses that layers add, each with True if those of parts of a batch, weighted by their rows, add
         #: up to that of the whole batch.
         self.losses: list[tuple[Tensor, bool]] = []
+        #: Values of the symbols of each model that was computed, by ``id``, under those of its inputs.
+        self.evaluated: dict[tuple[int, ...], dict[int, Any]] = {}
         self._given = {} if masks is None else dict(masks)
         self._names: dict[str, int] = {}
         self._keys: dict[int, int] = {}
 
     def __enter__(self) -> Self:
         if self.deferred:
-            self._around = thread_state.recorders, thread_state.scopes
-            thread_state.recorders, thread_state.scopes = [self], []
+            self._around = thread_state.recorders, thread_state.scopes, thread_state.evaluating
+            thread_state.recorders, thread_state.scopes, thread_state.evaluating = [self], [], []
         else:
             thread_state.recorders.append(self)
         return self
 
     def __exit__(self, *exc: object) -> None:
         if self.deferred:
-            thread_state.recorders, thread_state.scopes = self._around
+            thread_state.recorders, thread_state.scopes, thread_state.evaluating = self._around
         else:
             thread_state.recorders.remove(self)
 
