@@ -41,7 +41,6 @@ _TABLE: dict[str, dict[str, str]] = {
             RandomSaturation RandomSharpness RandomShear
             ContrastLimitedAdaptiveHistogramEqualization Solarization MaxNumBoundingBoxes
             MelSpectrogram STFTSpectrogram""",
-        _NO_TOKENS: "HashedCrossing Hashing TextVectorization",
         _ONE_BACKEND: "FlaxLayer JaxLayer TFSMLayer TorchModuleWrapper",
         "use AveragePooling or GlobalAveragePooling": """AdaptiveAveragePooling1D AdaptiveAveragePooling2D
             AdaptiveAveragePooling3D""",

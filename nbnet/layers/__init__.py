@@ -96,6 +96,7 @@ if TYPE_CHECKING:
         ZeroPadding2D,
         ZeroPadding3D,
     )
+    from nbnet.layers.text import HashedCrossing, Hashing, TextVectorization
     from nbnet.layers.wrapper import Lambda, SpectralNormalization, TimeDistributed, Wrapper
 
 #: Layers that most scripts do not use, by module: it is imported when one of its names is first asked for.
@@ -111,6 +112,7 @@ _DEFERRED = {
     "lookup": "IntegerLookup StringLookup",
     "padding": """Cropping1D Cropping2D Cropping3D UpSampling1D UpSampling2D UpSampling3D ZeroPadding1D ZeroPadding2D
         ZeroPadding3D""",
+    "text": "HashedCrossing Hashing TextVectorization",
     "wrapper": "Lambda SpectralNormalization TimeDistributed Wrapper",
 }
 _modules = {name: f"{__name__}.{module}" for module, names in _DEFERRED.items() for name in names.split()}
@@ -133,16 +135,17 @@ __all__ = [
     "Flatten", "GaussianDropout", "GaussianNoise", "GlobalAveragePooling1D", "GlobalAveragePooling2D",
     "GlobalAveragePooling3D", "GlobalAvgPool1D", "GlobalAvgPool2D", "GlobalAvgPool3D", "GlobalMaxPool1D",
     "GlobalMaxPool2D", "GlobalMaxPool3D", "GlobalMaxPooling1D", "GlobalMaxPooling2D", "GlobalMaxPooling3D",
-    "GroupNormalization", "Identity", "Input", "InputLayer", "InputSpec", "IntegerLookup", "Lambda", "Layer",
-    "LayerNormalization", "LeakyReLU", "Masking", "Masksembles", "MaxPool1D", "MaxPool2D", "MaxPool3D", "MaxPooling1D",
-    "MaxPooling2D", "MaxPooling3D", "Maximum", "Minimum", "Multiply", "Normalization", "PReLU", "Permute", "PutUnits",
-    "RMSNormalization", "RandomBrightness", "RandomContrast", "RandomFlip", "RandomRotation", "RandomTranslation",
-    "RandomZoom", "ReLU", "RepeatVector", "Rescaling", "Reshape", "Resizing", "SeparableConv1D", "SeparableConv2D",
-    "SeparableConvolution1D", "SeparableConvolution2D", "Softmax", "SpatialDropout1D", "SpatialDropout2D",
-    "SpatialDropout3D", "SpectralNormalization", "StandoutDense", "StringLookup", "Subtract", "TakeUnits",
-    "TimeDistributed", "UnitNormalization", "UpSampling1D", "UpSampling2D", "UpSampling3D", "VariationalDense",
-    "VariationalDropout", "Wrapper", "ZeroPadding1D", "ZeroPadding2D", "ZeroPadding3D", "add", "average", "concatenate",
-    "deserialize", "dot", "maximum", "minimum", "multiply", "serialize", "subtract",
+    "GroupNormalization", "HashedCrossing", "Hashing", "Identity", "Input", "InputLayer", "InputSpec", "IntegerLookup",
+    "Lambda", "Layer", "LayerNormalization", "LeakyReLU", "Masking", "Masksembles", "MaxPool1D", "MaxPool2D",
+    "MaxPool3D", "MaxPooling1D", "MaxPooling2D", "MaxPooling3D", "Maximum", "Minimum", "Multiply", "Normalization",
+    "PReLU", "Permute", "PutUnits", "RMSNormalization", "RandomBrightness", "RandomContrast", "RandomFlip",
+    "RandomRotation", "RandomTranslation", "RandomZoom", "ReLU", "RepeatVector", "Rescaling", "Reshape", "Resizing",
+    "SeparableConv1D", "SeparableConv2D", "SeparableConvolution1D", "SeparableConvolution2D", "Softmax",
+    "SpatialDropout1D", "SpatialDropout2D", "SpatialDropout3D", "SpectralNormalization", "StandoutDense",
+    "StringLookup", "Subtract", "TakeUnits", "TextVectorization", "TimeDistributed", "UnitNormalization",
+    "UpSampling1D", "UpSampling2D", "UpSampling3D", "VariationalDense", "VariationalDropout", "Wrapper",
+    "ZeroPadding1D", "ZeroPadding2D", "ZeroPadding3D", "add", "average", "concatenate", "deserialize", "dot", "maximum",
+    "minimum", "multiply", "serialize", "subtract",
 ]  # fmt: skip
 
 # Configurations and files may name these classes.

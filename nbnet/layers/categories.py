@@ -71,6 +71,23 @@ def encode(numbers: Tensor, mode: str, depth: int, dtype: Any, weights: Tensor |
     return ops.sum(hot if weights is None else hot * ops.expand_dims(weights, -1), axis)
 
 
+def encoded_shape(given: Any, mode: str, depth: int) -> tuple[int | None, ...]:
+    """Return the shape of what :func:`encode` makes of numbers of a shape, or of the numbers with ``"int"``.
+
+    Examples
+    --------
+    >>> from nbnet.layers.categories import encoded_shape
+    >>> encoded_shape((None, 3), "one_hot", 5), encoded_shape((None, 3), "count", 5)
+    ((None, 3, 5), (None, 5))
+    """
+    shape: tuple[int | None, ...] = tuple(given)
+    if mode == "int":
+        return shape
+    if mode == "one_hot":
+        return (*(shape[:-1] if len(shape) > 1 and shape[-1] == 1 else shape), depth)
+    return (*shape[:1], *shape[2:], depth) if len(shape) > 1 else (depth,)
+
+
 def _reshaped(numbers: Tensor, shape: tuple[int, ...]) -> Tensor:
     """Return numbers without their last axis, of length 1; integers that a program computes are no input of reshape."""
     if numbers.dtype.kind == "f":

@@ -30,7 +30,8 @@ class InputLayer(Layer):
     batch_size, sparse
         Accepted as in Keras; models take batches of any size, and sparse matrices wherever they take dense ones.
     dtype
-        int32, int64 and their unsigned kinds are indices, such as an Embedding takes; all else becomes floats.
+        int32, int64 and their unsigned kinds are indices, such as an Embedding takes; ``"string"`` is for texts, which
+        :class:`StringLookup`, :class:`TextVectorization` and the like read; all else becomes floats.
     ragged, optional
         Only False: nbnet has no ragged tensors, and a model is called with all of its inputs.
     batch_shape
@@ -87,15 +88,15 @@ class InputLayer(Layer):
             )
         if len(sizes) >= MAX_AXES:
             raise ValueError(f"shape: expected fewer than {MAX_AXES} axes, got {len(sizes)}")
-        data_dtype = np.dtype(floatx() if dtype is None else dtype)
-        if data_dtype.kind not in "fiub":
-            raise ValueError(f"dtype: expected a dtype of real numbers, got {dtype!r}")
+        data_dtype = np.dtype(floatx() if dtype is None else str if dtype == "string" else dtype)
+        if data_dtype.kind not in "fiubU":
+            raise ValueError(f"dtype: expected a dtype of real numbers, or 'string', got {dtype!r}")
         floating = data_dtype.kind == "f" and data_dtype.itemsize in (4, 8)
         super().__init__(name=name, dtype=data_dtype if floating else None, input_shape=sizes)
         self.batch_size, self._data_dtype = batch_size, data_dtype
         self.sparse, self.ragged, self.optional = bool(sparse), False, False
         producer = Producer(self, (), {}, self.name)
-        value = INT if data_dtype in _INDICES else self.dtype
+        value = INT if data_dtype in _INDICES else data_dtype if data_dtype.kind == "U" else self.dtype
         producer.outputs = Symbol((batch_size, *sizes), value, self.name, producer)
         if input_tensor is not None:
             input_tensor.producer, producer.outputs = producer, input_tensor
@@ -125,7 +126,7 @@ class InputLayer(Layer):
         return {
             "shape": list(self.batch_input_shape[1:]),
             "batch_size": self.batch_size,
-            "dtype": self._data_dtype.name,
+            "dtype": "string" if self._data_dtype.kind == "U" else self._data_dtype.name,
             "name": self.name,
         }
 

@@ -16,8 +16,9 @@ from nbnet.base.validation import check_int
 from nbnet.engine.graph.op import INT
 from nbnet.engine.graph.symbolic import has_symbols
 from nbnet.engine.graph.tensor import Tensor
-from nbnet.layers.categories import ENCODINGS, batches, check_mode, encode
+from nbnet.layers.categories import ENCODINGS, batches, check_mode, encode, encoded_shape
 from nbnet.layers.layer import Layer
+from nbnet.layers.preprocessing import DataLayer
 from nbnet.ops.gather import rows_or_nan
 
 Array = NDArray[Any]
@@ -200,16 +201,10 @@ class Lookup(Layer):
         documents: Counter[Any] = Counter()
         rows = 0
         for batch in batches(data, steps):
-            values = self._array(batch, "data")
-            if values.ndim < 2:
-                # Of a whole data set each token is a document; a batch of one axis is one.
-                values = values.reshape((-1, 1) if batch is data else (1, -1))
-            tokens, numbers = np.unique(values, return_counts=True)
-            counts.update(dict(zip(tokens.tolist(), numbers.tolist(), strict=True)))
-            rows += len(values)
-            if self.output_mode == "tf_idf":
-                for row in values:
-                    documents.update(set(row.ravel().tolist()))
+            tokens, within, number = self._counted(batch, batch is data)
+            counts.update(tokens)
+            documents.update(within)
+            rows += number
         for token in (self.mask_token, self.oov_token):
             counts.pop(token, None)
         found = sorted(counts, key=lambda token: (counts[token], token), reverse=True)
@@ -219,6 +214,20 @@ class Lookup(Layer):
         if self.output_mode == "tf_idf":
             weights = np.log(1 + rows / (1 + np.array([documents[token] for token in found], float)))
             self._idf = np.concatenate([np.full(self._start, weights.mean() if found else 0.0), weights])
+
+    def _counted(self, batch: Any, whole: bool) -> tuple[Counter[Any], Counter[Any], int]:
+        """Return how often each token occurs in a batch or the whole data, in how many documents with
+        ``output_mode="tf_idf"``, and the number of documents."""
+        values = self._array(batch, "data")
+        if values.ndim < 2:
+            # Of a whole data set each token is a document; a batch of one axis is one.
+            values = values.reshape((-1, 1) if whole else (1, -1))
+        tokens, numbers = np.unique(values, return_counts=True)
+        documents: Counter[Any] = Counter()
+        if self.output_mode == "tf_idf":
+            for row in values:
+                documents.update(set(row.ravel().tolist()))
+        return Counter(dict(zip(tokens.tolist(), numbers.tolist(), strict=True))), documents, len(values)
 
     # ---- calls ----
 
@@ -232,8 +241,10 @@ class Lookup(Layer):
         given = args[0].numpy() if isinstance(args[0], Tensor) else args[0]
         if self.invert:
             return self._inverted(given)
-        tokens = self._array(given, "inputs")
-        return self._encoded(_integers(self._numbers(tokens)))
+        return self._look_up(given)
+
+    def _look_up(self, given: Any) -> Tensor:
+        return self._encoded(integers(self._numbers(self._array(given, "inputs"))))
 
     def _check_known(self) -> None:
         if not self._tokens and self.output_mode != "int" and not self.pad_to_max_tokens:
@@ -265,12 +276,19 @@ class Lookup(Layer):
     def _encoded(self, numbers: Tensor) -> Tensor:
         if self.output_mode == "int":
             return numbers
-        depth = self.max_tokens if self.pad_to_max_tokens and self.max_tokens else self.vocabulary_size()
         mode = "count" if self.output_mode == "tf_idf" else self.output_mode
-        made = encode(numbers, mode, depth, self.dtype)
+        return self._weighed(encode(numbers, mode, self._depth, self.dtype))
+
+    @property
+    def _depth(self) -> int:
+        """Length of vectors."""
+        return self.max_tokens if self.pad_to_max_tokens and self.max_tokens else self.vocabulary_size()
+
+    def _weighed(self, made: Tensor) -> Tensor:
+        """Return vectors with their entries multiplied by the weights of the tokens, if there are any."""
         if self._idf is None:
             return made
-        return made * np.pad(self._idf, (0, depth - len(self._idf))).astype(made.dtype)
+        return made * np.pad(self._idf, (0, self._depth - len(self._idf))).astype(made.dtype)
 
     def _inverted(self, numbers: Any) -> Any:
         given = plain_array(numbers, "inputs")
@@ -300,13 +318,17 @@ class Lookup(Layer):
         return cls(**config)
 
 
-def _integers(values: Array) -> Tensor:
+def integers(values: Array) -> Tensor:
+    """Return numbers of tokens as a tensor."""
     array = np.array(values, INT, order="C")
     return Tensor(array.shape, INT, array)
 
 
-class StringLookup(Lookup):
-    """Replaces strings by their numbers in a vocabulary, before a model: a model's inputs are numbers.
+class StringLookup(DataLayer, Lookup):
+    """Replaces strings by their numbers in a vocabulary.
+
+    It works on data: before a model, or as the first layer of one, after ``nbnet.Input(shape, dtype="string")`` if
+    there is any. What it makes of the data is then the input of the program.
 
     Parameters
     ----------
@@ -339,7 +361,7 @@ class StringLookup(Lookup):
     Raises
     ------
     TypeError
-        If inputs are no strings; or the layer is called with the symbols of a model.
+        If inputs are no strings, or computed by another layer of a model.
     ValueError
         If an argument is out of range, or the vocabulary does not fit.
     RuntimeError
@@ -358,6 +380,7 @@ class StringLookup(Lookup):
     """
 
     _arguments = ("encoding",)
+    strings_only = True
 
     def __init__(
         self,
@@ -387,33 +410,46 @@ class StringLookup(Lookup):
         )  # fmt: skip
 
     def _token(self, value: Any, name: str) -> str:
-        if isinstance(value, bytes):
-            return value.decode(self.encoding)
-        if not isinstance(value, str):
-            raise TypeError(f"{name}: expected strings, got {value!r}")
-        return str(value)
+        return _as_string(value, name, self.encoding)
 
     def _array(self, values: Any, name: str) -> Array:
-        if hasattr(values, "to_numpy"):
-            values = values.to_numpy()
-        array = (
-            values if isinstance(values, np.ndarray) else np.asarray(values, object if _holds_objects(values) else None)
-        )
-        if isinstance(array, np.ma.MaskedArray):
-            raise ValueError(f"{name}: expected an array without a mask; fill in a mask_token")
-        if array.dtype.kind == "U":
-            return array
-        if array.size == 0:
-            return np.zeros(array.shape, "U1")
-        if array.dtype.kind not in "OST":
-            raise TypeError(f"{name}: expected strings, got {array.dtype}")
-        return np.array([self._token(value, name) for value in array.ravel().tolist()]).reshape(array.shape)
+        return as_strings(values, name, self.encoding)
 
-    def call(self, inputs: Tensor) -> Tensor:
-        raise TypeError(
-            f"{self.name}: strings are no inputs of a model; look them up before: numbers = layer(strings), then "
-            "fit(numbers, ...), with IntegerLookup, Embedding or CategoryEncoding in the model"
-        )
+    def compute_output_shape(self, input_shape: Any) -> Any:
+        """Shape of the output for a shape of the input."""
+        return encoded_shape(input_shape, self.output_mode, self._depth)
+
+
+def as_strings(values: Any, name: str, encoding: str = "utf-8") -> Array:
+    """Return strings, bytes or lists of them as an array of strings; TypeError for anything else.
+
+    Examples
+    --------
+    >>> from nbnet.layers.lookup import as_strings
+    >>> as_strings([["a"], [b"bc"]], "inputs")
+    array([['a'],
+           ['bc']], dtype='<U2')
+    """
+    if hasattr(values, "to_numpy"):
+        values = values.to_numpy()
+    array = values if isinstance(values, np.ndarray) else np.asarray(values, object if _holds_objects(values) else None)
+    if isinstance(array, np.ma.MaskedArray):
+        raise ValueError(f"{name}: expected an array without a mask; fill in a mask_token")
+    if array.dtype.kind == "U":
+        return array
+    if array.size == 0:
+        return np.zeros(array.shape, "U1")
+    if array.dtype.kind not in "OST":
+        raise TypeError(f"{name}: expected strings, got {array.dtype}")
+    return np.array([_as_string(value, name, encoding) for value in array.ravel().tolist()]).reshape(array.shape)
+
+
+def _as_string(value: Any, name: str, encoding: str) -> str:
+    if isinstance(value, bytes):
+        return value.decode(encoding)
+    if not isinstance(value, str):
+        raise TypeError(f"{name}: expected strings, got {value!r}")
+    return str(value)
 
 
 def _holds_objects(values: Any) -> bool:
@@ -521,7 +557,7 @@ class IntegerLookup(Lookup):
     def _as_tokens(self, found: Any) -> Tensor:
         if any(token is None for token in found.ravel().tolist()):
             raise ValueError("oov_token: expected an integer with invert=True, got None")
-        return _integers(found)
+        return integers(found)
 
     def call(self, inputs: Tensor) -> Tensor:
         """Look integers up in a program, as floats: an integer of the vocabulary is the interval around it."""

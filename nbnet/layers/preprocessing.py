@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Sequence
 from math import prod
-from typing import Any
+from typing import Any, ClassVar
 
 import numpy as np
 from numpy.typing import NDArray
@@ -12,7 +12,10 @@ from numpy.typing import NDArray
 from nbnet import ops
 from nbnet.base import loading_budget
 from nbnet.base.array_memory import plain_array
+from nbnet.base.tree import flatten, map_structure
 from nbnet.data.streams import as_stream, is_stream
+from nbnet.engine.graph.op import INT
+from nbnet.engine.graph.symbolic import Producer, Symbol
 from nbnet.engine.graph.tensor import Tensor
 from nbnet.layers.layer import Layer, Shape
 from nbnet.ops.broadcast import add, multiply
@@ -24,6 +27,46 @@ Array = NDArray[Any]
 SMALLEST = 1e-7
 #: Number of elements of an array that are read at a time: arrays may be larger than memory.
 CHUNK = 1 << 22
+
+
+class DataLayer(Layer):
+    """Base of the layers that work on data alone: strings are no tensors.
+
+    In a model, such a layer is called on the data as they come in, and its output is an input of the program. Its
+    symbolic inputs are those of the model, or outputs of other layers of the kind.
+    """
+
+    #: With ``"int"``, outputs are integers.
+    output_mode: str = "int"
+    #: True if numbers are refused.
+    strings_only: ClassVar[bool] = False
+
+    def call(self, *args: Any, **kwargs: Any) -> Any:
+        raise TypeError(
+            f"{self.name}: strings are no tensors; look them up before: numbers = layer(strings), or let the model "
+            'begin with this layer, after nbnet.Input(shape, dtype="string")'
+        )
+
+    def compute_output_spec(self, *args: Any, **kwargs: Any) -> Any:
+        shape = self.compute_output_shape(map_structure(lambda x: tuple(x.shape), args[0]))
+        return Symbol(tuple(shape), INT if self.output_mode == "int" else self.dtype, self.name)
+
+    def _call_symbolic(self, args: tuple[Any, ...], kwargs: dict[str, Any], training: bool | None) -> Any:
+        for symbol in flatten((args, kwargs)):
+            if not isinstance(symbol, Symbol) or symbol.producer is None:
+                raise TypeError(f"{self.name}: expected an input of a model, got {symbol!r}")
+            if symbol.producer.inputs() and not isinstance(symbol.producer.function, DataLayer):
+                raise TypeError(f"{self.name}: expected an input of a model, got what {symbol.name} computes")
+            if self.strings_only and symbol.dtype.kind != "U":
+                raise TypeError(f'{self.name}: expected nbnet.Input(shape, dtype="string"), got {symbol!r}')
+        outputs = self.compute_output_spec(*args, **kwargs)
+        producer = Producer(self, args, kwargs, self.name, outputs)
+        for symbol in flatten(outputs):
+            symbol.producer = producer
+        self.built = True
+        if self._producer is None:
+            self._producer = producer
+        return outputs
 
 
 class Normalization(Layer):

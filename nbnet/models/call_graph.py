@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Callable, Iterable, Mapping, Sequence
+from itertools import chain
 from typing import Any
 
 import numpy as np
@@ -16,6 +17,7 @@ from nbnet.engine.graph.symbolic import Producer, Symbol, evaluate, has_symbols,
 from nbnet.engine.graph.tensor import Tensor
 from nbnet.layers.input import InputLayer
 from nbnet.layers.layer import Layer
+from nbnet.layers.preprocessing import DataLayer
 from nbnet.layers.serialization import deserialize, serialize
 
 
@@ -51,6 +53,11 @@ class CallGraph:
         if len(set(self.input_names)) < len(self.input_names):
             raise ValueError(f"inputs: expected different names, got {self.input_names}")
         self.calls = producers([*self.output_list, *self.losses], self.input_list)
+        #: The symbols that a program begins with, and its calls: layers that read strings are called before.
+        self.start_list, self.program_calls = _after_data(
+            self.calls, self.input_list, [*self.output_list, *self.losses]
+        )
+        self.start_names = _unique([symbol.name for symbol in self.start_list])
         self.output_names = _unique(_names(outputs, self.output_list))
         heads = [s.producer for s in self.input_list if s.producer is not None and not s.producer.inputs()]
         # Keras walks back from those of a dict in the order of their keys.
@@ -69,12 +76,23 @@ class CallGraph:
         return {"calls": self.calls} | vars(self)
 
     def __call__(self, inputs: Sequence[Tensor], model: Layer) -> Any:
-        """Return the outputs for tensors in the order of ``input_list``, and add the losses to those of the model."""
-        values = {id(symbol): x for symbol, x in zip(self.input_list, inputs, strict=True)}
-        outputs, losses = evaluate(self.calls, values, (self.outputs, self.losses))
+        """Return the outputs for tensors in the order of ``start_list``, and add the losses to those of the model."""
+        values = {id(symbol): x for symbol, x in zip(self.start_list, inputs, strict=True)}
+        outputs, losses = evaluate(self.program_calls, values, (self.outputs, self.losses))
         for loss in losses:
             Layer.add_loss(model, loss)
         return outputs
+
+    @property
+    def reads_data(self) -> bool:
+        """True if layers are called on data."""
+        return self.start_list is not self.input_list
+
+    def on_data(self, values: Sequence[Any]) -> list[Any]:
+        """Return arrays in the order of ``start_list`` for data in the order of ``input_list``."""
+        found = {id(symbol): value for symbol, value in zip(self.input_list, values, strict=True)}
+        made = evaluate([call for call in self.calls if isinstance(call.function, DataLayer)], found, self.start_list)
+        return [value.numpy() if isinstance(value, Tensor) else value for value in made]
 
     def called_anew(
         self, layers: Mapping[int, Layer], inputs: Any = None, call: Callable[..., Any] | None = None
@@ -127,6 +145,21 @@ class CallGraph:
     def inner_layers(self) -> list[Layer]:
         """Return the layers that are called, in the order of their first calls."""
         return list({id(p.function): p.function for p in self.calls if isinstance(p.function, Layer)}.values())
+
+
+def _after_data(
+    calls: list[Producer], inputs: list[Symbol], outputs: Sequence[Symbol]
+) -> tuple[list[Symbol], list[Producer]]:
+    """Return the symbols and the calls that are left when the layers that read data have been called."""
+    first = [call for call in calls if isinstance(call.function, DataLayer)]
+    rest = [call for call in calls if not isinstance(call.function, DataLayer)]
+    used = {id(symbol) for symbol in chain(outputs, *(call.inputs() for call in rest))}
+    made = (symbol for call in first for symbol in flatten(call.outputs))
+    start = [symbol for symbol in (*inputs, *made) if id(symbol) in used] if first else inputs
+    strings = [symbol.name for symbol in start if symbol.dtype.kind == "U"]
+    if strings:
+        raise TypeError(f"outputs: expected numbers, got the strings {strings[0]!r}")
+    return start, rest if first else calls
 
 
 def model_calls(model: Layer) -> tuple[list[Producer], list[Symbol], list[Symbol]]:

@@ -143,13 +143,26 @@ class Model(Layer, Trainer):
             if not self.trainable:
                 layer.trainable = False
         self.graph, self.built = graph, True
-        symbols = graph.input_list
+        symbols = graph.start_list
         template = restructure(graph.inputs, graph.input_names)
+        if graph.reads_data:
+            template = graph.start_names[0] if len(symbols) == 1 else graph.start_names
         shapes, whole = tuple(s.shape[1:] for s in symbols), tuple(s.dtype.kind == "i" for s in symbols)
-        self._inputs = Inputs(template, shapes, whole)
-        if len(symbols) == 1:
-            self.batch_input_shape = symbols[0].shape
+        self._inputs = Inputs(template, shapes, whole, self._read_data if graph.reads_data else None)
+        if len(graph.input_list) == 1:
+            self.batch_input_shape = graph.input_list[0].shape
         self._changed()
+
+    def _read_data(self, x: Any) -> Any:
+        """Call the layers that read data; return the inputs of the program."""
+        graph = self.graph
+        assert graph is not None
+        template = restructure(graph.inputs, graph.input_names)
+        given = [x] if isinstance(template, str) else [part for _, part in match_by_name(x, template, "x", "input")]
+        if isinstance(template, str) and isinstance(x, Mapping) and list(x) == [template]:
+            given = [x[template]]
+        made = graph.on_data(given)
+        return made[0] if len(made) == 1 else made
 
     def _check_dtype(self, layer: Layer) -> None:
         if layer.dtype != self.dtype:
@@ -226,7 +239,7 @@ class Model(Layer, Trainer):
     @property
     def input_names(self) -> list[str]:
         """Names of all inputs."""
-        return self.inputs_known.names
+        return self.inputs_known.names if self.graph is None else self.graph.input_names
 
     @property
     def output_names(self) -> list[str]:

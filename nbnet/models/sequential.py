@@ -11,6 +11,7 @@ from nbnet.base.tree import flatten
 from nbnet.engine.graph.symbolic import Symbol
 from nbnet.layers.input import InputLayer
 from nbnet.layers.layer import Layer, Shape
+from nbnet.layers.preprocessing import DataLayer
 from nbnet.layers.serialization import deserialize, register_layer, serialize
 from nbnet.layers.time_masks import attach
 from nbnet.models.model import Model
@@ -94,6 +95,8 @@ class Sequential(Model):
             self._symbols.append(layer(self._symbols[-1]))
         elif not self._layers and layer.batch_input_shape is not None:
             self._symbols = _stack(_input(layer, layer.batch_input_shape), [layer])
+        elif not self._layers and isinstance(layer, DataLayer):
+            self._symbols = _stack(InputLayer((), dtype="string", name="input").output, [layer])
         self._layers.append(layer)
         self._update_built()
 
@@ -111,7 +114,9 @@ class Sequential(Model):
         self.built = bool(self._symbols)
         if self.built:
             symbol = self._symbols[0]
-            self._inputs = Inputs(symbol.name, (symbol.shape[1:],), (symbol.dtype.kind == "i",))
+            first = self._symbols[self._on_data]
+            prepare = self._read_data if self._on_data else None
+            self._inputs = Inputs(first.name, (first.shape[1:],), (first.dtype.kind == "i",), prepare)
             self.batch_input_shape = symbol.shape
         else:
             self._inputs = self.batch_input_shape = None
@@ -121,6 +126,18 @@ class Sequential(Model):
     def layers(self) -> list[Layer]:
         """The layers, without the input."""
         return [layer for layer in getattr(self, "_layers", []) if not isinstance(layer, InputLayer)]
+
+    @property
+    def _on_data(self) -> int:
+        """Number of the first layers that read data."""
+        return next((k for k, layer in enumerate(self.layers) if not isinstance(layer, DataLayer)), len(self.layers))
+
+    def _read_data(self, x: Any) -> Any:
+        name = self._symbols[0].name
+        x = x[name] if isinstance(x, Mapping) and list(x) == [name] else x
+        for layer in self.layers[: self._on_data]:
+            x = layer(x)
+        return x.numpy()
 
     @property
     def has_call_graph(self) -> bool:
@@ -190,7 +207,7 @@ class Sequential(Model):
     def call(self, x: Any, training: bool | None = None, mask: Any = None) -> Any:
         if mask is not None:
             attach(x, mask)
-        layers = self.layers
+        layers = self.layers[self._on_data :]
         if active() is not None:
             count_steps(len(layers), self.name)
         for layer in layers:

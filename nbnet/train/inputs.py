@@ -246,6 +246,8 @@ def input_arrays(x: Any, inputs: Inputs | None, dtype: np.dtype[Any]) -> tuple[A
     """
     if inputs is None:
         inputs = guess(x)
+    if inputs.prepare is not None:
+        x = inputs.prepare(x)
     if isinstance(inputs.template, str):
         return (_input(_only_input(x, inputs), "x", inputs.shapes[0], inputs.whole[0], dtype),)
     parts = match_by_name(x, inputs.template, "x", "input")

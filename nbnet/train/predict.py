@@ -221,6 +221,8 @@ class Predictor:
         shape = tuple(size for size in known.shapes[0] if size is not None)
         if len(shape) < len(known.shapes[0]):
             raise ValueError(f"predictor: {model.name} has an input of open shape {known.shapes[0]}; use predict")
+        if known.prepare is not None:
+            raise ValueError(f"predictor: {model.name} begins with a layer that reads strings; use predict")
         if runs_in_python(model, "predict_step"):
             raise ValueError(f"predictor: {model.name} has a predict_step of its own; use predict")
         self._shape = (self.rows, *shape)

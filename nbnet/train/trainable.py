@@ -319,11 +319,14 @@ class Inputs(NamedTuple):
         Shape of a row of each input.
     whole
         For each input, True if it holds whole numbers.
+    prepare
+        Makes these inputs of the data, where layers read strings; None: they are the data.
     """
 
     template: Any
     shapes: tuple[Shape, ...]
     whole: tuple[bool, ...]
+    prepare: Callable[[Any], Any] | None = None
 
     @property
     def names(self) -> list[str]:

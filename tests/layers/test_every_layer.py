@@ -145,10 +145,11 @@ each = pytest.mark.parametrize("case", CASES, ids=[f"{case.name}-{k}" for k, cas
 #: Layers of several inputs (see test_merging.py), random changes of images, which happen by default (see
 #: test_images.py), and of strings (see test_lookup.py), a wrapper and a layer that depends on the place of a row (see
 #: tests/dropout/test_family.py), bases, and inputs.
-OTHERS = {"Add", "Average", "Concatenate", "ConcreteDropout", "Dot", "Input", "InputLayer", "Lambda", "Layer",
-          "Masksembles", "Maximum", "Minimum", "Multiply", "RandomBrightness", "RandomContrast",
-          "RandomFlip", "RandomRotation", "RandomTranslation", "RandomZoom", "SpectralNormalization", "StringLookup",
-          "Subtract", "TimeDistributed", "Wrapper"}  # fmt: skip
+OTHERS = {"Add", "Average", "Concatenate", "ConcreteDropout", "Dot", "HashedCrossing", "Hashing", "Input",
+          "InputLayer", "Lambda", "Layer", "Masksembles", "Maximum", "Minimum", "Multiply", "RandomBrightness",
+          "RandomContrast", "RandomFlip", "RandomRotation", "RandomTranslation", "RandomZoom",
+          "SpectralNormalization", "StringLookup", "Subtract", "TextVectorization", "TimeDistributed",
+          "Wrapper"}  # fmt: skip
 
 
 def test_every_layer_has_a_case() -> None:

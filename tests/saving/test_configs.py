@@ -100,6 +100,10 @@ TABLE: dict[str, dict[str, dict[str, Any]]] = {
         "IntegerLookup": LOOKUP | {"vocabulary": [3, 5], "mask_token": 1, "oov_token": -2, "num_oov_indices": 2},
         "StringLookup": LOOKUP | {"vocabulary": ["a", "b"], "mask_token": "", "oov_token": "?", "encoding": "latin-1",
                                   "num_oov_indices": 0},
+        "TextVectorization": LOOKUP | {"standardize": "lower", "split": "character", "ngrams": (1, 3),
+                                       "vocabulary": ["a", "b"], "encoding": "latin-1"},
+        "Hashing": {"num_bins": 5, "mask_value": "", "salt": (3, 4), "output_mode": "count"},
+        "HashedCrossing": {"num_bins": 5, "output_mode": "one_hot"},
         "CenterCrop": {"height": 5, "width": 4},
         "RandomBrightness": {"factor": (-0.1, 0.2), "value_range": (0.0, 1.0), "seed": 4},
         "RandomContrast": {"factor": (0.1, 0.2), "value_range": (0.0, 1.0), "seed": 4},
@@ -270,6 +274,8 @@ def test_no_argument_is_forgotten(module: str, name: str) -> None:
         arguments -= {"noise_shape"}  # in the way of batchwise
     if isinstance(thing, nb.layers.InputLayer):
         arguments -= {"batch_shape", "sparse"}  # another way to say shape; of no effect
+    if isinstance(thing, nb.layers.TextVectorization):
+        arguments -= {"output_sequence_length", "ragged"}  # not for vectors; of no effect
     if module in ("losses", "metrics"):
         arguments -= {"dtype"}  # of no effect
     config = thing.get_config()

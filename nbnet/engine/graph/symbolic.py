@@ -124,6 +124,8 @@ def record(function: Callable[..., Any], args: tuple[Any, ...], kwargs: dict[str
     if (value := _value_of((args, kwargs))) is not None:
         return function(*map_structure(value, args), **map_structure(value, kwargs))
     producer = Producer(function, args, kwargs, name)
+    if any(symbol.dtype.kind == "U" for symbol in producer.inputs()):
+        raise TypeError(f"{name}: expected numbers, got strings: StringLookup, TextVectorization or Hashing reads them")
     results = apart_from_handlers(lambda: _tried(producer))
     symbols = []
     for found in zip(*map(flatten, results), strict=True):
