@@ -115,9 +115,10 @@ class Metric(RecordsArguments):
 
     @property
     def by_batch(self) -> bool:
-        """True if the user wrote ``update_state``, which is then called for each batch."""
+        """True if the user wrote a method of the state: ``update_state`` is then called for each batch."""
         own = type(self)
-        return own.compute is Metric.compute and not own.update_state.__module__.startswith("nbnet.")
+        stateful = own.update_state, own.result, own.reset_state
+        return own.compute is Metric.compute and not all(m.__module__.startswith("nbnet.") for m in stateful)
 
     def _sum(self, name: str, shape: Sequence[int] = ()) -> Parameter:
         """A sum of state, in float64."""
@@ -390,7 +391,7 @@ class MeanMetricWrapper(Metric):
         self.fn, self.kwargs = fn, kwargs
 
     def values(self, y_true: Tensor, y_pred: Tensor) -> Tensor:
-        value: Tensor = with_values(self.fn(y_true, y_pred, **self.kwargs))
+        value: Tensor = with_values(tensor(self.fn(y_true, y_pred, **self.kwargs), name="metrics"))
         return value
 
     def get_config(self) -> dict[str, Any]:

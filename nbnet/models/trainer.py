@@ -17,6 +17,7 @@ from nbnet.callbacks.progress import Progress, level_of
 from nbnet.engine.gemm.blas import SingleThread
 from nbnet.engine.graph.tape import Tape
 from nbnet.engine.graph.tensor import Tensor
+from nbnet.layers.arguments import argument_names
 from nbnet.models.monte_carlo import MCPrediction
 from nbnet.optimizers import Optimizer
 from nbnet.train import fit as training
@@ -587,7 +588,9 @@ class Trainer(_Base):
         """Evaluate one batch; see :meth:`train_step`."""
         x, y, sample_weight = unpack_x_y_sample_weight(data)
         y_pred = self(x, training=False)
-        loss = self.compute_loss(x, y, y_pred, sample_weight, training=False)
+        # A method written for older versions of Keras does not take the mode.
+        mode = {"training": False} if "training" in argument_names(type(self).compute_loss) else {}
+        loss = self.compute_loss(x, y, y_pred, sample_weight, **mode)
         return self._tracked(x, y, y_pred, sample_weight, loss)
 
     @default_step

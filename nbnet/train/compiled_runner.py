@@ -5,7 +5,7 @@ from __future__ import annotations
 
 import time
 from collections import OrderedDict
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from functools import partial
 from typing import Any, NamedTuple
 
@@ -190,7 +190,9 @@ class CompiledRunner:
     def means(self) -> Logs:
         return {} if self._totals is None else self._totals.means(self._running)
 
-    batch_logs = means
+    def batch_logs(self) -> Logs:
+        totals = self._totals
+        return self.means() if totals is None or not totals.layout.kept else BatchLogs(self.means(), totals)
 
     def sums(self) -> Sums | None:
         """Return the sums of losses and metrics so far; None if there are none."""
@@ -224,6 +226,64 @@ class CompiledRunner:
         optimizer.build(weights)
         ids = tuple(map(id, weights))
         return id(optimizer), optimizer.variant, ids, model._train_state.recording
+
+
+class BatchLogs(dict[str, Any]):
+    """Logs after a batch: metrics that want the whole epoch are computed, for its batches so far, when one is read."""
+
+    def __init__(self, means: Logs, totals: EpochTotals) -> None:
+        super().__init__(means)
+        self._names: list[str] = totals.layout.names
+        self._logs_so_far: Callable[[], Logs] | None = totals.logs_so_far()
+
+    def _fill(self) -> None:
+        if self._logs_so_far is not None:
+            found, self._logs_so_far = self._logs_so_far(), None
+            own = {name: value for name, value in dict.items(self) if name not in found}
+            dict.clear(self)
+            self.update(found | own)
+
+    def __missing__(self, name: str) -> Any:
+        if self._logs_so_far is None or name not in self._names:
+            raise KeyError(name)
+        self._fill()
+        return self[name]
+
+    def __contains__(self, name: object) -> bool:
+        return dict.__contains__(self, name) or (self._logs_so_far is not None and name in self._names)
+
+    def get(self, name: str, default: Any = None) -> Any:
+        try:
+            return self[name]
+        except KeyError:
+            return default
+
+    def __iter__(self) -> Iterator[str]:
+        self._fill()
+        return super().__iter__()
+
+    def __len__(self) -> int:
+        self._fill()
+        return super().__len__()
+
+    def __repr__(self) -> str:
+        self._fill()
+        return super().__repr__()
+
+    def keys(self) -> Any:
+        self._fill()
+        return super().keys()
+
+    def values(self) -> Any:
+        self._fill()
+        return super().values()
+
+    def items(self) -> Any:
+        self._fill()
+        return super().items()
+
+    def copy(self) -> Logs:
+        return dict(self.items())
 
 
 class _BoundPrograms:

@@ -10,6 +10,7 @@ from collections.abc import Callable, Mapping, Sequence
 from contextlib import AbstractContextManager, nullcontext
 from dataclasses import dataclass, field, replace
 from typing import Any, NamedTuple, Protocol, TypeVar
+from weakref import WeakKeyDictionary
 
 import numpy as np
 from numpy.typing import NDArray
@@ -222,13 +223,20 @@ class LogLayout:
                 logs[name] = float(metric.finish(total / count if count else 0.0))
         return logs
 
-    def logs(self, sums: Sequence[Sequence[float]], kept: Mapping[int, Sequence[Kept]]) -> Logs:
+    def logs(
+        self,
+        sums: Sequence[Sequence[float]],
+        kept: Mapping[int, Sequence[Kept]],
+        known: Mapping[int, Any] | None = None,
+    ) -> Logs:
         """Return losses and metrics of an epoch.
 
         Parameters
         ----------
         kept
             For each output in :attr:`kept`, targets, outputs and weights of the epoch.
+        known
+            Results of metrics that were updated batch by batch, by ``id``.
         """
         means: Logs = self.means(sums)
         if not self.kept:
@@ -238,8 +246,13 @@ class LogLayout:
                 if k not in kept:  # There were no batches.
                     means[name] = float("nan")
                     continue
-                means[name] = _score(metric, kept[k], counts)
+                found = (known or {}).get(id(metric))
+                means[name] = _score(metric, kept[k], counts) if found is None else found
         return {name: means[name] for name in self.names}
+
+
+#: For metrics that are updated batch by batch, the token of the epoch whose state they have.
+_updated_by: WeakKeyDictionary[metrics.Metric, object] = WeakKeyDictionary()
 
 
 class EpochTotals:
@@ -250,6 +263,7 @@ class EpochTotals:
         fits = earlier is not None and len(earlier) == layout.cells
         self.sums: Sums = earlier if earlier is not None and fits else [[0.0, 0.0] for _ in range(layout.cells)]
         self._kept: dict[int, list[Kept]] = {k: [] for k in layout.kept}
+        self._token = object()
 
     def add(self, sums: Array) -> None:
         """Add the sums of a program: (slices, cells, 2)."""
@@ -257,7 +271,15 @@ class EpochTotals:
 
     def keep(self, k: int, y: Array, out: Array, w: Array | None, size: int) -> None:
         """Keep copies of targets, outputs and weights of output k for metrics that want the whole epoch."""
-        self._kept[k].append((y.copy(), out.copy(), None if w is None else w.copy(), size))
+        part = y.copy(), out.copy(), None if w is None else w.copy(), size
+        for at, metric, counts in self.layout.watched:
+            if at == k and metric.epoch_end and metric.by_batch:
+                if not self._kept[k]:
+                    metric.reset_state()
+                    _updated_by[metric] = self._token
+                if _updated_by.get(metric) is self._token:
+                    _update(metric, [part], counts)
+        self._kept[k].append(part)
 
     def means(self, running: Array | None = None) -> dict[str, float]:
         """Return losses and metrics so far, including the sums of a program that is running."""
@@ -265,7 +287,17 @@ class EpochTotals:
 
     def logs(self) -> Logs:
         """Return losses and metrics of the epoch."""
-        return self.layout.logs(self.sums, {k: parts for k, parts in self._kept.items() if parts})
+        return self.logs_so_far()()
+
+    def logs_so_far(self) -> Callable[[], Logs]:
+        """Return a function that computes losses and metrics of the batches of the epoch so far."""
+        sums, counts = self.sums, {k: len(parts) for k, parts in self._kept.items() if parts}
+        known = {
+            id(metric): _result(metric)
+            for k, metric, _ in self.layout.watched
+            if k in counts and _updated_by.get(metric) is self._token
+        }
+        return lambda: self.layout.logs(sums, {k: self._kept[k][:count] for k, count in counts.items()}, known)
 
     def with_sums(self, sums: Array) -> Sums:
         """Return the sums of the epoch and those of a program, added up."""
@@ -291,12 +323,22 @@ def _score(metric: metrics.Metric, parts: Sequence[Kept], counts: bool) -> Any:
         weighted = counts and all_weights[0] is not None
         given = {"sample_weight": np.concatenate(all_weights)} if weighted else {}
         return metric.compute(np.concatenate(rows), np.concatenate(outs), **given)
+    _updated_by.pop(metric, None)
     metric.reset_state()
+    _update(metric, parts, counts)
+    return _result(metric)
+
+
+def _update(metric: metrics.Metric, parts: Sequence[Kept], counts: bool) -> None:
+    """Update a metric batch by batch."""
     for y, out, w, size in parts:
         for at in range(0, len(y), size):
             batch = slice(at, at + size)
             weights = {"sample_weight": w[batch]} if counts and w is not None else {}
             metric.update_state(y[batch], out[batch], **weights)
+
+
+def _result(metric: metrics.Metric) -> Any:
     score = np.asarray(metric.result())
     return score if score.ndim else float(score)
 

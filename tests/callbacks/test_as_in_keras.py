@@ -287,6 +287,43 @@ def test_what_scripts_read_of_callbacks() -> None:
     assert nb.utils.is_interactive_logging_enabled is nb.config.is_interactive_logging_enabled
 
 
+def test_logs_of_a_batch_have_every_metric() -> None:
+    """Those of the whole epoch so far, too: of built-in metrics, and of one that the user's class never resets."""
+
+    class Lasting(nb.metrics.MeanSquaredError):
+        def reset_state(self) -> None:
+            pass
+
+    seen: list[Any] = []
+
+    class Reads(Callback):
+        def on_train_batch_end(self, batch: int, logs: Any = None) -> None:
+            seen.append((logs["lasting"], "auc" in logs, logs.get("auc"), logs.get("none", 7), len(logs), dict(logs)))
+
+    model, labels = network(), (Y > 0).astype("float32")
+    model.compile("sgd", "mse", metrics=[Lasting("lasting"), nb.metrics.AUC(), nb.metrics.MeanSquaredError("mse")])
+    history = model.fit(X, labels, batch_size=8, epochs=1, shuffle=False, verbose=0, callbacks=[Reads()]).history
+    for lasting, known, auc, missing, count, logs in seen:
+        assert list(logs) == ["loss", "lasting", "auc", "mse"]
+        assert (known, auc, missing, count) == (True, logs["auc"], 7, 4)
+        assert lasting == pytest.approx(logs["mse"]) == logs["loss"]
+    assert {name: values[-1] for name, values in history.items()} == seen[-1][-1]
+    again = model.fit(X, labels, epochs=1, verbose=0).history
+    assert again["lasting"][0] == pytest.approx((history["mse"][0] + again["mse"][0]) / 2)
+
+
+def test_a_metric_may_be_a_constant_and_a_loss_know_no_mode() -> None:
+    class Older(nb.Sequential):
+        def compute_loss(self, x: Any = None, y: Any = None, y_pred: Any = None, sample_weight: Any = None) -> Any:
+            return 2 * super().compute_loss(x, y, y_pred, sample_weight)
+
+    for kind, factor in ((nb.Sequential, 1), (Older, 2)):
+        model = kind([nb.Input((3,)), nb.layers.Dense(1, kernel_initializer="zeros")])
+        model.compile("sgd", "mse", metrics=[lambda t, p: 0.0, lambda t, p: 1])
+        scores = model.evaluate(X, np.ones_like(Y), verbose=0)
+        assert scores == [factor, 0.0, 1.0]
+
+
 def test_nothing_is_the_best_before_a_training() -> None:
     stop = EarlyStopping(monitor="loss", restore_best_weights=True)
     assert stop.best is None
