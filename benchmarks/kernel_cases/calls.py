@@ -144,7 +144,7 @@ def _input(value: Any, dtype: np.dtype[Any]) -> Tensor:
 def of_optimizer(name: str, dtype: Any, n: int) -> list[Subject]:
     """Calls that update n parameters."""
     optimizer, parameter = OPTIMIZERS[name](), Parameter(Draws(dtype).normal(n))
-    gradients = optimizer.build([parameter]).like(1, "gradients")
+    gradients = optimizer.build_for([parameter]).like(1, "gradients")
     gradients.numpy()[...] = Draws(dtype).normal(*gradients.shape)
     calls = [call for phase in optimizer.plan().phases(gradients, 1) for call in phase[0]]
     return [Subject(f"{call.kernel.name}, {name}", replace(call, every=1)) for call in calls]

@@ -38,8 +38,8 @@ class NbnetLearner:
 
     def reset(self) -> None:
         self.model.set_weights(self.exercise.weights)
-        if self.optimizer.iterations:
-            self.optimizer.iterations = 0
+        if self.optimizer.steps:
+            self.optimizer.steps = 0
             for variable in self.optimizer.variables:
                 if variable.name.startswith(("momentum/", "velocity/")):
                     variable.numpy()[...] = 0
@@ -85,7 +85,7 @@ def adam(shapes: Sequence[tuple[int, ...]]) -> dict[str, Callable[[], Any]]:
     parameters = [nb.Parameter(array, name=f"p{i}") for i, array in enumerate(arrays)]
     optimizer = nb.optimizers.Adam()
     optimizer.apply(arrays, parameters)
-    linked, _ = optimizer._program(optimizer.build(parameters))
+    linked, _ = optimizer._program(optimizer.build_for(parameters))
     return {"apply": lambda: optimizer.apply(arrays), "program": lambda: linked.run(1, 1)}
 
 

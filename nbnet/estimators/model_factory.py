@@ -173,7 +173,7 @@ def _optimizer(estimator: RoutedParameters, source: Model) -> optimizers.Optimiz
     given = estimator.optimizer
     if is_automatic(given):
         given = source.optimizer or "adam"
-    found = optimizers.get(given)
+    found = optimizers.as_optimizer(given)
     # Always a copy: an optimizer in use belongs to the weights it trains.
     copied: optimizers.Optimizer = _changed(found, estimator.routed("optimizer"), "optimizer", type(found).__name__)
     if (pattern := found._excluded[1]) is not None:

@@ -167,7 +167,7 @@ def _owner(estimator: Any, prefix: str) -> str:
     if isinstance(thing, Model):
         return f"the model {thing.name}"
     if isinstance(thing, str):
-        thing = optimizers.get(thing) if prefix == "optimizer" else losses.as_loss(thing)
+        thing = optimizers.as_optimizer(thing) if prefix == "optimizer" else losses.as_loss(thing)
     return getattr(thing, "__name__", None) or type(thing).__name__
 
 

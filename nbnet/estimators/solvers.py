@@ -75,7 +75,7 @@ def new_optimizer(estimator: MLPParameters) -> Optimizer:
         return type(given).from_config(given.get_config())
     rate = estimator.learning_rate_init if isinstance(estimator.learning_rate, str) else estimator.learning_rate
     if given is not None:
-        kind: type[Any] = type(optimizers.get(given))
+        kind: type[Any] = type(optimizers.as_optimizer(given))
         return cast(Optimizer, kind(rate))
     if estimator.solver == "sgd":
         return optimizers.SGD(rate, estimator.momentum, estimator.nesterovs_momentum)

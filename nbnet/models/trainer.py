@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any, Literal, NamedTuple, overload
 
 from numpy.typing import NDArray
 
-from nbnet import data, metrics, optimizers
+from nbnet import data, metrics, ops, optimizers
 from nbnet.base.tree import flatten, map_structure, restructure
 from nbnet.base.validation import check_int
 from nbnet.callbacks.callback import CallbackList, History
@@ -152,7 +152,8 @@ class Trainer(_Base):
             If the model is being trained, in another thread or by the ``fit`` that a callback interrupts.
         """
         refuse_in_training(self, "compile")
-        resolved, objective = optimizers.get(optimizer), Objective.of(loss, loss_weights, metrics, weighted_metrics)
+        resolved = optimizers.as_optimizer(optimizer)
+        objective = Objective.of(loss, loss_weights, metrics, weighted_metrics)
         count = None if slices is None else check_int(slices, "slices")
         steps = check_int(steps_per_execution, "steps_per_execution")
         if count is not None and count > MOST_SLICES:
@@ -576,11 +577,14 @@ class Trainer(_Base):
         x, y, sample_weight = unpack_x_y_sample_weight(data)
         optimizer = self.optimizer
         assert optimizer is not None
-        with Tape(step=optimizer.iterations) as tape:
+        with Tape(step=optimizer.steps) as tape:
             y_pred = self(x, training=True)
             loss = self.compute_loss(x, y, y_pred, sample_weight)
+            scaled = optimizer.scale_loss(loss)
         weights = self.trainable_weights
-        optimizer.apply(tape.gradient(loss, weights), weights)
+        pairs = zip(tape.gradient(scaled, weights), weights, strict=True)
+        # The loss may depend on none of a weight's values.
+        optimizer.apply_gradients((ops.zeros(w.shape) if g is None else g, w) for g, w in pairs)
         return self._tracked(x, y, y_pred, sample_weight, loss)
 
     @default_step

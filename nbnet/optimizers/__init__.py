@@ -28,14 +28,31 @@ _known: dict[str, type[Optimizer]] = {
 globals().update(_known)
 
 
-def get(identifier: Any) -> Optimizer:
-    """An optimizer from its name, class, configuration or itself.
+def get(identifier: Any) -> Any:
+    """An optimizer from its name, class, configuration or itself; None stays None.
 
     Examples
     --------
     >>> import nbnet as nb
     >>> nb.optimizers.get("adam")
     Adam(learning_rate=0.001, beta_1=0.9, beta_2=0.999, epsilon=1e-07, amsgrad=False)
+    """
+    return None if identifier is None else as_optimizer(identifier)
+
+
+def as_optimizer(identifier: Any) -> Optimizer:
+    """An optimizer from its name, class, configuration or itself.
+
+    Raises
+    ------
+    ValueError, TypeError
+        If it is none of these, or the name is not known.
+
+    Examples
+    --------
+    >>> import nbnet as nb
+    >>> nb.optimizers.as_optimizer("sgd")
+    SGD(learning_rate=0.01, momentum=0.0, nesterov=False)
     """
     return registry.lookup(identifier, _known, Optimizer, "optimizer")
 
@@ -67,7 +84,7 @@ def deserialize(config: Mapping[str, Any], custom_objects: Mapping[str, Any] | N
     Lion(learning_rate=0.01, beta_1=0.9, beta_2=0.99)
     """
     with registry.custom_object_scope(custom_objects):
-        return get(config)
+        return as_optimizer(config)
 
 
 if not TYPE_CHECKING:

@@ -99,7 +99,7 @@ class Adadelta(Optimizer):
 
     rho = Hyper(DECAY)
     epsilon = Hyper()
-    slots = ("accumulated_gradient", "accumulated_change")
+    slots = paired = ("accumulated_gradient", "accumulated_change")
 
     @device
     def prepare(learning_rate: Any, h: Any, step: Any) -> Any:
@@ -218,3 +218,7 @@ class RMSprop(Optimizer):
 
     def used_slots(self) -> tuple[str, ...]:
         return self.slots if self._is_full() else self.slots[:1]
+
+    def slot_groups(self) -> list[list[str]]:
+        without = [["momentum"]] * (self.momentum == 0) + [["average_gradient"]] * (not self.centered)
+        return [group for group in super().slot_groups() if group not in without]

@@ -12,9 +12,10 @@ import numpy as np
 from numpy.typing import NDArray
 
 from nbnet.base.validation import DECAY
+from nbnet.engine.graph.parameter import Parameter
 from nbnet.engine.graph.tensor import Call
 from nbnet.engine.kernels.abi import Kernel, device, doublevec, kernel, root
-from nbnet.optimizers.hyperparams import BoolHyper, CommonOptions, Hyper, OptionsWithoutDecay
+from nbnet.optimizers.hyperparams import BoolHyper, CommonOptions, Hyper, OptimizerNumber, OptionsWithoutDecay
 from nbnet.optimizers.optimizer import Optimizer
 from nbnet.optimizers.schedules import LearningRateSchedule
 from nbnet.optimizers.update import OWN, UpdateKernel, in_place
@@ -104,6 +105,7 @@ class Adam(MomentOptimizer):
 
     amsgrad = BoolHyper()
     slots = ("momentum", "velocity", "velocity_hat")
+    paired = ("momentum", "velocity")
 
     def __init__(
         self,
@@ -186,7 +188,7 @@ class Adamax(MomentOptimizer):
     array([0.5], dtype=float32)
     """
 
-    slots = ("momentum", "norm")
+    slots = paired = ("momentum", "norm")
 
     @device
     def prepare(learning_rate: Any, h: Any, step: Any) -> Any:
@@ -250,7 +252,7 @@ class Nadam(MomentOptimizer):
     array([0.4686], dtype=float32)
     """
 
-    slots = ("momentum", "velocity")
+    slots = paired = ("momentum", "velocity")
     extra = (1.0, 0.96)
 
     @device
@@ -289,3 +291,8 @@ class Nadam(MomentOptimizer):
     def state(self) -> dict[str, NDArray[Any]]:
         product = self.cells[OWN + PRODUCT :][:1]
         return super().state | ({} if self.block is None else {"momentum_product": product})
+
+    @property
+    def variables(self) -> list[Parameter | OptimizerNumber]:
+        product = self.state.get("momentum_product")
+        return super().variables + ([] if product is None else [Parameter.over(product.reshape(()), "product")])

@@ -95,7 +95,7 @@ class Ftrl(Optimizer):
     l2_shrinkage_regularization_strength = Hyper()
     beta = Hyper()
     initial_accumulator_value = Hyper()
-    slots = ("accumulator", "linear")
+    slots = paired = ("accumulator", "linear")
 
     def __init__(
         self,

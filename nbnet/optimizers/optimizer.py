@@ -2,18 +2,16 @@
 
 from __future__ import annotations
 
-import re
-from collections.abc import Iterable, Mapping, Sequence
-from operator import attrgetter
-from typing import Any, ClassVar, Self, Unpack
+import warnings
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from typing import Any, ClassVar, Unpack
 
 import numpy as np
 from numpy.typing import NDArray
 
 from nbnet.base.array_memory import plain_array
-from nbnet.base.constructor import RecordsArguments, constructor_config
 from nbnet.base.docstrings import join_common_sections
-from nbnet.base.registry import custom_object_scope
+from nbnet.base.registry import snake_case, unique_name
 from nbnet.base.validation import ABOVE_ZERO, FRACTION, FROM_ZERO, check_int
 from nbnet.engine.graph.parameter import FlatParams, Parameter, invalidate_programs, layout_version
 from nbnet.engine.graph.tensor import Call, Tensor
@@ -24,19 +22,19 @@ from nbnet.optimizers.hyperparams import (
     DEFAULTS,
     BoolHyper,
     CommonOptions,
+    HasSettings,
     Hyper,
     HyperAttribute,
-    LearningRate,
+    Iterations,
+    OptimizerNumber,
     OptionalHyper,
 )
-from nbnet.optimizers.python_step import PythonStep
+from nbnet.optimizers.python_step import ACCUMULATOR, AVERAGE, PARTS, OptimizerVariable, PythonStep
 
 Array = NDArray[Any]
-#: The kernel and its slots, names of the options in use, and the number of schedules so far: where this changes, an
-#: update needs other calls.
-Structure = tuple[tuple[Kernel, tuple[str, ...]], dict[int, str], int]
-#: Names of the state that use_ema and gradient_accumulation_steps need.
-AVERAGE, ACCUMULATOR = "average", "gradient_accumulator"
+#: The kernel, or None, and its slots, names of the options in use, and the number of schedules so far: where this
+#: changes, an update needs other calls.
+Structure = tuple[tuple[Kernel | None, tuple[str, ...]], dict[int, str], int]
 
 #: Entries that class creation adds to the docstring of each optimizer.
 _FIRST = """\
@@ -51,7 +49,7 @@ ValueError
     If a number is out of range."""
 
 
-class Optimizer(PythonStep, RecordsArguments):
+class Optimizer(PythonStep, HasSettings):
     """Changes parameters by their gradients; base class of all optimizers.
 
     Parameters
@@ -81,8 +79,10 @@ class Optimizer(PythonStep, RecordsArguments):
         If True, weights that ``Dropout(batchwise=True)`` between dense layers has cut off stay as they are, and so does
         their state: the step is that of the thinned network. By default they follow their moments and decay, as they
         do where masks are multiplied. Cannot be combined with gradient_accumulation_steps.
+    loss_scale_factor : float, optional
+        Of losses in a ``train_step`` of your own that uses :meth:`scale_loss`: gradients are divided by it.
     name : str, optional
-        By default the class's name in lower case.
+        By default the class's name in snake case, numbered.
 
     Notes
     -----
@@ -128,7 +128,10 @@ class Optimizer(PythonStep, RecordsArguments):
     extra: ClassVar[tuple[float, ...]] = ()
     #: Names of the state that the kernel reads and writes.
     slots: ClassVar[tuple[str, ...]] = ()
-    #: True if a subclass has an ``update_step`` in Python; True if that, or an ``apply``, is called for each step.
+    #: Slots that Keras makes weight by weight; it makes others slot by slot.
+    paired: ClassVar[tuple[str, ...]] = ()
+    #: True if a subclass has a method that the steps of a training call one weight after the other; True if it has
+    #: that, or an ``apply`` of its own.
     python_step: ClassVar[bool] = False
     in_python: ClassVar[bool] = False
 
@@ -141,8 +144,9 @@ class Optimizer(PythonStep, RecordsArguments):
 
     def __init_subclass__(cls) -> None:
         super().__init_subclass__()
-        cls.python_step = cls.update_step is not PythonStep.update_step
-        cls.in_python = cls.python_step or cls.apply is not Optimizer.apply
+        cls.python_step = any(getattr(cls, name) is not getattr(PythonStep, name) for name in PARTS)
+        whole = ("apply", "apply_gradients", "scale_loss")
+        cls.in_python = cls.python_step or any(getattr(cls, name) is not getattr(Optimizer, name) for name in whole)
         for value in list(vars(cls).values()):
             if isinstance(value, HyperAttribute) and value.index < 0:
                 value.index = update.OWN + len(cls.hyper)
@@ -156,15 +160,15 @@ class Optimizer(PythonStep, RecordsArguments):
         **common: Unpack[CommonOptions],
     ) -> None:
         options: dict[str, Any] = DEFAULTS | dict(common)
-        if options.pop("loss_scale_factor", None) is not None:
-            raise ValueError("loss_scale_factor: gradients of float32 and float64 need no scaling, nbnet has none")
+        factor = options.pop("loss_scale_factor")
+        self.loss_scale_factor = None if factor is None else ABOVE_ZERO.check(factor, "loss_scale_factor")
         #: The hyperparameters in the order of :mod:`nbnet.optimizers.update`, then those of the class. Kernels read
         #: them at each step: a new value holds from the next step on, and nothing is compiled for it.
         self.cells = np.array([0.0] * (update.OWN + len(self.hyper)) + [*self.extra])
+        self.rule_cells = self.cells.copy()
         #: For each cell that an :class:`OptionalHyper` occupies, the name of that hyperparameter.
         self.in_use: dict[int, str] = {}
-        #: Sets the learning rate of each step, if given; its kernel reads the source.
-        self.schedule: schedules.LearningRateSchedule | None = None
+        self.schedule = None
         self._source, self._schedules = np.zeros(0), 0
         #: The parameters, in one block of memory; None before the optimizer is built.
         self.block: FlatParams | None = None
@@ -176,25 +180,21 @@ class Optimizer(PythonStep, RecordsArguments):
         #: The parameters as they were when :meth:`finalize_variable_values` set them to their averages, and the number
         #: of iterations then.
         self._unaveraged: tuple[int, Array] | None = None
-        #: Steps made; with gradient accumulation, those that only accumulated as well.
-        self.iterations = 0
-        self.name: str = options.pop("name", None) or type(self).__name__.lower()
+        self.steps = 0
+        self.name = options.pop("name", None) or unique_name(snake_case(type(self).__name__))
         self._use_ema = bool(options.pop("use_ema"))
         frequency, steps = options.pop("ema_overwrite_frequency"), options.pop("gradient_accumulation_steps")
         self._overwrite_frequency = None if frequency is None else check_int(frequency, "ema_overwrite_frequency")
         self._accumulation_steps = None if steps is None else check_int(steps, "gradient_accumulation_steps", 2)
-        self._excluded: tuple[list[Parameter], re.Pattern[str] | None] = ([], None)
+        self._excluded = [], None
         self._structure: Structure | None = None
-        self._eager: tuple[int, Linked, Array] | None = None
+        #: Programs of eager steps, and the layout they were made for.
+        self._eager: tuple[int, dict[Any, tuple[Linked, Array]]] = (-1, {})
         if unknown := options.keys() - DEFAULTS.keys():
             raise TypeError(f"{type(self).__name__} takes no argument {', '.join(sorted(unknown))}")
         for name, value in {"learning_rate": learning_rate, **(hyper or {}), **options}.items():
             setattr(self, name, value)
-        self._own, self._order = [], []
-        if self.python_step and (self.use_ema or steps is not None):
-            raise ValueError(
-                "use_ema, gradient_accumulation_steps: expected none of them beside an update_step of one's own"
-            )
+        self._own, self._early = [], 0
         if options["lazy"] and steps is not None:
             raise ValueError("lazy: cannot be combined with gradient_accumulation_steps")
 
@@ -215,44 +215,10 @@ class Optimizer(PythonStep, RecordsArguments):
 
     # ---- hyperparameters ----
 
-    use_ema = property(attrgetter("_use_ema"), doc="True if a moving average of the parameters is kept.")
-
     @property
-    def ema_overwrite_frequency(self) -> int | None:
-        """Number of updates after which the parameters are set to their averages."""
-        return self._overwrite_frequency
-
-    @property
-    def gradient_accumulation_steps(self) -> int | None:
-        """Number of steps that one update takes."""
-        return self._accumulation_steps
-
-    @property
-    def learning_rate(self) -> LearningRate:
-        """Learning rate of the next step. A number may be assigned, but not in place of a schedule, as in Keras."""
-        rate = self.cells[update.LEARNING_RATE] if self.schedule is None else self.schedule(self.iterations)
-        return LearningRate(rate, self)
-
-    @learning_rate.setter
-    def learning_rate(self, value: float | schedules.LearningRateSchedule) -> None:
-        if isinstance(value, (Mapping, schedules.LearningRateSchedule)) or (
-            self.schedule is None and callable(value) and not isinstance(value, type)
-        ):
-            self.schedule = schedules.get(value)
-            self._source = self.schedule.source()
-            self._schedules += 1
-        elif self.schedule is not None:
-            raise TypeError(
-                f"learning_rate: this {type(self).__name__} follows {self.schedule!r}, which would overwrite it; make "
-                "the optimizer with a number if something else is to set the learning rate"
-            )
-        else:
-            self.cells[update.LEARNING_RATE] = FROM_ZERO.check(value, "learning_rate")
-        self.hyperparams_changed()
-
-    @property
-    def variant(self) -> tuple[Kernel, tuple[str, ...]]:
-        """The kernel, and the slots that it needs, with the current hyperparameters."""
+    def variant(self) -> tuple[Kernel | None, tuple[str, ...]]:
+        """The kernel, and the slots that it needs, with the current hyperparameters; no kernel if there is only an
+        ``update_step``."""
         return (self._structure or self._describe())[0]
 
     def hyperparams_changed(self) -> None:
@@ -262,85 +228,9 @@ class Optimizer(PythonStep, RecordsArguments):
             invalidate_programs()
 
     def _describe(self) -> Structure:
+        if self.python_step and type(self).kernel is Optimizer.kernel:
+            return (None, ()), dict(self.in_use), self._schedules
         return (self.kernel, self.used_slots()), dict(self.in_use), self._schedules
-
-    def exclude_from_weight_decay(
-        self, var_list: Iterable[Parameter] | None = None, var_names: Iterable[str] | None = None
-    ) -> None:
-        """Let parameters keep their weight; to be called before the optimizer is built.
-
-        Parameters
-        ----------
-        var_list : iterable of Parameter, optional
-            The parameters.
-        var_names : iterable of str, optional
-            Regular expressions; a parameter is excluded if its name ("dense/bias") contains a match.
-
-        Raises
-        ------
-        ValueError
-            If the optimizer is built.
-
-        Examples
-        --------
-        >>> import nbnet as nb
-        >>> w, b = nb.Parameter([1.0], name="dense/kernel"), nb.Parameter([1.0], name="dense/bias")
-        >>> optimizer = nb.optimizers.SGD(0.1, weight_decay=1.0)
-        >>> optimizer.exclude_from_weight_decay(var_names=["bias"])
-        >>> optimizer.apply([[0.0], [0.0]], [w, b])
-        >>> w.item(), b.item()
-        (0.9, 1.0)
-        """
-        if self.block is not None:
-            raise ValueError("exclude_from_weight_decay: call it before the optimizer is built")
-        pattern = "|".join(f"(?:{name})" for name in var_names or [])
-        self._excluded = list(var_list or []), re.compile(pattern) if pattern else None
-
-    def is_excluded(self, parameter: Parameter) -> bool:
-        """True if a parameter keeps its weight: see :meth:`exclude_from_weight_decay`."""
-        excluded, pattern = self._excluded
-        return any(p is parameter for p in excluded) or bool(pattern and pattern.search(parameter.name))
-
-    def get_config(self) -> dict[str, Any]:
-        """The arguments that make this optimizer again, without its state."""
-        return constructor_config(self, self._declared())
-
-    def _declared(self) -> dict[str, Any]:
-        rate = float(self.learning_rate) if self.schedule is None else schedules.serialize(self.schedule)
-        return {
-            "learning_rate": rate,
-            **{name: getattr(self, name) for name in (*self.hyper, *DEFAULTS)},
-            "name": self.name,
-        }
-
-    @classmethod
-    def from_config(cls, config: Mapping[str, Any], custom_objects: Mapping[str, Any] | None = None) -> Self:
-        """The optimizer that :meth:`get_config` describes.
-
-        Parameters
-        ----------
-        config : mapping
-            Arguments of the constructor.
-        custom_objects : mapping of str to class, optional
-            Schedules of your own, by name.
-
-        Examples
-        --------
-        >>> import nbnet as nb
-        >>> config = nb.optimizers.SGD(0.1, momentum=0.9).get_config()
-        >>> nb.optimizers.SGD.from_config(config)
-        SGD(learning_rate=0.1, momentum=0.9, nesterov=False)
-        """
-        with custom_object_scope(custom_objects):
-            return cls(**config)
-
-    def __repr__(self) -> str:
-        config = self._declared()
-        if self.schedule is not None:
-            config["learning_rate"] = self.schedule
-        usual = DEFAULTS | {"name": type(self).__name__.lower()}
-        shown = (f"{k}={v!r}" for k, v in config.items() if k not in usual or v != usual[k])
-        return f"{type(self).__name__}({', '.join(shown)})"
 
     # ---- parameters and state ----
 
@@ -352,12 +242,27 @@ class Optimizer(PythonStep, RecordsArguments):
         ValueError
             If the optimizer has trained other parameters, or the state given to :meth:`set_state` does not fit these.
         """
-        if self.python_step:
-            self._order = list(parameters)
-            return None  # type: ignore[return-value]  # No program is written for it.
-        if self.block is not None:
+        block = self._settle(list(parameters))
+        if type(self).build is Optimizer.build:
+            self._adopt_pending()
+        return block
+
+    def build_for(self, parameters: Sequence[Parameter]) -> FlatParams:
+        """Build the optimizer if it is not built, and return the block, in which the parameters lie."""
+        if self.block is None:
+            self.build(parameters)
+            if self.block is None:
+                raise ValueError(f"{type(self).__name__}.build: has to call super().build(variables)")
+        block = self._settle(parameters)
+        self._adopt_pending()
+        return block
+
+    def _settle(self, parameters: Sequence[Parameter]) -> FlatParams:
+        """Return the block of the parameters, to which they are moved if they do not lie in it."""
+        if self.block is None:
+            self._early = len(self._own)
+        else:
             if self.block.holds(parameters):
-                self._adopt_pending()
                 return self.block
             if [id(p) for p in self.block.parameters] != [id(p) for p in parameters]:
                 raise ValueError(
@@ -372,7 +277,7 @@ class Optimizer(PythonStep, RecordsArguments):
     @property
     def built(self) -> bool:
         """True once the optimizer knows its parameters."""
-        return self.block is not None or bool(self._order)
+        return self.block is not None
 
     def _allocate(self, block: FlatParams) -> None:
         """Adopt a block, and make the tensors of the state that are missing."""
@@ -383,7 +288,6 @@ class Optimizer(PythonStep, RecordsArguments):
                 slots[name].numpy()[...] = self.initial(name)
         # All at once: a signal handler, or an error such as a lack of memory, never finds a part of it.
         vars(self).update(_structure=structure, block=block, slot_tensors=slots)
-        self._adopt_pending()
 
     def _adopt_pending(self) -> None:
         """Overwrite the state with one that was set before there were parameters, if there is one."""
@@ -404,12 +308,11 @@ class Optimizer(PythonStep, RecordsArguments):
 
     def __getstate__(self) -> dict[str, Any]:
         """A copy or a pickle: its state waits for parameters, as after :meth:`set_state`."""
-        if self.python_step:
-            return vars(self) | {"_eager": None}
         current = self._pending if self.block is None else self.state
         pending = None if current is None else {name: array.copy() for name, array in current.items()}
-        unbuilt = {"block": None, "slot_tensors": {}, "_pending": pending, "_structure": None, "_eager": None}
-        return vars(self) | unbuilt
+        own = self._own if self.block is None else self._own[: self._early]
+        unbuilt: dict[str, Any] = {"block": None, "slot_tensors": {}, "_structure": None, "_eager": (-1, {})}
+        return vars(self) | unbuilt | {"_pending": pending, "_own": own}
 
     @property
     def values_kept(self) -> int:
@@ -419,17 +322,14 @@ class Optimizer(PythonStep, RecordsArguments):
     @property
     def state(self) -> dict[str, Array]:
         """Vectors of state over all parameters, in the order of the block; empty before the optimizer is built."""
-        if self.python_step:
-            return self._own_state()
-        return {} if self.block is None else {name: self.slot_tensors[name].numpy()[0] for name in self._names()}
+        if self.block is None:
+            return {}
+        return {name: self.slot_tensors[name].numpy()[0] for name in self._names()} | self.own_state
 
     @property
-    def variables(self) -> list[Tensor]:
-        """The number of iterations, the learning rate unless a schedule sets it, and each parameter's share of the
-        state.
-
-        The first two are copies: assign ``iterations`` and ``learning_rate`` instead. The others are views; a value
-        that is written to them holds from the next step on.
+    def variables(self) -> list[Parameter | OptimizerNumber]:
+        """The number of iterations, the learning rate unless a schedule sets it, each parameter's share of the state
+        and variables of one's own, in Keras's order: what is assigned to them holds from the next step on.
 
         Examples
         --------
@@ -437,18 +337,36 @@ class Optimizer(PythonStep, RecordsArguments):
         >>> optimizer = nb.optimizers.SGD(0.1, momentum=0.5)
         >>> optimizer.apply([[1.0]], [nb.Parameter([0.0], name="w")])
         >>> [variable.name for variable in optimizer.variables]
-        ['iterations', 'learning_rate', 'momentum/w']
+        ['iteration', 'learning_rate', 'w_momentum']
         >>> optimizer.variables[2].numpy()
         array([-0.1], dtype=float32)
         """
-        found = [Tensor((), np.int64, np.array(self.iterations, np.int64), name="iterations")]
+        found: list[Parameter | OptimizerNumber] = [Iterations(self.steps, self, "steps")]
         if self.schedule is None:
-            found.append(Tensor((), np.float64, np.array(self.learning_rate), name="learning_rate"))
-        found += self._own
-        if (block := self.block) is not None:
-            slots = [self.slot_tensors[name] for name in self._names()]
-            found += [block.part(slot, 0, i) for i in range(len(block.parameters)) for slot in slots]
-        return found
+            found.append(self.learning_rate)
+        found += [
+            self._variable(slot, index)
+            for group in self.slot_groups()
+            for index in range(len(self._built().parameters))
+            for slot in group
+        ]
+        return found + self._own
+
+    def slot_groups(self) -> list[list[str]]:
+        """Names of the state in Keras's order: of each group, parameter by parameter; none before there is a block."""
+        names = [] if self.block is None else self._names()
+        groups = [[name] for name in (AVERAGE, ACCUMULATOR) if name in names]
+        pair = [name for name in self.paired if name in names]
+        rest = [[name] for name in names if name not in (AVERAGE, ACCUMULATOR, *pair)]
+        return [*groups, *([pair] if pair else []), *rest]
+
+    def _variable(self, slot: str, index: int) -> Parameter:
+        """A parameter's share of a slot."""
+        block = self._built()
+        name = f"{block.parameters[index].name.replace('/', '_')}_{slot}"
+        made = OptimizerVariable.over(block.part(self.slot_tensors[slot], 0, index).memory(), name)
+        made.holder = self.name
+        return made
 
     def set_weights(self, weights: Sequence[Any]) -> None:
         """Overwrite :attr:`variables`, in their order.
@@ -464,12 +382,9 @@ class Optimizer(PythonStep, RecordsArguments):
         if [v.shape for v in variables] != [w.shape for w in given]:
             shapes = [v.shape for v in variables], [w.shape for w in given]
             raise ValueError(f"weights: expected shapes {shapes[0]}, got {shapes[1]}")
-        self.iterations = int(given[0])
-        if self.schedule is None:
-            self.learning_rate = float(given[1])
-        for variable, value in list(zip(variables, given, strict=True))[1 if self.schedule else 2 :]:
-            assert variable.data is not None
-            variable.data[...] = value
+        self.steps = int(given[0])
+        for variable, value in zip(variables[1:], given[1:], strict=True):
+            variable.assign(value)
 
     def get_state(self) -> dict[str, Array]:
         """Copies of :attr:`state`, of the number of iterations and of the learning rate, to be saved.
@@ -484,7 +399,7 @@ class Optimizer(PythonStep, RecordsArguments):
         """
         current = self.state if self._pending is None else self._pending
         copies = {name: array.copy() for name, array in current.items()}
-        copies["iterations"] = np.array(self.iterations, np.int64)
+        copies["iterations"] = np.array(self.steps, np.int64)
         if self.schedule is None:
             copies["learning_rate"] = self.cells[update.LEARNING_RATE].reshape(()).copy()
         return copies
@@ -506,7 +421,7 @@ class Optimizer(PythonStep, RecordsArguments):
             self._pending = {name: value.copy() for name, value in given.items()}
         else:
             self._overwrite(given)
-        self.iterations = int(iterations)
+        self.steps = int(iterations)
         if self.schedule is None:
             self.cells[update.LEARNING_RATE] = rate
 
@@ -532,26 +447,36 @@ class Optimizer(PythonStep, RecordsArguments):
         """
         if not self.use_ema:
             raise ValueError(f"{self.name}: keeps no averages; make it with use_ema=True")
-        flat, average = self.build(self._built().parameters).flat.numpy()[0], self.state[AVERAGE]
+        flat, average = self.build_for(self._built().parameters).flat.numpy()[0], self.state[AVERAGE]
         flat[...], average[...] = average.copy(), flat.copy()
         self.swapped = not self.swapped
 
-    def finalize_variable_values(self, var_list: Any = None) -> None:
+    def finalize_variable_values(self, var_list: Sequence[Parameter] | None = None) -> None:
         """Set the parameters to their moving averages, if there are any and an update was made: the end of a training.
 
         A training that continues, see :meth:`begin_training`, does so from the parameters as they were before.
 
         Parameters
         ----------
-        var_list
-            Ignored: all parameters are set.
+        var_list : sequence of Parameter, optional
+            All parameters, as in Keras.
+
+        Raises
+        ------
+        ValueError
+            If var_list is not the parameters that the optimizer has.
         """
-        if self.use_ema and self.block is not None and self.iterations > 0:
+        if self.use_ema and self.block is not None and self.steps > 0:
+            if var_list is not None and {*map(id, var_list)} != {*map(id, self.block.parameters)}:
+                raise ValueError(
+                    f"var_list: expected the {len(self.block.parameters)} parameters that {self.name} has trained, got "
+                    f"{len(var_list)}"
+                )
             if self.swapped:
                 self.swap_averages()
-            flat = self.build(self.block.parameters).flat.numpy()[0]
+            flat = self.build_for(self.block.parameters).flat.numpy()[0]
             if self.unaveraged is None:
-                self._unaveraged = self.iterations, flat.copy()
+                self._unaveraged = self.steps, flat.copy()
             flat[...] = self.state[AVERAGE]
 
     @property
@@ -564,13 +489,13 @@ class Optimizer(PythonStep, RecordsArguments):
             return None
         if self.swapped:
             return self.state[AVERAGE]
-        if self._unaveraged is None or self._unaveraged[0] != self.iterations:
+        if self._unaveraged is None or self._unaveraged[0] != self.steps:
             return None
         return self._unaveraged[1] if np.array_equal(self.block.flat.numpy()[0], self.state[AVERAGE]) else None
 
     @unaveraged.setter
     def unaveraged(self, values: Array | None) -> None:
-        self._unaveraged = None if values is None else (self.iterations, values)
+        self._unaveraged = None if values is None else (self.steps, values)
 
     def begin_training(self, continues: bool) -> None:
         """Begin a training, or continue the last one: then parameters that are their averages become those again that
@@ -615,6 +540,8 @@ class Optimizer(PythonStep, RecordsArguments):
     def plan(self) -> update.Update:
         """The update of all parameters, as a plan from which its calls are made."""
         block, (kernel, slots) = self._built(), self.variant
+        if kernel is None:
+            raise NotImplementedError(f"{type(self).__name__}: has no kernel, its update_step makes the update")
         decay = update.WEIGHT_DECAY in self.in_use
         return update.Update(
             block=block,
@@ -637,9 +564,9 @@ class Optimizer(PythonStep, RecordsArguments):
         Parameters
         ----------
         grads : iterable of tensor, array_like or None
-            A gradient for each parameter; None lets the parameter change by weight decay and state only.
+            A gradient for each parameter; None, with a warning, leaves the parameter and its state as they are.
         trainable_variables : sequence of Parameter, optional
-            Always the same, in the same order; may be left out once the optimizer is built.
+            May be left out once the optimizer is built, and may be some of those that it was built for.
 
         Raises
         ------
@@ -647,39 +574,68 @@ class Optimizer(PythonStep, RecordsArguments):
             If numbers or shapes do not match, or a gradient is not finite; then nothing is changed.
         """
         given = list(grads)
-        known = self._order if self.python_step else None if self.block is None else self.block.parameters
-        parameters = (known or self._built().parameters) if trainable_variables is None else list(trainable_variables)
+        if not given:
+            return
+        parameters = self._built().parameters if trainable_variables is None else list(trainable_variables)
         if len(given) != len(parameters):
             raise ValueError(f"grads: expected {len(parameters)}, one for each parameter, got {len(given)}")
-        arrays = [_as_gradient(g, p) for g, p in zip(given, parameters, strict=True)]
-        if all(array is None for array in arrays):
+        known = parameters if self.block is None else self.block.parameters
+        found = {id(p): _as_gradient(g, p) for g, p in zip(given, parameters, strict=True)}
+        if not found.keys() <= {*map(id, known)}:
+            known = parameters  # An error follows.
+        if all(array is None for array in found.values()):
             raise ValueError("grads: expected a gradient for at least one parameter, got only None")
+        if missing := [p.name or "a parameter" for g, p in zip(given, parameters, strict=True) if g is None]:
+            warnings.warn(f"grads: there is no gradient for {', '.join(missing)}, which stay as they are", stacklevel=2)
+        block = self.build_for(known)
+        arrays = [found.get(id(p)) for p in block.parameters]
+        if (scale := self.loss_scale_factor) is not None:
+            arrays = [None if array is None else array / scale for array in arrays]
+        self.look_ahead(self.steps, 1)
         if self.python_step:
-            self._apply_in_python(arrays, parameters)
-            return
-        block = self.build(parameters)
-        linked, flat = self._program(block)
-        flat[...] = 0
-        for array, start in zip(arrays, block.starts, strict=True):
-            if array is not None:
-                flat[start : start + array.size] = array.reshape(-1)
-        self.look_ahead(self.iterations, 1)
-        linked.run(1, self.iterations)
-        self.iterations += 1
+            self._apply_in_python(block, arrays)
+        else:
+            linked, flat = self._program(block, frozenset(k for k, array in enumerate(arrays) if array is None))
+            flat[...] = 0
+            for array, start in zip(arrays, block.starts, strict=True):
+                if array is not None:
+                    flat[start : start + array.size] = array.reshape(-1)
+            linked.run(1, self.steps)
+        self.steps += 1
 
     def apply_gradients(self, grads_and_vars: Iterable[tuple[Any, Parameter]]) -> int:
-        """Like :meth:`apply`, from pairs (gradient, parameter); returns the number of iterations."""
+        """Like :meth:`apply`, from pairs (gradient, parameter); returns the number of steps."""
         pairs = list(grads_and_vars)
         self.apply([gradient for gradient, _ in pairs], [parameter for _, parameter in pairs])
-        return self.iterations
+        return Iterations(self.steps, self, "steps")
 
-    def _program(self, block: FlatParams) -> tuple[Linked, Array]:
-        """The phases as a program of one slice, and the vector from which it reads the gradients."""
-        if self._eager is None or self._eager[0] != layout_version():
+    def scale_loss(self, loss: Any) -> Any:
+        """The loss times ``loss_scale_factor``, if there is one: :meth:`apply` divides gradients by it.
+
+        Examples
+        --------
+        >>> import nbnet as nb
+        >>> nb.optimizers.SGD(loss_scale_factor=8.0).scale_loss(0.5)
+        4.0
+        """
+        return loss if self.loss_scale_factor is None else loss * self.loss_scale_factor
+
+    def _program(self, block: FlatParams, missing: frozenset[int] = frozenset()) -> tuple[Linked, Array]:
+        """The phases as a program of one slice, and the vector from which it reads the gradients; parameters of these
+        numbers have none, and are left out."""
+        apart = {block.parameters[k] for k in missing}
+        return self.eager_program(missing, lambda g: [[self.prelude()], *self.plan().phases(g, 1, apart=apart)])
+
+    def eager_program(self, key: Any, phases: Callable[[Tensor], update.Phases]) -> tuple[Linked, Array]:
+        """A program of one slice, kept by a key, made from the gradients' place; and that place."""
+        if self._eager[0] != layout_version():
+            self._eager = layout_version(), {}
+        if key not in self._eager[1]:
+            block = self._built()
             gradients = block.like(1, "gradients")
-            program = lower([[self.prelude()], *self.plan().phases(gradients, 1)], [0], block.dtype)
-            self._eager = layout_version(), Linked(program), gradients.numpy()[0]
-        return self._eager[1:]
+            program = lower(phases(gradients), [0], block.dtype)
+            self._eager[1][key] = Linked(program), gradients.numpy()[0]
+        return self._eager[1][key]
 
 
 def _as_gradient(gradient: Any, parameter: Parameter) -> Array | None:

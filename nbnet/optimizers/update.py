@@ -418,7 +418,7 @@ class Update:
             return Tensor(view.shape, whole.dtype, view, name=f"{whole.name}/{parameter.name}")
 
         run = Run(0, high - low, self.decays[index])
-        return [self._update_run(part(self.block.flat), gradient, run, [part(slot) for slot in self.slots], None)]
+        return [self.update_run(part(self.block.flat), gradient, run, [part(slot) for slot in self.slots], None)]
 
     def _bounds(self, runs: Sequence[Run], slices: int) -> list[int]:
         """Ranges for slices, cut at cache lines."""
@@ -479,12 +479,12 @@ class Update:
         squares = None if norm is None else _double(norm)
         if run.packed is not None:
             return self._update_packed(gradients, run, run.packed, kept[run.packed], squares)
-        return self._update_run(self.block.flat, gradients, run, self.slots, squares)
+        return self.update_run(self.block.flat, gradients, run, self.slots, squares)
 
     def _flags(self, run: Run) -> int:
         return (LIMIT if self.clip == "clipvalue" else 0) | (SHRINK if run.decays else 0)
 
-    def _update_run(
+    def update_run(
         self, parameters: Tensor, gradients: Tensor, run: Run, slots: Sequence[Tensor], squares: Tensor | None
     ) -> Call:
         operands = (parameters, gradients, self.cells, squares, *slots)

@@ -21,8 +21,8 @@ from nbnet.engine.graph.parameter import Parameter
 from nbnet.layers.layer import Layer
 from nbnet.models.model import Model
 from nbnet.models.sequential import Sequential
-from nbnet.optimizers import RMSprop
-from nbnet.optimizers.optimizer import ACCUMULATOR, AVERAGE, Optimizer
+from nbnet.optimizers.optimizer import Optimizer
+from nbnet.optimizers.python_step import ACCUMULATOR
 
 Array = NDArray[Any]
 
@@ -30,11 +30,6 @@ Array = NDArray[Any]
 _OTHER = re.compile(
     r"^(optimizer|_?metrics|_?loss_tracker|_?compile_metrics|_?compile_loss|_?loss_metrics)/|(^|/)_?seed_generator/"
 )
-#: Slots that Keras makes weight by weight; it makes others slot by slot.
-_TOGETHER = (
-    ["momentum", "velocity"], ["accumulated_gradient", "accumulated_change"], ["accumulator", "linear"],
-    ["momentum", "norm"],
-)  # fmt: skip
 #: Attributes of layers of which nbnet keeps a number as a float, and Keras as an integer.
 _COUNTS = frozenset(("count",))
 
@@ -138,11 +133,11 @@ def _for_file(weight: Parameter) -> Array:
 
 def _variables(optimizer: Optimizer, dtype: np.dtype[Any]) -> list[Array]:
     """Return the variables of an optimizer in Keras's order."""
-    found: list[Array] = [np.array(optimizer.iterations, np.int32 if optimizer.iterations < 2**31 else np.int64)]
+    found: list[Array] = [np.array(optimizer.steps, np.int32 if optimizer.steps < 2**31 else np.int64)]
     if optimizer.schedule is None:
         found.append(np.array(float(optimizer.learning_rate), dtype))
     every = optimizer.gradient_accumulation_steps
-    between = every is not None and optimizer.iterations % every == 0
+    between = every is not None and optimizer.steps % every == 0
     # After an update, Keras starts from zeros; here the first gradient overwrites the last sum.
     return found + [
         np.zeros_like(array) if between and name.startswith(ACCUMULATOR) else array for name, array in _state(optimizer)
@@ -154,28 +149,15 @@ def _state(optimizer: Optimizer) -> list[tuple[str, Array]]:
     block = optimizer.block
     if block is None:
         return []
-    state = dict(optimizer.state)
-    if isinstance(optimizer, RMSprop):
-        state = {
-            name: array
-            for name, array in state.items()
-            if not (name == "momentum" and not optimizer.momentum)
-            and not (name == "average_gradient" and not optimizer.centered)
-        }
-    flat = {name: array for name, array in state.items() if array.size == block.size and array.ndim == 1}
-    groups = [[name] for name in (AVERAGE, ACCUMULATOR) if name in flat]
-    left = [name for name in optimizer.slots if name in flat]
-    while left:
-        group = left[:2] if left[:2] in _TOGETHER else left[:1]
-        groups.append(group)
-        left = left[len(group) :]
+    state = optimizer.state
     found = [
-        (f"{name} of {weight.name}", flat[name][start : start + weight.size].reshape(weight.shape))
-        for group in groups
+        (f"{name} of {weight.name}", state[name][start : start + weight.size].reshape(weight.shape))
+        for group in optimizer.slot_groups()
         for weight, start in zip(block.parameters, block.starts, strict=True)
         for name in group
     ]
-    return found + [(name, array.reshape(())) for name, array in state.items() if name not in flat and array.size == 1]
+    own = [(name, state[name]) for name in optimizer.own_state]
+    return found + own + [(name, state[name].reshape(())) for name in state if name == "momentum_product"]
 
 
 def load_arrays(
@@ -235,7 +217,7 @@ def load_optimizer(model: Model, arrays: Mapping[str, Array], file: str) -> None
     values = [given[str(number)] for number in range(len(given)) if str(number) in given]
     head = 1 if optimizer.schedule is not None else 2
     if len(values) > head and model.trainable_weights:
-        optimizer.build(model.trainable_weights)
+        optimizer.build_for(model.trainable_weights)
     places = _state(optimizer)
     fits = len(values) == len(given) == head + len(places) and all(value.shape == () for value in values[:head])
     if not fits or any(p.shape != v.shape for (_, p), v in zip(places, values[head:], strict=True)):
@@ -246,7 +228,7 @@ def load_optimizer(model: Model, arrays: Mapping[str, Array], file: str) -> None
     steps = int(values[0])
     if not 0 <= steps < 1 << 62:
         raise ValueError(f"{file}: optimizer/vars/0: expected a number of steps from 0, got {steps}")
-    optimizer.iterations = steps
+    optimizer.steps = steps
     if head == 2 and values[1] != values[1].dtype.type(optimizer.learning_rate):
         optimizer.learning_rate = float(values[1])
     for (_, place), value in zip(places, values[head:], strict=True):

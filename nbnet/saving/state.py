@@ -13,7 +13,7 @@ from nbnet.base.seeds import CountedKey, DrawCounter
 from nbnet.base.tensor_file import Entry, Reader
 from nbnet.engine.graph.parameter import Parameter, invalidate_programs
 from nbnet.optimizers import Optimizer
-from nbnet.optimizers.optimizer import AVERAGE
+from nbnet.optimizers.python_step import AVERAGE
 from nbnet.saving.weights import CALLBACK, PREFIX, TOTALS, check_tensor, layers_by_path, weights_by_path
 
 if TYPE_CHECKING:
@@ -60,11 +60,11 @@ def describe(model: Model, optimizer: Optimizer | None) -> dict[str, Any]:
         return found
     known = {id(weight): name for name, weight in weights_by_path(model).items()}
     if optimizer.block is None and optimizer.get_state().keys() - {"iterations", "learning_rate"}:
-        optimizer.build(model.trainable_weights)  # it has a state, but no parameters yet
+        optimizer.build_for(model.trainable_weights)  # it has a state, but no parameters yet
     elif any(id(weight) not in known for weight in _trained(optimizer)):
         raise ValueError(f"{model.name}: the optimizer's state includes weights that no longer belong to the model")
     return found | {
-        "iterations": optimizer.iterations,
+        "iterations": optimizer.steps,
         "learning_rate": float(optimizer.learning_rate) if optimizer.schedule is None else None,
         "slots": sorted(_slots(optimizer)),
         "trained": [known[id(weight)] for weight in _trained(optimizer)],
@@ -112,7 +112,7 @@ def _parts(optimizer: Optimizer, slots: Mapping[str, Array], trained: list[str])
     """Yield views of the state by name in files: of each slot a part for each weight, or a single number."""
     block = optimizer.block
     for slot, flat in slots.items():
-        if block is None or flat.size != block.size:
+        if block is None or flat.size != block.size or slot in optimizer.own_state:
             yield f"{PREFIX}{slot}", flat
         else:
             for name, weight, start in zip(trained, block.parameters, block.starts, strict=True):
@@ -196,7 +196,7 @@ def build(model: Model, optimizer: Optimizer, about: Mapping[str, Any], entries:
     if optimizer.block is None and about["undecayed"]:
         optimizer.exclude_from_weight_decay([known[name] for name in about["undecayed"]])
     if about["trained"]:
-        optimizer.build([known[name] for name in about["trained"]])
+        optimizer.build_for([known[name] for name in about["trained"]])
     slots = _wanted(optimizer, about)
     if sorted(slots) != about["slots"]:
         raise ValueError(f"record: training.slots: expected {sorted(slots)} for {optimizer.name}, got {about['slots']}")
@@ -229,7 +229,7 @@ def restore(model: Model, about: Mapping[str, Any], read: Places) -> None:
     position.planned, position.logs = about["next_key"], about["logs"]
     if optimizer is None or about["iterations"] is None:
         return
-    optimizer.iterations = about["iterations"]
+    optimizer.steps = about["iterations"]
     optimizer.unaveraged = read.unaveraged
     if about["learning_rate"] is not None:
         optimizer.learning_rate = about["learning_rate"]

@@ -91,7 +91,7 @@ def run(
     """Run ``steps`` steps of a program, in calls of bounded length, from the optimizer's step on, or ``first``; a
     prediction that draws random numbers has steps of its own."""
     if optimizer is not None:
-        first = optimizer.iterations
+        first = optimizer.steps
     elif first == 0 and step.draws:
         assert step.counter is not None
         first = new_steps(step.counter)
@@ -107,7 +107,7 @@ def run(
         step.seconds = (time.perf_counter() - began) / n
         done += n
         if optimizer is not None:
-            optimizer.iterations += n
+            optimizer.steps += n
         if report is not None:
             report(n)
 
@@ -223,7 +223,7 @@ class CompiledRunner:
         if optimizer is None:
             return ()
         weights = model.trainable_weights
-        optimizer.build(weights)
+        optimizer.build_for(weights)
         ids = tuple(map(id, weights))
         return id(optimizer), optimizer.variant, ids, model._train_state.recording
 

@@ -74,7 +74,7 @@ class MultiEpochRunner:
         optimizer = train.model.optimizer
         assert optimizer is not None
         if count >= FEWEST:
-            count = min(count, optimizer.look_ahead(optimizer.iterations, count * steps) // steps)
+            count = min(count, optimizer.look_ahead(optimizer.steps, count * steps) // steps)
         if count < FEWEST:
             return
         validated = np.array([data.validates(epoch, self._frequency) for epoch in range(first, first + count)])
@@ -87,12 +87,12 @@ class MultiEpochRunner:
                 part.step.in_use = True
             if _programs(train) != trained or (evaluate is not None and _programs(evaluate) != evaluated):
                 return  # A signal handler has bound one of them to other arrays meanwhile.
-            sums = _run(trained, evaluated, sampler, epochs, validated, optimizer.iterations)
+            sums = _run(trained, evaluated, sampler, epochs, validated, optimizer.steps)
         finally:
             for part in (*trained, *evaluated):
                 part.step.in_use = False
         self._timed = [*trained, *evaluated], (time.perf_counter() - began) / count
-        optimizer.iterations += count * steps
+        optimizer.steps += count * steps
         position.epoch = max(position.epoch, first + count)
         train.known.extend(epoch_logs(_layout(train), sums[: len(trained)]))
         if evaluate is not None:

@@ -320,6 +320,9 @@ def train_epochs(
             raise
     if watch is not None and logs is not None:
         watch.end(epoch)
-    model.optimizer.finalize_variable_values()
+    optimizer = model.optimizer
+    optimizer.finalize_variable_values(
+        model.trainable_weights if optimizer.block is None else optimizer.block.parameters
+    )
     call_hook(calls, "on_train_end", logs)
     return logs

@@ -243,10 +243,10 @@ class _Search:
         """Run the rows of a step one by one; return a phrase for the one where it began, and True if that only reads
         the data."""
         optimizer, cursor = self._model.optimizer, int(step.cursor[0])
-        optimizer.look_ahead(optimizer.iterations, 1)
+        optimizer.look_ahead(optimizer.steps, 1)
         layers: Any = flatten_layers(self._model)
         trace = _RowTrace(step, {layer.name for layer in layers}, optimizer.block, self._serious)
-        trace.run(optimizer.iterations)
+        trace.run(optimizer.steps)
         target = self._target(step)
         origin = None if target is None else trace.origin(target)
         if origin is None:

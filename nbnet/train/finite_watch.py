@@ -131,7 +131,7 @@ class FiniteWatch:
             return
         if self.period == 1:
             if self.first_batch is None and not math.isfinite(self._running_loss()):
-                self.first_batch = self.epoch, batch - 1, self.loop.model.optimizer.iterations - 1
+                self.first_batch = self.epoch, batch - 1, self.loop.model.optimizer.steps - 1
             if batch % PERIOD:
                 return
         if not self._within_epochs:
@@ -190,7 +190,7 @@ class FiniteWatch:
         if model.optimizer.block is None:
             if not model.built or not (weights := model.trainable_weights):
                 return None
-            model.optimizer.build(weights)
+            model.optimizer.build_for(weights)
         return ChangingState.of(model)
 
     def _copy(self, state: ChangingState, epoch: int, batch: int, totals: Sums | None) -> None:
@@ -325,7 +325,7 @@ class Snapshot:
         for copy, array in zip(self._copies, self.state.arrays, strict=True):
             np.copyto(copy, array)
         self.epoch, self.batch, self._totals = epoch, batch, totals
-        self.iterations = self._loop.model.optimizer.iterations
+        self.iterations = self._loop.model.optimizer.steps
         sampler = sampler_of(self._loop)
         remembers = sampler is not None and sampler.remember is not None
         self._restore_order: Callable[[], None] | None = sampler.remember() if remembers else None
@@ -347,7 +347,7 @@ class Snapshot:
         """Write the copy back: weights, the state of the optimizer, the place in the training."""
         for copy, array in zip(self._copies, self.state.arrays, strict=True):
             np.copyto(array, copy)
-        self._loop.model.optimizer.iterations = self.iterations
+        self._loop.model.optimizer.steps = self.iterations
         position = self._loop.position
         assert position is not None
         position.epoch, position.batch, position.totals = self.epoch, self.batch, self._totals

@@ -396,7 +396,7 @@ class StepBuilder:
     def _train(self, rows: int, sources: Sources, layout: ParamLayout | None, slices: int) -> StepDraft | None:
         optimizer, log = self.model.optimizer, self._log_layout(sources)
         assert optimizer is not None
-        block = layout or optimizer.build(self.weights)
+        block = layout or optimizer.build_for(self.weights)
         parameters, gradients = block.parameters, block.gradients(slices)
         inputs, ring = BatchInputs(self.dtype, rows, slices, sources, True), self._ring()
         sums, one = np.zeros((slices, log.cells, 2)), Tensor((), self.dtype, np.ones((), self.dtype), name="one")

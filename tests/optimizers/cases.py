@@ -120,18 +120,18 @@ class Program:
 
     def apply(self, given: Sequence[Array], python: bool = False) -> None:
         """One step; slices are given random parts that add up to the gradients."""
-        rng = np.random.default_rng(self.optimizer.iterations)
+        rng = np.random.default_rng(self.optimizer.steps)
         flat = self.gradients.numpy()
         for g, low in zip(given, self.block.starts, strict=True):
             parts = rng.normal(size=(self.slices, g.size))
             parts[0] += g.reshape(-1) - parts.sum(0)
             flat[:, low : low + g.size] = parts
-        step = self.optimizer.iterations
+        step = self.optimizer.steps
         if python:
             self._in_python(step)
         else:
             self.linked.run(1, step)
-        self.optimizer.iterations += 1
+        self.optimizer.steps += 1
 
     def _in_python(self, step: int) -> None:
         for call in (call for phase in self.phases for part in phase for call in part):

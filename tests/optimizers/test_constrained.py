@@ -181,15 +181,19 @@ def test_what_is_no_constraint_is_refused(constraint: Any, error: type[Exception
 
 def test_variables_are_views_of_the_state() -> None:
     optimizer, parameters = nb.optimizers.Adam(0.1, use_ema=True), start()
-    assert [v.name for v in optimizer.variables] == ["iterations", "learning_rate"]
+    assert [v.name for v in optimizer.variables] == ["iteration", "learning_rate"]
     for step in range(3):
         optimizer.apply(gradients(step), parameters)
     found = {v.name: v.numpy() for v in optimizer.variables}
-    slots = [f"{slot}/{p.name}" for p in parameters for slot in ("momentum", "velocity", "average")]
-    assert list(found) == ["iterations", "learning_rate", *slots]
-    assert (found["iterations"], found["learning_rate"]) == (3, 0.1)
-    assert all(found[f"velocity/{p.name}"].shape == p.shape for p in parameters)
-    found["velocity/dense/kernel"][...] = 7.0
+    named = [(p, p.name.replace("/", "_")) for p in parameters]
+    slots = [f"{name}_average" for _, name in named]
+    slots += [f"{name}_{slot}" for _, name in named for slot in ("momentum", "velocity")]
+    assert list(found) == ["iteration", "learning_rate", *slots]
+    assert (found["iteration"], found["learning_rate"]) == (3, 0.1)
+    assert all(found[f"{name}_velocity"].shape == p.shape for p, name in named)
+    variable = next(v for v in optimizer.variables if v.name == "dense_kernel_velocity")
+    assert variable.path == f"{optimizer.name}/dense_kernel_velocity"
+    variable.assign(np.full(variable.shape, 7.0))
     assert (optimizer.state["velocity"] == 7.0).sum() == parameters[0].size
     optimizer.learning_rate = nb.optimizers.schedules.ExponentialDecay(0.1, 10, 0.5)
     assert "learning_rate" not in [v.name for v in optimizer.variables]
@@ -198,8 +202,8 @@ def test_variables_are_views_of_the_state() -> None:
 def test_what_is_written_to_a_slot_holds() -> None:
     optimizer, w = nb.optimizers.SGD(0.5, momentum=0.5), nb.Parameter([1.0, 1.0], name="w")
     optimizer.apply([[0.0, 0.0]], [w])
-    slot = next(v for v in optimizer.variables if v.name == "momentum/w")
-    slot.numpy()[...] = [4.0, -2.0]
+    slot = next(v for v in optimizer.variables if v.name == "w_momentum")
+    slot.assign([4.0, -2.0])
     optimizer.apply([[0.0, 2.0]], [w])
     np.testing.assert_array_equal(w.numpy(), [3.0, -1.0])
     optimizer.state["momentum"][:2] = 0.0
@@ -217,3 +221,16 @@ def test_rate_and_iterations_may_be_assigned() -> None:
     scheduled.iterations = 5
     scheduled.apply([[1.0]], [w])
     assert (w.item(), scheduled.iterations) == (-1.75, 6)
+    scheduled.iterations.assign(nb.tensor(2.0))
+    scheduled.iterations.assign_add(1)
+    optimizer.learning_rate.assign_sub(np.float32(0.25))
+    assert (scheduled.iterations, optimizer.learning_rate) == (3, 0.25)
+    slow = nb.optimizers.SGD(1.0, gradient_accumulation_steps=3)
+    for _ in range(4):
+        slow.apply([[0.0]], [w])
+    assert (slow.iterations, slow.steps, int(slow.variables[0])) == (1, 4, 4)
+    slow.iterations = 5
+    assert slow.steps == 15
+    for wrong in (-1, 1.5, True, [1, 2]):
+        with pytest.raises(ValueError, match="iterations: expected an integer from 0"):
+            slow.iterations = wrong

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import copy
 from collections.abc import Callable
 from typing import Any
 
@@ -52,6 +53,7 @@ class Subclassed(nb.Model):
 
 STEPS = "train_step test_step predict_step compute_loss compute_metrics get_metrics_result reset_metrics"
 HOOKS = " ".join(name for name in dir(nb.callbacks.Callback) if name.startswith("on_"))
+OPTIMIZER = "apply apply_gradients build update_step assign_sub scale_loss finalize_variable_values"
 #: Base class, names of its methods, and how an object of a subclass is used.
 WALK: list[tuple[type, str, Callable[[Any], Any]]] = [
     (nb.losses.MeanSquaredError, "call __call__", lambda cls: train(loss=cls())),
@@ -63,8 +65,8 @@ WALK: list[tuple[type, str, Callable[[Any], Any]]] = [
     (nb.Model, STEPS, functional),
     (nb.Sequential, STEPS, lambda cls: train(cls([nb.Input((3,)), nb.layers.Dense(1)]), metrics=["mae"])),
     (Subclassed, f"{STEPS} call", lambda cls: train(cls(), metrics=["mae"])),
-    (nb.optimizers.SGD, "apply", lambda cls: train(optimizer=cls(0.1))),
-    (nb.optimizers.Adam, "apply build", lambda cls: train(optimizer=cls(0.1))),
+    (nb.optimizers.SGD, OPTIMIZER, lambda cls: train(optimizer=cls(0.1))),
+    (nb.optimizers.Adam, f"{OPTIMIZER} assign", lambda cls: train(optimizer=cls(0.1, use_ema=True))),
     (nb.optimizers.schedules.ExponentialDecay, "__call__", scheduled),
     (nb.layers.Dense, "call build", lambda cls: train(nb.Sequential([nb.Input((3,)), cls(1)]))),
     (nb.layers.Dropout, "call", lambda cls: train(nb.Sequential([nb.Input((3,)), cls(0.5), nb.layers.Dense(1)]))),
@@ -191,19 +193,108 @@ def test_rules_in_python_agree_with_kernels() -> None:
     assert w.item() == pytest.approx(1 - 0.09)
 
 
+RULES: list[tuple[Any, dict[str, Any]]] = [
+    (nb.optimizers.SGD, {}), (nb.optimizers.SGD, {"momentum": 0.9}), (nb.optimizers.Adam, {}),
+    (nb.optimizers.Adam, {"amsgrad": True}), (nb.optimizers.AdamW, {}), (nb.optimizers.Adamax, {}),
+    (nb.optimizers.Nadam, {}), (nb.optimizers.Adagrad, {}), (nb.optimizers.Adadelta, {}), (nb.optimizers.RMSprop, {}),
+    (nb.optimizers.RMSprop, {"momentum": 0.9, "centered": True}), (nb.optimizers.Lion, {}), (nb.optimizers.Ftrl, {}),
+]  # fmt: skip
+
+
+@pytest.mark.parametrize(
+    "common",
+    [
+        {},
+        {"gradient_accumulation_steps": 2, "clipvalue": 0.1, "weight_decay": 0.01},
+        {"use_ema": True, "ema_momentum": 0.8, "ema_overwrite_frequency": 3, "global_clipnorm": 0.5},
+    ],
+    ids=" ".join,
+)
+@pytest.mark.parametrize(
+    ("base", "arguments"), RULES, ids=lambda part: getattr(part, "__name__", None) or " ".join(part)
+)
+def test_rules_of_base_classes(base: Any, arguments: dict[str, Any], common: dict[str, Any]) -> None:
+    """``super().update_step``, and methods that it writes with, train as the class itself does."""
+    weights, states = [], []
+
+    def update_step(self: Any, gradient: Any, variable: Any, learning_rate: Any) -> None:
+        super(Step, self).update_step(gradient, variable, learning_rate)
+
+    def assign_sub(self: Any, variable: Any, value: Any) -> None:
+        super(Writes, self).assign_sub(variable, value)
+
+    def assign(self: Any, variable: Any, value: Any) -> None:
+        super(Writes, self).assign(variable, value)
+
+    Step = type(
+        "Step", (base,), {"update_step": update_step, "build": lambda self, v: super(Step, self).build(v) and None}
+    )
+    Writes = type("Writes", (base,), {"assign_sub": assign_sub, "assign": assign})
+    schedule = nb.optimizers.schedules.ExponentialDecay(0.05, 2, 0.7)
+    for cls in (base, Step, Writes):
+        nb.set_random_seed(1)
+        layer = nb.layers.Dense(1, kernel_constraint="non_neg")
+        optimizer = cls(schedule, **arguments, **common)
+        train(nb.Sequential([nb.Input((3,)), layer]), optimizer=optimizer)
+        weights.append(layer.get_weights())
+        states.append(optimizer.get_state())
+    for found, state in zip(weights[1:], states[1:], strict=True):
+        for one, other in zip(found, weights[0], strict=True):
+            np.testing.assert_allclose(one, other, rtol=1e-5, atol=1e-7)
+        assert state.keys() == states[0].keys()
+        for name, value in state.items():
+            if name != "gradient_accumulator":  # No one reads it after an update.
+                np.testing.assert_allclose(value, states[0][name], rtol=1e-5, atol=1e-7, err_msg=name)
+
+
+def test_writes_of_built_in_rules_are_heeded() -> None:
+    """Each of the methods that write, alone: where it does nothing, the parameter stays as it is."""
+    for base in (nb.optimizers.SGD, nb.optimizers.Adam):
+        for name in ("assign", "assign_add", "assign_sub"):
+            cls = type("Still", (base,), {name: lambda self, variable, value: None})
+            w = nb.Parameter([1.0], name="w")
+            cls(0.1).apply([[1.0]], [w])
+            assert w.item() == 1.0, (base, name)
+
+
+def test_rates_that_an_override_changes() -> None:
+    """The learning rate of one parameter; a copy goes on where the optimizer was."""
+
+    class Slow(nb.optimizers.Adam):
+        def build(self, variables: Any) -> None:
+            super().build(variables)
+            self.calls = self.add_variable((), name="calls")
+
+        def update_step(self, gradient: Any, variable: Any, learning_rate: Any) -> None:
+            self.calls.assign_add(1.0)
+            super().update_step(gradient, variable, learning_rate * (0.1 if variable.name == "slow" else 1.0))
+
+    w, slow = nb.Parameter([0.0], name="w"), nb.Parameter([0.0], name="slow")
+    optimizer = Slow(0.5)
+    optimizer.apply([[1.0], [1.0]], [w, slow])
+    np.testing.assert_allclose([w.item(), slow.item()], [-0.5, -0.05], rtol=1e-5)
+    names = ["iteration", "learning_rate", "w_momentum", "w_velocity", "slow_momentum", "slow_velocity", "calls"]
+    assert [v.name for v in optimizer.variables] == names
+    again = copy.deepcopy(Slow(0.5))
+    again.set_state(optimizer.get_state())
+    parameters = [nb.Parameter(w.numpy(), name="w"), nb.Parameter(slow.numpy(), name="slow")]
+    for one, given in ((optimizer, [w, slow]), (again, parameters)):
+        one.apply([[2.0], [1.0]], given)
+    assert [w.item(), slow.item()] == [p.item() for p in parameters]
+    assert again.calls.item() == 4.0
+
+
 def optimizer_of(optimizer: Any) -> Any:
     optimizer.apply([[1.0]], [nb.Parameter([1.0], name="w")])
     return optimizer
 
 
 def test_refusals() -> None:
-    class Own(nb.optimizers.SGD):
-        def update_step(self, gradient: Any, variable: Any, learning_rate: Any) -> None:
-            super().update_step(gradient, variable, learning_rate)
+    class Unbuilt(nb.optimizers.SGD):
+        def build(self, variables: Any) -> Any:
+            pass
 
-    with pytest.raises(NotImplementedError, match="has to write the whole rule"):
-        train(optimizer=Own(0.1))
-    with pytest.raises(ValueError, match="use_ema, gradient_accumulation_steps: expected none"):
-        Own(0.1, use_ema=True)
+    with pytest.raises(ValueError, match=r"Unbuilt.build: has to call super\(\).build"):
+        train(optimizer=Unbuilt(0.1))
     with pytest.raises(NotImplementedError, match="defines neither kernel nor update_step"):
         train(optimizer=nb.optimizers.Optimizer(0.1))

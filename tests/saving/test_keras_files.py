@@ -166,7 +166,7 @@ def test_training_goes_on_with_the_state_of_the_optimizer(make: Callable[[], Any
         one.fit(x, y, batch_size=4, epochs=2, shuffle=False, verbose=0)
     for got, wanted in zip(again.get_weights(), model.get_weights(), strict=True):
         np.testing.assert_allclose(got, wanted, rtol=1e-6, atol=1e-7)
-    assert again.optimizer.iterations == model.optimizer.iterations == 20
+    assert again.optimizer.steps == model.optimizer.steps == 20
 
 
 def test_without_the_optimizer_nothing_is_compiled(tmp_path: Path) -> None:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from typing import Any
+from typing import Any, Self
 
 import numpy as np
 
@@ -68,6 +68,15 @@ class Parameter(Tensor):
         #: True once a program holds its address.
         self.linked = False
         self._regularizer, self._constraint = regularizer, constraint
+
+    @classmethod
+    def over(cls, memory: Array, name: str) -> Self:
+        """A parameter that is not trained and whose memory is an array: what is assigned to it is written there."""
+        made = cls.__new__(cls)
+        Tensor.__init__(made, memory.shape, memory.dtype, memory, name=name)
+        made.trainable = made.linked = False
+        made._regularizer = made._constraint = None
+        return made
 
     @property
     def regularizer(self) -> Rule | None:
