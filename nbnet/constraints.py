@@ -11,6 +11,7 @@ from typing import Any
 
 import numpy as np
 
+from nbnet import ops
 from nbnet.base import registry
 from nbnet.base.registry import Configurable
 from nbnet.base.validation import FRACTION, FROM_ZERO
@@ -67,7 +68,7 @@ class Constraint(Configurable):
         raise NotImplementedError(f"{type(self).__name__} defines neither __call__(w) nor call(parameter)")
 
     def __call__(self, w: Any) -> Any:
-        """Apply the constraint to an array; returns a new array.
+        """Apply the constraint to an array; returns a new array, or, in a program, a tensor.
 
         Parameters
         ----------
@@ -77,19 +78,25 @@ class Constraint(Configurable):
         Raises
         ------
         TypeError
-            Inside a function that is being traced for a program.
+            In a program, if the class has only a kernel.
         """
         active = recorder()
         if active is not None and active.deferred:
-            raise TypeError(
-                f"constraint: {type(self).__name__} changes weights in place, and cannot be a part of another one; "
-                "write that only with functions of nbnet.ops"
-            )
+            return self._traced(w)
         parameter = Parameter(tensor(w).numpy())
         if type(self).call is Constraint.call:  # The base allows everything.
             return parameter.numpy()
         run_call(self.call(parameter), 0)
         return parameter.numpy()
+
+    def _traced(self, w: Tensor) -> Tensor:
+        """The constraint as a part of another one, with ops."""
+        if type(self).call is Constraint.call:
+            return w
+        raise TypeError(
+            f"constraint: {type(self).__name__} changes weights in place, and cannot be a part of another one; "
+            "write that only with functions of nbnet.ops"
+        )
 
 
 @kernel(extents="y[n] w[n]")
@@ -159,6 +166,9 @@ class NonNeg(Constraint):
 
     def call(self, parameter: Parameter) -> Call:
         return Call(cut_negative, (parameter,), (0,), 1, 0, (), "constraint", parameter.dtype)
+
+    def _traced(self, w: Tensor) -> Tensor:
+        return ops.relu(w)
 
 
 #: Keras's ``epsilon()``: added to norms before division.
@@ -232,7 +242,14 @@ class NormConstraint(Constraint):
         attributes = (n, inner, prod(parameter.shape[:first]))
         return Call(bound_norms, operands, (0, 2), 1, 0, attributes, "constraint", parameter.dtype)
 
-    def _span(self, parameter: Parameter) -> tuple[int, int]:
+    def _traced(self, w: Tensor) -> Tensor:
+        first, last = self._span(w)
+        low, high, rate = self._bounds()
+        norms = ops.sqrt(ops.sum(w * w, axis=tuple(range(first, last + 1)), keepdims=True))
+        target = ops.minimum(ops.maximum(norms, low), high)
+        return w * ((norms + (target - norms) * rate) / (norms + EPSILON))
+
+    def _span(self, parameter: Tensor) -> tuple[int, int]:
         """The first and last of the neighbouring axes that norms are over."""
         given, name, ndim = self._axes(), type(self).__name__, parameter.ndim
         if any(not -ndim <= k < ndim for k in given):

@@ -10,8 +10,13 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping
 from typing import TYPE_CHECKING, Any, overload
 
+import numpy as np
+from numpy.typing import NDArray
+
 from nbnet.base import registry
+from nbnet.base.array_memory import plain_array
 from nbnet.base.unsupported_keras import keras_hint
+from nbnet.engine.graph.tensor import Tensor
 from nbnet.initializers.initializer import Constant, Identity, Initializer, Ones, Zeros
 from nbnet.initializers.random import (
     GlorotNormal,
@@ -45,7 +50,7 @@ lecun_normal, lecun_uniform, variance_scaling = LecunNormal, LecunUniform, Varia
 random_normal, random_uniform, truncated_normal = RandomNormal, RandomUniform, TruncatedNormal
 
 #: Arguments that :func:`get` accepts.
-InitializerLike = str | Mapping[str, Any] | Callable[..., Any] | None
+InitializerLike = str | Mapping[str, Any] | Callable[..., Any] | NDArray[Any] | Tensor | None
 
 _known: dict[str, type[Initializer]] = {
     registry.snake_case(cls.__name__): cls
@@ -63,15 +68,17 @@ _known |= {"identity_initializer": Identity, "orthogonal_initializer": Orthogona
 @overload
 def get(identifier: None, name: str = ...) -> None: ...
 @overload
-def get(identifier: str | Mapping[str, Any] | Callable[..., Any], name: str = ...) -> Callable[..., Any]: ...
+def get(
+    identifier: str | Mapping[str, Any] | Callable[..., Any] | NDArray[Any] | Tensor, name: str = ...
+) -> Callable[..., Any]: ...
 def get(identifier: InitializerLike, name: str = "initializer") -> Callable[..., Any] | None:
     """The initializer that ``identifier`` stands for.
 
     Parameters
     ----------
-    identifier : None, str, dict, Initializer, class or callable
+    identifier : None, str, dict, Initializer, class, array, tensor or callable
         A name such as ``"glorot_uniform"`` or ``"GlorotUniform"``; a dict with ``class_name`` and perhaps ``config``;
-        a callable ``f(shape, dtype)``, which is returned as it is, and so is None.
+        the values as an array or tensor; a callable ``f(shape, dtype)``, which is returned as it is, and so is None.
     name : str
         Name of the argument in messages, such as ``"kernel_initializer"``.
 
@@ -92,6 +99,8 @@ def get(identifier: InitializerLike, name: str = "initializer") -> Callable[...,
     """
     if identifier is None or (callable(identifier) and not isinstance(identifier, type)):
         return identifier
+    if isinstance(identifier, (np.ndarray, Tensor)):
+        return Constant(plain_array(identifier, name))
     initializer: Initializer = registry.lookup(identifier, _known, Initializer, name, functions=True)
     return initializer
 

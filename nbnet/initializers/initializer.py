@@ -5,7 +5,7 @@ from __future__ import annotations
 from abc import ABC, abstractmethod
 from collections.abc import Iterable
 from dataclasses import dataclass
-from typing import Any, SupportsIndex
+from typing import Any, Self, SupportsIndex
 
 import numpy as np
 from numpy.typing import DTypeLike, NDArray
@@ -54,6 +54,10 @@ class Initializer(Configurable, ABC):
         ndarray
             C-contiguous and writable.
         """
+
+    def clone(self) -> Self:
+        """A new initializer from the configuration of this one."""
+        return self.from_config(self.get_config())
 
 
 class BuiltinInitializer(Initializer):

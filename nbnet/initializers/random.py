@@ -5,7 +5,7 @@ orthogonal matrices.
 from __future__ import annotations
 
 import math
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any, ClassVar
 
@@ -21,13 +21,26 @@ class RandomInitializer(BuiltinInitializer):
     """Base of the initializers that draw random numbers."""
 
     # Each subclass declares it as its last field, where Keras has it.
-    seed: int | None
+    seed: int | random.SeedGenerator | None
 
     def __post_init__(self) -> None:
-        if self.seed is not None:
-            object.__setattr__(self, "seed", random.as_integer(self.seed, "seed"))
+        seed: Any = self.seed
+        if isinstance(seed, Mapping) and seed.get("class_name") == "SeedGenerator":
+            seed = random.SeedGenerator(**seed.get("config", {}))
+        if not (seed is None or isinstance(seed, random.SeedGenerator)):
+            seed = random.as_integer(seed, "seed")
+        object.__setattr__(self, "seed", seed)
+
+    def get_config(self) -> dict[str, Any]:
+        """Return the arguments of the constructor; a generator of seeds as a dict."""
+        config = super().get_config()
+        if isinstance(self.seed, random.SeedGenerator):
+            config["seed"] = {"class_name": "SeedGenerator", "config": self.seed.get_config()}
+        return config
 
     def _generator(self) -> np.random.Generator:
+        if isinstance(self.seed, random.SeedGenerator):
+            return random.generator(self.seed.next())
         return random.generator(random.next_key() if self.seed is None else random.derive(self.seed))
 
     def _truncated_normal(self, mean: float, stddev: float, shape: Shape) -> Array:
@@ -45,7 +58,7 @@ class RandomNormal(RandomInitializer):
     Parameters
     ----------
     mean, stddev : float
-    seed : int or None
+    seed : int, nbnet.random.SeedGenerator or None
 
     Examples
     --------
@@ -56,7 +69,7 @@ class RandomNormal(RandomInitializer):
 
     mean: float = 0.0
     stddev: float = 0.05
-    seed: int | None = None
+    seed: int | random.SeedGenerator | None = None
 
     def __post_init__(self) -> None:
         super().__post_init__()
@@ -75,7 +88,7 @@ class TruncatedNormal(RandomInitializer):
     ----------
     mean, stddev : float
         Of the normal before truncation: the values have 0.88 times that standard deviation.
-    seed : int or None
+    seed : int, nbnet.random.SeedGenerator or None
 
     Examples
     --------
@@ -86,7 +99,7 @@ class TruncatedNormal(RandomInitializer):
 
     mean: float = 0.0
     stddev: float = 0.05
-    seed: int | None = None
+    seed: int | random.SeedGenerator | None = None
 
     def __post_init__(self) -> None:
         super().__post_init__()
@@ -104,7 +117,7 @@ class RandomUniform(RandomInitializer):
     Parameters
     ----------
     minval, maxval : float
-    seed : int or None
+    seed : int, nbnet.random.SeedGenerator or None
 
     Examples
     --------
@@ -115,7 +128,7 @@ class RandomUniform(RandomInitializer):
 
     minval: float = -0.05
     maxval: float = 0.05
-    seed: int | None = None
+    seed: int | random.SeedGenerator | None = None
 
     def __post_init__(self) -> None:
         super().__post_init__()
@@ -133,7 +146,7 @@ class Orthogonal(RandomInitializer):
     Parameters
     ----------
     gain : float
-    seed : int or None
+    seed : int, nbnet.random.SeedGenerator or None
 
     Notes
     -----
@@ -154,7 +167,7 @@ class Orthogonal(RandomInitializer):
     """
 
     gain: float = 1.0
-    seed: int | None = None
+    seed: int | random.SeedGenerator | None = None
 
     def __post_init__(self) -> None:
         super().__post_init__()
@@ -204,7 +217,7 @@ def compute_fans(
 
 #: Entries that class creation adds to the docstring of each scaling that is named after its authors.
 _LAST = """\
-seed : int, optional
+seed : int or nbnet.random.SeedGenerator, optional
     By default the values depend on the global seed.
 input_axes, output_axes : sequence of int, optional
     See :func:`compute_fans`."""
@@ -230,7 +243,7 @@ class VarianceScaling(RandomInitializer):
         See :func:`compute_fans`.
     distribution : {"truncated_normal", "untruncated_normal", "uniform"}
         ``"normal"`` stands for ``"truncated_normal"``.
-    seed : int or None
+    seed : int, nbnet.random.SeedGenerator or None
     input_axes, output_axes : sequence of int, optional
         See :func:`compute_fans`.
 
@@ -250,7 +263,7 @@ class VarianceScaling(RandomInitializer):
     scale: float = 1.0
     mode: str = "fan_in"
     distribution: str = "truncated_normal"
-    seed: int | None = None
+    seed: int | random.SeedGenerator | None = None
     input_axes: Sequence[int] | None = field(default=None, repr=False)
     output_axes: Sequence[int] | None = field(default=None, repr=False)
 
@@ -282,7 +295,8 @@ class VarianceScaling(RandomInitializer):
 
 @dataclass(frozen=True)
 class PresetScaling(RandomInitializer):
-    """Base of the variance scalings that are named after their authors; ``seed`` is an integer or None.
+    """Base of the variance scalings that are named after their authors; ``seed`` is an integer, a
+    generator of seeds or None.
 
     References
     ----------
@@ -291,7 +305,7 @@ class PresetScaling(RandomInitializer):
     Orr, K.-R. Müller: Efficient backprop. Neural networks: tricks of the trade, 1998.
     """
 
-    seed: int | None = None
+    seed: int | random.SeedGenerator | None = None
     input_axes: Sequence[int] | None = field(default=None, repr=False)
     output_axes: Sequence[int] | None = field(default=None, repr=False)
     #: Scale, mode and distribution.

@@ -467,7 +467,7 @@ class Model(Layer, Trainer):
         Parameters
         ----------
         step
-            Number of the step, from 0: ``optimizer.iterations`` before it.
+            Number of the step, from 0: ``optimizer.steps`` before it.
         x
             The inputs of its batch, of which only shapes matter.
         n

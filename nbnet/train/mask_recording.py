@@ -108,7 +108,7 @@ class StepMasks(NamedTuple):
     Attributes
     ----------
     step
-        Its number, from 0: ``optimizer.iterations`` before it.
+        Its number, from 0: ``optimizer.steps`` before it.
     masks
         Bool arrays by name of layer, True = kept; rows are those of the batch, in its order.
 

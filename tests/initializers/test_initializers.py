@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import math
 import os
 import subprocess
@@ -16,6 +17,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from scipy import stats
 
+import nbnet as nb
 from nbnet import config, initializers, random
 from nbnet.initializers import (
     Constant,
@@ -496,3 +498,22 @@ def test_axes_of_inputs_and_outputs() -> None:
     assert initializers.deserialize(initializers.serialize(preset)) == preset
     with pytest.raises(ValueError, match="input_axes, output_axes: expected axes of shape"):
         preset((3, 2))
+
+
+def test_generators_of_seeds_and_arrays() -> None:
+    """Each call of an initializer takes the next seed of its generator; a configuration names the generator."""
+    made = [initializers.GlorotUniform(nb.random.SeedGenerator(3)) for _ in range(2)]
+    first, second = ([one((4, 2)) for _ in range(2)] for one in made)
+    np.testing.assert_array_equal(first, second)
+    assert (first[0] != first[1]).any()
+    again = made[0].clone()
+    assert again.get_config() == json.loads(json.dumps(made[0].get_config()))
+    np.testing.assert_array_equal(again((4, 2)), first[0])
+    values = np.arange(6.0, dtype="float32").reshape(2, 3)
+    for array in (values, nb.tensor(values)):
+        layer = nb.layers.Dense(3, kernel_initializer=array)
+        np.testing.assert_array_equal(layer(np.eye(2)).numpy(), values)
+        twin = nb.layers.Dense.from_config(json.loads(json.dumps(layer.get_config())))
+        np.testing.assert_array_equal(twin(np.eye(2)).numpy(), values)
+    with pytest.raises(ValueError, match="does not broadcast"):
+        initializers.get(values)((10, 10))

@@ -116,13 +116,17 @@ def test_results_are_those_of_compiled_steps(method: str) -> None:
 
 
 def test_constraints() -> None:
-    """A rule written with ops is heeded; one that calls that of nbnet's, which works in place, is refused."""
+    """A rule written with ops is heeded, and may call that of nbnet's; a kernel of one's own is refused there."""
 
     class Halves(nb.constraints.NonNeg):
         def __call__(self, w: Any) -> Any:
             return nb.ops.relu(w) * 0.5
 
-    class Delegates(nb.constraints.NonNeg):
+    class Kernel(nb.constraints.Constraint):
+        def call(self, parameter: Any) -> Any:
+            return nb.constraints.NonNeg().call(parameter)
+
+    class Delegates(Kernel):
         def __call__(self, w: Any) -> Any:
             return super().__call__(w)
 
@@ -131,6 +135,18 @@ def test_constraints() -> None:
     np.testing.assert_allclose(layer.kernel.numpy(), 0.5**6)
     with pytest.raises(TypeError, match="Delegates changes weights in place"):
         of_layer(kernel_constraint=Delegates())
+    for base, arguments in (
+        (nb.constraints.NonNeg, ()), (nb.constraints.MaxNorm, (0.3,)), (nb.constraints.UnitNorm, ()),
+        (nb.constraints.MinMaxNorm, (0.4, 0.5, 0.7, [0, 1])), (nb.constraints.Constraint, ()),
+    ):  # fmt: skip
+        calls = {"__call__": lambda self, w: super(type(self), self).__call__(w)}
+        weights = []
+        for cls in (base, type("Delegates", (base,), calls)):
+            nb.set_random_seed(1)
+            layer = nb.layers.Dense(2, kernel_constraint=cls(*arguments))
+            train(nb.Sequential([nb.Input((3,)), layer, nb.layers.Dense(1)]))
+            weights.append(layer.kernel.numpy())
+        np.testing.assert_allclose(*weights, rtol=1e-5, atol=1e-7, err_msg=base.__name__)
 
 
 def test_metrics_of_ones_own_see_batches() -> None:
