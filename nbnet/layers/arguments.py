@@ -171,11 +171,12 @@ def open_shape(x: Any) -> tuple[int | None, ...]:
 
 
 def map_shapes(function: Callable[[Any], Any], shapes: Any) -> Any:
-    """Apply a function to a shape, or to each shape of a list or dict."""
+    """Apply a function to a shape, or to each shape of a structure of them."""
     if isinstance(shapes, Mapping):
-        return {name: function(shape) for name, shape in shapes.items()}
-    nested = any(isinstance(part, (list, tuple)) for part in shapes)
-    return [function(shape) for shape in shapes] if nested else function(shapes)
+        return {name: map_shapes(function, shape) for name, shape in shapes.items()}
+    if not any(isinstance(part, (list, tuple, Mapping)) for part in shapes):
+        return function(shapes)
+    return (tuple if isinstance(shapes, tuple) else list)(map_shapes(function, shape) for shape in shapes)
 
 
 # ---- shapes of inputs ----

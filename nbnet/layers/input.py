@@ -8,6 +8,7 @@ from typing import Any
 
 import numpy as np
 
+from nbnet.base.validation import check_int
 from nbnet.config import floatx
 from nbnet.engine.graph.op import INT
 from nbnet.engine.graph.symbolic import Producer, Symbol
@@ -81,6 +82,8 @@ class InputLayer(Layer):
             if batch_size is not None:
                 raise ValueError(f"batch_size: expected None beside batch_shape {batch_shape!r}, got {batch_size!r}")
             batch_size, *shape = batch_shape
+        if batch_size is not None:
+            batch_size = check_int(batch_size, "batch_size")
         sizes = tuple(shape) if isinstance(shape, Sequence) and not isinstance(shape, str) else (0,)
         if any(n is not None and (isinstance(n, bool) or not isinstance(n, (int, np.integer)) or n < 1) for n in sizes):
             raise ValueError(

@@ -252,13 +252,13 @@ class Layer(HasWeights, RecordsArguments):
         outer = call_context.training
         if outer is None:
             self._forget_losses()
-        if training is None:
-            training = outer if outer is not None else self._training_default
+        given = outer if training is None else training
         if self.stochastic and call_context.sampling is not None:
-            training = True
+            given = True
         if at is not None:
-            kwargs["training"] = training
-        call_context.training = training
+            kwargs["training"] = self._training_default if given is None else given
+        # A default is the layer's own; the layers inside have theirs.
+        call_context.training = False if given is None else given
         scopes = thread_state.scopes if self._names_nodes else []
         scopes.append(self.name)
         dtype, thread_state.dtype = thread_state.dtype, self.dtype
@@ -380,8 +380,7 @@ class Layer(HasWeights, RecordsArguments):
         """
         if type(self).compute_output_shape is not Layer.compute_output_shape and len(args) == 1 and not kwargs:
             shapes = self.compute_output_shape(map_structure(lambda x: tuple(x.shape), args[0]))
-            specs = map_shapes(lambda shape: Symbol(tuple(shape), self.dtype, self.name), shapes)
-            return tuple(specs) if isinstance(specs, list) and isinstance(shapes, tuple) else specs
+            return map_shapes(lambda shape: Symbol(tuple(shape), self.dtype, self.name), shapes)
         if not self.built:
             self._build_from(args, kwargs)
         outputs = record(self, args, kwargs, self.name)

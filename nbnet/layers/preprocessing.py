@@ -17,6 +17,7 @@ from nbnet.data.streams import as_stream, is_stream
 from nbnet.engine.graph.op import INT
 from nbnet.engine.graph.symbolic import Producer, Symbol
 from nbnet.engine.graph.tensor import Tensor
+from nbnet.layers.arguments import check_sizes
 from nbnet.layers.layer import Layer, Shape
 from nbnet.ops.broadcast import add, multiply
 from nbnet.ops.reduction import checked_axes
@@ -88,7 +89,9 @@ class Normalization(Layer):
     Attributes
     ----------
     mean, variance
-        Tensors; weights, if :meth:`adapt` learns them. There is Keras's third weight, the count, as well.
+        Tensors that broadcast with the input: axes without statistics of their own have length 1.
+    adapt_mean, adapt_variance, count
+        Weights, if :meth:`adapt` learns them.
 
     Raises
     ------
@@ -134,20 +137,30 @@ class Normalization(Layer):
                 "single numbers use axis=None"
             )
         self._axes, self._shape = axes, tuple(input_shape[k] or 0 for k in axes)
-        if axes:
-            self._sizes = tuple(n if k in axes else None for k, n in enumerate(input_shape))
-        # Where only the last axes are kept, statistics broadcast as they are.
-        last = axes == tuple(range(len(input_shape) - len(axes), len(input_shape)))
-        self._aligned = self._shape if last else tuple(n or 0 if k in axes else 1 for k, n in enumerate(input_shape))
-        self.mean: Tensor
-        self.variance: Tensor
+        # Where only the last axes are kept, statistics broadcast as they are, with inputs of any number of axes.
+        self._last = axes == tuple(range(len(input_shape) - len(axes), len(input_shape)))
+        self._aligned = tuple(n or 0 if k in axes else 1 for k, n in enumerate(input_shape))
         if self.input_mean is None:
-            self.mean = self.add_weight(self._shape, "zeros", trainable=False, name="mean")
-            self.variance = self.add_weight(self._shape, "ones", trainable=False, name="variance")
+            self.adapt_mean: Tensor = self.add_weight(self._shape, "zeros", trainable=False, name="mean")
+            self.adapt_variance: Tensor = self.add_weight(self._shape, "ones", trainable=False, name="variance")
             self.count = self.add_weight((), "zeros", trainable=False, name="count")
         else:
-            self.mean = self._constant(self.input_mean, "mean")
-            self.variance = self._constant(self.input_variance, "variance")
+            self.adapt_mean = self._constant(self.input_mean, "mean")
+            self.adapt_variance = self._constant(self.input_variance, "variance")
+
+    def _check_input(self, shape: Any) -> None:
+        if self.built:
+            others = (None,) * (len(shape) - len(self._shape))
+            sizes = tuple(n if k in self._axes else None for k, n in enumerate(self._aligned))
+            check_sizes(self.name, shape, others + self._shape if self._last else sizes)
+
+    @property
+    def mean(self) -> Tensor | None:
+        return ops.reshape(self.adapt_mean, self._aligned) if self.built else None
+
+    @property
+    def variance(self) -> Tensor | None:
+        return ops.reshape(self.adapt_variance, self._aligned) if self.built else None
 
     def _constant(self, value: Any, name: str) -> Tensor:
         loading_budget.reserve(prod(self._shape), self.name, kept=True)
@@ -193,12 +206,16 @@ class Normalization(Layer):
             count += n
         if count == 0:
             raise ValueError("data: holds no rows to learn from")
-        for weight, value in ((self.mean, mean), (self.variance, spread / count), (self.count, count)):
+        for weight, value in (
+            (self.adapt_mean, mean),
+            (self.adapt_variance, spread / count),
+            (self.count, count),
+        ):
             weight.memory()[...] = value
 
     def call(self, x: Tensor) -> Tensor:
-        mean, deviation = self.mean, ops.maximum(ops.sqrt(self.variance), SMALLEST)
-        if self._aligned != self._shape:
+        mean, deviation = self.adapt_mean, ops.maximum(ops.sqrt(self.adapt_variance), SMALLEST)
+        if not self._last:
             mean, deviation = ops.reshape(mean, self._aligned), ops.reshape(deviation, self._aligned)
         return x * deviation + mean if self.invert else (x - mean) / deviation
 
@@ -222,7 +239,8 @@ def _batches(data: Any) -> Iterator[Array]:
     # A large array stays where it is, and is copied in parts.
     array = data if isinstance(data, np.ndarray) else plain_array(data, "data")
     if array.ndim == 0 or array.dtype.kind not in "fiub":
-        raise ValueError(f"data: expected arrays of numbers (n, ...), got {array.dtype} of shape {array.shape}")
+        error = ValueError if array.ndim else TypeError
+        raise error(f"data: expected arrays of numbers (n, ...), got {array.dtype} of shape {array.shape}")
     rows = max(CHUNK // max(prod(array.shape[1:]), 1), 1)
     for start in range(0, max(len(array), 1), rows):
         yield plain_array(array[start : start + rows], "data")

@@ -70,7 +70,9 @@ def test_fit_moves_the_averages_in_every_batch(monkeypatch: pytest.MonkeyPatch, 
     rng = np.random.default_rng(0)
     x, y = rng.normal(2, 3, (22, 4)), rng.normal(size=(22, 1))
     layer = LAYER(momentum=0.8, dtype="float64")
-    model = nb.Sequential([nb.Input((4,), "float64"), layer, nb.layers.Dense(1, dtype="float64")], dtype="float64")
+    model = nb.Sequential(
+        [nb.Input((4,), dtype="float64"), layer, nb.layers.Dense(1, dtype="float64")], dtype="float64"
+    )
     model.compile("sgd", "mse")
     model.fit(x, y, batch_size=8, epochs=3, shuffle=False, verbose=0)  # 8, 8, 6 rows
     mean, variance = moving([x[:8], x[8:16], x[16:]] * 3, 0.8)
@@ -88,7 +90,7 @@ def test_deep_averages_move_with_the_weights_in_use() -> None:
     x, y = rng.normal(size=(10, 4)), rng.normal(size=(10, 1))
     dense, layer = nb.layers.Dense(3, dtype="float64"), LAYER(momentum=0.5, dtype="float64")
     model = nb.Sequential(
-        [nb.Input((4,), "float64"), dense, layer, nb.layers.Dense(1, dtype="float64")], dtype="float64"
+        [nb.Input((4,), dtype="float64"), dense, layer, nb.layers.Dense(1, dtype="float64")], dtype="float64"
     )
     model.compile("sgd", "mse")
     batches = []
@@ -124,7 +126,7 @@ def test_fit_ends_where_the_tape_does() -> None:
             LAYER(dtype="float64"),
             nb.layers.Dense(1, dtype="float64"),
         ]
-        return nb.Sequential([nb.Input((4,), "float64"), *layers], dtype="float64")
+        return nb.Sequential([nb.Input((4,), dtype="float64"), *layers], dtype="float64")
 
     fitted, stepped = make(), make()
     fitted.compile(nb.optimizers.SGD(0.1), "mse")

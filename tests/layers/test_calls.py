@@ -176,10 +176,32 @@ def test_a_layer_that_states_its_shape_is_not_traced() -> None:
             raise RuntimeError
 
         def compute_output_shape(self, input_shape: Any) -> Any:
-            return input_shape, (*input_shape, 2)
+            return input_shape, ((*input_shape, 2), {"a": [input_shape]})
 
-    one, other = Stated().compute_output_spec(nb.Input((3,)))
-    assert (one.shape, other.shape) == ((None, 3), (None, 3, 2))
+    one, (other, rest) = Stated().compute_output_spec(nb.Input((3,)))
+    assert (one.shape, other.shape, rest["a"][0].shape) == ((None, 3), (None, 3, 2), (None, 3))
+
+
+def test_a_default_of_training_is_of_its_layer_alone() -> None:
+    seen: dict[str, bool] = {}
+
+    class Inner(L.Layer):
+        def call(self, x: Any, training: bool = False) -> Any:
+            seen["inner"] = training
+            return x
+
+    class Outer(L.Layer):
+        def __init__(self) -> None:
+            super().__init__()
+            self.inner = Inner()
+
+        def call(self, x: Any, training: bool = True) -> Any:
+            seen["outer"] = training
+            return self.inner(x)
+
+    for given, outer, inner in ((None, True, False), (True, True, True), (False, False, False)):
+        Outer()(np.ones((1, 2)), training=given)
+        assert seen == {"outer": outer, "inner": inner}
 
 
 @pytest.mark.parametrize("name", ["Dense", "Conv1D", "Dropout", "Flatten", "UpSampling1D", "Add"])

@@ -88,10 +88,45 @@ def test_given_statistics() -> None:
         layer.adapt(np.ones((2, 2)))
 
 
+@pytest.mark.parametrize(
+    ("axis", "mean", "shape", "aligned"),
+    [
+        (2, np.arange(5.0), (2, 4, 5, 3), (1, 1, 5, 1)),
+        ((1, 2), np.zeros((7, 5)), (2, 7, 5, 3), (1, 7, 5, 1)),
+        ((1, 2), np.arange(5.0), (2, 7, 5, 3), (1, 7, 5, 1)),
+        (-1, 5.0, (3, 7), (1, 7)),
+        (-1, None, (3, 7), (1, 7)),
+        (None, None, (3, 7), (1, 1)),
+    ],
+)
+def test_statistics_broadcast_with_the_input(axis: Any, mean: Any, shape: Any, aligned: Any) -> None:
+    layer = nb.layers.Normalization(axis, mean, None if mean is None else np.ones_like(mean))
+    assert layer.mean is layer.variance is None
+    x = np.random.default_rng(0).normal(5, 3, shape)
+    if mean is None:
+        layer.adapt(x)
+    y = layer(x)
+    assert layer.mean is not None
+    assert layer.variance is not None
+    assert layer.mean.shape == layer.variance.shape == aligned
+    np.testing.assert_allclose(y, (x - layer.mean.numpy()) / np.sqrt(layer.variance.numpy()), rtol=1e-5, atol=1e-5)
+
+
+def test_statistics_of_last_axes_fit_inputs_with_more_axes() -> None:
+    layer = nb.layers.Normalization()
+    layer.adapt(np.random.default_rng(0).normal(size=(32, 5, 3)))
+    assert layer(np.ones((1, 2, 5, 3))).shape == (1, 2, 5, 3)
+    for x in (np.ones((2, 4)), np.ones(())):
+        with pytest.raises(ValueError, match=r"was built for inputs of shape \((None, )?3"):
+            layer(x)
+    with pytest.raises(TypeError, match=r"expected arrays of numbers \(n, ...\)"):
+        layer.adapt(iter([42]))
+
+
 def test_adapt_reaches_programs_that_exist() -> None:
     x = np.random.default_rng(0).normal(5, 3, (20, 4))
     layer = nb.layers.Normalization(dtype="float64")
-    model = nb.Sequential([nb.Input((4,), "float64"), layer], dtype="float64")
+    model = nb.Sequential([nb.Input((4,), dtype="float64"), layer], dtype="float64")
     np.testing.assert_array_equal(model.predict(x), x)
     layer.adapt(x)
     np.testing.assert_allclose(model.predict(x), (x - x.mean(0)) / x.std(0), rtol=1e-10, atol=1e-12)
