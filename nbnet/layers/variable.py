@@ -398,4 +398,4 @@ class HasWeights:
             if array.dtype.kind not in "fiub":
                 raise TypeError(f"weights: expected real numbers for {parameter.name}, got {array.dtype}")
         for parameter, array in zip(own, arrays, strict=True):
-            parameter.assign(array)
+            parameter.overwrite(array)

@@ -136,7 +136,7 @@ class TimeDistributed(Wrapper):
         with Trace() as trace:
             self.layer(Tensor((x.shape[0] * x.shape[1], *x.shape[2:]), x.dtype), training=training)
         own = not any(node.op.random or node.op.whole_batch for node in trace.nodes)
-        return own and not trace.effects and not trace.losses
+        return own and not trace.effects and not trace.assignments and not trace.losses
 
     def _each_step(self, x: Tensor, training: bool, mask: Tensor | None) -> Any:
         steps = [self._apply(x[:, i], training, None if mask is None else mask[:, i]) for i in range(x.shape[1])]

@@ -391,7 +391,7 @@ class MeanMetricWrapper(Metric):
         self.fn, self.kwargs = fn, kwargs
 
     def values(self, y_true: Tensor, y_pred: Tensor) -> Tensor:
-        value: Tensor = with_values(tensor(self.fn(y_true, y_pred, **self.kwargs), name="metrics"))
+        value: Tensor = tensor(with_values(self.fn(y_true, y_pred, **self.kwargs)), name="metrics")
         return value
 
     def get_config(self) -> dict[str, Any]:

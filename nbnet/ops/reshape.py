@@ -11,8 +11,10 @@ from typing import Any
 
 import numpy as np
 
+from nbnet.engine.graph.arithmetic import operators
 from nbnet.engine.graph.extents import spanned
 from nbnet.engine.graph.op import Op, Shape, Spec, register
+from nbnet.engine.graph.tape import assign_in_step
 from nbnet.engine.graph.tensor import Tensor, apply, tensor
 from nbnet.engine.kernels.abi import accumulates, attribute, device, in_place, kernel, mat, vec
 from nbnet.ops.broadcast import add
@@ -37,6 +39,20 @@ def reshape_forward(mem: Any, ins: Any, step: Any) -> None:
     if not in_place(ins, 0, 1):
         for i in range(y.size):
             y[i] = x[i]
+
+
+def assign(parameter: Tensor, value: Tensor) -> Tensor:
+    """Assign a parameter in every step of the program that is being built; returns the value."""
+    if value.shape != parameter.shape:
+        name = parameter.name or "the parameter"
+        raise ValueError(f"value: {name} has shape {parameter.shape}, got {value.shape}")
+    if value.dtype != parameter.dtype:
+        value = operators["cast"](value, parameter.dtype)
+    assign_in_step(reshape_forward, parameter, value)
+    return value
+
+
+operators["assign"] = assign
 
 
 @kernel

@@ -5,6 +5,7 @@ The signature of a model, its outputs for rows of given shapes, is inferred by t
 
 from __future__ import annotations
 
+import warnings
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from typing import Any
@@ -71,11 +72,7 @@ def output_names(model: Trainable, outputs: Any) -> Any:
     """Return names in the structure of the outputs: the model's own, keys, or ``output_1``, ``output_2`` ..."""
     if model.output_template is not None:
         return model.output_template
-    if isinstance(outputs, Mapping):
-        return {key: str(key) for key in outputs}
-    if isinstance(outputs, (list, tuple)):
-        return [f"output_{k + 1}" for k in range(len(outputs))]
-    return "output"
+    return _named(outputs, "", "output", "output")
 
 
 def _table(x: Tensor, nodes: Sequence[Node]) -> tuple[int | None, bool]:
@@ -261,13 +258,19 @@ def input_arrays(x: Any, inputs: Inputs | None, dtype: np.dtype[Any]) -> tuple[A
 
 def guess(x: Any) -> Inputs:
     """Return the inputs of a model that does not declare any, from the first data it sees."""
-    template: Any = "input"
-    if isinstance(x, Mapping):
-        template = {name: name for name in x}
-    elif _is_several(x):
-        template = [f"input_{k + 1}" for k in range(len(x))]
+    template = _named(x, "", "input", "input")
     count = len(list(flatten(template)))
     return Inputs(template, (None,) * count, (False,) * count)  # type: ignore[arg-type]
+
+
+def _named(structure: Any, path: str, name: str, kind: str) -> Any:
+    """Return names for the leaves of a structure: those of keys, else of the kind with a number; of inner keys with the
+    outer ones before them."""
+    if isinstance(structure, Mapping):
+        return {key: _named(part, f"{path}{key}_", f"{path}{key}", kind) for key, part in structure.items()}
+    if (kind == "output" and isinstance(structure, (list, tuple))) or _is_several(structure):
+        return [_named(part, f"{path}{k}_", f"{path}{kind}_{k}", kind) for k, part in enumerate(structure, 1)]
+    return name
 
 
 def _only_input(x: Any, inputs: Inputs) -> Any:
@@ -329,23 +332,45 @@ def match_by_name(given: Any, template: Any, argument: str, kind: str, missing: 
         If True, entries may be left out of a dict, or be None.
     """
     names = list(flatten(template))
+    nested = not isinstance(template, str) and any(not isinstance(t, str) for t in _entries(template))
     if isinstance(given, Mapping):
         keys = list(template) if isinstance(template, dict) else names
-        if not set(given) <= set(keys) and set(given) <= set(names):
-            keys = names
-        if unknown := [key for key in given if key not in keys]:
+        if not set(given) <= set(keys) and set(keys) - set(given) and set(names) <= set(given):
+            keys, nested = names, False
+        unknown = [key for key in given if key not in keys]
+        lacking = [key for key in keys if key not in given and not missing]
+        if unknown and (lacking or kind != "input"):
             raise ValueError(f"{argument}: the model has no {kind} {unknown[0]!r}; it has {keys}")
-        if lacking := [key for key in keys if key not in given and not missing]:
+        if lacking:
             raise ValueError(f"{argument}: expected data for each {kind}, and {lacking[0]!r} is missing")
-        return [(f"{argument}[{key!r}]", given.get(key)) for key in keys]
-    if not isinstance(given, (list, tuple)):
+        if unknown and isinstance(template, dict):
+            warnings.warn(f"{argument}: the model has no {kind} {unknown[0]!r}, which is not read", stacklevel=2)
+        parts = [(f"{argument}[{key!r}]", given.get(key)) for key in keys]
+    elif not isinstance(given, (list, tuple)):
         raise TypeError(
             f"{argument}: the model has {len(names)} {kind}s, {names}: expected a list of arrays in this order, or a "
             f"dict by name; got {type(given).__name__}"
         )
-    if len(given) != len(names):
-        raise ValueError(f"{argument}: expected {len(names)} arrays, for {names}; got {len(given)}")
-    return [(f"{argument}[{k}]", part) for k, part in enumerate(given)]
+    else:
+        nested = nested and len(given) == len(template) and not (len(given) == len(names) and _is_several(given))
+        if not nested and len(given) != len(names):
+            raise ValueError(f"{argument}: expected {len(names)} arrays, for {names}; got {len(given)}")
+        if kind == "input" and isinstance(template, dict):
+            if (keys := list(template)) != sorted(keys):
+                raise ValueError(f"{argument}: expected a dict with {keys}, got a list, whose order is not theirs")
+            warnings.warn(f"{argument}: expected a dict with {keys}, got a list, taken in this order", stacklevel=2)
+        parts = [(f"{argument}[{k}]", part) for k, part in enumerate(given)]
+    if not nested:
+        return parts
+    matched = []
+    for (label, part), inner in zip(parts, _entries(template), strict=True):
+        matched += [(label, part)] if isinstance(inner, str) else match_by_name(part, inner, label, kind, missing)
+    return matched
+
+
+def _entries(template: Any) -> list[Any]:
+    """Return the entries of a dict or list."""
+    return list(template.values()) if isinstance(template, dict) else list(template)
 
 
 # ---- targets and weights ----
@@ -395,7 +420,9 @@ def with_any_targets(rows: Rows, y: Any, sample_weight: Any, dtype: np.dtype[Any
 def _is_several(value: Any) -> bool:
     """Return True for a structure of arrays, False for one array given as a list."""
     return isinstance(value, Mapping) or (
-        isinstance(value, (list, tuple)) and bool(value) and all(hasattr(part, "shape") for part in value)
+        isinstance(value, (list, tuple))
+        and bool(value)
+        and all(hasattr(part, "shape") or isinstance(part, Mapping) or _is_several(part) for part in value)
     )
 
 

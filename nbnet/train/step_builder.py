@@ -416,7 +416,7 @@ class StepBuilder:
             calls = forward.calls(nodes, inputs, t, sums[t])
             if ring is not None:
                 calls = ring.recorded(calls, nodes, t, inputs.count(t))
-            work.append([*inputs.gathers(t), *calls, *forward.effects, *backward])
+            work.append([*inputs.gathers(t), *calls, *forward.effects, *backward, *forward.assignments])
             packed.append(plan.packed)
             factors.append(gradient_factors(nodes, deferred))
             # Only the first slice has penalties on weights: the gradients that it has to compute, all do.
@@ -446,7 +446,7 @@ class StepBuilder:
                 if slices > 1 and forward.whole:
                     return None
                 nodes, _ = run_passes(forward.nodes, Plan(keep=set(forward.targets())))
-                work.append([*inputs.gathers(t), *forward.calls(nodes, inputs, t, sums[t])])
+                work.append([*inputs.gathers(t), *forward.calls(nodes, inputs, t, sums[t]), *forward.assignments])
             return self._draft(inputs, [work, inputs.advance_phase()], sums)
 
         return self._choose_slices(rows, draft)
@@ -461,12 +461,15 @@ class StepBuilder:
                 with Trace(self.dtype) as trace, _no_sampling():
                     y = self._outputs(inputs, t, training=False)
                 outputs, template = list(flatten(y)), output_names(self.model, y)
-                nodes, _ = run_passes(needed(trace.nodes, outputs), Plan(keep=set(outputs)))
-                if slices > 1 and depends_on_batch(nodes):
+                kept = [*outputs, *trace.assigned.values()]
+                nodes, _ = run_passes(needed(trace.nodes, kept), Plan(keep=set(kept)))
+                if slices > 1 and (depends_on_batch(nodes) or trace.assignments):
                     return None
                 checks = [] if bad is None else [batch_io.count_bad_call(inputs.tensor("x0", t), bad)]
                 stores = [inputs.store(k, y) for k, y in enumerate(outputs)]
-                work.append([*inputs.gathers(t), *checks, *(node.call() for node in nodes), *stores])
+                work.append(
+                    [*inputs.gathers(t), *checks, *(node.call() for node in nodes), *stores, *trace.assignments]
+                )
             about = {"output_rows": tuple(y.shape[1:] for y in outputs), "template": template}
             return self._draft(inputs, [work, inputs.advance_phase()], np.zeros((slices, 0, 2)), **about)
 
@@ -514,10 +517,14 @@ class StepBuilder:
                 for v, (k, _, counts) in zip(metrics, log.watched, strict=True)
             ]
         kept = [(k, outputs[k]) for k in log.kept]
-        forward = _Forward(total, losses if log.parts else [], metrics, weights, kept, trace.effects)
+        forward = _Forward(total, losses if log.parts else [], metrics, weights, kept, trace.effects, trace.assignments)
         nodes = needed(trace.nodes, forward.targets())
         # What changes parameters does so once in a step.
-        whole = not additive or bool(trace.effects) or depends_on_batch(reached(nodes, inputs.gathered(t)))
+        whole = (
+            not additive
+            or bool(trace.effects or trace.assignments)
+            or depends_on_batch(reached(nodes, inputs.gathered(t)))
+        )
         whole = whole or any(node.op.role == "draw" for node in nodes)
         return forward._replace(nodes=nodes, whole=whole)
 
@@ -607,8 +614,8 @@ def depends_on_batch(nodes: Iterable[Node]) -> bool:
 class _Forward(NamedTuple):
     """The forward pass of a slice: its share of the loss; the loss of each output, if there are several; the values of
     each metric, None for one that sees the whole epoch, and their weights, None without any; the outputs that are
-    stored for metrics of the whole epoch; calls that change parameters on the side; the nodes that compute all this;
-    and True if the batch cannot be cut."""
+    stored for metrics of the whole epoch; calls that change parameters on the side, at once and at the end of the step;
+    the nodes that compute all this; and True if the batch cannot be cut."""
 
     loss: Tensor
     losses: list[Tensor]
@@ -616,13 +623,14 @@ class _Forward(NamedTuple):
     weights: list[Tensor | None]
     outputs: list[tuple[int, Tensor]]
     effects: list[Call]
+    assignments: list[Call]
     nodes: Sequence[Node] = ()
     whole: bool = False
 
     def targets(self) -> list[Tensor]:
         """The tensors that have to be computed."""
         found = [self.loss, *self.losses, *(y for _, y in self.outputs), *self.metrics, *self.weights]
-        found += [x for call in self.effects for x in call.operands]
+        found += [x for call in (*self.effects, *self.assignments) for x in call.operands]
         return [x for x in found if x is not None]
 
     def calls(self, nodes: Sequence[Node], inputs: BatchInputs, t: int, sums: Array) -> list[Call]:

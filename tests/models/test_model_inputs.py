@@ -181,3 +181,50 @@ def test_outputs_with_more_axes():
     assert deep.predict(x, batch_size=5).shape == (12, 5, 2)
     assert deep.output_shape == (None, 5, 2)
     np.testing.assert_allclose(deep.predict(x, batch_size=5).reshape(60, 2), flat.predict(x.reshape(60, 4)), rtol=1e-12)
+
+
+# ---- structures ----------------------------------------------------------------------------------------------
+
+
+def nested_call(parts):
+    together = nb.ops.concatenate([parts["main"], parts["others"]["x"], parts["others"]["y"][0]], axis=-1)
+    return {"sum": nb.ops.sum(together, axis=-1, keepdims=True), "inner": {"double": 2 * together}}
+
+
+class Nested(nb.Model):
+    def call(self, inputs):
+        return nested_call(inputs)
+
+
+def test_nested_inputs_and_outputs():
+    """Dicts and lists in dicts, of models of symbols and of subclasses, as arrays and in batches."""
+    main, x, y = nb.Input((3,), name="main"), nb.Input((2,), name="x"), nb.Input((2,), name="y")
+    symbols = {"main": main, "others": {"x": x, "y": [y]}}
+    data = {"main": X[:8, :3], "others": {"x": X[:8, 1:3], "y": [X[:8, 2:4]]}}
+    expected = nested_call(data)
+    for model in (nb.Model(symbols, nested_call(symbols)), Nested()):
+        model.compile("sgd", "mse")
+        for found in (model(data), model.predict(data, verbose=0)):
+            close(found["sum"], expected["sum"], 1e-6)
+            close(found["inner"]["double"], expected["inner"]["double"], 1e-6)
+        targets = {"sum": expected["sum"].numpy() + 1, "inner": {"double": expected["inner"]["double"].numpy() + 2}}
+        for given in ((data, targets), (iter([(data, targets)]),)):
+            assert model.evaluate(*given, verbose=0)[0] == pytest.approx(5)
+        with pytest.raises(ValueError, match=r"x\['others'\]: expected data for each input, and 'y' is missing"):
+            model.predict({"main": X[:8, :3], "others": {"x": X[:8, 1:3]}})
+
+
+def test_a_structure_that_is_not_the_models():
+    """What is not read, silently for a model of a list; a list for a dict, if the order is the same in Keras."""
+    a, b = nb.Input((3,), name="a"), nb.Input((1,), name="b")
+    data = {"a": X[:, :3], "b": X[:, 3:], "more": X}
+    listed, named = nb.Model([a, b], a + b), nb.Model({"a": a, "b": b}, a + b)
+    expected = X[:, :3] + X[:, 3:]
+    close(listed.predict(data, verbose=0), expected, 1e-6)
+    for given in (data, list(data.values())[:2]):
+        with pytest.warns(UserWarning, match="'more', which is not read|expected a dict"):
+            close(named.predict(given, verbose=0), expected, 1e-6)
+    with pytest.raises(ValueError, match=r"x: expected a dict with \['z', 'a'\], got a list"):
+        nb.Model({"z": a, "a": b}, a + b).predict(list(data.values())[:2])
+    with pytest.raises(ValueError, match="x: the model has no input 'c'"):
+        listed.predict({"a": X[:, :3], "c": X[:, 3:]})

@@ -113,7 +113,7 @@ def test_without_an_input_the_model_is_built_by_data():
         model.compile("sgd", SCCE)
         assert model.get_weights() == []
         assert not model.built
-        with pytest.raises(ValueError, match="is not built: give it an Input"):
+        with pytest.raises(AttributeError, match="is not built: give it an Input"):
             _ = model.input_shape
         use(model)
         assert model.built

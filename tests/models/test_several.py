@@ -271,7 +271,7 @@ BAD = [
     ((A, BOTH), TypeError, r"x: the model has 3 inputs, \['a', 'b', 'ids'\]: expected a list of arrays in this order"),
     (([A, B], BOTH), ValueError, r"x: expected 3 arrays, for \['a', 'b', 'ids'\]; got 2"),
     (({"a": A, "b": B}, BOTH), ValueError, "x: expected data for each input, and 'ids' is missing"),
-    ((DATA | {"z": A}, BOTH), ValueError, "x: the model has no input 'z'"),
+    (({"a": A, "z": A, "ids": IDS}, BOTH), ValueError, "x: the model has no input 'z'"),
     ((DATA | {"b": A}, BOTH), ValueError, r"x\['b'\]: expected 2 columns, got 4"),
     ((DATA | {"b": B[:9]}, BOTH), ValueError, r"x\['b'\] has 9 rows, x\['a'\] has 50"),
     (([A, B * np.nan, IDS], BOTH), ValueError, r"x\[1\]: expected finite values"),

@@ -50,7 +50,7 @@ def test_layers_are_found_in_attributes_lists_and_dicts():
     assert [layer.name for layer in model.layers] == ["first", "drop", "norm", "out"]
     assert model.get_layer("norm") is model.middle[1]
     assert not model.built
-    with pytest.raises(ValueError, match="is not built"):
+    with pytest.raises(AttributeError, match="is not built"):
         _ = model.input_shape
     model(X)
     assert model.built
@@ -456,3 +456,49 @@ def test_targets_become_what_losses_of_ones_own_read(labels):
     assert logs["scce"][0] == pytest.approx(-np.log(p[np.arange(60), LABELS]).mean(), rel=1e-4)
     assert logs["mse"][0] == pytest.approx(((1 - LABELS) ** 2).mean(), rel=1e-5)
     assert logs["accuracy"][0] == pytest.approx((p.argmax(1) == LABELS).mean())
+
+
+# ---- weights that a call assigns -----------------------------------------------------------------------------
+
+
+class Counted(nb.layers.Layer):
+    """Multiplies by the number of its calls, and keeps the sum of its inputs."""
+
+    def __init__(self):
+        super().__init__()
+        self.calls = self.add_weight((), "zeros", trainable=False, name="calls")
+        self.total = self.add_weight((4,), "zeros", trainable=False, name="total")
+
+    def call(self, x):
+        self.calls.assign_add(1)
+        self.total.assign(self.total + nb.ops.sum(x, axis=0))
+        self.total.assign_sub(nb.ops.ones(4))
+        return x * self.calls
+
+
+def counting(eager):
+    x = nb.Input((4,))
+    model = nb.Model(x, Dense(1, kernel_initializer="ones")(nb.layers.Dropout(0.5, seed=3)(Counted()(x))))
+    model.compile(nb.optimizers.SGD(1e-3), "mse", run_eagerly=eager)
+    return model
+
+
+def test_a_call_assigns_weights_in_every_step():
+    """The compiled step as the one in Python: what is read after an assignment is the new value, gradients see the
+    value that the call read, and a model that is defined, or whose shapes are inferred, assigns nothing."""
+    found = []
+    for eager in (False, True):
+        model = counting(eager)
+        counted, seen = model.layers[1], []
+        assert counted.calls.numpy() == 0
+        history = model.fit(X[:32], X[:32, :1], batch_size=8, epochs=2, shuffle=False, verbose=0).history["loss"]
+        seen += [*history, counted.calls.numpy(), *counted.total.numpy(), *model.get_weights()[0].ravel()]
+        seen += [model.evaluate(X[:32], X[:32, :1], batch_size=8, verbose=0), counted.calls.numpy()]
+        seen += [*model.predict(X[:32], batch_size=8, verbose=0).ravel(), counted.calls.numpy()]
+        found.append(seen)
+    np.testing.assert_allclose(*found, rtol=1e-5)
+    assert found[0][2] == 8
+    assert float(counted.calls.assign(3.0)) == 3.0
+    assert float(counted.calls.assign_sub(1.0)) == 2.0
+    with pytest.raises(ValueError, match=r"do not broadcast"):
+        nb.Model(nb.Input((3,)), Counted()(nb.Input((3,))))

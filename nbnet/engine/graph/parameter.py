@@ -8,6 +8,7 @@ from typing import Any, Self
 import numpy as np
 
 from nbnet.base.array_memory import plain_array
+from nbnet.engine.graph.arithmetic import operators
 from nbnet.engine.graph.tensor import Array, Tensor, real_array, recorder
 from nbnet.engine.kernels.executor import aligned, round_up
 
@@ -114,8 +115,19 @@ class Parameter(Tensor):
     def __pos__(self) -> Tensor:
         return self.value
 
-    def assign(self, value: Any) -> None:
-        """Overwrite the value in place; the shape must fit."""
+    def assign(self, value: Any) -> Tensor:
+        """Overwrite the value in place; the shape must fit. Returns the new value.
+
+        In a layer's call, a value that is computed there is assigned in every step of training, evaluation and
+        prediction, and read by what comes after it.
+        """
+        if isinstance(value, Tensor) and value.data is None and _in_program():
+            return operators["assign"](self, value)
+        self.overwrite(value)
+        return self.value
+
+    def overwrite(self, value: Any) -> None:
+        """:meth:`assign`, without a copy of the value to return."""
         value = plain_array(value, "value")
         if value.dtype.kind not in "fiub":
             raise TypeError(f"value: {self.name or 'the parameter'} holds real numbers, got {value.dtype}")
@@ -123,13 +135,19 @@ class Parameter(Tensor):
             raise ValueError(f"value: {self.name or 'the parameter'} has shape {self.shape}, got {value.shape}")
         self.memory()[...] = value
 
-    def assign_add(self, value: Any) -> None:
-        """Add to the value in place; a number, or an array that fits the shape."""
-        self.assign(self.memory() + plain_array(value, "value"))
+    def assign_add(self, value: Any) -> Tensor:
+        """Add to the value in place; a number, or an array that fits the shape. Returns the new value."""
+        return self.assign(self + value if _in_program() else self.memory() + plain_array(value, "value"))
 
-    def assign_sub(self, value: Any) -> None:
-        """Subtract from the value in place; a number, or an array that fits the shape."""
-        self.assign(self.memory() - plain_array(value, "value"))
+    def assign_sub(self, value: Any) -> Tensor:
+        """Subtract from the value in place; a number, or an array that fits the shape. Returns the new value."""
+        return self.assign(self - value if _in_program() else self.memory() - plain_array(value, "value"))
+
+
+def _in_program() -> bool:
+    """True while a program is built."""
+    active = recorder()
+    return active is not None and active.deferred
 
 
 class ParamLayout:

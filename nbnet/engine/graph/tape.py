@@ -133,3 +133,12 @@ def effect(kernel: Kernel, target: Tensor, *reads: Tensor, attributes: tuple[int
         run_call(call, 0)
     if active is not None:
         active.effects.append(call)
+
+
+def assign_in_step(copies: Kernel, target: Tensor, value: Tensor) -> None:
+    """Have a kernel, whose operands are a tensor and its copy, assign a parameter at the end of every step of the
+    program that is being built; what reads the parameter from now on in the program reads the value."""
+    active = recorder()
+    assert active is not None
+    active.assignments.append(Call(copies, (value, target), (1,), 0, 0, (), copies.name, target.dtype))
+    active.assigned[id(target)] = value

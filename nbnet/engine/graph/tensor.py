@@ -434,6 +434,9 @@ class Recorder:
         self.nodes: list[Node] = []
         #: Calls that change a parameter on the side: moving averages.
         self.effects: list[Call] = []
+        #: Calls that assign parameters at the end of a step, and by ``id`` of the parameter what they assign.
+        self.assignments: list[Call] = []
+        self.assigned: dict[int, Tensor] = {}
         #: In a trace: losses that layers add, each with True if those of parts of a batch, weighted by their rows, add
         #: up to that of the whole batch.
         self.losses: list[tuple[Tensor, bool]] = []
@@ -575,13 +578,15 @@ def apply_many(
     attributes
         For the op's ``infer`` and ``encode``.
     """
+    active = recorder()
+    if active is not None and active.assigned:
+        inputs = tuple(active.assigned.get(id(t), t) for t in inputs)
     dtypes = {t.dtype for t in inputs}
     dtype = dtypes.pop()
     if dtypes or dtype.kind != "f" or op.integers or op.booleans:
         inputs, dtype = _promoted(op, inputs, attributes)
     specs = (Spec(inputs[0].shape),) if op.infer is None else op.infer(*inputs, **attributes)
     encoded = op.encode(*inputs, **attributes) if op.encode else ()
-    active = recorder()
     step = active.step if active is not None else 0
     if not op.random or injected is not None:
         key = 0
