@@ -20,7 +20,7 @@ from nbnet.engine.graph.op import INT, Op, Spec, register
 from nbnet.engine.graph.symbolic import has_symbols, record, with_values
 from nbnet.engine.graph.tensor import Tensor, apply, recorder, tensor, tensors
 from nbnet.engine.kernels.abi import Function, Kernel, accumulates, device, mat, scratch, vec
-from nbnet.losses.weighting import meet
+from nbnet.losses.weighting import meet, same_rank
 from nbnet.ops.broadcast import multiply
 from nbnet.ops.compare import where
 from nbnet.ops.convert import cast
@@ -164,6 +164,8 @@ class Loss(RecordsArguments):
             each: Tensor = record(self.each, (y_true, y_pred), {}, self.name)
             return each
         y_pred = tensor(y_pred, name="y_pred")
+        if not self.sparse:
+            y_true, y_pred = of_same_rank(y_true, y_pred)
         y_true = as_given(y_true, self.sparse, y_pred)
         if not isinstance(y_true, Tensor):
             if y_pred.ndim == 1 and not self.sparse:
@@ -276,6 +278,21 @@ def _matched(values: Tensor, sample_weight: Any) -> tuple[Tensor, Tensor]:
         values.time_mask = None if mask is None else broadcast_to(reshape(mask, v_shape), whole)
     w_shape = (*[1] * (len(whole) - len(w_shape)), *w_shape)
     return values, sample_weight if w_shape == sample_weight.shape else reshape(sample_weight, w_shape)
+
+
+def of_same_rank(y_true: Any, y_pred: Tensor) -> tuple[Any, Tensor]:
+    """Targets and predictions, without a last axis of size 1 that only one of them has; a vector beside a column
+    becomes one, too."""
+    given = y_true if isinstance(y_true, Tensor) else plain_array(y_true, "y_true")
+    if not given.ndim or not y_pred.ndim:
+        return y_true, y_pred
+    t_shape, p_shape = same_rank(given.shape, y_pred.shape)
+    if p_shape != y_pred.shape:
+        mask, y_pred = y_pred.time_mask, reshape(y_pred, p_shape)
+        y_pred.time_mask = mask
+    if t_shape == given.shape:
+        return y_true, y_pred
+    return reshape(given, t_shape) if isinstance(given, Tensor) else given.reshape(t_shape), y_pred
 
 
 def one_or_many(value: float | Sequence[float], name: str, allowed: Interval) -> float | list[float]:

@@ -1,8 +1,8 @@
 """Weights of losses and of metric values: the rules by which their axes meet, as in Keras.
 
 Shapes of one rank are broadcast as in NumPy. Where ranks differ by one, a last axis of size 1 is the odd one: it is
-dropped, or added to the other shape. Fewer axes than that are those of samples: ``(n,)`` weighs each row of
-``(n, t)``.
+dropped, or added to the other shape. Fewer axes than that are the first ones: ``(n,)`` weighs each row of
+``(n, t)``, and ``(n, 1)`` each row of ``(n, t, d)``.
 """
 
 from __future__ import annotations
@@ -60,7 +60,7 @@ def meet(values: Shape, weights: Shape, name: str = "sample_weight") -> tuple[Sh
     (((4, 3), (4, 1), (4, 3)), ((4, 1), (4, 1), (4, 1)), ((4, 3), (), (4, 3)))
     """
     v, w = same_rank(values, weights)
-    if 0 < len(w) < len(v) and w == v[: len(w)]:
+    if 0 < len(w) < len(v) and all(m in (1, n) for m, n in zip(w, v, strict=False)):
         w = (*w, *[1] * (len(v) - len(w)))
     try:
         return v, w, np.broadcast_shapes(v, w)

@@ -114,6 +114,7 @@ class Accuracy(RowAccuracy):
     0.75
     """
 
+    broadcasts = True
     op = metric_op("accuracy", accuracy_forward, infer=_infer_each)
 
 
@@ -162,6 +163,7 @@ class BinaryAccuracy(RowAccuracy):
     """
 
     _arguments = ("threshold",)
+    broadcasts = True
     op = metric_op("binary_accuracy", binary_accuracy_forward, ("z", "t", "threshold"), _infer_each)
 
     def __init__(self, name: str | None = None, dtype: Any = None, threshold: float = 0.5) -> None:

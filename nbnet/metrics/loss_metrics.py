@@ -19,9 +19,11 @@ class LossMetric(Metric, abstract=True):
 
     def __init__(self, loss: Loss, name: str | None = None, dtype: Any = None) -> None:
         super().__init__(name, dtype)
-        self.loss, self.sparse = loss, loss.sparse
+        self.loss, self.sparse, self.broadcasts = loss, loss.sparse, loss.broadcasts
 
     def values(self, y_true: Tensor, y_pred: Tensor) -> Tensor:
+        if y_pred.ndim == 1 and y_pred.data is not None:
+            return self.loss.call(y_true, y_pred)
         return self.loss.losses(y_true, y_pred)
 
     def get_config(self) -> dict[str, Any]:

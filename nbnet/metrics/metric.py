@@ -19,8 +19,9 @@ from nbnet.engine.graph.parameter import Parameter
 from nbnet.engine.graph.symbolic import with_values
 from nbnet.engine.graph.tape import paused
 from nbnet.engine.graph.tensor import Tensor, tensor
-from nbnet.losses.loss import as_given, dtype_name, loss_mask
+from nbnet.losses.loss import aligned, as_given, dtype_name, loss_mask, of_same_rank
 from nbnet.losses.weighting import by_sample, meet, numbers
+from nbnet.ops.reshape import reshape
 
 Array = NDArray[Any]
 #: A metric of an epoch: a number, or a number for each class or threshold.
@@ -68,6 +69,8 @@ class Metric(RecordsArguments):
     #: True if targets are class labels, False if they are arrays shaped like predictions, None if they may be either:
     #: those that the loss reads.
     sparse: bool | None = None
+    #: True if targets and predictions broadcast.
+    broadcasts: bool = False
     #: True if the metric is computed at the end of an epoch, from all its targets and predictions, and not by compiled
     #: code: there are no :meth:`values`, or a subclass overrides what is done with them.
     epoch_end: ClassVar[bool] = False
@@ -128,12 +131,16 @@ class Metric(RecordsArguments):
         """One value for each sample: shape ``y_pred.shape[:-1]``."""
         raise NotImplementedError(f"{self.name} is not a mean over samples: {type(self).__name__} defines no values")
 
-    def each(self, y_true: Any, y_pred: Any) -> Tensor:
-        """:meth:`values` of arrays or tensors; a vector of predictions is one column."""
+    def each(self, y_true: Any, y_pred: Any, weights: Any = None) -> Tensor:
+        """:meth:`values` of arrays or tensors. A vector of predictions is one sample, as in Keras; beside a column of
+        targets, or as many weights, it is a column."""
         y_pred = tensor(y_pred, name="y_pred")
-        if y_pred.ndim == 1:
-            y_pred = tensor(y_pred.numpy().reshape(-1, 1))
-        return tensor(self.values(self._target(y_true, y_pred), y_pred))
+        if y_pred.ndim == 1 and np.ndim(weights) and np.size(weights) > 1:
+            y_pred = reshape(y_pred, (-1, 1))
+        if not self.sparse:
+            y_true, y_pred = of_same_rank(y_true, y_pred)
+        y_true = self._target(y_true, y_pred)
+        return tensor(self.values(*aligned(y_true, y_pred) if self.broadcasts else (y_true, y_pred)))
 
     def finish(self, mean: float) -> float:
         """The metric from the mean of the values."""
@@ -164,12 +171,12 @@ class Metric(RecordsArguments):
         y_true : array_like
             Targets (n, ...), or labels (n,).
         y_pred : array_like
-            Predictions (n, ...); a vector is one column.
+            Predictions (n, ...); a vector is one sample, or with a weight for each number a column.
         sample_weight : array_like, optional
             A weight for each sample, for each value, or for all; by default 1.
         """
         with paused():
-            values = self.each(y_true, y_pred)
+            values = self.each(y_true, y_pred, sample_weight)
             steps = y_pred.time_mask if isinstance(y_pred, Tensor) else None
             mask = None if steps is None and sample_weight is None else loss_mask(values, steps)
         if mask is not None:
@@ -281,7 +288,7 @@ class Metric(RecordsArguments):
         """Check targets for n predictions of a shape, and convert them."""
         if self.sparse:
             return data.as_labels(y, "y_true", n, shape[-1], shape[:-1])
-        return data.as_dense_targets(y, "y_true", n, shape, dtype)
+        return data.as_dense_targets(y, "y_true", n, shape, dtype, self.broadcasts)
 
 
 def _as_they_are(y_true: Any, y_pred: Tensor) -> Tensor:

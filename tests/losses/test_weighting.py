@@ -221,6 +221,46 @@ def test_a_vector_weighs_the_rows_of_more_axes() -> None:
     )
 
 
+V, VT = np.array([0.9, 0.4, 0.3, 0.6]), np.array([1.0, 0.0, 1.0, 0.0])
+V5, VT5 = np.array([0.1, 0.5, 0.2, 0.9, 0.4]), np.array([0.0, 1.0, 1.0, 0.0, 0.0])
+
+
+@pytest.mark.parametrize(
+    ("make", "updates", "wanted"),
+    [
+        # A vector is one sample, but for metrics of each number; beside a column it is a column.
+        (M.MeanSquaredError, [(VT, V, None), (VT5, V5, None)], 0.3145),
+        (M.BinaryCrossentropy, [(VT, V, 2.0), (VT5, V5, None)], 0.804165),
+        (M.BinaryAccuracy, [(VT, V, None), (VT5, V5, None)], 4 / 9),
+        (M.PearsonCorrelation, [(VT, V, None), (VT5, V5, None)], 0.006522),
+        (M.MeanSquaredError, [(VT[:, None], V, None), (VT5, V5[:, None], None)], 0.321111),
+        # Targets that broadcast, and weights of rows with a last axis of size 1.
+        (M.MeanAbsoluteError, [(T[:, :1], P, np.array([1.0, 2, 0, 3]))], 0.422222),
+        (M.Accuracy, [(T3[:, :1, :1], np.round(P3), None)], 0.5),
+        (M.Precision, [(T3, P3, np.array([[1.0], [3.0]]))], 0.35),
+    ],
+)
+def test_shapes_that_meet_in_metrics(make: Any, updates: Any, wanted: float) -> None:
+    metric = make()
+    for t, p, w in updates:
+        metric.update_state(t, p, sample_weight=w)
+    assert metric.result() == pytest.approx(wanted, abs=1e-5)
+
+
+@pytest.mark.parametrize(
+    ("make", "t", "p", "w", "wanted"),
+    [
+        (L.SquaredHinge, VT[:, None], V, None, [0.01, 1.96, 0.49, 2.56]),
+        (L.MeanSquaredError, VT, V[:, None], None, [0.01, 0.16, 0.49, 0.36]),
+        (L.MeanSquaredError, VT, V, None, 0.255),
+        (L.KLDivergence, T, P[:, :, None], None, [0.734005, 0.105361, 1.272966, 1.203973]),
+        (L.MeanSquaredError, T, P[:, :, None], np.array([1.0, 2, 0, 3]), [0.096667, 0.14, 0, 0.89]),
+    ],
+)
+def test_shapes_that_meet_in_losses(make: Any, t: Any, p: Any, w: Any, wanted: Any) -> None:
+    np.testing.assert_allclose(make(reduction="none")(t, p, w).numpy(), wanted, rtol=2e-4, atol=2e-5)
+
+
 @pytest.mark.parametrize(
     ("first", "second", "wanted"),
     [

@@ -227,7 +227,7 @@ def test_ties_are_in_the_top() -> None:
     assert M.SparseTopKCategoricalAccuracy(k=2)([0, 1], [[np.nan, 1.0, 2.0], [np.nan, 1.0, 0.5]]) == 0.5
 
 
-def test_vectors_are_columns() -> None:
+def test_vectors_with_weights_are_columns() -> None:
     assert M.MeanAbsoluteError()([1.0, 2.0], [2.0, 4.0], sample_weight=[1.0, 3.0]) == 1.75
     assert M.BinaryAccuracy()([1, 1, 0, 0], [0.98, 1, 0, 0.6], sample_weight=[1, 0, 0, 1]) == 0.5
 
