@@ -10,6 +10,8 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from typing import Any
 
+import numpy as np
+
 from nbnet import activations, constraints, dropout_schedules, initializers, regularizers
 from nbnet.activations import ActivationLike
 from nbnet.base.validation import check_int
@@ -242,3 +244,20 @@ def sampling_mode(masks: str | None = "per_sample") -> Iterator[None]:
 def mask_rows() -> int | None:
     """Size of a mask's batch axis: 1 if all rows share it, else None, which stands for the rows of the batch."""
     return 1 if call_context.sampling == "shared" else None
+
+
+def check_salt(salt: Any) -> list[int] | None:
+    """Return the key of a hash function as two integers, or None; ValueError for anything else.
+
+    Examples
+    --------
+    >>> from nbnet.layers.arguments import check_salt
+    >>> check_salt(3), check_salt((3, 4))
+    ([3, 3], [3, 4])
+    """
+    keys = [salt, salt] if isinstance(salt, (int, np.integer)) else salt
+    if keys is None:
+        return None
+    if not (isinstance(keys, (list, tuple)) and len(keys) == 2 and all(isinstance(k, (int, np.integer)) for k in keys)):
+        raise ValueError(f"salt: expected an integer, two of them or None, got {salt!r}")
+    return [int(key) for key in keys]

@@ -71,7 +71,7 @@ def encode(numbers: Tensor, mode: str, depth: int, dtype: Any, weights: Tensor |
     return ops.sum(hot if weights is None else hot * ops.expand_dims(weights, -1), axis)
 
 
-def encoded_shape(given: Any, mode: str, depth: int) -> tuple[int | None, ...]:
+def encoded_shape(given: Any, mode: str, depth: int | None) -> tuple[int | None, ...]:
     """Return the shape of what :func:`encode` makes of numbers of a shape, or of the numbers with ``"int"``.
 
     Examples

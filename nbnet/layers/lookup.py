@@ -12,10 +12,12 @@ from numpy.typing import NDArray
 
 from nbnet import ops
 from nbnet.base.array_memory import plain_array
-from nbnet.base.validation import check_int
+from nbnet.base.hashes import hashed
+from nbnet.base.validation import check_choice, check_int
 from nbnet.engine.graph.op import INT
 from nbnet.engine.graph.symbolic import has_symbols
-from nbnet.engine.graph.tensor import Tensor
+from nbnet.engine.graph.tensor import Tensor, recorder
+from nbnet.layers.arguments import check_salt
 from nbnet.layers.categories import ENCODINGS, batches, check_mode, encode, encoded_shape
 from nbnet.layers.layer import Layer
 from nbnet.layers.preprocessing import DataLayer
@@ -47,11 +49,13 @@ class Lookup(Layer):
         output_mode: str = "int",
         sparse: bool = False,
         pad_to_max_tokens: bool = False,
+        *,
+        vocabulary_size: int | None = None,
+        has_input_vocabulary: bool | None = None,
         **kwargs: Any,
     ) -> None:
-        # Keras's files have them beside the vocabulary.
-        kwargs.pop("vocabulary_size", None)
-        kwargs.pop("has_input_vocabulary", None)
+        # Keras's configurations have the size; the tokens may follow.
+        self._size_to_come = None if vocabulary_size is None else check_int(vocabulary_size, "vocabulary_size", 0)
         super().__init__(**kwargs)
         self.max_tokens = None if max_tokens is None else check_int(max_tokens, "max_tokens", 2)
         self.num_oov_indices = check_int(num_oov_indices, "num_oov_indices", 0)
@@ -179,6 +183,22 @@ class Lookup(Layer):
         """Return the token on a line of a file."""
         return line
 
+    def load_vocabulary(self, text: str, idf_weights: Any = None) -> None:
+        """Set the tokens from the lines of a file of Keras's, unless the layer was made with a vocabulary."""
+        lines = text.split("\n")
+        while lines and not lines[-1]:
+            lines.pop()
+        if self._fixed or not lines:
+            return
+        # The weights may be padded.
+        weights = None if idf_weights is None else idf_weights[: len(lines)]
+        self.set_vocabulary([self._line(line) for line in lines], weights)
+        if self._size_to_come not in (None, self.vocabulary_size()):
+            raise ValueError(
+                f"vocabulary: expected {self._size_to_come} tokens, as the configuration says, got "
+                f"{self.vocabulary_size()}"
+            )
+
     def adapt(self, data: Any, steps: int | None = None) -> None:
         """Learn the vocabulary from data: the most frequent tokens first, of equally frequent ones the last in order.
 
@@ -247,7 +267,8 @@ class Lookup(Layer):
         return self._encoded(integers(self._numbers(self._array(given, "inputs"))))
 
     def _check_known(self) -> None:
-        if not self._tokens and self.output_mode != "int" and not self.pad_to_max_tokens:
+        to_come = self._size_to_come and getattr(recorder(), "probing", False)
+        if not (self._tokens or to_come or self.output_mode == "int" or self.pad_to_max_tokens):
             raise RuntimeError(f"{self.name}: pass a vocabulary, or call adapt(data), before it is called")
 
     def _numbers(self, tokens: Array) -> Array:
@@ -282,13 +303,26 @@ class Lookup(Layer):
     @property
     def _depth(self) -> int:
         """Length of vectors."""
-        return self.max_tokens if self.pad_to_max_tokens and self.max_tokens else self.vocabulary_size()
+        if self.pad_to_max_tokens and self.max_tokens:
+            return self.max_tokens
+        return self.vocabulary_size() if self._tokens else self._size_to_come or self._start
+
+    @property
+    def _known_depth(self) -> int | None:
+        """Length of vectors; None before the tokens are known."""
+        return self._depth if self._tokens or self._size_to_come or self.pad_to_max_tokens else None
 
     def _weighed(self, made: Tensor) -> Tensor:
         """Return vectors with their entries multiplied by the weights of the tokens, if there are any."""
-        if self._idf is None:
+        weights = self.padded_idf_weights
+        if weights is None:
             return made
-        return made * np.pad(self._idf, (0, self._depth - len(self._idf))).astype(made.dtype)
+        return made * weights.astype(made.dtype)
+
+    @property
+    def padded_idf_weights(self) -> Array | None:
+        """The weights of all entries of a vector; None without any."""
+        return None if self._idf is None else np.pad(self._idf, (0, self._depth - len(self._idf)))
 
     def _inverted(self, numbers: Any) -> Any:
         given = plain_array(numbers, "inputs")
@@ -334,8 +368,9 @@ class StringLookup(DataLayer, Lookup):
     ----------
     max_tokens
         Most entries of the vocabulary, with the special ones; None for any number.
-    num_oov_indices : {0, 1}
-        Numbers that are reserved for strings out of the vocabulary. With 0, such a string is an error.
+    num_oov_indices
+        Numbers that are reserved for strings out of the vocabulary, which are hashed to them as :class:`Hashing` does.
+        With 0, such a string is an error.
     mask_token
         The string for missing entries: number 0 with ``output_mode="int"``, nothing in vectors; None without one.
     oov_token
@@ -355,6 +390,10 @@ class StringLookup(DataLayer, Lookup):
         Only False: tensors are dense.
     encoding
         Of bytes among the inputs.
+    salt
+        Key of the hash function: see :class:`Hashing`.
+    oov_method
+        Of no effect on strings, which are hashed in any case.
     **kwargs
         ``name``, ``trainable``, ``dtype`` (see :class:`Layer`).
 
@@ -379,7 +418,7 @@ class StringLookup(DataLayer, Lookup):
            [3, 1]])
     """
 
-    _arguments = ("encoding",)
+    _arguments = ("encoding", "salt")
     strings_only = True
 
     def __init__(
@@ -396,18 +435,18 @@ class StringLookup(DataLayer, Lookup):
         sparse: bool = False,
         encoding: str = "utf-8",
         salt: Any = None,
+        oov_method: str = "farmhash",
         **kwargs: Any,
     ) -> None:
-        if num_oov_indices not in (0, 1) or salt is not None or kwargs.pop("oov_method", None) == "farmhash":
-            raise ValueError(
-                f"num_oov_indices: expected 0 or 1, and no salt: strings out of the vocabulary share one number; got "
-                f"{num_oov_indices!r} and salt {salt!r}"
-            )
-        self.encoding = encoding
+        check_choice(oov_method, "oov_method", ("farmhash", "floormod"))
+        self.encoding, self.salt = encoding, check_salt(salt)
         super().__init__(
             max_tokens, num_oov_indices, mask_token, oov_token, vocabulary, idf_weights, invert, output_mode, sparse,
             pad_to_max_tokens, **kwargs,
         )  # fmt: skip
+
+    def _missing(self, tokens: Array) -> Array:
+        return hashed(tokens, self.num_oov_indices, self.salt)
 
     def _token(self, value: Any, name: str) -> str:
         return _as_string(value, name, self.encoding)
@@ -417,7 +456,7 @@ class StringLookup(DataLayer, Lookup):
 
     def compute_output_shape(self, input_shape: Any) -> Any:
         """Shape of the output for a shape of the input."""
-        return encoded_shape(input_shape, self.output_mode, self._depth)
+        return encoded_shape(input_shape, self.output_mode, self._known_depth)
 
 
 def as_strings(values: Any, name: str, encoding: str = "utf-8") -> Array:
@@ -467,8 +506,8 @@ class IntegerLookup(Lookup):
     max_tokens
         Most entries of the vocabulary, with the special ones; None for any number.
     num_oov_indices
-        Numbers that are reserved for integers out of the vocabulary, which take them in turn: the integer modulo
-        this number. With 0, such an integer is an error; in a model, it is number -1, of which an
+        Numbers that are reserved for integers out of the vocabulary, which share them
+        as ``oov_method`` says. With 0, such an integer is an error; in a model, it is number -1, of which an
         :class:`Embedding` makes NaN. In a model, at most 1.
     mask_token
         The integer for missing entries: number 0 with ``output_mode="int"``, nothing in vectors; None without one.
@@ -480,8 +519,10 @@ class IntegerLookup(Lookup):
         ``"int64"``.
     idf_weights, invert, output_mode, sparse, pad_to_max_tokens
         As for :class:`StringLookup`; ``invert=True`` returns a tensor.
-    oov_method
-        ``"floormod"``.
+    oov_method : {"floormod", "farmhash"}
+        How they are found: modulo, or as :class:`Hashing` does.
+    salt
+        Key of the hash function, with ``"farmhash"``.
     **kwargs
         ``name``, ``trainable``, ``dtype`` (see :class:`Layer`).
 
@@ -504,10 +545,9 @@ class IntegerLookup(Lookup):
            [4, 0, 2]])
     """
 
-    _arguments = ("vocabulary_dtype", "oov_method")
+    _arguments = ("vocabulary_dtype", "oov_method", "salt")
     integer_input = True
     vocabulary_dtype = "int64"
-    oov_method = "floormod"
 
     def __init__(
         self,
@@ -528,8 +568,10 @@ class IntegerLookup(Lookup):
     ) -> None:
         if vocabulary_dtype != "int64":
             raise ValueError(f"vocabulary_dtype: expected 'int64', got {vocabulary_dtype!r}")
-        if oov_method != "floormod" or salt is not None:
-            raise ValueError(f"oov_method: expected 'floormod', and no salt, got {oov_method!r} and salt {salt!r}")
+        self.oov_method = check_choice(oov_method, "oov_method", ("floormod", "farmhash"))
+        self.salt = check_salt(salt)
+        if salt is not None and oov_method == "floormod":
+            raise ValueError(f"salt: expected None with oov_method 'floormod', got {salt!r}")
         super().__init__(
             max_tokens, num_oov_indices, mask_token, oov_token, vocabulary, idf_weights, invert, output_mode, sparse,
             pad_to_max_tokens, **kwargs,
@@ -552,6 +594,8 @@ class IntegerLookup(Lookup):
         return array.astype(np.int64)
 
     def _missing(self, tokens: Array) -> Array:
+        if self.oov_method == "farmhash":
+            return hashed(tokens, self.num_oov_indices, self.salt)
         return tokens % self.num_oov_indices
 
     def _as_tokens(self, found: Any) -> Tensor:

@@ -12,11 +12,13 @@ from typing import Any, Self
 import numpy as np
 from numpy.typing import NDArray
 
+from nbnet.base.hashes import fingerprint, hashed, joined_hash
 from nbnet.base.registry import function_name, named_function
 from nbnet.base.validation import check_int
 from nbnet.engine.graph.op import INT
 from nbnet.engine.graph.symbolic import has_symbols
 from nbnet.engine.graph.tensor import Tensor, tensor
+from nbnet.layers.arguments import check_salt
 from nbnet.layers.categories import ENCODINGS, check_mode, encoded_shape
 from nbnet.layers.lookup import StringLookup, as_strings, integers
 from nbnet.layers.preprocessing import DataLayer
@@ -195,12 +197,12 @@ class TextVectorization(StringLookup):
 
     def compute_output_shape(self, input_shape: Any) -> Any:
         """Shape of the output for a shape of the input."""
-        last = self.output_sequence_length if self.output_mode == "int" else self._depth or None
+        last = self.output_sequence_length if self.output_mode == "int" else self._known_depth
         return (input_shape[0], last)
 
     def get_config(self) -> dict[str, Any]:
         config = super().get_config()
-        for name in ("num_oov_indices", "mask_token", "oov_token", "invert"):
+        for name in ("num_oov_indices", "mask_token", "oov_token", "invert", "salt"):
             del config[name]
         own: dict[str, Any] = {
             name: function_name(value, name) if callable(value) else value
@@ -277,12 +279,7 @@ class Hashing(DataLayer):
         super().__init__(**_floating(kwargs))
         self.num_bins, self.mask_value = check_int(num_bins, "num_bins"), mask_value
         self.output_mode, self.sparse = check_mode(output_mode, sparse, ("int", *ENCODINGS)), False
-        keys = [salt, salt] if isinstance(salt, (int, np.integer)) else salt
-        if keys is not None and not (
-            isinstance(keys, (list, tuple)) and len(keys) == 2 and all(isinstance(k, (int, np.integer)) for k in keys)
-        ):
-            raise ValueError(f"salt: expected an integer, two of them or None, got {salt!r}")
-        self.salt: list[int] | None = None if keys is None else [int(key) for key in keys]
+        self.salt = check_salt(salt)
 
     def __call__(self, *args: Any, **kwargs: Any) -> Any:
         """Hash strings or integers: an array or list of any shape."""
@@ -290,18 +287,10 @@ class Hashing(DataLayer):
             return super().__call__(*args, **kwargs)
         values = _categories(args[0], "inputs")
         masked = self.mask_value is not None and self.num_bins > 1
-        found, where = np.unique(values, return_inverse=True)
-        bins = self.num_bins - masked
-        numbers = np.array([self._hash(text) % bins + masked for text in _texts(found)], INT)[where].reshape(
-            values.shape
-        )
+        numbers = hashed(values, self.num_bins - masked, self.salt) + int(masked)
         if masked:
             numbers = np.where(values == self.mask_value, 0, numbers)
         return _vectors(numbers, self.output_mode, self.num_bins, self.dtype)
-
-    def _hash(self, text: str) -> int:
-        content = text.encode()
-        return fingerprint(content) if self.salt is None else keyed_hash(content, *self.salt)
 
     def compute_output_shape(self, input_shape: Any) -> Any:
         """Shape of the output for a shape of the input."""
@@ -365,7 +354,7 @@ class HashedCrossing(DataLayer):
                 found, where = np.unique(part, return_inverse=True)
                 part = np.array([fingerprint(text.encode()) for text in found.tolist()], np.uint64)[where]
             hashes.append(part.reshape(-1).astype(np.uint64))
-        numbers = np.array([_crossed(row) % self.num_bins for row in np.stack(hashes, 1).tolist()], INT)
+        numbers = np.array([joined_hash(row) % self.num_bins for row in np.stack(hashes, 1).tolist()], INT)
         return _vectors(numbers.reshape(features[0].shape), self.output_mode, self.num_bins, self.dtype)
 
     def compute_output_shape(self, input_shape: Any) -> Any:
@@ -391,13 +380,6 @@ def _categories(values: Any, name: str) -> Array:
     return as_strings(given, name)
 
 
-def _texts(values: Array) -> Iterable[str]:
-    """Return categories as strings: those that are hashed."""
-    if values.dtype.kind == "b":
-        return ["true" if value else "false" for value in values.tolist()]
-    return map(str, values.tolist())
-
-
 def _vectors(numbers: Array, mode: str, depth: int, dtype: np.dtype[Any]) -> Tensor:
     """Return numbers of bins as a tensor of them, or of vectors of the last axis."""
     if mode == "int":
@@ -412,152 +394,3 @@ def _vectors(numbers: Array, mode: str, depth: int, dtype: np.dtype[Any]) -> Ten
     at = np.arange(len(rows))[:, None] * depth + rows
     counts = np.bincount(at.ravel(), minlength=len(rows) * depth).reshape(*numbers.shape[:-1], depth)
     return tensor((np.minimum(counts, 1) if mode == "multi_hot" else counts).astype(dtype))
-
-
-# ---- hash functions ----
-
-_WORD_OF_64 = (1 << 64) - 1
-_K0, _K1, _K2 = 0xC3A5C85C97CB3127, 0xB492B66FBE98F273, 0x9AE16A3B2F90404F
-
-
-def _rotated(x: int, left: int) -> int:
-    x &= _WORD_OF_64
-    return (x << left | x >> (64 - left)) & _WORD_OF_64
-
-
-def _shifted(x: int) -> int:
-    x &= _WORD_OF_64
-    return x ^ x >> 47
-
-
-def _of_two(u: int, v: int, factor: int) -> int:
-    """Return a hash of two words."""
-    a = _shifted((u ^ v) * factor)
-    return _shifted((v ^ a) * factor) * factor & _WORD_OF_64
-
-
-def fingerprint(content: bytes) -> int:
-    """Return FarmHash's 64-bit fingerprint of bytes (its function ``Fingerprint64``).
-
-    Examples
-    --------
-    >>> from nbnet.layers.text import fingerprint
-    >>> fingerprint(b"A") % 3, fingerprint(b"B") % 3, fingerprint(b"E") % 3
-    (1, 0, 2)
-    """
-    n = len(content)
-
-    def word(at: int, size: int = 8) -> int:
-        at += n if at < 0 else 0
-        return int.from_bytes(content[at : at + size], "little")
-
-    factor = _K2 + 2 * n
-    if n == 0:
-        return _K2
-    if n < 4:
-        y, z = content[0] + (content[n >> 1] << 8), n + (content[-1] << 2)
-        return _shifted(y * _K2 ^ z * _K0) * _K2 & _WORD_OF_64
-    if n < 8:
-        return _of_two(n + (word(0, 4) << 3), word(-4, 4), factor)
-    if n <= 16:
-        a, b = word(0) + _K2 & _WORD_OF_64, word(-8)
-        c, d = _rotated(b, 27) * factor + a, (_rotated(a, 39) + b) * factor
-        return _of_two(c & _WORD_OF_64, d & _WORD_OF_64, factor)
-    if n <= 64:
-        return _middle(word, n, factor)
-    return _long(word, n)
-
-
-def _middle(word: Callable[..., int], n: int, factor: int) -> int:
-    """Return the fingerprint of 17 to 64 bytes."""
-    short = n <= 32
-    a, b, c, d = word(0) * (_K1 if short else _K2), word(8), word(-8) * factor, word(-16) * _K2
-    y = _rotated(a + b, 21) + _rotated(c, 34) + d & _WORD_OF_64
-    z = _of_two(y, a + _rotated(b + _K2, 46) + c & _WORD_OF_64, factor)
-    if short:
-        return z
-    e, f, g, h = word(16) * factor, word(24), (y + word(-32)) * factor, (z + word(-24)) * factor
-    first = _rotated(e + f, 21) + _rotated(g, 34) + h & _WORD_OF_64
-    return _of_two(first, e + _rotated(f + a, 46) + g & _WORD_OF_64, factor)
-
-
-def _long(word: Callable[..., int], n: int) -> int:
-    """Return the fingerprint of more than 64 bytes: two pairs of words and three single ones go over blocks of 64."""
-
-    def weak(at: int, a: int, b: int) -> tuple[int, int]:
-        first, second, third, last = (word(at + 8 * k) for k in range(4))
-        a += first
-        b = _rotated(b + a + last, 43)
-        c = a
-        a += second + third
-        return a + last & _WORD_OF_64, b + _rotated(a, 20) + c & _WORD_OF_64
-
-    def mixed(at: int, x: int, y: int, z: int, v: Any, w: Any, factor: int, nine: int) -> tuple[Any, ...]:
-        x = _rotated(x + y + v[0] + word(at + 8), 27) * factor ^ w[1] * nine
-        y = _rotated(y + v[1] + word(at + 48), 22) * factor + v[0] * nine + word(at + 40)
-        z = _rotated(z + w[0], 31) * factor & _WORD_OF_64
-        v, w = weak(at, v[1] * factor, x + w[0]), weak(at + 32, z + w[1], y + word(at + 16))
-        return z, y & _WORD_OF_64, x & _WORD_OF_64, v, w
-
-    seed = 81
-    y = seed * _K1 + 113 & _WORD_OF_64
-    z, v, w = _shifted(y * _K2 + 113) * _K2 & _WORD_OF_64, (0, 0), (0, 0)
-    x = seed * _K2 + word(0) & _WORD_OF_64
-    end = (n - 1) // 64 * 64
-    for at in range(0, end, 64):
-        x, y, z, v, w = mixed(at, x, y, z, v, w, _K1, 1)
-    factor = _K1 + ((z & 0xFF) << 1)
-    w = (w[0] + (n - 1 & 63), w[1])
-    v = (v[0] + w[0], v[1])
-    w = (w[0] + v[0], w[1])
-    x, y, z, v, w = mixed(n - 64, x, y, z, v, w, factor, 9)
-    first = _of_two(v[0], w[0], factor) + _shifted(y) * _K0 + z
-    return _of_two(first & _WORD_OF_64, _of_two(v[1], w[1], factor) + x & _WORD_OF_64, factor)
-
-
-def keyed_hash(content: bytes, first: int, second: int) -> int:
-    """Return SipHash-2-4 of bytes, with a key of two words.
-
-    Examples
-    --------
-    >>> from nbnet.layers.text import keyed_hash
-    >>> keyed_hash(b"A", 133, 137) % 3, keyed_hash(b"B", 133, 137) % 3
-    (1, 2)
-    """
-    first, second = first & _WORD_OF_64, second & _WORD_OF_64
-    v = [
-        first ^ 0x736F6D6570736575,
-        second ^ 0x646F72616E646F6D,
-        first ^ 0x6C7967656E657261,
-        second ^ 0x7465646279746573,
-    ]
-
-    def rounds(number: int) -> None:
-        for _ in range(number):
-            for a, b, left in ((0, 1, 13), (2, 3, 16)):
-                v[a] = v[a] + v[b] & _WORD_OF_64
-                v[b] = _rotated(v[b], left) ^ v[a]
-            v[0] = _rotated(v[0], 32)
-            for a, b, left in ((2, 1, 17), (0, 3, 21)):
-                v[a] = v[a] + v[b] & _WORD_OF_64
-                v[b] = _rotated(v[b], left) ^ v[a]
-            v[2] = _rotated(v[2], 32)
-
-    padded = content + bytes(7 - len(content) % 8) + bytes([len(content) & 0xFF])
-    for at in range(0, len(padded), 8):
-        word = int.from_bytes(padded[at : at + 8], "little")
-        v[3] ^= word
-        rounds(2)
-        v[0] ^= word
-    v[2] ^= 0xFF
-    rounds(4)
-    return v[0] ^ v[1] ^ v[2] ^ v[3]
-
-
-def _crossed(parts: Iterable[int]) -> int:
-    """Return one hash of several, as TensorFlow combines them."""
-    found, factor = 0xDECAFCAFFE, 0xC6A4A7935BD1E995
-    for part in parts:
-        found = (found ^ factor ^ _shifted(part * factor) * factor & _WORD_OF_64) * factor
-        found = _shifted(_shifted(found) * factor)
-    return found

@@ -120,6 +120,8 @@ def layer_to_keras(layer: Layer) -> dict[str, Any]:
         config |= {key: _function(config[key]) for key in ("function", "mask") if config.get(key) is not None}
         if isinstance(config.get("output_shape"), dict):
             config["output_shape"] = _function(config["output_shape"]["function"])
+    if name in ("Hashing", "HashedCrossing") and config["output_mode"] == "int":
+        config["dtype"] = "int64"
     found = _object_to_keras(name, config, "layer")
     if isinstance(layer, Model):
         build = layer.get_build_config()
@@ -248,6 +250,8 @@ def _from_keras(value: Any, key: str | None) -> Any:
 
 def _policy(config: Any) -> Any:
     name = config.get("name") if isinstance(config, dict) else None
+    if name in ("int32", "int64"):
+        return None  # Of layers whose results are numbers of tokens; the weights of others are floats.
     if name not in ("float32", "float64"):
         raise ValueError(f"dtype: expected the policy 'float32' or 'float64', got {name!r}")
     return name

@@ -30,7 +30,9 @@ from nbnet.models.model import Model
 from nbnet.saving import keras_legacy
 from nbnet.saving.keras_config import compile_from_keras, compile_to_keras, from_keras, layer_to_keras
 from nbnet.saving.keras_weights import (
+    IDF_WEIGHTS,
     arrays_for_keras,
+    keras_paths,
     load_arrays,
     load_optimizer,
     warn_not_finite,
@@ -41,6 +43,7 @@ Array = NDArray[Any]
 #: Version of Keras whose format is written.
 KERAS_VERSION = "3.5.0"
 _METADATA, _CONFIG, _WEIGHTS = "metadata.json", "config.json", "model.weights.h5"
+_VOCABULARY = "/vocabulary.txt"
 #: Number of members of an archive.
 _MEMBERS = 10_000
 
@@ -94,13 +97,14 @@ def check_overwrite(path: Path, overwrite: bool) -> None:
 
 def load_keras(path: Path, compile: bool) -> Model:
     """Return the model of a ``.keras`` file."""
-    config, content = _members(path)
+    config, content, assets = _members(path)
     record = loads(config, "config.json")
     file = read_hdf5(content, path.name)
     shapes = [entry.shape for name, entry in file.entries.items() if not name.startswith("optimizer/")]
     if not isinstance(record, dict):
         raise ValueError("config.json: expected an object")
     model = compiled_from_keras(record, record.get("compile_config") if compile else None, LoadingBudget(shapes))
+    _load_vocabularies(model, assets, file.arrays)
     _assign(load_arrays(model, file.arrays, path.name), path.name)
     if model.optimizer is not None:
         load_optimizer(model, file.arrays, path.name)
@@ -145,7 +149,11 @@ def model_from_keras(record: Mapping[str, Any]) -> Model:
 
 def load_weights_keras(model: Layer, path: Path, skip_mismatch: bool, by_name: bool) -> None:
     """Set the weights of a model from a ``.keras``, ``.weights.h5`` or older ``.h5`` file."""
-    content = _members(path)[1] if path.suffix == ".keras" else _content(path)
+    assets: Mapping[str, bytes] = {}
+    if path.suffix == ".keras":
+        _, content, assets = _members(path)
+    else:
+        content = _content(path)
     file = read_hdf5(content, path.name)
     legacy = keras_legacy.is_legacy(file)
     if legacy:
@@ -155,9 +163,18 @@ def load_weights_keras(model: Layer, path: Path, skip_mismatch: bool, by_name: b
         raise ValueError(f"by_name: {path.name} has no names of layers; only .h5 files of older versions have")
     else:
         places = load_arrays(model, file.arrays, path.name, skip_mismatch)
+    _load_vocabularies(model, assets, file.arrays)
     _assign(places, path.name)
     if not legacy and isinstance(model, Model):
         load_optimizer(model, file.arrays, path.name)
+
+
+def _load_vocabularies(model: Layer, assets: Mapping[str, bytes], arrays: Mapping[str, Array]) -> None:
+    """Set the vocabularies that layers have learned, which Keras keeps beside the configuration."""
+    for path, layer in keras_paths(model).items() if assets else ():
+        content = assets.get(f"assets/{path}{_VOCABULARY}")
+        if content is not None and hasattr(layer, "load_vocabulary"):
+            layer.load_vocabulary(content.decode("utf-8"), arrays.get(f"{path}/vars/{IDF_WEIGHTS}"))
 
 
 def _assign(places: Mapping[str, tuple[Array, Array]], name: str) -> None:
@@ -171,8 +188,8 @@ def _content(path: Path) -> bytes:
         return file.read()
 
 
-def _members(path: Path) -> tuple[bytes, bytes]:
-    """Return the configuration and the weights in a ``.keras`` file.
+def _members(path: Path) -> tuple[bytes, bytes, dict[str, bytes]]:
+    """Return the configuration, the weights, and the vocabularies by name, in a ``.keras`` file.
 
     Raises
     ------
@@ -191,7 +208,13 @@ def _members(path: Path) -> tuple[bytes, bytes]:
             if _WEIGHTS not in names:
                 raise ValueError(f"has no {_WEIGHTS}; weights in other formats are not read")
             config = _member(archive, archive.getinfo(_CONFIG), MAX_BYTES)
-            return config, _member(archive, archive.getinfo(_WEIGHTS), allowance(len(content)))
+            most = allowance(len(content))
+            assets, left = {}, most
+            for name in names:
+                if name.startswith("assets/") and name.endswith(_VOCABULARY):
+                    assets[name] = _member(archive, archive.getinfo(name), left)
+                    left -= len(assets[name])
+            return config, _member(archive, archive.getinfo(_WEIGHTS), most), assets
     except (zipfile.BadZipFile, NotImplementedError, RuntimeError, EOFError, OSError, OverflowError) as error:
         raise ValueError(f"damaged, or not a .keras file: {error}") from error
     except Exception as error:

@@ -237,7 +237,11 @@ def _encode(value: Any, places: Mapping[int, tuple[str, int, int]], path: str) -
     if isinstance(value, Symbol):
         return _object(
             "__keras_tensor__",
-            {"shape": list(value.shape), "dtype": value.dtype.name, "keras_history": list(places[id(value)])},
+            {
+                "shape": list(value.shape),
+                "dtype": "string" if value.dtype.kind == "U" else value.dtype.name,
+                "keras_history": list(places[id(value)]),
+            },
         )
     if isinstance(value, (list, tuple)):
         return [_encode(part, places, path) for part in value]

@@ -29,7 +29,10 @@ Array = NDArray[Any]
 #: Folders of Keras's files that hold no weights: the states of the optimizer, of metrics, and of random generators.
 _OTHER = re.compile(
     r"^(optimizer|_?metrics|_?loss_tracker|_?compile_metrics|_?compile_loss|_?loss_metrics)/|(^|/)_?seed_generator/"
+    r"|(^|/)vars/idf_weights$"
 )
+#: The array of a layer with a vocabulary, of the weights of its tokens.
+IDF_WEIGHTS = "idf_weights"
 #: Attributes of layers of which nbnet keeps a number as a float, and Keras as an integer.
 _COUNTS = frozenset(("count",))
 
@@ -88,6 +91,11 @@ def _children(layer: Layer) -> Iterator[tuple[str, Any]]:
             yield name, own[name]
 
 
+def keras_parts(layer: Layer) -> tuple[str, ...]:
+    """Return the names of layers that a layer has in Keras, and not here."""
+    return ("_lookup_layer",) if type(layer).__name__ == "TextVectorization" else ()
+
+
 def all_layers(model: Model) -> list[Layer]:
     """Return the layers of a model of symbols as Keras lists them, inputs included."""
     if isinstance(model, Sequential):
@@ -118,6 +126,11 @@ def weights_by_keras_path(model: Layer) -> dict[str, Parameter]:
 def arrays_for_keras(model: Model, optimizer: bool) -> tuple[dict[str, Array], dict[str, dict[str, Any]], list[str]]:
     """Return the arrays of a file, the attributes of its groups, and its groups."""
     arrays = {path: _for_file(weight) for path, weight in weights_by_keras_path(model).items()}
+    for path, layer in keras_paths(model).items():
+        weights = getattr(layer, "padded_idf_weights", None)
+        if weights is not None:
+            for place in (path, *[f"{path}/{name}" for name in keras_parts(layer)]):
+                arrays[f"{place}/vars/{IDF_WEIGHTS}"] = weights.astype(model.dtype)
     names = {f"{path}/vars" if path else "vars": {"name": part.name} for path, part in keras_paths(model).items()}
     if optimizer and model.optimizer is not None:
         names["optimizer/vars"] = {"name": model.optimizer.name}

@@ -54,6 +54,22 @@ def test_adapt(kind: Any) -> None:
         again.adapt(data)
 
 
+def test_tokens_out_of_the_vocabulary_share_numbers_as_in_keras() -> None:
+    words, numbers = [["c", "d", "a", "longer than 16 characters, surely", "b"]], [[5, 6, 7, -4, 1, 12345678]]
+    cases: Any = [
+        (StringLookup(num_oov_indices=3, vocabulary=["a", "b"]), words, [[1, 2, 3, 1, 4]]),
+        (StringLookup(num_oov_indices=3, vocabulary=["a", "b"], salt=[1, 2], output_mode="multi_hot"), words,
+         [[1, 0, 1, 1, 1]]),
+        (IntegerLookup(num_oov_indices=3, vocabulary=[1, 2]), numbers, [[2, 0, 1, 2, 3, 0]]),
+        (IntegerLookup(num_oov_indices=3, vocabulary=[1, 2], oov_method="farmhash"), numbers, [[1, 2, 1, 1, 3, 0]]),
+        (IntegerLookup(num_oov_indices=5, vocabulary=[1, 2], oov_method="farmhash", salt=4), numbers,
+         [[3, 1, 0, 1, 5, 0]]),
+    ]  # fmt: skip
+    for layer, data, wanted in cases:
+        again = nb.layers.deserialize(nb.layers.serialize(layer))
+        assert layer(data).numpy().tolist() == again(data).numpy().tolist() == wanted
+
+
 def test_equally_frequent_tokens_are_in_descending_order() -> None:
     layer = StringLookup()
     layer.adapt(["c", "a", "b", "b", "d", "ä"])
@@ -150,7 +166,7 @@ def test_saved_with_its_vocabulary(tmp_path: Path) -> None:
     ("make", "error", "message"),
     [
         (lambda: StringLookup(max_tokens=1), ValueError, "max_tokens: expected"),
-        (lambda: StringLookup(num_oov_indices=2), ValueError, "num_oov_indices: expected 0 or 1"),
+        (lambda: StringLookup(salt="x"), ValueError, "salt: expected an integer"),
         (lambda: StringLookup(vocabulary=["a", "a"]), ValueError, r"repeated are \['a'\]"),
         (lambda: StringLookup(vocabulary=[]), ValueError, "expected one token or more"),
         (lambda: StringLookup(vocabulary=["a", 3]), TypeError, "vocabulary: expected strings, got 3"),

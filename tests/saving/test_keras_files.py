@@ -409,6 +409,52 @@ def test_weights_that_are_not_finite_are_named(ending: str, tmp_path: Path) -> N
         small().load_weights(tmp_path / f"m{ending}")
 
 
+def with_assets(path: Path, model: Any, assets: dict[str, bytes], sizes: dict[str, int]) -> None:
+    """Write the file as Keras does, with vocabularies beside the configuration."""
+    model.save(path)
+    with zipfile.ZipFile(path) as zipped:
+        members = {name: zipped.read(name) for name in zipped.namelist()}
+    config = json.loads(members["config.json"])
+    for layer in config["config"]["layers"]:
+        if layer["config"]["name"] in sizes:
+            layer["config"] |= {"vocabulary": None, "vocabulary_size": sizes[layer["config"]["name"]]}
+            layer["config"].pop("idf_weights", None)
+    with zipfile.ZipFile(path, "w", zipfile.ZIP_DEFLATED) as zipped:
+        for name, content in (members | {"config.json": json.dumps(config).encode()} | assets).items():
+            zipped.writestr(name, content)
+
+
+def test_vocabularies_beside_the_configuration_are_read(tmp_path: Path) -> None:
+    texts, whole = np.array([["a b"], ["b c b"], ["d"]]), np.array([[7], [3], [7]])
+    words = nb.layers.TextVectorization(output_mode="tf_idf", name="words", max_tokens=7, pad_to_max_tokens=True)
+    word, number = (
+        nb.layers.StringLookup(output_mode="count", name="word"),
+        nb.layers.IntegerLookup(output_mode="multi_hot", name="number"),
+    )
+    for layer, data in ((words, texts[:, 0]), (word, texts), (number, whole)):
+        layer.adapt(data)
+    s, n = nb.Input((1,), dtype="string", name="s"), nb.Input((1,), dtype="int64", name="n")
+    model = nb.Model([s, n], nb.layers.Dense(2)(nb.layers.concatenate([words(s), word(s), number(n)])))
+    files = {"text_vectorization": words, "string_lookup": word, "integer_lookup": number}
+    assets = {
+        f"assets/layers/{name}/vocabulary.txt": "\n".join(map(str, layer.get_vocabulary())).encode()
+        for name, layer in files.items()
+    }
+    sizes = {layer.name: layer.vocabulary_size() for layer in files.values()}
+    with_assets(tmp_path / "m.keras", model, assets, sizes)
+    again = nb.load_model(tmp_path / "m.keras")
+    np.testing.assert_array_equal(again.predict([texts, whole], verbose=0), model.predict([texts, whole], verbose=0))
+    again.get_layer("words").adapt(["e"])  # They were learned, and can be learned anew.
+    first = next(iter(assets))
+    for part in (b"x\ny", b"\xff", b"a\na"):
+        with_assets(tmp_path / "bad.keras", model, assets | {first: part}, sizes)
+        with pytest.raises(ValueError, match=r"bad\.keras"):
+            nb.load_model(tmp_path / "bad.keras")
+    with_assets(tmp_path / "bomb.keras", model, assets | {first: b"a\n" * (1 << 27)}, sizes)
+    with pytest.raises(ValueError, match="more than a file of this size can hold"):
+        nb.load_model(tmp_path / "bomb.keras")
+
+
 # ---- what is refused ----
 
 
