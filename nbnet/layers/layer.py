@@ -97,6 +97,8 @@ class Layer(HasWeights, RecordsArguments):
     _names_nodes: ClassVar[bool] = True
     #: If True, integer inputs stay integers; otherwise they become floats.
     integer_input: ClassVar[bool] = False
+    #: If True, a function of the user's computes the output.
+    runs_function: ClassVar[bool] = False
     #: If True, the layer draws random numbers in training: ``predict_mc`` calls it, and no other layer, as in training.
     stochastic: ClassVar[bool] = False
     #: True if the layer hands the mask of time steps of its input on to its output, or, with a :meth:`compute_mask` of

@@ -299,6 +299,8 @@ class Lambda(Layer):
     array([[1., 8.]], dtype=float32)
     """
 
+    runs_function = True
+
     def __init__(
         self,
         function: Callable[..., Any],

@@ -325,7 +325,7 @@ class Trainer(_Base):
         x, y, sample_weight
             As for :meth:`fit`.
         batch_size : int
-            Rows computed at a time, by default 256.
+            Rows of a batch, by default 32.
         verbose : {"auto", 0, 1, 2}
             See :class:`nbnet.callbacks.progress.Progress`.
         steps : int
@@ -379,7 +379,8 @@ class Trainer(_Base):
         x : array_like, (n, ...)
             For several inputs a list or dict, as for :meth:`fit`.
         batch_size : int
-            Rows computed at a time; by default 256. Results may differ in the last bits with it.
+            Rows of a batch, by default 32; or more where neither ``callbacks`` nor ``verbose`` show batches and rows do
+            not depend on each other. Results may differ in the last bits with it.
         verbose : {"auto", 0, 1, 2}
             See :class:`nbnet.callbacks.progress.Progress`.
         steps : int
@@ -398,7 +399,7 @@ class Trainer(_Base):
         plain = verbose == 0 and batch_size is None and steps is None and callbacks is None
         if plain and (out := predict_again(self, x)) is not None:
             return out
-        source = prediction_source(self, x, batch_size, steps)
+        source = prediction_source(self, x, batch_size, steps, verbose != 0 or bool(callbacks))
         self.stop_predicting = False
         if verbose == 0 and callbacks is None:
             with SingleThread():

@@ -249,6 +249,18 @@ class PythonStep:
         return [None if g is None else g * (limit / max(norm, limit)) for g, norm in zip(gradients, norms, strict=True)]
 
     @property
+    def _model_variables_moving_average(self) -> list[Parameter]:
+        return self._parts_of(AVERAGE)
+
+    @property
+    def _accumulated_gradients(self) -> list[Parameter]:
+        return self._parts_of(ACCUMULATOR)
+
+    def _parts_of(self, slot: str) -> list[Parameter]:
+        known = [] if self.block is None or slot not in self.slot_tensors else self.block.parameters
+        return [self._variable(slot, index) for index in range(len(known))]
+
+    @property
     def own_state(self) -> dict[str, Array]:
         """The memory of the optimizer's own variables, by number and name."""
         return {f"{k}_{v.name}": v.memory() for k, v in enumerate(self._own)}

@@ -14,7 +14,7 @@ from nbnet.base.validation import check_int
 from nbnet.engine.graph.tensor import Call
 from nbnet.engine.runtime.batch_io import Shuffler, shuffled
 from nbnet.train.epoch_loop import Chunk
-from nbnet.train.inputs import Rows, input_rows, labelled_rows, validation_rows
+from nbnet.train.inputs import Rows, input_rows, labelled_rows, signature_of, validation_rows
 from nbnet.train.trainable import Trainable, TrainingPosition, runs_in_python
 
 #: Rows of a batch in training and validation, and in evaluation and prediction, by default.
@@ -301,18 +301,22 @@ def evaluation_source(
     if _is_stream(x):
         others = {"y": y, "sample_weight": sample_weight}
         return StreamSource(x, _intake(model), steps, targets=_want_targets(model), **others)
-    size, steps = _size(batch_size, PREDICT_ROWS), _steps(steps, "steps")
+    size, steps = _size(batch_size, BATCH_SIZE), _steps(steps, "steps")
     return ArraySource.first(labelled_rows(model, x, y, sample_weight), size, steps)
 
 
 def prediction_source(
-    model: Trainable, x: Any, batch_size: int | None, steps: int | None
+    model: Trainable, x: Any, batch_size: int | None, steps: int | None, seen: bool
 ) -> ArraySource | StreamSource:
-    """Return the source of ``predict``."""
+    """Return the source of ``predict``; without a size, batches are larger where no one can tell: neither callbacks nor
+    a bar see them, and rows do not depend on each other."""
     if _is_stream(x):
         return StreamSource(x, lambda x, y, w: input_rows(model, x), steps, targets=False)
-    size, steps = _size(batch_size, PREDICT_ROWS), _steps(steps, "steps")
-    return ArraySource.first(input_rows(model, x), size, steps)
+    steps, rows = _steps(steps, "steps"), input_rows(model, x)
+    told = seen or steps is not None or runs_in_python(model, "predict_step")
+    large = not told and (rows.signature or signature_of(model, rows.row_shapes())).alone
+    default = PREDICT_ROWS if large else BATCH_SIZE
+    return ArraySource.first(rows, _size(batch_size, default), steps)
 
 
 def _is_stream(x: Any) -> bool:

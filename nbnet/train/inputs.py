@@ -8,7 +8,7 @@ from __future__ import annotations
 import warnings
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
-from typing import Any
+from typing import Any, cast
 
 import numpy as np
 from numpy.typing import NDArray
@@ -23,6 +23,7 @@ from nbnet.data.mapped import chunks
 from nbnet.engine.graph.op import INT
 from nbnet.engine.graph.tape import Trace
 from nbnet.engine.graph.tensor import Node, Tensor, tensor
+from nbnet.layers.variable import flatten_layers
 from nbnet.train.trainable import Inputs, LogLayout, ModelSignature, RowShapes, Shape, Trainable, runs_in_python
 
 
@@ -53,7 +54,10 @@ def infer_signature(model: Trainable, shapes: RowShapes) -> ModelSignature:
         for x, (rows, only) in zip(xs, tables, strict=True)
     )
     shapes_out, rows_of = tuple(y.shape[1:] for y in outputs), tuple(rows for rows, _ in tables)
-    return ModelSignature(output_names(model, returned), shapes_out, rows_of, whole, adds_loss)
+    layers: Any = flatten_layers(cast(Any, model))
+    own = (layer.runs_function or not type(layer).call.__module__.startswith("nbnet.") for layer in layers)
+    alone = not any(node.op.whole_batch for node in trace.nodes) and not any(own)
+    return ModelSignature(output_names(model, returned), shapes_out, rows_of, whole, adds_loss, alone)
 
 
 def log_layout(model: Trainable, signature: ModelSignature) -> LogLayout:

@@ -394,6 +394,8 @@ class ModelSignature(NamedTuple):
         For each input, True if it holds nothing but such indices: they are gathered as integers.
     adds_loss
         True if layers add to the loss, or weights are penalised.
+    alone
+        True if rows do not depend on each other, nor on their number: layers of nbnet's compute each by itself.
     """
 
     template: Any
@@ -401,6 +403,7 @@ class ModelSignature(NamedTuple):
     tables: tuple[int | None, ...]
     whole: tuple[bool, ...]
     adds_loss: bool
+    alone: bool
 
     @property
     def names(self) -> list[str]:

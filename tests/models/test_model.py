@@ -281,8 +281,8 @@ def test_programs_are_written_once(monkeypatch):
         model.fit(X, LABELS, batch_size=25, epochs=2, validation_split=0.5, verbose=0)
         model.predict(X)
         model.evaluate(X, LABELS, verbose=0)
-    # Training: 25 and 5 rows; validation: 25 and 5; predict: 60; evaluate: 60.
-    assert len(written) == 6
+    # Training: 25 and 5 rows; validation: 25 and 5; predict: 32 and 28; evaluate: 32 and 28.
+    assert len(written) == 8
 
 
 def test_forgotten_programs_are_written_again():
@@ -354,7 +354,7 @@ def test_verbose(capsys):
         assert printed(lambda v=silent: model.fit(X, LABELS, verbose=v)) == ""
         assert printed(lambda v=silent: model.evaluate(X, LABELS, verbose=v)) == ""
         assert printed(lambda v=silent: model.predict(X, verbose=v)) == ""
-    assert re.fullmatch(r"1/1 - \d+[mu]s - \d+[mu]s/step\n", printed(lambda: model.predict(X)))
+    assert re.fullmatch(r"2/2 - \d+[mu]s - \d+[mu]s/step\n", printed(lambda: model.predict(X)))
     assert printed(lambda: model.fit(X, LABELS)).count("\n") == 1
     assert "loss: " in printed(lambda: model.evaluate(X, LABELS))
     lines = printed(lambda: model.fit(X, LABELS, epochs=2, verbose=2, validation_split=0.5)).splitlines()

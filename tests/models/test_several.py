@@ -79,7 +79,7 @@ def test_data_of_one_call_are_one_program(monkeypatch):
         model.fit(DATA, BOTH, 20, 3, verbose=0)
         model.predict(DATA)
         model.evaluate(DATA, BOTH, verbose=0)
-    assert len(written) == 4  # 20 and 10 rows; predict; evaluate
+    assert len(written) == 6  # 20 and 10 rows; predict and evaluate: 32 and 18 each
 
 
 # ---- against a loop by hand ----------------------------------------------------------------------------------

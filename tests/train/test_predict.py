@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 import numpy as np
 import pytest
 
@@ -85,3 +87,45 @@ def test_numbers_of_rows_are_always_checked():
     for _ in range(2):
         with pytest.raises(ValueError, match="from 0 to 3"):
             model.predict(ids + 1)
+
+
+def test_batches_without_a_size_are_of_32_rows_where_they_are_seen() -> None:
+    """As in Keras: by callbacks, in a number of steps, by layers and losses that look at the whole batch."""
+    x, y = np.arange(80, dtype="float32").reshape(80, 1), np.zeros((80, 1), "float32")
+
+    class Share(nb.layers.Layer):
+        def call(self, x: Any) -> Any:
+            return x / x.shape[0]
+
+    class Counts(nb.callbacks.Callback):
+        def __init__(self) -> None:
+            super().__init__()
+            self.batches: list[str] = []
+
+        def on_test_batch_end(self, batch: int, logs: Any = None) -> None:
+            self.batches.append(f"test {batch}")
+
+        def on_predict_batch_end(self, batch: int, logs: Any = None) -> None:
+            self.batches.append(f"predict {batch} {len(logs['outputs'])}")
+
+    def compiled(*layers: Any, loss: Any = "mse") -> Any:
+        model = nb.Sequential([nb.Input((1,)), *layers])
+        model.compile("sgd", loss)
+        return model
+
+    model, counts = compiled(nb.layers.Identity()), Counts()
+    model.evaluate(x, y, verbose=0, callbacks=[counts])
+    model.predict(x, verbose=0, callbacks=[counts])
+    assert counts.batches == ["test 0", "test 1", "test 2", "predict 0 32", "predict 1 32", "predict 2 16"]
+    assert len(model.predict(x, verbose=0, steps=2)) == 64
+    assert model.evaluate(x, y, verbose=0, steps=2) == pytest.approx(float((x[:64] ** 2).mean()))
+    shares = [compiled(Share()), compiled(nb.layers.Lambda(lambda x: x / x.shape[0]))]
+    inputs = nb.Input((1,))
+    shares.append(nb.Model(inputs, inputs / nb.ops.sum(nb.ops.ones_like(inputs), axis=0, keepdims=True)))
+    parts = np.split(x, [32, 64])
+    for share in shares:
+        wanted = np.concatenate([part / len(part) for part in parts])
+        np.testing.assert_allclose(share.predict(x, verbose=0), wanted, rtol=1e-6)
+    summed = compiled(nb.layers.Identity(), loss=nb.losses.MeanSquaredError(reduction="sum"))
+    wanted_loss = sum(len(part) * float((part**2).sum()) for part in parts) / len(x)
+    assert summed.evaluate(x, y, verbose=0) == pytest.approx(wanted_loss, rel=1e-5)
