@@ -174,6 +174,7 @@ __all__ = [
     "cholesky",
     "cholesky_inverse",
     "clip",
+    "column_stack",
     "concatenate",
     "concrete_dropout",
     "cond",
@@ -639,8 +640,8 @@ if TYPE_CHECKING:
 
 #: Modules that are imported when one of their functions is first asked for, and these functions.
 _LATER = {
-    "arrangement": """append array_split copy depth_to_space dsplit dstack extract_sequences fliplr flipud fold
-        hsplit rearrange rot90 select space_to_depth unfold vsplit""",
+    "arrangement": """append array_split column_stack copy depth_to_space dsplit dstack extract_sequences fliplr
+        flipud fold hsplit rearrange rot90 select space_to_depth unfold vsplit""",
     "control_flow": "associative_scan cond fori_loop map scan switch vectorized_map while_loop",
     "conv": "depthwise_conv separable_conv",
     "cumulative": "cumprod cumsum diff prod trapezoid",

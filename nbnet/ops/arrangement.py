@@ -127,6 +127,19 @@ def _with_axes(x: Any, least: int) -> Tensor:
     return made
 
 
+def column_stack(xs: Sequence[Any]) -> Tensor:
+    """Tensors joined along the second axis; vectors are columns.
+
+    Examples
+    --------
+    >>> import nbnet as nb
+    >>> nb.ops.column_stack([[1.0, 2.0], [3.0, 4.0]]).numpy()
+    array([[1., 3.],
+           [2., 4.]], dtype=float32)
+    """
+    return concatenate([reshape(part, (-1, 1)) if part.ndim < 2 else part for part in tensors(*xs)], 1)
+
+
 def dstack(xs: Sequence[Any]) -> Tensor:
     """Tensors joined along the third axis; vectors and matrices get one first.
 

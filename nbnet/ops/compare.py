@@ -10,6 +10,7 @@ from typing import Any
 
 import numpy as np
 
+from nbnet.engine.graph.arithmetic import operators
 from nbnet.engine.graph.op import BOOL, Op, Spec, register
 from nbnet.engine.graph.tensor import Tensor, apply, exact_tensor, tensor, tensors
 from nbnet.engine.kernels.abi import accumulates, bytevec, kernel, present, vec
@@ -135,8 +136,8 @@ def where(condition: Any, x1: Any = None, x2: Any = None) -> Tensor:
     Raises
     ------
     ValueError
-        If the shapes do not broadcast, or x1 or x2 is missing: :func:`nbnet.ops.nonzero` gives the places where a
-        condition holds.
+        If the shapes do not broadcast, or one of x1 and x2 is missing. Without both, the places where the condition
+        holds are returned, as by :func:`nbnet.ops.nonzero`.
 
     Examples
     --------
@@ -144,8 +145,11 @@ def where(condition: Any, x1: Any = None, x2: Any = None) -> Tensor:
     >>> nb.ops.where([True, False], [1.0, 2.0], 0.0).numpy()
     array([1., 0.], dtype=float32)
     """
+    if x1 is None and x2 is None:
+        found: Tensor = operators["nonzero"](condition)
+        return found
     if x1 is None or x2 is None:
-        raise ValueError("x1, x2: expected the elements to choose from; for places, use nbnet.ops.nonzero(condition)")
+        raise ValueError("x1, x2: expected the elements to choose from, or neither for the places; got one of them")
     a, b = tensors(x1, x2)
     operands = [truth(condition), a, b]
     shape = np.broadcast_shapes(*(x.shape for x in operands))

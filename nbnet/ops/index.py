@@ -4,13 +4,15 @@ from __future__ import annotations
 
 import builtins
 from collections.abc import Sequence
+from math import prod
 from typing import Any
 
 import numpy as np
 
 from nbnet.base.array_memory import plain_array, plain_parts
 from nbnet.base.loading_budget import reserve
-from nbnet.engine.graph.op import BOOL
+from nbnet.engine.graph.arithmetic import operators
+from nbnet.engine.graph.op import BOOL, INT
 from nbnet.engine.graph.tensor import Tensor, tensor
 from nbnet.ops.constants import arange, full, places, repeated_places, tiled_places
 from nbnet.ops.gather import take_rows
@@ -77,8 +79,8 @@ def get_item(x: Tensor, key: Any) -> Tensor:
     x
         The tensor.
     key
-        An integer, a slice, None for a new axis, an Ellipsis, integers or a mask for one axis; or a tuple of these
-        with integers or a mask in one place at most.
+        An integer, a slice, None for a new axis, an Ellipsis, integers or a mask; or a tuple of these. Integers for
+        several axes are read together, as in NumPy.
 
     Raises
     ------
@@ -102,16 +104,65 @@ def get_item(x: Tensor, key: Any) -> Tensor:
         if dtype == BOOL and 1 < len(axes) <= x.ndim and axes == x.shape[: len(axes)]:
             x, key = reshape(x, (-1, *x.shape[len(axes) :])), key.reshape(-1)
         return take_rows(x, key)
-    keys = _without_ellipsis(key if isinstance(key, tuple) else (key,), x.ndim)
+    keys = [_number(k) for k in _without_ellipsis(key if isinstance(key, tuple) else (key,), x.ndim)]
     lists = [k for k in keys if not (k is None or isinstance(k, slice) or _is_integer(k))]
     if len(lists) > 1 or (lists and any(_is_integer(k) for k in keys)):
-        raise TypeError(f"rows: expected integers or a mask in one place of the key, and slices elsewhere; got {key!r}")
+        return _paired(x, keys)
     axis = 0
     for part in keys:
         before = x.ndim
         x = _pick(x, part, axis)
         axis += 1 + x.ndim - before if part is not None else 1
     return x
+
+
+def _number(key: Any) -> Any:
+    """A key, as an integer if it is a known one without axes."""
+    known = isinstance(key, Tensor) and key.data is not None and not key.shape and key.dtype == INT
+    return int(key) if known else key
+
+
+def _paired(x: Tensor, keys: Sequence[Any]) -> Tensor:
+    """The elements at lists of places for several axes, which are broadcast and read together, as in NumPy."""
+    found: list[tuple[int, int, Any]] = []  # Number of the key, axis, places.
+    axis = 0
+    for number, part in enumerate(keys):
+        if part is None or isinstance(part, slice):
+            x = _pick(x, part, axis)
+            axis += 1
+            continue
+        if not isinstance(part, Tensor):
+            part = plain_array(part, "rows")
+        elif part.data is not None:
+            part = part.numpy()
+        listed = [part] if part.dtype != bool else list(part.nonzero()) if isinstance(part, np.ndarray) else []
+        if not all(places.dtype.kind in "iu" for places in listed) or not listed:
+            raise TypeError(f"rows: expected integers, known masks and slices in the key; got {keys!r}")
+        for chosen in listed:
+            found.append((number, axis, chosen))
+            axis += 1
+    axes = [k for _, k, _ in found]
+    rest = [k for k in range(x.ndim) if k not in axes]
+    lengths, total = [x.shape[k] for k in axes], prod(x.shape[k] for k in axes)
+    flat: Any = 0
+    outside: Any = False
+    for n, (_, _, part) in zip(lengths, found, strict=True):
+        wrong = (part < -n) | (part >= n)
+        if isinstance(part, np.ndarray):
+            if wrong.any():
+                raise IndexError(f"rows: {part[wrong].flat[0]} is out of range for {n} rows")
+            flat = flat * n + part % n
+        else:
+            flat, outside = flat * n + operators["where"](part < 0, part + n, part), outside | wrong
+    if isinstance(flat, Tensor):  # Places that are computed are checked by the kernel: there is no row of this number.
+        flat = operators["where"](outside, total, flat)
+    y = take_rows(reshape(transpose(x, (*axes, *rest)), (total, *(x.shape[k] for k in rest))), flat)
+    numbers = [number for number, _, _ in found]
+    if numbers[-1] - numbers[0] < len(set(numbers)) and axes[0]:
+        count = y.ndim - len(rest)
+        moved = [*range(count, count + axes[0]), *range(count), *range(count + axes[0], y.ndim)]
+        y = transpose(y, moved)
+    return y
 
 
 def _is_integer(key: Any) -> bool:

@@ -15,11 +15,13 @@ from numpy.typing import NDArray
 from nbnet.base.array_memory import plain_array
 from nbnet.base.loading_budget import reserve
 from nbnet.config import standardize_dtype
-from nbnet.engine.graph.tensor import Tensor, tensor, tensors
+from nbnet.engine.graph.op import BOOL, INT
+from nbnet.engine.graph.tensor import Tensor, exact_tensor, tensor, tensors
+from nbnet.ops.broadcast import bitwise_not, floor_divide, multiply, power
 from nbnet.ops.compare import all as all_of
 from nbnet.ops.compare import any as any_of
 from nbnet.ops.compare import equal, isclose, logical_and, logical_not
-from nbnet.ops.convert import convert_to_tensor, tensor_of
+from nbnet.ops.convert import cast, convert_to_tensor, tensor_of
 from nbnet.ops.places import index_tensor, known_integers, segment_sum
 from nbnet.ops.reshape import expand_dims, ravel
 from nbnet.ops.slicing import stack
@@ -311,7 +313,7 @@ def lcm(x1: Any, x2: Any) -> Tensor:
 
 
 def bitwise_invert(x: Any) -> Tensor:
-    """``~x`` of integers, ``-x - 1``, or the other one of booleans; they have to be known.
+    """``~x`` of integers, ``-x - 1``, or the other one of booleans.
 
     Examples
     --------
@@ -319,6 +321,8 @@ def bitwise_invert(x: Any) -> Tensor:
     >>> nb.ops.bitwise_invert([0, 5]).numpy()
     array([-1, -6])
     """
+    if isinstance(x, Tensor) and x.data is None:
+        return bitwise_not(x)
     values = known_values(x, "bitwise_invert")
     if values.dtype.kind not in "iub":
         raise TypeError(
@@ -328,7 +332,7 @@ def bitwise_invert(x: Any) -> Tensor:
 
 
 def bitwise_left_shift(x: Any, y: Any) -> Tensor:
-    """``x * 2**y`` of integers, which have to be known.
+    """``x * 2**y`` of integers.
 
     Examples
     --------
@@ -336,11 +340,11 @@ def bitwise_left_shift(x: Any, y: Any) -> Tensor:
     >>> nb.ops.bitwise_left_shift([1, 3], 2).numpy()
     array([ 4, 12])
     """
-    return _of_integers(np.left_shift, x, y)
+    return _shifted(np.left_shift, multiply, x, y)
 
 
 def bitwise_right_shift(x: Any, y: Any) -> Tensor:
-    """``x / 2**y`` of integers, rounded down; they have to be known.
+    """``x / 2**y`` of integers, rounded down.
 
     Examples
     --------
@@ -348,7 +352,15 @@ def bitwise_right_shift(x: Any, y: Any) -> Tensor:
     >>> nb.ops.bitwise_right_shift([8, 3], 1).numpy()
     array([4, 1])
     """
-    return _of_integers(np.right_shift, x, y)
+    return _shifted(np.right_shift, floor_divide, x, y)
+
+
+def _shifted(known: Callable[..., Any], computed: Callable[..., Tensor], x: Any, y: Any) -> Tensor:
+    """Shifted integers, by a function of NumPy if they are known; booleans count as 0 and 1."""
+    a, b = (index_tensor(cast(v, INT) if exact_tensor(v).dtype == BOOL else v, f"x{k}") for k, v in ((1, x), (2, y)))
+    if a.data is not None and b.data is not None:
+        return tensor_of(known(a.data, b.data))
+    return computed(a, power(np.int64(2), b))
 
 
 left_shift, right_shift = bitwise_left_shift, bitwise_right_shift

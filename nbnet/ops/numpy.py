@@ -5,9 +5,9 @@ from nbnet.base.unsupported_keras import keras_hint
 _NAMES = """
     abs absolute add all allclose amax amin angle any append arange arccos arccosh arcsin arcsinh arctan arctan2
     arctanh argmax argmin argpartition argsort array array_split average bartlett bincount bitwise_invert
-    bitwise_left_shift bitwise_right_shift blackman broadcast_to cbrt ceil clip concatenate conj conjugate copy
-    corrcoef correlate cos cosh count_nonzero cross cumprod cumsum deg2rad diag diagflat diagonal diff digitize divide
-    divide_no_nan dot dsplit dstack einsum empty empty_like equal exp exp2 expand_dims expm1 eye fabs flip fliplr
+    bitwise_left_shift bitwise_right_shift blackman broadcast_to cbrt ceil clip column_stack concatenate conj conjugate
+    copy corrcoef correlate cos cosh count_nonzero cross cumprod cumsum deg2rad diag diagflat diagonal diff digitize
+    divide divide_no_nan dot dsplit dstack einsum empty empty_like equal exp exp2 expand_dims expm1 eye fabs flip fliplr
     flipud floor floor_divide fmax fmin fmod full full_like gcd geomspace get_item greater greater_equal hamming
     hanning heaviside histogram hsplit hstack hypot i0 identity imag inner isclose isfinite isin isinf isnan isneginf
     isposinf isreal kaiser kron lcm ldexp left_shift less less_equal linspace log log1p log2 log10 logaddexp

@@ -17,7 +17,7 @@ from nbnet.engine.graph.op import Op, Spec, register
 from nbnet.engine.graph.tensor import Tensor, apply, tensor, tensors
 from nbnet.engine.kernels.abi import accumulates, attribute, kernel, present, vec
 from nbnet.engine.kernels.layout import MAX_OPERANDS
-from nbnet.ops.reshape import checked_axis, expand_dims, squeeze
+from nbnet.ops.reshape import checked_axis, expand_dims, reshape, squeeze
 
 
 # x is seen as (outer, n, inner) and y as (outer, count, inner); the attributes are n, count, start and inner.
@@ -201,7 +201,7 @@ def concatenate_op(count: int, batch: bool) -> Op:
     )  # fmt: skip
 
 
-def concatenate(xs: Sequence[Any], axis: int = 0) -> Tensor:
+def concatenate(xs: Sequence[Any], axis: int | None = 0) -> Tensor:
     """Tensors joined along an axis.
 
     Parameters
@@ -209,7 +209,7 @@ def concatenate(xs: Sequence[Any], axis: int = 0) -> Tensor:
     xs
         Tensors or arrays, equal in shape but for that axis.
     axis
-        The axis; negative ones count from the last.
+        The axis; negative ones count from the last. None joins the elements of all.
 
     Raises
     ------
@@ -226,6 +226,8 @@ def concatenate(xs: Sequence[Any], axis: int = 0) -> Tensor:
     joined = list(tensors(*xs))
     if not joined:
         raise ValueError("concatenate: expected at least one tensor")
+    if axis is None:
+        joined, axis = [reshape(part, (-1,)) for part in joined], 0
     axis = checked_axis(axis, joined[0].ndim)
     limit = MAX_OPERANDS - 1
     while True:

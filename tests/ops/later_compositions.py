@@ -204,6 +204,7 @@ LATER_SMOOTH: dict[str, Line] = {
     "hsplit": (lambda x: ops.hsplit(x, 3)[1], (X,), lambda x: np.hsplit(x, 3)[1]),
     "vsplit": (lambda x: ops.vsplit(x, 2)[1], (X,), lambda x: np.vsplit(x, 2)[1]),
     "dsplit": (lambda x: ops.dsplit(x, [1])[1], (CUBE,), lambda x: np.dsplit(x, [1])[1]),
+    "column_stack": (lambda x, y: ops.column_stack([x[:, 0], y]), (X, Y), lambda x, y: np.column_stack([x[:, 0], y])),
     "dstack": (lambda x, y: ops.dstack([x, y]), (X, Y), lambda x, y: np.dstack([x, y])),
     "fliplr": (ops.fliplr, (X,), np.fliplr),
     "flipud": (ops.flipud, (X,), np.flipud),

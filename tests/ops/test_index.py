@@ -45,6 +45,14 @@ KEYS: list[Any] = [
     (slice(None), np.array([True, False, True])),
     (..., slice(3, 1)),
     (),
+    # Places for several axes are read together.
+    ([0, -1], [1, 2]),
+    (0, slice(None), [1, 2]),
+    (slice(None), [0, 1], [1, 0]),
+    ([0, 1], slice(None), [[1], [0]]),
+    ([0, -1], None, [1, 2]),
+    (slice(1, 3), 1, np.array([0, 2])),
+    (..., np.array([True, False, True]), 1),
 ]
 
 
@@ -62,8 +70,8 @@ def test_getting_items_agrees_with_numpy(key: Any) -> None:
         ((slice(None), 3), IndexError, "3 is out of range for 3 rows"),
         ((slice(None), [0, 3]), IndexError, "3 is out of range"),
         ((slice(None), 1.0), TypeError, "row numbers are integers"),
-        (([0], [1]), TypeError, "in one place of the key"),
-        ((0, slice(None), [1]), TypeError, "in one place of the key"),
+        (([0, 9], [1, 1]), IndexError, "9 is out of range for 4 rows"),
+        (([0.5], [1]), TypeError, "expected integers, known masks and slices"),
     ],
     ids=repr,
 )
@@ -90,3 +98,14 @@ def test_columns_of_a_batch_do_not_keep_it_from_being_sliced() -> None:
     with nb.Tape() as tape:
         nb.Parameter(X)[:, 1:, 0]
     assert not any(node.op.whole_batch for node in tape.nodes)
+
+
+def test_computed_places_for_several_axes() -> None:
+    """Those out of range, which are not known beforehand, give NaN, and not an element of another row."""
+    x, labels = nb.Input((5,)), nb.Input((1,), dtype="int32")
+    rows = nb.layers.Lambda(lambda p: p[0][nb.ops.arange(nb.ops.shape(p[0])[0]), p[1][:, 0]][:, None])([x, labels])
+    data = np.arange(20, dtype="float32").reshape(4, 5)
+    found = nb.Model([x, labels], rows).predict([data, np.array([[1], [-1], [4], [0]])], verbose=0)
+    np.testing.assert_array_equal(found[:, 0], [1, 9, 14, 15])
+    wrong = nb.Model([x, labels], rows).predict([data, np.array([[1], [5], [-6], [0]])], verbose=0)
+    np.testing.assert_array_equal(wrong[:, 0], [1, np.nan, np.nan, 15])

@@ -107,6 +107,14 @@ def test_bits() -> None:
     assert ops.bitwise_invert([6, 3, -4]).numpy().tolist() == [-7, -4, 3]
     with pytest.raises(TypeError, match="x: expected integers or booleans, got float64"):
         ops.bitwise_invert(X)
+    x, values = nb.Input((3,), dtype="int32"), np.array([[1, -6, 5]])
+    model = nb.Model(x, [x << 2, 2 << nb.ops.abs(x), x >> 1, ops.bitwise_invert(x), ops.column_stack([x[:, 2], x])])
+    expected = [values << 2, 2 << np.abs(values), values >> 1, ~values, [[5, 1, -6, 5]]]
+    for found, wanted in zip(model.predict(values, verbose=0), expected, strict=True):
+        np.testing.assert_array_equal(found, wanted)
+    assert (ops.convert_to_tensor([1, 2]) << np.array([True, False])).numpy().tolist() == [2, 2]
+    assert [part.numpy().tolist() for part in ops.where([[0, 1], [2, 0]])] == [[0, 1], [1, 0]]
+    assert ops.concatenate([[[1, 2]], [3]], axis=None).numpy().tolist() == [1, 2, 3]
 
 
 def test_counts_and_divisors() -> None:

@@ -139,6 +139,18 @@ class Arithmetic(Generic[R]):
     def __rxor__(self, other: Any) -> R:
         return self._apply("bitwise_xor", other, self)
 
+    def __lshift__(self, other: Any) -> R:
+        return self._apply("left_shift", self, other)
+
+    def __rlshift__(self, other: Any) -> R:
+        return self._apply("left_shift", other, self)
+
+    def __rshift__(self, other: Any) -> R:
+        return self._apply("right_shift", self, other)
+
+    def __rrshift__(self, other: Any) -> R:
+        return self._apply("right_shift", other, self)
+
     def __invert__(self) -> R:
         return self._apply("bitwise_not", self)
 

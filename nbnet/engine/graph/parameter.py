@@ -122,7 +122,8 @@ class Parameter(Tensor):
         prediction, and read by what comes after it.
         """
         if isinstance(value, Tensor) and value.data is None and _in_program():
-            return operators["assign"](self, value)
+            assigned: Tensor = operators["assign"](self, value)
+            return assigned
         self.overwrite(value)
         return self.value
 
