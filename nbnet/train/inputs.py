@@ -366,7 +366,7 @@ def match_by_name(given: Any, template: Any, argument: str, kind: str, missing: 
         parts = [(f"{argument}[{k}]", part) for k, part in enumerate(given)]
     if not nested:
         return parts
-    matched = []
+    matched: list[tuple[str, Any]] = []
     for (label, part), inner in zip(parts, _entries(template), strict=True):
         matched += [(label, part)] if isinstance(inner, str) else match_by_name(part, inner, label, kind, missing)
     return matched

@@ -104,7 +104,7 @@ def pad_sequences(
     Parameters
     ----------
     sequences
-        Lists of numbers.
+        Lists of numbers, or of vectors of one length.
     maxlen
         Length of a row; by default that of the longest sequence.
     dtype
@@ -116,7 +116,7 @@ def pad_sequences(
 
     Returns
     -------
-    ndarray, (len(sequences), maxlen)
+    ndarray, (len(sequences), maxlen) or (len(sequences), maxlen, ...)
 
     Raises
     ------
@@ -133,9 +133,12 @@ def pad_sequences(
     check_choice(padding, "padding", ["pre", "post"])
     check_choice(truncating, "truncating", ["pre", "post"])
     length = max(map(len, sequences), default=0) if maxlen is None else maxlen
-    rows = np.full((len(sequences), length), value, dtype)
-    for row, sequence in zip(rows, sequences, strict=True):
-        numbers = plain_array(sequence, "sequences")
+    arrays = [plain_array(sequence, "sequences") for sequence in sequences]
+    shapes = {numbers.shape[1:] for numbers in arrays if len(numbers)}
+    if len(shapes) > 1:
+        raise ValueError(f"sequences: expected elements of one shape, got {sorted(shapes)}")
+    rows = np.full((len(arrays), length, *(shapes.pop() if shapes else ())), value, dtype)
+    for row, numbers in zip(rows, arrays, strict=True):
         kept = numbers[max(len(numbers) - length, 0) :] if truncating == "pre" else numbers[:length]
         if len(kept):
             row[slice(len(kept)) if padding == "post" else slice(length - len(kept), None)] = kept

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
+from operator import itemgetter
 from pathlib import Path
 from typing import Any
 
@@ -10,6 +11,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from nbnet.base.array_memory import plain_array
+from nbnet.base.tree import map_structure
 from nbnet.base.validation import check_int
 from nbnet.data.streams import PyDataset
 from nbnet.random import generator, next_key
@@ -25,11 +27,15 @@ def check_batch(index: int, dataset: Any) -> None:
 
 
 class RowBatches(PyDataset):
-    """Batches of numbered rows, shuffled for each epoch if there are draws: subclasses define ``_batch(rows)``."""
+    """Batches of numbered rows, shuffled for each epoch if there are draws: subclasses define ``_batch(rows)``.
 
-    def __init__(self, n: int, batch_size: int, draws: np.random.Generator | None, workers: int = 0) -> None:
+    Without a batch size, rows one by one.
+    """
+
+    def __init__(self, n: int, batch_size: int | None, draws: np.random.Generator | None, workers: int = 0) -> None:
         super().__init__(workers=workers)
-        self.batch_size, self._draws, self._order = batch_size, draws, np.arange(n)
+        self.batch_size = None if batch_size is None else check_int(batch_size, "batch_size")
+        self._draws, self._order = draws, np.arange(n)
         self.on_epoch_end()
 
     def on_epoch_end(self) -> None:
@@ -37,10 +43,17 @@ class RowBatches(PyDataset):
             self._order = self._draws.permutation(len(self._order))
 
     def __len__(self) -> int:
-        return -(-len(self._order) // self.batch_size)
+        return -(-len(self._order) // (self.batch_size or 1))
+
+    def __iter__(self) -> Iterator[Any]:
+        """Iterate over the batches of an epoch; the next one has another order, if it is shuffled."""
+        yield from (self[index] for index in range(len(self)))
+        self.on_epoch_end()
 
     def __getitem__(self, index: int) -> Any:
         check_batch(index, self)
+        if self.batch_size is None:
+            return map_structure(itemgetter(0), self._batch(self._order[index : index + 1]))
         return self._batch(self._order[index * self.batch_size : (index + 1) * self.batch_size])
 
     def _batch(self, rows: Array) -> Any:
@@ -54,7 +67,7 @@ class Windows(RowBatches):
     """Batches of windows of a series, by the steps they begin at."""
 
     def __init__(
-        self, data: Array, targets: Array | None, starts: Array, steps: Array, batch_size: int, draws: Any
+        self, data: Array, targets: Array | None, starts: Array, steps: Array, batch_size: int | None, draws: Any
     ) -> None:
         self._data, self._targets, self._starts, self._steps = data, targets, starts, steps
         super().__init__(len(starts), batch_size, draws)
@@ -80,6 +93,7 @@ def timeseries_dataset_from_array(
     seed: int | None = None,
     start_index: int | None = None,
     end_index: int | None = None,
+    format: str = "tf",
 ) -> PyDataset:
     """Return batches of windows of a series.
 
@@ -96,9 +110,11 @@ def timeseries_dataset_from_array(
     sampling_rate
         Steps from one step of a window to the next.
     batch_size, shuffle, seed
-        Of batches; None for one batch of all.
+        Of batches; a size of None for windows one by one.
     start_index, end_index
         Steps before and from these are left out.
+    format
+        Accepted as in Keras.
 
     Raises
     ------
@@ -130,9 +146,8 @@ def timeseries_dataset_from_array(
     if count < 1:
         raise ValueError(f"sequence_length: expected windows that fit {last - first} steps, got {length}")
     starts = np.arange(0, count, stride)
-    size = len(starts) if batch_size is None else check_int(batch_size, "batch_size")
     draws = generator(next_key() if seed is None else seed) if shuffle else None
-    return Windows(series[first:last], wanted, starts, np.arange(length) * rate, size, draws)
+    return Windows(series[first:last], wanted, starts, np.arange(length) * rate, batch_size, draws)
 
 
 # ---- files in folders ----
@@ -142,8 +157,8 @@ class FileBatches(RowBatches):
     """Batches of what files hold, with labels."""
 
     def __init__(
-        self, paths: Sequence[Path], labels: Array | None, class_names: list[str], read: Callable[[list[str]], Any],
-        batch_size: int, draws: np.random.Generator | None, workers: int = 0,
+        self, paths: Sequence[Path], labels: Array | None, class_names: list[str] | None,
+        read: Callable[[list[str]], Any], batch_size: int | None, draws: np.random.Generator | None, workers: int = 0,
     ) -> None:  # fmt: skip
         self.file_paths, self.class_names = [str(path) for path in paths], class_names
         self._labels, self._read = labels, read
@@ -152,6 +167,17 @@ class FileBatches(RowBatches):
     def _batch(self, rows: Array) -> Any:
         x = self._read([self.file_paths[k] for k in rows])
         return x if self._labels is None else (x, self._labels[rows])
+
+
+def check_subset(subset: Any, validation_split: float | None) -> None:
+    """Raise ValueError unless a subset is named beside a share of rows to hold out."""
+    if validation_split is not None and not 0 < validation_split < 1:
+        raise ValueError(f"validation_split: expected a number in (0, 1), got {validation_split!r}")
+    if subset not in (None, "training", "validation", "both") or (subset is None) != (validation_split is None):
+        raise ValueError(
+            f"subset: expected 'training', 'validation' or 'both' beside a validation_split, got {subset!r} and "
+            f"{validation_split!r}"
+        )
 
 
 def in_parts(part: Callable[[Array], FileBatches], order: Array, validation_split: float | None, subset: Any) -> Any:
@@ -182,12 +208,15 @@ def text_dataset_from_directory(
     labels: str | None = "inferred",
     label_mode: str | None = "int",
     class_names: Sequence[str] | None = None,
-    batch_size: int = 32,
+    batch_size: int | None = 32,
+    max_length: int | None = None,
     shuffle: bool = True,
     seed: int | None = None,
     validation_split: float | None = None,
     subset: str | None = None,
-    **others: Any,
+    follow_links: bool = False,
+    format: str = "tf",
+    verbose: bool = True,
 ) -> Any:
     """Return batches of the texts (``.txt``) in a folder that has a folder for each class.
 
@@ -195,6 +224,12 @@ def text_dataset_from_directory(
     ----------
     directory, labels, label_mode, class_names, batch_size, shuffle, seed, validation_split, subset
         See :func:`nbnet.utils.image_dataset_from_directory`; labels are inferred or None.
+    max_length
+        Number of characters that are kept of a text; None: all.
+    follow_links, format
+        Accepted as in Keras.
+    verbose
+        If True, print the numbers of files and classes.
 
     Raises
     ------
@@ -211,22 +246,30 @@ def text_dataset_from_directory(
         ...
     FileNotFoundError: directory: nowhere is not a folder
     """
+    if labels not in ("inferred", None):
+        raise ValueError(f"labels: expected 'inferred' or None, got {labels!r}")
+    check_subset(subset, validation_split)
     found = paths_by_folder(directory, (".txt",))
+    if class_names is not None and set(class_names) != set(found):
+        raise ValueError(f"class_names: expected the folders {sorted(found)}, got {list(class_names)}")
     names = sorted(found) if class_names is None else list(class_names)
     paths = [path for name in names for path in found[name]]
     if not paths:
         raise ValueError(f"directory: expected texts (.txt) in folders of {directory}, found none")
     numbers = np.repeat(np.arange(len(names)), [len(found[name]) for name in names])
+    if verbose:
+        print(f"Found {len(paths)} files belonging to {len(names)} classes.")
     wanted = None if labels is None else labels_in_mode(numbers, label_mode, len(names))
+
+    def read(files: list[str]) -> Array:
+        texts = [Path(path).read_text(encoding="utf-8", errors="replace")[:max_length] for path in files]
+        return np.array(texts, object)
+
     order = generator(0 if seed is None else seed).permutation(len(paths)) if shuffle else np.arange(len(paths))
 
     def part(rows: Array) -> FileBatches:
         draws = generator(next_key() if seed is None else seed) if shuffle else None
         kept = None if wanted is None else wanted[rows]
-        return FileBatches([paths[k] for k in rows], kept, names, _read_texts, batch_size, draws)
+        return FileBatches([paths[k] for k in rows], kept, names if labels else None, read, batch_size, draws)
 
     return in_parts(part, order, validation_split, subset)
-
-
-def _read_texts(paths: list[str]) -> Array:
-    return np.array([Path(path).read_text(encoding="utf-8", errors="replace") for path in paths], object)

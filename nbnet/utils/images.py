@@ -12,7 +12,7 @@ from numpy.typing import NDArray
 from nbnet.base.array_memory import plain_array
 from nbnet.config import floatx
 from nbnet.random import generator, next_key
-from nbnet.utils.batches import FileBatches, in_parts, labels_in_mode
+from nbnet.utils.batches import FileBatches, check_subset, in_parts, labels_in_mode
 from nbnet.utils.files import FilePath, files_in, paths_by_folder
 
 Array = NDArray[Any]
@@ -86,6 +86,14 @@ def _middle(size: tuple[int, int], wanted: tuple[int, int]) -> tuple[int, int, i
     height = min(size[1], size[0] * wanted[1] // wanted[0])
     left, top = (size[0] - width) // 2, (size[1] - height) // 2
     return left, top, left + width, top + height
+
+
+def _with_margins(image: Any, size: tuple[int, int]) -> Any:
+    """Return a picture in the middle of a black one with the proportions of a size (height, width)."""
+    width, height = image.size
+    wide, high = max(width, height * size[1] // size[0]), max(height, width * size[0] // size[1])
+    left, top = (width - wide) // 2, (height - high) // 2
+    return image.crop((left, top, left + wide, top + high))
 
 
 def img_to_array(img: Any, data_format: str | None = None, dtype: Any = None) -> Array:
@@ -167,7 +175,13 @@ def save_img(
         ...
     ValueError: x: expected (height, width, channels) with 1, 3 or 4 channels, got shape (1, 1)
     """
-    array_to_img(x, data_format, scale).save(path, format=file_format, **kwargs)
+    image = array_to_img(x, data_format, scale)
+    kind = (
+        (file_format or (Path(path).suffix[1:] if isinstance(path, (str, Path)) else "")).upper().replace("JPG", "JPEG")
+    )
+    if kind == "JPEG" and image.mode == "RGBA":  # which has no channel of transparency
+        image = image.convert("RGB")
+    image.save(path, format=kind or None, **kwargs)
 
 
 def image_dataset_from_directory(
@@ -185,8 +199,10 @@ def image_dataset_from_directory(
     interpolation: str = "bilinear",
     follow_links: bool = False,
     crop_to_aspect_ratio: bool = False,
+    pad_to_aspect_ratio: bool = False,
+    data_format: str | None = None,
+    format: str = "tf",
     verbose: bool = True,
-    **others: Any,
 ) -> Any:
     """Return batches of the pictures in a folder that has a folder for each class.
 
@@ -204,9 +220,17 @@ def image_dataset_from_directory(
     color_mode, interpolation, crop_to_aspect_ratio
         See :func:`load_img`.
     batch_size, image_size, shuffle, seed
-        Of batches; pictures are resized to ``(height, width)``.
+        Of batches; pictures are resized to ``(height, width)``. A size of None for pictures one by one.
     validation_split, subset
         Share of the files to hold out, and ``"training"``, ``"validation"`` or ``"both"``.
+    pad_to_aspect_ratio
+        If True, pictures get black margins for the proportions of ``image_size``.
+    data_format
+        None or ``"channels_last"``.
+    follow_links, format
+        Accepted as in Keras.
+    verbose
+        If True, print the numbers of files and classes.
 
     Returns
     -------
@@ -228,7 +252,16 @@ def image_dataset_from_directory(
         ...
     FileNotFoundError: directory: nowhere is not a folder
     """
-    inferred = isinstance(labels, str) and labels == "inferred"
+    if isinstance(labels, str) and labels != "inferred":
+        raise ValueError(f"labels: expected 'inferred', None or a list, got {labels!r}")
+    if data_format not in (None, "channels_last"):
+        raise ValueError(f"data_format: expected None or 'channels_last', got {data_format!r}")
+    if color_mode not in _MODES:
+        raise ValueError(f"color_mode: expected one of {sorted(_MODES)}, got {color_mode!r}")
+    check_subset(subset, validation_split)
+    inferred = isinstance(labels, str)
+    if class_names is not None and not inferred:
+        raise ValueError(f"class_names: expected None with labels that are not inferred, got {class_names!r}")
     if inferred:
         found = paths_by_folder(directory, ENDINGS)
         names = sorted(found) if class_names is None else list(class_names)
@@ -237,7 +270,7 @@ def image_dataset_from_directory(
         paths = [path for name in names for path in found[name]]
         numbers = np.repeat(np.arange(len(names)), [len(found[name]) for name in names])
     else:
-        paths, names = files_in(Path(directory), ENDINGS), [*(class_names or ())]
+        paths, names = files_in(Path(directory), ENDINGS), []
         numbers = np.zeros(len(paths), int) if labels is None else plain_array(labels, "labels")
     if not paths:
         raise ValueError(f"directory: expected pictures ({', '.join(ENDINGS)}) in {directory}, found none")
@@ -251,18 +284,20 @@ def image_dataset_from_directory(
         order = generator(0 if seed is None else seed).permutation(len(paths))
 
     def read(files: list[str]) -> Array:
-        pictures = (load_img(file, color_mode, image_size, interpolation, crop_to_aspect_ratio) for file in files)
-        return np.stack([img_to_array(picture) for picture in pictures])
+        pictures = []
+        for file in files:
+            if pad_to_aspect_ratio:
+                picture = _with_margins(load_img(file, color_mode), image_size)
+                picture = picture.resize((image_size[1], image_size[0]), _FILTERS[interpolation])
+            else:
+                picture = load_img(file, color_mode, image_size, interpolation, crop_to_aspect_ratio)
+            pictures.append(img_to_array(picture))
+        return np.stack(pictures)
 
     def part(rows: Array) -> FileBatches:
         draws = generator(next_key() if seed is None else seed)
-        kept, size = None if wanted is None else wanted[rows], len(rows) if batch_size is None else batch_size
-        chosen = [paths[k] for k in rows]
-        return FileBatches(chosen, kept, names, read, size, draws if shuffle else None, workers=1)
+        kept, chosen = None if wanted is None else wanted[rows], [paths[k] for k in rows]
+        known = names if inferred else None
+        return FileBatches(chosen, kept, known, read, batch_size, draws if shuffle else None, workers=1)
 
-    if subset not in (None, "training", "validation", "both") or (subset is None) != (validation_split is None):
-        raise ValueError(
-            f"subset: expected 'training', 'validation' or 'both' beside a validation_split, got {subset!r} and "
-            f"{validation_split!r}"
-        )
     return in_parts(part, order, validation_split, subset)

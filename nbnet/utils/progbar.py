@@ -5,6 +5,8 @@ from __future__ import annotations
 from collections.abc import Iterable
 from typing import Any
 
+import numpy as np
+
 from nbnet.base.validation import check_int
 from nbnet.callbacks.progress import Progress
 
@@ -73,7 +75,7 @@ class Progbar:
         current : int
             Number of steps so far.
         values : iterable of (name, float)
-            Values of the steps since the last call.
+            Values of the steps since the last call; of a list of numbers, the mean.
         finalize : bool, optional
             If True, end the line; by default, when ``target`` steps are done.
         """
@@ -83,10 +85,11 @@ class Progbar:
             self._begun = True
             self._progress.begin_epoch(0)
         steps = max(current - self._done, 1)
-        for name, value in values or ():
+        for name, given in values or ():
+            value = float(np.mean(given))
             total, count = self._sums.get(name, (0.0, 0.0))
             averaged = name not in self._stateful if self._stateless is None else name in self._stateless
-            self._sums[name] = (total + float(value) * steps, count + steps) if averaged else (float(value), 1)
+            self._sums[name] = (total + value * steps, count + steps) if averaged else (value, 1)
         self._done = current
         logs = {name: total / count for name, (total, count) in self._sums.items()}
         self._progress.update(current, logs)

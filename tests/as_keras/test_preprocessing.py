@@ -116,6 +116,32 @@ def test_folders_of_pictures(tmp_path: Path, capsys: pytest.CaptureFixture[str])
     assert (dataset.class_names, len(dataset)) == (["cats", "dogs"], 3)
     x, y = dataset[0]
     assert ((x.max((1, 2, 3)) > 100) == (y == 1)).all()
+    padded = nb.utils.image_dataset_from_directory(
+        tmp_path, labels=None, image_size=(2, 8), batch_size=None, pad_to_aspect_ratio=True, verbose=False
+    )
+    assert (padded.class_names, len(padded)) == (None, 8)
+    assert all(x.shape == (2, 8, 3) and not x[:, [0, -1]].any() for x in padded)
+    assert sum(x[:, 3:5].any() for x in padded) == 7
+    for mistake in ({"labels": "other"}, {"color_mode": "other"}, {"label_mode": "other"}, {"validation_split": 2},
+                    {"labels": [0] * 8, "class_names": ["a"]}, {"subset": "training"}):  # fmt: skip
+        with pytest.raises(
+            ValueError, match=r"(labels|color_mode|label_mode|validation_split|class_names|subset): exp"
+        ):
+            nb.utils.image_dataset_from_directory(tmp_path, verbose=False, **mistake)
+    nb.utils.save_img(tmp_path / "a.jpg", np.zeros((2, 2, 4)), file_format="jpg")
+    assert nb.utils.img_to_array(nb.utils.load_img(tmp_path / "a.jpg")).shape == (2, 2, 3)
+
+
+def test_folders_of_texts(tmp_path: Path) -> None:
+    for name in ("neg", "pos"):
+        (tmp_path / name).mkdir()
+        for k in range(3):
+            (tmp_path / name / f"{k}.txt").write_text(f"{name} {k}")
+    texts = nb.utils.text_dataset_from_directory(tmp_path, batch_size=None, max_length=3, shuffle=False)
+    assert [(x, int(y)) for x, y in texts] == [("neg", 0)] * 3 + [("pos", 1)] * 3
+    for mistake in ({"labels": [0, 1]}, {"class_names": ["neg"]}, {"validation_split": 0.5}):
+        with pytest.raises(ValueError, match=r"(labels|class_names|subset): exp"):
+            nb.utils.text_dataset_from_directory(tmp_path, **mistake)
 
 
 BACKEND = {

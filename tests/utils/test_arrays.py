@@ -72,6 +72,13 @@ def test_pad_sequences(arguments, wanted):
     assert rows.dtype == arguments.get("dtype", "int32")
 
 
+def test_pad_sequences_of_vectors():
+    rows = pad_sequences([[[1, 1]], [[2, 1], [2, 2], [2, 3]]], maxlen=2, value=7)
+    assert rows.tolist() == [[[7, 7], [1, 1]], [[2, 2], [2, 3]]]
+    with pytest.raises(ValueError, match="sequences: expected elements of one shape"):
+        pad_sequences([[[1, 1]], [2]])
+
+
 def test_pad_sequences_names_a_bad_side():
     with pytest.raises(ValueError, match="padding: expected 'pre' or 'post', got 'left'"):
         pad_sequences(SEQUENCES, padding="left")  # type: ignore[arg-type]
@@ -128,3 +135,7 @@ def test_windows_of_a_series_end_where_keras_ends_them():
     assert (x.tolist(), y.tolist()) == ([[0, 2, 4], [2, 4, 6], [4, 6, 8]], [0, 20, 40])
     alone = nb.utils.timeseries_dataset_from_array(data, None, 9, batch_size=1, start_index=1)
     assert [b.tolist() for b in alone] == [[[1, 2, 3, 4, 5, 6, 7, 8, 9]]]
+    single = nb.utils.timeseries_dataset_from_array(data, data * 10, 3, batch_size=None, shuffle=True, seed=1)
+    first, second = ([int(y) for _, y in single] for _ in range(2))
+    assert first != second
+    assert sorted(first) == sorted(second) == list(range(0, 80, 10))
