@@ -56,6 +56,15 @@ class SeedGenerator:
         """The next seed: 64 bits."""
         return derive(self.seed, self._taken.next())
 
+    @property
+    def state(self) -> tuple[int, int]:
+        """The seed, and the number of seeds taken; can be set."""
+        return self.seed, self._taken.count
+
+    @state.setter
+    def state(self, state: tuple[int, int]) -> None:
+        self.seed, self._taken = state[0], Counter(state[1])
+
     def get_config(self) -> dict[str, Any]:
         """The seed, as an argument of the constructor."""
         return {"seed": self.seed}

@@ -14,7 +14,8 @@ from nbnet.base.tensor_file import Entry, Reader
 from nbnet.engine.graph.parameter import Parameter, invalidate_programs
 from nbnet.optimizers import Optimizer
 from nbnet.optimizers.python_step import AVERAGE
-from nbnet.saving.weights import CALLBACK, PREFIX, TOTALS, check_tensor, layers_by_path, weights_by_path
+from nbnet.random import SeedGenerator
+from nbnet.saving.weights import CALLBACK, PREFIX, TOTALS, check_tensor, in_value, layers_by_path, weights_by_path
 
 if TYPE_CHECKING:
     from nbnet.models.model import Model
@@ -32,12 +33,12 @@ _KEYS, _DRAWS = (int, CountedKey), 1 << 60
 #: Fields that format 1 did not have.
 _NEW: dict[str, Any] = {"extent": None, "callbacks": {}, "draws": [0, None]}
 #: Fields that files of format 2 may lack.
-_OPTIONAL: dict[str, Any] = {"next_key": None, "logs": None}
+_OPTIONAL: dict[str, Any] = {"next_key": None, "logs": None, "generators": {}}
 _FIELDS = {
     "key": (int, type(None)), "epoch": int, "batch": int, "random": dict, "iterations": (int, type(None)),
     "learning_rate": (float, type(None)), "slots": list, "trained": list, "undecayed": list,
     "process": (list, type(None)), "extent": (list, type(None)), "callbacks": dict, "draws": list,
-    "next_key": (int, type(None)), "logs": (dict, type(None)),
+    "next_key": (int, type(None)), "logs": (dict, type(None)), "generators": dict,
 }  # fmt: skip
 
 
@@ -54,6 +55,7 @@ def describe(model: Model, optimizer: Optimizer | None) -> dict[str, Any]:
         "next_key": position.upcoming(),
         "logs": position.logs if position.batch else None,
         "random": {path: _key_and_draws(layer.key) for path, layer in _drawing(model).items()},
+        "generators": {path: list(generator.state) for path, generator in _generators(model).items()},
         **{name: [] for name in ("slots", "trained", "undecayed")},
     }
     if optimizer is None:
@@ -134,15 +136,20 @@ def check(record: Mapping[str, Any], entries: Mapping[str, Entry]) -> dict[str, 
     for name, value in (found["logs"] or {}).items():
         if type(value) not in (int, float):
             raise ValueError(f"record: training.logs.{name}: expected a number, got {value!r:.60}")
-    for path, pair in found["random"].items():
-        if not (isinstance(pair, list) and len(pair) == 2 and all(type(n) is int for n in pair)):
-            raise ValueError(f"record: training.random.{path}: expected a key and a number of draws, got {pair!r:.60}")
-        numbers[f"random.{path}"] = pair[0]
+    counts = []
+    for field in ("random", "generators"):
+        for path, pair in found[field].items():
+            if not (isinstance(pair, list) and len(pair) == 2 and all(type(n) is int for n in pair)):
+                raise ValueError(
+                    f"record: training.{field}.{path}: expected a key and a number of draws, got {pair!r:.60}"
+                )
+            numbers[f"{field}.{path}"] = pair[0]
+            counts.append(pair[1])
     draws = found["draws"]
     if len(draws) != 2 or type(draws[0]) is not int:
         raise ValueError(f"record: training.draws: expected a number and a seed, got {draws!r:.60}")
     numbers["draws"] = draws[1]
-    if not all(0 <= count < _DRAWS for count in (draws[0], *(pair[1] for pair in found["random"].values()))):
+    if not all(0 <= count < _DRAWS for count in (draws[0], *counts)):
         raise ValueError(f"record: training.draws: expected numbers of draws from 0 to {_DRAWS}")
     for name, number in numbers.items():
         if number is not None and (type(number) is not int or not 0 <= number <= LARGEST):
@@ -219,6 +226,9 @@ def restore(model: Model, about: Mapping[str, Any], read: Places) -> None:
     for path, layer in _drawing(model).items():
         key, draws = about["random"][path]
         layer.key = CountedKey(key, draws) if isinstance(layer.key, CountedKey) else key
+    for path, generator in _generators(model).items():
+        if path in about["generators"]:
+            generator.state = tuple(about["generators"][path])
     model._train_state.draws = DrawCounter(*about["draws"])
     # Keys are part of the instructions of programs.
     invalidate_programs()
@@ -247,6 +257,9 @@ def _check_drawing(model: Model, about: Mapping[str, Any]) -> None:
     drawing = _drawing(model)
     if drawing.keys() != about["random"].keys():
         raise ValueError(f"record: training.random: expected keys for {sorted(drawing)}, got {sorted(about['random'])}")
+    generators, given = _generators(model).keys(), about["generators"].keys()
+    if given and given != generators:  # older files have none
+        raise ValueError(f"record: training.generators: expected seeds for {sorted(generators)}, got {sorted(given)}")
 
 
 def _trained(optimizer: Optimizer) -> list[Parameter]:
@@ -256,6 +269,19 @@ def _trained(optimizer: Optimizer) -> list[Parameter]:
 def _drawing(model: Model) -> dict[str, Any]:
     """Return the layers that draw random numbers from a key of their own, by path."""
     return {path: layer for path, layer in layers_by_path(model).items() if type(getattr(layer, "key", None)) in _KEYS}
+
+
+def _generators(model: Model) -> dict[str, SeedGenerator]:
+    """Return the seed generators that layers hold, each once, by path of the layer and name of the attribute."""
+    found: dict[str, SeedGenerator] = {}
+    known: set[int] = set()
+    for path, layer in layers_by_path(model).items():
+        for name in sorted(vars(layer)):
+            for place, generator in in_value(f"{path}.{name}", vars(layer)[name], SeedGenerator):
+                if id(generator) not in known:
+                    known.add(id(generator))
+                    found[place] = generator
+    return found
 
 
 def _key_and_draws(key: int) -> list[int]:

@@ -300,18 +300,19 @@ def _inside(layer: Layer) -> Iterator[tuple[str, Layer]]:
         return
     # A layer under a public name has that path, whatever else holds it.
     for name in sorted(vars(layer), key=lambda name: name.startswith("_")):
-        yield from _in_value(name, vars(layer)[name])
+        yield from in_value(name, vars(layer)[name], Layer)
 
 
-def _in_value(path: str, value: Any) -> Iterator[tuple[str, Layer]]:
-    if isinstance(value, Layer):
+def in_value(path: str, value: Any, kind: type[T]) -> Iterator[tuple[str, T]]:
+    """Yield the objects of a kind in nested dicts, lists and tuples, with their paths."""
+    if isinstance(value, kind):
         yield path, value
     elif isinstance(value, Mapping):
         for key, part in value.items():
-            yield from _in_value(f"{path}/{key}", part)
+            yield from in_value(f"{path}/{key}", part, kind)
     elif isinstance(value, (list, tuple)):
         for i, part in enumerate(value):
-            yield from _in_value(f"{path}/{i}", part)
+            yield from in_value(f"{path}/{i}", part, kind)
 
 
 def _counted(inner: Iterable[Layer]) -> Iterator[tuple[str, Layer]]:

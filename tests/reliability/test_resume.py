@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import inspect
 import warnings
 from collections.abc import Callable
 from pathlib import Path
@@ -340,3 +341,79 @@ def test_nothing_is_said_of_a_training_that_just_continues(tmp_path: Path) -> No
     with warnings.catch_warnings():
         warnings.simplefilter("error")
         fit(again, 2)
+
+
+# ---- layers that draw ----
+
+
+class OwnNoise(nb.layers.Layer):
+    """A layer of the user's with a seed generator inside of others."""
+
+    def __init__(self, **kwargs: Any) -> None:
+        super().__init__(**kwargs)
+        self.inside = {"noise": [nb.random.SeedGenerator()]}
+
+    def call(self, x: Any, training: bool = False) -> Any:
+        return x + nb.random.normal(x.shape, seed=self.inside["noise"][0]) if training else x
+
+
+L = nb.layers
+LINE, IMAGE = (6,), (4, 6, 2)
+#: Shapes of the input, and the arguments of a layer.
+ALONE: dict[str, tuple[tuple[int, ...], tuple[Any, ...]]] = {
+    **dict.fromkeys(("RandomContrast", "RandomRotation", "SpatialDropout2D"), (IMAGE, (0.2,))),
+    **dict.fromkeys(("RandomTranslation", "RandomZoom"), (IMAGE, (0.2, 0.2))),
+    **dict.fromkeys(("AlphaDropout", "DropPath", "Dropout", "GaussianDropout", "GaussianNoise"), (LINE, (0.5,))),
+    **dict.fromkeys(("StandoutDense", "VariationalDense"), (LINE, (4,))),
+    "DropBlock2D": (IMAGE, (0.5, 2)), "DropConnectDense": (LINE, (4, 0.5)), "Masksembles": (LINE, (2, 1.5)),
+    "RandomBrightness": (IMAGE, (0.2, (0, 1))), "RandomFlip": (IMAGE, ()), "SpatialDropout1D": ((4, 6), (0.5,)),
+    "SpatialDropout3D": ((2, 4, 6, 2), (0.5,)), "VariationalDropout": (LINE, ()),
+}  # fmt: skip
+NESTED: dict[str, tuple[tuple[int, ...], Callable[[], list[Any]]]] = {
+    "ConcreteDropout": (LINE, lambda: [L.ConcreteDropout(L.Dense(4))]),
+    "own": (LINE, lambda: [OwnNoise()]),
+    "Sequential": (IMAGE, lambda: [nb.Sequential([L.RandomFlip(), nb.Sequential([L.RandomRotation(0.2)])])]),
+    "TimeDistributed": ((3, *IMAGE), lambda: [
+        L.TimeDistributed(L.RandomFlip()), L.TimeDistributed(nb.Sequential([L.RandomZoom(0.2, 0.2), L.Dropout(0.2)]))]),
+}  # fmt: skip
+
+
+def test_all_layers_that_draw_are_known() -> None:
+    classes = [kind for name in dir(L) if isinstance(kind := getattr(L, name), type) and issubclass(kind, L.Layer)]
+    drawing = {kind.__name__ for kind in classes if "seed" in inspect.signature(kind).parameters}
+    assert drawing == ALONE.keys() | {"ConcreteDropout"}
+
+
+@pytest.mark.parametrize("case", [*ALONE, *NESTED])
+def test_draws_are_kept(case: str, tmp_path: Path) -> None:
+    """By backups and by files, in a process in which layers have other keys."""
+    shape, arguments = ALONE.get(case, (LINE, ()))
+    shape, make = NESTED.get(case, (shape, lambda: [getattr(L, case)(*arguments)]))
+
+    def drawing(seed: int) -> nb.Model:
+        nb.set_random_seed(seed)
+        made = nb.Sequential([nb.Input(shape), *make(), L.Flatten(), L.Dense(1)])
+        made.compile("sgd", "mse")
+        return made
+
+    x = np.random.default_rng(0).random((20, *shape)).astype("float32")
+    y = x.reshape(20, -1)[:, :1]
+
+    def train(model: nb.Model, epochs: int, *callbacks: Callback, **more: Any) -> None:
+        nb.set_random_seed(3)
+        model.fit(x, y, epochs=epochs, batch_size=8, verbose=0, callbacks=list(callbacks), **more)
+
+    whole = drawing(1)
+    train(whole, 4)
+    with pytest.raises(Killed):
+        train(drawing(1), 4, BackupAndRestore(tmp_path / "backup"), Kill(1, None))
+    again = drawing(99)
+    train(again, 4, BackupAndRestore(tmp_path / "backup"))
+    assert same_model(whole, again)
+    first = drawing(1)
+    train(first, 2)
+    first.save(tmp_path / "m.nbnet")
+    loaded = nb.load_model(tmp_path / "m.nbnet", custom_objects={"OwnNoise": OwnNoise})
+    assert (first(x, training=True).numpy() == loaded(x, training=True).numpy()).all()
+    train(loaded, 4, initial_epoch=2)
+    assert same_model(whole, loaded)
