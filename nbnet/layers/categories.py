@@ -15,7 +15,6 @@ from nbnet.base.validation import check_choice, check_int
 from nbnet.data.streams import as_stream, is_stream
 from nbnet.engine.graph.tensor import Tensor
 from nbnet.layers.layer import Layer
-from nbnet.ops.gather import rows_or_nan
 
 Array = NDArray[Any]
 
@@ -59,10 +58,7 @@ def encode(numbers: Tensor, mode: str, depth: int, dtype: Any, weights: Tensor |
         numbers = ops.reshape(numbers, (1,))
     if mode == "one_hot" and numbers.ndim > 1 and numbers.shape[-1] == 1:
         numbers = _reshaped(numbers, numbers.shape[:-1])
-    table = np.eye(depth, dtype=numbers.dtype if numbers.dtype.kind == "f" else dtype)
-    found = rows_or_nan(numbers, table)
-    # Rows of numbers out of range are NaN.
-    hot = ops.where(ops.isnan(found), 0.0, found)
+    hot = ops.one_hot(numbers, depth, dtype=dtype)
     if mode == "one_hot":
         return hot
     axis = 1 if numbers.ndim > 1 else 0

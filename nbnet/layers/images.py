@@ -11,6 +11,7 @@ from nbnet import ops, random
 from nbnet.base.validation import check_choice, check_int
 from nbnet.engine.graph.tensor import Tensor
 from nbnet.layers.layer import Layer, Shape
+from nbnet.ops import constants
 from nbnet.ops.image import INTERPOLATIONS, resize
 from nbnet.ops.windows import check_data_format
 
@@ -262,12 +263,13 @@ class SeparateMoves(Moves):
 
         Outside of the image they are 0, with ``fill_mode="constant"``.
         """
-        at = self._sources(factor, np.arange(n, dtype=dtype), n)
+        places = constants.places(n, self.name).astype(dtype)
+        at = self._sources(factor, places, n)
         if self.interpolation == "nearest":
             at = ops.round(at)
         if self.fill_mode != "constant":
             at = self._inside(at, n)
-        apart = ops.abs(ops.expand_dims(at, -1) - np.arange(n, dtype=dtype))
+        apart = ops.abs(ops.expand_dims(at, -1) - places)
         if self.fill_mode == "wrap":
             apart = ops.minimum(apart, n - apart)
         return ops.relu(1.0 - apart)
@@ -398,7 +400,7 @@ class RandomRotation(Moves):
             raise ValueError(f"{self.name}: expected images of 2**24 pixels at most, got {height} x {width}")
         angle = ops.reshape(self._draw(images, self.factor), (rows, 1)) * (2.0 * np.pi)
         cosine, sine = ops.cos(angle), ops.sin(angle)
-        i, j = np.divmod(np.arange(height * width), width)
+        i, j = np.divmod(constants.places(height * width, self.name), width)
         up, right = (i - (height - 1) / 2).astype(images.dtype), (j - (width - 1) / 2).astype(images.dtype)
         y = ops.add(ops.add(ops.multiply(sine, right), ops.multiply(cosine, up)), (height - 1) / 2)
         x = ops.add(ops.subtract(ops.multiply(cosine, right), ops.multiply(sine, up)), (width - 1) / 2)

@@ -13,6 +13,7 @@ from numpy.typing import NDArray
 from nbnet import ops
 from nbnet.base.array_memory import plain_array
 from nbnet.base.hashes import hashed
+from nbnet.base.loading_budget import reserve
 from nbnet.base.validation import check_choice, check_int
 from nbnet.engine.graph.op import INT
 from nbnet.engine.graph.symbolic import has_symbols
@@ -59,6 +60,7 @@ class Lookup(Layer):
         super().__init__(**kwargs)
         self.max_tokens = None if max_tokens is None else check_int(max_tokens, "max_tokens", 2)
         self.num_oov_indices = check_int(num_oov_indices, "num_oov_indices", 0)
+        reserve(self.num_oov_indices, self.name, kept=True)
         self.mask_token = None if mask_token is None else self._token(mask_token, "mask_token")
         self.oov_token = None if oov_token is None else self._token(oov_token, "oov_token")
         self.invert, self.pad_to_max_tokens = bool(invert), bool(pad_to_max_tokens)
@@ -151,8 +153,7 @@ class Lookup(Layer):
             vocabulary = vocabulary.numpy()
         given = list(vocabulary)
         start = self._start
-        special = self._special
-        leads = len(given) >= start and given[:start] == special
+        leads = len(given) >= start and given[:start] == self._special
         tokens = [self._token(value, "vocabulary") for value in (given[start:] if leads else given)]
         if not given:
             raise ValueError("vocabulary: expected one token or more, got none")
@@ -163,7 +164,7 @@ class Lookup(Layer):
             if value is not None and value in tokens:
                 raise ValueError(
                     f"vocabulary: {name} {value!r} stands at place {tokens.index(value)}; leave special tokens out, or "
-                    f"let it begin with {special}"
+                    f"let it begin with {self._special}"
                 )
         if self.max_tokens is not None and start + len(tokens) > self.max_tokens:
             raise ValueError(
@@ -322,7 +323,10 @@ class Lookup(Layer):
     @property
     def padded_idf_weights(self) -> Array | None:
         """The weights of all entries of a vector; None without any."""
-        return None if self._idf is None else np.pad(self._idf, (0, self._depth - len(self._idf)))
+        if self._idf is None:
+            return None
+        reserve(self._depth, self.name)
+        return np.pad(self._idf, (0, self._depth - len(self._idf)))
 
     def _inverted(self, numbers: Any) -> Any:
         given = plain_array(numbers, "inputs")

@@ -13,6 +13,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from nbnet.base.hashes import fingerprint, hashed, joined_hash
+from nbnet.base.loading_budget import reserve
 from nbnet.base.registry import function_name, named_function
 from nbnet.base.validation import check_int
 from nbnet.engine.graph.op import INT
@@ -178,6 +179,7 @@ class TextVectorization(StringLookup):
         if self.output_mode == "int":
             length = self.output_sequence_length
             length = max(map(len, rows), default=0) if length is None else length
+            reserve(len(rows) * length, self.name)
             numbers = np.zeros((len(rows), length), INT)
             for k, row in enumerate(rows):
                 row = row[:length]
@@ -386,6 +388,7 @@ def _vectors(numbers: Array, mode: str, depth: int, dtype: np.dtype[Any]) -> Ten
         return integers(numbers)
     if mode == "one_hot" and numbers.ndim > 1 and numbers.shape[-1] == 1:
         numbers = numbers[..., 0]
+    reserve(numbers.size * depth, mode)
     if mode == "one_hot":
         vectors = np.zeros((numbers.size, depth), dtype)
         vectors[np.arange(numbers.size), numbers.ravel()] = 1

@@ -15,10 +15,9 @@ from nbnet.engine.graph.op import INT
 from nbnet.engine.graph.tensor import Tensor, tensors
 from nbnet.ops import constants
 from nbnet.ops.broadcast import add, divide, multiply, subtract
-from nbnet.ops.compare import greater, isnan, where
-from nbnet.ops.convert import convert_to_tensor, converted
+from nbnet.ops.compare import equal, greater
+from nbnet.ops.convert import cast, convert_to_tensor, converted
 from nbnet.ops.convert import shape as shape_of
-from nbnet.ops.gather import rows_or_nan
 from nbnet.ops.reshape import expand_dims, moveaxis
 
 
@@ -222,8 +221,7 @@ def one_hot(x: Any, num_classes: int, axis: int = -1, dtype: Any = None, sparse:
         raise ValueError("sparse: expected False, as tensors are dense")
     if isinstance(x, Tensor) and x.data is None:
         float_dtype = x.dtype if x.dtype.kind == "f" else standardize_dtype(None)
-        found = rows_or_nan(x, constants.eye(num_classes, num_classes, 0, float_dtype, "one_hot"))
-        # Rows of labels out of range are NaN.
-        return moveaxis(where(isnan(found), 0.0, found), -1, axis)
+        classes = constants.places(num_classes, "one_hot").astype(x.dtype)
+        return moveaxis(cast(equal(expand_dims(x, -1), classes), float_dtype), -1, axis)
     hot = constants.one_hot(plain_array(x, "x"), num_classes, standardize_dtype(None), "one_hot")
     return convert_to_tensor(np.moveaxis(hot, -1, axis), dtype)

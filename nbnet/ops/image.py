@@ -97,7 +97,8 @@ def weights(n: int, m: int, interpolation: str, antialias: bool = False) -> Arra
     found = zeros((n, m), np.float64, "resize")
     wider = max(n / m, 1.0) if antialias else 1.0
     centres = (np.arange(m) + 0.5) * (n / m) - 0.5
-    found[:] = _KERNELS[interpolation](np.abs(centres - np.arange(n)[:, None]) / wider)
+    for rows in np.array_split(np.arange(n), max(n * m >> 16, 1)):  # kernels make several arrays of that size
+        found[rows] = _KERNELS[interpolation](np.abs(centres - rows[:, None]) / wider)
     totals = found.sum(0)
     found /= np.where(np.abs(totals) > 1e-12, totals, 1.0)
     return found
