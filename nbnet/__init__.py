@@ -77,6 +77,7 @@ __all__ = [
     "estimators",
     "fit_many",
     "floatx",
+    "function",
     "initializers",
     "inspect",
     "install_as_keras",
@@ -109,6 +110,7 @@ if TYPE_CHECKING:
     from nbnet.as_keras import install_as_keras, uninstall_as_keras
     from nbnet.layers.input_spec import InputSpec
     from nbnet.layers.variable import KerasTensor, Variable, name_scope
+    from nbnet.train.function import function
 else:
     # What few scripts use is imported when they do.
     __getattr__ = keras_hint(
@@ -118,5 +120,6 @@ else:
             **dict.fromkeys(("install_as_keras", "uninstall_as_keras"), "nbnet.as_keras"),
             **dict.fromkeys(("KerasTensor", "Variable", "name_scope"), "nbnet.layers.variable"),
             "InputSpec": "nbnet.layers.input_spec",
+            "function": "nbnet.train.function",
         },
     )

@@ -22,6 +22,7 @@ from nbnet.config import DTypePolicy, standardize_dtype
 from nbnet.engine.graph.op import INT
 from nbnet.engine.graph.parameter import Parameter, invalidate_programs
 from nbnet.engine.graph.symbolic import Producer, Symbol, has_symbols, record
+from nbnet.engine.graph.tape import paused
 from nbnet.engine.graph.tensor import Tensor, recorder, tensor, thread_state
 from nbnet.layers.arguments import (
     RegularizerLike,
@@ -357,10 +358,8 @@ class Layer(HasWeights, RecordsArguments):
             self._building = True
             try:
                 self._check_input(input_shape)
-                if shapes:
-                    self.build(**shapes)
-                else:
-                    self.build(input_shape)
+                with paused():  # Nothing that initializers compute is a part of a program.
+                    self.build(**shapes) if shapes else self.build(input_shape)
                 self.built = True
             finally:
                 self._building = False

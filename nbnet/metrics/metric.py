@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
-from typing import Any, ClassVar, Self
+from typing import Any, ClassVar, Self, cast
 
 import numpy as np
 from numpy.typing import NDArray
@@ -18,7 +18,7 @@ from nbnet.config import floatx
 from nbnet.engine.graph.parameter import Parameter
 from nbnet.engine.graph.symbolic import with_values
 from nbnet.engine.graph.tape import paused
-from nbnet.engine.graph.tensor import Tensor, tensor
+from nbnet.engine.graph.tensor import Tensor, changes, tensor
 from nbnet.losses.loss import aligned, as_given, dtype_name, loss_mask, of_same_rank
 from nbnet.losses.weighting import by_sample, meet, numbers
 from nbnet.ops.reshape import reshape
@@ -175,6 +175,9 @@ class Metric(RecordsArguments):
         sample_weight : array_like, optional
             A weight for each sample, for each value, or for all; by default 1.
         """
+        if (program := changes()) is not None:
+            program.update_mean(self, self.each(y_true, y_pred, sample_weight), sample_weight)
+            return
         with paused():
             values = self.each(y_true, y_pred, sample_weight)
             steps = y_pred.time_mask if isinstance(y_pred, Tensor) else None
@@ -192,8 +195,19 @@ class Metric(RecordsArguments):
         self.total.assign_add(np.sum(values))
         self.count.assign_add(float(len(values) if values.ndim else 1) if weights is None else np.sum(weights))
 
+    def cell(self) -> Array:
+        """The memory of ``total`` and ``count``, side by side, for programs that add to them."""
+        total, count = self.total, self.count
+        kept = total.memory().base
+        if kept is None or kept is not count.memory().base:
+            kept = np.array([total.memory(), count.memory()])
+            total.data, count.data = kept[:1].reshape(()), kept[1:].reshape(())
+        return kept
+
     def result(self) -> Score:
         """The metric of all samples since the last reset; 0 if there are none."""
+        if (program := changes()) is not None:
+            return cast(Score, program.late(self.result))
         total, count = self.total.item(), self.count.item()
         return self.finish(total / count if count else 0.0)
 
@@ -323,6 +337,9 @@ class Reduction(Metric, abstract=True):
         sample_weight : array_like, optional
             A weight for each sample, for each number, or for all; by default 1.
         """
+        if (program := changes()) is not None:
+            program.update_mean(self, tensor(values), sample_weight)
+            return
         if isinstance(values, Tensor):
             values = values.numpy()
         self._add(numbers(values, "values"), sample_weight, self._within)

@@ -14,7 +14,7 @@ from nbnet.base.docstrings import join_common_sections
 from nbnet.base.registry import snake_case, unique_name
 from nbnet.base.validation import ABOVE_ZERO, FRACTION, FROM_ZERO, check_int
 from nbnet.engine.graph.parameter import FlatParams, Parameter, invalidate_programs, layout_version
-from nbnet.engine.graph.tensor import Call, Tensor
+from nbnet.engine.graph.tensor import Call, Tensor, changes
 from nbnet.engine.kernels.abi import Kernel
 from nbnet.engine.runtime.program import Linked, lower
 from nbnet.optimizers import schedules, update
@@ -579,6 +579,9 @@ class Optimizer(PythonStep, HasSettings):
         parameters = self._built().parameters if trainable_variables is None else list(trainable_variables)
         if len(given) != len(parameters):
             raise ValueError(f"grads: expected {len(parameters)}, one for each parameter, got {len(given)}")
+        if (program := changes()) is not None:
+            program.update(self, given, parameters)
+            return
         known = parameters if self.block is None else self.block.parameters
         found = {id(p): _as_gradient(g, p) for g, p in zip(given, parameters, strict=True)}
         if not found.keys() <= {*map(id, known)}:

@@ -9,7 +9,7 @@ import numpy as np
 
 from nbnet.base.array_memory import plain_array
 from nbnet.engine.graph.arithmetic import operators
-from nbnet.engine.graph.tensor import Array, Tensor, real_array, recorder
+from nbnet.engine.graph.tensor import Array, Tensor, changes, real_array, recorder
 from nbnet.engine.kernels.executor import aligned, round_up
 
 #: A regularizer or constraint: a function of a parameter.
@@ -104,6 +104,11 @@ class Parameter(Tensor):
 
     def numpy(self) -> Array:
         """A copy of the value."""
+        if changes() is not None:
+            raise ValueError(
+                f"{self.name or 'the parameter'}: its value changes as the program runs that is being built; compute "
+                "with functions of nbnet.ops"
+            )
         return self.memory().copy()
 
     @property
@@ -121,11 +126,14 @@ class Parameter(Tensor):
         In a layer's call, a value that is computed there is assigned in every step of training, evaluation and
         prediction, and read by what comes after it.
         """
+        if (program := changes()) is not None:
+            program.assign(self, value)
+            return self
         if isinstance(value, Tensor) and value.data is None and _in_program():
             assigned: Tensor = operators["assign"](self, value)
             return assigned
         self.overwrite(value)
-        return self.value
+        return Tensor(self.shape, self.dtype, self.memory().copy())
 
     def overwrite(self, value: Any) -> None:
         """:meth:`assign`, without a copy of the value to return."""

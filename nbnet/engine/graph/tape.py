@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
-from typing import Any, overload
+from typing import Any, Self, overload
 
 import numpy as np
 from numpy.typing import NDArray
@@ -12,7 +12,17 @@ from numpy.typing import NDArray
 from nbnet.base.seeds import next_draw
 from nbnet.base.tree import flatten, restructure
 from nbnet.engine.graph.autodiff import gradients
-from nbnet.engine.graph.tensor import Call, Recorder, Tensor, recorder, run_call, thread_state, topological
+from nbnet.engine.graph.tensor import (
+    Call,
+    Node,
+    Recorder,
+    Tensor,
+    changes,
+    recorder,
+    run_call,
+    thread_state,
+    topological,
+)
 from nbnet.engine.jit.linker import Kernel
 
 Array = NDArray[Any]
@@ -62,12 +72,24 @@ class Tape(Recorder):
         if masks is not None and not isinstance(masks, Mapping):
             raise TypeError(f"masks: expected a dict of arrays by name of layer, got {type(masks).__name__}")
         super().__init__(masks=masks)
+        self._trace: Trace | None = None
         if step is not None and (not isinstance(step, (int, np.integer)) or not 0 <= step < 1 << 63):
             raise ValueError(f"step: expected an integer from 0 to 2**63 - 1, got {step!r}")
         self.counts = step is None
         self.step = next_draw() if step is None else int(step)
 
+    def __enter__(self) -> Self:
+        active = recorder()
+        self._trace = active if isinstance(active, Trace) else None
+        if self._trace is None:
+            return super().__enter__()
+        if self._given or not self.counts:
+            raise ValueError("masks, step: cannot be given inside of a program; its steps count themselves")
+        return self  # The trace records the operations.
+
     def __exit__(self, *exc: object) -> None:
+        if self._trace is not None:
+            return
         super().__exit__(*exc)
         unused = set(self._given) - {node.name for node in self.nodes if node.op.mask or node.op.noise}
         if exc[0] is None and unused:
@@ -77,12 +99,17 @@ class Tape(Recorder):
     @property
     def masks(self) -> dict[str, Array]:
         """The recorded dropout masks by name of layer (or node): bool arrays, True = kept."""
-        return {node.name: mask for node in self.nodes if (mask := node.mask) is not None}
+        return {node.name: mask for node in self._run_nodes() if (mask := node.mask) is not None}
 
     @property
     def noise(self) -> dict[str, Array]:
         """The recorded random numbers of layers that draw no masks, by name of layer (or node): Gaussian noise, say."""
-        return {node.name: noise for node in self.nodes if (noise := node.noise) is not None}
+        return {node.name: noise for node in self._run_nodes() if (noise := node.noise) is not None}
+
+    def _run_nodes(self) -> list[Node]:
+        if self._trace is not None:
+            raise ValueError("masks, noise: a tape inside of a program that is being built has none; run it eagerly")
+        return self.nodes
 
     @overload
     def gradient(self, target: Tensor, sources: Tensor) -> Tensor: ...
@@ -109,6 +136,8 @@ class Tape(Recorder):
         for source in wanted:
             if not isinstance(source, Tensor):
                 raise TypeError(f"sources: expected tensors, got {type(source).__name__}")
+        if (program := changes()) is not None:
+            return restructure(sources, program.gradient(target, wanted))
         return restructure(sources, gradients(topological([target]), target, wanted))
 
 

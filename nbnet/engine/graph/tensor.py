@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 import threading
-from collections.abc import Iterable, Iterator, Mapping, MutableMapping, Sequence, Set
+from collections.abc import Callable, Iterable, Iterator, Mapping, MutableMapping, Sequence, Set
 from contextlib import contextmanager
 from dataclasses import dataclass
 from math import prod
-from typing import Any, Self
+from typing import Any, Protocol, Self
 
 import numpy as np
 from numpy.typing import NDArray
@@ -94,7 +94,8 @@ class Tensor(Concrete["Tensor"]):
         """The array that holds the value, not a copy: for kernels and for code that changes it in place."""
         if self.data is None:
             raise ValueError(
-                f"tensor {self.name or self.shape!r} has no value: it belongs to a program that is being built"
+                f"tensor {self.name or self.shape!r} has no value: it belongs to a program that is being built; "
+                "compute with functions of nbnet.ops, or return it and read it afterwards"
             )
         return self.data
 
@@ -419,10 +420,22 @@ class _State(threading.local):
 thread_state = _State()
 
 
+class Changes(Protocol):
+    """Records gradients, and what changes weights and metrics, as parts of a program."""
+
+    def gradient(self, target: Tensor, sources: Sequence[Tensor]) -> list[Tensor | None]: ...
+    def update(self, optimizer: Any, gradients: Sequence[Any], parameters: Sequence[Any]) -> None: ...
+    def assign(self, target: Any, value: Any) -> None: ...
+    def update_mean(self, metric: Any, values: Tensor, sample_weight: Any) -> None: ...
+    def late(self, value: Callable[[], Any]) -> Any: ...
+
+
 class Recorder:
     """Keeps the nodes of a forward pass in order, with unique names and keys."""
 
     deferred = False
+    #: Records what changes weights and metrics, where that is a part of the program.
+    changes: Changes | None = None
     #: Number of the training step whose random numbers ops draw.
     step = 0
     #: True if keys count their draws on this recorder instead.
@@ -480,6 +493,11 @@ class Recorder:
 def recorder() -> Recorder | None:
     """The innermost active recorder of this thread."""
     return thread_state.recorders[-1] if thread_state.recorders else None
+
+
+def changes() -> Changes | None:
+    """What records changes of weights and metrics, if the innermost recorder does."""
+    return thread_state.recorders[-1].changes if thread_state.recorders else None
 
 
 @contextmanager

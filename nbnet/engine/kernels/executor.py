@@ -227,6 +227,51 @@ class SegmentRunner:
         run_parallel(_entry(RUN_SEGMENTS), args, slices, (address(self._sync), start, 0))
 
 
+class PhaseRunner:
+    """A program of one slice whose phases see numbers of steps of their own.
+
+    The arguments are those of :class:`RowRunner`.
+    """
+
+    def __init__(self, mem: int, dtype: np.dtype[Any], rows: Rows, spans: NDArray[np.int64]) -> None:
+        self.mem, self.dtype, self.rows, self.spans = mem, dtype, rows, spans
+        count = len(spans)
+        self._once = np.zeros((count, 4), np.int64)
+        self._once[:, :3] = np.column_stack([2 * np.arange(count), np.ones((count, 2), np.int64)])
+        self._sync = aligned(16, np.int64)
+        self._kept = self._planned(self._once)
+
+    def _planned(self, segments: NDArray[np.int64]) -> tuple[NDArray[np.int64], tuple[int, ...]]:
+        """A plan, and the arguments of the call that runs it."""
+        start, count = self.spans.size, len(segments)
+        plan = np.concatenate([self.spans.reshape(-1), segments.reshape(-1)])
+        return plan, (self.mem, address(self.rows), address(plan), count, 1, 0, address(self._sync), start, 0)
+
+    def __call__(self, first: Sequence[int]) -> None:
+        """Run each phase once, with its number of the step."""
+        check_cancelled()
+        if ROW_BY_ROW:
+            self.repeat(1, first, [0] * len(first))
+            return
+        plan, arguments = self._kept
+        plan[self.spans.size + 3 :: 4] = first
+        _entry(RUN_SEGMENTS)(*arguments)
+
+    def repeat(self, times: int, first: Sequence[int], stride: Sequence[int]) -> None:
+        """Run all phases several times; the numbers of a phase begin at ``first``, ``stride`` apart."""
+        check_cancelled()
+        numbers = np.add(first, np.multiply.outer(np.arange(times), stride))
+        if ROW_BY_ROW:
+            for steps in numbers.tolist():
+                for p, step in enumerate(steps):
+                    _run_in_python(Memory(self.mem, self.dtype), self.rows, self.spans[p : p + 1], 1, step)
+            return
+        segments = np.tile(self._once, (times, 1))
+        segments[:, 3] = numbers.reshape(-1)
+        plan = self._planned(segments)
+        _entry(RUN_SEGMENTS)(*plan[1])
+
+
 def _run_in_python(memory: Memory, rows: Rows, spans: NDArray[np.int64], steps: int, step: int) -> None:
     flat, slices = spans.reshape(-1), spans.shape[1]
     with np.errstate(all="ignore"):
