@@ -14,6 +14,7 @@ import numpy as np
 from nbnet import ops
 from nbnet.base import registry
 from nbnet.base.registry import Configurable
+from nbnet.base.uninterrupted import apart
 from nbnet.base.validation import FRACTION, FROM_ZERO
 from nbnet.engine.graph.parameter import Parameter
 from nbnet.engine.graph.tape import Trace
@@ -414,6 +415,7 @@ def serialize(constraint: Callable[[Any], Any] | None) -> dict[str, Any] | str |
     return None if constraint is None else registry.function_name(constraint, "constraint")
 
 
+@apart
 def deserialize(config: Any, custom_objects: Mapping[str, Any] | None = None) -> Callable[[Any], Any] | None:
     """The constraint that :func:`serialize` described.
 

@@ -16,6 +16,7 @@ import numpy as np
 
 from nbnet.base import registry
 from nbnet.base.registry import Configurable
+from nbnet.base.uninterrupted import apart
 from nbnet.base.validation import ABOVE_ZERO, FRACTION, FROM_ZERO
 from nbnet.engine.kernels.abi import Function, device
 
@@ -289,6 +290,7 @@ def serialize(schedule: DropoutSchedule) -> dict[str, Any]:
     return registry.serialize(schedule, _known)
 
 
+@apart
 def deserialize(config: Mapping[str, Any], custom_objects: Mapping[str, Any] | None = None) -> DropoutSchedule:
     """The schedule that :func:`serialize` described.
 

@@ -12,6 +12,7 @@ from numpy.typing import ArrayLike, NDArray
 from nbnet.base.array_memory import plain_array
 from nbnet.base.json_record import fields
 from nbnet.base.tensor_file import FORMAT, FilePath, Reader, write
+from nbnet.base.uninterrupted import apart
 from nbnet.train.mask_recording import RecordedMasks, StepMasks
 from nbnet.train.step_masks import step_masks
 
@@ -66,6 +67,7 @@ def save_masks(path: FilePath, masks: Mapping[str, ArrayLike], overwrite: bool =
     write(path, words, {"kind": KIND, "shapes": shapes}, overwrite)
 
 
+@apart
 def load_masks(path: FilePath) -> dict[str, Array]:
     """Load masks that :func:`save_masks` wrote; ``nb.Tape(masks=nb.load_masks(path))`` replays them.
 

@@ -12,6 +12,7 @@ import numpy as np
 from nbnet import ops
 from nbnet.base import registry
 from nbnet.base.tree import flatten
+from nbnet.base.uninterrupted import apart
 from nbnet.base.validation import FROM_ZERO, check_choice
 from nbnet.config import epsilon
 from nbnet.engine.graph.parameter import Parameter
@@ -228,6 +229,7 @@ def serialize(regularizer: Callable[[Any], Tensor] | None) -> dict[str, Any] | s
     return None if regularizer is None else registry.function_name(regularizer, "regularizer")
 
 
+@apart
 def deserialize(config: Any, custom_objects: Mapping[str, Any] | None = None) -> Callable[[Any], Tensor] | None:
     """A regularizer from the configuration that :func:`serialize` returned.
 

@@ -50,7 +50,7 @@ def run(arguments: Sequence[str]) -> None:
     install_as_keras()
     # Processes that the script spawns inherit the search path; what they find there installs nbnet in them.
     if NAMES not in sys.path:
-        sys.path.insert(1, NAMES)
+        sys.path.insert(0 if sys.flags.safe_path else 1, NAMES)
     global _before
     _before = sys.modules["__main__"]
     sys.excepthook = _without_own_frames(sys.excepthook)
@@ -73,7 +73,7 @@ def _script(path: str) -> tuple[ModuleType, CodeType]:
     full = os.path.abspath(path)
     if os.path.isdir(full):
         full = os.path.join(full, "__main__.py")
-    sys.path[0] = os.path.dirname(os.path.realpath(full))
+    _set_first(os.path.dirname(os.path.realpath(full)))
     try:
         with io.open_code(full) as file:
             source = file.read()
@@ -87,7 +87,7 @@ def _script(path: str) -> tuple[ModuleType, CodeType]:
 
 def _module(name: str) -> tuple[ModuleType, CodeType]:
     """Return a new ``__main__`` for a module or package by its name, and the code to run in it."""
-    sys.path[0] = os.getcwd()
+    _set_first(os.getcwd())
     spec = _spec(name)
     if spec is not None and spec.submodule_search_locations is not None:
         spec = _spec(f"{name}.__main__")
@@ -100,6 +100,12 @@ def _module(name: str) -> tuple[ModuleType, CodeType]:
         __spec__=spec, __file__=spec.origin, __cached__=spec.cached, __loader__=loader, __package__=spec.parent
     )
     return main, code
+
+
+def _set_first(folder: str) -> None:
+    """Make a folder the first entry of the search path, unless the interpreter (``-P``, ``-I``) has no such entry."""
+    if not sys.flags.safe_path:
+        sys.path[0] = folder
 
 
 def _spec(name: str) -> ModuleSpec | None:

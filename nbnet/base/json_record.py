@@ -76,8 +76,8 @@ def dumps(value: Any, path: str = "config") -> str:
     return json.dumps(found, sort_keys=True, separators=(",", ":"), ensure_ascii=True, allow_nan=False)
 
 
-def loads(text: bytes | str, path: str) -> Any:
-    """Return the value that JSON stands for; ``path`` is its name in messages.
+def loads(text: bytes | bytearray | str, path: str, most: int = MAX_VALUES) -> Any:
+    """Return the value that JSON stands for; ``path`` is its name in messages, and it may have ``most`` values.
 
     Raises ValueError if it is no JSON, or has duplicate keys, numbers that are not finite or too large, too many
     values, or lists that are nested too deeply.
@@ -85,10 +85,10 @@ def loads(text: bytes | str, path: str) -> Any:
     if len(text) > MAX_BYTES:
         raise ValueError(f"{path}: has {len(text)} bytes, more than {MAX_BYTES}")
     try:
-        text = text.decode("utf-8") if isinstance(text, bytes) else text
+        text = text if isinstance(text, str) else text.decode("utf-8")
     except UnicodeDecodeError as error:
         raise ValueError(f"{path}: is not UTF-8 ({error.reason} at byte {error.start})") from None
-    check_size(text, path)
+    check_size(text, path, most)
     try:
         value = json.loads(text, object_pairs_hook=_unique, parse_constant=_no_constant, parse_int=_integer)
     except RecursionError:
@@ -101,13 +101,13 @@ def loads(text: bytes | str, path: str) -> Any:
     return value
 
 
-def check_size(text: str, path: str) -> None:
+def check_size(text: str, path: str, most: int = MAX_VALUES) -> None:
     """Raise ValueError if a text is larger than :func:`loads` reads."""
     if len(text) > MAX_BYTES:
         raise ValueError(f"{path}: has {len(text)} bytes, more than {MAX_BYTES}")
     # Parsed, a value takes about ten times the memory of its characters, so values are counted first.
-    if sum(text.count(mark) for mark in ",[{") > MAX_VALUES:
-        raise ValueError(f"{path}: has more than {MAX_VALUES} values")
+    if sum(text.count(mark) for mark in ",[{") > most:
+        raise ValueError(f"{path}: has more than {most} values")
 
 
 def check(value: Any, path: str) -> None:

@@ -30,6 +30,12 @@ FILLED = 1 << 27
 STEPS = 100_000
 
 
+def allowance(size: int) -> int:
+    """Return the number of bytes that arrays of a compressed file of this size, and the weights that they become, may
+    take; with all the rest, loading takes ten times the file and 64 MiB."""
+    return 6 * size + (28 << 20)
+
+
 class LoadingBudget:
     """The part of a file's allowance that is left.
 
@@ -38,13 +44,20 @@ class LoadingBudget:
     shapes
         Shapes of the tensors of the file that may be weights, each of which can be taken once. By default there is no
         file: weights are new ones, and are not charged.
+    size
+        Bytes of the file, if its tensors are compressed or may have other dtypes than the weights.
+    used
+        Bytes of its :func:`allowance` that are used.
     """
 
-    def __init__(self, shapes: Iterable[Sequence[int]] | None = None) -> None:
+    def __init__(self, shapes: Iterable[Sequence[int]] | None = None, size: int | None = None, used: int = 0) -> None:
         self.weights = None if shapes is None else Counter(tuple(shape) for shape in shapes)
+        self.memory = None if size is None else allowance(size) - used
         values = WITHOUT_FILE
         if self.weights is not None:
             values = sum(prod(shape) * n for shape, n in self.weights.items())
+        if size is not None:
+            values = min(values, size // 4)
         self.kept, self.tried = KEPT + values, TRIED + values
         self.filled, self.steps = FILLED + values, STEPS
 
@@ -74,6 +87,10 @@ def weight(shape: tuple[int, ...], dtype: Any, name: str) -> NDArray[Any] | None
     if not budget.weights[shape]:
         raise ValueError(f"{name}: asks for a weight of shape {shape}, and the file has none of that shape left")
     budget.weights[shape] -= 1
+    if budget.memory is not None:
+        budget.memory -= prod(shape) * np.dtype(dtype).itemsize
+        if budget.memory < 0:
+            raise ValueError(f"{name}: asks for more memory than a file of this size can need")
     return np.zeros(shape, dtype)
 
 

@@ -13,15 +13,15 @@ import sys
 import threading
 from collections.abc import Callable
 from contextvars import copy_context
+from functools import wraps
 from itertools import islice, repeat
-from typing import Protocol, TypeVar
+from typing import ParamSpec, Protocol, TypeVar
 
 from nbnet.base.cpu import Cancelled, limited, processors
 
 T = TypeVar("T")
+P = ParamSpec("P")
 
-#: Signals that a program may handle; Ctrl-C's handler raises an exception, and runs nothing else.
-SIGNALS = tuple(signal.valid_signals() - {signal.SIGINT})
 #: Returns the handler of a signal: a function, or else a number or None. Python's wrapper makes an enum of the number.
 handler_of: Callable[[int], object] = getattr(sys.modules.get("_signal", signal), "getsignal", signal.getsignal)
 #: Held by work that has not ended, even if nobody waits for it any more.
@@ -100,11 +100,18 @@ def uninterrupted(task: Callable[[], object], wait: bool = False) -> None:
         raise errors[0]
 
 
-def apart_from_handlers(task: Callable[[], T]) -> T:
-    """Return the result of a task that changes what this thread does with operations, as recording them does.
+def _has_handlers() -> bool:
+    """Return True if a signal can run code of the program; Ctrl-C's own handler only raises an exception."""
+    found = map(handler_of, signal.valid_signals())
+    return any(callable(handler) and handler is not signal.default_int_handler for handler in found)
 
-    A signal handler that interrupts it would be recorded as well. So if the program has handlers, other than for
-    Ctrl-C, another thread does it: see :func:`uninterrupted`.
+
+def apart_from_handlers(task: Callable[[], T]) -> T:
+    """Return the result of a task that changes what this thread does, as recording operations or loading a file does.
+
+    A signal handler that interrupts it would be recorded as well, or meet the budget and the names of the file; and
+    the task might take an exception of the handler for one of its own. So if the program has handlers, another thread
+    does it: see :func:`uninterrupted`.
 
     Examples
     --------
@@ -112,11 +119,28 @@ def apart_from_handlers(task: Callable[[], T]) -> T:
     >>> apart_from_handlers(lambda: 1 + 1)
     2
     """
-    if threading.current_thread() is not threading.main_thread() or not any(map(callable, map(handler_of, SIGNALS))):
+    if threading.current_thread() is not threading.main_thread() or not _has_handlers():
         return task()
     context, results = copy_context(), list[T]()
     uninterrupted(lambda: results.append(context.run(task)), wait=True)
     return results[0]
+
+
+def apart(function: Callable[P, T]) -> Callable[P, T]:
+    """Have all of a function done by :func:`apart_from_handlers`.
+
+    Examples
+    --------
+    >>> from nbnet.base.uninterrupted import apart
+    >>> apart(divmod)(7, 2)
+    (3, 1)
+    """
+
+    @wraps(function)
+    def run(*args: P.args, **kwargs: P.kwargs) -> T:
+        return apart_from_handlers(lambda: function(*args, **kwargs))
+
+    return run
 
 
 class Lock(Protocol):

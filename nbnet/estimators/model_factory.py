@@ -11,6 +11,7 @@ import numpy as np
 
 from nbnet import losses, optimizers
 from nbnet.base.registry import custom_object_scope, kept_objects
+from nbnet.base.uninterrupted import apart
 from nbnet.callbacks.callback import Callback
 from nbnet.config import standardize_dtype
 from nbnet.data.sparse import is_sparse
@@ -71,6 +72,7 @@ def copy_model(model: Model, changes: Mapping[str, Any], dtype: Any) -> Model:
     return copied
 
 
+@apart
 def rebuild_model(model: Model, changes: Mapping[str, Any], dtype: Any) -> Model:
     """Return a model with the same layers and new weights, not compiled.
 
@@ -181,6 +183,7 @@ def _optimizer(estimator: RoutedParameters, source: Model) -> optimizers.Optimiz
     return copied
 
 
+@apart
 def _changed(thing: Any, changes: Mapping[str, Any], prefix: str, owner: str) -> Any:
     """Return a copy with other settings."""
     with kept_objects() as objects:

@@ -10,6 +10,7 @@ from typing import Any, ClassVar, Self
 
 from nbnet import losses, optimizers
 from nbnet.base.registry import kept_objects, snake_case
+from nbnet.base.uninterrupted import apart
 from nbnet.callbacks.callback import Callback
 from nbnet.estimators.base import F, NeuralEstimator
 from nbnet.layers.layer import Layer
@@ -179,6 +180,7 @@ def _config_names(given: Any, get: Callable[[Any], Any]) -> Iterable[str] | None
     return None if given is None or is_automatic(given) else _config(get(given))
 
 
+@apart
 def _config(thing: Any) -> dict[str, Any]:
     """Return a configuration, even if functions in it have no name."""
     with kept_objects():

@@ -15,6 +15,7 @@ from numpy.typing import NDArray
 
 from nbnet.base import registry
 from nbnet.base.array_memory import plain_array
+from nbnet.base.uninterrupted import apart
 from nbnet.base.unsupported_keras import keras_hint
 from nbnet.engine.graph.tensor import Tensor
 from nbnet.initializers.initializer import Constant, Identity, Initializer, Ones, Zeros
@@ -119,6 +120,7 @@ def serialize(initializer: Callable[..., Any] | None) -> dict[str, Any] | str | 
     return None if initializer is None else registry.function_name(initializer, "initializer")
 
 
+@apart
 def deserialize(config: InitializerLike, custom_objects: Mapping[str, Any] | None = None) -> Callable[..., Any] | None:
     """The initializer that :func:`serialize` described.
 

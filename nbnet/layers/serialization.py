@@ -7,6 +7,7 @@ from importlib import import_module
 from typing import Any, TypeVar
 
 from nbnet.base import registry
+from nbnet.base.uninterrupted import apart
 from nbnet.layers.layer import Layer
 
 L = TypeVar("L", bound=Layer)
@@ -71,6 +72,7 @@ def serialize(layer: Layer) -> dict[str, Any]:
     return registry.serialize(layer, known)
 
 
+@apart
 def deserialize(config: Any, custom_objects: Mapping[str, Any] | None = None) -> Layer:
     """The layer that :func:`serialize` described, with new weights.
 

@@ -12,6 +12,7 @@ from weakref import WeakKeyDictionary
 from nbnet import ops
 from nbnet.base.registry import custom_object_scope, function_name, named_function
 from nbnet.base.tree import flatten, map_structure
+from nbnet.base.uninterrupted import apart
 from nbnet.base.validation import check_int
 from nbnet.engine.graph.op import INT
 from nbnet.engine.graph.parameter import Parameter
@@ -343,6 +344,7 @@ class Lambda(Layer):
         return config | {"arguments": self.arguments}
 
     @classmethod
+    @apart
     def from_config(cls, config: Mapping[str, Any], custom_objects: Mapping[str, Any] | None = None) -> Self:
         own = dict(config)
         with custom_object_scope(custom_objects):

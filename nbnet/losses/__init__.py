@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Any, cast
 
 from nbnet.base import registry
 from nbnet.base.registry import custom_object_scope, lookup, snake_case
+from nbnet.base.uninterrupted import apart
 from nbnet.base.unsupported_keras import keras_hint
 from nbnet.losses.crossentropy import (
     BinaryCrossentropy,
@@ -149,6 +150,7 @@ def serialize(loss: Loss) -> dict[str, Any]:
     return registry.serialize(loss, known | {"LossFunctionWrapper": LossFunctionWrapper})
 
 
+@apart
 def deserialize(config: Any, custom_objects: Mapping[str, type[Loss]] | None = None) -> Loss:
     """A loss from what :func:`serialize` returned.
 

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any, overload
 
 from nbnet import losses
 from nbnet.base import registry
+from nbnet.base.uninterrupted import apart
 from nbnet.base.unsupported_keras import keras_hint
 from nbnet.losses import Loss
 from nbnet.metrics.accuracy import (
@@ -208,6 +209,7 @@ def serialize(metric: Metric) -> dict[str, Any]:
     return registry.serialize(metric, _by_class_name)
 
 
+@apart
 def deserialize(config: Any, custom_objects: Mapping[str, type[Metric]] | None = None) -> Metric:
     """A metric from what :func:`serialize` returned.
 

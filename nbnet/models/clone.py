@@ -7,6 +7,7 @@ from typing import Any, TypeVar
 
 from nbnet.base.json_record import loads
 from nbnet.base.registry import custom_object_scope, kept_objects
+from nbnet.base.uninterrupted import apart
 from nbnet.layers.input import InputLayer
 from nbnet.layers.layer import Layer
 from nbnet.layers.serialization import deserialize
@@ -103,6 +104,7 @@ def _taken_apart(
     return model.with_layers(cloned, inputs, call)
 
 
+@apart
 def copy_layer(layer: L, **changes: Any) -> L:
     """Return a layer or model with the same configuration, but for these changes, and new weights."""
     with kept_objects() as own:
@@ -117,6 +119,7 @@ def _from_record(record: Any) -> Any:
     return delegates.model_from_keras(record) if in_keras else deserialize(record)
 
 
+@apart
 def model_from_json(json_string: str, custom_objects: Mapping[str, Any] | None = None) -> Model:
     """Return the model that ``model.to_json()`` described, here or in Keras, with new weights.
 

@@ -17,6 +17,7 @@ from nbnet.base.constructor import has_own_constructor
 from nbnet.base.json_record import fields, plain
 from nbnet.base.registry import custom_object_scope
 from nbnet.base.tree import flatten, map_structure, restructure
+from nbnet.base.uninterrupted import apart
 from nbnet.base.validation import check_int
 from nbnet.engine.graph.symbolic import Symbol, with_values
 from nbnet.engine.graph.tensor import Tensor
@@ -638,6 +639,7 @@ class Model(Layer, Trainer):
         return config if self.graph is None or has_own_constructor(self) else config | graph_config(self.graph)
 
     @classmethod
+    @apart
     def from_config(cls, config: Mapping[str, Any], custom_objects: Mapping[str, Any] | None = None) -> Self:
         """Create the model that :meth:`get_config` describes, with new weights.
 

@@ -8,6 +8,7 @@ from typing import Any, Self
 from nbnet.base.loading_budget import active, count_steps
 from nbnet.base.registry import custom_object_scope
 from nbnet.base.tree import flatten
+from nbnet.base.uninterrupted import apart
 from nbnet.engine.graph.symbolic import Symbol
 from nbnet.layers.input import InputLayer
 from nbnet.layers.layer import Layer, Shape
@@ -176,6 +177,7 @@ class Sequential(Model):
         return super().get_config() | {"layers": [serialize(layer) for layer in self._layers]}
 
     @classmethod
+    @apart
     def from_config(cls, config: Mapping[str, Any], custom_objects: Mapping[str, Any] | None = None) -> Self:
         with custom_object_scope(custom_objects):
             layers = config.get("layers")

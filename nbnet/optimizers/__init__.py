@@ -6,6 +6,7 @@ from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any
 
 from nbnet.base import registry
+from nbnet.base.uninterrupted import apart
 from nbnet.base.unsupported_keras import keras_hint
 from nbnet.optimizers import schedules
 from nbnet.optimizers.adagrad import Adadelta, Adagrad, RMSprop
@@ -69,6 +70,7 @@ def serialize(optimizer: Optimizer) -> dict[str, Any]:
     return registry.serialize(optimizer, _known)
 
 
+@apart
 def deserialize(config: Mapping[str, Any], custom_objects: Mapping[str, Any] | None = None) -> Optimizer:
     """The optimizer that :func:`serialize` described.
 

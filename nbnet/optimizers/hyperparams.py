@@ -15,6 +15,7 @@ from numpy.typing import NDArray
 from nbnet.base.array_memory import plain_array
 from nbnet.base.constructor import RecordsArguments, constructor_config
 from nbnet.base.registry import custom_object_scope, snake_case
+from nbnet.base.uninterrupted import apart
 from nbnet.base.validation import FROM_ZERO, Interval, check_bool, check_int
 from nbnet.engine.graph.parameter import Parameter
 from nbnet.optimizers import schedules
@@ -350,6 +351,7 @@ class HasSettings(RecordsArguments):
         }
 
     @classmethod
+    @apart
     def from_config(cls, config: Mapping[str, Any], custom_objects: Mapping[str, Any] | None = None) -> Self:
         """The optimizer that :meth:`get_config` describes.
 

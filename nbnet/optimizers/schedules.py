@@ -18,6 +18,7 @@ from nbnet.base.array_memory import plain_array
 from nbnet.base.constructor import RecordsArguments, constructor_config
 from nbnet.base.docstrings import join_common_sections
 from nbnet.base.registry import function_name, named_function
+from nbnet.base.uninterrupted import apart
 from nbnet.base.validation import ABOVE_ZERO, FINITE, FRACTION, FROM_ZERO, Interval, check_int
 from nbnet.engine.kernels.abi import Function, Kernel, device, doublevec, kernel
 
@@ -584,6 +585,7 @@ def serialize(schedule: LearningRateSchedule) -> dict[str, Any]:
     return registry.serialize(schedule, _known)
 
 
+@apart
 def deserialize(config: Mapping[str, Any], custom_objects: Mapping[str, Any] | None = None) -> LearningRateSchedule:
     """The schedule that :func:`serialize` described.
 

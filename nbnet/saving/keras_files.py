@@ -1,16 +1,19 @@
 """Models and weights in Keras's files: ``.keras``, ``.weights.h5``, and the ``.h5`` of older versions.
 
-A ``.keras`` file is a zip archive of the configuration in JSON and the weights in HDF5. Nothing in it is executed, and
-the sizes that it declares are checked before anything is read.
+A ``.keras`` file is a zip archive of the configuration in JSON and the weights in HDF5; in one of nbnet's, the metadata
+have their SHA-256. Nothing in it is executed, and the sizes that it declares are checked before anything is read.
 """
 
 from __future__ import annotations
 
 import datetime
+import hashlib
 import io
 import json
 import os
+import struct
 import zipfile
+import zlib
 from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any
@@ -19,10 +22,9 @@ from numpy.typing import NDArray
 
 from nbnet import layers
 from nbnet.base.atomic_file import replacing
-from nbnet.base.hdf5_file import allowance, write_hdf5
-from nbnet.base.hdf5_process import read_hdf5
+from nbnet.base.hdf5_file import Hdf5Content, read_hdf5, write_hdf5
 from nbnet.base.json_record import MAX_BYTES, loads, plain
-from nbnet.base.loading_budget import LoadingBudget, loading_budget
+from nbnet.base.loading_budget import LoadingBudget, allowance, loading_budget
 from nbnet.base.regular_file import open_regular
 from nbnet.base.version import __version__
 from nbnet.layers.layer import Layer
@@ -43,9 +45,11 @@ Array = NDArray[Any]
 #: Version of Keras whose format is written.
 KERAS_VERSION = "3.5.0"
 _METADATA, _CONFIG, _WEIGHTS = "metadata.json", "config.json", "model.weights.h5"
+#: Keys of the metadata in files of nbnet's: its version, and the checksum.
+_WRITER, _CHECKSUM = "nbnet_version", "nbnet_sha256"
 _VOCABULARY = "/vocabulary.txt"
-#: Number of members of an archive.
-_MEMBERS = 10_000
+#: Number of members of an archive, of values of a configuration, and of bytes that are unpacked at a time.
+_MEMBERS, _VALUES, _PART = 10_000, 200_000, 1 << 20
 
 
 def model_to_keras(model: Model, include_compile: bool = True) -> dict[str, Any]:
@@ -58,17 +62,22 @@ def model_to_keras(model: Model, include_compile: bool = True) -> dict[str, Any]
 def save_keras(model: Model, path: Path, overwrite: bool, include_optimizer: bool) -> None:
     """Write a ``.keras`` file."""
     config = json.dumps(plain(model_to_keras(model, include_optimizer), "model"), allow_nan=False)
+    content = write_hdf5(*arrays_for_keras(model, include_optimizer))
     metadata = {
         "keras_version": KERAS_VERSION,
         "date_saved": datetime.datetime.now().astimezone().strftime("%Y-%m-%d@%H:%M:%S"),
-        "nbnet_version": __version__,
+        _WRITER: __version__,
+        _CHECKSUM: _checksum(config.encode(), content),
     }
-    content = write_hdf5(*arrays_for_keras(model, include_optimizer))
     check_overwrite(path, overwrite)
     with replacing(path) as file, zipfile.ZipFile(file, "w") as archive:
         archive.writestr(_METADATA, json.dumps(metadata))
         archive.writestr(_CONFIG, config)
         archive.writestr(_WEIGHTS, content)
+
+
+def _checksum(config: bytes | bytearray, content: bytes | bytearray) -> str:
+    return hashlib.sha256(hashlib.sha256(config).digest() + hashlib.sha256(content).digest()).hexdigest()
 
 
 def save_weights_h5(model: Layer, path: Path, overwrite: bool) -> None:
@@ -97,13 +106,11 @@ def check_overwrite(path: Path, overwrite: bool) -> None:
 
 def load_keras(path: Path, compile: bool) -> Model:
     """Return the model of a ``.keras`` file."""
-    config, content, assets = _members(path)
-    record = loads(config, "config.json")
-    file = read_hdf5(content, path.name)
-    shapes = [entry.shape for name, entry in file.entries.items() if not name.startswith("optimizer/")]
+    record, file, assets, size = _read_keras(path)
     if not isinstance(record, dict):
         raise ValueError("config.json: expected an object")
-    model = compiled_from_keras(record, record.get("compile_config") if compile else None, LoadingBudget(shapes))
+    compiled = record.get("compile_config") if compile else None
+    model = compiled_from_keras(record, compiled, _budget(file, size))
     _load_vocabularies(model, assets, file.arrays)
     _assign(load_arrays(model, file.arrays, path.name), path.name)
     if model.optimizer is not None:
@@ -113,14 +120,26 @@ def load_keras(path: Path, compile: bool) -> Model:
 
 def load_h5(path: Path, compile: bool) -> Model:
     """Return the model of an ``.h5`` file of Keras 2, or of Keras 3 in the older format."""
-    file = read_hdf5(_content(path), path.name)
+    file, size = _read_h5(path)
     config = keras_legacy.model_config(file)
-    shapes = [entry.shape for name, entry in file.entries.items() if name.startswith("model_weights/")]
     compiled = keras_legacy.compile_config(file) if compile else None
-    model = compiled_from_keras(config, compiled, LoadingBudget(shapes))
+    model = compiled_from_keras(config, compiled, _budget(file, size, "model_weights/"))
     places = keras_legacy.by_position(model, keras_legacy.layer_weights(file), file.arrays, path.name, False)
     _assign(places, path.name)
     return model
+
+
+def _budget(file: Hdf5Content, size: int, root: str = "") -> LoadingBudget:
+    """Return the budget of a model whose weights are in a file, under a root. A state of the optimizer, if there is
+    one, makes it copy the weights."""
+    found = [entry.shape for name, entry in file.entries.items() if name.startswith(root) and not _is_state(name)]
+    used = sum(array.nbytes for array in file.arrays.values())
+    free = allowance(size) - used
+    return LoadingBudget(found, size, used + (free // 2 if any(map(_is_state, file.entries)) else 0))
+
+
+def _is_state(name: str) -> bool:
+    return name.startswith("optimizer/")
 
 
 def compiled_from_keras(record: Mapping[str, Any], compile_config: Any, budget: LoadingBudget) -> Model:
@@ -149,12 +168,11 @@ def model_from_keras(record: Mapping[str, Any]) -> Model:
 
 def load_weights_keras(model: Layer, path: Path, skip_mismatch: bool, by_name: bool) -> None:
     """Set the weights of a model from a ``.keras``, ``.weights.h5`` or older ``.h5`` file."""
-    assets: Mapping[str, bytes] = {}
+    assets: Mapping[str, bytes | bytearray] = {}
     if path.suffix == ".keras":
-        _, content, assets = _members(path)
+        _, file, assets, _ = _read_keras(path)
     else:
-        content = _content(path)
-    file = read_hdf5(content, path.name)
+        file, _ = _read_h5(path)
     legacy = keras_legacy.is_legacy(file)
     if legacy:
         find: Callable[..., Any] = keras_legacy.by_name if by_name else keras_legacy.by_position
@@ -169,7 +187,7 @@ def load_weights_keras(model: Layer, path: Path, skip_mismatch: bool, by_name: b
         load_optimizer(model, file.arrays, path.name)
 
 
-def _load_vocabularies(model: Layer, assets: Mapping[str, bytes], arrays: Mapping[str, Array]) -> None:
+def _load_vocabularies(model: Layer, assets: Mapping[str, bytes | bytearray], arrays: Mapping[str, Array]) -> None:
     """Set the vocabularies that layers have learned, which Keras keeps beside the configuration."""
     for path, layer in keras_paths(model).items() if assets else ():
         content = assets.get(f"assets/{path}{_VOCABULARY}")
@@ -183,53 +201,71 @@ def _assign(places: Mapping[str, tuple[Array, Array]], name: str) -> None:
         place[...] = array
 
 
-def _content(path: Path) -> bytes:
+def _read_h5(path: Path) -> tuple[Hdf5Content, int]:
+    """Return the content of an HDF5 file, and its size."""
     with open_regular(path) as file:
-        return file.read()
+        content = file.read()
+    return read_hdf5(content, path.name), len(content)
 
 
-def _members(path: Path) -> tuple[bytes, bytes, dict[str, bytes]]:
-    """Return the configuration, the weights, and the vocabularies by name, in a ``.keras`` file.
+def _read_keras(path: Path) -> tuple[Any, Hdf5Content, dict[str, bytearray], int]:
+    """Return the configuration, the weights, and the vocabularies by name, in a ``.keras`` file, and its size."""
+    config, content, assets, size = _members(path)
+    record = loads(config, _CONFIG, _VALUES)
+    del config
+    return record, read_hdf5(content, path.name, allowance(size)), assets, size
+
+
+def _members(path: Path) -> tuple[bytearray, bytearray, dict[str, bytearray], int]:
+    """Return the bytes of the configuration, the weights, and the vocabularies in a ``.keras`` file, and its size.
 
     Raises
     ------
     ValueError
         If it is no such archive, is damaged, or a member is larger than a file of that size can hold.
     """
-    content = _content(path)
+    with open_regular(path) as file:
+        whole = file.read()
+    size = len(whole)
+    if whole.count(b"PK\1\2") > _MEMBERS:
+        raise ValueError(f"has more than {_MEMBERS} members")
     try:
-        with zipfile.ZipFile(io.BytesIO(content)) as archive:
-            members = archive.infolist()
-            names = [member.filename for member in members]
-            if len(members) > _MEMBERS or len(set(names)) < len(names):
-                raise ValueError(f"has more than {_MEMBERS} members, or two of one name")
+        with zipfile.ZipFile(io.BytesIO(whole)) as archive:
+            del whole
+            names = archive.namelist()
+            if len(set(names)) < len(names):
+                raise ValueError("has two members of one name")
             if _CONFIG not in names:
                 raise ValueError(f"is not a .keras file: it has no {_CONFIG}")
             if _WEIGHTS not in names:
                 raise ValueError(f"has no {_WEIGHTS}; weights in other formats are not read")
-            config = _member(archive, archive.getinfo(_CONFIG), MAX_BYTES)
-            most = allowance(len(content))
-            assets, left = {}, most
+            left = (1 << 20) + 4 * size
+            config = _member(archive, _CONFIG, min(MAX_BYTES, left))
+            content = _member(archive, _WEIGHTS, (8 << 20) + 4 * size)
+            metadata = loads(_member(archive, _METADATA, 1 << 16), _METADATA) if _METADATA in names else None
+            assets = {}
             for name in names:
                 if name.startswith("assets/") and name.endswith(_VOCABULARY):
-                    assets[name] = _member(archive, archive.getinfo(name), left)
+                    assets[name] = _member(archive, name, left)
                     left -= len(assets[name])
-            return config, _member(archive, archive.getinfo(_WEIGHTS), most), assets
-    except (zipfile.BadZipFile, NotImplementedError, RuntimeError, EOFError, OSError, OverflowError) as error:
+    except (zipfile.BadZipFile, zlib.error, NotImplementedError, EOFError, struct.error, LookupError) as error:
         raise ValueError(f"damaged, or not a .keras file: {error}") from error
-    except Exception as error:
-        if type(error).__module__ == "zlib" or isinstance(error, (KeyError, IndexError, UnicodeError)):
-            raise ValueError(f"damaged: {error}") from error
-        raise
+    if isinstance(metadata, dict) and _WRITER in metadata and metadata.get(_CHECKSUM) != _checksum(config, content):
+        raise ValueError("damaged: the file differs from its checksum, or has none")
+    return config, content, assets, size
 
 
-def _member(archive: zipfile.ZipFile, member: zipfile.ZipInfo, most: int) -> bytes:
+def _member(archive: zipfile.ZipFile, name: str, most: int) -> bytearray:
+    member = archive.getinfo(name)
     if member.compress_type not in (zipfile.ZIP_STORED, zipfile.ZIP_DEFLATED) or member.flag_bits & 1:
-        raise ValueError(f"{member.filename}: is encrypted, or compressed in a way that is not read")
-    if member.file_size > most:
-        raise ValueError(f"{member.filename}: has {member.file_size} bytes, more than a file of this size can hold")
+        raise ValueError(f"{name}: is encrypted, or compressed in a way that is not read")
+    if not 0 <= member.file_size <= most:
+        raise ValueError(f"{name}: has {member.file_size} bytes, more than a file of this size can hold")
+    content, at = bytearray(member.file_size), 0
     with archive.open(member) as file:
-        content = file.read(most + 1)
-    if len(content) != member.file_size:
-        raise ValueError(f"{member.filename}: has {len(content)} bytes, not {member.file_size}")
+        while part := file.read(_PART):
+            content[at : at + len(part)] = part
+            at += len(part)
+    if at != member.file_size:
+        raise ValueError(f"{name}: has {at} bytes, not {member.file_size}")
     return content

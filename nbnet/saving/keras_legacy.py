@@ -12,8 +12,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from nbnet.base.hdf5_file import write_hdf5
-from nbnet.base.hdf5_process import Hdf5Content
+from nbnet.base.hdf5_file import Hdf5Content, write_hdf5
 from nbnet.base.json_record import loads, plain
 from nbnet.layers.layer import Layer
 from nbnet.layers.variable import flatten_layers

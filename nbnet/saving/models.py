@@ -15,6 +15,7 @@ from nbnet.base.json_record import fields
 from nbnet.base.loading_budget import LoadingBudget, loading_budget
 from nbnet.base.registry import custom_object_scope
 from nbnet.base.tensor_file import FilePath, Reader, write
+from nbnet.base.uninterrupted import apart
 from nbnet.models.model import Model
 from nbnet.saving import state, weights
 from nbnet.saving.objects import serialize_keras_object
@@ -101,6 +102,7 @@ def import_what_files_name() -> None:
             importlib.import_module(f"{package.__name__}.{found.name}")
 
 
+@apart
 def load_model(
     filepath: FilePath, custom_objects: Mapping[str, Any] | None = None, compile: bool = True, safe_mode: bool = True
 ) -> Model:
@@ -249,11 +251,19 @@ def load_state(model: Model, path: Path) -> dict[str, dict[str, Any]]:
 
     Raise ValueError if the file is damaged, or from another model.
     """
+    states, process = _load_states(model, path)
+    if process is not None:
+        seeds.set_state(*process)
+    return states
+
+
+@apart
+def _load_states(model: Model, path: Path) -> tuple[dict[str, dict[str, Any]], Any]:
     with Reader(path) as file:
         return weights.explain(path, _load_state, model, file)
 
 
-def _load_state(model: Model, file: Reader) -> dict[str, dict[str, Any]]:
+def _load_state(model: Model, file: Reader) -> tuple[dict[str, dict[str, Any]], Any]:
     about = weights.check_about(file)
     training = state.check(about, file.entries)
     if (optimizer := model.optimizer) is None:
@@ -262,9 +272,7 @@ def _load_state(model: Model, file: Reader) -> dict[str, dict[str, Any]]:
     weights.assign(model, file)
     for name, place in found.tensors.items():
         file.read(name, place)
-    if training["process"] is not None:
-        seeds.set_state(*training["process"])
     state.restore(model, training, found)
     # The training is under way: averages that were in the model are taken out.
     optimizer.begin_training(continues=True)
-    return state.callbacks(training, file)
+    return state.callbacks(training, file), training["process"]

@@ -9,6 +9,7 @@ from nbnet import activations, constraints, dropout_schedules, initializers, los
 from nbnet.base import registry
 from nbnet.base.json_record import plain
 from nbnet.base.registry import custom_object_scope, get_registered_object
+from nbnet.base.uninterrupted import apart
 from nbnet.base.validation import check_choice
 from nbnet.layers import deserialize as deserialize_layer
 from nbnet.layers import serialize as serialize_layer
@@ -67,6 +68,7 @@ def serialize_keras_object(obj: Any) -> Any:
     return plain(obj)
 
 
+@apart
 def deserialize_keras_object(config: Any, custom_objects: Mapping[str, Any] | None = None) -> Any:
     """Return the object that :func:`serialize_keras_object` serialized, or that of Keras.
 

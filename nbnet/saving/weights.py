@@ -21,6 +21,7 @@ from nbnet.base.json_record import fields
 from nbnet.base.registry import UniqueNames, snake_case
 from nbnet.base.regular_file import check_name
 from nbnet.base.tensor_file import FORMAT, Entry, FilePath, Reader, write
+from nbnet.base.uninterrupted import apart
 from nbnet.base.version import __version__
 from nbnet.engine.graph.parameter import Parameter
 from nbnet.layers.input import InputLayer
@@ -31,6 +32,9 @@ T = TypeVar("T")
 
 #: Endings of Keras's files.
 KERAS = (".keras", ".h5", ".hdf5")
+
+#: Errors that the content of a file may cause. Others are not its fault: no memory, or the exception of a timer.
+_OF_CONTENT = ValueError, TypeError, LookupError, AttributeError, ArithmeticError, AssertionError, RecursionError
 
 #: Prefixes of the names of an optimizer's tensors, of callbacks', and of those that count an epoch's losses; names of
 #: layers have no colon.
@@ -171,6 +175,7 @@ def save_weights(model: Layer, filepath: FilePath, overwrite: bool = True) -> No
     write(path, tensors, about(tensors), overwrite)
 
 
+@apart
 def load_weights(model: Layer, filepath: FilePath, skip_mismatch: bool = False, by_name: bool = False) -> None:
     """Set the weights of a model from a file that :func:`save_weights` or ``model.save`` wrote, here or in Keras.
 
@@ -243,12 +248,12 @@ def warn_not_finite(model: Layer, path: Path) -> None:
 
 
 def explain(path: Path, function: Callable[..., T], *args: Any) -> T:
-    """Call a function; turn its errors into ValueErrors that name the file."""
+    """Call a function; turn the errors that the content of a file causes into ValueErrors that name the file."""
     try:
         return function(*args)
-    except ImportError:
+    except OSError:  # also one that is a ValueError
         raise
-    except Exception as error:
+    except _OF_CONTENT as error:
         text = str(error) if isinstance(error, (ValueError, TypeError)) else f"{type(error).__name__}: {error}"
         raise ValueError(f"{path.name}: {text.removeprefix(f'{path.name}: ')}") from error
 

@@ -13,7 +13,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from nbnet.base import cpu, seeds
-from nbnet.base.uninterrupted import SIGNALS, apart_from_handlers, handler_of
+from nbnet.base.uninterrupted import apart_from_handlers
 from nbnet.data import SparseRows
 from nbnet.engine.graph.parameter import layout_version
 from nbnet.optimizers.optimizer import Optimizer
@@ -57,9 +57,7 @@ def cached_program(model: Trainable, key: tuple[Any, ...], build: Callable[[Step
     step, version = kept.get(key), layout_version()
     if step is None or step.moves != version or step.in_use:
         write = partial(build, StepBuilder(model))
-        step = kept[key] = (
-            apart_from_handlers(write) if any(map(callable, map(handler_of, SIGNALS))) else write()
-        ).compile()
+        step = kept[key] = apart_from_handlers(write).compile()
         # Read before: if another thread moved parameters meanwhile, the program is written anew next time.
         step.moves = version
         if len(kept) > KEPT_PROGRAMS:

@@ -10,6 +10,8 @@ from os import PathLike
 from pathlib import Path
 from urllib.parse import unquote, urlparse
 
+from nbnet.base.regular_file import check_regular
+
 FilePath = str | PathLike[str]
 
 
@@ -96,6 +98,7 @@ def _unpack(packed: Path, cached: Path) -> Path:
     folder = cached.parent / f"{cached.name}_extracted" if packed == cached else cached.parent
     if packed == cached and folder.is_dir():
         return folder
+    check_regular(packed, packed.stat().st_mode)
     if tarfile.is_tarfile(packed):
         with tarfile.open(packed) as archive:
             archive.extractall(folder, filter="data")

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from contextlib import nullcontext
 from pathlib import Path
 from typing import Any, Literal
 
@@ -10,6 +11,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from nbnet.base.array_memory import plain_array
+from nbnet.base.atomic_file import target
+from nbnet.base.regular_file import open_regular
 from nbnet.config import floatx
 from nbnet.random import generator, next_key
 from nbnet.utils.batches import FileBatches, check_subset, in_parts, labels_in_mode
@@ -55,6 +58,8 @@ def load_img(
         If Pillow is not installed: extra ``image``.
     ValueError
         If a word is none of these.
+    OSError
+        If there is no file, or it is a folder, a FIFO, a socket or a device.
 
     Examples
     --------
@@ -70,8 +75,9 @@ def load_img(
         raise ValueError(f"color_mode: expected one of {sorted(_MODES)}, got {color_mode!r}")
     if interpolation not in _FILTERS:
         raise ValueError(f"interpolation: expected one of {sorted(_FILTERS)}, got {interpolation!r}")
-    image = _pillow().open(path)
-    image = image.convert(_MODES[color_mode])
+    library = _pillow()
+    with nullcontext(path) if hasattr(path, "read") else open_regular(path) as file:
+        image = library.open(file).convert(_MODES[color_mode])
     if target_size is None:
         return image
     height, width = target_size[:2]
@@ -181,7 +187,7 @@ def save_img(
     )
     if kind == "JPEG" and image.mode == "RGBA":  # which has no channel of transparency
         image = image.convert("RGB")
-    image.save(path, format=kind or None, **kwargs)
+    image.save(target(path) if isinstance(path, (str, Path)) else path, format=kind or None, **kwargs)
 
 
 def image_dataset_from_directory(

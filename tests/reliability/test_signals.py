@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import os
 import signal
 import subprocess
@@ -11,16 +12,19 @@ import threading
 import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
+from functools import partial
 from typing import Any
 
 import numpy as np
 import pytest
 
 import nbnet as nb
-from nbnet.base.uninterrupted import uninterrupted
+from nbnet.base.uninterrupted import apart_from_handlers, uninterrupted
 from nbnet.engine.gemm.blas import SingleThread
 from nbnet.engine.jit import linker
 from nbnet.engine.kernels.thread_pool import run_parallel, shutdown_idle
+from nbnet.masks import file
+from nbnet.saving import weights
 from nbnet.train.fit import training_lock
 
 pytestmark = pytest.mark.skipif(not hasattr(signal, "setitimer"), reason="needs interval timers")
@@ -320,6 +324,104 @@ def test_errors_of_uninterrupted_work_are_raised() -> None:
     thread.start()
     thread.join()
     assert seen == [thread]
+
+
+class Poke(nb.layers.Layer):
+    """Has a signal delivered while it is made."""
+
+    def __init__(self, **kwargs: Any) -> None:
+        super().__init__(**kwargs)
+        poke()
+
+    def call(self, x: Any) -> Any:
+        return x * 1.0
+
+
+def poke() -> None:
+    os.kill(os.getpid(), signal.SIGUSR1)
+    time.sleep(0.05)
+
+
+OWN = {"Poke": Poke}
+LOADS = {
+    "model.nbnet": lambda path: nb.load_model(path, OWN),
+    "model.keras": lambda path: nb.load_model(path, OWN),
+    "model.h5": lambda path: nb.load_model(path, OWN),
+    "model.json": lambda path: nb.models.model_from_json(path.read_text(), OWN),
+    "from_config": lambda path: nb.Sequential.from_config(json.loads(path.read_text()), OWN),
+    "deserialize": lambda path: nb.saving.deserialize_keras_object(json.loads(path.read_text()), OWN),
+    "clone": lambda path: nb.models.clone_model(poking()),
+    "weights.nbnet": lambda path: poking().load_weights(path),
+    "masks": lambda path: nb.load_masks(path),
+}
+
+
+def poking() -> Any:
+    before = signal.signal(signal.SIGUSR1, signal.SIG_IGN)
+    model = nb.Sequential([nb.Input((6,)), Poke(name="poke"), nb.layers.Dense(3, name="dense")])
+    signal.signal(signal.SIGUSR1, before)
+    return model
+
+
+@pytest.fixture(params=LOADS)
+def loading(request: Any, tmp_path: Any, monkeypatch: pytest.MonkeyPatch) -> Iterator[Callable[[], Any]]:
+    """Return a function that loads something, which a signal interrupts."""
+    before, path, model = signal.signal(signal.SIGUSR1, signal.SIG_IGN), tmp_path / request.param, poking()
+    if request.param.startswith("weights"):
+        model.save_weights(path)
+    elif request.param.startswith("model") and path.suffix != ".json":
+        model.save(path)
+    elif request.param == "masks":
+        nb.save_masks(path, {"drop": np.ones((2, 3), bool)})
+    elif request.param == "deserialize":
+        path.write_text(json.dumps(nb.saving.serialize_keras_object(model)))
+    else:
+        path.write_text(json.dumps(model.get_config()) if request.param == "from_config" else model.to_json())
+    for name, module in (("check_about", weights), ("_mask", file)):  # where no layer is made
+        function = getattr(module, name)
+        monkeypatch.setattr(module, name, lambda *args, f=function: (poke(), f(*args))[1])
+    yield partial(LOADS[request.param], path)
+    signal.signal(signal.SIGUSR1, before)
+
+
+def test_a_handler_that_interrupts_loading_meets_nothing_of_it(loading: Callable[[], Any], tmp_path: Any) -> None:
+    trained(1).save(tmp_path / "other.nbnet")
+    facts: list[Any] = []
+
+    def handler(*_: Any) -> None:
+        signal.signal(signal.SIGUSR1, signal.SIG_IGN)
+        made = network()
+        facts.append(all(bool(layer.kernel.numpy().any()) for layer in made.layers if hasattr(layer, "kernel")))
+        facts.append(nb.load_model(tmp_path / "other.nbnet").count_params() == made.count_params())
+        facts.append(nb.saving.get_registered_object("Poke"))
+        facts.append(nb.layers.Activation(nb.activations.relu).get_config()["activation"])
+
+    signal.signal(signal.SIGUSR1, handler)
+    loading()
+    assert facts == [True, True, None, "relu"]
+
+
+class Interrupt(KeyboardInterrupt):
+    pass
+
+
+@pytest.mark.parametrize("error", [TimeoutError("late"), ValueError("bad"), KeyError("x"), Interrupt(), MemoryError()])
+def test_exceptions_of_handlers_pass_loading_unchanged(error: BaseException, loading: Callable[[], Any]) -> None:
+    def handler(*_: Any) -> None:
+        raise error
+
+    signal.signal(signal.SIGUSR1, handler)
+    with pytest.raises(type(error)) as found:
+        loading()
+    assert found.value is error
+
+
+def test_a_handler_of_interrupts_counts_as_one() -> None:
+    before = signal.signal(signal.SIGINT, lambda *_: None)
+    try:
+        assert apart_from_handlers(threading.current_thread) is not threading.main_thread()
+    finally:
+        signal.signal(signal.SIGINT, before)
 
 
 COLD = """

@@ -10,6 +10,7 @@ import socket
 import struct
 import sys
 import threading
+import zipfile
 from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
@@ -158,6 +159,48 @@ def test_damage_is_not_left_out(good: dict[str, Path], tmp_path: Path) -> None:
     path.write_bytes(content)
     with pytest.raises(ValueError, match="damaged"):
         network().load_weights(path, skip_mismatch=True)
+
+
+@pytest.mark.parametrize("ending", ["weights.h5", "h5", "keras"])
+def test_no_byte_of_a_file_for_keras_changes_silently(ending: str, tmp_path: Path) -> None:
+    path, model = tmp_path / f"m.{ending}", network()
+    model.fit(X, X[:, :1], verbose=0)
+    (model.save_weights if ending == "weights.h5" else model.save)(path)
+    content, refused, weights_only = path.read_bytes(), 0, ending == "weights.h5"
+
+    def facts(model: Any) -> str:
+        return str([*model.get_weights(), model.optimizer.learning_rate, weights_only or model.get_config()])
+
+    places, other = range(0, len(content), 7), network(2)
+    for at in places:
+        path.write_bytes(content[:at] + bytes([content[at] ^ 1 << at % 8]) + content[at + 1 :])
+        try:
+            again = other if weights_only else nb.load_model(path)
+            if weights_only:
+                again.load_weights(path)
+        except ValueError:
+            refused += 1
+        else:
+            assert facts(again) == facts(model), at
+    assert refused > 0.95 * len(places)
+
+
+@pytest.mark.parametrize("ending", ["h5", "keras"])
+def test_a_file_for_keras_that_has_lost_its_checksum(ending: str, tmp_path: Path) -> None:
+    path = tmp_path / f"m.{ending}"
+    network().save(path)
+    if ending == "h5":
+        path.write_bytes(path.read_bytes().replace(b"nbnet_sha256", b"nbnet_sha255"))
+    else:
+        with zipfile.ZipFile(path) as archive:
+            members = {
+                name: archive.read(name).replace(b"nbnet_sha256", b"nbnet_sha255") for name in archive.namelist()
+            }
+        with zipfile.ZipFile(path, "w") as archive:
+            for name, content in members.items():
+                archive.writestr(name, content.replace(b"nbnet_sha256", b"nbnet_sha255"))
+    with pytest.raises(ValueError, match=r"damaged: .*checksum"):
+        nb.load_model(path)
 
 
 # ---- other writers and readers ----
@@ -347,15 +390,23 @@ def read(kind: str, path: Path) -> object:
         return nb.datasets.read_idx(path)
     if kind == "backup state":
         return network()._load_training_state(path)
+    if kind == "picture":
+        return nb.utils.load_img(path)
+    if kind in ("keras", "h5"):
+        return nb.load_model(path)
+    if kind == "weights.h5":
+        return network().load_weights(path)
     return load(kind, path)
 
 
 @posix
 @pytest.mark.usefixtures("alarm")
-@pytest.mark.parametrize("kind", ["model", "weights", "backup state", "masks", "idx"])
+@pytest.mark.parametrize(
+    "kind", ["model", "weights", "backup state", "masks", "idx", "picture", "keras", "h5", "weights.h5"]
+)
 @pytest.mark.parametrize("special", SPECIAL)
 def test_only_regular_files_are_read(kind: str, special: str, tmp_path: Path) -> None:
-    path = tmp_path / "special.nbnet"
+    path = tmp_path / f"special.{kind if kind.endswith(('keras', 'h5')) else 'nbnet'}"
     make, error = SPECIAL[special]
     make(path)
     with pytest.raises(error):
@@ -419,6 +470,7 @@ WRITERS: dict[str, Callable[[Path], object]] = {
     "ModelCheckpoint": lambda path: train(nb.callbacks.ModelCheckpoint(path)),
     "ModelCheckpoint, weights": lambda path: train(nb.callbacks.ModelCheckpoint(path, save_weights_only=True)),
     "plot_model": lambda path: nb.utils.plot_model(network(), path.rename(path.with_name("special.svg"))),
+    "save_img": lambda path: nb.utils.save_img(path, np.zeros((2, 2, 3)), file_format="png"),
     "export": lambda path: network().export(path.rename(path.with_name("special.onnx")), verbose=False),
 }
 

@@ -22,7 +22,7 @@ from typing import Any
 import pytest
 
 import nbnet as nb
-from nbnet.base.hdf5_process import read_hdf5
+from nbnet.base.hdf5_file import read_hdf5
 from nbnet.saving import keras_files
 from tests.layers.test_every_layer import CASES, IMAGE, LINE, Case
 from tests.security.mutation import samples

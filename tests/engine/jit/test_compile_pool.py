@@ -14,6 +14,7 @@ from typing import Any
 import numpy as np
 import pytest
 
+from nbnet.base import processes
 from nbnet.engine.jit import compile_pool, disk_cache, linker
 from nbnet.engine.jit.compiler import environment
 from nbnet.engine.jit.function import Function, Kernel, KernelError
@@ -99,9 +100,9 @@ def many(monkeypatch: pytest.MonkeyPatch) -> None:
 
 
 @pytest.mark.usefixtures("many")
-@pytest.mark.parametrize("script", [compile_pool._SCRIPT, "raise SystemExit(3)", "print('no message')"])
+@pytest.mark.parametrize("script", [processes._SCRIPT, "raise SystemExit(3)", "print('no message')"])
 def test_all_functions_get_ready(script: str, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(compile_pool, "_SCRIPT", script)
+    monkeypatch.setattr(processes, "_SCRIPT", script)
     made = [scaled(0.25 + i) for i in range(3)]
     addresses = linker.link(made, F32)
     assert len(set(addresses)) == 3
@@ -118,7 +119,7 @@ def test_one_that_dies_at_once_leaves_nothing_behind(monkeypatch: pytest.MonkeyP
             started.append(self)
 
     monkeypatch.setattr(subprocess, "Popen", Recorded)
-    monkeypatch.setattr(compile_pool, "_SCRIPT", "raise SystemExit(3)")
+    monkeypatch.setattr(processes, "_SCRIPT", "raise SystemExit(3)")
     # More than a pipe holds: who sends it waits until somebody reads it, or nobody can any more.
     monkeypatch.setattr(sys, "path", [*sys.path, "/" + "x" * 1_000_000])
     with pytest.raises(OSError):  # noqa: PT011 - of a broken pipe, which not every system calls so

@@ -24,7 +24,7 @@ from typing import Any, NamedTuple
 import numpy as np
 
 import nbnet as nb
-from nbnet.base.hdf5_process import Hdf5Content, read_hdf5
+from nbnet.base.hdf5_file import Hdf5Content, read_hdf5
 from nbnet.saving import keras_files
 from tests.security.mutation.container import KerasParts
 from tests.security.mutation.mutations import mutant
@@ -101,11 +101,12 @@ class Unwatched:
         self.watch, self.known = watch, dict[bytes, Hdf5Content]()
         self.valid = {hash(KerasParts.read(s.content).data) for s in samples if s.kind == "keras"}
 
-    def __call__(self, content: bytes, name: str) -> Hdf5Content:
+    def __call__(self, content: bytes | bytearray, name: str, allowed: int | None = None) -> Hdf5Content:
+        content = bytes(content)
         if content not in self.known:
             self.watch.on = False
             try:
-                found = read_hdf5(content, name)
+                found = read_hdf5(content, name, allowed)
             finally:
                 self.watch.on = True
             if hash(content) not in self.valid:

@@ -1,4 +1,4 @@
-"""Processes that help to compile run nothing that their parent would not, and what they answer is checked."""
+"""Processes that compile or read HDF5 for another run nothing that it would not, and their answers are checked."""
 
 from __future__ import annotations
 
@@ -18,6 +18,7 @@ import numpy as np
 import pytest
 
 import nbnet as nb
+from nbnet.base import processes
 from nbnet.engine.jit import compile_pool, compiler, disk_cache, linker
 from nbnet.engine.jit.compiler import compile_function, is_object, object_key, object_symbol
 from nbnet.engine.jit.function import Function, Kernel
@@ -31,7 +32,8 @@ ROOT = Path(nb.__file__).parents[1]
 BAIT = (
     "pickle", "json", "signal", "threading", "struct", "site", "sitecustomize", "usercustomize", "numba", "numpy",
     "llvmlite", "cloudpickle", "yaml", "colorama", "scipy", "encodings/__init__", "importlib/__init__",
-    "nbnet/__init__", "nbnet/engine/jit/compile_pool", "_posixsubprocess", "gc", "atexit",
+    "nbnet/__init__", "nbnet/engine/jit/compile_pool", "_posixsubprocess", "gc", "atexit", "runpy", "h5py", "math",
+    "hashlib", "secrets", "resource", "subprocess", "typing", "re", "nbnet/base/hdf5_file", "_h5py", "mpi4py",
 )  # fmt: skip
 
 # Has a worker compile a kernel; prints True if it did. It runs on earlier versions, too.
@@ -58,13 +60,27 @@ def main():
 """
 
 
+# Has a helper read HDF5; prints True if it did.
+READ = """
+import os, runpy, sys
+sys.path.insert(0, {root!r})
+import numpy as np
+from nbnet.base.hdf5_file import write_hdf5
+from nbnet.base.hdf5_file import read_hdf5
+content = write_hdf5({{"a": np.arange(3.0)}})
+
+def main():
+    print(read_hdf5(content, "some.h5").arrays["a"].sum() == 3.0)
+"""
+
+
 class Trap:
     """A folder with modules of well-known names, which leave a note when they run, and a clean folder."""
 
-    def __init__(self, folder: Path) -> None:
+    def __init__(self, folder: Path, code: str) -> None:
         self.bait, self.clean, self.notes = folder / "bait", folder / "clean", folder / "notes.txt"
-        self.clean.mkdir()
-        self.code = COMPILE.format(root=str(ROOT))
+        self.clean.mkdir(parents=True)
+        self.code = code.format(root=str(ROOT))
         for name in BAIT:
             path = self.bait / f"{name}.py"
             path.parent.mkdir(parents=True, exist_ok=True)
@@ -93,7 +109,7 @@ class Trap:
 
 @pytest.fixture
 def trap(tmp_path: Path) -> Trap:
-    return Trap(tmp_path)
+    return Trap(tmp_path, COMPILE)
 
 
 def script(trap: Trap) -> str:
@@ -166,6 +182,16 @@ def variables_that_are_ignored(trap: Trap) -> str:
     return trap.run("-E", str(trap.write("script.py", trap.code + "main()")), **variables)
 
 
+def run_as_keras(trap: Trap) -> str:
+    made = trap.write("script.py", trap.code + "main()")
+    return trap.run("-P", "-m", "nbnet", "run", str(made), PYTHONPATH=str(ROOT))
+
+
+def without_site(trap: Trap) -> str:
+    code = f"import sys\nsys.path += {[path for path in sys.path if 'site-packages' in path]}\n{trap.code}main()"
+    return trap.run("-S", str(trap.write("script.py", code)))
+
+
 def path_that_comes_late(trap: Trap) -> str:
     """This process has imported its modules, and would not look there for another one of that name."""
     code = f"{trap.code}\nsys.path.insert(0, {str(trap.bait)!r})\nmain()"
@@ -183,14 +209,51 @@ def path_that_comes_late(trap: Trap) -> str:
             for way in (
                 command_that_isolates, safe_path_by_variable, standard_input_that_moves, module_that_moves,
                 notebook_that_moves, zip_of_an_application, relative_zip_that_moves, path_of_here,
-                empty_entries_of_the_variable, variables_that_are_ignored,
+                empty_entries_of_the_variable, variables_that_are_ignored, run_as_keras, without_site,
             )
         ),
     ],
 )  # fmt: skip
-def test_a_worker_runs_nothing_of_the_working_directory(start: Callable[[Trap], str], trap: Trap) -> None:
+@pytest.mark.parametrize("code", [COMPILE, READ], ids=["compile", "read"])
+def test_a_helper_runs_nothing_of_the_working_directory(
+    start: Callable[[Trap], str], code: str, tmp_path: Path
+) -> None:
+    trap = Trap(tmp_path, code)
     assert start(trap) == "True"
     assert trap.ran() == ""
+
+
+def signals_of_children(trap: Trap, handler: str) -> str:
+    return trap.run("-c", f"import os, signal\nsignal.signal(signal.SIGCHLD, {handler})\n{trap.code}main()")
+
+
+#: Ways to start Python in which a helper must do its work, too.
+ODD: dict[str, Callable[[Trap], str]] = {
+    "warnings": lambda trap: trap.run("-W", "error", "-bb", "-c", trap.code + "main()", PYTHONWARNINGS="error"),
+    "encodings": lambda trap: trap.run("-c", trap.code + "main()", LC_ALL="C", PYTHONUTF8="0", PYTHONIOENCODING="gbk"),
+    "optimized": lambda trap: trap.run("-OO", "-v", "-X", "importtime", "-c", trap.code + "main()"),
+    "children ignored": lambda trap: signals_of_children(trap, "signal.SIG_IGN"),
+    "children reaped": lambda trap: signals_of_children(trap, "lambda *_: os.waitpid(-1, os.WNOHANG)"),
+    "memory limited": lambda trap: trap.run(
+        "-c", f"import resource\nresource.setrlimit(resource.RLIMIT_AS, (1 << 30, 1 << 30))\n{trap.code}main()"
+    ),
+    "time limited": lambda trap: trap.run(
+        "-c", f"import resource\nresource.setrlimit(resource.RLIMIT_CPU, (30, 30))\n{trap.code}main()"
+    ),
+    "nothing open": lambda trap: trap.run(
+        "-c", f"import os\nout = os.dup(1)\nfor k in range(3): os.close(k)\n{trap.code}"
+        "import contextlib, io\nwith contextlib.redirect_stdout(io.StringIO()) as said: main()\n"
+        "os.write(out, said.getvalue().encode())",
+    ),
+}  # fmt: skip
+
+
+@pytest.mark.skipif(sys.platform == "win32", reason="limits and signals of POSIX")
+@pytest.mark.parametrize("way", ODD)
+def test_hdf5_is_read_however_python_was_started(way: str, tmp_path: Path) -> None:
+    trap = Trap(tmp_path / "é", READ)
+    trap.bait = trap.clean
+    assert ODD[way](trap) == "True"
 
 
 @pytest.mark.slow
@@ -217,7 +280,7 @@ def test_a_worker_has_left_the_working_directory(tmp_path: Path, monkeypatch: py
     try:
         assert Path(os.readlink(f"/proc/{worker.pid}/cwd")) == Path(sys.executable).parent.resolve()
     finally:
-        compile_pool._end(worker)
+        processes.end_helper(worker)
 
 
 def test_a_worker_starts_where_there_is_no_working_directory(trap: Trap) -> None:
@@ -236,7 +299,7 @@ def test_modules_are_looked_for_where_this_process_has_found_them(
     monkeypatch.delitem(sys.modules, "mine_for_a_test", raising=False)
     __import__("mine_for_a_test")
     monkeypatch.chdir(tmp_path.parent)
-    places = compile_pool._places()
+    places = processes._places(["numba"])
     del sys.modules["mine_for_a_test"]
     assert places["mine_for_a_test"] == [str(tmp_path)]
     assert places["numpy"] == [str(Path(np.__file__).parents[1])]
@@ -317,7 +380,7 @@ def test_what_a_worker_answers_is_checked(answer: str, tmp_path: Path, monkeypat
     code = textwrap.dedent(head) + textwrap.dedent(ANSWERS[answer])
     monkeypatch.setenv("NBNET_TEST_NOTE", str(tmp_path / "note"))
     # It reads on, so that what it is sent arrives.
-    monkeypatch.setattr(compile_pool, "_SCRIPT", code + "\nsys.stdout.flush()\nos.close(1)\nsys.stdin.buffer.read()")
+    monkeypatch.setattr(processes, "_SCRIPT", code + "\nsys.stdout.flush()\nos.close(1)\nsys.stdin.buffer.read()")
     ready: SimpleQueue[tuple[Function, bytes | None]] = SimpleQueue()
     compile_pool._feed_worker([made], F32, [symbol(made)], deque([made]), ready)
     right = (tmp_path / "right").read_bytes() if answer == "the right code" else None
