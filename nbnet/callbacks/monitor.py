@@ -13,7 +13,7 @@ from numpy.typing import NDArray
 from nbnet import ops
 from nbnet.base.console import show
 from nbnet.base.json_record import fields
-from nbnet.base.validation import Interval, check_choice
+from nbnet.base.validation import Interval
 from nbnet.callbacks.callback import EPOCH_HOOKS, Callback, Logs
 
 
@@ -28,7 +28,9 @@ class Monitor(Callback):
 
     def __init__(self, monitor: str = "val_loss", mode: str = "auto", min_delta: float = 0.0) -> None:
         super().__init__()
-        check_choice(mode, "mode", ["auto", "min", "max"])
+        if mode not in ("auto", "min", "max"):
+            warnings.warn(f"mode: expected 'auto', 'min' or 'max', got {mode!r}; 'auto' is taken", stacklevel=3)
+            mode = "auto"
         self.monitor, self.mode, self.min_delta = monitor, mode, abs(float(min_delta))
         name = monitor.removeprefix("val_")
         self.larger = mode == "max" or (mode == "auto" and any(part in name for part in self.LARGER))
@@ -65,10 +67,16 @@ class Monitor(Callback):
         return value > reference + self.min_delta if self.larger else value < reference - self.min_delta
 
     def get_monitor_value(self, logs: Logs) -> float | None:
-        """Return the watched number; None, with a warning, if the logs lack it."""
+        """Return the watched number; None, with a warning, if the logs lack it; ValueError if they never have it."""
         value = None if logs is None else logs.get(self.monitor)
         if value is not None and np.ndim(value) == 0:
             return float(value)
+        name = self.monitor.removeprefix("val_")
+        if value is None and self.mode == "auto" and name != "loss" and name not in (logs or ()):
+            raise ValueError(
+                f"monitor: expected an entry of the logs, {list(logs or ())}, got {self.monitor!r}, which is none and "
+                "may be better when larger or smaller; name another one, or a mode"
+            )
         found = f"have no {self.monitor!r}, only {', '.join(logs or ())}"
         if value is not None:
             found = f"have several numbers for {self.monitor!r}"
@@ -110,7 +118,7 @@ class EarlyStopping(Monitor):
     Raises
     ------
     ValueError
-        If mode is something else.
+        In training, if mode is ``"auto"`` and the logs have no such entry, nor one of training.
 
     Examples
     --------
@@ -217,7 +225,7 @@ class ReduceLROnPlateau(Monitor):
     Raises
     ------
     ValueError
-        If factor is not in (0, 1), or mode is invalid.
+        If factor is not in (0, 1).
 
     Examples
     --------

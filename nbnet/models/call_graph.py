@@ -33,11 +33,9 @@ class CallGraph:
 
     Raises
     ------
-    TypeError
-        If they hold anything but symbols.
     ValueError
-        If outputs depend on a symbol that is no input, two layers or two inputs have one name, or an output has no
-        batch axis.
+        If they hold anything but symbols, outputs depend on a symbol that is no input, two layers or two inputs have
+        one name, or an output has no batch axis.
     """
 
     def __init__(self, inputs: Any, outputs: Any, losses: Sequence[Symbol] = ()) -> None:
@@ -205,7 +203,7 @@ def _single(structure: Any) -> Any:
 def _symbols(structure: Any, argument: str) -> list[Symbol]:
     symbols = list(flatten(structure))
     if not symbols or not all(isinstance(symbol, Symbol) for symbol in symbols):
-        raise TypeError(
+        raise ValueError(
             f"{argument}: expected what nbnet.Input or layers called with it return, in a list or dict if there are "
             f"several; got {structure!r}"
         )

@@ -72,9 +72,10 @@ class Model(Layer, Trainer):
     Raises
     ------
     TypeError
-        If inputs and outputs hold anything but symbols.
+        If there are inputs without outputs, or outputs without inputs.
     ValueError
-        If outputs depend on an input that is not given, names collide, or layers compute in different dtypes.
+        If inputs and outputs hold anything but symbols, outputs depend on an input that is not given, names collide, or
+        layers compute in different dtypes.
 
     Examples
     --------
@@ -183,6 +184,8 @@ class Model(Layer, Trainer):
 
     def get_layer(self, name: str | None = None, index: int | None = None) -> Layer:
         """Return a layer by name or number."""
+        if (name is None) == (index is None):
+            raise ValueError(f"name, index: expected one of them, got {name!r} and {index!r}")
         if index is not None:
             if not -len(self.layers) <= index < len(self.layers):
                 raise ValueError(f"index: {self.name} has {len(self.layers)} layers, got {index}")

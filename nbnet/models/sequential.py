@@ -37,10 +37,8 @@ class Sequential(Model):
 
     Raises
     ------
-    TypeError
-        If ``layers`` holds anything but layers.
     ValueError
-        If two layers have one name, or layers compute in different dtypes.
+        If ``layers`` holds anything but layers, two layers have one name, or layers compute in different dtypes.
 
     Examples
     --------
@@ -81,7 +79,7 @@ class Sequential(Model):
         if isinstance(layer, Symbol) and layer.producer is not None and isinstance(layer.producer.function, InputLayer):
             layer = layer.producer.function
         if not isinstance(layer, Layer):
-            raise TypeError(f"layer: a Sequential is made of layers, got {layer!r}")
+            raise ValueError(f"layer: a Sequential is made of layers, got {layer!r}")
         if names.setdefault(layer.name, layer) is not layer:
             raise ValueError(f"layer: the model has a layer named {layer.name!r} already; names in a model differ")
         if isinstance(layer, InputLayer) and self._layers:

@@ -206,7 +206,8 @@ class Trainer(_Base):
             Targets: shaped like the output, or class labels (n,) for sparse losses. For several outputs a list or a
             dict, with None for an output without loss and metrics.
         batch_size : int
-            Rows of a step, by default 32; the last batch may be shorter. Data that come in batches keep theirs.
+            Rows of a step; the last batch may be shorter. By default 32, or with steps_per_epoch as many as all rows
+            take in so many steps. Data that come in batches keep theirs.
         epochs, initial_epoch : int
             Train from epoch ``initial_epoch`` up to ``epochs``. If ``initial_epoch`` epochs were trained before, in
             this process or the one that saved the model, the training continues as if it had not ended.

@@ -273,9 +273,9 @@ def training_source(
             shuffle=shuffle, y=y, sample_weight=sample_weight,
         )  # fmt: skip
         return stream, None
-    size, steps = _size(batch_size, BATCH_SIZE), _steps(steps, "steps_per_epoch")
+    steps = _steps(steps, "steps_per_epoch")
     rows, held = labelled_rows(model, x, y, sample_weight).split(share)
-    rows = rows.weighted(class_weight, model.dtype)
+    rows, size = rows.weighted(class_weight, model.dtype), _size(batch_size, BATCH_SIZE, rows.n, steps)
     sampler = EpochSampler(rows.n, size, shuffle and _shuffler(model, rows.n), position, steps)
     return ArraySource(rows, size, sampler, steps), held
 
@@ -288,8 +288,8 @@ def validation_source(
     if _is_stream(given):
         intake, targets = _intake(model), _want_targets(model)
         return StreamSource(given, intake, steps, name="validation_data", steps_name=name, targets=targets)
-    size, steps = _size(batch_size, BATCH_SIZE, "validation_batch_size"), _steps(steps, name)
-    rows = held if given is None else validation_rows(model, given)
+    steps, rows = _steps(steps, name), held if given is None else validation_rows(model, given)
+    size = _size(batch_size, BATCH_SIZE, 0 if rows is None else rows.n, steps, "validation_batch_size")
     return None if rows is None else ArraySource.first(rows, size, steps)
 
 
@@ -301,8 +301,8 @@ def evaluation_source(
     if _is_stream(x):
         others = {"y": y, "sample_weight": sample_weight}
         return StreamSource(x, _intake(model), steps, targets=_want_targets(model), **others)
-    size, steps = _size(batch_size, BATCH_SIZE), _steps(steps, "steps")
-    return ArraySource.first(labelled_rows(model, x, y, sample_weight), size, steps)
+    steps, rows = _steps(steps, "steps"), labelled_rows(model, x, y, sample_weight)
+    return ArraySource.first(rows, _size(batch_size, BATCH_SIZE, rows.n, steps), steps)
 
 
 def prediction_source(
@@ -316,7 +316,7 @@ def prediction_source(
     told = seen or steps is not None or runs_in_python(model, "predict_step")
     large = not told and (rows.signature or signature_of(model, rows.row_shapes())).alone
     default = PREDICT_ROWS if large else BATCH_SIZE
-    return ArraySource.first(rows, _size(batch_size, default), steps)
+    return ArraySource.first(rows, _size(batch_size, default, rows.n, steps), steps)
 
 
 def _is_stream(x: Any) -> bool:
@@ -336,8 +336,11 @@ def _want_targets(model: Trainable) -> bool:
     return not (runs_in_python(model, "train_step") or runs_in_python(model, "test_step"))
 
 
-def _size(batch_size: int | None, default: int, name: str = "batch_size") -> int:
-    return default if batch_size is None else check_int(batch_size, name)
+def _size(batch_size: int | None, default: int, n: int, steps: int | None, name: str = "batch_size") -> int:
+    """Return the rows of a batch; without a size, of n rows in as many steps as are asked for."""
+    if batch_size is not None:
+        return check_int(batch_size, name)
+    return default if steps is None else max(-(-n // steps), 1)
 
 
 def _shuffler(model: Trainable, n: int) -> Shuffler:

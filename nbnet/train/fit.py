@@ -41,7 +41,7 @@ class Fit:
         self._calls: Callbacks | None = None
         self._bar: Bar | None = None
         self._history: EpochLog | None = None
-        self.epochs = check_int(epochs, "epochs")
+        self.epochs = check_int(epochs, "epochs", least=0)
         self._first = check_int(initial_epoch, "initial_epoch", least=0)
         self._masks = check_int(record_masks, "record_masks", least=0)
         self._on_nan: OnNan = check_choice(on_nan, "on_nan", CHOICES)  # type: ignore[arg-type]

@@ -250,7 +250,6 @@ def test_a_schedule_written_in_python_is_followed_in_compiled_training():
 @pytest.mark.parametrize(
     ("make", "error"),
     [
-        (lambda: nb.callbacks.EarlyStopping(mode="up"), ValueError),
         (lambda: nb.callbacks.ReduceLROnPlateau(factor=2.0), ValueError),
         (lambda: nb.callbacks.LambdaCallback(on_nothing=print), TypeError),
         (lambda: model().fit(*data(), callbacks=[print]), TypeError),

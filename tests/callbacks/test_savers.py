@@ -94,9 +94,13 @@ def test_only_the_best(monitor: str, mode: str, threshold: float | None, saved: 
 
 
 def test_the_best_of_what_is_not_there(tmp_path: Path) -> None:
-    keep = ModelCheckpoint(tmp_path / "m.nbnet", "val_nothing", save_best_only=True)
+    keep = ModelCheckpoint(tmp_path / "m.nbnet", "val_nothing", save_best_only=True, mode="min")
     with pytest.warns(UserWarning, match="val_nothing"):
         fit(model(), keep, epochs=1)
+    guesses = ModelCheckpoint(tmp_path / "n.nbnet", "val_nothing", save_best_only=True)
+    for callback in (guesses, nb.callbacks.EarlyStopping("val_nothing")):
+        with pytest.raises(ValueError, match=r"monitor: expected an entry of the logs, .* got 'val_nothing'"):
+            fit(model(), callback, epochs=1)
     assert [file.name for file in tmp_path.iterdir()] == ["m.nbnet"]
     keep = ModelCheckpoint(tmp_path / "m.nbnet", "val_loss", save_best_only=True)
     fit(model(), Logs(val_loss=[math.nan, 2.0]), keep, epochs=2)
@@ -133,8 +137,8 @@ def test_arguments_of_checkpoints(tmp_path: Path) -> None:
     for frequency in (0, -1, 1.5, True, "batch"):
         with pytest.raises(ValueError, match="save_freq"):
             ModelCheckpoint(tmp_path / "m.nbnet", save_freq=frequency)
-    with pytest.raises(ValueError, match="mode"):
-        ModelCheckpoint(tmp_path / "m.nbnet", mode="best")
+    with pytest.warns(UserWarning, match="mode: expected .* got 'best'; 'auto' is taken"):
+        assert ModelCheckpoint(tmp_path / "m.nbnet", mode="best").mode == "auto"
     with pytest.raises(ValueError, match="backup_dir"):
         BackupAndRestore(None)  # type: ignore[arg-type]
     with pytest.raises(ValueError, match=r"filepath: .*'accuracy'"):

@@ -328,6 +328,17 @@ def test_steps_of_arrays_go_on_where_the_last_epoch_ended():
         np.testing.assert_array_equal(a, b)
 
 
+def test_steps_without_a_size_see_all_rows():
+    """As in Keras; and no epochs are none."""
+    one, other = network(), network()
+    size = -(-len(X) // 3)
+    validated = one.fit(X, Y, size, 2, 0, shuffle=False, validation_data=(X, Y), validation_batch_size=len(X)).history
+    steps = {"steps_per_epoch": 3, "validation_steps": 1}
+    history = other.fit(X, Y, epochs=2, verbose=0, shuffle=False, validation_data=(X, Y), **steps).history
+    assert history == validated
+    assert other.fit(X, Y, epochs=0, verbose=0).history == {}
+
+
 def test_steps_of_evaluation_and_prediction():
     model = network()
     assert model.evaluate(X, Y, BATCH, 0, steps=2) == model.evaluate(X[: 2 * BATCH], Y[: 2 * BATCH], BATCH, 0)

@@ -312,9 +312,9 @@ def test_names_that_collide():
 
 def test_what_is_no_symbol():
     x = nb.Input((4,))
-    with pytest.raises(TypeError, match=r"outputs: expected what nbnet.Input or layers called with it return"):
+    with pytest.raises(ValueError, match=r"outputs: expected what nbnet.Input or layers called with it return"):
         nb.Model(x, X)
-    with pytest.raises(TypeError, match="inputs: expected what"):
+    with pytest.raises(ValueError, match="inputs: expected what"):
         nb.Model("x", Dense(1)(x))
     with pytest.raises(TypeError, match="expected both inputs and outputs"):
         nb.Model(x)

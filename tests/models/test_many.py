@@ -177,7 +177,7 @@ def test_streams():
     ("bad", "error", "message"),
     [
         ({"x": X[:, :5]}, ValueError, "x: expected . columns, got 5"),
-        ({"epochs": 0}, ValueError, "epochs"),
+        ({"epochs": -1}, ValueError, "epochs"),
         ({"y": LABELS + 1}, ValueError, "y: "),
         ({"colour": "red"}, TypeError, "colour"),
     ],

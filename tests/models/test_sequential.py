@@ -199,7 +199,7 @@ def test_layers_that_cannot_be_added():
     model = network()
     weights = model.get_weights()
     for layer, error, words in [
-        ("dense", TypeError, "layer: a Sequential is made of layers, got 'dense'"),
+        ("dense", ValueError, "layer: a Sequential is made of layers, got 'dense'"),
         (Dense(2, name="hidden"), ValueError, "has a layer named 'hidden' already"),
         (model.layers[0], ValueError, "hidden: was built for 4 features"),
         (nb.Input((4,)), ValueError, "an Input comes first"),

@@ -117,8 +117,11 @@ def test_batches_without_a_size_are_of_32_rows_where_they_are_seen() -> None:
     model.evaluate(x, y, verbose=0, callbacks=[counts])
     model.predict(x, verbose=0, callbacks=[counts])
     assert counts.batches == ["test 0", "test 1", "test 2", "predict 0 32", "predict 1 32", "predict 2 16"]
-    assert len(model.predict(x, verbose=0, steps=2)) == 64
-    assert model.evaluate(x, y, verbose=0, steps=2) == pytest.approx(float((x[:64] ** 2).mean()))
+    # Without a size, batches are as large as it takes to see all rows in these steps.
+    assert len(model.predict(x, verbose=0, steps=2)) == len(x)
+    assert len(model.predict(x, 32, verbose=0, steps=2)) == 64
+    assert model.evaluate(x, y, verbose=0, steps=2) == pytest.approx(float((x**2).mean()))
+    assert model.evaluate(x, y, 32, verbose=0, steps=2) == pytest.approx(float((x[:64] ** 2).mean()))
     shares = [compiled(Share()), compiled(nb.layers.Lambda(lambda x: x / x.shape[0]))]
     inputs = nb.Input((1,))
     shares.append(nb.Model(inputs, inputs / nb.ops.sum(nb.ops.ones_like(inputs), axis=0, keepdims=True)))
