@@ -5,6 +5,7 @@ Scripts call them as ``K.mean(x)``; most are functions of nbnet.ops under anothe
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Callable, Sequence
 from contextlib import contextmanager
 from typing import Any
@@ -19,13 +20,13 @@ from nbnet.config import floatx
 from nbnet.engine.graph.parameter import Parameter
 from nbnet.engine.graph.symbolic import Symbol
 from nbnet.engine.graph.tensor import Tensor
-from nbnet.layers import Dot
+from nbnet.layers import Dot, UpSampling2D, ZeroPadding1D, ZeroPadding2D
 from nbnet.layers.arguments import call_context
 from nbnet.models import Model
 
 #: Functions of one or more tensors by their names in nbnet.ops.
 _SAME = """abs argmax argmin clip cos elu equal exp expand_dims greater greater_equal hard_sigmoid less less_equal log
-    maximum minimum not_equal one_hot relu reshape round sigmoid sign sin softmax softplus softsign sqrt square squeeze
+    maximum minimum not_equal one_hot reshape round sigmoid sign sin softmax softplus softsign sqrt square squeeze
     stack stop_gradient tanh tile zeros_like ones_like logsumexp cumsum cumprod arange eye shape ndim"""
 _OTHERS = {"pow": "power", "permute_dimensions": "transpose", "repeat_elements": "repeat"}
 _REDUCTIONS = "mean sum max min prod std var any all"
@@ -256,6 +257,54 @@ def sparse_categorical_crossentropy(target: Any, output: Any, from_logits: bool 
     return losses.sparse_categorical_crossentropy(target, output, from_logits=from_logits)
 
 
+def relu(x: Any, alpha: float = 0.0, max_value: float | None = None, threshold: float = 0.0) -> Any:
+    """x above a threshold, up to the largest value; below, its distance times ``alpha``."""
+    return ops.relu(as_tensor(x), alpha, max_value, threshold)
+
+
+# ---- pictures and series ----
+
+
+def pool2d(
+    x: Any, pool_size: Any, strides: Any = (1, 1), padding: str = "valid", data_format: Any = None,
+    pool_mode: str = "max",
+) -> Any:  # fmt: skip
+    """The largest value, or the mean, of each window of height and width."""
+    pool = {"max": ops.max_pool, "avg": ops.average_pool}[pool_mode]
+    return pool(as_tensor(x), tuple(pool_size), tuple(strides), padding)
+
+
+def _convolution(function: Callable[..., Any]) -> Callable[..., Any]:
+    def call(
+        x: Any, kernel: Any, strides: Any = 1, padding: str = "valid", data_format: Any = None, dilation_rate: Any = 1
+    ) -> Any:
+        return function(as_tensor(x), as_tensor(kernel), strides, padding, dilation_rate=dilation_rate)
+
+    call.__doc__ = f"``nbnet.ops.{function.__name__}``."
+    return call
+
+
+conv1d = conv2d = _convolution(ops.conv)
+depthwise_conv2d = _convolution(ops.depthwise_conv)
+
+
+def resize_images(
+    x: Any, height_factor: int, width_factor: int, data_format: Any = None, interpolation: str = "nearest"
+) -> Any:
+    """Pictures made larger by whole factors."""
+    return UpSampling2D((height_factor, width_factor), interpolation=interpolation)(as_tensor(x))
+
+
+def temporal_padding(x: Any, padding: Any = (1, 1)) -> Any:
+    """Zeros before and after the steps of series."""
+    return ZeroPadding1D(tuple(padding))(as_tensor(x))
+
+
+def spatial_2d_padding(x: Any, padding: Any = ((1, 1), (1, 1)), data_format: Any = None) -> Any:
+    """Zeros around pictures."""
+    return ZeroPadding2D(padding)(as_tensor(x))
+
+
 # ---- random numbers ----
 
 
@@ -281,7 +330,29 @@ def random_uniform(shape: Any, minval: float = 0.0, maxval: float = 1.0, dtype: 
 random_normal_variable = truncated_normal = random_normal
 
 
+def random_bernoulli(shape: Any, p: float = 0.0, dtype: Any = None, seed: Any = None) -> Any:
+    """1 with a probability, else 0."""
+    return cast(random.uniform(_drawn(shape), 0.0, 1.0, None, seed) < p, known_dtype(dtype) or floatx())
+
+
+random_binomial = random_bernoulli
+
+
 # ---- the session ----
+
+
+def backend() -> str:
+    """The name of the backend that scripts which ask for it expect."""
+    return "tensorflow"
+
+
+def get_uid(prefix: str = "") -> int:
+    """A number for names, counted from 1 for each prefix."""
+    _used[prefix] += 1
+    return _used[prefix]
+
+
+_used: Counter[str] = Counter()
 
 
 def learning_phase() -> int:
@@ -340,6 +411,6 @@ def print_tensor(x: Any, message: str = "") -> Any:
 
 __all__ = [
     *_SAME.split(), *_OTHERS, *_REDUCTIONS.split(), "batch_dot", "batch_flatten", "cast", "concatenate", "constant",
-    "dot", "eval", "flatten", "function", "get_value", "int_shape", "learning_phase", "Parameter", "set_value",
+    "dot", "eval", "flatten", "relu", "function", "get_value", "int_shape", "learning_phase", "Parameter", "set_value",
     "variable", "zeros", "ones",
 ]  # fmt: skip

@@ -38,6 +38,8 @@ class ImageDataGenerator:
         Factor of all pixels, and a function of a picture, after all else.
     featurewise_center, featurewise_std_normalization, samplewise_center, samplewise_std_normalization
         Mean 0 and standard deviation 1, of the pictures given to :meth:`fit`, or of each picture.
+    zca_whitening, zca_epsilon
+        If True, pixels are uncorrelated among the pictures given to :meth:`fit`; added to their variances.
     fill_mode, cval
         Pixels from outside: ``nearest``, ``constant``, ``reflect`` or ``wrap``.
     validation_split
@@ -63,8 +65,6 @@ class ImageDataGenerator:
         preprocessing_function: Callable[[Array], Any] | None = None, data_format: str | None = None,
         validation_split: float = 0.0, interpolation_order: int = 1, dtype: Any = None, dim_ordering: Any = None,
     ) -> None:  # fmt: skip
-        if zca_whitening:
-            raise NotImplementedError("zca_whitening: whiten the pictures with sklearn.decomposition.PCA(whiten=True)")
         if data_format == "channels_first":
             raise ValueError("data_format: the channels are the last axis here")
         self.featurewise_center, self.samplewise_center = featurewise_center, samplewise_center
@@ -78,14 +78,23 @@ class ImageDataGenerator:
         self.horizontal_flip, self.vertical_flip = horizontal_flip, vertical_flip
         self.rescale, self.preprocessing_function = rescale, preprocessing_function
         self._validation_split, self.interpolation_order = validation_split, interpolation_order
+        self.zca_whitening, self.zca_epsilon = zca_whitening, zca_epsilon
+        self.whitening: Any = None
         self.mean: Any = None
         self.std: Any = None
 
     def fit(self, x: Any, augment: bool = False, rounds: int = 1, seed: int | None = None) -> None:
-        """Take mean and standard deviation of pictures (n, height, width, channels), for the featurewise options."""
+        """Take mean and standard deviation of pictures (n, height, width, channels), for the featurewise
+        options, and what whitens them."""
         pictures = plain_array(x, "x").astype(np.float32)
         self.mean = pictures.mean((0, 1, 2)) if self.featurewise_center else None
         self.std = pictures.std((0, 1, 2)) if self.featurewise_std_normalization else None
+        if self.zca_whitening:
+            pictures = pictures if self.mean is None else pictures - self.mean
+            rows = (pictures if self.std is None else pictures / (self.std + 1e-6)).reshape(len(pictures), -1)
+            u, s, _ = np.linalg.svd(rows.T, full_matrices=False)
+            scales = np.sqrt(s**2 / len(rows) + self.zca_epsilon)
+            self.whitening = ((u / scales) @ u.T).astype(np.float32)
 
     def random_transform(self, x: Any, seed: int | None = None) -> Array:
         """A picture, changed at random."""
@@ -136,7 +145,8 @@ class ImageDataGenerator:
         x = x - x.mean() if self.samplewise_center else x
         x = x / (x.std() + 1e-6) if self.samplewise_std_normalization else x
         x = x if self.mean is None else x - self.mean
-        return np.asarray(x if self.std is None else x / (self.std + 1e-6))
+        x = np.asarray(x if self.std is None else x / (self.std + 1e-6))
+        return x if self.whitening is None else np.reshape(x.reshape(-1) @ self.whitening, x.shape)
 
     def flow(
         self, x: Any, y: Any = None, batch_size: int = 32, shuffle: bool = True, sample_weight: Any = None,

@@ -14,20 +14,26 @@ import tempfile
 import warnings
 from collections.abc import Callable, Mapping, Sequence
 from contextvars import ContextVar
+from importlib.util import find_spec
 from pathlib import Path
 from typing import Any
+from weakref import WeakKeyDictionary, ref
 
 import numpy as np
 from numpy.typing import NDArray
 
-from nbnet import layers, ops, utils
+from nbnet import layers, ops, saving, utils
 from nbnet.as_keras.places import warn_old
+from nbnet.as_keras.tf import tensors
 from nbnet.base.regular_file import open_regular
 from nbnet.base.tree import flatten
-from nbnet.callbacks.callback import History
+from nbnet.callbacks import Callback, ModelCheckpoint, TensorBoard
+from nbnet.callbacks.callback import CallbackList, History
+from nbnet.datasets import imdb, reuters
 from nbnet.engine.graph.symbolic import Symbol
 from nbnet.engine.graph.tensor import Tensor
 from nbnet.layers.layer import Layer
+from nbnet.metrics import Metric
 from nbnet.models import Model
 from nbnet.optimizers import Optimizer
 from nbnet.optimizers.schedules import InverseTimeDecay
@@ -64,7 +70,6 @@ _OWN: dict[str, dict[str, str | None]] = {
 _IGNORED = {
     "RandomNormal": ("name",),
     "RandomUniform": ("name",),
-    "Embedding": ("input_length",),
     "BatchNormalization": ("mode", "fused", "renorm", "virtual_batch_size"),
     "ModelCheckpoint": ("period", "load_weights_on_restart", "options"),
     "TensorBoard": ("batch_size", "write_grads", "write_images", "embeddings_layer_names", "embeddings_data"),
@@ -95,6 +100,8 @@ def adapt_class(value: Any) -> Any:
             _put(value, "__init__", _translating(value.__init__, value.__name__, _layer_arguments))
         elif issubclass(value, Optimizer):
             _put(value, "__init__", _translating(value.__init__, value.__name__, _optimizer_arguments))
+        elif issubclass(value, ModelCheckpoint):
+            _put(value, "__init__", _of_any_name(_translating(value.__init__, "ModelCheckpoint", _renamed_arguments)))
         elif value.__name__ in _OWN or value.__name__ in _IGNORED:
             _put(value, "__init__", _translating(value.__init__, value.__name__, _renamed_arguments))
     return value
@@ -109,14 +116,25 @@ def adapt_models() -> None:
             _put(Model, name, method)
     _put(Model, "__init__", _translating(Model.__init__, "Model", _model_arguments))
     for kind in (Tensor, Symbol):
-        _put(kind, "get_shape", _get_shape)
+        _put(kind, "get_shape", tensors.get_shape)
+        _put(kind, "shape", tensors.with_methods(vars(kind).get("shape")))
+    _put(Tensor, "assign", tensors.assign_part)
     for name in ("save_weights", "load_weights"):
         _put(Model, name, _with_any_name(getattr(Model, name), name == "save_weights"))
+    _put(Model, "save", _saving_to_any_name(Model.save))
+    for owner in (Layer, Model):
+        _put(owner, "build_for", tensors.with_shapes(owner.build_for))
+        _put(owner, "add_loss", _adding_loss(owner.add_loss))
+    for name in ("input_shape", "output_shape"):
+        _put(Layer, name, property(functools.partial(tensors.shape_of, name.removesuffix("_shape"))))
+    for name in ("input", "output"):
+        _put(Layer, f"get_{name}_at", functools.partialmethod(tensors.symbol_at, name))
+        _put(Layer, f"get_{name}tensors.shape_at", functools.partialmethod(tensors.shape_at, name))
+    _put(Metric, "add_weight", _name_first(Metric.add_weight))
     _put(Optimizer, "lr", property(_get_rate, _set_rate))
     for name in ("add_weight", "add_variable"):
         _put(Layer, name, _name_first(getattr(Layer, name)))
-    for kind in (Layer, Model):
-        _put(kind, "add_loss", _adding_loss(kind.add_loss))
+    _put(CallbackList, "call", _with_both_names(CallbackList.call))
     _put(layers.Lambda, "call", _knowing_rows(layers.Lambda.call))
 
 
@@ -187,6 +205,9 @@ def _layer_arguments(name: str, kwargs: Arguments) -> Any:
         # All but the first number is the shape of a sample.
         del kwargs["batch_input_shape"]
         kwargs["input_shape"] = tuple(shape)[1:]
+    if name == "Embedding" and (length := kwargs.pop("input_length", None)) is not None:
+        warn_old("Embedding(input_length=...)", "keras.Input((length,)) before the layer")
+        kwargs.setdefault("input_shape", (int(length),) if isinstance(length, (int, np.integer)) else tuple(length))
     _drop(name, kwargs, _IGNORED.get(name, ()))
     _rename(name, kwargs, _LAYERS | _OWN.get(name, {}))
     if kwargs.get("data_format") in ("tf", "th", "default"):
@@ -242,10 +263,57 @@ def _set_rate(optimizer: Any, value: Any) -> None:
     optimizer.learning_rate = value
 
 
-def _get_shape(x: Any) -> Any:
-    from nbnet.as_keras.tf.tensors import Shape
+#: Endings of names of files that models, and weights, are saved to as they are.
+_MODELS, _WEIGHTS = (".nbnet", ".keras", ".h5", ".hdf5"), (".nbnet", ".safetensors", ".weights.h5")
 
-    return Shape(x.shape)
+
+def _of_any_name(init: Callable[..., Any]) -> Any:
+    """Return the constructor of a ModelCheckpoint for any name of a file."""
+
+    @functools.wraps(init)
+    def wrapper(self: Any, filepath: Any, *args: Any, **kwargs: Any) -> None:
+        known = (*_MODELS, *_WEIGHTS) if kwargs.get("save_weights_only") else _MODELS
+        path = os.fspath(filepath)
+        init(self, path if path.endswith(known) else f"{path}.nbnet", *args, **kwargs)
+        self.filepath = path
+
+    return wrapper
+
+
+def _saving_to_any_name(method: Callable[..., Any]) -> Any:
+    """Return ``save`` for names that Keras 2 took: without an ending, it is a file of nbnet's."""
+
+    @functools.wraps(method)
+    def wrapper(self: Any, filepath: Any, overwrite: bool = True, *args: Any, **kwargs: Any) -> None:
+        _drop("model.save", kwargs, ("save_format", "signatures", "options", "save_traces"))
+        path = os.fspath(filepath).rstrip("/")
+        if path.endswith(_MODELS):
+            method(self, filepath, overwrite, *args, **kwargs)
+            return
+        warn_old(f"a model in a file named {os.path.basename(path)}", "one whose name ends in .keras")
+        os.makedirs(os.path.dirname(path) or ".", exist_ok=True)
+        with tempfile.TemporaryDirectory(dir=os.path.dirname(path) or ".") as folder:
+            method(self, os.path.join(folder, "a.nbnet"), overwrite, *args, **kwargs)
+            os.replace(os.path.join(folder, "a.nbnet"), path)
+
+    return wrapper
+
+
+def save_model(model: Any, filepath: Any, *args: Any, **kwargs: Any) -> None:
+    """Write a model to a file of any name."""
+    model.save(filepath, *args, **kwargs)
+
+
+def load_model(filepath: Any, *args: Any, **kwargs: Any) -> Any:
+    """Load a model from a file of any name."""
+    path = os.fspath(filepath).rstrip("/")
+    kwargs.pop("options", None)
+    if path.endswith(_MODELS) or not os.path.isfile(path):
+        return saving.load_model(filepath, *args, **kwargs)
+    with tempfile.TemporaryDirectory() as folder:
+        copy = os.path.join(folder, "a.nbnet")
+        shutil.copyfile(path, copy)
+        return saving.load_model(copy, *args, **kwargs)
 
 
 def _name_first(method: Callable[..., Any]) -> Any:
@@ -296,9 +364,10 @@ def _with_any_name(method: Callable[..., Any], writes: bool) -> Any:
     @functools.wraps(method)
     def wrapper(self: Any, path: Any, *args: Any, **kwargs: Any) -> Any:
         name = os.fspath(path)
-        if name.endswith((".nbnet", ".safetensors", ".weights.h5", ".keras")) or (not writes and _legacy(name)):
+        if name.endswith((*_WEIGHTS, ".keras")) or (not writes and _legacy(name)):
             return method(self, path, *args, **kwargs)
         warn_old(f"weights in a file named {os.path.basename(name)}", "one whose name ends in .weights.h5")
+        os.makedirs(os.path.dirname(name) or ".", exist_ok=writes or os.path.isdir(os.path.dirname(name) or "."))
         with tempfile.TemporaryDirectory(dir=os.path.dirname(name) or ".") as folder:
             # Files of the ending that the name has in Keras 3.
             middle = os.path.join(folder, "a.weights.h5" if name.endswith((".h5", ".hdf5")) else "a.safetensors")
@@ -325,15 +394,39 @@ def _legacy(name: str) -> bool:
 # ---- models ----
 
 
-class Logs(dict[str, list[Any]]):
-    """Losses and metrics of each epoch; ``"acc"`` and ``"accuracy"`` are two names of one list."""
+class Logs(dict[str, Any]):
+    """Losses and metrics; ``"acc"`` and ``"accuracy"`` are two names of one entry."""
 
-    def __missing__(self, key: str) -> list[Any]:
+    def __missing__(self, key: str) -> Any:
         twin = _TWINS.get(key)
         if twin is None or twin not in self:
             raise KeyError(key)
-        warn_old(f"history[{key!r}]", f"history[{twin!r}], the name that compile(metrics=...) gave it")
+        warn_old(f"logs[{key!r}]", f"logs[{twin!r}], the name that compile(metrics=...) gave it")
         return self[twin]
+
+    def get(self, key: Any, default: Any = None) -> Any:
+        """The entry of either name."""
+        try:
+            return self[key]
+        except KeyError:
+            return default
+
+
+def _with_both_names(call: Callable[..., None]) -> Any:
+    """Return how callbacks are called, with logs that know both names of an entry."""
+
+    @functools.wraps(call)
+    def wrapper(self: Any, hook: str, *args: Any) -> None:
+        *others, logs = args or (None,)
+        if not isinstance(logs, dict):
+            call(self, hook, *args)
+            return
+        both = Logs(logs)
+        call(self, hook, *others, both)
+        # Callbacks may add to them.
+        logs.update(both)
+
+    return wrapper
 
 
 def _translating_method(method: Callable[..., Any], name: str) -> Any:
@@ -343,6 +436,11 @@ def _translating_method(method: Callable[..., Any], name: str) -> Any:
     def wrapper(self: Any, *args: Any, **kwargs: Any) -> Any:
         _drop(f"model.{name}", kwargs, (*_WORKERS, *(old for old, today in table.items() if today is None)))
         _rename(f"model.{name}", kwargs, table)
+        if name == "compile" and (optimizer := kwargs.get("optimizer", args[0] if args else None)) is not None:
+            own = _own_optimizer(optimizer, self)
+            args, kwargs = ((own, *args[1:]), kwargs) if args else (args, kwargs | {"optimizer": own})
+        if isinstance(kwargs.get("shuffle"), (int, float)):
+            kwargs["shuffle"] = bool(kwargs["shuffle"])
         args, kwargs = tuple(map(_batches, args)), {key: _batches(value) for key, value in kwargs.items()}
         result = method(self, *args, **kwargs)
         if isinstance(result, History):
@@ -350,6 +448,23 @@ def _translating_method(method: Callable[..., Any], name: str) -> Any:
         return result
 
     return wrapper
+
+
+#: The model that an optimizer was first given to.
+_owners: WeakKeyDictionary[Optimizer, Any] = WeakKeyDictionary()
+
+
+def _own_optimizer(optimizer: Any, model: Any) -> Any:
+    """Return an optimizer, or one like it if it is another model's, or has trained other weights: in Keras 2 several
+    models could share one."""
+    if not isinstance(optimizer, Optimizer):
+        return optimizer
+    owner = _owners.setdefault(optimizer, ref(model))()
+    trained = {id(weight) for weight in model.trainable_weights} if model.built else set()
+    known = set() if optimizer.block is None else {id(weight) for weight in optimizer.block.parameters}
+    if owner is model and (not known or known == trained):
+        return optimizer
+    return type(optimizer).from_config(optimizer.get_config())
 
 
 def _batches(argument: Any) -> Any:
@@ -410,8 +525,10 @@ def _predict_proba(model: Any, x: Any, batch_size: int | None = None, verbose: A
     return model.predict(x, batch_size=batch_size, verbose=verbose)
 
 
-def _to_yaml(model: Any) -> str:
-    raise RuntimeError("model.to_yaml is no more: use model.to_json, and model_from_json")
+def _to_yaml(model: Any, **kwargs: Any) -> str:
+    """The model as JSON, which is YAML, too."""
+    warn_old("model.to_yaml", "model.to_json")
+    return model.to_json()  # type: ignore[no-any-return]
 
 
 _OLD_METHODS: dict[str, Callable[..., Any]] = {
@@ -457,6 +574,39 @@ def merge(inputs: Sequence[Any], mode: str = "sum", concat_axis: int = -1, dot_a
     options = {"concat": {"axis": concat_axis}, "dot": {"axes": dot_axes}}.get(mode, {})
     layer: Any = _MERGED[mode]
     return layer(**options)(inputs)
+
+
+class _Merge(layers.Layer):
+    """Base of layers that merge tensors by ``_merge_function``."""
+
+    def call(self, inputs: Any) -> Any:
+        return self._merge_function(inputs)  # type: ignore[attr-defined]
+
+
+class WithoutTensorBoard(Callback):
+    """In place of a TensorBoard callback where tensorboardX is not installed: writes nothing."""
+
+    def __init__(self, *args: Any, **kwargs: Any) -> None:
+        super().__init__()
+        warnings.warn("TensorBoard: nothing is written: pip install 'nbnet[tensorboard]'", stacklevel=2)
+
+
+def __getattr__(name: str) -> Any:
+    if name == "tensorboard":
+        return TensorBoard if find_spec("tensorboardX") else WithoutTensorBoard
+    raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+
+
+def _with_old_names(function: Callable[..., Any], table: Mapping[str, str]) -> Any:
+    @functools.wraps(function)
+    def call(*args: Any, **kwargs: Any) -> Any:
+        _rename("load_data", kwargs, table)
+        return function(*args, **kwargs)
+
+    return call
+
+
+load_imdb, load_reuters = (_with_old_names(f, {"nb_words": "num_words"}) for f in (imdb.load_data, reuters.load_data))
 
 
 class ThresholdedReLU(layers.Layer):

@@ -17,7 +17,7 @@ from typing import Any, NamedTuple
 KERAS_VERSION = "3.12.0"
 
 #: Packages that are stood in for.
-TOPS = ("keras", "tensorflow", "tf_keras", "keras_preprocessing", "scikeras")
+TOPS = ("keras", "tensorflow", "tf_keras", "keras_core", "keras_preprocessing", "scikeras")
 
 _TF = "nbnet.as_keras.tf"
 
@@ -67,13 +67,21 @@ PLACES: dict[str, tuple[str, ...]] = {
 }
 _BARE = """config config.experimental config.optimizer config.threading compat.v1.config compat.v1.logging autograph
     autograph.experimental debugging distribute distribute.experimental errors io io.gfile logging python.client
-    python.client.device_lib test version random.experimental compat.v1.test compat.v1.random"""
+    python.client.device_lib summary test train version random.experimental compat.v1.test compat.v1.random"""
 PLACES |= {f"tensorflow.{name}": () for name in _BARE.split()}
 
 #: Names that are found in another module: for each place, ``{name: "module:name"}``.
 ELSEWHERE: dict[str, dict[str, str]] = {
     "keras": {"__version__": "nbnet.as_keras.places:KERAS_VERSION"},
+    "keras.callbacks": {"TensorBoard": "nbnet.as_keras.old_keras:tensorboard"},
+    "keras.datasets.imdb": {"load_data": "nbnet.as_keras.old_keras:load_imdb"},
+    "keras.datasets.reuters": {"load_data": "nbnet.as_keras.old_keras:load_reuters"},
+    "keras.layers": {"_Merge": "nbnet.as_keras.old_keras:_Merge"},
     "keras.utils": {"plot_model": "nbnet.as_keras.old_keras:plot_model"},
+    **{
+        f"keras.{place}": {name: f"nbnet.as_keras.old_keras:{name}" for name in ("load_model", "save_model")}
+        for place in ("models", "saving")
+    },
     "keras.config": {
         name: f"{_TF}.environment:nothing" for name in ("disable_traceback_filtering", "enable_traceback_filtering")
     },
@@ -118,6 +126,9 @@ _found_in(
     "scikeras.wrappers",
     {"ScikerasClassifier": "KerasClassifier", "ScikerasRegressor": "KerasRegressor"},
 )
+for _place in ("keras.utils", "keras.preprocessing", "keras.preprocessing.image", "keras.preprocessing.text"):
+    _names = ("image_dataset_from_directory", "text_dataset_from_directory", "timeseries_dataset_from_array")
+    _found_in("tf.data", _place, {name: name for name in _names})
 _TEXT = "Tokenizer hashing_trick one_hot text_to_word_sequence tokenizer_from_json"
 _found_in("preprocessing", "keras.preprocessing.text", {name: name for name in _TEXT.split()})
 _SEQUENCE = "TimeseriesGenerator make_sampling_table skipgrams"
@@ -173,11 +184,25 @@ ELSEWHERE["tensorflow.io.gfile"] |= {
     "GFile": "builtins:open", "Open": "builtins:open",
 }  # fmt: skip
 _surroundings("io", {"read_text": "read_file"})
+_surroundings("train", {n: n for n in ("Checkpoint", "CheckpointManager", "latest_checkpoint")})
+_surroundings(
+    "summary",
+    {
+        "SummaryWriter": "create_file_writer SummaryWriter",
+        "nothing": "trace_on trace_export trace_off flush",
+        "write_scalar": "scalar",
+        "write_histogram": "histogram",
+        "write_image": "image",
+        "write_text": "text",
+    },
+)
 for _place in ("initializers", "losses", "optimizers"):
     PLACES[f"tensorflow.{_place}"] = (f"nbnet.{_place}",)
 ELSEWHERE["tensorflow.version"] = {"VERSION": f"{_TF}:__version__"}
 ELSEWHERE["tensorflow.random.experimental"] = {"Generator": f"{_TF}.random:Generator"}
-ELSEWHERE["tensorflow.data.experimental"] = {"cardinality": f"{_TF}.data:cardinality"}
+ELSEWHERE["tensorflow.data.experimental"] |= {
+    name: f"{_TF}.data:{name}" for name in ("cardinality", "make_csv_dataset")
+}
 ELSEWHERE["tensorflow.compat.v1.random"] = {"set_random_seed": f"{_TF}.random:set_seed"}
 
 # ---- names of older versions ----
@@ -255,11 +280,12 @@ OLD_NAMES: dict[str, Old] = _old(
         "keras.regularizers.activity_l1": "nbnet.regularizers:L1",
         "keras.regularizers.activity_l2": "nbnet.regularizers:L2",
         "keras.regularizers.WeightRegularizer": "nbnet.regularizers:L1L2",
-        "keras.utils.plot": "nbnet.utils:plot_model",
+        "keras.utils.plot": f"{_BY_HAND}:plot_model keras.utils.plot_model",
         "keras.utils.print_summary": f"{_BY_HAND}:print_summary model.summary()",
         "keras.utils.multi_gpu_model": f"{_BY_HAND}:multi_gpu_model the model itself",
         "keras.utils.probas_to_classes": f"{_BY_HAND}:probas_to_classes numpy.argmax(probabilities, axis=-1)",
         "keras.models.Functional": "nbnet.models:Model",
+        "keras.models.model_from_yaml": "nbnet.saving:model_from_json keras.models.model_from_json",
         "keras.optimizers.rmsprop": "nbnet.optimizers:RMSprop",
         "keras.optimizers.adadelta": "nbnet.optimizers:Adadelta",
         "keras.optimizers.adagrad": "nbnet.optimizers:Adagrad",
@@ -324,6 +350,8 @@ def resolve(fullname: str) -> str | None:
     ('keras.layers', 'keras.layers', None)
     """
     place, loose = _plain(fullname.split("."))
+    if place not in PLACES and place.startswith("tensorflow.compat.v1."):
+        place = place.replace(".compat.v1", "")
     if place in PLACES:
         return place
     if place in PATHS:
@@ -344,7 +372,7 @@ def _plain(parts: list[str]) -> tuple[str, bool]:
     loose = False
     if parts[0] == "keras_preprocessing":
         parts = ["keras", "preprocessing", *parts[1:]]
-    if parts[0] == "tf_keras":
+    if parts[0] in ("tf_keras", "keras_core"):
         parts = ["keras", *parts[1:]]
     while parts[:3] in (["tensorflow", "compat", "v2"], ["tensorflow", "_api", "v2"]):
         parts = ["tensorflow", *parts[3:]]

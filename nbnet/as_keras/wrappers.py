@@ -32,7 +32,7 @@ class _Wrapper(BaseEstimator):  # type: ignore[misc]
     """An estimator whose parameters are those of a function that builds a model, of fit, predict and compile."""
 
     def __init__(self, build_fn: Any = None, *, model: Any = None, **sk_params: Any) -> None:
-        self.build_fn, self.model, self.sk_params = build_fn, model, sk_params
+        self.build_fn, self._given_model, self.sk_params = build_fn, model, sk_params
         known = set(self._builder_arguments()) | _FIT | _PREDICT | _COMPILE | _OWN
         for name in sk_params:
             if name not in known and not name.startswith(_ROUTES):
@@ -40,7 +40,16 @@ class _Wrapper(BaseEstimator):  # type: ignore[misc]
 
     @property
     def _given(self) -> Any:
-        return self.model if self.model is not None else self.build_fn
+        return self._given_model if self._given_model is not None else self.build_fn
+
+    @property
+    def model(self) -> Any:
+        """The model, or the function that builds it, as given; without it, the model that was trained."""
+        return getattr(self, "model_", None) if self._given_model is None else self._given_model
+
+    @model.setter
+    def model(self, value: Any) -> None:
+        self._given_model = value
 
     @property
     def _builder(self) -> Callable[..., Any]:
@@ -55,7 +64,7 @@ class _Wrapper(BaseEstimator):  # type: ignore[misc]
 
     def get_params(self, deep: bool = True) -> dict[str, Any]:
         """The parameters, as scikit-learn asks for them."""
-        given = {"build_fn": self.build_fn} if self.model is None else {"model": self.model}
+        given = {"build_fn": self.build_fn} if self._given_model is None else {"model": self._given_model}
         return {**given, **self.sk_params}
 
     def set_params(self, **params: Any) -> Self:
@@ -164,7 +173,7 @@ class KerasRegressor(RegressorMixin, _Wrapper):  # type: ignore[misc]
 
     def score(self, X: Any, y: Any, sample_weight: Any = None, **kwargs: Any) -> float:
         """R squared; the negative loss for wrappers of Keras 2, whose searches took the largest."""
-        if self.model is None:
+        if self._given_model is None:
             loss = self.model_.evaluate(np.asarray(X), np.asarray(y), verbose=0)
             return -float(loss[0] if isinstance(loss, (list, tuple)) else loss)
         return float(r2_score(y, self.predict(X, **kwargs), sample_weight=sample_weight))

@@ -82,7 +82,8 @@ FINITE = Interval(-math.inf)
 
 
 def check_int(value: Any, name: str, least: int | None = 1) -> int:
-    """Return an integer of Python or NumPy, of at most 63 bits, that is not below ``least``; None stands for no bound.
+    """Return an integer of Python or NumPy, also of an array without axes, of at most 63 bits and not below ``least``;
+    None stands for no bound.
 
     Raises
     ------
@@ -95,6 +96,8 @@ def check_int(value: Any, name: str, least: int | None = 1) -> int:
     >>> check_int(3, "decay_steps")
     3
     """
+    if isinstance(value, np.ndarray) and value.shape == ():
+        value = value[()]
     wrong = isinstance(value, bool) or not isinstance(value, (int, np.integer))
     if wrong or (least is not None and value < least):
         bound = "" if least is None else f" from {least}"

@@ -26,11 +26,10 @@ from nbnet.train.data_source import ONE_BATCH, evaluation_source, prediction_sou
 from nbnet.train.fit import refuse_in_training, training_lock
 from nbnet.train.inputs import input_rows, signature_of
 from nbnet.train.mc_predict import MCRequest, first_step, sample
-from nbnet.train.objective import Objective
 from nbnet.train.predict import Predictor, predict_again, predict_source
 from nbnet.train.program_report import row_shapes
 from nbnet.train.python_runner import CompiledMetrics, unpack_x_y_sample_weight
-from nbnet.train.trainable import Trainable, TrainingState, check_compiled, default_step
+from nbnet.train.trainable import Objective, Trainable, TrainingState, check_compiled, default_step
 
 if TYPE_CHECKING:
     _Base = Trainable
@@ -102,7 +101,12 @@ class Trainer(_Base):
     def loss(self) -> Any:
         """The loss that :meth:`compile` was given, names resolved to losses."""
         objective = self._train_state.objective
-        return None if objective is None else objective.loss
+        return vars(self).get("_own_loss") if objective is None else objective.loss
+
+    @loss.setter
+    def loss(self, value: Any) -> None:
+        # A subclass may keep something of its own under this name, as in Keras.
+        vars(self)["_own_loss"] = value
 
     def compile(
         self,

@@ -13,7 +13,8 @@ import numpy as np
 import pytest
 
 import nbnet as nb
-from nbnet.as_keras import places
+from nbnet.as_keras import old_keras, places
+from nbnet.as_keras.tf import nn as tf_nn
 
 
 @pytest.fixture
@@ -34,8 +35,9 @@ def find(path: str) -> object:
 PATHS = {
     "keras.layers.Dense": nb.layers.Dense,
     "keras.Model": nb.Model,
+    "keras_core.layers.Dense": nb.layers.Dense,
+    "tensorflow.compat.v1.nn.conv2d": tf_nn.conv2d,
     "keras.models.Sequential": nb.Sequential,
-    "keras.models.load_model": nb.load_model,
     "keras.optimizers.schedules.ExponentialDecay": nb.optimizers.schedules.ExponentialDecay,
     "keras.datasets.mnist.load_data": nb.datasets.mnist.load_data,
     "keras.preprocessing.sequence.pad_sequences": nb.utils.pad_sequences,
@@ -150,7 +152,8 @@ OLD_CALLS = {
         "filters": 4, "kernel_size": (3, 2), "padding": "same", "strides": (2, 2)},
     "layers.Convolution2D(4, 3, 2)": {"filters": 4, "kernel_size": (3, 2)},
     "layers.Embedding(output_dim=3, input_dim=5, init='zeros', input_length=7)": {
-        "output_dim": 3, "input_dim": 5, "embeddings_initializer": nb.initializers.Zeros},
+        "output_dim": 3, "input_dim": 5, "embeddings_initializer": nb.initializers.Zeros,
+        "batch_input_shape": (None, 7)},
     "layers.Dense(3, batch_input_shape=(None, 4))": {"units": 3, "batch_input_shape": (None, 4)},
     "optimizers.Adam(lr=0.5, epsilon=None)": {"learning_rate": 0.5, "epsilon": 1e-7},
     "constraints.maxnorm(m=2)": {"max_value": 2},
@@ -216,7 +219,7 @@ def test_each_old_name_is_told_once_at_the_line_that_uses_it() -> None:
 
 
 @pytest.mark.usefixtures("installed")
-@pytest.mark.parametrize("name", ["weights.h5", "weights"])
+@pytest.mark.parametrize("name", ["weights.h5", "weights", "folder/weights.ckpt"])
 def test_weights_are_kept_under_names_of_keras_2(tmp_path: Path, name: str) -> None:
     if name.endswith(".h5"):
         pytest.importorskip("h5py")
@@ -224,4 +227,78 @@ def test_weights_are_kept_under_names_of_keras_2(tmp_path: Path, name: str) -> N
     first.save_weights(str(tmp_path / name))
     second.load_weights(str(tmp_path / name))
     assert (first.get_weights()[0] == second.get_weights()[0]).all()
-    assert [path.name for path in tmp_path.iterdir()] == [name]
+    assert [path.name for path in (tmp_path / name).parent.iterdir()] == [name.rpartition("/")[2]]
+
+
+@pytest.mark.usefixtures("installed")
+def test_models_are_kept_under_any_name(tmp_path: Path) -> None:
+    keras = importlib.import_module("keras")
+    model = keras.Sequential([keras.layers.Dense(1, input_shape=(2,))])
+    model.compile("sgd", "mse")
+    model.save(str(tmp_path / "saved/model/"), save_format="tf")
+    keras.models.save_model(model, tmp_path / "other")
+    for name in ("saved/model", "other"):
+        assert (keras.models.load_model(str(tmp_path / name)).get_weights()[0] == model.get_weights()[0]).all()
+    for only, name in ((True, "w-{epoch:02d}.ckpt"), (False, "m-{epoch}")):
+        keep = keras.callbacks.ModelCheckpoint(str(tmp_path / "kept" / name), save_weights_only=only, period=1)
+        model.fit(np.ones((4, 2)), np.ones(4), verbose=0, callbacks=[keep])
+    assert sorted(path.name for path in (tmp_path / "kept").iterdir()) == ["m-1", "w-01.ckpt"]
+    assert keras.models.model_from_yaml(model.to_yaml()).count_params() == 3
+
+
+@pytest.mark.usefixtures("installed")
+def test_shapes_have_the_methods_of_tensorflow() -> None:
+    keras = importlib.import_module("keras")
+    seen = []
+
+    class Own(keras.layers.Layer):  # type: ignore[misc]
+        def build(self, input_shape):  # type: ignore[no-untyped-def]
+            seen.append(input_shape.as_list())
+            self.kernel = self.add_weight("kernel", [int(input_shape[-1]), 3], initializer="ones")
+
+        def call(self, x):  # type: ignore[no-untyped-def]
+            seen.append(x.shape.as_list()[1:])
+            return x @ self.kernel
+
+    x = keras.Input((2,))
+    layer = Own()
+    y = layer(x)
+    assert seen[:2] == [[None, 2], [2]]
+    assert (x.shape.as_list(), y.get_shape().as_list(), y.shape.ndims) == ([None, 2], [None, 3], 2)
+    assert (layer.input_shape, layer.output_shape, layer.get_output_at(0)) == ((None, 2), (None, 3), y)
+    assert keras.Model(x, y).layers[0].input_shape == [(None, 2)]
+
+
+@pytest.mark.usefixtures("installed")
+def test_models_share_an_optimizer_in_keras_2() -> None:
+    keras = importlib.import_module("keras")
+    optimizer = keras.optimizers.Adam(0.5)
+    models = [keras.Sequential([keras.layers.Dense(1, input_shape=(k,))]) for k in (2, 3)]
+    for model in models:
+        model.compile(loss="mse", optimizer=optimizer)
+    for model in (*models, *models):
+        model.fit(np.ones((4, model.input_shape[1])), np.ones(4), verbose=0, shuffle=0.5)
+    assert models[0].optimizer is optimizer
+    assert models[1].optimizer.learning_rate == 0.5
+    models[0].compile(optimizer, "mse")
+    assert models[0].optimizer is optimizer
+    frozen = keras.Sequential([models[0], keras.layers.Dense(1)])
+    models[0].trainable = False
+    frozen.compile(optimizer, "mse")
+    frozen.fit(np.ones((4, 2)), np.ones(4), verbose=0)
+
+
+@pytest.mark.usefixtures("installed")
+def test_random_numbers_of_a_batch_fit_the_rows_at_hand() -> None:
+    keras = importlib.import_module("keras")
+    backend = importlib.import_module("keras.backend")
+    x = keras.Input(batch_shape=(8, 3))
+    y = keras.layers.Lambda(lambda x: x + backend.random_normal(shape=(8, 3), mean=0.0, std=0.1))(x)
+    assert keras.Model(x, y).predict(np.zeros((13, 3)), batch_size=8).shape == (13, 3)
+
+
+@pytest.mark.usefixtures("installed")
+def test_a_tensorboard_without_its_package(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(old_keras, "find_spec", lambda name: None)
+    with pytest.warns(UserWarning, match="nothing is written"):
+        importlib.import_module("keras").callbacks.TensorBoard(log_dir="logs", histogram_freq=1)

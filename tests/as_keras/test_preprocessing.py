@@ -100,6 +100,11 @@ def test_pictures_are_changed() -> None:
     centred = image.ImageDataGenerator(featurewise_center=True, rescale=2.0)
     centred.fit(x)
     np.testing.assert_allclose(centred.standardize(x[0]), x[0] * 2 - x[0].mean((0, 1)))
+    many = np.random.default_rng(0).normal(size=(200, 2, 2, 1)) @ np.ones((1, 1)) + 3.0
+    white = image.ImageDataGenerator(featurewise_center=True, zca_whitening=True)
+    white.fit(many)
+    rows = np.stack([white.standardize(picture) for picture in many]).reshape(200, 4)
+    np.testing.assert_allclose(rows.T @ rows / 200, np.eye(4), atol=1e-3)
 
 
 def test_folders_of_pictures(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
@@ -156,6 +161,12 @@ BACKEND = {
     "K.batch_flatten(K.ones((2, 1, 2)))": [[1, 1]] * 2,
     "K.l2_normalize(K.constant([3.0, 4.0]))": [0.6, 0.8],
     "K.epsilon()": 1e-7,
+    "K.pool2d(K.reshape(K.arange(4.0), (1, 2, 2, 1)), (2, 2), pool_mode='avg')": [[[[1.5]]]],
+    "K.conv2d(K.ones((1, 2, 2, 1)), K.ones((2, 2, 1, 1)), padding='valid')": [[[[4]]]],
+    "K.resize_images(K.ones((1, 1, 1, 1)), 2, 1, 'channels_last')": [[[[1]], [[1]]]],
+    "K.spatial_2d_padding(K.ones((1, 1, 1, 1)), ((1, 0), (0, 0)))": [[[[0]], [[1]]]],
+    "K.relu(K.constant([-1.0, 5.0]), alpha=0.5, max_value=2.0)": [-0.5, 2],
+    "K.backend() == 'tensorflow'": True,
     "K.in_train_phase(1.0, 2.0, training=True)": 1,
 }
 

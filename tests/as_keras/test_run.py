@@ -103,7 +103,7 @@ def test_nbnet_alone_loads_nothing_of_it_and_an_installation_only_the_tables(tmp
         "print(loaded())\nnbnet.install_as_keras()\nprint(loaded())\n"
     )
     done = run(tmp_path, "script.py", nbnet=False)
-    assert done.stdout == "[]\n['finder', 'old_keras', 'places']\n", done.stderr
+    assert done.stdout == "[]\n['finder', 'old_keras', 'places', 'tf', 'tf.tensors']\n", done.stderr
 
 
 @pytest.mark.parametrize(

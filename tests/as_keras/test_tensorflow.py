@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import importlib
 from collections.abc import Iterator
+from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -54,6 +55,12 @@ VALUES = {
     "tf.squeeze(tf.zeros((1, 2, 1)), axis=[0, 2])": [0, 0],
     "tf.Variable([1.0]).assign_add([2.0])": [3],
     "tf.cast([1.7], tf.int32)": [1],
+    "tf.keras.layers.Dense(tf.reduce_prod((2, 3)).numpy()).units": 6,
+    "tf.random_normal_initializer(5.0, 0.0)((2,))": [5, 5],
+    "tf.zeros_initializer()((2,), dtype='float32')": [0, 0],
+    "tf.Variable([1.0, 2.0, 3.0])[1:].assign([5.0, 6.0])": [1, 5, 6],
+    "tf.Variable([[1.0, 2.0]]).scatter_nd_update([[0, 1]], [7.0])": [[1, 7]],
+    "tf.Variable(7).assign_add(1)": 8,
     "tf.map_fn(lambda x: x * 2, tf.constant([1.0, 2.0]))": [2, 4],
 }
 
@@ -103,6 +110,45 @@ def test_a_training_loop(tf: Any) -> None:
     data = tf.data.Dataset.from_tensor_slices((x, x**2)).shuffle(64).batch(16)
     losses = [float(step(a, b)) for _ in range(40) for a, b in data]
     assert losses[-1] < 0.3 * losses[0]
+
+
+def test_gradients_flow_through_parts_of_variables(tf: Any) -> None:
+    v = tf.Variable([[1.0, 2.0], [3.0, 4.0]])
+    with tf.GradientTape() as tape:
+        y = tf.reduce_sum(v[1] * 5.0)
+    assert tape.gradient(y, v).numpy().tolist() == [[0, 0], [5, 5]]
+    with pytest.raises(TypeError, match="tensors do not change"):
+        tf.constant([1.0]).assign([2.0])
+
+
+def test_checkpoints(tf: Any, tmp_path: Path) -> None:
+    model = tf.keras.Sequential([tf.keras.layers.Dense(1, input_shape=(2,))])
+    model.compile("adam", "mse")
+    checkpoint = tf.train.Checkpoint(model=model, optimizer=model.optimizer, step=tf.Variable(1))
+    manager = tf.train.CheckpointManager(checkpoint, tmp_path, max_to_keep=2)
+    checkpoint.restore(manager.latest_checkpoint)
+    for _ in range(3):
+        model.fit(np.ones((4, 2)), np.ones(4), verbose=0)
+        checkpoint.step.assign_add(1)
+        manager.save()
+    kept, state = model.get_weights(), model.optimizer.get_state()
+    model.fit(np.ones((4, 2)), np.ones(4), verbose=0)
+    checkpoint.step.assign(0)
+    assert [path.name for path in sorted(tmp_path.iterdir())] == ["ckpt-2", "ckpt-3"]
+    assert tf.train.latest_checkpoint(tmp_path) == manager.latest_checkpoint == str(tmp_path / "ckpt-3")
+    checkpoint.restore(tf.train.latest_checkpoint(tmp_path)).assert_consumed()
+    assert int(checkpoint.step) == 4
+    assert (model.get_weights()[0] == kept[0]).all()
+    assert all((model.optimizer.get_state()[name] == state[name]).all() for name in state)
+
+
+def test_summaries(tf: Any, tmp_path: Path) -> None:
+    pytest.importorskip("tensorboardX")
+    with tf.summary.create_file_writer(str(tmp_path)).as_default():
+        assert tf.summary.scalar("loss", 0.5, step=1)
+        assert tf.summary.image("digits", np.zeros((2, 4, 4, 1)), step=1)
+    assert not tf.summary.scalar("loss", 0.5, step=1)
+    assert list(tmp_path.iterdir())
 
 
 # ---- tf.data ----
@@ -170,6 +216,27 @@ def test_models_take_datasets(tf: Any) -> None:
     np.testing.assert_allclose(model.predict(dataset.map(lambda a, b: a), verbose=0), model.predict(x, verbose=0))
     history = model.fit(dataset.repeat(), steps_per_epoch=3, epochs=2, validation_data=dataset, verbose=0)
     assert len(history.history["val_loss"]) == 2
+
+
+def test_datasets_of_files(tf: Any, tmp_path: Path) -> None:
+    image = pytest.importorskip("PIL.Image")
+    for name in "ab":
+        (tmp_path / name).mkdir()
+        for k in range(3):
+            image.fromarray(np.full((4, 4, 3), k, np.uint8)).save(tmp_path / name / f"{k}.png")
+    dataset = tf.keras.utils.image_dataset_from_directory(str(tmp_path), image_size=(4, 4), batch_size=4)
+    assert dataset.class_names == ["a", "b"]
+    shapes = [(x.shape, y.shape) for x, y in dataset.map(lambda x, y: (x / 255.0, y)).prefetch(tf.data.AUTOTUNE)]
+    assert shapes == [((4, 4, 4, 3), (4,)), ((2, 4, 4, 3), (2,))]
+    pytest.importorskip("pandas")
+    (tmp_path / "t.csv").write_text("a,b,y\n1,x,0\n2,,1\n")
+    rows = tf.data.experimental.make_csv_dataset(
+        str(tmp_path / "t.csv"), 2, label_name="y", num_epochs=1, shuffle=False
+    )
+    ((columns, labels),) = list(rows)
+    assert columns["a"].numpy().tolist() == [1, 2]
+    assert labels.numpy().tolist() == [0, 1]
+    assert list(columns["b"].numpy()) == ["x", ""]
 
 
 @pytest.mark.parametrize(

@@ -51,7 +51,7 @@ def test_range_wants_numbers(value: Any) -> None:
 
 
 def test_count() -> None:
-    assert check_int(np.int32(3), "n") == 3
+    assert check_int(np.int32(3), "n") == check_int(np.array(3), "n") == 3
     assert check_int(0, "n", 0) == 0
     for value in (0, -1, 1.0, True, "1"):
         with pytest.raises(ValueError, match="n: expected an integer from 1"):

@@ -5,28 +5,26 @@ Everything runs at once, as in TensorFlow 2. What is not here raises an error wi
 
 from __future__ import annotations
 
+from importlib import import_module
 from typing import Any
 
 import numpy as np
 
-from nbnet.as_keras.tf import environment, gradient_tape, random, tensors
-from nbnet.as_keras.tf import math as tf_math
-from nbnet.as_keras.tf.data import Dataset, Options, TensorSpec
 from nbnet.engine.graph.tensor import Tensor as Tensor
 
 __all__ = ["Dataset", "Options", "Tensor", "TensorSpec"]
 
-#: Modules, and the names of ``tf`` that are found in them.
-_MODULES: list[tuple[Any, str]] = [
+#: Modules of this package, which are imported when they are needed, and the names of ``tf`` that are found in them.
+_MODULES: list[tuple[str, str]] = [
     (
-        tensors,
-        """Variable boolean_mask broadcast_to cast concat constant convert_to_tensor expand_dims eye fill gather
-        gather_nd identity is_tensor linspace meshgrid numpy_function one_hot ones ones_like pad py_function range rank
-        repeat reshape reverse scatter_nd shape size slice split squeeze stack tensor_scatter_nd_update tile transpose
-        unique unstack where zeros zeros_like""",
+        "tensors",
+        """IndexedSlices Variable boolean_mask broadcast_to cast concat constant convert_to_tensor expand_dims eye fill
+        gather gather_nd identity is_tensor linspace meshgrid numpy_function one_hot ones ones_like pad py_function
+        range rank repeat reshape reverse scatter_nd shape size slice split squeeze stack tensor_scatter_nd_update tile
+        transpose unique unstack where zeros zeros_like""",
     ),
     (
-        tf_math,
+        "math",
         """abs acos acosh add add_n argmax argmin argsort asin asinh atan atan2 atanh clip_by_global_norm clip_by_norm
         clip_by_value cos cosh cumsum divide einsum equal exp floor greater greater_equal less less_equal logical_and
         logical_not logical_or matmul maximum minimum multiply negative norm not_equal pow reduce_all reduce_any
@@ -34,27 +32,36 @@ _MODULES: list[tuple[Any, str]] = [
         sort sqrt square subtract tan tanh tensordot truediv""",
     ),
     (
-        environment,
+        "environment",
         "Module UnconnectedGradients cond executing_eagerly get_logger map_fn print vectorized_map while_loop",
     ),
-    (gradient_tape, "GradientTape function recompute_grad stop_gradient"),
+    ("data", "Dataset Options TensorSpec"),
+    ("gradient_tape", "GradientTape function recompute_grad stop_gradient"),
 ]
-_FOUND: dict[str, tuple[Any, str]] = {name: (module, name) for module, names in _MODULES for name in names.split()}
+_FOUND: dict[str, tuple[str, str]] = {name: (module, name) for module, names in _MODULES for name in names.split()}
 #: Names that are others there.
 _FOUND |= {
-    "Assert": (environment, "check"),
-    "TensorShape": (tensors, "Shape"),
-    "control_dependencies": (environment, "context"),
-    "device": (environment, "context"),
-    "group": (environment, "nothing"),
-    "init_scope": (environment, "context"),
-    "log": (tf_math, "log"),
-    "name_scope": (environment, "context"),
-    "no_op": (environment, "nothing"),
-    "random_normal": (random, "normal"),
-    "random_uniform": (random, "uniform"),
-    "set_random_seed": (random, "set_seed"),
+    "Assert": ("environment", "check"),
+    "TensorShape": ("tensors", "Shape"),
+    "control_dependencies": ("environment", "context"),
+    "device": ("environment", "context"),
+    "group": ("environment", "nothing"),
+    "init_scope": ("environment", "context"),
+    "log": ("math", "log"),
+    "name_scope": ("environment", "context"),
+    "no_op": ("environment", "nothing"),
+    "random_normal": ("random", "normal"),
+    "random_uniform": ("random", "uniform"),
+    "set_random_seed": ("random", "set_seed"),
 }
+
+_FOUND |= {
+    f"{name}_initializer": ("nbnet.initializers", own)
+    for name, own in (
+        ("constant", "Constant"), ("ones", "Ones"), ("random_normal", "RandomNormal"),
+        ("random_uniform", "RandomUniform"), ("truncated_normal", "TruncatedNormal"), ("zeros", "Zeros"),
+    )
+}  # fmt: skip
 
 #: The version of TensorFlow whose interface this follows.
 __version__ = "2.20.0"
@@ -101,7 +108,7 @@ _INSTEAD = {
 def __getattr__(name: str) -> Any:
     if name in _FOUND:
         module, own = _FOUND[name]
-        return getattr(module, own)
+        return getattr(import_module(module if "." in module else f"{__name__}.{module}"), own)
     instead = _INSTEAD.get(name)
     text = f"nbnet's stand-in for TensorFlow has no tf.{name}"
     raise AttributeError(text if instead is None else f"{text}: {instead}", name=name)

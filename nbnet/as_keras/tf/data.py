@@ -7,8 +7,12 @@ only shuffled, skipped and repeated, their numbers are kept instead of the rows,
 
 from __future__ import annotations
 
+import functools
+import importlib
 import itertools
+import os
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from glob import glob
 from typing import Any
 
 import numpy as np
@@ -17,6 +21,9 @@ from nbnet import random
 from nbnet.as_keras.tf.tensors import constant
 from nbnet.base.array_memory import plain_array
 from nbnet.engine.graph.tensor import Tensor
+from nbnet.utils import image_dataset_from_directory as batches_of_images
+from nbnet.utils import text_dataset_from_directory as batches_of_texts
+from nbnet.utils import timeseries_dataset_from_array as batches_of_windows
 
 AUTOTUNE = -1
 INFINITE_CARDINALITY, UNKNOWN_CARDINALITY = -1, -2
@@ -425,6 +432,57 @@ class Dataset:
 def cardinality(dataset: Dataset) -> Any:
     """The number of elements; -1 for no end, -2 if it is not known."""
     return dataset.cardinality()
+
+
+def _of_batches(function: Callable[..., Any]) -> Callable[..., Any]:
+    """Return a function whose batches are a dataset."""
+
+    def dataset(batches: Any) -> Any:
+        if isinstance(batches, tuple):
+            return tuple(map(dataset, batches))
+
+        def elements() -> Iterator[Any]:
+            for k in range(len(batches)):
+                yield batches[k]
+            batches.on_epoch_end()
+
+        made = Dataset(elements, len(batches))
+        # As in Keras, datasets that are made from this one do not have them.
+        vars(made).update({n: v for n, v in vars(batches).items() if n in ("class_names", "file_paths")})
+        return made
+
+    @functools.wraps(function)
+    def call(*args: Any, **kwargs: Any) -> Any:
+        return dataset(function(*args, **kwargs))
+
+    return call
+
+
+image_dataset_from_directory = _of_batches(batches_of_images)
+text_dataset_from_directory = _of_batches(batches_of_texts)
+timeseries_dataset_from_array = _of_batches(batches_of_windows)
+
+
+def make_csv_dataset(
+    file_pattern: Any, batch_size: int, column_names: Any = None, column_defaults: Any = None, label_name: Any = None,
+    select_columns: Any = None, field_delim: str = ",", num_epochs: int | None = None, shuffle: bool = True,
+    shuffle_buffer_size: int = 10000, shuffle_seed: Any = None, na_value: str = "", **others: Any,
+) -> Dataset:  # fmt: skip
+    """Batches of the columns of a CSV file, by their names, and of one of them as labels; read with pandas."""
+    pd: Any = importlib.import_module("pandas")
+    paths = [file_pattern] if isinstance(file_pattern, (str, os.PathLike)) else list(file_pattern)
+    files = [found for path in paths for found in sorted(glob(os.fspath(path)))]
+    header = {"names": list(column_names), "skiprows": 1} if column_names is not None else {}
+    frames = [pd.read_csv(file, sep=field_delim, na_values=[na_value], **header) for file in files]
+    frame = pd.concat(frames)[list(select_columns)] if select_columns is not None else pd.concat(frames)
+    columns = {
+        name: (values.fillna(0).to_numpy() if values.dtype.kind in "iufb" else values.fillna("").to_numpy(object))
+        for name, values in frame.items()
+    }
+    data: Any = columns if label_name is None else (columns, columns.pop(label_name))
+    rows = Dataset.from_tensor_slices(data)
+    rows = rows.shuffle(shuffle_buffer_size, seed=shuffle_seed) if shuffle else rows
+    return rows.repeat(num_epochs).batch(batch_size)
 
 
 _END = object()

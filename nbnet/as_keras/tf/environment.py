@@ -8,6 +8,7 @@ from __future__ import annotations
 import builtins
 import logging
 import os
+import warnings
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from glob import glob
@@ -24,6 +25,7 @@ from nbnet.config import DTypePolicy, floatx, set_floatx
 from nbnet.engine.graph.parameter import Parameter
 from nbnet.engine.graph.tensor import Tensor
 from nbnet.layers import Layer
+from nbnet.optimizers import Optimizer
 
 
 class Device(NamedTuple):
@@ -194,6 +196,178 @@ class UnconnectedGradients:
     """Gradients of tensors that a target does not depend on: None or zeros."""
 
     NONE, ZERO = "none", "zero"
+
+
+# ---- checkpoints ----
+
+
+class Checkpoint:
+    """Models, optimizers and variables whose values are kept in a file.
+
+    Examples
+    --------
+    >>> import tempfile
+    >>> from nbnet.as_keras.tf.environment import Checkpoint
+    >>> from nbnet.as_keras.tf.tensors import Variable
+    >>> step = Variable(1.0)
+    >>> with tempfile.TemporaryDirectory() as folder:
+    ...     path = Checkpoint(step=step).save(f"{folder}/c")
+    ...     step.assign(5.0)
+    ...     status = Checkpoint(step=step).restore(path)
+    >>> path[-3:], float(step)
+    ('c-1', 1.0)
+    """
+
+    def __init__(self, root: Any = None, **kwargs: Any) -> None:
+        self._parts = kwargs if root is None else {"root": root, **kwargs}
+        vars(self).update(kwargs)
+        self.save_counter = 0
+
+    def _state(self) -> dict[str, Any]:
+        """Arrays by name."""
+        found: dict[str, Any] = {}
+        for name, part in self._parts.items():
+            if isinstance(part, Optimizer):
+                found |= {f"{name}:{key}": value for key, value in part.get_state().items()}
+            elif isinstance(part, (Parameter, Layer, Module)):
+                variables = [part] if isinstance(part, Parameter) else part.variables
+                found |= {f"{name}:{k}": variable.numpy() for k, variable in enumerate(variables)}
+        return found
+
+    def write(self, file_prefix: Any, options: Any = None) -> str:
+        """Write the values to a file, and return its path."""
+        path = os.fspath(file_prefix)
+        os.makedirs(os.path.dirname(path) or ".", exist_ok=True)
+        with open(path, "wb") as file:
+            np.savez(file, allow_pickle=False, **self._state())
+        return str(path)
+
+    def save(self, file_prefix: Any, options: Any = None) -> str:
+        """Write the values to a file whose name is numbered, and return its path."""
+        self.save_counter += 1
+        return self.write(f"{os.fspath(file_prefix)}-{self.save_counter}")
+
+    def restore(self, save_path: Any, options: Any = None) -> Checkpoint:
+        """Set all values from a file; None is accepted, and changes nothing."""
+        if save_path is None:
+            return self
+        with open_regular(Path(os.fspath(save_path))) as file, np.load(file, allow_pickle=False) as arrays:
+            found = {name: arrays[name] for name in arrays.files}
+        for name, part in self._parts.items():
+            own = {key.partition(":")[2]: value for key, value in found.items() if key.startswith(f"{name}:")}
+            if isinstance(part, Optimizer):
+                if own:
+                    part.set_state(own)
+            elif isinstance(part, (Parameter, Layer, Module)):
+                variables = [part] if isinstance(part, Parameter) else part.variables
+                for k, variable in enumerate(variables):
+                    variable.assign(own[str(k)])
+        return self
+
+    read = restore
+
+    def expect_partial(self) -> Checkpoint:
+        """Return itself, as :meth:`assert_consumed` does."""
+        return self
+
+    assert_consumed = assert_existing_objects_matched = expect_partial
+
+
+class CheckpointManager:
+    """Keeps the last few files of a checkpoint in a folder."""
+
+    def __init__(
+        self, checkpoint: Checkpoint, directory: Any, max_to_keep: int | None = None, checkpoint_name: str = "ckpt",
+        **others: Any,
+    ) -> None:  # fmt: skip
+        self.checkpoint, self.directory, self._most = checkpoint, os.fspath(directory), max_to_keep
+        self._name = checkpoint_name
+        os.makedirs(self.directory, exist_ok=True)
+
+    @property
+    def checkpoints(self) -> list[str]:
+        """The paths of the files, the last one at the end."""
+        return _numbered(self.directory, self._name)
+
+    @property
+    def latest_checkpoint(self) -> str | None:
+        """The path of the last file; None if there is none."""
+        return self.checkpoints[-1] if self.checkpoints else None
+
+    def save(self, checkpoint_number: int | None = None, **others: Any) -> str:
+        """Write a file, and remove those that are too many."""
+        last = self.latest_checkpoint
+        number = checkpoint_number or (1 if last is None else int(last.rpartition("-")[2]) + 1)
+        path = self.checkpoint.write(os.path.join(self.directory, f"{self._name}-{int(number)}"))
+        for old in self.checkpoints[: -self._most] if self._most else ():
+            os.remove(old)
+        return path
+
+
+def _numbered(directory: str, name: str = "*") -> list[str]:
+    found = [path for path in glob(os.path.join(directory, f"{name}-*")) if path.rpartition("-")[2].isdigit()]
+    return sorted(found, key=lambda path: int(path.rpartition("-")[2]))
+
+
+def latest_checkpoint(checkpoint_dir: Any, latest_filename: Any = None) -> str | None:
+    """Return the path of the last file of a checkpoint, or of weights, in a folder; None if there is none."""
+    folder = os.fspath(checkpoint_dir)
+    files = [path for path in glob(os.path.join(folder, "*")) if os.path.isfile(path)]
+    found = _numbered(folder) or sorted(files, key=os.path.getmtime)
+    return found[-1] if found else None
+
+
+class SummaryWriter:
+    """Writes numbers for TensorBoard with tensorboardX; without it nothing, after a warning."""
+
+    _current: SummaryWriter | None = None
+
+    def __init__(self, logdir: Any, *args: Any, **kwargs: Any) -> None:
+        try:
+            from tensorboardX import SummaryWriter as Writer
+        except ImportError:
+            warnings.warn("tf.summary: nothing is written: pip install 'nbnet[tensorboard]'", stacklevel=2)
+            Writer = None
+        self._writer = None if Writer is None else Writer(os.fspath(logdir))
+
+    @contextmanager
+    def as_default(self, step: Any = None) -> Iterator[SummaryWriter]:
+        """Inside, functions of ``tf.summary`` write to it."""
+        before, SummaryWriter._current = SummaryWriter._current, self
+        try:
+            yield self
+        finally:
+            SummaryWriter._current = before
+
+    set_as_default = flush = close = nothing
+
+
+def write_scalar(name: str, data: Any, step: Any = None, description: Any = None) -> bool:
+    """Write a number to the writer that is the default; return True if there is one."""
+    return _write("scalar", name, float(data), step)
+
+
+def write_histogram(name: str, data: Any, step: Any = None, **others: Any) -> bool:
+    """Write a histogram to the writer that is the default; return True if there is one."""
+    return _write("histogram", name, np.asarray(data), step)
+
+
+def write_text(name: str, data: Any, step: Any = None, **others: Any) -> bool:
+    """Write a text to the writer that is the default; return True if there is one."""
+    return _write("text", name, str(data), step)
+
+
+def write_image(name: str, data: Any, step: Any = None, max_outputs: int = 3, **others: Any) -> bool:
+    """Write pictures (n, height, width, channels) to the writer that is the default; return True if there is one."""
+    pictures = np.asarray(data)[:max_outputs]
+    return all([_write("image", f"{name}/{k}", picture, step, dataformats="HWC") for k, picture in enumerate(pictures)])
+
+
+def _write(kind: str, name: str, value: Any, step: Any, **options: Any) -> bool:
+    writer = SummaryWriter._current and SummaryWriter._current._writer
+    if writer is not None:
+        getattr(writer, f"add_{kind}")(name, value, int(step or 0), **options)
+    return writer is not None
 
 
 # ---- files ----

@@ -42,7 +42,8 @@ def _reduction(own: str) -> Callable[..., Any]:
     def function(input_tensor: Any, axis: Any = None, keepdims: bool = False, name: str | None = None) -> Any:
         x = as_tensor(input_tensor)
         axes = tuple(axis) if isinstance(axis, list) else axis
-        return getattr(ops, own)(x, axis=axes, keepdims=keepdims)
+        y = getattr(ops, own)(x, axis=axes, keepdims=keepdims)
+        return cast(y, x.dtype) if own == "prod" and x.dtype.kind in "iu" else y
 
     function.__name__ = f"reduce_{own}"
     function.__doc__ = f"``nbnet.ops.{own}`` over axes."

@@ -6,15 +6,19 @@ All integers are int64 here, and all floats float32 or float64.
 from __future__ import annotations
 
 import builtins
+import functools
 from collections.abc import Callable, Sequence
-from typing import Any, ClassVar
+from typing import Any, ClassVar, NamedTuple
+from weakref import ref
 
 import numpy as np
 
 from nbnet import ops
+from nbnet.base.tree import map_structure
 from nbnet.engine.graph.parameter import Parameter
 from nbnet.engine.graph.symbolic import Symbol
 from nbnet.engine.graph.tensor import Tensor
+from nbnet.layers.input import InputLayer
 from nbnet.layers.variable import StandsFor
 
 _FLOATS = ("float16", "bfloat16", "half")
@@ -77,7 +81,7 @@ class Variable(Parameter, metaclass=StandsFor):
     array(4., dtype=float32)
     """
 
-    __slots__ = ()
+    __slots__ = ("whole",)
     stands_for: ClassVar[type] = Parameter
 
     def __init__(
@@ -85,11 +89,37 @@ class Variable(Parameter, metaclass=StandsFor):
     ) -> None:
         value = initial_value() if callable(initial_value) else initial_value
         x = value if isinstance(value, np.ndarray) and dtype is None else constant(value, dtype)
-        super().__init__(x, trainable=trainable, name=name or "Variable", dtype=getattr(x, "dtype", None))
+        kind = np.dtype(getattr(x, "dtype", np.float32))
+        #: True for a counter: it is kept as float64, and read as an integer.
+        self.whole = kind.kind in "iu"
+        values = np.asarray(x, np.float64) if self.whole else x
+        super().__init__(values, trainable=trainable and not self.whole, name=name or "Variable", dtype=values.dtype)
+
+    def numpy(self) -> Any:
+        """A copy of the value."""
+        return super().numpy().astype(np.int64) if self.whole else super().numpy()
+
+    def __getitem__(self, rows: Any) -> Any:
+        part = super().__getitem__(rows)
+        key = id(part)
+        _parts[key] = self, rows, ref(part, lambda _: _parts.pop(key, None))
+        return part
 
     def assign(self, value: Any, *args: Any, **kwargs: Any) -> Any:
         super().assign(value)
         return self
+
+    def scatter_nd_update(self, indices: Any, updates: Any, name: str | None = None) -> Any:
+        """Give elements, or rows, by their places other values."""
+        values = super().numpy()
+        values[tuple(np.moveaxis(np.asarray(indices), -1, 0))] = np.asarray(updates)
+        return self.assign(values)
+
+    def scatter_update(self, sparse_delta: Any, name: str | None = None) -> Any:
+        """Give rows other values: those of a ``tf.IndexedSlices``."""
+        values = super().numpy()
+        values[np.asarray(sparse_delta.indices)] = np.asarray(sparse_delta.values)
+        return self.assign(values)
 
     def assign_add(self, value: Any, *args: Any, **kwargs: Any) -> Any:
         super().assign_add(value)
@@ -102,6 +132,28 @@ class Variable(Parameter, metaclass=StandsFor):
     def read_value(self) -> Any:
         """The value as a tensor."""
         return ops.convert_to_tensor(self.numpy())
+
+
+#: For each part of a variable that is held, by ``id``: the variable, the place of the part, and what removes the entry.
+_parts: dict[int, tuple[Variable, Any, Any]] = {}
+
+
+def assign_part(part: Tensor, value: Any, *args: Any, **kwargs: Any) -> Variable:
+    """Give the part of a variable, as ``variable[rows]``, other values."""
+    if id(part) not in _parts:
+        raise TypeError("tensors do not change: assign to a variable, or to a part of one, variable[rows]")
+    variable, rows, _ = _parts[id(part)]
+    values = Parameter.numpy(variable)
+    values[rows] = np.asarray(value)
+    variable.assign(values)
+    return variable
+
+
+class IndexedSlices(NamedTuple):
+    """Rows of a tensor, and which these are."""
+
+    values: Any
+    indices: Any
 
 
 def cast(x: Any, dtype: Any, name: str | None = None) -> Any:
@@ -196,6 +248,60 @@ class Shape(tuple[Any, ...]):
     def numpy(self) -> Any:
         """The sizes as an array."""
         return np.array(self)
+
+
+def get_shape(x: Any) -> Any:
+    return Shape(x.shape)
+
+
+def shape_of(name: str, layer: Any) -> Any:
+    """The shape of the input or output of a layer's first call, as Keras 2 told it."""
+    shape = map_structure(lambda symbol: Shape(symbol.shape), getattr(layer, name))
+    return [shape] if isinstance(layer, InputLayer) else shape
+
+
+def symbol_at(layer: Any, name: str, node_index: int) -> Any:
+    """The input or output of a call of a layer; the first one is known."""
+    if node_index:
+        raise ValueError(f"node_index: {layer.name} knows its first call, 0, got {node_index}")
+    return getattr(layer, name)
+
+
+def shape_at(layer: Any, name: str, node_index: int) -> Any:
+    """The shape of the input or output of a call of a layer."""
+    return map_structure(lambda symbol: Shape(symbol.shape), symbol_at(layer, name, node_index))
+
+
+def with_shapes(method: Callable[..., Any]) -> Any:
+    """Return ``build_for`` that gives ``build`` shapes with the methods of TensorFlow's."""
+
+    def shaped(shape: Any) -> Any:
+        if isinstance(shape, tuple) and all(n is None or isinstance(n, int) for n in shape):
+            return Shape(shape)
+        if isinstance(shape, dict):
+            return {key: shaped(part) for key, part in shape.items()}
+        return type(shape)(map(shaped, shape)) if isinstance(shape, (list, tuple)) else shape
+
+    @functools.wraps(method)
+    def wrapper(self: Any, input_shape: Any, shapes: Any = None) -> Any:
+        return method(self, shaped(input_shape), shaped(shapes))
+
+    return wrapper
+
+
+def with_methods(slot: Any) -> property:
+    """Return the property ``shape`` of a class of tensors, whose values have the methods of ``tf.TensorShape``."""
+
+    def get(x: Any) -> Any:
+        return tuple.__new__(Shape, vars(x)["shape"] if slot is None else slot.__get__(x))
+
+    def put(x: Any, value: Any) -> None:
+        if slot is None:
+            vars(x)["shape"] = value
+        else:
+            slot.__set__(x, value)
+
+    return property(get, put)
 
 
 def shape(input: Any, out_type: Any = None, name: str | None = None) -> Shape:
