@@ -15,6 +15,7 @@ FLOAT_DTYPES = (np.dtype("float32"), np.dtype("float64"))
 
 _floatx = FLOAT_DTYPES[0]
 _interactive = True
+_filtering = False
 
 
 def floatx() -> str:
@@ -202,3 +203,40 @@ def _float_dtype(value: DTypeLike | None, name: str) -> np.dtype[Any]:
 
 if not TYPE_CHECKING:
     __getattr__ = keras_hint(__name__)
+
+
+def enable_traceback_filtering() -> None:
+    """Accepted as in Keras; tracebacks are whole, and errors say what is wrong in their last line.
+
+    Examples
+    --------
+    >>> from nbnet import config
+    >>> config.enable_traceback_filtering()
+    """
+    global _filtering
+    _filtering = True
+
+
+def disable_traceback_filtering() -> None:
+    """Accepted as in Keras; see :func:`enable_traceback_filtering`.
+
+    Examples
+    --------
+    >>> from nbnet import config
+    >>> config.disable_traceback_filtering()
+    """
+    global _filtering
+    _filtering = False
+
+
+def is_traceback_filtering_enabled() -> bool:
+    """Return True after :func:`enable_traceback_filtering`.
+
+    Examples
+    --------
+    >>> from nbnet import config
+    >>> config.enable_traceback_filtering()
+    >>> config.is_traceback_filtering_enabled()
+    True
+    """
+    return _filtering

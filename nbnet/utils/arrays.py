@@ -12,9 +12,10 @@ from nbnet import random
 from nbnet.base.array_memory import plain_array
 from nbnet.base.validation import Interval, check_choice
 from nbnet.config import standardize_dtype
+from nbnet.engine.graph.tensor import Tensor, tensor
 
 
-def to_categorical(x: Any, num_classes: int | None = None) -> NDArray[Any]:
+def to_categorical(x: Any, num_classes: int | None = None) -> Any:
     """Return class numbers as one-hot rows.
 
     Parameters
@@ -26,7 +27,7 @@ def to_categorical(x: Any, num_classes: int | None = None) -> NDArray[Any]:
 
     Returns
     -------
-    ndarray, (..., num_classes)
+    ndarray, or Tensor for a tensor, (..., num_classes)
         1 at the class, else 0; of the default dtype.
 
     Raises
@@ -59,7 +60,8 @@ def to_categorical(x: Any, num_classes: int | None = None) -> NDArray[Any]:
         raise ValueError(f"x: expected class numbers from 0 to {num_classes - 1}, got {wrong.flat[0]}")
     rows = np.zeros((labels.size, num_classes), standardize_dtype(None))
     rows[np.arange(labels.size), labels.reshape(-1).astype(np.int64)] = 1
-    return rows.reshape(*labels.shape, num_classes)
+    found = rows.reshape(*labels.shape, num_classes)
+    return tensor(found) if isinstance(x, Tensor) else found
 
 
 def normalize(x: Any, axis: int = -1, order: int = 2) -> NDArray[Any]:

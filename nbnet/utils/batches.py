@@ -15,7 +15,7 @@ from nbnet.base.tree import map_structure
 from nbnet.base.validation import check_int
 from nbnet.data.streams import PyDataset
 from nbnet.random import generator, next_key
-from nbnet.utils.files import FilePath, paths_by_folder
+from nbnet.utils.files import FilePath, files_in, paths_by_folder
 
 Array = NDArray[Any]
 
@@ -180,12 +180,49 @@ def check_subset(subset: Any, validation_split: float | None) -> None:
         )
 
 
-def in_parts(part: Callable[[Array], FileBatches], order: Array, validation_split: float | None, subset: Any) -> Any:
-    """Return batches of the rows of a subset; of both subsets if it is ``"both"``, of all rows without a split."""
+def in_parts(
+    part: Callable[[Array, bool], FileBatches], order: Array, validation_split: float | None, subset: Any, shuffle: bool
+) -> Any:
+    """Return batches of the rows of a subset, shuffled or not; of both subsets if it is ``"both"``, the second in
+    order; of all rows without a split."""
     cut = len(order) - int((validation_split or 0) * len(order))
     if subset == "both":
-        return part(order[:cut]), part(order[cut:])
-    return part(order[cut:] if subset == "validation" else order[:cut])
+        return part(order[:cut], shuffle), part(order[cut:], False)
+    return part(order[cut:] if subset == "validation" else order[:cut], shuffle)
+
+
+def label_numbers(labels: Any, paths: Sequence[Path]) -> Array:
+    """Return a class number for each file: those given, or zeros if there are none."""
+    numbers = np.zeros(len(paths), int) if labels is None else plain_array(labels, "labels")
+    if numbers.ndim != 1 or numbers.dtype.kind not in "iub" or len(numbers) != len(paths):
+        raise ValueError(
+            f"labels: expected {len(paths)}, one for each file, integers; got {numbers.dtype} of shape {numbers.shape}"
+        )
+    return numbers
+
+
+def labelled_files(
+    directory: FilePath, endings: tuple[str, ...], labels: Any, class_names: Sequence[str] | None, kind: str
+) -> tuple[list[str] | None, list[Path], Array]:
+    """Return names of classes, None if labels are not inferred from those of folders; files; and their class numbers.
+
+    Raise ValueError if there are no such files, or labels and names do not fit them.
+    """
+    inferred = isinstance(labels, str)
+    if inferred and labels != "inferred":
+        raise ValueError(f"labels: expected 'inferred', None or a list, got {labels!r}")
+    if not inferred and class_names is not None:
+        raise ValueError(f"class_names: expected None with labels that are not inferred, got {class_names!r}")
+    found = paths_by_folder(directory, endings) if inferred else {}
+    if class_names is not None and set(class_names) != set(found):
+        raise ValueError(f"class_names: expected the folders {sorted(found)}, got {list(class_names)}")
+    names = sorted(found) if class_names is None else list(class_names)
+    paths = [path for name in names for path in found[name]] if inferred else files_in(Path(directory), endings)
+    if not paths:
+        raise ValueError(f"directory: expected {kind} ({', '.join(endings)}) in {directory}, found none")
+    if not inferred:
+        return None, paths, label_numbers(labels, paths)
+    return names, paths, np.repeat(np.arange(len(names)), [len(found[name]) for name in names])
 
 
 def labels_in_mode(numbers: Array, mode: str | None, classes: int) -> Array | None:
@@ -205,7 +242,7 @@ def labels_in_mode(numbers: Array, mode: str | None, classes: int) -> Array | No
 
 def text_dataset_from_directory(
     directory: FilePath,
-    labels: str | None = "inferred",
+    labels: Any = "inferred",
     label_mode: str | None = "int",
     class_names: Sequence[str] | None = None,
     batch_size: int | None = 32,
@@ -223,7 +260,7 @@ def text_dataset_from_directory(
     Parameters
     ----------
     directory, labels, label_mode, class_names, batch_size, shuffle, seed, validation_split, subset
-        See :func:`nbnet.utils.image_dataset_from_directory`; labels are inferred or None.
+        See :func:`nbnet.utils.image_dataset_from_directory`.
     max_length
         Number of characters that are kept of a text; None: all.
     follow_links, format
@@ -246,20 +283,12 @@ def text_dataset_from_directory(
         ...
     FileNotFoundError: directory: nowhere is not a folder
     """
-    if labels not in ("inferred", None):
-        raise ValueError(f"labels: expected 'inferred' or None, got {labels!r}")
+    names, paths, numbers = labelled_files(directory, (".txt",), labels, class_names, "texts")
     check_subset(subset, validation_split)
-    found = paths_by_folder(directory, (".txt",))
-    if class_names is not None and set(class_names) != set(found):
-        raise ValueError(f"class_names: expected the folders {sorted(found)}, got {list(class_names)}")
-    names = sorted(found) if class_names is None else list(class_names)
-    paths = [path for name in names for path in found[name]]
-    if not paths:
-        raise ValueError(f"directory: expected texts (.txt) in folders of {directory}, found none")
-    numbers = np.repeat(np.arange(len(names)), [len(found[name]) for name in names])
     if verbose:
-        print(f"Found {len(paths)} files belonging to {len(names)} classes.")
-    wanted = None if labels is None else labels_in_mode(numbers, label_mode, len(names))
+        print(f"Found {len(paths)} files" + ("." if names is None else f" belonging to {len(names)} classes."))
+    classes = int(numbers.max()) + 1 if names is None else len(names)
+    wanted = None if labels is None else labels_in_mode(numbers, label_mode, classes)
 
     def read(files: list[str]) -> Array:
         texts = [Path(path).read_text(encoding="utf-8", errors="replace")[:max_length] for path in files]
@@ -267,9 +296,9 @@ def text_dataset_from_directory(
 
     order = generator(0 if seed is None else seed).permutation(len(paths)) if shuffle else np.arange(len(paths))
 
-    def part(rows: Array) -> FileBatches:
-        draws = generator(next_key() if seed is None else seed) if shuffle else None
+    def part(rows: Array, shuffled: bool) -> FileBatches:
+        draws = generator(next_key() if seed is None else seed) if shuffled else None
         kept = None if wanted is None else wanted[rows]
-        return FileBatches([paths[k] for k in rows], kept, names if labels else None, read, batch_size, draws)
+        return FileBatches([paths[k] for k in rows], kept, names, read, batch_size, draws)
 
-    return in_parts(part, order, validation_split, subset)
+    return in_parts(part, order, validation_split, subset, shuffle)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 import os
 import shutil
 import tarfile
@@ -11,6 +12,7 @@ from pathlib import Path
 from urllib.parse import unquote, urlparse
 
 from nbnet.base.regular_file import check_regular
+from nbnet.base.validation import check_choice
 
 FilePath = str | PathLike[str]
 
@@ -43,7 +45,11 @@ def get_file(
         If True, unpack the archive beside it, and return the path of the folder with its content.
     cache_dir, cache_subdir
         The cache is this folder in that one, by default ``datasets`` in ``~/.keras`` (or ``KERAS_HOME``).
-    md5_hash, file_hash, hash_algorithm, archive_format, force_download
+    file_hash, hash_algorithm, md5_hash
+        The file's SHA-256 or MD5 in hexadecimal digits; ``"auto"`` tells them apart by their length.
+    force_download
+        If True, a file on this machine is copied again.
+    archive_format
         Accepted as in Keras.
 
     Raises
@@ -51,7 +57,8 @@ def get_file(
     FileNotFoundError
         If the file is neither in the cache nor on this machine; the message says where to put it.
     ValueError
-        If there is neither a name nor an address, or an archive holds paths outside its folder.
+        If there is neither a name nor an address, the file has another hash, or an archive holds paths outside its
+        folder.
 
     Examples
     --------
@@ -70,16 +77,30 @@ def get_file(
     unpacked = untar or extract
     if unpacked and cached.is_dir():
         return str(cached)
-    packed = _packed(cached) if unpacked else cached
-    if not packed.exists():
-        local = _local(address)
+    packed, local = _packed(cached) if unpacked else cached, _local(address)
+    wanted = file_hash or md5_hash
+    fresh = packed.exists() and (wanted is None or _hash(packed, wanted, hash_algorithm) == wanted.lower())
+    if not fresh or (force_download and local is not None):
+        if local is None and packed.exists():
+            raise ValueError(f"file_hash: expected a file of hash {wanted}, {packed} has another one")
         if local is None:
             raise FileNotFoundError(
                 f"{packed}: nothing is downloaded: get {address or 'the file'} and put it there, or give its path"
             )
         packed.parent.mkdir(parents=True, exist_ok=True)
         shutil.copyfile(local, packed)
+        if wanted is not None and (found := _hash(packed, wanted, hash_algorithm)) != wanted.lower():
+            raise ValueError(f"file_hash: expected a file of hash {wanted}, {local} has {found}")
     return str(_unpack(packed, cached)) if unpacked else str(cached)
+
+
+def _hash(path: Path, wanted: str, algorithm: str) -> str:
+    """Return the hash of a file, of the kind of another one."""
+    check_choice(algorithm, "hash_algorithm", ["auto", "sha256", "md5"])
+    kind = ("md5" if len(wanted) == 32 else "sha256") if algorithm == "auto" else algorithm
+    check_regular(path, path.stat().st_mode)
+    with path.open("rb") as file:
+        return hashlib.file_digest(file, kind).hexdigest()
 
 
 def _packed(cached: Path) -> Path:

@@ -15,8 +15,8 @@ from nbnet.base.atomic_file import target
 from nbnet.base.regular_file import open_regular
 from nbnet.config import floatx
 from nbnet.random import generator, next_key
-from nbnet.utils.batches import FileBatches, check_subset, in_parts, labels_in_mode
-from nbnet.utils.files import FilePath, files_in, paths_by_folder
+from nbnet.utils.batches import FileBatches, check_subset, in_parts, labelled_files, labels_in_mode
+from nbnet.utils.files import FilePath
 
 Array = NDArray[Any]
 ENDINGS = (".bmp", ".gif", ".jpeg", ".jpg", ".png")
@@ -258,33 +258,16 @@ def image_dataset_from_directory(
         ...
     FileNotFoundError: directory: nowhere is not a folder
     """
-    if isinstance(labels, str) and labels != "inferred":
-        raise ValueError(f"labels: expected 'inferred', None or a list, got {labels!r}")
     if data_format not in (None, "channels_last"):
         raise ValueError(f"data_format: expected None or 'channels_last', got {data_format!r}")
     if color_mode not in _MODES:
         raise ValueError(f"color_mode: expected one of {sorted(_MODES)}, got {color_mode!r}")
     check_subset(subset, validation_split)
-    inferred = isinstance(labels, str)
-    if class_names is not None and not inferred:
-        raise ValueError(f"class_names: expected None with labels that are not inferred, got {class_names!r}")
-    if inferred:
-        found = paths_by_folder(directory, ENDINGS)
-        names = sorted(found) if class_names is None else list(class_names)
-        if class_names is not None and set(names) != set(found):
-            raise ValueError(f"class_names: expected the folders {sorted(found)}, got {names}")
-        paths = [path for name in names for path in found[name]]
-        numbers = np.repeat(np.arange(len(names)), [len(found[name]) for name in names])
-    else:
-        paths, names = files_in(Path(directory), ENDINGS), []
-        numbers = np.zeros(len(paths), int) if labels is None else plain_array(labels, "labels")
-    if not paths:
-        raise ValueError(f"directory: expected pictures ({', '.join(ENDINGS)}) in {directory}, found none")
-    if len(numbers) != len(paths):
-        raise ValueError(f"labels: expected {len(paths)}, one for each file, got {len(numbers)}")
+    names, paths, numbers = labelled_files(directory, ENDINGS, labels, class_names, "pictures")
     if verbose:
-        print(f"Found {len(paths)} files" + (f" belonging to {len(names)} classes." if inferred else "."))
-    wanted = None if labels is None else labels_in_mode(numbers, label_mode, len(names) or int(numbers.max()) + 1)
+        print(f"Found {len(paths)} files" + ("." if names is None else f" belonging to {len(names)} classes."))
+    classes = int(numbers.max()) + 1 if names is None else len(names)
+    wanted = None if labels is None else labels_in_mode(numbers, label_mode, classes)
     order = np.arange(len(paths))
     if shuffle and validation_split:
         order = generator(0 if seed is None else seed).permutation(len(paths))
@@ -300,10 +283,9 @@ def image_dataset_from_directory(
             pictures.append(img_to_array(picture))
         return np.stack(pictures)
 
-    def part(rows: Array) -> FileBatches:
-        draws = generator(next_key() if seed is None else seed)
+    def part(rows: Array, shuffled: bool) -> FileBatches:
+        draws = generator(next_key() if seed is None else seed) if shuffled else None
         kept, chosen = None if wanted is None else wanted[rows], [paths[k] for k in rows]
-        known = names if inferred else None
-        return FileBatches(chosen, kept, known, read, batch_size, draws if shuffle else None, workers=1)
+        return FileBatches(chosen, kept, names, read, batch_size, draws, workers=1)
 
-    return in_parts(part, order, validation_split, subset)
+    return in_parts(part, order, validation_split, subset, shuffle)

@@ -144,6 +144,13 @@ def test_folders_of_texts(tmp_path: Path) -> None:
             (tmp_path / name / f"{k}.txt").write_text(f"{name} {k}")
     texts = nb.utils.text_dataset_from_directory(tmp_path, batch_size=None, max_length=3, shuffle=False)
     assert [(x, int(y)) for x, y in texts] == [("neg", 0)] * 3 + [("pos", 1)] * 3
+    given = nb.utils.text_dataset_from_directory(tmp_path, labels=[2, 0, 1, 0, 1, 2], batch_size=6, shuffle=False)
+    assert given[0][1].tolist() == [2, 0, 1, 0, 1, 2]
+    train, held = nb.utils.text_dataset_from_directory(tmp_path, validation_split=0.5, subset="both", batch_size=None)
+    assert [x for x, _ in held] == [x for x, _ in held]
+    assert sorted(x for part in (train, held) for x, _ in part) == [
+        f"{n} {k}" for n in ("neg", "pos") for k in range(3)
+    ]
     for mistake in ({"labels": [0, 1]}, {"class_names": ["neg"]}, {"validation_split": 0.5}):
         with pytest.raises(ValueError, match=r"(labels|class_names|subset): exp"):
             nb.utils.text_dataset_from_directory(tmp_path, **mistake)

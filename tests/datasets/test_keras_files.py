@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 import io
 import json
 import os
@@ -125,6 +126,15 @@ def test_get_file(tmp_path: Path) -> None:
     assert Path(cached).read_text() == "1,2\n"
     # What is in the cache is found by any address.
     assert nb.utils.get_file("b.csv", "https://example.org/b.csv", cache_dir=tmp_path / "cache") == cached
+    for name in ("md5", "sha256"):
+        good, cache = hashlib.new(name, source.read_bytes()).hexdigest(), tmp_path / name
+        assert nb.utils.get_file("b.csv", source.as_uri(), file_hash=good.upper(), cache_dir=cache)
+        source.write_text("3,4\n")  # which is not read again
+        assert nb.utils.get_file("b.csv", source.as_uri(), file_hash=good, cache_dir=cache)
+        for place in (cache, tmp_path / f"new {name}"):
+            with pytest.raises(ValueError, match="file_hash: expected a file of hash"):
+                nb.utils.get_file("b.csv", source.as_uri(), file_hash="0" * len(good), cache_dir=place)
+        source.write_text("1,2\n")
     with tarfile.open(tmp_path / "pack.tar.gz", "w:gz") as archive:
         archive.add(source, "pack/a.csv")
     folder = nb.utils.get_file("pack", (tmp_path / "pack.tar.gz").as_uri(), untar=True, cache_dir=tmp_path / "cache")

@@ -139,3 +139,9 @@ def test_windows_of_a_series_end_where_keras_ends_them():
     first, second = ([int(y) for _, y in single] for _ in range(2))
     assert first != second
     assert sorted(first) == sorted(second) == list(range(0, 80, 10))
+
+
+def test_one_hot_rows_of_a_tensor_are_a_tensor():
+    rows = to_categorical(nb.ops.convert_to_tensor([0, 2]))
+    assert nb.ops.is_tensor(rows)
+    assert rows.numpy().tolist() == [[1, 0, 0], [0, 0, 1]]
