@@ -441,7 +441,7 @@ class SparseCategoricalCrossentropy(Loss):
     def call(self, y_true: Tensor, y_pred: Tensor) -> Tensor:
         logits = y_pred if self.from_logits else logits_before(y_pred, SOFTMAX)
         op = SPARSE_CATEGORICAL_CROSSENTROPY if logits is None else SPARSE_CATEGORICAL_CROSSENTROPY_LOGITS
-        inputs = y_pred if logits is None else logits, labels(y_true)
+        inputs = y_pred if logits is None else logits, labels(y_true, y_pred)
         if self.ignore_class is None:
             return apply(op, *inputs)
         found: Tensor = apply(op, *inputs, ignored=self.ignore_class)

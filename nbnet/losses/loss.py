@@ -122,7 +122,7 @@ class Loss(RecordsArguments):
         return self._dtype
 
     @property
-    def _is_users(self) -> bool:
+    def is_users(self) -> bool:
         """True if the user wrote the formula, which may read targets of any shape."""
         return not type(self).call.__module__.startswith("nbnet.")
 
@@ -153,8 +153,9 @@ class Loss(RecordsArguments):
             if not shape:
                 raise ValueError(f"{name}: {self.name} expected predictions (n, ..., classes), the model's are (n,)")
             return data.as_labels(y, name, n, shape[-1], shape[:-1])
-        if self._is_users:
-            shape = np.shape(y)[1:] or (1,)
+        if self.is_users:
+            # A number for each row is a column beside a column.
+            shape = np.shape(y)[1:] or ((1,) if shape[-1:] in ((), (1,)) else ())
         return data.as_dense_targets(y, name, n, shape, dtype, self.broadcasts, not self.of_rows)
 
     def each(self, y_true: Any, y_pred: Any) -> Tensor:
@@ -381,11 +382,11 @@ def logits_before(y_pred: Tensor, op: Op) -> Tensor | None:
     return node.inputs[0] if node is not None and node.op is op else None
 
 
-def labels(y: Tensor) -> Tensor:
-    """The tensor itself, if it holds class labels."""
-    if y.dtype != INT:
-        raise TypeError(f"y_true: class labels are int64, got {y.dtype}")
-    return y
+def labels(y: Tensor, y_pred: Tensor) -> Tensor:
+    """The class labels of predictions: integers, without a last axis of length 1."""
+    if y.ndim == y_pred.ndim and y.shape[-1] == 1:
+        y = reshape(y, y.shape[:-1])
+    return y if y.dtype == INT else cast(y, INT)
 
 
 def check_axis(axis: Any) -> int:
@@ -435,7 +436,7 @@ class LossFunctionWrapper(Loss):
         self.fn, self.kwargs = fn, kwargs
 
     @property
-    def _is_users(self) -> bool:
+    def is_users(self) -> bool:
         return True
 
     def call(self, y_true: Tensor, y_pred: Tensor) -> Tensor:

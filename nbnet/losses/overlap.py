@@ -264,7 +264,7 @@ class CategoricalGeneralizedCrossEntropy(Loss):
         self.q = Interval(0, 1, above=True, below=True).check(q, "q")
 
     def call(self, y_true: Tensor, y_pred: Tensor) -> Tensor:
-        right = one_hot(labels(y_true), y_pred.shape[-1], dtype=y_pred.dtype)
+        right = one_hot(labels(y_true, y_pred), y_pred.shape[-1], dtype=y_pred.dtype)
         return (1.0 - power(sum_over(y_pred * right, -1), self.q)) / self.q
 
 

@@ -15,9 +15,17 @@ from nbnet.losses import Loss
 from nbnet.metrics.accuracy import (
     Accuracy,
     BinaryAccuracy,
+    BinaryCrossentropy,
     CategoricalAccuracy,
+    CategoricalCrossentropy,
+    CategoricalHinge,
+    Hinge,
+    KLDivergence,
+    Poisson,
     SparseCategoricalAccuracy,
+    SparseCategoricalCrossentropy,
     SparseTopKCategoricalAccuracy,
+    SquaredHinge,
     TopKCategoricalAccuracy,
     binary_accuracy,
     categorical_accuracy,
@@ -44,18 +52,7 @@ from nbnet.metrics.confusion import (
     TruePositives,
 )
 from nbnet.metrics.iou import BinaryIoU, IoU, MeanIoU, OneHotIoU, OneHotMeanIoU
-from nbnet.metrics.loss_metrics import (
-    BinaryCrossentropy,
-    CategoricalCrossentropy,
-    CategoricalHinge,
-    Hinge,
-    KLDivergence,
-    MeanLoss,
-    Poisson,
-    SparseCategoricalCrossentropy,
-    SquaredHinge,
-)
-from nbnet.metrics.metric import EpochMetric, Mean, MeanMetricWrapper, Metric, Sum
+from nbnet.metrics.metric import EpochMetric, Mean, MeanLoss, MeanMetricWrapper, Metric, Sum
 from nbnet.metrics.regression import (
     ConcordanceCorrelation,
     CosineSimilarity,
@@ -127,10 +124,12 @@ _by_function: dict[Callable[..., Any], type[Metric]] = {
 
 
 @overload
-def get(identifier: None, loss: Loss | None = ..., width: int | None = ...) -> None: ...
+def get(identifier: None, loss: Loss | None = ..., width: int | None = ..., labels: bool | None = ...) -> None: ...
 @overload
-def get(identifier: Any, loss: Loss | None = ..., width: int | None = ...) -> Metric: ...
-def get(identifier: Any, loss: Loss | None = None, width: int | None = None) -> Metric | None:
+def get(identifier: Any, loss: Loss | None = ..., width: int | None = ..., labels: bool | None = ...) -> Metric: ...
+def get(
+    identifier: Any, loss: Loss | None = None, width: int | None = None, labels: bool | None = None
+) -> Metric | None:
     """A metric from its name, class, configuration, a loss, a function of targets and predictions, or itself.
 
     A metric that is given by a name has that name in logs, as in Keras.
@@ -143,6 +142,8 @@ def get(identifier: Any, loss: Loss | None = None, width: int | None = None) -> 
         The loss of the model: decides, with ``width``, what ``"accuracy"`` and ``"crossentropy"`` mean.
     width : int, optional
         Size of the last axis of predictions.
+    labels : bool, optional
+        True if targets are class labels: decides the same where the loss is your own, or there is none.
 
     Examples
     --------
@@ -153,7 +154,7 @@ def get(identifier: Any, loss: Loss | None = None, width: int | None = None) -> 
     if identifier is None:
         return None
     if isinstance(identifier, str):
-        return _by_name(identifier, loss, width)
+        return _by_name(identifier, loss, width, labels)
     if isinstance(identifier, Loss):
         return MeanLoss(identifier)
     if callable(identifier) and not isinstance(identifier, (Metric, type)):
@@ -174,12 +175,13 @@ def _warn_of_places(name: str) -> None:
     )
 
 
-def _by_name(name: str, loss: Loss | None, width: int | None) -> Metric:
+def _by_name(name: str, loss: Loss | None, width: int | None, labels: bool | None) -> Metric:
     own = registry.get_registered_object(name)
     if own is not None:
         return registry.lookup(own, {}, Metric, "metrics") if isinstance(own, type) else MeanMetricWrapper(own)
-    sparse = loss is not None and loss.sparse
+    sparse = bool(labels) if loss is None or loss.is_users else loss.sparse
     single = width in (None, 1)
+    sparse = sparse and not (single and (loss is None or loss.is_users))
     binary = single or isinstance(loss, losses.BinaryCrossentropy)
     if name in ("accuracy", "acc"):
         kind: type[Metric] = SparseCategoricalAccuracy if sparse else BinaryAccuracy if single else CategoricalAccuracy

@@ -1,17 +1,18 @@
-"""Shares of right predictions: ops without a gradient, and the metrics made of them."""
+"""Metrics of classification: shares of right predictions, by ops without a gradient, and losses."""
 
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 from typing import Any, ClassVar
 
+from nbnet import losses
 from nbnet.base.docstrings import join_common_sections
 from nbnet.base.validation import FINITE, check_int
 from nbnet.engine.graph.op import Op, Spec, register
 from nbnet.engine.graph.tensor import Tensor, apply, tensors
 from nbnet.engine.kernels.abi import Kernel, attribute, device, intvec, kernel, mat, vec
 from nbnet.losses.loss import infer_labels, infer_rows, labels
-from nbnet.metrics.metric import Metric
+from nbnet.metrics.metric import LossMetric, Metric, NamedLoss
 from nbnet.ops.compare import any as any_of
 from nbnet.ops.compare import equal
 from nbnet.ops.convert import cast
@@ -101,7 +102,7 @@ class RowAccuracy(Metric, abstract=True):
         return apply(self.op, *self._operands(y_true, y_pred))
 
     def _operands(self, y_true: Tensor, y_pred: Tensor) -> Sequence[Tensor]:
-        return (y_pred, labels(y_true)) if self.sparse else tensors(y_pred, y_true)
+        return (y_pred, labels(y_true, y_pred)) if self.sparse else tensors(y_pred, y_true)
 
 
 class Accuracy(RowAccuracy):
@@ -243,6 +244,160 @@ class SparseTopKCategoricalAccuracy(TopKAccuracy):
 
     def get_config(self) -> dict[str, Any]:
         return super().get_config() | ({"from_sorted_ids": True} if self.from_sorted_ids else {})
+
+
+class BinaryCrossentropy(LossMetric):
+    """Mean binary cross-entropy.
+
+    Parameters
+    ----------
+    from_logits : bool
+        If True, predictions are logits.
+    label_smoothing : float
+        In [0, 1]: share by which targets move towards 0.5.
+
+    Examples
+    --------
+    >>> import nbnet as nb
+    >>> round(nb.metrics.BinaryCrossentropy()([[1.0], [0.0]], [[0.5], [0.5]]), 4)
+    0.6931
+    """
+
+    _arguments = ("from_logits", "label_smoothing")
+
+    def __init__(
+        self, name: str | None = None, dtype: Any = None, from_logits: bool = False, label_smoothing: float = 0.0
+    ) -> None:
+        super().__init__(losses.BinaryCrossentropy(from_logits, label_smoothing), name, dtype)
+
+
+class CategoricalCrossentropy(LossMetric):
+    """Mean cross-entropy of one-hot targets.
+
+    Parameters
+    ----------
+    from_logits : bool
+        If True, predictions are logits.
+    label_smoothing : float
+        In [0, 1]: share by which targets move towards the even distribution.
+    axis : int
+        Axis of the classes, by default the last.
+
+    Examples
+    --------
+    >>> import nbnet as nb
+    >>> round(nb.metrics.CategoricalCrossentropy()([[0.0, 1.0]], [[0.5, 0.5]]), 4)
+    0.6931
+    """
+
+    _arguments = ("from_logits", "label_smoothing", "axis")
+
+    def __init__(
+        self,
+        name: str | None = None,
+        dtype: Any = None,
+        from_logits: bool = False,
+        label_smoothing: float = 0.0,
+        axis: int = -1,
+    ) -> None:
+        super().__init__(losses.CategoricalCrossentropy(from_logits, label_smoothing, axis), name, dtype)
+
+
+class SparseCategoricalCrossentropy(LossMetric):
+    """Mean cross-entropy of class labels.
+
+    Parameters
+    ----------
+    from_logits : bool
+        If True, predictions are logits.
+    ignore_class : int, optional
+        A label whose samples do not count.
+    axis : int
+        -1: classes lie on the last axis.
+
+    Examples
+    --------
+    >>> import nbnet as nb
+    >>> round(nb.metrics.SparseCategoricalCrossentropy()([1], [[0.5, 0.5]]), 4)
+    0.6931
+    """
+
+    _arguments = ("from_logits", "ignore_class", "axis")
+
+    def __init__(
+        self,
+        name: str | None = None,
+        dtype: Any = None,
+        from_logits: bool = False,
+        ignore_class: int | None = None,
+        axis: int = -1,
+    ) -> None:
+        super().__init__(losses.SparseCategoricalCrossentropy(from_logits, ignore_class, axis=axis), name, dtype)
+
+
+class KLDivergence(NamedLoss):
+    """Mean Kullback-Leibler divergence of predicted distributions from the true ones.
+
+    Examples
+    --------
+    >>> import nbnet as nb
+    >>> round(nb.metrics.KLDivergence()([[0.5, 0.5]], [[0.25, 0.75]]), 4)
+    0.1438
+    """
+
+    kind = losses.KLDivergence
+
+
+class Poisson(NamedLoss):
+    """Mean Poisson loss.
+
+    Examples
+    --------
+    >>> import nbnet as nb
+    >>> round(nb.metrics.Poisson()([[1.0], [0.0]], [[2.0], [0.5]]), 4)
+    0.9034
+    """
+
+    kind = losses.Poisson
+
+
+class Hinge(NamedLoss):
+    """Mean of the hinge loss; targets are -1 or 1, and 0 counts as -1.
+
+    Examples
+    --------
+    >>> import nbnet as nb
+    >>> nb.metrics.Hinge()([[0.0], [1.0]], [[0.5], [0.5]])
+    1.0
+    """
+
+    kind = losses.Hinge
+
+
+class SquaredHinge(NamedLoss):
+    """Mean of the squared hinge loss; targets are -1 or 1, and 0 counts as -1.
+
+    Examples
+    --------
+    >>> import nbnet as nb
+    >>> nb.metrics.SquaredHinge()([[0.0], [1.0]], [[0.5], [0.5]])
+    1.25
+    """
+
+    kind = losses.SquaredHinge
+
+
+class CategoricalHinge(NamedLoss):
+    """Mean of the categorical hinge loss; targets are one-hot.
+
+    Examples
+    --------
+    >>> import nbnet as nb
+    >>> nb.metrics.CategoricalHinge()([[0.0, 1.0]], [[0.5, 0.25]])
+    1.25
+    """
+
+    kind = losses.CategoricalHinge
 
 
 def binary_accuracy(y_true: Any, y_pred: Any, threshold: float = 0.5) -> Tensor:

@@ -1,4 +1,5 @@
-"""The base classes of metrics: a value for each sample, averaged over an epoch; or state that batches are added to."""
+"""The base classes of metrics: a value for each sample, averaged over an epoch, of a function or a loss too; or state
+that batches are added to."""
 
 from __future__ import annotations
 
@@ -8,7 +9,7 @@ from typing import Any, ClassVar, Self, cast
 import numpy as np
 from numpy.typing import NDArray
 
-from nbnet import data, initializers
+from nbnet import data, initializers, losses
 from nbnet.base.array_memory import plain_array
 from nbnet.base.constructor import RecordsArguments, constructor_config
 from nbnet.base.docstrings import join_common_sections
@@ -19,7 +20,7 @@ from nbnet.engine.graph.parameter import Parameter
 from nbnet.engine.graph.symbolic import with_values
 from nbnet.engine.graph.tape import paused
 from nbnet.engine.graph.tensor import Tensor, changes, tensor
-from nbnet.losses.loss import aligned, as_given, dtype_name, loss_mask, of_same_rank
+from nbnet.losses.loss import Loss, aligned, as_given, dtype_name, loss_mask, of_same_rank
 from nbnet.losses.weighting import by_sample, meet, numbers
 from nbnet.ops.reshape import reshape
 
@@ -424,6 +425,64 @@ class MeanMetricWrapper(Metric):
     @classmethod
     def from_config(cls, config: Mapping[str, Any]) -> Self:
         return cls(**{**config, "fn": named_function(config.get("fn"), "metrics")})
+
+
+class LossMetric(Metric, abstract=True):
+    """Base class of the means of a loss."""
+
+    def __init__(self, loss: Loss, name: str | None = None, dtype: Any = None) -> None:
+        super().__init__(name, dtype)
+        self.loss, self.sparse, self.broadcasts = loss, loss.sparse, loss.broadcasts
+
+    def values(self, y_true: Tensor, y_pred: Tensor) -> Tensor:
+        if y_pred.ndim == 1 and y_pred.data is not None:
+            return self.loss.call(y_true, y_pred)
+        return self.loss.losses(y_true, y_pred)
+
+    def get_config(self) -> dict[str, Any]:
+        own = {argument: getattr(self.loss, argument) for argument in self._arguments}
+        return constructor_config(self, {"name": self.name, "dtype": self.dtype} | own)
+
+    def _targets(self, y: Any, n: int, shape: tuple[int, ...], dtype: np.dtype[Any]) -> Array:
+        return self.loss.targets(y, "y_true", n, shape, dtype)
+
+
+class MeanLoss(LossMetric):
+    """A loss, watched and not minimised.
+
+    Parameters
+    ----------
+    loss : Loss
+        The loss.
+    name : str, optional
+        By default the loss's name.
+
+    Examples
+    --------
+    >>> import nbnet as nb
+    >>> nb.metrics.MeanLoss(nb.losses.MeanSquaredError())([[0.0]], [[2.0]])
+    4.0
+    """
+
+    def __init__(self, loss: Loss, name: str | None = None, dtype: Any = None) -> None:
+        super().__init__(loss, name or loss.name, dtype)
+
+    def get_config(self) -> dict[str, Any]:
+        return super().get_config() | {"loss": losses.serialize(self.loss)}
+
+    @classmethod
+    def from_config(cls, config: Mapping[str, Any]) -> Self:
+        given = {"loss": losses.as_loss(config["loss"])} if "loss" in config else {}
+        return cls(**{**config, **given})
+
+
+class NamedLoss(LossMetric, abstract=True):
+    """Base class of the losses that are metrics of their own, without arguments."""
+
+    kind: ClassVar[type[Loss]]
+
+    def __init__(self, name: str | None = None, dtype: Any = None) -> None:
+        super().__init__(self.kind(), name, dtype)
 
 
 class EpochMetric(Metric):

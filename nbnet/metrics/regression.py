@@ -15,8 +15,7 @@ from nbnet.engine.graph.parameter import Parameter
 from nbnet.engine.graph.tensor import Tensor
 from nbnet.losses.loss import EPSILON, check_axis, last_axis
 from nbnet.losses.weighting import pairs
-from nbnet.metrics.loss_metrics import LossMetric, NamedLoss
-from nbnet.metrics.metric import Metric, Score
+from nbnet.metrics.metric import LossMetric, Metric, NamedLoss, Score
 from nbnet.ops.elementwise import negative, sqrt, square
 from nbnet.ops.reduction import mean
 

@@ -26,10 +26,11 @@ from nbnet.train.data_source import ONE_BATCH, evaluation_source, prediction_sou
 from nbnet.train.fit import refuse_in_training, training_lock
 from nbnet.train.inputs import input_rows, signature_of
 from nbnet.train.mc_predict import MCRequest, first_step, sample
+from nbnet.train.objective import Objective
 from nbnet.train.predict import Predictor, predict_again, predict_source
 from nbnet.train.program_report import row_shapes
 from nbnet.train.python_runner import CompiledMetrics, unpack_x_y_sample_weight
-from nbnet.train.trainable import Objective, Trainable, TrainingState, check_compiled, default_step
+from nbnet.train.trainable import Trainable, TrainingState, check_compiled, default_step
 
 if TYPE_CHECKING:
     _Base = Trainable

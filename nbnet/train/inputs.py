@@ -65,10 +65,11 @@ def log_layout(model: Trainable, signature: ModelSignature) -> LogLayout:
     objective, layouts = model._train_state.objective, model._train_state.layouts
     assert objective is not None
     # The signature is kept with its layout, so that its id stays its own.
-    known = layouts.get(id(signature))
+    key = id(signature), *objective.labelled.items()
+    known = layouts.get(key)
     if known is None or known[0] is not signature:
         widths = [shape[-1] if shape else 1 for shape in signature.shapes]
-        known = layouts[id(signature)] = signature, LogLayout(objective.specs(signature.names, widths))
+        known = layouts[key] = signature, LogLayout(objective.specs(signature.names, widths))
     return known[1]
 
 
@@ -211,6 +212,7 @@ def labelled_rows(model: Trainable, x: Any, y: Any, sample_weight: Any) -> Rows:
     if rows.signature is None and runs_in_python(model, "train_step"):
         return with_any_targets(rows, y, sample_weight, model.dtype)
     signature = rows.signature or signature_of(model, rows.row_shapes())
+    _see_targets(model, signature, y)
     layout = log_layout(model, signature)
     if not any(layout.wanted) and runs_in_python(model, "train_step"):
         return with_any_targets(rows, y, sample_weight, model.dtype)
@@ -405,6 +407,25 @@ def with_targets(
         targets.append(layout.specs[k].targets(part, label, n, shape, dtype) if wanted else None)
         weights.append(data.as_weights(w, w_label, n, dtype, shape[:-1]) if wanted and w is not None else None)
     return replace(rows, y=tuple(targets), w=tuple(weights), targets=template, weights=template)
+
+
+def _see_targets(model: Trainable, signature: ModelSignature, y: Any) -> None:
+    """Show the targets to the objective, which may have to know if they are class labels."""
+    objective, names = model._train_state.objective, signature.names
+    if objective is None or y is None or len(objective.labelled) == len(names):
+        return
+    template = signature.template
+    given: Any = [y]
+    if isinstance(template, str):
+        given = [y[template]] if isinstance(y, Mapping) and list(y) == [template] else [y]
+    elif isinstance(y, Mapping):
+        given = [y.get(name) for name in names]
+    elif isinstance(y, (list, tuple)):
+        given = y
+    if len(given) == len(names):
+        for name, part, shape in zip(names, given, signature.shapes, strict=True):
+            if part is not None and (sizes := np.shape(part)):
+                objective.see(name, sizes[1:], shape)
 
 
 def with_any_targets(rows: Rows, y: Any, sample_weight: Any, dtype: np.dtype[Any]) -> Rows:

@@ -14,8 +14,9 @@ from nbnet.engine.kernels.abi import typed_mat
 from nbnet.engine.runtime.program import Program
 from nbnet.train.inputs import log_layout, signature_of
 from nbnet.train.mc_predict import SamplingBuilder
+from nbnet.train.objective import OutputSpec
 from nbnet.train.step_builder import ArraySpec, StepDraft
-from nbnet.train.trainable import OutputSpec, Trainable, check_compiled, runs_in_python
+from nbnet.train.trainable import Trainable, check_compiled, runs_in_python
 
 Shape = tuple[int, ...]
 

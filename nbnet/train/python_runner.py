@@ -17,7 +17,8 @@ from nbnet.engine.graph.op import INT
 from nbnet.engine.graph.tensor import Tensor, tensor
 from nbnet.train.epoch_loop import Chunk, Report
 from nbnet.train.inputs import output_names
-from nbnet.train.trainable import LogLayout, Logs, OutputSpec, Trainable, TrainingPosition
+from nbnet.train.objective import OutputSpec
+from nbnet.train.trainable import LogLayout, Logs, Trainable, TrainingPosition
 
 Array = NDArray[Any]
 

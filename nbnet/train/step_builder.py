@@ -111,10 +111,15 @@ class BatchInputs:
         if name not in gathered:
             source = self.sources[name]
             whole = source.whole or (name.startswith("y") and source.dtype == INT)
-            # A column of weights, as what a gather fills is a matrix with a row, or several, for each sample.
+            # A column of weights, as what a gather fills is a matrix with rows for each sample.
             shape = source.shape or (() if whole else (1,))
             gathered[name] = Tensor((self.count(t), *shape), INT if whole else self.dtype, name=name)
         return gathered[name]
+
+    def target(self, k: int, t: int) -> Tensor:
+        """The targets of output k, gathered: one number per sample is no column."""
+        y = self.tensor(f"y{k}", t)
+        return y if y.ndim == 1 or self.sources[f"y{k}"].shape else reshape(y, y.shape[:1])
 
     def model_inputs(self, t: int) -> list[Tensor]:
         """The inputs of slice t as the model reads them: one number per sample is no column."""
@@ -499,7 +504,7 @@ class StepBuilder:
             pairs: dict[int, tuple[Tensor, Tensor]] = {}
             for k, spec in enumerate(log.specs):
                 if spec.wanted:
-                    y_true, y_pred = inputs.tensor(f"y{k}", t), outputs[k]
+                    y_true, y_pred = inputs.target(k, t), outputs[k]
                     fits = y_true.shape == y_pred.shape or y_true.dtype == INT
                     pairs[k] = (y_true, y_pred) if fits else spec.aligned(y_true, y_pred)
             for k in log.trained:

@@ -1,5 +1,5 @@
-"""A model as training sees it: the Protocol :class:`Trainable`, the state of its training, losses and metrics of
-``compile`` for each output, and their sums over an epoch.
+"""A model as training sees it: the Protocol :class:`Trainable`, the state of its training, and sums of losses and
+metrics over an epoch.
 """
 
 from __future__ import annotations
@@ -15,168 +15,19 @@ from weakref import WeakKeyDictionary
 import numpy as np
 from numpy.typing import NDArray
 
-from nbnet import data, losses, metrics, random
+from nbnet import metrics, random
 from nbnet.base import seeds
-from nbnet.base.tree import flatten, map_structure
-from nbnet.base.validation import check_number
+from nbnet.base.tree import flatten
 from nbnet.engine.graph.parameter import Parameter
 from nbnet.engine.graph.tensor import Tensor
-from nbnet.losses.loss import aligned
 from nbnet.optimizers.optimizer import Optimizer
 from nbnet.train.mask_recording import Recording
+from nbnet.train.objective import Objective, OutputSpec
 
 Array = NDArray[Any]
 Logs = dict[str, Any]
 #: Targets, outputs and weights of rows of an output, and the number of rows of a batch.
 Kept = tuple[Array, Array, Array | None, int]
-_ACCURACY = ("accuracy", "acc", "crossentropy", "ce")
-
-
-class OutputSpec(NamedTuple):
-    """The loss of an output (None: it is not trained), its weight in the total, and the metrics, each with True if
-    sample weights count."""
-
-    name: str
-    loss: losses.Loss | None
-    weight: float
-    metrics: tuple[tuple[metrics.Metric, bool], ...]
-
-    @property
-    def wanted(self) -> bool:
-        """True if targets are read."""
-        return self.loss is not None or bool(self.metrics)
-
-    def aligned(self, y_true: Tensor, y_pred: Tensor) -> tuple[Tensor, Tensor]:
-        """Return targets and predictions as loss and metrics read them: broadcast to one shape, if the loss does."""
-        return aligned(y_true, y_pred) if self.loss is not None and self.loss.broadcasts else (y_true, y_pred)
-
-    def targets(self, y: Any, name: str, n: int, shape: tuple[int, ...], dtype: np.dtype[Any]) -> Array:
-        """Return targets as loss and metrics read them."""
-        if self.loss is not None:
-            return self.loss.targets(y, name, n, shape, dtype)
-        if self.metrics[0][0].sparse:
-            return data.as_labels(y, name, n, shape[-1], shape[:-1])
-        return data.as_dense_targets(y, name, n, shape, dtype)
-
-
-@dataclass(frozen=True)
-class Objective:
-    """The losses and metrics that ``compile`` was given, names resolved to objects."""
-
-    loss: Any = None
-    loss_weights: Any = None
-    metrics: Any = None
-    weighted_metrics: Any = None
-    #: True if the user wrote how a loss is called, which a step in Python does.
-    in_python: bool = False
-    _known: dict[Any, tuple[OutputSpec, ...]] = field(default_factory=dict, repr=False)
-
-    @classmethod
-    def of(cls, loss: Any, loss_weights: Any, watched: Any, weighted: Any) -> Objective:
-        """Return the objective, checked as far as possible before the outputs are known."""
-        resolved = loss
-        if isinstance(loss, Mapping) and "class_name" not in loss:
-            resolved = {name: None if part is None else losses.as_loss(part) for name, part in loss.items()}
-        elif isinstance(loss, (list, tuple)):
-            resolved = [None if part is None else losses.as_loss(part) for part in loss]
-        elif loss is not None:
-            resolved = losses.as_loss(loss)
-        single = resolved if isinstance(resolved, losses.Loss) else None
-        parts = _metrics(watched, "metrics", single), _metrics(weighted, "weighted_metrics", single)
-        each = resolved.values() if isinstance(resolved, Mapping) else resolved
-        several = each if isinstance(resolved, (list, Mapping)) else [each]
-        in_python = any(type(part).__call__ is not losses.Loss.__call__ for part in several if part is not None)
-        return cls(resolved, _weights(loss_weights), *parts, in_python=in_python)
-
-    def specs(self, names: Sequence[str], widths: Sequence[int]) -> tuple[OutputSpec, ...]:
-        """Return the loss and metrics of each output.
-
-        Parameters
-        ----------
-        names
-            Names of the outputs.
-        widths
-            Sizes of their last axes, which decide what ``"accuracy"`` means.
-        """
-        key = tuple(names), tuple(widths)
-        if key not in self._known:
-            self._known[key] = self._specs(names, widths)
-        return self._known[key]
-
-    def _specs(self, names: Sequence[str], widths: Sequence[int]) -> tuple[OutputSpec, ...]:
-        shared = self.loss if isinstance(self.loss, losses.Loss) else None
-        each = [shared] * len(names) if shared else _spread(self.loss, names, "loss", None)
-        shares = _spread(self.loss_weights, names, "loss_weights", 1.0)
-        watched = _spread(self.metrics, names, "metrics", (), lists=True)
-        weighted = _spread(self.weighted_metrics, names, "weighted_metrics", (), lists=True)
-        specs = []
-        for name, loss, share, plain, counted, width in zip(
-            names, each, shares, watched, weighted, widths, strict=True
-        ):
-            both = [(m, False) for m in plain] + [(m, True) for m in counted]
-            resolved = tuple((_metric(m, loss, width), counts) for m, counts in both)
-            specs.append(OutputSpec(name, loss, float(share), resolved))
-        return tuple(specs)
-
-
-def _weights(given: Any) -> Any:
-    if given is None:
-        return None
-    if not isinstance(given, (list, tuple, Mapping)):
-        given = [given]
-    return map_structure(lambda weight: check_number(weight, "loss_weights"), given)
-
-
-def _metrics(given: Any, argument: str, loss: losses.Loss | None) -> Any:
-    """Return metrics in the structure they came in; those whose meaning depends on the output stay names."""
-    if given is None:
-        return None
-    if isinstance(given, str) or not isinstance(given, (Sequence, Mapping)):
-        raise TypeError(f"{argument}: expected a list, or a dict by name of output, got {given!r}")
-
-    def resolve(part: Any) -> Any:
-        if part is None or part in _ACCURACY:
-            return part
-        return [resolve(inner) for inner in part] if isinstance(part, (list, tuple)) else _metric(part, loss)
-
-    if isinstance(given, Mapping):
-        return {name: resolve(part) for name, part in given.items()}
-    return [resolve(part) for part in given]
-
-
-def _metric(identifier: Any, loss: losses.Loss | None, width: int | None = None) -> metrics.Metric:
-    """Return a metric that reads the targets that the loss reads."""
-    metric: metrics.Metric = metrics.get(identifier, loss, width)
-    if loss is not None and metric.sparse not in (None, loss.sparse):
-        kinds = "arrays shaped like the output", "class labels"
-        raise ValueError(
-            f"metrics: {metric.name} reads targets that are {kinds[metric.sparse]}, "
-            f"the loss {loss.name} {kinds[loss.sparse]}"
-        )
-    return metric
-
-
-def _spread(given: Any, names: Sequence[str], argument: str, missing: Any, lists: bool = False) -> list[Any]:
-    """Return one entry for each output from a list in order, or a dict by name.
-
-    With ``lists``, an entry is a list; and a model of one output takes a flat list as a whole.
-    """
-    if given is None or (lists and not given):
-        return [missing] * len(names)
-    if isinstance(given, Mapping):
-        if unknown := set(given) - set(names):
-            raise ValueError(f"{argument}: the model has no output {sorted(unknown)[0]!r}; it has {list(names)}")
-        entries = [given.get(name, missing) for name in names]
-    elif lists and len(names) == 1 and not any(isinstance(part, list) for part in given):
-        entries = [given]
-    elif len(given) == len(names):
-        entries = list(given)
-    else:
-        raise ValueError(f"{argument}: expected an entry for each of the outputs {list(names)}, got {len(given)}")
-    if lists:
-        nested = [part if isinstance(part, (list, tuple)) else [part] for part in entries]
-        return [[metric for metric in part if metric is not None] for part in nested]
-    return [missing if part is None else part for part in entries]
 
 
 class LogLayout:
@@ -630,7 +481,7 @@ class TrainingState:
     def forget(self) -> None:
         """Drop the programs of all threads and the signatures: the model has changed."""
         self.signatures: dict[Any, ModelSignature] = {}
-        self.layouts: dict[int, tuple[ModelSignature, LogLayout]] = {}
+        self.layouts: dict[tuple[Any, ...], tuple[ModelSignature, LogLayout]] = {}
         self.changing: object = None
         self.local = threading.local()
 

@@ -240,6 +240,7 @@ V5, VT5 = np.array([0.1, 0.5, 0.2, 0.9, 0.4]), np.array([0.0, 1.0, 1.0, 0.0, 0.0
         (M.Precision, [(T3, P3, np.array([[1.0], [3.0]]))], 0.35),
     ],
 )
+@pytest.mark.filterwarnings("ignore:y_true. rows of shape .* are broadcast")
 def test_shapes_that_meet_in_metrics(make: Any, updates: Any, wanted: float) -> None:
     metric = make()
     for t, p, w in updates:

@@ -1,0 +1,88 @@
+"""Losses and metrics that ``compile`` is given, with numbers that Keras 3 gives."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+import pytest
+
+import nbnet as nb
+
+RNG = np.random.default_rng(0)
+X, LABELS = RNG.normal(size=(12, 4)).astype("float32"), RNG.integers(0, 3, 12)
+WEIGHTS = np.random.default_rng(1).normal(size=(4, 3)).astype("float32")
+SCCE = "sparse_categorical_crossentropy"
+
+
+def net(units: int = 3, activation: str | None = "softmax") -> nb.Sequential:
+    model = nb.Sequential([nb.Input((4,)), nb.layers.Dense(units, activation, name="dense")])
+    model.set_weights([WEIGHTS[:, :units], np.zeros(units)])
+    return model
+
+
+def logs_of(model: Any, y: Any, **compiled: Any) -> dict[str, float]:
+    model.compile("sgd", **compiled)
+    logs: dict[str, float] = model.evaluate(X, y, batch_size=4, verbose=0, return_dict=True)
+    return logs
+
+
+def reads_labels(y_true: Any, y_pred: Any) -> Any:
+    return nb.losses.sparse_categorical_crossentropy(y_true, y_pred)
+
+
+def one_hot_error(y_true: Any, y_pred: Any) -> Any:
+    return nb.ops.mean((y_pred - nb.ops.one_hot(nb.ops.cast(y_true, "int32"), 3)) ** 2, axis=-1)
+
+
+def squared_error(y_true: Any, y_pred: Any) -> Any:
+    return nb.ops.mean((y_pred - y_true) ** 2, axis=-1)
+
+
+@pytest.mark.parametrize("eager", [False, True])
+@pytest.mark.parametrize(
+    ("loss", "y", "units"),
+    [
+        (reads_labels, LABELS, 3),
+        (reads_labels, LABELS[:, None], 3),
+        (one_hot_error, LABELS, 3),
+        (squared_error, np.eye(3)[LABELS], 3),
+        (squared_error, LABELS > 0, 1),
+        ("crossentropy", LABELS, 3),
+        ("ce", np.eye(3)[LABELS], 3),
+        ("crossentropy", LABELS > 0, 1),
+    ],
+)
+def test_targets_decide_where_the_loss_does_not(loss: Any, y: Any, units: int, eager: bool) -> None:
+    """What "accuracy" and "crossentropy" mean; and labels stay a vector in a loss of the user's."""
+    model = net(units, "softmax" if units > 1 else "sigmoid")
+    logs = logs_of(model, y, loss=loss, metrics=["accuracy"], run_eagerly=eager)
+    p = model.predict(X, verbose=0)
+    one_hot = np.eye(3)[LABELS] if units > 1 else y[:, None]
+    right = (p > 0.5) == one_hot if units == 1 else p.argmax(-1) == LABELS
+    assert logs["accuracy"] == pytest.approx(right.mean())
+    if loss in (one_hot_error, squared_error):
+        wanted = ((p - one_hot) ** 2).mean()
+    else:
+        wanted = -np.log(p[one_hot > 0] if units > 1 else np.where(one_hot, p, 1 - p)).mean()
+    assert logs["loss"] == pytest.approx(wanted, rel=1e-5)
+
+
+@pytest.mark.parametrize(
+    "compiled",
+    [
+        {"loss": [SCCE], "metrics": ["acc"]},
+        {"loss": [SCCE], "metrics": [["acc"]]},
+        {"loss": SCCE, "metrics": {"any name": "acc"}},
+        {"loss": {"dense": [SCCE]}, "metrics": {"any name": ["acc"]}},
+        {"loss": "crossentropy", "metrics": ["acc"]},
+    ],
+)
+def test_structures_of_one_output(compiled: Any) -> None:
+    assert logs_of(net(), LABELS, **compiled) == {"loss": pytest.approx(1.842703, abs=1e-5), "acc": 2 / 12}
+
+
+@pytest.mark.parametrize("metrics", ["acc", nb.metrics.SparseCategoricalAccuracy()])
+def test_metrics_are_a_list(metrics: Any) -> None:
+    with pytest.raises(ValueError, match="metrics: expected a list, or a dict by name of output"):
+        net().compile("sgd", SCCE, metrics=metrics)
