@@ -32,6 +32,7 @@ __all__ = [
     "call_context",
     "check_rank",
     "check_sizes",
+    "compatible",
     "features",
     "map_shapes",
     "marks_built",
@@ -203,6 +204,21 @@ def check_sizes(layer: str, shape: tuple[int | None, ...], sizes: tuple[int | No
     """Raise ValueError unless a layer's input has these sizes, where None stands for any."""
     if len(shape) != len(sizes) or any(n is not None and n != m for n, m in zip(sizes, shape, strict=True)):
         raise ValueError(f"{layer}: was built for inputs of shape {sizes}, got shape {shape}")
+
+
+def compatible(shapes: Sequence[tuple[int | None, ...]], others: Sequence[tuple[int | None, ...]]) -> bool:
+    """True if shapes are the same, one by one, where None stands for any size.
+
+    Examples
+    --------
+    >>> from nbnet.layers.arguments import compatible
+    >>> compatible([(None, 3)], [(2, 3)]), compatible([(2, 4)], [(2, 3)])
+    (True, False)
+    """
+    return len(shapes) == len(others) and all(
+        len(one) == len(other) and all(n == m or n is None or m is None for n, m in zip(one, other, strict=True))
+        for one, other in zip(shapes, others, strict=True)
+    )
 
 
 # ---- the context of calls ----

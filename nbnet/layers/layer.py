@@ -30,6 +30,7 @@ from nbnet.layers.arguments import (
     build_arguments,
     call_context,
     check_sizes,
+    compatible,
     map_shapes,
     marks_built,
     open_shape,
@@ -290,6 +291,12 @@ class Layer(HasWeights, RecordsArguments):
         if not self.built:
             self._build_from(args, kwargs)
         outputs = record(self, args, kwargs, self.name)
+        if type(self).compute_output_spec is not Layer.compute_output_spec:
+            said, found = ([tuple(symbol.shape) for symbol in flatten(part)] for part in (
+                self.compute_output_spec(*args, **kwargs), outputs
+            ))  # fmt: skip
+            if not compatible(said, found):
+                raise ValueError(f"compute_output_spec: {self.name} returned shapes {said}, call returns {found}")
         if self._producer is None:
             self._producer = getattr(next(flatten(outputs)), "producer", None)
         return outputs

@@ -94,3 +94,13 @@ def deserialize(config: Any, custom_objects: Mapping[str, Any] | None = None) ->
     """
     with registry.custom_object_scope(custom_objects):
         return registry.lookup(config, known, Layer, "layer")
+
+
+def refuse_own_state(part: Any) -> None:
+    """Raise NotImplementedError for an object whose class writes or reads its state in files, as Keras's may."""
+    for name in ("save_own_variables", "load_own_variables", "save_assets", "load_assets"):
+        if hasattr(part, name):
+            raise NotImplementedError(
+                f"{type(part).__name__}.{name}: is never called, as files hold weights only; keep the state in "
+                "weights, see add_weight, or in get_config"
+            )

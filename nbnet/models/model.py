@@ -346,7 +346,8 @@ class Model(Layer, Trainer):
     def forward(self, inputs: Any, training: bool) -> Any:
         """Compute the output for a batch of tensors, in the structure that :meth:`call` takes."""
         with training_mode(training):
-            return Layer.__call__(self, inputs)
+            own: Any = type(self).__call__
+            return Layer.__call__(self, inputs) if own is Model.__call__ else own(self, inputs)
 
     # ---- description ----
 

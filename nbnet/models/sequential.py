@@ -68,11 +68,18 @@ class Sequential(Model):
         names: dict[str, Layer] = {}
         for layer in layers or []:
             self._append(layer, names)
+        self._call_build()
 
     def add(self, layer: Layer | Symbol) -> None:
         """Append a layer; if it does not fit, the model stays as it was. RuntimeError while the model is trained."""
         refuse_in_training(self, "add")
         self._append(layer, {other.name: other for other in self._layers})
+        self._call_build()
+
+    def _call_build(self) -> None:
+        """Call the ``build`` of a subclass as soon as the input is known, as Keras does."""
+        if self.built and type(self).build is not Sequential.build:
+            self.build(self._symbols[0].shape)
 
     def _append(self, layer: Layer | Symbol, names: dict[str, Layer]) -> None:
         """Append a layer, and its name to those of the layers before it; a layer may stand in several places."""

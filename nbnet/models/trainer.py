@@ -5,7 +5,7 @@ from __future__ import annotations
 import inspect
 from collections.abc import Mapping
 from operator import attrgetter
-from typing import TYPE_CHECKING, Any, Literal, NamedTuple, overload
+from typing import TYPE_CHECKING, Any, Literal, NamedTuple, cast, overload
 
 from numpy.typing import NDArray
 
@@ -18,6 +18,7 @@ from nbnet.engine.gemm.blas import SingleThread
 from nbnet.engine.graph.tape import Tape
 from nbnet.engine.graph.tensor import Tensor
 from nbnet.layers.arguments import argument_names
+from nbnet.layers.variable import HasWeights
 from nbnet.models.monte_carlo import MCPrediction
 from nbnet.optimizers import Optimizer
 from nbnet.train import fit as training
@@ -158,6 +159,10 @@ class Trainer(_Base):
             If the model is being trained, in another thread or by the ``fit`` that a callback interrupts.
         """
         refuse_in_training(self, "compile")
+        cls: Any = type(self)
+        own = cls.trainable_variables is not HasWeights.trainable_variables
+        if own and cls.trainable_weights is HasWeights.trainable_weights:
+            raise NotImplementedError(f"{cls.__name__}.trainable_variables: override trainable_weights instead")
         resolved = optimizers.as_optimizer(optimizer)
         objective = Objective.of(loss, loss_weights, metrics, weighted_metrics)
         count = None if slices is None else check_int(slices, "slices")
@@ -286,6 +291,8 @@ class Trainer(_Base):
         return PreparedFit(fit, calls, bar, own[-1] if own else History(params))
 
     def _callback_list(self, callbacks: Any, params: Mapping[str, Any]) -> CallbackList:
+        if isinstance(callbacks, CallbackList):
+            return callbacks
         model: Any = self  # A Model, which has what callbacks use.
         return CallbackList(callbacks, model, **params)
 
@@ -352,7 +359,7 @@ class Trainer(_Base):
 
     def test_on_batch(self, x: Any, y: Any = None, sample_weight: Any = None, return_dict: bool = False) -> Any:
         """Compute loss (and metrics) of one batch in evaluation mode."""
-        return self.evaluate(x, y, ONE_BATCH, 0, sample_weight=sample_weight, return_dict=return_dict)
+        return Trainer.evaluate(self, x, y, ONE_BATCH, 0, sample_weight=sample_weight, return_dict=return_dict)
 
     # ---- prediction ----
 
@@ -422,7 +429,7 @@ class Trainer(_Base):
 
     def predict_on_batch(self, x: Any) -> NDArray[Any]:
         """Compute outputs of one batch in evaluation mode."""
-        return self.predict(x, ONE_BATCH, 0)
+        return Trainer.predict(self, x, ONE_BATCH, 0)
 
     def predictor(self, rows: int = 1) -> Predictor:
         """Return a function that predicts batches of ``rows`` rows, prepared once: a few microseconds for one row.
@@ -673,6 +680,10 @@ class Trainer(_Base):
         """Reset the state of all metrics."""
         for metric in self.metrics:
             metric.reset_state()
+
+
+for _default in (Trainer.evaluate, cast(Any, Trainer.metrics)):
+    default_step(_default)
 
 
 def prepare_fit(model: Trainer, arguments: Mapping[str, Any]) -> PreparedFit:

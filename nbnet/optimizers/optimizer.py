@@ -242,10 +242,10 @@ class Optimizer(PythonStep, HasSettings):
         ValueError
             If the optimizer has trained other parameters, or the state given to :meth:`set_state` does not fit these.
         """
-        block = self._settle(list(parameters))
-        if type(self).build is Optimizer.build:
-            self._adopt_pending()
-        return block
+        if type(self).build is not Optimizer.build:
+            return self._settle(list(parameters))
+        self.check_variables_are_added()
+        return self._settle(list(parameters), adopt=True)
 
     def build_for(self, parameters: Sequence[Parameter]) -> FlatParams:
         """Build the optimizer if it is not built, and return the block, in which the parameters lie."""
@@ -253,26 +253,26 @@ class Optimizer(PythonStep, HasSettings):
             self.build(parameters)
             if self.block is None:
                 raise ValueError(f"{type(self).__name__}.build: has to call super().build(variables)")
-        block = self._settle(parameters)
-        self._adopt_pending()
-        return block
+        return self._settle(parameters, adopt=True)
 
-    def _settle(self, parameters: Sequence[Parameter]) -> FlatParams:
-        """Return the block of the parameters, to which they are moved if they do not lie in it."""
+    def _settle(self, parameters: Sequence[Parameter], adopt: bool = False) -> FlatParams:
+        """Return the block of the parameters, to which they are moved if they do not lie in it; with ``adopt``, its
+        state becomes the one that waits for it."""
         if self.block is None:
             self._early = len(self._own)
-        else:
-            if self.block.holds(parameters):
-                return self.block
-            if [id(p) for p in self.block.parameters] != [id(p) for p in parameters]:
-                raise ValueError(
-                    f"{type(self).__name__}: this optimizer has trained other parameters; make a new one for this "
-                    "model (compile it again after a change of trainable)"
-                )
-            invalidate_programs()  # Those that were written for the block that is left.
-        block = FlatParams(parameters)
-        self._allocate(block)
-        return block
+        if self.block is None or not self.block.holds(parameters):
+            if self.block is not None:
+                if [id(p) for p in self.block.parameters] != [id(p) for p in parameters]:
+                    raise ValueError(
+                        f"{type(self).__name__}: this optimizer has trained other parameters; make a new one for this "
+                        "model (compile it again after a change of trainable)"
+                    )
+                invalidate_programs()  # Those that were written for the block that is left.
+            self._allocate(FlatParams(parameters))
+        if adopt and self._pending is not None:
+            self._overwrite(self._pending)
+            self._pending = None
+        return self._built()
 
     @property
     def built(self) -> bool:
@@ -288,12 +288,6 @@ class Optimizer(PythonStep, HasSettings):
                 slots[name].numpy()[...] = self.initial(name)
         # All at once: a signal handler, or an error such as a lack of memory, never finds a part of it.
         vars(self).update(_structure=structure, block=block, slot_tensors=slots)
-
-    def _adopt_pending(self) -> None:
-        """Overwrite the state with one that was set before there were parameters, if there is one."""
-        if self._pending is not None:
-            self._overwrite(self._pending)
-            self._pending = None
 
     def _names(self, structure: Structure | None = None) -> list[str]:
         """Names of the state, for a structure or the present one."""

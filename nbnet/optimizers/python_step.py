@@ -179,6 +179,15 @@ class PythonStep:
                 variables.append(self.add_variable_from_reference(parameter, part, value))
         return found[0] if isinstance(name, str) else found
 
+    def check_variables_are_added(self) -> None:
+        """Raise NotImplementedError if a subclass overrides how state is made, and no ``build`` calls that."""
+        for name in ("add_optimizer_variables", "add_variable_from_reference"):
+            if getattr(type(self), name) is not getattr(PythonStep, name):
+                raise NotImplementedError(
+                    f"{type(self).__name__}.{name}: is never called, as the state of this optimizer lies in one block; "
+                    "override build and update_step as well"
+                )
+
     def assign(self, variable: Parameter, value: Any) -> None:
         """Overwrite a variable."""
         variable.assign(_array(value))

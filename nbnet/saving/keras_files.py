@@ -147,7 +147,9 @@ def compiled_from_keras(record: Mapping[str, Any], compile_config: Any, budget: 
     with loading_budget(budget):
         model = model_from_keras(record)
         compiled = compile_from_keras(compile_config)
-        if compiled is not None:
+        if compiled is not None and type(model).compile_from_config is not Model.compile_from_config:
+            model.compile_from_config(compile_config)
+        elif compiled is not None:
             model.compile(**compiled)
     return model
 

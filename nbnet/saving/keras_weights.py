@@ -19,6 +19,7 @@ from numpy.typing import NDArray
 from nbnet.base.registry import UniqueNames, snake_case
 from nbnet.engine.graph.parameter import Parameter
 from nbnet.layers.layer import Layer
+from nbnet.layers.serialization import refuse_own_state
 from nbnet.models.model import Model
 from nbnet.models.sequential import Sequential
 from nbnet.optimizers.optimizer import Optimizer
@@ -116,9 +117,12 @@ def weights_by_keras_path(model: Layer) -> dict[str, Parameter]:
     ['layers/dense/vars/0', 'layers/dense/vars/1', 'layers/batch_normalization/vars/0',
      'layers/batch_normalization/vars/1', 'layers/batch_normalization/vars/2']
     """
+    paths = keras_paths(model)
+    for layer in paths.values():
+        refuse_own_state(layer)
     return {
         f"{path}/vars/{number}" if path else f"vars/{number}": weight
-        for path, layer in keras_paths(model).items()
+        for path, layer in paths.items()
         for number, weight in enumerate(layer.listed_weights)
     }
 

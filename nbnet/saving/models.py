@@ -181,7 +181,7 @@ def _load(file: Reader, compile: bool) -> Model:
     found = state.Places({}, None)
     if compile and about["compile"] is not None:
         with loading_budget(budget):
-            compile_from_config(model, about["compile"])
+            model.compile_from_config(about["compile"])
         if training is not None and model.optimizer is not None:
             # Before weights are read: it moves them.
             found = state.build(model, model.optimizer, training, file.entries)

@@ -26,6 +26,7 @@ from nbnet.base.version import __version__
 from nbnet.engine.graph.parameter import Parameter
 from nbnet.layers.input import InputLayer
 from nbnet.layers.layer import Layer
+from nbnet.layers.serialization import refuse_own_state
 from nbnet.models.model import Model
 
 T = TypeVar("T")
@@ -272,6 +273,7 @@ def weights_by_path(layer: Layer) -> dict[str, Parameter]:
     found: dict[str, Parameter] = {}
     known, names = set[int](), UniqueNames()
     for path, part in layers_by_path(layer).items():
+        refuse_own_state(part)
         for weight in part.own_weights:
             if id(weight) not in known:
                 known.add(id(weight))

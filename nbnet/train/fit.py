@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import threading
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager, nullcontext
+from functools import partial
 from typing import Any
 
 from nbnet import data
@@ -17,8 +18,8 @@ from nbnet.train.epoch_loop import Bar, Callbacks, EpochLog, EpochLoop, train_ep
 from nbnet.train.finite_watch import CHOICES, FiniteWatch, OnNan
 from nbnet.train.inputs import check_loss, labelled_rows, log_layout, signature_of
 from nbnet.train.mask_recording import Recording
-from nbnet.train.python_runner import PythonRunner
-from nbnet.train.trainable import Logs, Trainable, TrainingPosition, check_compiled, runs_in_python
+from nbnet.train.python_runner import PythonRunner, given_rows, unpack_x_y_sample_weight
+from nbnet.train.trainable import Logs, Trainable, TrainingPosition, check_compiled, overrides, runs_in_python
 
 
 class Fit:
@@ -55,6 +56,13 @@ class Fit:
         )
         size = validation_batch_size or batch_size
         self._held = validation_source(model, validation_data, held, size, validation_steps)
+        self._evaluate: Callable[..., Logs] | None = None
+        if self._held is not None and overrides(model, "evaluate"):
+            x, y, w = given_rows(model, held) if held is not None else unpack_x_y_sample_weight(validation_data)
+            self._evaluate = partial(
+                model.evaluate, x=x, y=y, sample_weight=w, batch_size=size, steps=validation_steps, verbose=0,
+                return_dict=True,
+            )  # fmt: skip
         if self._masks and runs_in_python(model, "train_step"):
             raise ValueError(
                 f"record_masks: {model.name} is trained by train_step in Python, where a tape has the masks; "
@@ -81,7 +89,7 @@ class Fit:
             loop.watch = self._watch = FiniteWatch(loop, self._on_nan, self.epochs - self._first, calls.callbacks)
             self._validation = None if self._held is None else evaluation_loop(model, self._held, self._calls)
             model.history, fused = history, None
-            if self._bar is None and self.epochs >= FEWEST:
+            if self._bar is None and self.epochs >= FEWEST and self._evaluate is None:
                 fused = MultiEpochRunner.of(loop, self._validation, self._frequency)
             if not self._begun:
                 self.begin()
@@ -95,12 +103,7 @@ class Fit:
     def end_epoch(self, epoch: int, logs: Logs) -> bool:
         calls = self._calls
         if self._validation is not None and data.validates(epoch, self._frequency):
-            self._model.stop_evaluating = False
-            if calls is not None:
-                calls.call("on_test_begin", {})
-            validated = self._validation.run()
-            if calls is not None:
-                calls.call("on_test_end", validated)
+            validated = self._validate(calls)
             if self._watch is not None:
                 self._watch.end_validation(epoch, validated)
             logs |= {f"val_{name}": value for name, value in validated.items()}
@@ -112,6 +115,18 @@ class Fit:
         if self._history is not None:
             self._history.append(epoch, logs)
         return self._model.stop_training
+
+    def _validate(self, calls: Callbacks | None) -> Logs:
+        assert self._validation is not None
+        if self._evaluate is not None:
+            return self._evaluate(callbacks=calls)
+        self._model.stop_evaluating = False
+        if calls is not None:
+            calls.call("on_test_begin", {})
+        validated = self._validation.run()
+        if calls is not None:
+            calls.call("on_test_end", validated)
+        return validated
 
     def interrupted(self) -> bool:
         return False

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 import weakref
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
 import numpy as np
@@ -16,7 +16,7 @@ from nbnet.data import SparseRows
 from nbnet.engine.graph.op import INT
 from nbnet.engine.graph.tensor import Tensor, tensor
 from nbnet.train.epoch_loop import Chunk, Report
-from nbnet.train.inputs import output_names
+from nbnet.train.inputs import Rows, output_names
 from nbnet.train.objective import OutputSpec
 from nbnet.train.trainable import LogLayout, Logs, Trainable, TrainingPosition
 
@@ -68,12 +68,17 @@ def batch_of(model: Trainable, chunk: Chunk) -> Any:
         chosen = array.dense(taken) if isinstance(array, SparseRows) else np.array(array[taken], order="C")
         return Tensor(chosen.shape, INT, chosen) if chosen.dtype == INT else tensor(chosen, dtype)
 
+    return pack_x_y_sample_weight(*given_rows(model, rows, part))
+
+
+def given_rows(model: Trainable, rows: Rows, part: Callable[[Any], Any] = lambda array: array) -> tuple[Any, Any, Any]:
+    """Return inputs, targets and weights of rows, or parts of them, in the structures that the user gave."""
     x = restructure(model.inputs_known.template, map(part, rows.x))
     y, w = (
         restructure(template, map(part, arrays)) if any(array is not None for array in arrays) else None
         for template, arrays in ((rows.targets, rows.y), (rows.weights, rows.w))
     )
-    return pack_x_y_sample_weight(x, y, w)
+    return x, y, w
 
 
 class PythonRunner:

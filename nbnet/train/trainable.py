@@ -537,10 +537,11 @@ class Trainable(Protocol):
     def test_step(self, data: Any) -> Mapping[str, Any]: ...
     def predict_step(self, data: Any) -> Any: ...
     def reset_metrics(self) -> None: ...
+    def evaluate(self, *args: Any, **kwargs: Any) -> Any: ...
 
 
-#: Methods of a model that its steps call. If a subclass overrides one, the steps run in Python, where they do.
-_STEP_PARTS = ("compute_loss", "compute_metrics", "get_metrics_result", "reset_metrics")
+#: What steps of a model use. If a subclass overrides one, the steps run in Python, where they do.
+_STEP_PARTS = ("compute_loss", "compute_metrics", "get_metrics_result", "reset_metrics", "metrics")
 
 
 def default_step(step: F) -> F:
@@ -549,14 +550,21 @@ def default_step(step: F) -> F:
     return step
 
 
+def overrides(model: Trainable, method: str) -> bool:
+    """Return True if the class of a model has a method of its own in place of a default step."""
+    return getattr(type(model), method) not in _default_steps
+
+
 def runs_in_python(model: Trainable, step: str) -> bool:
     """Return True if a step (``"train_step"``, ``"test_step"``, ``"predict_step"``) is the user's, or runs eagerly."""
     state, cls = model._train_state, type(model)
-    if state.eager or getattr(cls, step) not in _default_steps:
+    if hasattr(cls, function := f"make_{step.removesuffix('_step')}_function"):
+        raise NotImplementedError(f"{cls.__name__}.{function}: is never called; override {step} instead")
+    if state.eager or overrides(model, step):
         return True
     if step == "predict_step":
         return False
-    if any(getattr(cls, name) not in _default_steps for name in _STEP_PARTS):
+    if any(overrides(model, name) for name in _STEP_PARTS):
         return True
     if state.objective is not None and state.objective.in_python:
         return True

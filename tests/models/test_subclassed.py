@@ -270,7 +270,7 @@ def test_a_step_without_a_compiled_loss():
     logs = model.fit(X, epochs=30, verbose=0).history
     assert list(logs) == ["reconstruction", "last", "one"]
     assert logs["reconstruction"][-1] < 0.3 * logs["reconstruction"][0]
-    with pytest.raises(ValueError, match="not compiled with a loss"):
+    with pytest.raises(ValueError, match="there is no loss: compile"):
         model.evaluate(X, verbose=0)
 
 

@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import copy
+import inspect
 from collections.abc import Callable
+from tempfile import TemporaryDirectory
 from typing import Any
 
 import numpy as np
@@ -34,6 +36,54 @@ def functional(cls: Any) -> Any:
     return train(cls(x, nb.layers.Dense(1)(x)), metrics=["mae"])
 
 
+def layer_uses(cls: Any, *arguments: Any) -> Any:
+    """A layer in all that calls its methods: a model that is trained, described, copied and saved."""
+    layer = cls(*arguments)
+    model = nb.Sequential([nb.Input((3,)), layer, nb.layers.Dense(1)])
+    train(model)
+    model.summary(print_fn=lambda text: None)
+    nb.models.clone_model(model, clone_function=lambda layer: layer.from_config(layer.get_config()))
+    layer.compute_output_shape((None, 3))
+
+
+def model_uses(model: Any, folder: str) -> Any:
+    """A model in all that calls its methods."""
+    train(model, metrics=["mae"])
+    model.summary(print_fn=lambda text: None)
+    model.save(f"{folder}/m.nbnet")
+    with nb.saving.custom_object_scope({type(model).__name__: type(model)}):
+        nb.load_model(f"{folder}/m.nbnet")
+
+
+def embedded(cls: Any) -> Any:
+    masked = cls(3, 2, mask_zero=True)
+    return nb.Sequential([nb.Input((3,)), masked, nb.layers.GlobalAveragePooling1D(), nb.layers.Dense(1)])
+
+
+def sequential(cls: Any) -> Any:
+    with TemporaryDirectory() as folder:
+        model_uses(cls([nb.Input((3,)), nb.layers.Dense(1)]), folder)
+
+
+def subclassed(cls: Any) -> Any:
+    with TemporaryDirectory() as folder:
+        model_uses(cls(), folder)
+
+
+class Rows(nb.utils.PyDataset):
+    def __len__(self) -> int:
+        return 3
+
+    def __getitem__(self, index: int) -> Any:
+        return X[4 * index : 4 * index + 4], Y[4 * index : 4 * index + 4]
+
+
+def read(cls: Any) -> Any:
+    model = train()
+    model.fit(cls(), epochs=2, verbose=0)
+    model.evaluate(cls(), verbose=0)
+
+
 def scheduled(cls: Any) -> Any:
     return train(optimizer=nb.optimizers.SGD(cls(0.1, 2, 0.5)))
 
@@ -51,6 +101,9 @@ class Subclassed(nb.Model):
         return self.dense(inputs)
 
 
+LAYER = "__call__ call build add_weight compute_output_shape compute_output_spec get_config from_config count_params"
+MODEL = "__call__ build compile evaluate metrics losses trainable_weights weights layers from_config"
+FILES = "get_compile_config compile_from_config"
 STEPS = "train_step test_step predict_step compute_loss compute_metrics get_metrics_result reset_metrics"
 HOOKS = " ".join(name for name in dir(nb.callbacks.Callback) if name.startswith("on_"))
 OPTIMIZER = "apply apply_gradients build update_step assign_sub scale_loss finalize_variable_values"
@@ -68,14 +121,18 @@ WALK: list[tuple[type, str, Callable[[Any], Any]]] = [
     (nb.optimizers.SGD, OPTIMIZER, lambda cls: train(optimizer=cls(0.1))),
     (nb.optimizers.Adam, f"{OPTIMIZER} assign", lambda cls: train(optimizer=cls(0.1, use_ema=True))),
     (nb.optimizers.schedules.ExponentialDecay, "__call__", scheduled),
-    (nb.layers.Dense, "call build", lambda cls: train(nb.Sequential([nb.Input((3,)), cls(1)]))),
+    (nb.layers.Dense, LAYER, lambda cls: layer_uses(cls, 2)),
+    (nb.Sequential, f"{MODEL} {FILES} get_config", sequential),
+    (Subclassed, f"{MODEL} {FILES}", subclassed),
+    (Rows, "__len__ __getitem__ num_batches on_epoch_begin on_epoch_end", read),
     (nb.layers.Dropout, "call", lambda cls: train(nb.Sequential([nb.Input((3,)), cls(0.5), nb.layers.Dense(1)]))),
-    (nb.layers.BatchNormalization, "call build", first),
+    (nb.layers.BatchNormalization, LAYER, layer_uses),
+    (nb.layers.Embedding, "compute_mask", lambda cls: embedded(cls)(np.zeros((2, 3)))),
     (nb.initializers.GlorotUniform, "__call__", lambda cls: of_layer(kernel_initializer=cls())),
     (nb.initializers.Zeros, "__call__", lambda cls: of_layer(bias_initializer=cls())),
     (nb.regularizers.L2, "__call__", lambda cls: of_layer(kernel_regularizer=cls(0.1))),
     (nb.regularizers.L1L2, "__call__", lambda cls: of_layer(activity_regularizer=cls(0.1))),
-    (nb.callbacks.Callback, HOOKS, lambda cls: train(callbacks=[cls()])),
+    (nb.callbacks.Callback, f"{HOOKS} set_params set_model", lambda cls: train(callbacks=[cls()])),
     (nb.callbacks.EarlyStopping, "on_train_begin on_epoch_end on_train_end", lambda cls: train(callbacks=[cls()])),
 ]  # fmt: skip
 
@@ -90,8 +147,13 @@ def test_an_override_is_called(base: type, method: str, use: Callable[[Any], Any
 
     def override(self: Any, *args: Any, **kwargs: Any) -> Any:
         called.append(method)
-        return getattr(super(cls, self), method)(*args, **kwargs)
+        found = getattr(super(cls, self), method)
+        return found if isinstance(replaced, property) else found(*args, **kwargs)
 
+    replaced = inspect.getattr_static(base, method)
+    kind: Any = type(replaced) if isinstance(replaced, (property, classmethod)) else None
+    if kind is not None:
+        override = kind(override)
     cls = type(f"Own{base.__name__}", (base,), {method: override, "__module__": __name__})
     use(cls)
     assert called
@@ -113,6 +175,30 @@ def test_results_are_those_of_compiled_steps(method: str) -> None:
         found.append((layer.kernel.numpy(), model.evaluate(X, Y, verbose=0)))
     for one, other in zip(*found, strict=True):
         np.testing.assert_allclose(one, other, rtol=1e-5)
+
+
+@pytest.mark.parametrize("held", [{"validation_data": (X, Y, Y[:, 0] + 1)}, {"validation_split": 0.25}])
+def test_validation_is_an_evaluation(held: dict[str, Any]) -> None:
+    """An ``evaluate`` of one's own is asked for it, with the same results and calls of callbacks."""
+
+    class Own(nb.Sequential):
+        def evaluate(self, *args: Any, **kwargs: Any) -> Any:
+            return super().evaluate(*args, **kwargs) | {"own": 1.0}
+
+    class Counts(nb.callbacks.Callback):
+        def on_test_batch_end(self, batch: int, logs: Any = None) -> None:
+            batches.append(batch)
+
+    found = []
+    for cls in (nb.Sequential, Own):
+        nb.set_random_seed(1)
+        batches: list[int] = []
+        model = cls([nb.Input((3,)), nb.layers.Dense(1)])
+        model.compile("sgd", "mse", weighted_metrics=["mae"])
+        history = model.fit(X, Y, batch_size=2, epochs=2, verbose=0, shuffle=False, callbacks=[Counts()], **held)
+        found.append((history.history, batches))
+    assert found[1][0].pop("val_own") == [1.0, 1.0]
+    assert found[0] == found[1]
 
 
 def test_constraints() -> None:
@@ -305,11 +391,37 @@ def optimizer_of(optimizer: Any) -> Any:
     return optimizer
 
 
-def test_refusals() -> None:
+def test_refusals(tmp_path: Any) -> None:
     class Unbuilt(nb.optimizers.SGD):
         def build(self, variables: Any) -> Any:
             pass
 
+    x, y = X[:4], Y[:4]
+
+    def one(**members: Any) -> Any:
+        model = type("One", (nb.Sequential,), members)([nb.Input((3,)), nb.layers.Dense(1)])
+        model.compile("sgd", "mse")
+        return model
+
+    for kind, use in (
+        ("train", lambda model: model.fit(x, y, verbose=0)), ("test", lambda model: model.evaluate(x, y, verbose=0)),
+        ("predict", lambda model: model.predict(x, verbose=0)),
+    ):  # fmt: skip
+        with pytest.raises(NotImplementedError, match=f"make_{kind}_function: is never called; override {kind}_step"):
+            use(one(**{f"make_{kind}_function": lambda self, force=False: None}))
+    with pytest.raises(NotImplementedError, match=r"One\.trainable_variables: override trainable_weights"):
+        one(trainable_variables=property(lambda self: []))
+    for ending in (".nbnet", ".keras", ".weights.h5"):
+        model = one(save_own_variables=lambda self, store: None)
+        save = model.save_weights if "weights" in ending else model.save
+        with pytest.raises(NotImplementedError, match="save_own_variables: is never called, as files hold weights"):
+            save(f"{tmp_path}/m{ending}")
+    made = {"add_variable_from_reference": lambda self, *args, **kwargs: None}
+    with pytest.raises(NotImplementedError, match="add_variable_from_reference: is never called"):
+        train(optimizer=type("Own", (nb.optimizers.Adam,), made)())
+    wrong = {"compute_output_spec": lambda self, x: nb.KerasTensor((None, 7))}
+    with pytest.raises(ValueError, match=r"compute_output_spec: .* returned shapes .*7.*, call returns"):
+        type("Own", (nb.layers.Dense,), wrong)(2)(nb.Input((3,)))
     with pytest.raises(ValueError, match=r"Unbuilt.build: has to call super\(\).build"):
         train(optimizer=Unbuilt(0.1))
     with pytest.raises(NotImplementedError, match="defines neither kernel nor update_step"):
