@@ -7,7 +7,7 @@ from typing import Any, Self
 
 from nbnet.base.loading_budget import active, count_steps
 from nbnet.base.registry import custom_object_scope
-from nbnet.base.tree import flatten
+from nbnet.base.tree import flatten, restructure
 from nbnet.base.uninterrupted import apart
 from nbnet.engine.graph.symbolic import Symbol
 from nbnet.layers.input import InputLayer
@@ -119,11 +119,11 @@ class Sequential(Model):
     def _update_built(self) -> None:
         self.built = bool(self._symbols)
         if self.built:
-            symbol = self._symbols[0]
-            first = self._symbols[self._on_data]
-            prepare = self._read_data if self._on_data else None
-            self._inputs = Inputs(first.name, (first.shape[1:],), (first.dtype.kind == "i",), prepare)
-            self.batch_input_shape = symbol.shape
+            symbol, first = self._symbols[0], self._symbols[self._on_data]
+            prepare, parts = self._read_data if self._on_data else None, list(flatten(first))
+            names, whole = restructure(first, [s.name for s in parts]), tuple(s.dtype.kind == "i" for s in parts)
+            self._inputs = Inputs(names, tuple(s.shape[1:] for s in parts), whole, prepare)
+            self.batch_input_shape = symbol.shape if isinstance(symbol, Symbol) else None
         else:
             self._inputs = self.batch_input_shape = None
         self._changed()
@@ -171,11 +171,11 @@ class Sequential(Model):
         single = self._symbols and isinstance(self._symbols[-1], Symbol)
         return self.layers[-1].name if single and self.layers else None
 
-    def build(self, input_shape: Shape) -> None:
-        """Create the weights, for inputs of this shape (its batch axis is None)."""
+    def build(self, input_shape: Any) -> None:
+        """Create the weights, for inputs of this shape (its batch axis is None), or of a list or dict of shapes."""
         if not self._symbols:
             layers = self.layers
-            self._symbols = _stack(_input(layers[0] if layers else self, (None, *input_shape[1:])), layers)
+            self._symbols = _stack(_inputs(layers[0] if layers else self, input_shape, "input"), layers)
             self._update_built()
 
     def get_config(self) -> dict[str, Any]:
@@ -222,16 +222,25 @@ class Sequential(Model):
         return x
 
 
-def _input(layer: Layer, shape: Shape) -> Symbol:
+def _input(layer: Layer, shape: Shape, name: str = "input") -> Symbol:
     """Return the input that the first layer of a model asks for."""
     if isinstance(layer, InputLayer):
         return layer.output
     while isinstance(layer, Sequential) and layer.layers:
         layer = layer.layers[0]
-    return InputLayer(shape[1:], dtype="int64" if layer.integer_input else layer.dtype, name="input").output
+    return InputLayer(shape[1:], dtype="int64" if layer.integer_input else layer.dtype, name=name).output
 
 
-def _stack(symbol: Symbol, layers: Iterable[Layer]) -> list[Any]:
+def _inputs(layer: Layer, shape: Any, name: str) -> Any:
+    """Return inputs in the structure of shapes, named by keys or numbers."""
+    if isinstance(shape, Mapping):
+        return {key: _inputs(layer, part, str(key)) for key, part in shape.items()}
+    if any(isinstance(part, (list, tuple, Mapping)) for part in shape):
+        return [_inputs(layer, part, f"{name}_{k}") for k, part in enumerate(shape, 1)]
+    return _input(layer, (None, *shape[1:]), name)
+
+
+def _stack(symbol: Any, layers: Iterable[Layer]) -> list[Any]:
     """Return the symbols of an input, and of the output of each layer."""
     symbols: list[Any] = [symbol]
     for layer in layers:

@@ -264,3 +264,22 @@ def test_summary_of_an_unbuilt_model(capsys):
 def test_repr():
     assert repr(nb.Sequential(name="net")) == "<Sequential name='net'>"
     assert repr(Dense(2, name="d")) == "<Dense name='d'>"
+
+
+def test_a_first_layer_may_take_several_inputs(tmp_path):
+    lists, dicts = [X[:, :2], X[:, 2:]], {"a": X[:, :2], "b": X[:, 2:]}
+    first = {"list": nb.layers.Concatenate(), "dict": nb.layers.Lambda(sum_of_squares)}
+    for kind, data, names in (("list", lists, ["input_1", "input_2"]), ("dict", dicts, ["a", "b"])):
+        model = nb.Sequential([first[kind], Dense(3, "softmax")])
+        model.compile("sgd", SCCE)
+        model.fit(data, LABELS, verbose=0)
+        assert (model.input_names, model.output_shape) == (names, (None, 3))
+        model.save(tmp_path / "m.nbnet")
+        again = nb.load_model(tmp_path / "m.nbnet", {"sum_of_squares": sum_of_squares})
+        np.testing.assert_array_equal(again.predict(data, verbose=0), model.predict(data, verbose=0))
+        assert again.input_shape == model.input_shape
+    assert model.input_shape == {"a": (None, 2), "b": (None, 2)}
+
+
+def sum_of_squares(parts):
+    return nb.ops.square(parts["a"]) + nb.ops.square(parts["b"])
