@@ -101,6 +101,9 @@ for _place in ("keras.losses", "keras.metrics"):
         short: f"nbnet.losses:{full}" for name, full in _SHORT.items() for short in (name, name.upper())
     }
 
+for _place in ("losses", "metrics"):
+    ELSEWHERE[f"tensorflow.{_place}"] = ELSEWHERE[f"keras.{_place}"]
+
 _DATASETS = "mnist fashion_mnist boston_housing california_housing cifar10 cifar100 imdb reuters"
 PLACES |= {f"keras.datasets.{name}": (f"nbnet.datasets.{name}",) for name in _DATASETS.split()}
 
@@ -196,8 +199,8 @@ _surroundings(
         "write_text": "text",
     },
 )
-for _place in ("initializers", "losses", "optimizers"):
-    PLACES[f"tensorflow.{_place}"] = (f"nbnet.{_place}",)
+for _place in ("initializers", "losses", "metrics", "optimizers"):
+    PLACES[f"tensorflow.{_place}"] = PLACES[f"keras.{_place}"]
 ELSEWHERE["tensorflow.version"] = {"VERSION": f"{_TF}:__version__"}
 ELSEWHERE["tensorflow.random.experimental"] = {"Generator": f"{_TF}.random:Generator"}
 ELSEWHERE["tensorflow.data.experimental"] |= {
@@ -211,10 +214,11 @@ ELSEWHERE["tensorflow.compat.v1.random"] = {"set_random_seed": f"{_TF}.random:se
 _MODULES = {
     "keras": """engine engine.topology engine.training engine.base_layer engine.input_layer engine.input_spec
         engine.sequential engine.functional engine.network legacy""",
-    "keras.activations": "layers.activation_functions",
+    "keras.activations": "layers.activation_functions layers.activations",
     "keras.backend": "backend.tensorflow_backend backend.theano_backend backend.common",
     "keras.callbacks": "callbacks.callbacks",
-    "keras.initializers": "initializations initializers.initializers_v2",
+    "keras.constraints": "layers.constraints",
+    "keras.initializers": "initializations initializers.initializers_v2 layers.initializers",
     "keras.layers": """layers.core layers.convolutional layers.convolutional_recurrent layers.recurrent
         layers.embeddings layers.normalization layers.advanced_activations layers.merge layers.noise
         layers.pooling layers.local layers.wrappers layers.cudnn_recurrent layers.experimental
@@ -228,6 +232,7 @@ _MODULES = {
     "keras.preprocessing.image": "utils.image_utils legacy.preprocessing.image",
     "keras.preprocessing.sequence": "legacy.preprocessing.sequence",
     "keras.preprocessing.text": "legacy.preprocessing.text",
+    "keras.regularizers": "layers.regularizers",
     "keras.saving": "saving.legacy saving.saving_lib saving.object_registration",
     "keras.utils": """utils.np_utils utils.vis_utils utils.visualize_util utils.generic_utils utils.data_utils
         utils.layer_utils utils.io_utils utils.conv_utils utils.all_utils utils.training_utils""",

@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, field
+from functools import partialmethod
 from itertools import pairwise
 from pathlib import Path
 from typing import Any
@@ -118,6 +119,25 @@ def plot_model(
     return picture
 
 
+class Dot(str):
+    """The diagram of a model as text for Graphviz's ``dot``; it is drawn by the methods that pydot's graphs have.
+
+    Examples
+    --------
+    >>> import nbnet as nb
+    >>> nb.utils.model_to_dot(nb.Sequential([nb.Input((4,))])).create(format="dot")[:7]
+    b'digraph'
+    """
+
+    _draw: Callable[[str], bytes]
+
+    def create(self, prog: Any = None, format: str = "svg") -> bytes:
+        """Return the picture in a format: ``"svg"``, ``"dot"``, or with Graphviz ``"png"`` and others."""
+        return self._draw(format)
+
+    create_svg, create_png = partialmethod(create, format="svg"), partialmethod(create, format="png")
+
+
 def model_to_dot(
     model: Model,
     show_shapes: bool = False,
@@ -125,18 +145,22 @@ def model_to_dot(
     show_layer_names: bool = True,
     rankdir: str = "TB",
     expand_nested: bool = False,
+    dpi: float | None = None,
+    subgraph: bool = False,
     show_layer_activations: bool = False,
     show_trainable: bool = False,
     splines: str = "ortho",
-) -> str:
+) -> Dot:
     """Return the diagram of a model as text for Graphviz's ``dot``.
 
     Parameters
     ----------
     model, show_shapes, show_dtype, show_layer_names, rankdir, expand_nested
         See :func:`plot_model`.
-    show_layer_activations, show_trainable, splines
+    dpi, show_layer_activations, show_trainable, splines
         See :func:`plot_model`.
+    subgraph
+        Accepted as in Keras.
 
     Examples
     --------
@@ -146,7 +170,10 @@ def model_to_dot(
     True
     """
     show = Show(show_shapes, show_dtype, show_layer_names, show_layer_activations, show_trainable, expand_nested)
-    return dot_source(_diagram(model, show, rankdir), rankdir, splines)
+    drawn = _diagram(model, show, rankdir)
+    source = Dot(dot_source(drawn, rankdir, splines))
+    source._draw = lambda kind: _content(drawn, kind, rankdir, splines, dpi)
+    return source
 
 
 def _diagram(model: Any, show: Show, rankdir: str) -> Diagram:

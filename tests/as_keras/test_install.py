@@ -36,6 +36,8 @@ PATHS = {
     "keras.layers.Dense": nb.layers.Dense,
     "keras.Model": nb.Model,
     "keras_core.layers.Dense": nb.layers.Dense,
+    "keras.layers.regularizers.L2": nb.regularizers.L2,
+    "tensorflow.losses.MSE": nb.losses.mean_squared_error,
     "tensorflow.compat.v1.nn.conv2d": tf_nn.conv2d,
     "keras.models.Sequential": nb.Sequential,
     "keras.optimizers.schedules.ExponentialDecay": nb.optimizers.schedules.ExponentialDecay,

@@ -145,6 +145,7 @@ def test_files_and_notebooks(tmp_path):
 def test_dot_text_is_quoted():
     model = nb.Sequential([nb.Input((1,), name='say "hi" \\'), Dense(1, name="d")])
     assert r'"0" [label="say \"hi\" \\ (InputLayer)"]' in model_to_dot(model)
+    assert model_to_dot(model, dpi=65).create(prog="dot", format="svg").startswith(b"<svg")
     source = model_to_dot(branched(), expand_nested=True)
     assert 'subgraph "cluster_inner" {' in source
     assert source.count("{") == source.count("}")
