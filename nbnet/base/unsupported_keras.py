@@ -36,7 +36,7 @@ _TABLE: dict[str, dict[str, str]] = {
         "use Conv1DTranspose, Conv2DTranspose or UpSampling3D and Conv3D": """Conv3DTranspose
             Convolution3DTranspose""",
         _NO_IMAGES: """AugMix AutoContrast CutMix Equalization MixUp RandAugment RandomColorJitter
-            RandomColorDegeneration RandomCrop RandomElasticTransform RandomErasing RandomGaussianBlur
+            RandomColorDegeneration RandomElasticTransform RandomErasing RandomGaussianBlur
             RandomGrayscale RandomHue RandomInvert RandomPerspective RandomPosterization
             RandomSaturation RandomSharpness RandomShear
             ContrastLimitedAdaptiveHistogramEqualization Solarization MaxNumBoundingBoxes

@@ -77,6 +77,7 @@ if TYPE_CHECKING:
         CenterCrop,
         RandomBrightness,
         RandomContrast,
+        RandomCrop,
         RandomFlip,
         RandomRotation,
         RandomTranslation,
@@ -107,8 +108,8 @@ _DEFERRED = {
         SeparableConvolution2D""",
     "einsum_dense": "EinsumDense",
     "group_normalization": "GroupNormalization RMSNormalization UnitNormalization",
-    "images": """CenterCrop RandomBrightness RandomContrast RandomFlip RandomRotation RandomTranslation RandomZoom
-        Resizing""",
+    "images": """CenterCrop RandomBrightness RandomContrast RandomCrop RandomFlip RandomRotation RandomTranslation
+        RandomZoom Resizing""",
     "lookup": "IntegerLookup StringLookup",
     "padding": """Cropping1D Cropping2D Cropping3D UpSampling1D UpSampling2D UpSampling3D ZeroPadding1D ZeroPadding2D
         ZeroPadding3D""",
@@ -138,7 +139,8 @@ __all__ = [
     "GroupNormalization", "HashedCrossing", "Hashing", "Identity", "Input", "InputLayer", "InputSpec", "IntegerLookup",
     "Lambda", "Layer", "LayerNormalization", "LeakyReLU", "Masking", "Masksembles", "MaxPool1D", "MaxPool2D",
     "MaxPool3D", "MaxPooling1D", "MaxPooling2D", "MaxPooling3D", "Maximum", "Minimum", "Multiply", "Normalization",
-    "PReLU", "Permute", "PutUnits", "RMSNormalization", "RandomBrightness", "RandomContrast", "RandomFlip",
+    "PReLU", "Permute", "PutUnits", "RMSNormalization", "RandomBrightness", "RandomContrast", "RandomCrop",
+    "RandomFlip",
     "RandomRotation", "RandomTranslation", "RandomZoom", "ReLU", "RepeatVector", "Rescaling", "Reshape", "Resizing",
     "SeparableConv1D", "SeparableConv2D", "SeparableConvolution1D", "SeparableConvolution2D", "Softmax",
     "SpatialDropout1D", "SpatialDropout2D", "SpatialDropout3D", "SpectralNormalization", "StandoutDense",

@@ -188,7 +188,7 @@ class StandoutDense(StochasticLayer, Dense):
 
     def call(self, x: Tensor, training: bool = False) -> Tensor:
         with scope("sums"):  # The mask has the layer's name.
-            z = dense(x, self.kernel, self.bias)
+            z = dense(x, self.kernel, self._added)
             keep, y = sigmoid(self.alpha * z + self.beta), self.activation(z)
         return bernoulli(y, keep, key=self.key) if training else y * keep
 
@@ -365,8 +365,8 @@ class VariationalDense(StochasticLayer, Dense):
             log_alpha = self.log_sigma2 - log(square(self.kernel) + TINY)
             self.add_loss(self.kl_weight * divergence(log_alpha))
         if not training:
-            return self.activation(dense(x, self.kernel * less_equal(log_alpha, self.threshold), self.bias))
+            return self.activation(dense(x, self.kernel * less_equal(log_alpha, self.threshold), self._added))
         with scope("moments"):
             variance = dense(square(x), exp(self.log_sigma2), self._zeros)
-            mean, deviation = dense(x, self.kernel, self.bias), sqrt(variance + TINY)
+            mean, deviation = dense(x, self.kernel, self._added), sqrt(variance + TINY)
         return self.activation(gaussian_noise(mean, deviation, key=self.key))

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Any, ClassVar, cast
+from typing import Any, ClassVar
 
 import numpy as np
 
@@ -11,7 +11,6 @@ from nbnet.activations import linear
 from nbnet.base.loading_budget import reserve
 from nbnet.base.validation import check_choice, check_int
 from nbnet.dropout_schedules import DropoutSchedule, RateLike
-from nbnet.engine.graph.parameter import Parameter
 from nbnet.engine.graph.tensor import Tensor
 from nbnet.layers.arguments import (
     ActivationLike,
@@ -59,7 +58,7 @@ class Dense(Layer):
     kernel
         (inputs, units)
     bias
-        (units,); zeros that are no weight, without ``use_bias``.
+        (units,); None without ``use_bias``.
 
     Raises
     ------
@@ -115,16 +114,21 @@ class Dense(Layer):
         if self.use_bias:
             self.bias = self._add_named_weight("bias", (self.units,))
         else:
+            self.bias = None
             reserve(self.units, self.name, kept=True)
-            zeros = Tensor((self.units,), self.dtype, np.zeros(self.units, self.dtype), name="no_bias")
-            self.bias = cast(Parameter, zeros)
+            self._no_bias = Tensor((self.units,), self.dtype, np.zeros(self.units, self.dtype), name="no_bias")
+
+    @property
+    def _added(self) -> Tensor:
+        """The bias, or zeros."""
+        return self._no_bias if self.bias is None else self.bias
 
     def call(self, x: Tensor) -> Tensor:
         if x.shape[-1:] != self.kernel.shape[:1]:
             raise ValueError(
                 f"{self.name}: was built for {self.kernel.shape[0]} features, got an input of shape {x.shape}"
             )
-        return self.activation(dense(x, self.kernel, self.bias))
+        return self.activation(dense(x, self.kernel, self._added))
 
 
 class DropConnectDense(RateLayer, Dense):
@@ -213,11 +217,11 @@ class DropConnectDense(RateLayer, Dense):
 
     def call(self, x: Tensor, training: bool = False) -> Tensor:
         if training:
-            y = drop_connect(x, self.kernel, self.bias, self._rate, self.group_size, key=self.key)
+            y = drop_connect(x, self.kernel, self._added, self._rate, self.group_size, key=self.key)
             return self.activation(y)
         if self.inference == "mean" or self.activation is linear:
             return super().call(x)
         odds = self._rate / (1.0 - self._rate)
-        variance = dense(square(x), square(self.kernel), square(self.bias)) * odds
-        drawn = expand_dims(dense(x, self.kernel, self.bias), -2) + expand_dims(sqrt(variance), -2) * self._normals
+        variance = dense(square(x), square(self.kernel), square(self._added)) * odds
+        drawn = expand_dims(dense(x, self.kernel, self._added), -2) + expand_dims(sqrt(variance), -2) * self._normals
         return mean(self.activation(drawn), axis=-2)

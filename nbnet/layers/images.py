@@ -193,6 +193,67 @@ class RandomFlip(RandomImageLayer):
         return ops.where(chosen, ops.flip(images, axes), images)
 
 
+class RandomCrop(RandomImageLayer):
+    """Cuts the same part out of all images of a batch, at a random place, in training.
+
+    In inference, images are cut to the ratio of the sides, and resized, so that a model gets one shape in both (Keras
+    leaves them as they are); in training those that are not larger in both directions are cut and resized, too.
+
+    Parameters
+    ----------
+    height, width
+        New sizes.
+
+    Examples
+    --------
+    >>> import nbnet as nb
+    >>> import numpy as np
+    >>> layer = nb.layers.RandomCrop(1, 2, seed=1)
+    >>> images = np.arange(12.0).reshape(1, 3, 4, 1)
+    >>> layer(images, training=True).shape, layer(images, training=False).shape
+    ((1, 1, 2, 1), (1, 1, 2, 1))
+    """
+
+    _arguments = ("height", "width")
+
+    def __init__(
+        self, height: int, width: int, seed: int | None = None, data_format: str | None = None, **kwargs: Any
+    ) -> None:
+        super().__init__(seed, data_format, **kwargs)
+        self.height, self.width = check_int(height, "height"), check_int(width, "width")
+
+    def call(self, images: Tensor, training: bool = True) -> Tensor:
+        if training:
+            return super().call(images, training)
+        same = images.shape[-3:-1] == (self.height, self.width)
+        return images if same else resize(images, (self.height, self.width), crop_to_aspect_ratio=True)
+
+    def _change(self, images: Tensor) -> Tensor:
+        rows, height, width, channels = images.shape
+        if height > self.height and width > self.width:
+            picked = ops.matmul(
+                self._rows(height, self.height, images), ops.reshape(images, (rows, height, width * channels))
+            )
+            picked = ops.transpose(ops.reshape(picked, (rows, self.height, width, channels)), (0, 2, 1, 3))
+            picked = ops.matmul(
+                self._rows(width, self.width, images), ops.reshape(picked, (rows, width, self.height * channels))
+            )
+            return ops.transpose(ops.reshape(picked, (rows, self.width, self.height, channels)), (0, 2, 1, 3))
+        down = (height - max(min(height, width * self.height // self.width), 1)) // 2
+        right = (width - max(min(width, height * self.width // self.height), 1)) // 2
+        part = images[:, down : down + self.height, right : right + self.width]
+        return part if part.shape[1:3] == (self.height, self.width) else resize(part, (self.height, self.width))
+
+    def _rows(self, n: int, m: int, images: Tensor) -> Tensor:
+        """Return the matrix that picks m of n rows from a random one on."""
+        drawn = random.uniform((1, 1, 1), 0.0, n - m + 1.0, dtype=images.dtype, seed=self._seeds)
+        first = ops.minimum(ops.floor(drawn), float(n - m))
+        places = ops.expand_dims(np.arange(m, dtype=images.dtype), -1) + first
+        return ops.broadcast_to(
+            ops.relu(1.0 - ops.abs(places - np.arange(n, dtype=images.dtype))), (images.shape[0], m, n)
+        )
+
+
 class Moves(RandomImageLayer):
     """Base of the layers that move pixels, and fill places that come from outside of an image."""
 

@@ -419,7 +419,7 @@ class Layer(HasWeights, RecordsArguments):
 
     def _first_call(self) -> Producer:
         if self._producer is None:
-            raise ValueError(f"{self.name} has no symbolic input and output: it was not called with an Input yet")
+            raise AttributeError(f"{self.name} has no symbolic input and output: it was not called with an Input yet")
         return self._producer
 
     @property

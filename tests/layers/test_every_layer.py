@@ -147,7 +147,7 @@ each = pytest.mark.parametrize("case", CASES, ids=[f"{case.name}-{k}" for k, cas
 #: tests/dropout/test_family.py), bases, and inputs.
 OTHERS = {"Add", "Average", "Concatenate", "ConcreteDropout", "Dot", "HashedCrossing", "Hashing", "Input",
           "InputLayer", "Lambda", "Layer", "Masksembles", "Maximum", "Minimum", "Multiply", "RandomBrightness",
-          "RandomContrast", "RandomFlip", "RandomRotation", "RandomTranslation", "RandomZoom",
+          "RandomContrast", "RandomCrop", "RandomFlip", "RandomRotation", "RandomTranslation", "RandomZoom",
           "SpectralNormalization", "StringLookup", "Subtract", "TextVectorization", "TimeDistributed",
           "Wrapper"}  # fmt: skip
 

@@ -13,6 +13,7 @@ from nbnet.layers import (
     CenterCrop,
     RandomBrightness,
     RandomContrast,
+    RandomCrop,
     RandomFlip,
     RandomRotation,
     RandomTranslation,
@@ -115,9 +116,32 @@ def test_resizing_and_cropping() -> None:
     np.testing.assert_allclose(model.predict(x.astype("uint8"), verbose=0), model(x).numpy(), rtol=1e-6)
 
 
+def test_random_crops() -> None:
+    x = np.arange(63.0).reshape(1, 7, 9, 1) + np.array([0.0, 100.0]).reshape(2, 1, 1, 1)
+    layer, seen = RandomCrop(3, 4, seed=1), set()
+    for _ in range(200):
+        found = layer(x, training=True).numpy()
+        down, right = divmod(int(found[0, 0, 0, 0]), 9)
+        np.testing.assert_array_equal(found, x[:, down : down + 3, right : right + 4])
+        seen.add((down, right))
+    assert len(seen) == 30
+    assert layer(x[0], training=True).shape == (3, 4, 1)
+    wanted = Resizing(3, 4, crop_to_aspect_ratio=True)(x).numpy()
+    np.testing.assert_array_equal(layer(x, training=False).numpy(), wanted)
+    np.testing.assert_array_equal(RandomCrop(7, 9)(x, training=False).numpy(), x)
+    model = nb.Sequential([nb.Input((7, 9, 1)), layer, nb.layers.Flatten(), nb.layers.Dense(1)])
+    model.compile("adam", "mse")
+    model.fit(x, np.zeros(2), verbose=0)
+    assert (layer.output.shape, model.predict(x, verbose=0).shape) == ((None, 3, 4, 1), (2, 1))
+    # One of the sides is too small: the part is cut as far as it goes, and resized.
+    np.testing.assert_array_equal(RandomCrop(7, 4)(x).numpy(), x[:, :, 2:6])
+    assert RandomCrop(10, 4)(x).shape == (2, 10, 4, 1)
+
+
 @pytest.mark.parametrize(
     ("make", "message"),
     [
+        (lambda: RandomCrop(0, 2), "height: expected"),
         (lambda: Resizing(0, 3), "height: expected"),
         (lambda: Resizing(2, 3, "cubic"), "interpolation: expected"),
         (lambda: Resizing(2, 3, crop_to_aspect_ratio=True, pad_to_aspect_ratio=True), "one of them at most"),

@@ -162,6 +162,10 @@ def test_dense():
     layer = Dense(3, "tanh", kernel_initializer=nb.initializers.Constant(0.5), bias_initializer="ones")
     np.testing.assert_allclose(layer(X).numpy(), np.tanh(X.sum(1, keepdims=True) * [[0.5] * 3] + 1), rtol=1e-5)
     bare = Dense(3, use_bias=False, kernel_initializer="ones", dtype="float64")
+    for layer in (bare, nb.layers.DropConnectDense(3, 0.5, use_bias=False), nb.layers.StandoutDense(3, use_bias=False)):
+        layer(np.ones((1, 4)))
+        assert layer.bias is None
+        assert len(layer.weights) == 1
     np.testing.assert_allclose(bare(X.astype("float64")).numpy(), X.sum(1, keepdims=True) * np.ones(3), rtol=1e-6)
     assert len(bare.weights) == 1
     assert bare.count_params() == 12

@@ -230,7 +230,7 @@ def test_a_stack_without_an_input_has_symbols_once_it_has_seen_data():
     model = nb.Sequential(stack())
     with pytest.raises(ValueError, match="is not built"):
         _ = model.inputs
-    with pytest.raises(ValueError, match="hidden has no symbolic input and output"):
+    with pytest.raises(AttributeError, match="hidden has no symbolic input and output"):
         _ = model.get_layer("hidden").output
     model.predict(X)
     assert nb.Model(model.inputs, model.get_layer("hidden").output).predict(X).shape == (60, 8)
@@ -320,6 +320,19 @@ def test_what_is_no_symbol():
         nb.Model(x)
     with pytest.raises(ValueError, match="without an axis of samples"):
         nb.Model(x, nb.ops.sum(x))
+
+
+def test_lists_tell_symbols_apart_by_identity():
+    a, b, c = nb.Input((4,)), nb.Input((4,)), nb.Input((3,))
+    model = nb.Model([a, b, c], nb.layers.concatenate([a, b, c]))
+    assert b in model.inputs
+    assert b not in [a, c]
+    assert c not in [a, b]
+    assert ([a, b, c].index(c), [a, b, a].count(a), [a, b] == [a, b], [a] == [b]) == (2, 2, True, False)
+    assert (a == b).shape == (None, 4)  # elementwise, all the same
+    assert [bool(found) for found in (a == b, a != b, a == c, a != c)] == [False, True, False, True]
+    same = nb.Model([a, b], a == b)
+    assert same.predict([np.eye(4), np.ones((4, 4))], verbose=0).tolist() == np.eye(4).tolist()
 
 
 @pytest.mark.parametrize("use", [np.exp, float, bool, list, lambda x: np.asarray(x) + 1])

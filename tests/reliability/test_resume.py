@@ -366,7 +366,8 @@ ALONE: dict[str, tuple[tuple[int, ...], tuple[Any, ...]]] = {
     **dict.fromkeys(("AlphaDropout", "DropPath", "Dropout", "GaussianDropout", "GaussianNoise"), (LINE, (0.5,))),
     **dict.fromkeys(("StandoutDense", "VariationalDense"), (LINE, (4,))),
     "DropBlock2D": (IMAGE, (0.5, 2)), "DropConnectDense": (LINE, (4, 0.5)), "Masksembles": (LINE, (2, 1.5)),
-    "RandomBrightness": (IMAGE, (0.2, (0, 1))), "RandomFlip": (IMAGE, ()), "SpatialDropout1D": ((4, 6), (0.5,)),
+    "RandomBrightness": (IMAGE, (0.2, (0, 1))), "RandomCrop": (IMAGE, (2, 3)), "RandomFlip": (IMAGE, ()),
+    "SpatialDropout1D": ((4, 6), (0.5,)),
     "SpatialDropout3D": ((2, 4, 6, 2), (0.5,)), "VariationalDropout": (LINE, ()),
 }  # fmt: skip
 NESTED: dict[str, tuple[tuple[int, ...], Callable[[], list[Any]]]] = {

@@ -107,6 +107,7 @@ TABLE: dict[str, dict[str, dict[str, Any]]] = {
         "CenterCrop": {"height": 5, "width": 4},
         "RandomBrightness": {"factor": (-0.1, 0.2), "value_range": (0.0, 1.0), "seed": 4},
         "RandomContrast": {"factor": (0.1, 0.2), "value_range": (0.0, 1.0), "seed": 4},
+        "RandomCrop": {"height": 2, "width": 3, "seed": 4},
         "RandomFlip": {"mode": "vertical", "seed": 4},
         "RandomRotation": {"factor": (-0.1, 0.2), "fill_mode": "constant", "interpolation": "nearest",
                            "fill_value": 0.5, "seed": 4},

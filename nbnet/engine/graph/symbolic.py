@@ -9,7 +9,7 @@ from __future__ import annotations
 import functools
 from collections.abc import Callable, Container, Iterable, Mapping, Sequence
 from contextlib import suppress
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from itertools import islice, product
 from math import prod
 from typing import Any, TypeVar, cast
@@ -71,6 +71,28 @@ class Symbol(Arithmetic[Any]):
 
     _keras_mask = time_mask
 
+    #: For the symbol of a comparison with ``==`` or ``!=``: its truth value, by identity of what is compared.
+    compared: bool | None = field(default=None, kw_only=True)
+
+    __hash__ = object.__hash__
+
+    def __eq__(self, other: Any) -> Any:
+        return self._compare(Arithmetic.__eq__, other, self is other)
+
+    def __ne__(self, other: Any) -> Any:
+        return self._compare(Arithmetic.__ne__, other, self is not other)
+
+    def _compare(self, compare: Callable[[Any, Any], Any], other: Any, truth: bool) -> Any:
+        """Return the symbol of an elementwise comparison; of symbols whose shapes do not fit, the truth value."""
+        if not isinstance(other, Symbol):
+            return compare(self, other)
+        try:
+            made = compare(self, other)
+        except ValueError:
+            return truth
+        made.compared = truth
+        return made
+
     @property
     def ndim(self) -> int:
         return len(self.shape)
@@ -93,6 +115,8 @@ class Symbol(Arithmetic[Any]):
         raise self._without_value("it cannot become a number")
 
     def __bool__(self) -> bool:
+        if self.compared is not None:  # As lists ask for membership.
+            return self.compared
         raise self._without_value("a model cannot branch on it; use nbnet.ops.where instead of if")
 
     def __iter__(self) -> Any:
