@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+import functools
 import inspect
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from typing import Any, ClassVar, NamedTuple, Self
 from weakref import WeakKeyDictionary
 
@@ -105,6 +106,42 @@ def has_own_constructor(thing: RecordsArguments) -> bool:
     without arguments that are no part of the record."""
     recorded = vars(thing).get("_constructor_arguments")
     return recorded is not None and not vars(thing).get("_left_out")
+
+
+@functools.cache
+def constructor_names(cls: type) -> frozenset[str]:
+    """Return the names of the arguments that a class takes, those of its base classes included where it passes any.
+
+    Examples
+    --------
+    >>> from nbnet.base.constructor import constructor_names
+    >>> class Base:
+    ...     def __init__(self, name): ...
+    >>> class Own(Base):
+    ...     def __init__(self, gain, **kwargs): ...
+    >>> sorted(constructor_names(Own))
+    ['gain', 'name']
+    """
+    names: set[str] = set()
+    for base in cls.__mro__:
+        constructor: Callable[..., Any] | None = vars(base).get("__init__")
+        if constructor is None or base is object:
+            continue
+        parameters = inspect.signature(constructor).parameters
+        names |= {p.name for p in list(parameters.values())[1:] if p.kind in (p.POSITIONAL_OR_KEYWORD, p.KEYWORD_ONLY)}
+        if not any(p.kind is p.VAR_KEYWORD for p in parameters.values()):
+            break
+    return frozenset(names)
+
+
+def is_changed(thing: Any, name: str, value: Any) -> bool:
+    """Return True if an attribute that stands for an argument of the constructor is there, and gets another value."""
+    found, cls = vars(thing), thing.__class__
+    if name not in found or found[name] is value or name == "name" or name not in constructor_names(cls):
+        return False
+    # Arrays and objects of the user's may compare in ways of their own.
+    plain = type(value) in (int, float, bool, str, tuple, list) and type(value) is type(found[name])
+    return not (plain and repr(value) == repr(found[name]))
 
 
 def _signature(cls: type) -> inspect.Signature | None:

@@ -20,7 +20,7 @@ from nbnet.base.registry import snake_case, unique_name
 from nbnet.base.tree import flatten, map_structure
 from nbnet.config import DTypePolicy, standardize_dtype
 from nbnet.engine.graph.op import INT
-from nbnet.engine.graph.parameter import Parameter, invalidate_programs
+from nbnet.engine.graph.parameter import Parameter, argument_changes, invalidate_programs
 from nbnet.engine.graph.symbolic import Producer, Symbol, has_symbols, record
 from nbnet.engine.graph.tape import paused
 from nbnet.engine.graph.tensor import Tensor, recorder, tensor, thread_state
@@ -63,7 +63,8 @@ class Layer(HasWeights, RecordsArguments):
     name
         By default the class's name in snake case, numbered.
     trainable
-        If False, optimizers leave its weights as they are.
+        If False, optimizers leave its weights as they are. A change counts after the next ``compile``; one of another
+        argument that is an attribute, from the next batch on.
     dtype
         Of its weights and outputs: ``"float32"``, ``"float64"`` or None for the framework's default.
     input_shape
@@ -523,6 +524,8 @@ class Layer(HasWeights, RecordsArguments):
                     f"{name}: expected a weight, got {type(value).__name__}: layer.{name}.assign(value) sets its values"
                 )
             invalidate_programs()  # Those that were written read the weight that was here before.
+        elif self.__dict__.get("built"):
+            argument_changes(self, name, value)
         super().__setattr__(name, value)
 
     def __getstate__(self) -> dict[str, Any]:

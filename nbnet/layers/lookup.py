@@ -16,6 +16,7 @@ from nbnet.base.hashes import hashed
 from nbnet.base.loading_budget import reserve
 from nbnet.base.validation import check_choice, check_int
 from nbnet.engine.graph.op import INT
+from nbnet.engine.graph.parameter import invalidate_programs
 from nbnet.engine.graph.symbolic import has_symbols
 from nbnet.engine.graph.tensor import Tensor, recorder
 from nbnet.layers.arguments import check_salt
@@ -179,6 +180,7 @@ class Lookup(Layer):
             if not leads:
                 weights = np.concatenate([np.full(start, weights.mean()), weights])
         self._tokens, self._idf = tokens, weights
+        self._learned()
 
     def _line(self, line: str) -> Any:
         """Return the token on a line of a file."""
@@ -235,6 +237,7 @@ class Lookup(Layer):
         if self.output_mode == "tf_idf":
             weights = np.log(1 + rows / (1 + np.array([documents[token] for token in found], float)))
             self._idf = np.concatenate([np.full(self._start, weights.mean() if found else 0.0), weights])
+        self._learned()
 
     def _counted(self, batch: Any, whole: bool) -> tuple[Counter[Any], Counter[Any], int]:
         """Return how often each token occurs in a batch or the whole data, in how many documents with
@@ -249,6 +252,11 @@ class Lookup(Layer):
             for row in values:
                 documents.update(set(row.ravel().tolist()))
         return Counter(dict(zip(tokens.tolist(), numbers.tolist(), strict=True))), documents, len(values)
+
+    def _learned(self) -> None:
+        """Have the programs of models that hold the vocabulary built anew."""
+        if self.built:
+            invalidate_programs()
 
     # ---- calls ----
 

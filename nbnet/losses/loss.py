@@ -17,6 +17,7 @@ from nbnet.base.registry import function_name, named_function, object_name, snak
 from nbnet.base.validation import Interval, check_choice, check_int
 from nbnet.config import standardize_dtype
 from nbnet.engine.graph.op import INT, Op, Spec, register
+from nbnet.engine.graph.parameter import argument_changes
 from nbnet.engine.graph.symbolic import has_symbols, record, with_values
 from nbnet.engine.graph.tensor import Tensor, apply, recorder, tensor, tensors
 from nbnet.engine.kernels.abi import Function, Kernel, accumulates, device, mat, scratch, vec
@@ -109,6 +110,10 @@ class Loss(RecordsArguments):
         self.reduction = check_choice(reduction, "reduction", REDUCTIONS)
         if name is not None or not hasattr(self, "name"):
             self.name = name or snake_case(type(self).__name__)
+
+    def __setattr__(self, name: str, value: Any) -> None:
+        argument_changes(self, name, value)
+        super().__setattr__(name, value)
 
     def __init_subclass__(cls, abstract: bool = False, **kwargs: Any) -> None:
         super().__init_subclass__(**kwargs)

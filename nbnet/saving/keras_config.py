@@ -9,13 +9,11 @@ a file is refused.
 
 from __future__ import annotations
 
-import functools
-import inspect
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 from typing import Any
 
 from nbnet import constraints, dropout_schedules, initializers, losses, metrics, optimizers, regularizers
-from nbnet.base.constructor import has_own_constructor
+from nbnet.base.constructor import constructor_names, has_own_constructor
 from nbnet.base.registry import find, get_registered_name, get_registered_object
 from nbnet.layers import serialization
 from nbnet.layers.input import InputLayer
@@ -362,21 +360,9 @@ def _fitting(cls: type, config: dict[str, Any]) -> dict[str, Any]:
     return found
 
 
-@functools.cache
 def _accepted(cls: type) -> frozenset[str]:
-    """Return the names of the arguments that a class takes, those of its base classes included where it passes any."""
-    names: set[str] = set()
-    for base in cls.__mro__:
-        constructor: Callable[..., Any] | None = vars(base).get("__init__")
-        if constructor is None or base is object:
-            continue
-        parameters = inspect.signature(constructor).parameters
-        names |= {p.name for p in list(parameters.values())[1:] if p.kind in (p.POSITIONAL_OR_KEYWORD, p.KEYWORD_ONLY)}
-        if not any(p.kind is p.VAR_KEYWORD for p in parameters.values()):
-            break
-    if issubclass(cls, optimizers.Optimizer):
-        names |= {*DEFAULTS, "name"}
-    return frozenset(names)
+    """Return the names of the arguments that a class takes."""
+    return constructor_names(cls) | ({*DEFAULTS, "name"} if issubclass(cls, optimizers.Optimizer) else set())
 
 
 def compile_from_keras(config: Any) -> dict[str, Any] | None:

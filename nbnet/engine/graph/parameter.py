@@ -8,6 +8,7 @@ from typing import Any, Self
 import numpy as np
 
 from nbnet.base.array_memory import plain_array
+from nbnet.base.constructor import is_changed
 from nbnet.engine.graph.arithmetic import operators
 from nbnet.engine.graph.tensor import Array, Tensor, changes, real_array, recorder
 from nbnet.engine.kernels.executor import aligned, round_up
@@ -28,6 +29,14 @@ def invalidate_programs() -> None:
     """Have every linked program built anew before it runs again: its rows are outdated."""
     global _moves
     _moves += 1
+
+
+def argument_changes(thing: Any, name: str, value: Any) -> None:
+    """Have programs built anew if an attribute that stands for an argument of a constructor gets another value: they
+    hold it as a constant. What is assigned while a program is written changes none."""
+    active = recorder()
+    if (active is None or not active.deferred) and is_changed(thing, name, value):
+        invalidate_programs()
 
 
 class Parameter(Tensor):
