@@ -63,8 +63,9 @@ class Layer(HasWeights, RecordsArguments):
     name
         By default the class's name in snake case, numbered.
     trainable
-        If False, optimizers leave its weights as they are. A change counts after the next ``compile``; one of another
-        argument that is an attribute, from the next batch on.
+        If False, optimizers leave its weights as they are. A change counts after the next ``compile``; a change of
+        an attribute that calls read, such as ``activation``, from the next batch on; of what only ``build`` reads, such
+        as ``units`` or ``kernel_regularizer``, not at all.
     dtype
         Of its weights and outputs: ``"float32"``, ``"float64"`` or None for the framework's default.
     input_shape
