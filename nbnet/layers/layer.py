@@ -438,6 +438,18 @@ class Layer(HasWeights, RecordsArguments):
         return list(found.values())
 
     @property
+    def metrics(self) -> list[Any]:
+        """Metrics that are attributes of the layer, or of one inside it."""
+        from nbnet.metrics.metric import metrics_in  # Loading layers takes no metrics.
+
+        return list({id(metric): metric for layer in flatten_layers(self) for metric in metrics_in(layer)}.values())
+
+    @property
+    def metrics_variables(self) -> list[Any]:
+        """The variables of :attr:`metrics`."""
+        return [variable for metric in self.metrics for variable in metric.variables]
+
+    @property
     def compute_dtype(self) -> np.dtype[Any]:
         """Dtype that the layer computes in."""
         return self.dtype

@@ -4,6 +4,7 @@ that batches are added to."""
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
+from functools import wraps
 from typing import Any, ClassVar, Self, cast
 
 import numpy as np
@@ -19,7 +20,7 @@ from nbnet.config import floatx
 from nbnet.engine.graph.parameter import Parameter
 from nbnet.engine.graph.symbolic import with_values
 from nbnet.engine.graph.tape import paused
-from nbnet.engine.graph.tensor import Tensor, changes, tensor
+from nbnet.engine.graph.tensor import Tensor, changes, recorder, tensor
 from nbnet.losses.loss import Loss, aligned, as_given, dtype_name, loss_mask, of_same_rank
 from nbnet.losses.weighting import by_sample, meet, numbers
 from nbnet.ops.reshape import reshape
@@ -37,6 +38,23 @@ dtype : str or numpy.dtype, optional
     float64."""
 #: Methods with which Keras writes a metric. What overrides them is called, and not traced.
 _STATEFUL = ("update_state", "result", "reset_state", "compute", "__call__")
+
+
+def _outside_traces(update: Callable[..., None]) -> Callable[..., None]:
+    """Update a metric with values, not with tensors whose values a model will compute: an attribute of a model, or of a
+    layer, that is updated in a call."""
+
+    @wraps(update)
+    def update_state(self: Metric, *args: Any, **kwargs: Any) -> None:
+        active = recorder()
+        if active is None or not active.deferred or active.changes is not None:
+            update(self, *args, **kwargs)
+        elif active.trains:
+            raise ValueError(
+                f"{self.name}: a metric that is updated in a call must be an attribute of a layer or model"
+            )
+
+    return update_state
 
 
 class Metric(RecordsArguments):
@@ -95,6 +113,8 @@ class Metric(RecordsArguments):
             cls.epoch_end = False
         elif own:
             cls.epoch_end = True
+        if "update_state" in vars(cls):
+            cls.update_state = _outside_traces(cls.update_state)  # type: ignore[method-assign]
         join_common_sections(cls, last=_LAST)
 
     @property
@@ -164,6 +184,7 @@ class Metric(RecordsArguments):
 
     # ---- Keras's stateful interface ----
 
+    @_outside_traces
     def update_state(self, y_true: Any, y_pred: Any, sample_weight: Any = None) -> None:
         """Take more samples into account.
 
@@ -306,6 +327,15 @@ class Metric(RecordsArguments):
         return data.as_dense_targets(y, "y_true", n, shape, dtype, self.broadcasts)
 
 
+def metrics_in(owner: object) -> list[Metric]:
+    """Metrics that are attributes of an object, or stand in lists and dicts that are."""
+    found: list[Metric] = []
+    for value in vars(owner).values():
+        parts = flatten(value) if isinstance(value, (list, tuple, dict)) else (value,)
+        found += [part for part in parts if isinstance(part, Metric) and all(part is not known for known in found)]
+    return found
+
+
 def _as_they_are(y_true: Any, y_pred: Tensor) -> Tensor:
     """Targets of any shape: labels if they are integers beside several columns of predictions, else real numbers."""
     if isinstance(y_true, Tensor):
@@ -328,7 +358,7 @@ class Reduction(Metric, abstract=True):
         super().__init__(name, dtype)
         self.total = self._sum("total")
 
-    def update_state(self, values: Any, sample_weight: Any = None) -> None:  # type: ignore[override]
+    def update_state(self, values: Any, sample_weight: Any = None) -> None:
         """Take more numbers into account.
 
         Parameters

@@ -97,6 +97,7 @@ class Model(Layer, Trainer):
     _names_nodes: ClassVar[bool] = False
     #: For a model that :meth:`thin` made: the masks.
     thinned_by: Mapping[str, Any] | None = None
+    metrics = Trainer.metrics
 
     def __init__(
         self,

@@ -18,7 +18,8 @@ from nbnet.engine.gemm.blas import SingleThread
 from nbnet.engine.graph.tape import Tape
 from nbnet.engine.graph.tensor import Tensor
 from nbnet.layers.arguments import argument_names
-from nbnet.layers.variable import HasWeights
+from nbnet.layers.variable import HasWeights, flatten_layers
+from nbnet.metrics.metric import Metric, metrics_in
 from nbnet.models.monte_carlo import MCPrediction
 from nbnet.optimizers import Optimizer
 from nbnet.train import fit as training
@@ -31,7 +32,7 @@ from nbnet.train.objective import Objective
 from nbnet.train.predict import Predictor, predict_again, predict_source
 from nbnet.train.program_report import row_shapes
 from nbnet.train.python_runner import CompiledMetrics, unpack_x_y_sample_weight
-from nbnet.train.trainable import Trainable, TrainingState, check_compiled, default_step
+from nbnet.train.trainable import LogLayout, Trainable, TrainingState, check_compiled, default_step
 
 if TYPE_CHECKING:
     _Base = Trainable
@@ -652,23 +653,34 @@ class Trainer(_Base):
         return results
 
     @property
-    def metrics(self) -> list[metrics.Metric]:
-        """The mean of the loss, the compiled metrics as one, and the metrics that are attributes of the model."""
-        watched: list[metrics.Metric] = []
+    def metrics(self) -> list[Metric]:
+        """The mean of the loss, the compiled metrics as one, and the metrics that are attributes of the model or of a
+        layer in it."""
+        compiled: list[Metric] = []
         if self._train_state.objective is not None:
-            watched.append(self._loss_tracker)
-            if self._compiled_metrics is not None:
-                watched.append(self._compiled_metrics)
-        for value in vars(self).values():
-            watched += [
-                part
-                for part in (flatten(value) if isinstance(value, (list, tuple, dict)) else (value,))
-                if isinstance(part, metrics.Metric)
-                and part is not self._loss_tracker
-                and part not in watched
-                and not isinstance(part, CompiledMetrics)
-            ]
-        return watched
+            compiled = [self._loss_tracker, *([] if self._compiled_metrics is None else [self._compiled_metrics])]
+        return compiled + self.attached_metrics
+
+    @property
+    def attached_metrics(self) -> list[Metric]:
+        """The metrics that are attributes of the model or of a layer in it: steps run in Python to update them."""
+        found: list[Metric] = []
+        for part in flatten_layers(cast(Any, self)):
+            # A model inside is not trained by itself.
+            own = (part._loss_tracker, part._compiled_metrics) if isinstance(part, Trainer) else ()
+            found += [m for m in metrics_in(part) if all(m is not known for known in (*own, *found))]
+        return found
+
+    @property
+    def metrics_variables(self) -> list[Any]:
+        """The variables of :attr:`metrics`."""
+        return [variable for metric in self.metrics for variable in metric.variables]
+
+    def take_layout(self, layout: LogLayout) -> None:
+        """Let metrics have the sums that programs make."""
+        layout.tracker = self._loss_tracker
+        if self._compiled_metrics is not None:
+            self._compiled_metrics.specs = layout.specs
 
     @property
     def metrics_names(self) -> list[str]:

@@ -70,6 +70,7 @@ def log_layout(model: Trainable, signature: ModelSignature) -> LogLayout:
     if known is None or known[0] is not signature:
         widths = [shape[-1] if shape else 1 for shape in signature.shapes]
         known = layouts[key] = signature, LogLayout(objective.specs(signature.names, widths))
+        model.take_layout(known[1])
     return known[1]
 
 

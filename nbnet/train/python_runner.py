@@ -14,6 +14,7 @@ from nbnet import metrics
 from nbnet.base.tree import flatten, restructure
 from nbnet.data import SparseRows
 from nbnet.engine.graph.op import INT
+from nbnet.engine.graph.parameter import Parameter
 from nbnet.engine.graph.tensor import Tensor, tensor
 from nbnet.train.epoch_loop import Chunk, Report
 from nbnet.train.inputs import Rows, output_names
@@ -167,36 +168,51 @@ class CompiledMetrics(metrics.Metric):
         super().__init__("compile_metrics")
         # A model that its own metrics held would not be freed before a search for cycles.
         self._model: Trainable = weakref.proxy(model)
-        self._specs: Sequence[OutputSpec] = ()
+        self.specs: Sequence[OutputSpec] = ()
 
     def update_state(self, y_true: Any, y_pred: Any, sample_weight: Any = None) -> None:
-        self._specs = specs_for(self._model, y_pred)
-        for spec, y, p, w in _each_output(self._specs, y_true, y_pred, sample_weight):
+        known, self.specs = self.specs, specs_for(self._model, y_pred, y_true)
+        if not known:  # The metrics of a copy have the state of the model that was copied.
+            self.reset_state()
+        for spec, y, p, w in _each_output(self.specs, y_true, y_pred, sample_weight):
             for metric, counts in spec.metrics:
                 metric.update_state(y, p, **({"sample_weight": w} if counts and w is not None else {}))
 
+    @property
+    def variables(self) -> list[Parameter]:
+        """Those of the metrics."""
+        return [variable for spec in self.specs for metric, _ in spec.metrics for variable in metric.variables]
+
     def result(self) -> Any:
         """Return each metric's result by its name in logs."""
-        return {name: metric.result() for name, metric in LogLayout(self._specs).named_metrics}
+        return {name: metric.result() for name, metric in LogLayout(self.specs).named_metrics}
 
     def reset_state(self) -> None:
-        for _, metric in LogLayout(self._specs).named_metrics:
+        for _, metric in LogLayout(self.specs).named_metrics:
             metric.reset_state()
 
 
-def specs_for(model: Trainable, y_pred: Any) -> Sequence[OutputSpec]:
-    """Return the loss and metrics of outputs like these."""
+def specs_for(model: Trainable, y_pred: Any, y_true: Any = None) -> Sequence[OutputSpec]:
+    """Return the loss and metrics of outputs like these, and of such targets."""
     objective = model._train_state.objective
     if objective is None:
         raise ValueError(f"{model.name} is not compiled: call compile(optimizer, loss) first")
     widths = [y.shape[-1] if y.shape else 1 for y in flatten(y_pred)]
-    return objective.specs(list(flatten(output_names(model, y_pred))), widths)
+    names = list(flatten(output_names(model, y_pred)))
+    specs = objective.specs(names, widths)
+    if len(objective.labelled) == len(names):
+        return specs
+    for spec, target, output in _each_output(specs, y_true, y_pred):
+        if target is not None:
+            shape = target.shape if hasattr(target, "shape") else np.shape(target)
+            objective.see(spec.name, tuple(shape[1:]), output.shape[1:])
+    return objective.specs(names, widths)
 
 
 def compute_loss(model: Trainable, y: Any, y_pred: Any, sample_weight: Any) -> Tensor:
     """Return the loss that ``compile`` described, penalties included; see :meth:`nbnet.Model.compute_loss`."""
     parts = []
-    for spec, target, output, w in _each_output(specs_for(model, y_pred), y, y_pred, sample_weight):
+    for spec, target, output, w in _each_output(specs_for(model, y_pred, y), y, y_pred, sample_weight):
         if spec.loss is not None:
             value = spec.loss(target, output, w)
             parts.append(value if spec.weight == 1 else value * spec.weight)

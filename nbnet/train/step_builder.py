@@ -496,6 +496,7 @@ class StepBuilder:
     def _trace(self, inputs: BatchInputs, t: int, log: LogLayout, training: bool) -> _Forward:
         """The forward pass of slice t, with losses and metrics."""
         with Trace(self.dtype) as trace, _no_sampling():
+            trace.trains = True
             y = self._outputs(inputs, t, training)
             outputs = [y] if isinstance(y, Tensor) else list(flatten(y))
             outputs = [y if y.dtype == self.dtype else cast(y, self.dtype) for y in outputs]

@@ -54,6 +54,8 @@ class LogLayout:
         self.named_metrics = [
             (name, metric) for name, (_, metric, _) in zip(self.names[self.first :], self.watched, strict=True)
         ]
+        #: The mean of the losses of the model, if it has one.
+        self.tracker: metrics.Metric | None = None
         #: Outputs that have to be kept for metrics that want the whole epoch.
         self.kept = sorted({k for k, metric, _ in self.watched if metric.epoch_end})
 
@@ -62,6 +64,14 @@ class LogLayout:
             name = f"weighted_{name}"
         used = self.names.count(prefix + name)
         return f"{prefix}{name}_{used}" if used else prefix + name
+
+    def keep(self, sums: Sequence[Sequence[float]]) -> None:
+        """Leave sums in the state of the metrics, whose ``result`` they are."""
+        if self.tracker is not None:
+            self.tracker.cell()[...] = sums[0]
+        for (_, metric), pair in zip(self.named_metrics, sums[self.first :], strict=True):
+            if not metric.epoch_end:
+                metric.cell()[...] = pair
 
     def means(self, sums: Sequence[Sequence[float]]) -> dict[str, float]:
         """Return losses and metrics so far, without those that want the whole epoch."""
@@ -99,7 +109,11 @@ class LogLayout:
                     continue
                 found = (known or {}).get(id(metric))
                 means[name] = _score(metric, kept[k], counts) if found is None else found
-        return {name: means[name] for name in self.names}
+        logs: Logs = {}
+        for name in self.names:
+            value = means[name]
+            logs |= value if isinstance(value, dict) else {name: value}
+        return logs
 
 
 #: For metrics that are updated batch by batch, the token of the epoch whose state they have.
@@ -137,7 +151,8 @@ class EpochTotals:
         return self.layout.means(self.sums if running is None else self.with_sums(running))
 
     def logs(self) -> Logs:
-        """Return losses and metrics of the epoch."""
+        """Return losses and metrics of the epoch, which their metrics have from now on."""
+        self.layout.keep(self.sums)
         return self.logs_so_far()()
 
     def logs_so_far(self) -> Callable[[], Logs]:
@@ -164,6 +179,8 @@ def epoch_logs(layout: LogLayout, sums: Sequence[Array]) -> list[Logs]:
     total = np.zeros((len(sums[0]), layout.cells, 2))
     for part in sums:
         total += part[:, 0] if part.shape[1] == 1 else part.sum(1)
+    if len(total):
+        layout.keep(total[-1])
     return [layout.logs(epoch, {}) for epoch in total.tolist()]
 
 
@@ -190,8 +207,11 @@ def _update(metric: metrics.Metric, parts: Sequence[Kept], counts: bool) -> None
 
 
 def _result(metric: metrics.Metric) -> Any:
-    score = np.asarray(metric.result())
-    return score if score.ndim else float(score)
+    """A number, an array, or a dict of them."""
+    found: Any = metric.result()
+    scores = {name: np.asarray(score) for name, score in (found if isinstance(found, dict) else {"": found}).items()}
+    numbers = {name: score if score.ndim else float(score) for name, score in scores.items()}
+    return numbers if isinstance(found, dict) else numbers[""]
 
 
 F = TypeVar("F", bound=Callable[..., Any])
@@ -527,7 +547,10 @@ class Trainable(Protocol):
     def losses(self) -> list[Tensor]: ...
     @property
     def metrics(self) -> list[Any]: ...  # those that steps in Python update
+    @property
+    def attached_metrics(self) -> list[Any]: ...  # those of them that are attributes
 
+    def take_layout(self, layout: LogLayout) -> None: ...
     def build_for(self, input_shape: Any) -> None: ...
     def count_params(self) -> int: ...
     def forward(self, inputs: Any, training: bool) -> Any: ...  # tensors, in the structure that ``call`` takes
@@ -564,7 +587,7 @@ def runs_in_python(model: Trainable, step: str) -> bool:
         return True
     if step == "predict_step":
         return False
-    if any(overrides(model, name) for name in _STEP_PARTS):
+    if any(overrides(model, name) for name in _STEP_PARTS) or model.attached_metrics:
         return True
     if state.objective is not None and state.objective.in_python:
         return True

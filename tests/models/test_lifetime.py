@@ -52,6 +52,7 @@ def test_the_metrics_of_a_copy_are_its_own(copied: Callable[[nb.Sequential], nb.
     assert [metric.name for metric in made.metrics] == ["loss", "compile_metrics"]
     made.metrics[1].update_state(y, np.eye(3)[y])
     assert made.metrics[1].result()["accuracy"] == 1.0
+    model.reset_metrics()
     model.metrics[1].update_state(y, np.eye(3)[y + 1])
     assert model.metrics[1].result()["accuracy"] == 0.0
     assert made.metrics[1].result()["accuracy"] == 1.0

@@ -436,6 +436,8 @@ class Recorder:
     deferred = False
     #: Records what changes weights and metrics, where that is a part of the program.
     changes: Changes | None = None
+    #: True while a program is built that trains or evaluates.
+    trains = False
     #: Number of the training step whose random numbers ops draw.
     step = 0
     #: True if keys count their draws on this recorder instead.
