@@ -40,6 +40,7 @@ from nbnet.layers.arguments import (
 )
 from nbnet.layers.time_masks import attached, fill_arguments, hand_on, mask_arguments
 from nbnet.layers.variable import HasWeights, Kinds, flatten_layers
+from nbnet.ops.convert import cast
 
 #: The shape of an input: the batch axis is open (None), others may be.
 Shape = tuple[int | None, ...]
@@ -237,6 +238,8 @@ class Layer(HasWeights, RecordsArguments):
             if args:
                 args = (self._as_tensors(args[0]), *map(self._as_operand, args[1:]))
             kwargs = {name: self._as_operand(value) for name, value in kwargs.items()}
+        elif args[0].dtype != self.dtype:
+            args = (self._as_tensors(args[0]),)
         if self.input_spec is not None:
             self._check_spec(args, kwargs)
         if not self.built:
@@ -316,7 +319,9 @@ class Layer(HasWeights, RecordsArguments):
     def _as_tensors(self, x: Any) -> Any:
         """A tensor; for a dict, a dict of tensors; for a list or tuple with tensors or arrays in it, one of them."""
         if isinstance(x, Tensor):
-            return x
+            # Floats of data; those that gradients flow to, and those of a program, keep their dtype.
+            other = x.dtype.kind == "f" and x.dtype != self.dtype and x.data is not None and not x.requires_grad
+            return cast(x, self.dtype) if other else x
         if isinstance(x, Mapping):
             return {name: None if part is None else self._as_tensors(part) for name, part in x.items()}
         if isinstance(x, (list, tuple)) and any(isinstance(part, (Tensor, np.ndarray)) for part in x):

@@ -182,6 +182,8 @@ class Loss(RecordsArguments):
             y_true = Tensor(array.shape, array.dtype, array) if self.sparse else tensor(array, y_pred.dtype)
         elif self.sparse:
             self.check_labels(y_true, y_pred.shape[-1])
+        elif y_true.dtype.kind == "f":
+            y_true = cast(y_true, y_pred.dtype)
         return self._called(*aligned(y_true, y_pred) if self.broadcasts else (y_true, y_pred))
 
     def check_labels(self, y: Tensor, classes: int) -> None:

@@ -224,3 +224,17 @@ def test_deferred_layers() -> None:
     )
     out = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True, env=os.environ)
     assert out.stdout.split() == ["False", "ZeroPadding1D"]
+
+
+def test_floats_of_data_become_those_of_the_layer():
+    """As Keras casts inputs by itself: tensors of NumPy's float64 in a model of float32."""
+    x, y = nb.tensor(np.ones((3, 2))), nb.tensor(np.ones((3, 1)))
+    assert x.dtype == np.float64
+    model = nb.Sequential([nb.layers.Dense(4), nb.layers.BatchNormalization(), nb.layers.Dense(1)])
+    with nb.Tape() as tape:
+        p = model(x, training=True)
+        loss = nb.losses.MeanSquaredError()(y, p) + nb.ops.sum(nb.losses.binary_crossentropy(y, nb.ops.sigmoid(p)))
+    assert p.dtype == loss.dtype == np.float32
+    assert all(g.dtype == np.float32 for g in tape.gradient(loss, model.trainable_weights))
+    assert nb.layers.Concatenate()([x, x.astype("float32")]).dtype == np.float32
+    assert nb.layers.Dense(1, dtype="float64")(x.astype("float32")).dtype == np.float64
