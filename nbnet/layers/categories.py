@@ -243,6 +243,10 @@ class Discretization(Layer):
             return ops.cast(numbers, self.dtype) if numbers.data is None else numbers
         return encode(numbers, self.output_mode, len(self.bin_boundaries) + 1, self.dtype)
 
+    def compute_output_shape(self, input_shape: Any) -> Any:
+        depth = self.num_bins if self.bin_boundaries is None else len(self.bin_boundaries) + 1
+        return encoded_shape(input_shape, self.output_mode, depth)
+
 
 def _limits(values: Any) -> list[float]:
     limits = plain_array(values, "bin_boundaries")

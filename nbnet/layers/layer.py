@@ -100,8 +100,10 @@ class Layer(HasWeights, RecordsArguments):
     _sizes: Shape | None = None
     #: If True, the nodes of a call are named after the layer.
     _names_nodes: ClassVar[bool] = True
-    #: If True, integer inputs stay integers; otherwise they become floats.
+    #: If True, integer inputs stay integers; otherwise they become floats, except for a ``call`` of the user's.
     integer_input: ClassVar[bool] = False
+    #: True for a class with a ``call`` that is none of nbnet's.
+    _users_call: ClassVar[bool] = False
     #: If True, a function of the user's computes the output.
     runs_function: ClassVar[bool] = False
     #: If True, the layer draws random numbers in training: ``predict_mc`` calls it, and no other layer, as in training.
@@ -152,6 +154,8 @@ class Layer(HasWeights, RecordsArguments):
         super().__init_subclass__(**kwargs)
         if "build" in vars(cls):
             cls.build = marks_built(cls.build)  # type: ignore[method-assign]
+        if "call" in vars(cls) and not cls.__module__.startswith("nbnet."):
+            cls._users_call = True
         if "compute_mask" in vars(cls):
             cls._computes_masks = True
             if "supports_masking" not in vars(cls):
@@ -328,7 +332,7 @@ class Layer(HasWeights, RecordsArguments):
             parts = [None if part is None else self._as_tensors(part) for part in x]
             return tuple(parts) if isinstance(x, tuple) else parts
         array = plain_array(x, "x")
-        if self.integer_input and array.dtype.kind in "iu":
+        if (self.integer_input or self._users_call) and array.dtype.kind in "iu":
             return Tensor(array.shape, INT, np.array(array, INT, order="C"))
         return tensor(array, self.dtype)
 

@@ -118,7 +118,7 @@ def test_output_spec_records_nothing() -> None:
     assert (y.shape, y.dtype.name) == ((None, 3), "float32")
     with pytest.raises(ValueError, match="depend on"):
         nb.Model(x, y)
-    with pytest.raises(ValueError, match="no symbolic input"):
+    with pytest.raises(AttributeError, match="no symbolic input"):
         _ = layer.input
 
 
@@ -180,6 +180,25 @@ def test_a_layer_that_states_its_shape_is_not_traced() -> None:
 
     one, (other, rest) = Stated().compute_output_spec(nb.Input((3,)))
     assert (one.shape, other.shape, rest["a"][0].shape) == ((None, 3), (None, 3, 2), (None, 3))
+
+
+def test_integers_stay_integers_in_a_call_of_the_user_s() -> None:
+    class Table(L.Layer):
+        def build(self, input_shape: Any) -> None:
+            self.table = self.add_weight((5, 2), "ones")
+
+        def call(self, inputs: Any) -> Any:
+            rows, factors = inputs
+            return nb.ops.take(self.table, rows, axis=0) * factors
+
+    class Scaled(Table):
+        def call(self, inputs: Any) -> Any:
+            return super().call([inputs, 0.5])
+
+    rows = np.array([[4, 1, 0]])
+    np.testing.assert_array_equal(Table()([rows, np.float64(2.0)]), np.full((1, 3, 2), 2.0))
+    np.testing.assert_array_equal(Scaled()(rows), np.full((1, 3, 2), 0.5))
+    assert L.Flatten()(rows).dtype == "float32"
 
 
 def test_a_default_of_training_is_of_its_layer_alone() -> None:

@@ -228,6 +228,16 @@ def test_bins(mode: str, x: Any, wanted: Any) -> None:
     assert Discretization([0.0, 0.5, 1.0], output_mode=mode)(x).numpy().tolist() == wanted
 
 
+@pytest.mark.parametrize(
+    ("mode", "shape", "wanted"),
+    [("int", (None, 4), (None, 4)), ("one_hot", (None, 5, 1), (None, 5, 3)), ("one_hot", (), (3,)),
+     ("multi_hot", (None, 4), (None, 3)), ("count", (None,), (3,))],
+)  # fmt: skip
+def test_shapes_of_bins_are_known_before_their_limits(mode: str, shape: Any, wanted: Any) -> None:
+    for made in (Discretization(num_bins=3, output_mode=mode), Discretization([0.0, 1.0], output_mode=mode)):
+        assert made.compute_output_shape(shape) == wanted
+
+
 def test_bins_of_quantiles() -> None:
     layer = Discretization(num_bins=4)
     layer.adapt(np.arange(1000.0))
