@@ -116,6 +116,8 @@ def as_dense_targets(
     (3, 1)
     """
     array = _numbers_of(y, name, n)
+    if broadcast and shape[-1:] == (1,) and array.ndim == len(shape) > 1 and _broadcasts(array.shape[1:], shape[:-1]):
+        array = array[..., None]
     if array.ndim == 1:
         array = array.reshape(-1, 1)
     if expand or array.ndim > len(shape):

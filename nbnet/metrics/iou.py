@@ -50,6 +50,10 @@ class IntersectionOverUnion(Metric, abstract=True):
             self._table = self._sum("total_confusion_matrix", (self.num_classes,) * 2)
         return self._table
 
+    @total_cm.setter
+    def total_cm(self, table: Parameter) -> None:
+        self._table = table
+
     @property
     def variables(self) -> list[Parameter]:
         """The table."""
@@ -63,7 +67,8 @@ class IntersectionOverUnion(Metric, abstract=True):
         y_true, y_pred : array_like
             Labels, or arrays whose largest along ``axis`` is the class.
         sample_weight : array_like, optional
-            A weight for each label, for each sample or for all; by default 1.
+            A weight for each label, for each sample or for all; by default 1. Fractions count as they are (Keras cuts
+            them off).
         """
         labels = self._labels(y_true, self.sparse_y_true, "y_true")
         predicted = self._labels(y_pred, self.sparse_y_pred, "y_pred").reshape(-1)

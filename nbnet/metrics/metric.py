@@ -279,7 +279,7 @@ class Metric(RecordsArguments):
         ----------
         shape : tuple of int
             Shape of the variable.
-        initializer : str or Initializer
+        initializer : str, Initializer or array_like
             Initial values.
         dtype : dtype, optional
             float32, float64 or, also in place of integer dtypes, the default dtype: sums and counts are divided, so
@@ -289,7 +289,12 @@ class Metric(RecordsArguments):
         """
         if dtype is not None and np.dtype(dtype).kind in "iub":
             dtype = None
-        value = initializers.get(initializer)(tuple(shape), dtype or floatx())
+        if isinstance(initializer, (Tensor, np.ndarray, list, tuple, int, float)):
+            value = np.broadcast_to(numbers(initializer, "initializer"), tuple(shape) or np.shape(initializer))
+            # Whole numbers stay what they are.
+            value = value.astype(dtype or (floatx() if (value == np.float32(value)).all() else np.float64))
+        else:
+            value = initializers.get(initializer)(tuple(shape), dtype or floatx())
         variable = Parameter(value, trainable=False, name=name or "variable")
         self._variables.append(variable)
         return variable

@@ -265,3 +265,12 @@ def test_a_training_that_diverges_is_no_error(value):
     for metric in (M.AUC(), M.AUC(curve="PR"), M.R2Score(), M.R2Score(num_regressors=1)):
         assert np.isnan(metric.compute(y, p))
     assert np.isnan(M.R2Score(class_aggregation=None).compute(y, p)).tolist() == [True]
+
+
+def test_variables_begin_with_given_values() -> None:
+    metric = nb.metrics.MeanIoU(2)
+    begin = np.array([[2**26 + 1, 0], [3, 2**27 + 1]])
+    metric.total_cm = metric.add_variable((2, 2), nb.ops.convert_to_tensor(begin), dtype="int")
+    metric.update_state([0, 1], [0, 0])
+    np.testing.assert_array_equal(metric.total_cm.numpy(), np.add(begin, [[1, 0], [1, 0]]))
+    assert metric.add_variable((3,), 0.5).numpy().tolist() == [0.5, 0.5, 0.5]

@@ -86,3 +86,14 @@ def test_structures_of_one_output(compiled: Any) -> None:
 def test_metrics_are_a_list(metrics: Any) -> None:
     with pytest.raises(ValueError, match="metrics: expected a list, or a dict by name of output"):
         net().compile("sgd", SCCE, metrics=metrics)
+
+
+@pytest.mark.filterwarnings("ignore:y. rows of shape .* are broadcast")
+@pytest.mark.parametrize("eager", [False, True])
+def test_targets_broadcast_with_outputs_of_one_more_axis(eager: bool) -> None:
+    model = nb.Sequential([nb.Input((4,)), nb.layers.Reshape((4, 1))])
+    y = RNG.normal(size=(12, 1))
+    logs = logs_of(model, y, loss="mse", metrics=["mae"], run_eagerly=eager)
+    assert logs == pytest.approx({"loss": ((X - y) ** 2).mean(), "mae": np.abs(X - y).mean()}, rel=1e-5)
+    with pytest.raises(ValueError, match=r"y: expected rows of shape \(4, 1\), got \(1,\)"):
+        model.evaluate(X, y[:, 0], verbose=0)
