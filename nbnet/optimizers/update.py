@@ -402,7 +402,8 @@ class Update:
             norms = [None if squares is None else self._norm(squares, r) for r, _ in parts]
             last = [self._update(found, run, kept[t], norm) for (_, run), norm in zip(parts, norms, strict=True)]
             reduce.append(first)
-            update.append(last + self._average([run for _, run in parts]))
+            # Parameters that are left out are averaged, too.
+            update.append(last + self._average([Run(low, high, False)] if apart else [run for _, run in parts]))
         if squares is None:
             return [[a + b for a, b in zip(reduce, update, strict=True)], *self._constrain(slices)]
         return [reduce, update, *self._constrain(slices)]

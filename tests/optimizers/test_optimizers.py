@@ -402,6 +402,16 @@ def test_parameters_without_gradient_stay_as_they_are(case: Case, extra: dict[st
     assert all(np.array_equal(p.numpy(), old) for p, old in zip(parameters[1:], before, strict=True))
 
 
+def test_parameters_without_gradient_are_averaged() -> None:
+    optimizer, (w, b) = nb.optimizers.SGD(1.0, use_ema=True, ema_momentum=0.5), [nb.Parameter([0.0]) for _ in range(2)]
+    for _ in range(2):
+        optimizer.apply([[1.0], [1.0]], [w, b])
+        optimizer.apply([[1.0]], [w])
+    assert (w.item(), b.item()) == (-4.0, -2.0)
+    optimizer.finalize_variable_values([w, b])
+    assert (w.item(), b.item()) == (-3.125, -1.75)
+
+
 @pytest.mark.parametrize(
     ("given", "message"),
     [
