@@ -53,7 +53,7 @@ _TABLE: dict[str, dict[str, str]] = {
     },
     "nbnet.initializers": {"write a function(shape, dtype) that returns an array": "STFT STFTInitializer stft"},
     "nbnet.optimizers": {
-        "Adam and AdamW are near": "Adafactor Lamb Muon ScheduleFreeAdamW",
+        "Adam and AdamW are near": "Lamb Muon ScheduleFreeAdamW",
         "training computes in float32 or float64, which need no scaling of the loss": "LossScaleOptimizer OptimizerMap",
         "a model has one optimizer; those of nbnet.optimizers are the present ones": "MultiOptimizer legacy",
     },

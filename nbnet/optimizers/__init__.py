@@ -9,19 +9,20 @@ from nbnet.base import registry
 from nbnet.base.uninterrupted import apart
 from nbnet.base.unsupported_keras import keras_hint
 from nbnet.optimizers import schedules
-from nbnet.optimizers.adagrad import Adadelta, Adagrad, RMSprop
+from nbnet.optimizers.adagrad import Adadelta, Adafactor, Adagrad, RMSprop
 from nbnet.optimizers.adam import Adam, Adamax, AdamW, Nadam
 from nbnet.optimizers.ftrl import Ftrl
 from nbnet.optimizers.optimizer import Optimizer
 from nbnet.optimizers.sgd import SGD, Lion
 
 __all__ = [
-    "SGD", "Adadelta", "Adagrad", "Adam", "AdamW", "Adamax", "Ftrl", "Lion", "Nadam", "Optimizer", "RMSprop",
-    "deserialize", "get", "schedules", "serialize",
+    "SGD", "Adadelta", "Adafactor", "Adagrad", "Adam", "AdamW", "Adamax", "Ftrl", "Lion", "Nadam", "Optimizer",
+    "RMSprop", "deserialize", "get", "schedules", "serialize",
 ]  # fmt: skip
 
 _known: dict[str, type[Optimizer]] = {
-    cls.__name__.lower(): cls for cls in (Adadelta, Adagrad, Adam, Adamax, AdamW, Ftrl, Lion, Nadam, RMSprop, SGD)
+    cls.__name__.lower(): cls
+    for cls in (Adadelta, Adafactor, Adagrad, Adam, Adamax, AdamW, Ftrl, Lion, Nadam, RMSprop, SGD)
 }
 
 

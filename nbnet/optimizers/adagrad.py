@@ -1,14 +1,21 @@
 """Adagrad and its descendants, which divide a gradient by the root of its squares so far.
 
 Adagrad is ``a += g**2``, ``p -= lr g / sqrt(a + eps)``; Adadelta and RMSprop forget old gradients. RMSprop is ``v = rho
-v + (1 - rho) g**2``, ``p -= lr g / sqrt(v + eps)``; optionally centered, with momentum.
+v + (1 - rho) g**2``, ``p -= lr g / sqrt(v + eps)``; optionally centered, with momentum. Adafactor keeps the squares of
+a matrix by row and column.
 """
 
 from __future__ import annotations
 
+import math
+from collections.abc import Sequence
 from typing import Any, Unpack
 
-from nbnet.base.validation import DECAY, FRACTION
+import numpy as np
+from numpy.typing import NDArray
+
+from nbnet.base.validation import ABOVE_ZERO, DECAY, FRACTION, Interval
+from nbnet.engine.graph.parameter import FlatParams, Parameter
 from nbnet.engine.kernels.abi import Kernel, device, root
 from nbnet.optimizers.hyperparams import BoolHyper, CommonOptions, Hyper
 from nbnet.optimizers.optimizer import Optimizer
@@ -222,3 +229,88 @@ class RMSprop(Optimizer):
     def slot_groups(self) -> list[list[str]]:
         without = [["momentum"]] * (self.momentum == 0) + [["average_gradient"]] * (not self.centered)
         return [group for group in super().slot_groups() if group not in without]
+
+
+class Adafactor(Optimizer):
+    """Adaptive steps whose squares are kept by row and column: of a matrix (n, m), n + m numbers decide the step.
+
+    Its rule is written in Python: a model is trained by a loop in Python, one parameter after the other.
+
+    Parameters
+    ----------
+    beta_2_decay : float
+        Up to 0: in update t, ``1 - t**beta_2_decay`` of the squares is kept.
+    epsilon_1 : float
+        Added to the squares of gradients.
+    epsilon_2 : float
+        The least scale of a parameter, by which its step is multiplied.
+    clip_threshold : float
+        The largest root mean square of a step before it is scaled.
+    relative_step : bool
+        Accepted as in Keras; there and here the learning rate is at most ``1 / sqrt(t)`` in any case.
+
+    References
+    ----------
+    N. Shazeer, M. Stern: Adafactor: adaptive learning rates with sublinear memory cost. ICML 2018.
+
+    Examples
+    --------
+    >>> import nbnet as nb
+    >>> w = nb.Parameter([[1.0, 2.0], [3.0, 4.0]])
+    >>> nb.optimizers.Adafactor(learning_rate=0.5).apply([[[1.0, 6.0], [7.0, 2.0]]], [w])
+    >>> w.numpy().round(2)
+    array([[ 0.7 , -0.01],
+           [ 1.25,  3.44]], dtype=float32)
+    """
+
+    beta_2_decay = Hyper(Interval(-math.inf, 0))
+    epsilon_1 = Hyper()
+    epsilon_2 = Hyper()
+    clip_threshold = Hyper(ABOVE_ZERO)
+    relative_step = BoolHyper()
+
+    def __init__(
+        self,
+        learning_rate: float | LearningRateSchedule = 0.001,
+        beta_2_decay: float = -0.8,
+        epsilon_1: float = 1e-30,
+        epsilon_2: float = 1e-3,
+        clip_threshold: float = 1.0,
+        relative_step: bool = True,
+        **common: Unpack[CommonOptions],
+    ) -> None:
+        own = {"beta_2_decay": beta_2_decay, "epsilon_1": epsilon_1, "epsilon_2": epsilon_2}
+        own |= {"clip_threshold": clip_threshold, "relative_step": relative_step}
+        super().__init__(learning_rate, own, **common)
+        #: The squares of each parameter by row, by column, and as they are used.
+        self._squares: list[tuple[Parameter, Parameter, Parameter]] = []
+
+    def build(self, variables: Sequence[Parameter]) -> FlatParams:
+        block = super().build(variables)
+        self._squares = []
+        for p in variables:
+            # A vector has none by row and column; Keras keeps a zero in their place.
+            shapes = (p.shape[:-1], (*p.shape[:-2], p.shape[-1])) if p.ndim > 1 else ((), ())
+            rows, columns = (self.add_variable(shape, dtype=p.dtype, name=p.name) for shape in shapes)
+            self._squares.append((rows, columns, self.add_variable_from_reference(p, "velocity")))
+        return block
+
+    def update_step(self, gradient: Any, variable: Parameter, learning_rate: Any) -> None:
+        """Change a parameter, and the squares of its gradients, by its gradient."""
+        g, t, rate = gradient.numpy(), self.iterations + 1, float(learning_rate)
+        rows, columns, both = self._squares[self._get_variable_index(variable)]
+        scale = max(self.epsilon_2, _root_mean_square(variable.memory())) * min(rate, t**-0.5)
+        squares, kept = g * g + g.dtype.type(self.epsilon_1), 1.0 - t**self.beta_2_decay
+        if variable.ndim > 1:
+            self.assign(rows, rows.memory() * kept + squares.mean(-1) * (1.0 - kept))
+            self.assign(columns, columns.memory() * kept + squares.mean(-2) * (1.0 - kept))
+            shares = rows.memory() / rows.memory().mean(-1, keepdims=True)
+            self.assign(both, shares[..., None] * columns.memory()[..., None, :])
+        else:
+            self.assign(both, both.memory() * kept + squares * (1.0 - kept))
+        step = g / np.sqrt(both.memory())
+        self.assign_sub(variable, step * (scale / max(1.0, _root_mean_square(step) / self.clip_threshold)))
+
+
+def _root_mean_square(x: NDArray[Any]) -> float:
+    return float(np.sqrt(np.mean(np.square(x))))

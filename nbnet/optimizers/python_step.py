@@ -271,8 +271,8 @@ class PythonStep:
 
     @property
     def own_state(self) -> dict[str, Array]:
-        """The memory of the optimizer's own variables, by number and name."""
-        return {f"{k}_{v.name}": v.memory() for k, v in enumerate(self._own)}
+        """The memory of the optimizer's own variables, by number."""
+        return {f"variable_{k}": v.memory() for k, v in enumerate(self._own)}
 
 
 def _array(value: Any) -> Array:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import copy
 import json
 from typing import Any
 
@@ -400,6 +401,38 @@ def test_parameters_without_gradient_stay_as_they_are(case: Case, extra: dict[st
         alone.apply([gradient], [first])
     np.testing.assert_array_equal(parameters[0].numpy(), first.numpy())
     assert all(np.array_equal(p.numpy(), old) for p, old in zip(parameters[1:], before, strict=True))
+
+
+def test_adafactor_follows_its_formula() -> None:
+    """Matrices, with more axes before, and vectors, against a loop in float64; state and weight decay go on."""
+    rng = np.random.default_rng(0)
+    values = [rng.normal(size=shape) for shape in ((4, 3), (2, 3, 5), (6,))]
+    optimizer = nb.optimizers.Adafactor(0.3, beta_2_decay=-0.7, epsilon_2=0.01, clip_threshold=0.9, weight_decay=0.1)
+    parameters = [nb.Parameter(value, dtype="float64") for value in values]
+    sums: list[list[Any]] = [[0.0, 0.0, 0.0] for _ in values]
+    for t in range(1, 6):
+        given = [rng.normal(size=value.shape) for value in values]
+        optimizer.apply(given, parameters)
+        for k, (g, state) in enumerate(zip(given, sums, strict=True)):
+            p, kept = values[k] * (1 - 0.1 * 0.3), 1 - t**-0.7
+            state[0] = kept * state[0] + (1 - kept) * (g**2).mean(-1)
+            state[1] = kept * state[1] + (1 - kept) * (g**2).mean(-2 if g.ndim > 1 else 0)
+            state[2] = kept * state[2] + (1 - kept) * g**2
+            both = state[2]
+            if g.ndim > 1:
+                both = (state[0] / state[0].mean(-1, keepdims=True))[..., None] * state[1][..., None, :]
+            step = g / np.sqrt(both)
+            step /= max(1.0, np.sqrt((step**2).mean()) / 0.9)
+            values[k] = p - step * max(0.01, np.sqrt((p**2).mean())) * min(0.3, t**-0.5)
+        for parameter, value in zip(parameters, values, strict=True):
+            np.testing.assert_allclose(parameter.numpy(), value, rtol=1e-10)
+    shapes = [(4,), (3,), (4, 3), (2, 3), (2, 5), (2, 3, 5), (), (), (6,)]
+    assert [v.shape for v in optimizer.variables[2:]] == shapes
+    again = copy.deepcopy(optimizer)
+    twins = [nb.Parameter(p.numpy()) for p in parameters]
+    for one, own in ((optimizer, parameters), (again, twins)):
+        one.apply(given, own)
+    assert all(np.array_equal(p.numpy(), q.numpy()) for p, q in zip(parameters, twins, strict=True))
 
 
 def test_parameters_without_gradient_are_averaged() -> None:

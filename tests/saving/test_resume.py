@@ -18,6 +18,7 @@ rng = np.random.default_rng(5)
 X, Y = rng.normal(size=(70, 6)).astype("float32"), rng.normal(size=(70, 2)).astype("float32")
 OPTIMIZERS: dict[str, dict[str, Any]] = {
     "Adadelta": {"learning_rate": 0.5},
+    "Adafactor": {"learning_rate": 0.1, "use_ema": True},
     "Adagrad": {},
     "Adam": {"amsgrad": True},
     "AdamW": {"clipnorm": 0.5},
