@@ -24,7 +24,7 @@ from nbnet.engine.kernels.abi import Function, Kernel, accumulates, device, mat,
 from nbnet.losses.weighting import meet, same_rank
 from nbnet.ops.broadcast import multiply
 from nbnet.ops.compare import where
-from nbnet.ops.convert import cast
+from nbnet.ops.convert import cast, converted
 from nbnet.ops.reduction import weighted_mean, weighted_sum
 from nbnet.ops.reshape import broadcast_to, moveaxis, reshape
 
@@ -314,8 +314,12 @@ def one_or_many(value: float | Sequence[float], name: str, allowed: Interval) ->
 
 def as_given(y_true: Any, sparse: bool, y_pred: Tensor) -> Any:
     """Targets, as an array that still needs conversion if they are a tensor whose value cannot be read directly."""
-    if not isinstance(y_true, Tensor) or y_true.data is None or y_true.requires_grad:
+    if not isinstance(y_true, Tensor) or y_true.requires_grad:
         return y_true
+    if y_true.data is None:
+        if sparse and y_true.ndim == y_pred.ndim and y_true.shape[-1] == 1:
+            y_true = reshape(y_true, y_true.shape[:-1])
+        return converted(y_true, INT if sparse else y_pred.dtype) if (y_true.dtype == INT) != sparse else y_true
     flat = y_true.ndim == y_pred.ndim - 1
     # One column of predictions: a vector of targets is one, too.
     reads = flat if sparse else not (flat and y_pred.shape[-1] == 1)

@@ -16,7 +16,7 @@ from nbnet.callbacks.callback import CallbackList, History
 from nbnet.callbacks.progress import Progress, level_of
 from nbnet.engine.gemm.blas import SingleThread
 from nbnet.engine.graph.tape import Tape
-from nbnet.engine.graph.tensor import Tensor
+from nbnet.engine.graph.tensor import Tensor, changes
 from nbnet.layers.arguments import argument_names
 from nbnet.layers.variable import HasWeights, flatten_layers
 from nbnet.metrics.metric import Metric, metrics_in
@@ -142,11 +142,13 @@ class Trainer(_Base):
         weighted_metrics
             The same, but sample weights and class weights count.
         run_eagerly
-            If True, train by a loop in Python over :meth:`train_step`, on a tape: for debugging.
+            If True, :meth:`train_step` runs as Python, on a tape, for every batch: for debugging.
         steps_per_execution
             Number of batches for which hooks of batches are called once.
-        jit_compile, auto_scale_loss
-            Accepted as in Keras; here every epoch is compiled, and nothing computes in float16.
+        jit_compile
+            If False, steps of a subclass run as Python; all others are always compiled.
+        auto_scale_loss
+            Accepted as in Keras; nothing computes in float16.
         slices
             Parts of a batch that as many threads compute, up to 256; a batch of fewer rows has as many as rows, and one
             whose rows depend on each other is not cut. By default as many as pay on the processors there are. Results
@@ -558,8 +560,10 @@ class Trainer(_Base):
     def train_step(self, data: Any) -> Mapping[str, Any]:
         """Train on one batch; a subclass may define a step of its own.
 
-        A model whose class overrides it is trained by a loop in Python that calls it for every batch. Otherwise the
-        compiled loop computes the same.
+        A step of a subclass is compiled, as by :func:`nbnet.function`: its Python code runs once for each size of
+        batches. One that cannot be compiled is called for every batch, after a warning that says why: it asks for
+        values of tensors, changes attributes of the model, or draws numbers from NumPy. ``compile(run_eagerly=True)``
+        has every step run as Python. Without a subclass, the compiled loop computes the same.
 
         Parameters
         ----------
@@ -593,7 +597,7 @@ class Trainer(_Base):
         x, y, sample_weight = unpack_x_y_sample_weight(data)
         optimizer = self.optimizer
         assert optimizer is not None
-        with Tape(step=optimizer.steps) as tape:
+        with Tape(step=None if changes() else optimizer.steps) as tape:
             y_pred = self(x, training=True)
             loss = self.compute_loss(x, y, y_pred, sample_weight)
             scaled = optimizer.scale_loss(loss)
@@ -619,7 +623,7 @@ class Trainer(_Base):
         return self(unpack_x_y_sample_weight(data)[0], training=False)
 
     def _tracked(self, x: Any, y: Any, y_pred: Any, sample_weight: Any, loss: Tensor) -> dict[str, Any]:
-        self._loss_tracker.update_state(loss.numpy(), next(flatten(x)).shape[0])
+        self._loss_tracker.update_state(loss, next(flatten(x)).shape[0])
         return self.compute_metrics(x, y, y_pred, sample_weight)
 
     @default_step

@@ -7,7 +7,7 @@ import re
 from abc import ABC, abstractmethod
 from collections.abc import Callable, Iterable, Mapping
 from operator import attrgetter
-from typing import Any, ClassVar, Generic, Protocol, Self, TypedDict, TypeVar, overload
+from typing import Any, ClassVar, Generic, Protocol, Self, TypedDict, TypeVar, cast, overload
 
 import numpy as np
 from numpy.typing import NDArray
@@ -18,6 +18,7 @@ from nbnet.base.registry import custom_object_scope, snake_case
 from nbnet.base.uninterrupted import apart
 from nbnet.base.validation import FROM_ZERO, Interval, check_bool, check_int
 from nbnet.engine.graph.parameter import Parameter
+from nbnet.engine.graph.tensor import changes
 from nbnet.optimizers import schedules
 from nbnet.optimizers.update import LEARNING_RATE
 
@@ -152,6 +153,22 @@ class Iterations(OptimizerNumber, int):
         return int, (int(self),)
 
 
+class OfProgram(OptimizerNumber):
+    """A number of an optimizer in a function that is being compiled: it changes as the program runs, so that no
+    arithmetic of Python's is done with it."""
+
+    def __init__(self, name: str, optimizer: Any) -> None:
+        self._optimizer, self._name = optimizer, name
+
+    def _refuse(self, *_: Any) -> Any:
+        raise ValueError(f"{self._name}: the optimizer's number changes as the program runs that is being built")
+
+    __add__ = __radd__ = __sub__ = __rsub__ = __mul__ = __rmul__ = __truediv__ = __rtruediv__ = __mod__ = _refuse
+    __floordiv__ = __pow__ = __rpow__ = __neg__ = __lt__ = __le__ = __gt__ = __ge__ = __float__ = __int__ = _refuse
+    __index__ = __bool__ = __array__ = __eq__ = __ne__ = numpy = assign = _refuse  # type: ignore[assignment]
+    __hash__ = None  # type: ignore[assignment]
+
+
 class HasHyperparams(Protocol):
     """An optimizer, as far as :class:`HyperAttribute` knows it."""
 
@@ -272,6 +289,8 @@ class HasSettings(RecordsArguments):
     @property
     def learning_rate(self) -> LearningRate:
         """Learning rate of the next step. A number may be assigned, but not in place of a schedule, as in Keras."""
+        if changes() is not None:
+            return cast(LearningRate, OfProgram("learning_rate", self))
         rate = self.cells[LEARNING_RATE] if self.schedule is None else self.schedule(self.steps)
         return LearningRate(rate, self)
 
@@ -295,6 +314,8 @@ class HasSettings(RecordsArguments):
     @property
     def iterations(self) -> Iterations:
         """Number of updates made; with gradient accumulation, :attr:`steps` are more. It may be assigned."""
+        if changes() is not None:
+            return cast(Iterations, OfProgram("iterations", self))
         return Iterations(self.steps // (self._accumulation_steps or 1), self)
 
     @iterations.setter

@@ -133,7 +133,10 @@ class Function(Generic[P, R]):
         """
         if recorder() is not None:
             return self.python_function(*args, **kwargs)
-        program, arrays = self._prepared(args, kwargs)
+        return self.execute(*self.prepare(args, kwargs))
+
+    def execute(self, program: FunctionProgram, arrays: list[Any]) -> R:
+        """Run a program that :meth:`prepare` returned, on these arrays."""
         try:
             for buffer, array in zip(program.buffers, arrays, strict=True):
                 buffer[...] = array
@@ -172,7 +175,7 @@ class Function(Generic[P, R]):
         if recorder() is not None:
             results = [self.python_function(*args, **kwargs) for _ in range(left)]
             return results[-1]
-        program, arrays = self._prepared(args, kwargs)
+        program, arrays = self.prepare(args, kwargs)
         try:
             for buffer, array in zip(program.buffers, arrays, strict=True):
                 buffer[...] = array
@@ -194,8 +197,8 @@ class Function(Generic[P, R]):
         for optimizer, each in program.updates.items():
             optimizer.steps += each * calls
 
-    def _prepared(self, args: tuple[Any, ...], kwargs: Mapping[str, Any]) -> tuple[FunctionProgram, list[Any]]:
-        """The program for these arguments, in use from now on, and the arrays among them."""
+    def prepare(self, args: tuple[Any, ...], kwargs: Mapping[str, Any]) -> tuple[FunctionProgram, list[Any]]:
+        """Return the program for these arguments, in use from now on, and the arrays among them."""
         arrays: list[Any] = []
         key: list[Any] = []
         _describe(args, key, arrays)

@@ -24,7 +24,16 @@ from nbnet.engine.graph.op import INT
 from nbnet.engine.graph.tape import Trace
 from nbnet.engine.graph.tensor import Node, Tensor, tensor
 from nbnet.layers.variable import flatten_layers
-from nbnet.train.trainable import Inputs, LogLayout, ModelSignature, RowShapes, Shape, Trainable, runs_in_python
+from nbnet.train.trainable import (
+    Inputs,
+    LogLayout,
+    ModelSignature,
+    RowShapes,
+    Shape,
+    Trainable,
+    overrides,
+    runs_in_python,
+)
 
 
 def signature_of(model: Trainable, shapes: RowShapes) -> ModelSignature:
@@ -178,14 +187,26 @@ def input_rows(model: Trainable, x: Any) -> Rows:
     if not model.built or model._inputs is None:
         with model._train_state.position.own_keys():
             _build_for(model, x, arrays)
-            if model.defines_call:  # Layers that the model's call uses are built by the first one.
-                signature_of(model, tuple(array.shape[1:] for array in arrays))
-    if not model.defines_call:
+            _signature(model, arrays)  # Layers that the model's call uses are built by the first one.
+    signature = _signature(model, arrays)
+    if signature is None:
         return Rows(arrays)
-    signature = signature_of(model, tuple(array.shape[1:] for array in arrays))
     if any(signature.whole) or any(signature.tables):
         return Rows(as_indices(arrays, model.inputs_known, signature), ids=signature.whole, signature=signature)
     return Rows(arrays, signature=signature)
+
+
+def _signature(model: Trainable, arrays: Sequence[Array]) -> ModelSignature | None:
+    """Return the signature for rows of these shapes; None if the model has no call for them, but a step of its own,
+    which may do with them what it likes."""
+    if not model.defines_call:
+        return None
+    try:
+        return signature_of(model, tuple(array.shape[1:] for array in arrays))
+    except (TypeError, ValueError):
+        if not overrides(model, "train_step"):
+            raise
+        return None
 
 
 def _build_for(model: Trainable, x: Any, arrays: Sequence[Array]) -> None:

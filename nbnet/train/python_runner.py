@@ -3,9 +3,12 @@
 from __future__ import annotations
 
 import math
+import operator
+import random
+import warnings
 import weakref
 from collections.abc import Callable, Mapping, Sequence
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -20,6 +23,9 @@ from nbnet.train.epoch_loop import Chunk, Report
 from nbnet.train.inputs import Rows, output_names
 from nbnet.train.objective import OutputSpec
 from nbnet.train.trainable import LogLayout, Logs, Trainable, TrainingPosition
+
+if TYPE_CHECKING:
+    from nbnet.train.function import Function
 
 Array = NDArray[Any]
 
@@ -82,8 +88,119 @@ def given_rows(model: Trainable, rows: Rows, part: Callable[[Any], Any] = lambda
     return x, y, w
 
 
+class StepFunction:
+    """``train_step`` or ``test_step`` of the user's as a compiled function, if it can be one; else as Python, after a
+    warning.
+
+    A step that draws numbers of NumPy's or Python's, or changes attributes of the model, cannot: what it does while it
+    is traced is done once.
+    """
+
+    def __init__(self, model: Trainable, kind: str) -> None:
+        from nbnet.train.function import Function
+
+        self._model, self._name = weakref.proxy(model), f"{kind}_step"
+        self._function: Function[[Any], Any] | None = Function(self._traced, model.dtype)
+
+    def __call__(self, data: Any) -> Any:
+        model, function = self._model, self._function
+        if function is None:
+            return getattr(model, self._name)(data)
+        if model.optimizer is not None:
+            function.calls = model.optimizer.steps  # Masks are those of the step, also when training is resumed.
+        try:
+            prepared = function.prepare((data,), {})
+        except Exception as error:
+            why = str(error).partition("\n")[0]
+        else:
+            return function.execute(*prepared)
+        self._function = None
+        returned = getattr(model, self._name)(data)
+        warnings.warn(f"{model.name}.{self._name} is not compiled, and runs as Python: {why}", stacklevel=2)
+        return returned
+
+    def _traced(self, data: Any) -> Any:
+        model, before, drawn = self._model, _attributes(self._model), _GlobalDraws()
+        returned = getattr(model, self._name)(data)
+        if changed := _undone(model, before):
+            raise TypeError(f"it changes self.{changed}, which a program does not")
+        if drawn.changed():
+            raise TypeError("it draws random numbers from NumPy or Python; draw them from nbnet.random")
+        return returned
+
+
+def _attributes(model: Any) -> dict[str, tuple[Any, list[Any] | None]]:
+    """The numbers, strings and containers that a user's class keeps in its models; of containers, the contents."""
+    found: dict[str, tuple[Any, list[Any] | None]] = {}
+    for name, value in vars(model).items():
+        if isinstance(value, (list, tuple, dict, set)):
+            found[name] = value, list(value.items() if isinstance(value, dict) else value)
+        elif value is None or isinstance(value, (bool, int, float, str)):
+            found[name] = value, None
+    return {name: known for name, known in found.items() if name[0] != "_"}
+
+
+def _undone(model: Any, before: Mapping[str, tuple[Any, list[Any] | None]]) -> str:
+    """Undo changes of attributes; returns the name of one, or nothing if there are none."""
+    changed = ""
+    for name, (value, contents) in _attributes(model).items():
+        known, kept = before.get(name, (before, None))
+        if kept is not None and value is known:
+            same = len(kept) == len(contents or ()) and all(map(operator.is_, _flat(kept), _flat(contents or [])))
+            if not same and isinstance(value, list):
+                value[:] = kept
+            elif not same:
+                value.clear()
+                value.update(kept)
+        else:
+            same = value is known or (contents is None and value == known)
+            if not same and known is before:
+                delattr(model, name)
+            elif not same:
+                setattr(model, name, known)
+        changed = changed if same else name
+    return changed
+
+
+def _flat(contents: list[Any]) -> list[Any]:
+    """The keys and values of a dict's items; other contents as they are."""
+    return [part for item in contents for part in (item if type(item) is tuple else (item,))]
+
+
+class _GlobalDraws:
+    """The states of the generators that all of a program shares: NumPy's and Python's."""
+
+    def __init__(self) -> None:
+        self.numpy, self.python = np.random.get_state(legacy=False), random.getstate()  # noqa: NPY002
+
+    def changed(self) -> bool:
+        """Return True if numbers were drawn, and put the states back."""
+        now = np.random.get_state(legacy=False)  # noqa: NPY002
+        same = all(np.array_equal(now["state"][k], self.numpy["state"][k]) for k in now["state"])
+        if same and now["has_gauss"] == self.numpy["has_gauss"] and random.getstate() == self.python:
+            return False
+        np.random.set_state(self.numpy)  # noqa: NPY002
+        random.setstate(self.python)
+        return True
+
+
+def step_of(model: Trainable, kind: str) -> Callable[[Any], Any]:
+    """Return what runs a batch: the compiled step of the user's, or a method of the model."""
+    state = model._train_state
+    method: Callable[[Any], Any] = getattr(model, f"{kind}_step")
+    in_python = kind == "predict" or state.eager or not model.jit_compile
+    in_python = in_python or (state.objective is not None and state.objective.in_python)
+    if in_python or (model.optimizer is not None and model.optimizer.in_python):
+        return method
+    kept: dict[Any, StepFunction] = vars(state.local).setdefault("steps", {})
+    key = kind, model.structure(), *(id(weight) for weight in model.trainable_weights)
+    if key not in kept:
+        kept[key] = StepFunction(model, kind)
+    return kept[key]
+
+
 class PythonRunner:
-    """Calls ``train_step``, ``test_step`` or ``predict_step`` for each batch.
+    """Calls ``train_step``, ``test_step`` or ``predict_step`` for each batch: compiled, if that is possible.
 
     Logs are those of the last step, for metrics accumulate from batch to batch; a prediction keeps the outputs.
 
@@ -98,7 +215,7 @@ class PythonRunner:
 
     def __init__(self, model: Trainable, kind: str, position: TrainingPosition | None = None) -> None:
         self._position = position
-        self._model, self._predicts, self._step = model, kind == "predict", getattr(model, f"{kind}_step")
+        self._model, self._predicts, self._step = model, kind == "predict", step_of(model, kind)
         self._logs: Logs = {}
         self._parts: list[Any] = []
 

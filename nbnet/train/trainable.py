@@ -525,6 +525,8 @@ class Trainable(Protocol):
     built: bool
     #: False for a class that only trains other models in a step of its own.
     defines_call: bool
+    #: False if steps of the user's run as Python.
+    jit_compile: bool
     optimizer: Optimizer  # None before ``compile``
     #: Set by a callback to end training after the current epoch, or the current batch.
     stop_training: bool

@@ -323,7 +323,7 @@ class OwnStep(nb.Sequential):
 @pytest.mark.parametrize("on_nan", finite_watch.CHOICES)
 def test_steps_in_python(on_nan: str) -> None:
     model = OwnStep([nb.Input((4,)), layers.Dense(1)])
-    model.compile("sgd", "mse")
+    model.compile("sgd", "mse", run_eagerly=True)
     if on_nan == "raise":
         with pytest.raises(FloatingPointError, match="batch 2 of epoch 0"):
             model.fit(X, Y, verbose=0, on_nan="raise")

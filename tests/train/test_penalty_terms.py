@@ -312,7 +312,7 @@ class ByHand(Whole):
 def test_steps_by_hand_do_what_programs_do() -> None:
     by_hand, compiled = ByHand(), Whole()
     for model in (by_hand, compiled):
-        model.compile(nb.optimizers.SGD(RATE), "mse")
+        model.compile(nb.optimizers.SGD(RATE), "mse", run_eagerly=model is by_hand)
         model(X[:1])
         model.set_weights(WEIGHTS)
         model.hidden.kernel.constraint = constraints.MaxNorm(0.9)

@@ -256,7 +256,7 @@ def _probe(producer: Producer, inputs: Sequence[Symbol], shapes: Sequence[Sequen
 
 
 def snapshot(result: Any) -> Any:
-    """What a function of tensors returned, with the value that a weight has now in place of a weight that it handed
+    """The result of a function of tensors, with the value that a weight has now in place of a weight that it handed
     through: weights change, tensors do not."""
     if type(result) is Tensor or not any(isinstance(leaf, Parameter) for leaf in flatten(result)):
         return result

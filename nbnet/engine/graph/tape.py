@@ -72,6 +72,10 @@ class Tape(Recorder):
         if masks is not None and not isinstance(masks, Mapping):
             raise TypeError(f"masks: expected a dict of arrays by name of layer, got {type(masks).__name__}")
         super().__init__(masks=masks)
+        # The number of an optimizer's step, which the program counts: draws begin anew, as on another tape.
+        self._restarts = changes() is not None and step is not None and not isinstance(step, (int, np.integer))
+        if self._restarts:
+            step = None
         self._trace: Trace | None = None
         if step is not None and (not isinstance(step, (int, np.integer)) or not 0 <= step < 1 << 63):
             raise ValueError(f"step: expected an integer from 0 to 2**63 - 1, got {step!r}")
@@ -85,6 +89,8 @@ class Tape(Recorder):
             return super().__enter__()
         if self._given or not self.counts:
             raise ValueError("masks, step: cannot be given inside of a program; its steps count themselves")
+        if self._restarts:
+            self._trace.forget_draws()
         return self  # The trace records the operations.
 
     def __exit__(self, *exc: object) -> None:

@@ -487,6 +487,10 @@ class Recorder:
         self._keys[key] = used + 1
         return derive(key, used) if used else key
 
+    def forget_draws(self) -> None:
+        """Have each key draw as at its first use."""
+        self._keys.clear()
+
     def given_mask(self, name: str) -> Array | None:
         """The mask to use for the node of this name, instead of drawing one; None if there is none."""
         return None if name not in self._given else plain_array(self._given[name], f"masks[{name!r}]")
