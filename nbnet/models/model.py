@@ -264,6 +264,15 @@ class Model(Layer, Trainer):
         return self._inputs
 
     @property
+    def learned_inputs(self) -> bool:
+        """True if the first data told the shapes of the inputs."""
+        return self.graph is None
+
+    def open_inputs(self, inputs: Inputs) -> None:
+        """Take inputs of which other lengths are open."""
+        self._inputs = inputs
+
+    @property
     def input_shape(self) -> Any:
         """Shape of the input, with None for open axes; a list or dict of shapes for several."""
         return self._shape_of("input")

@@ -154,6 +154,16 @@ class Sequential(Model):
         return bool(self._symbols)
 
     @property
+    def learned_inputs(self) -> bool:
+        return bool(self._layers) and self._layers[0].batch_input_shape is None and not self._on_data
+
+    def open_inputs(self, inputs: Inputs) -> None:
+        shapes = restructure(inputs.template, [(None, *shape) for shape in inputs.shapes])
+        self._symbols = _stack(_inputs(self.layers[0], shapes, "input"), self.layers)
+        self.batch_input_shape = shapes if isinstance(shapes, tuple) else None
+        self._inputs = inputs
+
+    @property
     def input(self) -> Any:
         return self._known_symbols()[0]
 

@@ -183,7 +183,10 @@ class Rows:
 
 def input_rows(model: Trainable, x: Any) -> Rows:
     """Return checked inputs; the first data that a model sees decide which inputs it has."""
-    arrays = input_arrays(x, model._inputs, model.dtype)
+    try:
+        arrays = input_arrays(x, model._inputs, model.dtype)
+    except ValueError as error:
+        arrays = _with_open_lengths(model, x, error)
     if not model.built or model._inputs is None:
         with model._train_state.position.own_keys():
             _build_for(model, x, arrays)
@@ -207,6 +210,31 @@ def _signature(model: Trainable, arrays: Sequence[Array]) -> ModelSignature | No
         if not overrides(model, "train_step"):
             raise
         return None
+
+
+def _with_open_lengths(model: Trainable, x: Any, error: ValueError) -> tuple[Array, ...]:
+    """Return the inputs for which lengths that the first data had become open; raise the error if that is no help."""
+    known = model._inputs
+    if known is None or not model.defines_call or not model.learned_inputs:
+        raise error
+    try:
+        arrays = input_arrays(x, known._replace(shapes=(None,) * len(known.shapes)), model.dtype)  # type: ignore[arg-type]
+        rows = tuple(array.shape[1:] for array in arrays)
+        shapes = tuple(
+            tuple(n if n == m else None for n, m in zip(row, shape, strict=True))
+            for row, shape in zip(rows, known.shapes, strict=True)
+        )
+        if shapes == known.shapes:
+            raise error
+        model.open_inputs(known._replace(shapes=shapes))
+        try:
+            signature_of(model, rows)
+        except BaseException:
+            model.open_inputs(known)
+            raise
+    except (ValueError, TypeError):
+        raise error from None
+    return arrays
 
 
 def _build_for(model: Trainable, x: Any, arrays: Sequence[Array]) -> None:

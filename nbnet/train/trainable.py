@@ -540,6 +540,9 @@ class Trainable(Protocol):
     @property
     def inputs_known(self) -> Inputs: ...  # an error before the model has seen any
     @property
+    def learned_inputs(self) -> bool: ...  # True if no Input told their shapes
+    def open_inputs(self, inputs: Inputs) -> None: ...  # other lengths of axes are open
+    @property
     def output_template(self) -> Any: ...  # names in the structure of the outputs, or None
     @property
     def weights(self) -> list[Parameter]: ...

@@ -228,3 +228,45 @@ def test_a_structure_that_is_not_the_models():
         nb.Model({"z": a, "a": b}, a + b).predict(list(data.values())[:2])
     with pytest.raises(ValueError, match="x: the model has no input 'c'"):
         listed.predict({"a": X[:, :3], "c": X[:, 3:]})
+
+
+class Pooled(nb.Model):
+    def __init__(self, layers):
+        super().__init__()
+        self.parts = layers
+
+    def call(self, x, training=False):
+        for layer in self.parts:
+            x = layer(x)
+        return x
+
+
+@pytest.mark.parametrize("make", [nb.Sequential, Pooled])
+def test_lengths_that_differ_from_the_first_are_open(make):
+    def results(make, *first):
+        parts = [nb.layers.Conv1D(3, 2, kernel_initializer="ones"), nb.layers.GlobalAveragePooling1D()]
+        model = make([*first, *parts, nb.layers.Dense(1, kernel_initializer="ones")])
+        model.compile(nb.optimizers.Adam(0.1), "mse")
+        arrays = [np.random.default_rng(n).normal(size=(4, n, 2)) for n in (5, 9, 7)]
+        losses = model.fit(((x, x[:, 0, :1]) for x in arrays), epochs=1, verbose=0).history["loss"]
+        found = [
+            losses,
+            *(model.predict(x, verbose=0).tolist() for x in arrays),
+            model(arrays[0][:, :4]).numpy().tolist(),
+        ]
+        return model, found
+
+    model, found = results(make)
+    assert found == results(nb.Sequential, nb.Input((None, 2)))[1]
+    assert model.input_shape == (None, None, 2)
+    for shape in (4, 5, 3), (4, 5):
+        with pytest.raises(ValueError, match=r"x: expected rows of shape \(None, 2\)"):
+            model.predict(np.ones(shape))
+
+
+def test_lengths_that_a_layer_needs_stay():
+    model = nb.Sequential([nb.layers.Flatten(), nb.layers.Dense(2)])
+    model.predict(np.ones((2, 3, 4)), verbose=0)
+    with pytest.raises(ValueError, match=r"x: expected rows of shape \(3, 4\), got \(5, 4\)"):
+        model.predict(np.ones((2, 5, 4)))
+    assert model.input_shape == (None, 3, 4)
