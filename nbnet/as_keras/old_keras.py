@@ -36,7 +36,7 @@ from nbnet.layers.layer import Layer
 from nbnet.metrics import Metric
 from nbnet.models import Model
 from nbnet.optimizers import Optimizer
-from nbnet.optimizers.schedules import InverseTimeDecay
+from nbnet.optimizers.schedules import OLD_DECAY, InverseTimeDecay
 
 Arguments = dict[str, Any]
 
@@ -250,7 +250,7 @@ def _optimizer_arguments(name: str, kwargs: Arguments) -> None:
     if decay:
         warn_old(f"{name}(decay=...)", "a schedule, learning_rate=InverseTimeDecay(rate, 1, decay)")
         rate = kwargs.get("learning_rate", 0.01 if name == "SGD" else 0.001)
-        kwargs["learning_rate"] = InverseTimeDecay(rate, 1, decay)
+        kwargs["learning_rate"] = InverseTimeDecay(rate, 1, decay, name=OLD_DECAY)
 
 
 def _get_rate(optimizer: Any) -> Any:

@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 
 from nbnet import data, metrics, ops, optimizers
 from nbnet.base.tree import flatten, map_structure, restructure
-from nbnet.base.validation import check_int
+from nbnet.base.validation import check_bool, check_int
 from nbnet.callbacks.callback import CallbackList, History
 from nbnet.callbacks.progress import Progress, level_of
 from nbnet.engine.gemm.blas import SingleThread
@@ -99,6 +99,16 @@ class Trainer(_Base):
     def steps_per_execution(self) -> int:
         """Number of batches for which hooks of batches are called once."""
         return self._train_state.steps_per_execution
+
+    @property
+    def run_eagerly(self) -> bool:
+        """True if steps run in Python, as :meth:`compile` was told; may be assigned."""
+        return self._train_state.eager
+
+    @run_eagerly.setter
+    def run_eagerly(self, value: bool) -> None:
+        self._train_state.eager = check_bool(value, "run_eagerly")
+        self._changed()
 
     @property
     def loss(self) -> Any:

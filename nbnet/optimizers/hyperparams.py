@@ -6,6 +6,7 @@ from __future__ import annotations
 import re
 from abc import ABC, abstractmethod
 from collections.abc import Callable, Iterable, Mapping
+from dataclasses import replace
 from operator import attrgetter
 from typing import Any, ClassVar, Generic, Protocol, Self, TypedDict, TypeVar, cast, overload
 
@@ -299,9 +300,9 @@ class HasSettings(RecordsArguments):
         if isinstance(value, (Mapping, schedules.LearningRateSchedule)) or (
             self.schedule is None and callable(value) and not isinstance(value, type)
         ):
-            self.schedule = schedules.get(value)
-            self._source = self.schedule.source()
-            self._schedules += 1
+            self._follow(schedules.get(value))
+        elif isinstance(self.schedule, schedules.InverseTimeDecay) and self.schedule.name == schedules.OLD_DECAY:
+            self._follow(replace(self.schedule, initial_learning_rate=FROM_ZERO.check(value, "learning_rate")))
         elif self.schedule is not None:
             raise TypeError(
                 f"learning_rate: this {type(self).__name__} follows {self.schedule!r}, which would overwrite it; make "
@@ -310,6 +311,10 @@ class HasSettings(RecordsArguments):
         else:
             self.cells[LEARNING_RATE] = FROM_ZERO.check(value, "learning_rate")
         self.hyperparams_changed()
+
+    def _follow(self, schedule: schedules.LearningRateSchedule) -> None:
+        self.schedule, self._source = schedule, schedule.source()
+        self._schedules += 1
 
     @property
     def iterations(self) -> Iterations:

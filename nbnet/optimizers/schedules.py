@@ -342,6 +342,10 @@ class ExponentialDecay(StepRatioDecay):
         return p[0] * p[2] ** turns
 
 
+#: Name of a schedule that stands for the argument ``decay`` of Keras 2: a number may be assigned, and decays then.
+OLD_DECAY = "decay"
+
+
 @dataclass(frozen=True)
 class InverseTimeDecay(StepRatioDecay):
     """``initial_learning_rate / (1 + decay_rate * step / decay_steps)``.

@@ -285,6 +285,18 @@ def test_programs_are_written_once(monkeypatch):
     assert len(written) == 8
 
 
+def test_run_eagerly_may_be_assigned():
+    model = network()
+    assert not model.run_eagerly
+    with pytest.raises(TypeError, match="run_eagerly: expected True or False, got 1"):
+        model.run_eagerly = 1
+    model.run_eagerly = True
+    rows: list[int] = []
+    model.train_step = lambda data: rows.append(len(data[0])) or type(model).train_step(model, data)
+    model.fit(X, LABELS, batch_size=25, verbose=0)
+    assert rows == [25, 25, 10]
+
+
 def test_forgotten_programs_are_written_again():
     model = network()
     expected = model(X).numpy()

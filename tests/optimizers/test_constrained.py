@@ -224,6 +224,10 @@ def test_rate_and_iterations_may_be_assigned() -> None:
     scheduled.iterations.assign_add(1)
     optimizer.learning_rate.assign_sub(np.float32(0.25))
     assert (scheduled.iterations, optimizer.learning_rate) == (3, 0.25)
+    decaying = nb.optimizers.SGD(nb.optimizers.schedules.InverseTimeDecay(0.5, 1, 0.25, name="decay"))
+    decaying.iterations = 4
+    decaying.learning_rate = 1.0  # With the decay of Keras 2, the number is what decays.
+    assert decaying.learning_rate == 0.5
     slow = nb.optimizers.SGD(1.0, gradient_accumulation_steps=3)
     for _ in range(4):
         slow.apply([[0.0]], [w])
