@@ -186,7 +186,7 @@ def _place(name: str, path: str | PathLike[str] | None) -> Path | None:
 
 
 def _read_npz(path: Path) -> Split:
-    x_train, y_train, x_test, y_test = read_arrays(path, _ARRAYS)
+    x_train, y_train, x_test, y_test = read_arrays(path, _ARRAYS).values()
     return (x_train, y_train), (x_test, y_test)
 
 

@@ -158,18 +158,22 @@ class Unpacked:
 # ---- arrays and pickles ----
 
 
-def read_arrays(path: Path, names: Sequence[str], lists: bool = False) -> list[Array]:
-    """Read arrays of an ``.npz`` file; with ``lists``, also those of objects, which are pickles of lists of numbers."""
+def read_arrays(path: Path, names: Sequence[str] | None = None, lists: bool = False) -> dict[str, Array]:
+    """Read arrays of an ``.npz`` file by name, by default all; with ``lists``, also those of objects, which are pickles
+    of lists of numbers."""
     with open_regular(path) as file, reading(path), zipfile.ZipFile(file) as archive:
-        size, members = os.fstat(file.fileno()).st_size, set(archive.namelist())
-        if missing := [name for name in names if f"{name}.npy" not in members]:
-            raise ValueError(f"expected the arrays {', '.join(names)}; it lacks {', '.join(missing)}")
-        parts = [archive.getinfo(f"{name}.npy") for name in names]
-        if sum(part.file_size for part in parts) > most_unpacked(size):
+        size = os.fstat(file.fileno()).st_size
+        members = {part.filename.removesuffix(".npy"): part for part in archive.infolist()}
+        wanted = list(members) if names is None else list(names)
+        if missing := [name for name in wanted if name not in members]:
+            raise ValueError(f"expected the arrays {', '.join(wanted)}; it lacks {', '.join(missing)}")
+        parts = {name: members[name] for name in wanted}
+        if sum(part.file_size for part in parts.values()) > most_unpacked(size):
             raise ValueError(f"unpacks to more than {most_unpacked(size)} bytes, 48 MiB and ten times its size")
-        if any(part.compress_type not in (zipfile.ZIP_STORED, zipfile.ZIP_DEFLATED) for part in parts):
+        if any(part.compress_type not in (zipfile.ZIP_STORED, zipfile.ZIP_DEFLATED) for part in parts.values()):
             raise ValueError("expected arrays that are stored or deflated")
-        return [_read_array(archive.read(p), f"{path}: {p.filename}", size if lists else None) for p in parts]
+        most = size if lists else None
+        return {name: _read_array(archive.read(p), f"{path}: {p.filename}", most) for name, p in parts.items()}
 
 
 def _read_array(content: bytes, name: str, size: int | None) -> Array:
@@ -415,7 +419,7 @@ def read_pickle(content: bytes, name: str, size: int | None = None) -> Any:
 
 def read_rows(path: Path, test_split: float, seed: int, most: int | None = None) -> Split:
     """Read, shuffle and split x and y of an ``.npz`` file as Keras does; ``most`` rows at most."""
-    x, y = read_arrays(path, ("x", "y"))
+    x, y = read_arrays(path, ("x", "y")).values()
     _check_rows(x, y, path)
     x, y = x[:most], y[:most]
     if not 0 <= test_split < 1:
@@ -500,7 +504,7 @@ def read_texts(path: Path, kept: Kept, seed: int, test_split: float | None = Non
     """Read, shuffle and cut texts as Keras does; without a share for tests, the file holds both sets."""
     draws = np.random.RandomState(seed)
     sets = ("",) if test_split is not None else ("_train", "_test")
-    arrays = read_arrays(path, [f"{part}{name}" for name in sets for part in "xy"], lists=True)
+    arrays = list(read_arrays(path, [f"{part}{name}" for name in sets for part in "xy"], lists=True).values())
     for x, y in zip(arrays[::2], arrays[1::2], strict=True):
         _check_rows(x, y, path)
     pairs = [_shuffled(x, y, draws) for x, y in zip(arrays[::2], arrays[1::2], strict=True)]

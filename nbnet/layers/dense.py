@@ -211,6 +211,7 @@ class DropConnectDense(RateLayer, Dense):
         super().build(input_shape)
         # Without a seed the key differs from run to run, and a loaded model must predict the same numbers.
         key = random.derive(self.seed or 0, self.units)
+        reserve(self.samples * self.units, self.name, kept=True)
         half = random.generator(key).normal(size=(-(-self.samples // 2), self.units))
         numbers = np.concatenate([half, -half])
         self._normals = Tensor(numbers.shape, self.dtype, numbers.astype(self.dtype), name=f"{self.name}/normals")

@@ -248,10 +248,9 @@ class RandomCrop(RandomImageLayer):
         """Return the matrix that picks m of n rows from a random one on."""
         drawn = random.uniform((1, 1, 1), 0.0, n - m + 1.0, dtype=images.dtype, seed=self._seeds)
         first = ops.minimum(ops.floor(drawn), float(n - m))
-        places = ops.expand_dims(np.arange(m, dtype=images.dtype), -1) + first
-        return ops.broadcast_to(
-            ops.relu(1.0 - ops.abs(places - np.arange(n, dtype=images.dtype))), (images.shape[0], m, n)
-        )
+        every = constants.places(n, self.name).astype(images.dtype)
+        places = ops.expand_dims(every[:m], -1) + first
+        return ops.broadcast_to(ops.relu(1.0 - ops.abs(places - every)), (images.shape[0], m, n))
 
 
 class Moves(RandomImageLayer):

@@ -39,6 +39,12 @@ MORE = [
       for name in ("Brightness", "Contrast", "Rotation")),
     *(Case(f"Random{name}", IMAGE, IMAGE, arguments={"height_factor": 0.1, "width_factor": 0.2})
       for name in ("Translation", "Zoom")),
+    Case("RandomCrop", IMAGE, (3, 4, 3), arguments={"height": 3, "width": 4}),
+    *(Case("StringLookup", (4,), (4,), arguments={"vocabulary": ["a", "b"], "output_mode": mode})
+      for mode in ("int", "count")),
+    *(Case("TextVectorization", (1,), (4,), arguments={"vocabulary": ["a", "b"], "max_tokens": 9} | more)
+      for more in ({"output_sequence_length": 4}, {"output_mode": "multi_hot", "pad_to_max_tokens": True})),
+    *(Case("Hashing", (4,), (4,), arguments={"num_bins": 5, "output_mode": mode}) for mode in ("int", "multi_hot")),
     Case("RandomFlip", IMAGE, IMAGE), Case("Masksembles", (8,), (8,), arguments={"n": 2, "scale": 2.0}),
     *(Case("CategoryEncoding", (4,), (5,), arguments={"num_tokens": 5, "output_mode": mode})
       for mode in ("one_hot", "multi_hot")),
@@ -51,8 +57,9 @@ MORE = [
 
 def alone(case: Case) -> Any:
     whole = case.name in ("CategoryEncoding", "Embedding", "IntegerLookup")
-    layer = nb.Input(case.shape, dtype="int64" if whole else None)
-    return nb.Sequential([layer, case.make(name="layer")], name="alone")
+    text = case.name in ("Hashing", "StringLookup", "TextVectorization")
+    first = nb.Input(case.shape, dtype="int64" if whole else "string" if text else None)
+    return nb.Sequential([first, case.make(name="layer")], name="alone")
 
 
 def in_training(case: Case) -> Any:
@@ -66,6 +73,8 @@ def wrapped() -> Iterator[tuple[str, Any]]:
     yield "TimeDistributed", nb.Sequential([nb.Input(LINE), nb.layers.TimeDistributed(nb.layers.Dense(2))])
     yield "SpectralNormalization", nb.Sequential([nb.Input((4,)), nb.layers.SpectralNormalization(nb.layers.Dense(2))])
     yield "ConcreteDropout", nb.Sequential([nb.Input((4,)), nb.layers.ConcreteDropout(nb.layers.Dense(2))])
+    x, y = nb.Input((4,), name="x", dtype="string"), nb.Input((4,), name="y", dtype="string")
+    yield "HashedCrossing", nb.Model([x, y], nb.layers.HashedCrossing(num_bins=5)([x, y]))
     for name in ("Add", "Average", "Concatenate", "Dot", "Maximum", "Minimum", "Multiply", "Subtract"):
         x, y = nb.Input((4,), name="x"), nb.Input((4,), name="y")
         layer = getattr(nb.layers, name)(**({"axes": 1} if name == "Dot" else {}))
@@ -216,13 +225,17 @@ def test_a_large_number_takes_little(every: int, step: int) -> None:
             assert in_a_process(lambda: findings(name, make, suffix, step, k)) == ""  # noqa: B023
 
 
-@pytest.mark.parametrize("argument", ["num_tokens", "num_oov_indices"])
+ASKED: dict[str, Case] = {
+    "num_tokens": Case("CategoryEncoding", (4,), (3,), arguments={"num_tokens": 3}),
+    "num_oov_indices": Case("IntegerLookup", (4,), (4,), arguments=WORDS),
+    "samples": Case("DropConnectDense", (4,), (3,), arguments={"units": 3, "rate": 0.5}),
+}
+
+
+@pytest.mark.parametrize("argument", ASKED)
 def test_tables_and_lists_that_classes_ask_for(argument: str, tmp_path: Path) -> None:
-    """Vectors of 25,000 classes take no table of their square, and a billion reserved numbers no list."""
-    case = {"num_tokens": ("CategoryEncoding", {"num_tokens": 3}), "num_oov_indices": ("IntegerLookup", WORDS)}[
-        argument
-    ]
-    model = alone(Case(case[0], (4,), (4,), arguments=case[1]))
+    """Vectors of 25,000 classes take no table of their square; a billion numbers take no list and are not drawn."""
+    model = alone(ASKED[argument])
     model.save(tmp_path / "m.nbnet")
     parts = Parts.of((tmp_path / "m.nbnet").read_bytes())
     for value in LARGE:
@@ -232,3 +245,10 @@ def test_tables_and_lists_that_classes_ask_for(argument: str, tmp_path: Path) ->
         assert said == ""
         assert seconds < SECONDS
         assert memory < MEMORY
+
+
+def test_all_layers_are_walked() -> None:
+    names = {name.partition(":")[0] for name, _ in models()}
+    layers = {kind.__name__ for name in dir(nb.layers) if isinstance(kind := getattr(nb.layers, name), type)
+              and issubclass(kind, nb.layers.Layer)}  # fmt: skip
+    assert layers - names == {"InputLayer", "Lambda", "Layer", "Wrapper"}

@@ -262,6 +262,8 @@ MAKERS = {
     "full", "zeros", "ones", "empty", "arange", "tile", "repeat", "eye", "identity", "linspace", "tri", "outer", "pad",
     "logspace", "indices", "kron",
 }  # fmt: skip
+#: Methods of generators of NumPy's.
+DRAWS = {"normal", "uniform", "standard_normal", "integers", "random"}
 #: Functions whose arrays are as large as an operand, a weight of the file, or what the file lists; and those that no
 #: loading calls.
 BOUNDED = {
@@ -281,7 +283,11 @@ BOUNDED = {
 def makes_an_array(call: ast.Call) -> bool:
     """True for a call of NumPy that makes an array, unless its size is written down."""
     function = call.func
-    if not isinstance(function, ast.Attribute) or getattr(function.value, "id", None) != "np":
+    if not isinstance(function, ast.Attribute):
+        return False
+    if isinstance(function.value, ast.Call):  # of a generator that was just made
+        return function.attr in DRAWS
+    if getattr(function.value, "id", None) != "np":
         return False
     sizes = call.args[:1] if function.attr in ("full", "zeros", "ones", "empty") else call.args
     try:

@@ -20,6 +20,7 @@ import numpy as np
 from nbnet import ops
 from nbnet.as_keras.tf.data import map_parts
 from nbnet.as_keras.tf.tensors import as_tensor
+from nbnet.base.atomic_file import replacing
 from nbnet.base.regular_file import open_regular
 from nbnet.config import DTypePolicy, floatx, set_floatx
 from nbnet.engine.graph.parameter import Parameter
@@ -238,7 +239,7 @@ class Checkpoint:
         """Write the values to a file, and return its path."""
         path = os.fspath(file_prefix)
         os.makedirs(os.path.dirname(path) or ".", exist_ok=True)
-        with open(path, "wb") as file:
+        with replacing(Path(path)) as file:
             np.savez(file, allow_pickle=False, **self._state())
         return str(path)
 
@@ -251,8 +252,9 @@ class Checkpoint:
         """Set all values from a file; None is accepted, and changes nothing."""
         if save_path is None:
             return self
-        with open_regular(Path(os.fspath(save_path))) as file, np.load(file, allow_pickle=False) as arrays:
-            found = {name: arrays[name] for name in arrays.files}
+        from nbnet.datasets.keras_files import read_arrays
+
+        found = read_arrays(Path(os.fspath(save_path)))
         for name, part in self._parts.items():
             own = {key.partition(":")[2]: value for key, value in found.items() if key.startswith(f"{name}:")}
             if isinstance(part, Optimizer):
