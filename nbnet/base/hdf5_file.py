@@ -48,7 +48,7 @@ WRITER, OWN = "backend", "nbnet"
 MAX_OBJECTS, MAX_DEPTH, MAX_VALUES = 100_000, 64, 100_000
 #: Filters that are part of the library: deflate, shuffle, fletcher32 and lzf.
 _FILTERS = frozenset((1, 2, 3, 32000))
-#: Seconds of a processor that a file may take, and beside that for each 4 MB of it; and how many times as long it may
+#: Seconds of a processor that a file may take, and beside that for each MB of it; and how many times as long it may
 #: take where others use the processor.
 SECONDS, PATIENCE = 3, 20
 #: Bytes that the helper may allocate, beside ten times the file.
@@ -136,7 +136,7 @@ def _checksum(content: Any, place: int) -> str:
     return found.hexdigest()
 
 
-def check_sum(content: bytes | bytearray, name: str) -> bool:
+def check_sum(content: bytes, name: str) -> bool:
     """Raise ValueError if a file differs from its checksum; return False if it has none.
 
     This looks at the bytes alone, before the library sees them.
@@ -224,7 +224,7 @@ class Hdf5Reader:
             for key in group:
                 place = f"{path}/{key}" if path else key
                 self._count_letters(len(place))
-                if not isinstance(group.get(key, getlink=True), h5py.HardLink):
+                if group.id.links.get_info(key.encode("utf-8", "surrogateescape")).type != h5py.h5l.TYPE_HARD:
                     raise ValueError(f"{place}: is a link to another place or file, which is not read")
                 part = group[key]
                 address = h5py.h5o.get_info(part.id).addr
@@ -248,8 +248,11 @@ class Hdf5Reader:
             raise ValueError("has longer names and texts than a file of this size can hold")
 
     def _all_attributes(self) -> dict[str, dict[str, Any]]:
-        """Return the attributes of the root (``""``) and of groups by path: strings, numbers, and lists of them."""
-        found = {path: self._attributes(path) for path in ["", *self.groups]}
+        """Return the attributes of the root (``""``), and in the format of older versions of the groups, by path:
+        strings, numbers, and lists of them."""
+        found = {"": self._attributes("")}
+        if "model_weights" in self.groups or any(name.startswith("layer_names") for name in found[""]):
+            found |= {path: self._attributes(path) for path in self.groups}
         return {path: values for path, values in found.items() if values}
 
     def _attributes(self, path: str) -> dict[str, Any]:
@@ -329,7 +332,7 @@ class Hdf5Content:
         return self._attributes.get(path, {}).get(name)
 
 
-def read_hdf5(content: bytes | bytearray, name: str, allowed: int | None = None) -> Hdf5Content:
+def read_hdf5(content: bytes, name: str, allowed: int | None = None) -> Hdf5Content:
     """Return the content of an HDF5 file.
 
     Parameters
@@ -365,7 +368,7 @@ def read_hdf5(content: bytes | bytearray, name: str, allowed: int | None = None)
         raise ValueError(f"{name}: is not an HDF5 file")
     has_checksum = check_sum(content, name)
     allowed = allowance(len(content)) if allowed is None else allowed
-    seconds = SECONDS + len(content) // 4_000_000
+    seconds = SECONDS + len(content) // 1_000_000
     helper = start_helper(_PROGRAM, environment=_environment())
     late = threading.Timer(PATIENCE * seconds, helper.kill)
     late.daemon = True

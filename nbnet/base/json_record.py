@@ -76,7 +76,7 @@ def dumps(value: Any, path: str = "config") -> str:
     return json.dumps(found, sort_keys=True, separators=(",", ":"), ensure_ascii=True, allow_nan=False)
 
 
-def loads(text: bytes | bytearray | str, path: str, most: int = MAX_VALUES) -> Any:
+def loads(text: bytes | str, path: str, most: int = MAX_VALUES) -> Any:
     """Return the value that JSON stands for; ``path`` is its name in messages, and it may have ``most`` values.
 
     Raises ValueError if it is no JSON, or has duplicate keys, numbers that are not finite or too large, too many

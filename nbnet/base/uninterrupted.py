@@ -22,6 +22,8 @@ from nbnet.base.cpu import Cancelled, limited, processors
 T = TypeVar("T")
 P = ParamSpec("P")
 
+#: Signals that a program may handle.
+SIGNALS = tuple(signal.valid_signals())
 #: Returns the handler of a signal: a function, or else a number or None. Python's wrapper makes an enum of the number.
 handler_of: Callable[[int], object] = getattr(sys.modules.get("_signal", signal), "getsignal", signal.getsignal)
 #: Held by work that has not ended, even if nobody waits for it any more.
@@ -102,8 +104,8 @@ def uninterrupted(task: Callable[[], object], wait: bool = False) -> None:
 
 def _has_handlers() -> bool:
     """Return True if a signal can run code of the program; Ctrl-C's own handler only raises an exception."""
-    found = map(handler_of, signal.valid_signals())
-    return any(callable(handler) and handler is not signal.default_int_handler for handler in found)
+    found = set(filter(callable, map(handler_of, SIGNALS)))
+    return not found <= {signal.default_int_handler}
 
 
 def apart_from_handlers(task: Callable[[], T]) -> T:

@@ -136,7 +136,9 @@ class Sequential(Model):
     @property
     def _on_data(self) -> int:
         """Number of the first layers that read data."""
-        return next((k for k, layer in enumerate(self.layers) if not isinstance(layer, DataLayer)), len(self.layers))
+        first = isinstance(self._layers[0], InputLayer) if self._layers else 0
+        found = (k for k, layer in enumerate(self._layers) if k >= first and not isinstance(layer, DataLayer))
+        return next(found, len(self._layers)) - first
 
     def _read_data(self, x: Any) -> Any:
         name = self._symbols[0].name
@@ -199,10 +201,13 @@ class Sequential(Model):
             if not isinstance(layers, list):
                 raise ValueError(f"layers: expected a list of layers, got {layers!r}")
             made: list[Layer] = []
-            for k, layer in enumerate(layers):
-                # A layer in several places is described in each of them.
-                first = next((n for n in range(k) if layers[n] == layer), k)
-                made.append(made[first] if first < k else deserialize(layer))
+            # A layer in several places is described in each of them.
+            known: dict[str, Layer] = {}
+            for layer in layers:
+                described = repr(layer)
+                if described not in known:
+                    known[described] = deserialize(layer)
+                made.append(known[described])
             return cls(made, **{k: v for k, v in config.items() if k != "layers"})
 
     def with_layers(

@@ -76,7 +76,7 @@ def save_keras(model: Model, path: Path, overwrite: bool, include_optimizer: boo
         archive.writestr(_WEIGHTS, content)
 
 
-def _checksum(config: bytes | bytearray, content: bytes | bytearray) -> str:
+def _checksum(config: bytes, content: bytes) -> str:
     return hashlib.sha256(hashlib.sha256(config).digest() + hashlib.sha256(content).digest()).hexdigest()
 
 
@@ -170,7 +170,7 @@ def model_from_keras(record: Mapping[str, Any]) -> Model:
 
 def load_weights_keras(model: Layer, path: Path, skip_mismatch: bool, by_name: bool) -> None:
     """Set the weights of a model from a ``.keras``, ``.weights.h5`` or older ``.h5`` file."""
-    assets: Mapping[str, bytes | bytearray] = {}
+    assets: Mapping[str, bytes] = {}
     if path.suffix == ".keras":
         _, file, assets, _ = _read_keras(path)
     else:
@@ -189,7 +189,7 @@ def load_weights_keras(model: Layer, path: Path, skip_mismatch: bool, by_name: b
         load_optimizer(model, file.arrays, path.name)
 
 
-def _load_vocabularies(model: Layer, assets: Mapping[str, bytes | bytearray], arrays: Mapping[str, Array]) -> None:
+def _load_vocabularies(model: Layer, assets: Mapping[str, bytes], arrays: Mapping[str, Array]) -> None:
     """Set the vocabularies that layers have learned, which Keras keeps beside the configuration."""
     for path, layer in keras_paths(model).items() if assets else ():
         content = assets.get(f"assets/{path}{_VOCABULARY}")
@@ -210,7 +210,7 @@ def _read_h5(path: Path) -> tuple[Hdf5Content, int]:
     return read_hdf5(content, path.name), len(content)
 
 
-def _read_keras(path: Path) -> tuple[Any, Hdf5Content, dict[str, bytearray], int]:
+def _read_keras(path: Path) -> tuple[Any, Hdf5Content, dict[str, bytes], int]:
     """Return the configuration, the weights, and the vocabularies by name, in a ``.keras`` file, and its size."""
     config, content, assets, size = _members(path)
     record = loads(config, _CONFIG, _VALUES)
@@ -218,7 +218,7 @@ def _read_keras(path: Path) -> tuple[Any, Hdf5Content, dict[str, bytearray], int
     return record, read_hdf5(content, path.name, allowance(size)), assets, size
 
 
-def _members(path: Path) -> tuple[bytearray, bytearray, dict[str, bytearray], int]:
+def _members(path: Path) -> tuple[bytes, bytes, dict[str, bytes], int]:
     """Return the bytes of the configuration, the weights, and the vocabularies in a ``.keras`` file, and its size.
 
     Raises
@@ -257,17 +257,14 @@ def _members(path: Path) -> tuple[bytearray, bytearray, dict[str, bytearray], in
     return config, content, assets, size
 
 
-def _member(archive: zipfile.ZipFile, name: str, most: int) -> bytearray:
+def _member(archive: zipfile.ZipFile, name: str, most: int) -> bytes:
     member = archive.getinfo(name)
     if member.compress_type not in (zipfile.ZIP_STORED, zipfile.ZIP_DEFLATED) or member.flag_bits & 1:
         raise ValueError(f"{name}: is encrypted, or compressed in a way that is not read")
     if not 0 <= member.file_size <= most:
         raise ValueError(f"{name}: has {member.file_size} bytes, more than a file of this size can hold")
-    content, at = bytearray(member.file_size), 0
     with archive.open(member) as file:
-        while part := file.read(_PART):
-            content[at : at + len(part)] = part
-            at += len(part)
-    if at != member.file_size:
-        raise ValueError(f"{name}: has {at} bytes, not {member.file_size}")
+        content = b"".join(iter(lambda: file.read(_PART), b""))
+    if len(content) != member.file_size:
+        raise ValueError(f"{name}: has {len(content)} bytes, not {member.file_size}")
     return content

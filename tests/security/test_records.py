@@ -3,11 +3,18 @@
 from __future__ import annotations
 
 import ast
+import gc
+import io
+import json
+import sys
 import tracemalloc
+import zipfile
 from collections.abc import Callable, Iterator
+from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
+import h5py
 import numpy as np
 import pytest
 
@@ -17,6 +24,7 @@ from nbnet.engine.graph import tensor
 from nbnet.ops import constants
 from nbnet.saving.weights import weights_by_path
 from tests.security.mutation.container import Parts
+from tests.security.mutation.trial import MEMORY, forget_peak, peak
 
 #: Bytes that loading may take beside ten times the file.
 A_LITTLE = 64 << 20
@@ -185,6 +193,90 @@ def test_a_bomb_is_refused_before_it_allocates(
             nb.load_model(tmp_path / "m.nbnet")
 
     assert peak_of(load)[1] < A_LITTLE + 10 * len(parts.joined())
+
+
+SIDE = 1024
+
+
+def hdf5(fill: Callable[[Any], None], **options: Any) -> bytes:
+    target = io.BytesIO()
+    with h5py.File(target, "w", **options) as file:
+        fill(file)
+    return target.getvalue()
+
+
+def zeros(count: int, dtype: str, compression: str | None = "gzip") -> bytes:
+    """Return a file of square matrices of zeros, which take little room in it."""
+
+    def fill(file: Any) -> None:
+        for k in range(count):
+            place = "layers/dense" + (f"_{k}" if k else "")
+            file.create_dataset(f"{place}/vars/0", (SIDE, SIDE), dtype, compression=compression)
+            if compression:
+                file[f"{place}/vars/0"][...] = 0
+
+    return hdf5(fill)
+
+
+def chained(file: Any) -> None:
+    """Many groups with one long path before the names of all."""
+    for k in range(50):
+        file = file.create_group("n" * 1000 + str(k))
+    for k in range(2000):
+        file.create_group(str(k))
+
+
+def texts(file: Any) -> None:
+    file.attrs.create("layer_names", ["z" * 60_000] * 1000, dtype=h5py.string_dtype())
+
+
+def wide(layers: int, dtype: str = "float32") -> dict[str, Any]:
+    found = [
+        {"class_name": "InputLayer", "module": "keras.layers", "config": {"batch_shape": [None, SIDE], "name": "x"}}
+    ]
+    for k in range(layers):
+        config = {"units": SIDE, "use_bias": False, "dtype": dtype, "name": f"d{k}"}
+        found.append({"class_name": "Dense", "module": "keras.layers", "config": config})
+    return {"class_name": "Sequential", "module": "keras", "config": {"name": "m", "layers": found}}
+
+
+def padded(value: str) -> str:
+    """Return the configuration of a model without layers, and one more value."""
+    return f'{{"class_name": "Sequential", "module": "keras", "config": {{"name": "m", "layers": []}}, "x": {value}}}'
+
+
+#: Configurations, weights in HDF5, and further members of archives that unpack to much more than they are.
+ARCHIVES: dict[str, Callable[[], tuple[Any, bytes, dict[str, bytes]]]] = {
+    "arrays that fit": lambda: (wide(7), zeros(7, "f4"), {}),
+    "too many arrays": lambda: (wide(64), zeros(64, "f4"), {}),
+    "weights larger than arrays": lambda: (wide(6, "float64"), zeros(6, "i1"), {}),
+    "arrays that are not there": lambda: (wide(64), zeros(64, "f8", compression=None), {}),
+    "objects": lambda: (padded("[" + '{"a":1},' * 99_000 + "{}]"), hdf5(chained), {}),
+    "lists": lambda: (padded("[" + "[]," * 199_000 + "[]]"), zeros(1, "f4"), {}),
+    "text": lambda: (padded('"' + "a" * (15 << 20) + '"'), zeros(1, "f4"), {}),
+    "long names": lambda: (wide(1), hdf5(chained), {}),
+    "one text again and again": lambda: (wide(1), hdf5(texts, libver="latest"), {}),
+    "a vocabulary": lambda: (wide(1), zeros(1, "f4"), {"assets/layers/dense/vocabulary.txt": b"a\n" * (32 << 20)}),
+    "members": lambda: (wide(1), zeros(1, "f4"), {str(k): b"" for k in range(9_000)}),
+    "too many members": lambda: (wide(1), zeros(1, "f4"), {str(k): b"" for k in range(20_000)}),
+}
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="peak memory is read from /proc")
+@pytest.mark.parametrize("name", ARCHIVES)
+def test_archives_take_little_more_memory_than_their_size(name: str, tmp_path: Path) -> None:
+    path, (config, weights, members) = tmp_path / "m.keras", ARCHIVES[name]()
+    with zipfile.ZipFile(path, "w", zipfile.ZIP_DEFLATED) as archive:
+        archive.writestr("config.json", config if isinstance(config, str) else json.dumps(config))
+        archive.writestr("model.weights.h5", weights)
+        for member, content in members.items():
+            archive.writestr(member, content)
+    gc.collect()
+    forget_peak()
+    before = peak()[0]
+    with suppress(ValueError):
+        nb.load_model(path)
+    assert peak()[1] - before < MEMORY + 10 * path.stat().st_size
 
 
 @pytest.mark.parametrize(("depth", "times"), [(18, 3), (3, 60), (18, 300)])

@@ -101,8 +101,7 @@ class Unwatched:
         self.watch, self.known = watch, dict[bytes, Hdf5Content]()
         self.valid = {hash(KerasParts.read(s.content).data) for s in samples if s.kind == "keras"}
 
-    def __call__(self, content: bytes | bytearray, name: str, allowed: int | None = None) -> Hdf5Content:
-        content = bytes(content)
+    def __call__(self, content: bytes, name: str, allowed: int | None = None) -> Hdf5Content:
         if content not in self.known:
             self.watch.on = False
             try:
