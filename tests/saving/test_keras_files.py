@@ -678,9 +678,9 @@ def test_from_keras_leaves_plain_values() -> None:
 
 
 def test_a_file_has_what_write_hdf5_was_given() -> None:
-    content = write_hdf5({"a/b": np.arange(6.0).reshape(2, 3)}, {"a": {"name": "x"}}, ["c"])
+    content = write_hdf5({"a/b": np.arange(6.0).reshape(2, 3)}, {"": {"name": "x"}}, ["c"])
     with Hdf5Reader(content, "some.h5") as file:
-        assert (file.attributes["a"]["name"], "c" in file.groups) == ("x", True)
+        assert (file.attributes[""]["name"], "c" in file.groups) == ("x", True)
         np.testing.assert_array_equal(next(file.read()), np.arange(6.0).reshape(2, 3))
 
 
