@@ -9,23 +9,19 @@ from __future__ import annotations
 
 import functools
 import os
-import shutil
-import tempfile
 import warnings
 from collections.abc import Callable, Mapping, Sequence
 from contextvars import ContextVar
 from importlib.util import find_spec
-from pathlib import Path
 from typing import Any
 from weakref import WeakKeyDictionary, ref
 
 import numpy as np
 from numpy.typing import NDArray
 
-from nbnet import layers, ops, saving, utils
-from nbnet.as_keras.places import warn_old
+from nbnet import layers, ops, utils
+from nbnet.as_keras.places import attribute, warn_old
 from nbnet.as_keras.tf import tensors
-from nbnet.base.regular_file import open_regular
 from nbnet.base.tree import flatten
 from nbnet.callbacks import Callback, ModelCheckpoint, TensorBoard
 from nbnet.callbacks.callback import CallbackList, History
@@ -84,7 +80,6 @@ _METHODS: dict[str, dict[str, str | None]] = {
 _WORKERS = ("workers", "use_multiprocessing", "max_queue_size", "max_q_size", "pickle_safe", "nb_worker")
 #: Names of metrics in logs, with that of other versions.
 _PAIRS = (("acc", "accuracy"), ("mae", "mean_absolute_error"), ("mse", "mean_squared_error"))
-_TWINS = {f"{side}{a}": f"{side}{b}" for pair in _PAIRS for a, b in (pair, pair[::-1]) for side in ("", "val_")}
 
 #: What was put into classes: ``(class, name, what it had itself)``.
 _changed: list[tuple[type, str, Any]] = []
@@ -119,9 +114,8 @@ def adapt_models() -> None:
         _put(kind, "get_shape", tensors.get_shape)
         _put(kind, "shape", tensors.with_methods(vars(kind).get("shape")))
     _put(Tensor, "assign", tensors.assign_part)
-    for name in ("save_weights", "load_weights"):
-        _put(Model, name, _with_any_name(getattr(Model, name), name == "save_weights"))
-    _put(Model, "save", _saving_to_any_name(Model.save))
+    for name in ("save", "save_weights", "load_weights"):
+        _put(Model, name, _of_any_file(name, getattr(Model, name)))
     for owner in (Layer, Model):
         _put(owner, "build_for", tensors.with_shapes(owner.build_for))
         _put(owner, "add_loss", _adding_loss(owner.add_loss))
@@ -131,6 +125,8 @@ def adapt_models() -> None:
         _put(Layer, f"get_{name}_at", functools.partialmethod(tensors.symbol_at, name))
         _put(Layer, f"get_{name}tensors.shape_at", functools.partialmethod(tensors.shape_at, name))
     _put(Metric, "add_weight", _name_first(Metric.add_weight))
+    _put(Metric, "reset_states", _reset_states)
+    _put(Callback, "model", property(_callback_model, lambda callback, model: Callback.set_model(callback, model)))
     _put(Optimizer, "lr", property(_get_rate, _set_rate))
     for name in ("add_weight", "add_variable"):
         _put(Layer, name, _name_first(getattr(Layer, name)))
@@ -280,40 +276,23 @@ def _of_any_name(init: Callable[..., Any]) -> Any:
     return wrapper
 
 
-def _saving_to_any_name(method: Callable[..., Any]) -> Any:
-    """Return ``save`` for names that Keras 2 took: without an ending, it is a file of nbnet's."""
+_callback_model: Any = vars(Callback)["model"].fget
+
+
+def _reset_states(metric: Any) -> None:
+    """Forget what was seen: Keras 2's name of ``reset_state``."""
+    warn_old("metric.reset_states", "metric.reset_state")
+    metric.reset_state()
+
+
+def _of_any_file(name: str, method: Callable[..., Any]) -> Any:
+    """Return a method that saves or loads for files of any name."""
 
     @functools.wraps(method)
-    def wrapper(self: Any, filepath: Any, overwrite: bool = True, *args: Any, **kwargs: Any) -> None:
-        _drop("model.save", kwargs, ("save_format", "signatures", "options", "save_traces"))
-        path = os.fspath(filepath).rstrip("/")
-        if path.endswith(_MODELS):
-            method(self, filepath, overwrite, *args, **kwargs)
-            return
-        warn_old(f"a model in a file named {os.path.basename(path)}", "one whose name ends in .keras")
-        os.makedirs(os.path.dirname(path) or ".", exist_ok=True)
-        with tempfile.TemporaryDirectory(dir=os.path.dirname(path) or ".") as folder:
-            method(self, os.path.join(folder, "a.nbnet"), overwrite, *args, **kwargs)
-            os.replace(os.path.join(folder, "a.nbnet"), path)
+    def wrapper(*args: Any, **kwargs: Any) -> Any:
+        return attribute(f"nbnet.as_keras.tf.environment:{name}")(method, *args, **kwargs)
 
     return wrapper
-
-
-def save_model(model: Any, filepath: Any, *args: Any, **kwargs: Any) -> None:
-    """Write a model to a file of any name."""
-    model.save(filepath, *args, **kwargs)
-
-
-def load_model(filepath: Any, *args: Any, **kwargs: Any) -> Any:
-    """Load a model from a file of any name."""
-    path = os.fspath(filepath).rstrip("/")
-    kwargs.pop("options", None)
-    if path.endswith(_MODELS) or not os.path.isfile(path):
-        return saving.load_model(filepath, *args, **kwargs)
-    with tempfile.TemporaryDirectory() as folder:
-        copy = os.path.join(folder, "a.nbnet")
-        shutil.copyfile(path, copy)
-        return saving.load_model(copy, *args, **kwargs)
 
 
 def _name_first(method: Callable[..., Any]) -> Any:
@@ -358,39 +337,6 @@ def _knowing_rows(call: Callable[..., Any]) -> Any:
     return wrapper
 
 
-def _with_any_name(method: Callable[..., Any], writes: bool) -> Any:
-    """Return a method that saves or loads weights under names that Keras 2 took: ``weights.h5``, or without ending."""
-
-    @functools.wraps(method)
-    def wrapper(self: Any, path: Any, *args: Any, **kwargs: Any) -> Any:
-        name = os.fspath(path)
-        if name.endswith((*_WEIGHTS, ".keras")) or (not writes and _legacy(name)):
-            return method(self, path, *args, **kwargs)
-        warn_old(f"weights in a file named {os.path.basename(name)}", "one whose name ends in .weights.h5")
-        os.makedirs(os.path.dirname(name) or ".", exist_ok=writes or os.path.isdir(os.path.dirname(name) or "."))
-        with tempfile.TemporaryDirectory(dir=os.path.dirname(name) or ".") as folder:
-            # Files of the ending that the name has in Keras 3.
-            middle = os.path.join(folder, "a.weights.h5" if name.endswith((".h5", ".hdf5")) else "a.safetensors")
-            if writes:
-                kwargs.pop("overwrite", None)
-                kwargs.pop("save_format", None)
-                method(self, middle, *args, **kwargs)
-                os.replace(middle, name)
-                return None
-            shutil.copyfile(name, middle)
-            return method(self, middle, *args, **kwargs)
-
-    return wrapper
-
-
-def _legacy(name: str) -> bool:
-    """Return True if a file was written by Keras 2, whose layout has names of layers at its top."""
-    if not name.endswith((".h5", ".hdf5")):
-        return False
-    with open_regular(Path(name)) as file:
-        return b"layer_names" in file.read(1 << 20)
-
-
 # ---- models ----
 
 
@@ -398,8 +344,14 @@ class Logs(dict[str, Any]):
     """Losses and metrics; ``"acc"`` and ``"accuracy"`` are two names of one entry."""
 
     def __missing__(self, key: str) -> Any:
-        twin = _TWINS.get(key)
-        if twin is None or twin not in self:
+        twins = (
+            key.removesuffix(own) + other
+            for pair in _PAIRS
+            for own, other in (pair, pair[::-1])
+            if key == own or key.endswith(f"_{own}")
+        )
+        twin = next((name for name in twins if name in self), None)
+        if twin is None:
             raise KeyError(key)
         warn_old(f"logs[{key!r}]", f"logs[{twin!r}], the name that compile(metrics=...) gave it")
         return self[twin]
@@ -439,6 +391,13 @@ def _translating_method(method: Callable[..., Any], name: str) -> Any:
         if name == "compile" and (optimizer := kwargs.get("optimizer", args[0] if args else None)) is not None:
             own = _own_optimizer(optimizer, self)
             args, kwargs = ((own, *args[1:]), kwargs) if args else (args, kwargs | {"optimizer": own})
+        count = len(self.graph.output_list) if getattr(self, "graph", None) is not None else 1
+        if name == "compile" and count > 1 and _is_flat(kwargs.get("metrics")) and len(kwargs["metrics"]) != count:
+            # In Keras 2 they were watched for each output.
+            kwargs["metrics"] = [list(kwargs["metrics"]) for _ in range(count)]
+        if name == "fit" and isinstance(kwargs.get("validation_data"), tuple):
+            for callback in flatten(kwargs.get("callbacks") or []):
+                callback.validation_data = list(kwargs["validation_data"])
         if isinstance(kwargs.get("shuffle"), (int, float)):
             kwargs["shuffle"] = bool(kwargs["shuffle"])
         args, kwargs = tuple(map(_batches, args)), {key: _batches(value) for key, value in kwargs.items()}
@@ -448,6 +407,11 @@ def _translating_method(method: Callable[..., Any], name: str) -> Any:
         return result
 
     return wrapper
+
+
+def _is_flat(metrics: Any) -> bool:
+    """True if metrics are not told apart by outputs."""
+    return isinstance(metrics, (list, tuple)) and not any(m is None or isinstance(m, (list, tuple)) for m in metrics)
 
 
 #: The model that an optimizer was first given to.
@@ -586,8 +550,9 @@ class _Merge(layers.Layer):
 class WithoutTensorBoard(Callback):
     """In place of a TensorBoard callback where tensorboardX is not installed: writes nothing."""
 
-    def __init__(self, *args: Any, **kwargs: Any) -> None:
+    def __init__(self, log_dir: Any = "logs", *args: Any, **kwargs: Any) -> None:
         super().__init__()
+        self.log_dir = log_dir
         warnings.warn("TensorBoard: nothing is written: pip install 'nbnet[tensorboard]'", stacklevel=2)
 
 

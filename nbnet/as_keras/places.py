@@ -79,7 +79,7 @@ ELSEWHERE: dict[str, dict[str, str]] = {
     "keras.layers": {"_Merge": "nbnet.as_keras.old_keras:_Merge"},
     "keras.utils": {"plot_model": "nbnet.as_keras.old_keras:plot_model"},
     **{
-        f"keras.{place}": {name: f"nbnet.as_keras.old_keras:{name}" for name in ("load_model", "save_model")}
+        f"keras.{place}": {name: f"{_TF}.environment:{name}" for name in ("load_model", "save_model")}
         for place in ("models", "saving")
     },
     "keras.config": {

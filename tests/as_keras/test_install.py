@@ -304,3 +304,29 @@ def test_a_tensorboard_without_its_package(monkeypatch: pytest.MonkeyPatch) -> N
     monkeypatch.setattr(old_keras, "find_spec", lambda name: None)
     with pytest.warns(UserWarning, match="nothing is written"):
         importlib.import_module("keras").callbacks.TensorBoard(log_dir="logs", histogram_freq=1)
+
+
+@pytest.mark.usefixtures("installed")
+def test_metrics_and_callbacks_of_keras_2() -> None:
+    keras = importlib.import_module("keras")
+    seen = []
+
+    class Own(keras.callbacks.Callback):  # type: ignore[misc]
+        def set_model(self, model):  # type: ignore[no-untyped-def]
+            self.model = model
+
+        def on_epoch_end(self, epoch, logs=None):  # type: ignore[no-untyped-def]
+            seen.append((self.model.name, self.validation_data[0].shape, logs.get("val_a_acc"), logs["val_a_accuracy"]))
+
+    x = keras.Input((2,))
+    outputs = [keras.layers.Dense(1, activation="sigmoid", name=name)(x) for name in "ab"]
+    model = keras.Model(x, outputs)
+    model.compile("sgd", "binary_crossentropy", metrics=["accuracy"])
+    data = np.ones((4, 2)), [np.ones(4), np.ones(4)]
+    logs = model.fit(*data, validation_data=data, verbose=0, callbacks=[Own()]).history
+    assert {"a_accuracy", "b_accuracy", "val_a_accuracy", "val_b_accuracy"} <= set(logs)
+    assert seen == [(model.name, (4, 2), *[logs["val_a_accuracy"][0]] * 2)]
+    mean = keras.metrics.Mean()
+    mean.update_state(3.0)
+    mean.reset_states()
+    assert float(mean.result()) == 0

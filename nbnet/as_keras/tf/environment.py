@@ -8,6 +8,8 @@ from __future__ import annotations
 import builtins
 import logging
 import os
+import shutil
+import tempfile
 import warnings
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
@@ -17,7 +19,8 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
-from nbnet import ops
+from nbnet import ops, saving
+from nbnet.as_keras.places import warn_old
 from nbnet.as_keras.tf.data import map_parts
 from nbnet.as_keras.tf.tensors import as_tensor
 from nbnet.base.atomic_file import replacing
@@ -394,6 +397,83 @@ def read_text(filename: Any) -> bytes:
     """The content of a file."""
     with open_regular(Path(os.fsdecode(filename))) as file:
         return bytes(file.read())
+
+
+#: Endings of names of files that models, and weights, are saved to as they are.
+_MODELS, _WEIGHTS = (".nbnet", ".keras", ".h5", ".hdf5"), (".nbnet", ".safetensors", ".weights.h5", ".keras")
+
+
+def save(method: Any, model: Any, filepath: Any, overwrite: bool = True, *args: Any, **kwargs: Any) -> None:
+    """Save a model under a name that Keras 2 took: without an ending, it is a file of nbnet's."""
+    for old in ("save_format", "signatures", "options", "save_traces"):
+        kwargs.pop(old, None)
+    path = os.fspath(filepath).rstrip("/")
+    if path.endswith(_MODELS):
+        method(model, filepath, overwrite, *args, **kwargs)
+        return
+    warn_old(f"a model in a file named {os.path.basename(path)}", "one whose name ends in .keras")
+    os.makedirs(os.path.dirname(path) or ".", exist_ok=True)
+    with tempfile.TemporaryDirectory(dir=os.path.dirname(path) or ".") as folder:
+        method(model, os.path.join(folder, "a.nbnet"), overwrite, *args, **kwargs)
+        os.replace(os.path.join(folder, "a.nbnet"), path)
+
+
+def save_model(model: Any, filepath: Any, *args: Any, **kwargs: Any) -> None:
+    """Write a model to a file of any name."""
+    model.save(filepath, *args, **kwargs)
+
+
+def load_model(filepath: Any, *args: Any, **kwargs: Any) -> Any:
+    """Load a model from a file of any name."""
+    path = os.fspath(filepath).rstrip("/")
+    kwargs.pop("options", None)
+    if path.endswith(_MODELS) or not os.path.isfile(path):
+        return saving.load_model(filepath, *args, **kwargs)
+    with tempfile.TemporaryDirectory() as folder:
+        copy = os.path.join(folder, "a.nbnet")
+        shutil.copyfile(path, copy)
+        return saving.load_model(copy, *args, **kwargs)
+
+
+def save_weights(method: Any, model: Any, path: Any, *args: Any, **kwargs: Any) -> None:
+    """Save weights under a name that Keras 2 took: ``weights.h5``, or one without ending."""
+    name = os.fspath(path)
+    if name.endswith(_WEIGHTS):
+        method(model, path, *args, **kwargs)
+        return
+    folder = os.path.dirname(name) or "."
+    os.makedirs(folder, exist_ok=True)
+    with _beside(name, folder) as middle:
+        kwargs.pop("overwrite", None)
+        kwargs.pop("save_format", None)
+        method(model, middle, *args, **kwargs)
+        os.replace(middle, name)
+
+
+def load_weights(method: Any, model: Any, path: Any, *args: Any, **kwargs: Any) -> Any:
+    """Load weights from a file of a name that Keras 2 took."""
+    name = os.fspath(path)
+    if name.endswith(_WEIGHTS) or _legacy(name):
+        return method(model, path, *args, **kwargs)
+    with _beside(name, os.path.dirname(name) or ".") as middle:
+        shutil.copyfile(name, middle)
+        return method(model, middle, *args, **kwargs)
+
+
+@contextmanager
+def _beside(name: str, where: str) -> Iterator[str]:
+    """The path of a file in a new folder, of the ending that weights of this name have in Keras 3."""
+    warn_old(f"weights in a file named {os.path.basename(name)}", "one whose name ends in .weights.h5")
+    with tempfile.TemporaryDirectory(dir=where) as folder:
+        yield os.path.join(folder, "a.weights.h5" if name.endswith((".h5", ".hdf5")) else "a.safetensors")
+
+
+def _legacy(name: str) -> bool:
+    """True if a file was written by Keras 2, whose layout has names of layers at its top."""
+    if not name.endswith((".h5", ".hdf5")):
+        return False
+    with open_regular(Path(name)) as file:
+        return b"layer_names" in file.read(1 << 20)
 
 
 class OpError(Exception):
