@@ -327,6 +327,10 @@ class HasSettings(RecordsArguments):
     def iterations(self, value: Any) -> None:
         self.steps = as_count(value, "iterations") * (self._accumulation_steps or 1)
 
+    @property
+    def _iterations(self) -> Iterations:
+        return Iterations(self.steps, self, "steps")
+
     def exclude_from_weight_decay(
         self, var_list: Iterable[Parameter] | None = None, var_names: Iterable[str] | None = None
     ) -> None:

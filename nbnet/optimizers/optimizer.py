@@ -358,7 +358,10 @@ class Optimizer(PythonStep, HasSettings):
         """A parameter's share of a slot."""
         block = self._built()
         name = f"{block.parameters[index].name.replace('/', '_')}_{slot}"
-        made = OptimizerVariable.over(block.part(self.slot_tensors[slot], 0, index).memory(), name)
+        memory = block.part(self.slot_tensors[slot], 0, index).memory()
+        if slot == ACCUMULATOR and self.steps % (self.gradient_accumulation_steps or 1) == 0:
+            memory[...] = 0  # After an update, the first gradient overwrites the last sum.
+        made = OptimizerVariable.over(memory, name)
         made.holder = self.name
         return made
 

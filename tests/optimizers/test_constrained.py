@@ -229,9 +229,12 @@ def test_rate_and_iterations_may_be_assigned() -> None:
     decaying.learning_rate = 1.0  # With the decay of Keras 2, the number is what decays.
     assert decaying.learning_rate == 0.5
     slow = nb.optimizers.SGD(1.0, gradient_accumulation_steps=3)
+    sums = []
     for _ in range(4):
-        slow.apply([[0.0]], [w])
+        slow.apply([[2.0]], [w])
+        sums.append(slow.variables[2].item())
     assert (slow.iterations, slow.steps, int(slow.variables[0])) == (1, 4, 4)
+    assert sums == [2.0, 4.0, 0.0, 2.0]  # As in Keras, 0 after an update.
     slow.iterations = 5
     assert slow.steps == 15
     for wrong in (-1, 1.5, True, [1, 2]):
