@@ -11,7 +11,6 @@ from typing import Any
 _NO_SEQUENCES = "there are no recurrent layers; for sequences use Embedding, Conv1D, TimeDistributed and pooling"
 _NO_ATTENTION = "there are no attention layers; write one with nbnet.ops, as examples/padded_sequences.py does"
 _NO_IMAGES = "use RandomFlip, RandomRotation and the like, or change images batch by batch in a nbnet.utils.PyDataset"
-_NO_TOKENS = "use StringLookup, IntegerLookup, CategoryEncoding and Discretization, or scikit-learn before fit"
 _NO_FILES = "read the files into arrays and hand these to fit"
 _ONE_BACKEND = "kernels compiled by Numba are its only backend"
 _SUBCLASS = "subclass nbnet.layers.Layer and write call(self, x) with functions of nbnet.ops"
@@ -62,7 +61,6 @@ _TABLE: dict[str, dict[str, str]] = {
         "use ModelCheckpoint": "OrbaxCheckpoint",
     },
     "nbnet.utils": {
-        _NO_TOKENS: "FeatureSpace",
         _NO_FILES: "audio_dataset_from_directory",
         "nothing in nbnet needs it": "bounding_boxes legacy get_source_inputs Config is_keras_tensor",
     },

@@ -154,7 +154,7 @@ __all__ = [
 for _class in list(vars().values()):
     if isinstance(_class, type) and issubclass(_class, Layer) and _class is not Layer:
         register_layer(_class)
-known.defer(_modules)
+known.defer(_modules | {"FeatureSpace": "nbnet.utils.feature_space"})
 
 
 def __dir__() -> list[str]:

@@ -114,7 +114,7 @@ class Dense(Layer):
         if self.use_bias:
             self.bias = self._add_named_weight("bias", (self.units,))
         else:
-            self.bias = None
+            self.bias = None  # type: ignore[assignment]
             reserve(self.units, self.name, kept=True)
             self._no_bias = Tensor((self.units,), self.dtype, np.zeros(self.units, self.dtype), name="no_bias")
 

@@ -292,7 +292,7 @@ class Hashing(DataLayer):
         numbers = hashed(values, self.num_bins - masked, self.salt) + int(masked)
         if masked:
             numbers = np.where(values == self.mask_value, 0, numbers)
-        return _vectors(numbers, self.output_mode, self.num_bins, self.dtype)
+        return as_vectors(numbers, self.output_mode, self.num_bins, self.dtype)
 
     def compute_output_shape(self, input_shape: Any) -> Any:
         """Shape of the output for a shape of the input."""
@@ -357,7 +357,7 @@ class HashedCrossing(DataLayer):
                 part = np.array([fingerprint(text.encode()) for text in found.tolist()], np.uint64)[where]
             hashes.append(part.reshape(-1).astype(np.uint64))
         numbers = np.array([joined_hash(row) % self.num_bins for row in np.stack(hashes, 1).tolist()], INT)
-        return _vectors(numbers.reshape(features[0].shape), self.output_mode, self.num_bins, self.dtype)
+        return as_vectors(numbers.reshape(features[0].shape), self.output_mode, self.num_bins, self.dtype)
 
     def compute_output_shape(self, input_shape: Any) -> Any:
         """Shape of the output for the shapes of the inputs."""
@@ -382,8 +382,16 @@ def _categories(values: Any, name: str) -> Array:
     return as_strings(given, name)
 
 
-def _vectors(numbers: Array, mode: str, depth: int, dtype: np.dtype[Any]) -> Tensor:
-    """Return numbers of bins as a tensor of them, or of vectors of the last axis."""
+def as_vectors(numbers: Array, mode: str, depth: int, dtype: np.dtype[Any]) -> Tensor:
+    """Return numbers of bins as a tensor of them, or of vectors of the last axis.
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> from nbnet.layers.text import as_vectors
+    >>> as_vectors(np.array([[0, 2, 2]]), "count", 3, np.dtype("float32")).numpy()
+    array([[1., 0., 2.]], dtype=float32)
+    """
     if mode == "int":
         return integers(numbers)
     if mode == "one_hot" and numbers.ndim > 1 and numbers.shape[-1] == 1:

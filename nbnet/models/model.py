@@ -161,6 +161,8 @@ class Model(Layer, Trainer):
         graph = self.graph
         assert graph is not None
         template = restructure(graph.inputs, graph.input_names)
+        if isinstance(template, dict) and hasattr(x, "columns"):
+            x = {name: x[name] for name in template}
         given = [x] if isinstance(template, str) else [part for _, part in match_by_name(x, template, "x", "input")]
         if isinstance(template, str) and isinstance(x, Mapping) and list(x) == [template]:
             given = [x[template]]

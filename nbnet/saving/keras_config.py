@@ -39,15 +39,17 @@ _KINDS = {
 }  # fmt: skip
 #: Classes that Keras lacks.
 _OWN_CLASSES = frozenset((
-    "ConcreteDropout", "DropBlock2D", "DropConnectDense", "DropPath", "LossMetric", "Masksembles", "MeanLoss",
-    "OneCycle", "PutUnits", "StandoutDense", "TakeUnits", "VariationalDense", "VariationalDropout",
+    "ConcreteDropout", "DropBlock2D", "DropConnectDense", "DropPath", "FeatureSpace", "LossMetric", "Masksembles",
+    "MeanLoss", "OneCycle", "PutUnits", "StandoutDense", "TakeUnits", "VariationalDense", "VariationalDropout",
 ))  # fmt: skip
 #: Arguments that Keras lacks, by class, with the value that stands for Keras's behaviour.
 _OWN_ARGUMENTS: dict[str, dict[str, Any]] = {"Dropout": {"batchwise": False}}
 #: The same by kind.
 _OWN_EVERYWHERE = {"optimizer": {"lazy": False}}
 #: Arguments that classes of Keras's do not take; there they change nothing.
-_REFUSED = {name: ("trainable",) for name in ("SpatialDropout1D", "SpatialDropout2D", "SpatialDropout3D")}
+_REFUSED = {name: ("trainable",) for name in (
+    "Discretization", "HashedCrossing", "SpatialDropout1D", "SpatialDropout2D", "SpatialDropout3D",
+)}  # fmt: skip
 #: Values of Keras's arguments that nbnet lacks, and that change nothing.
 _NEUTRAL: dict[str, tuple[Any, ...]] = {
     "renorm_momentum": (0.99,), "decay": (0.0,), "jit_compile": (True, "auto"), "is_legacy_optimizer": (True,),

@@ -515,9 +515,12 @@ def _arguments(node: Any, values: Mapping[tuple[str, int], list[Any]]) -> tuple[
 
 def _given(node: Any, kwargs: dict[str, Any]) -> dict[str, Any]:
     """Return the keyword arguments that were given to a layer: Keras writes down others, too, and its models overrule
-    the mode of a call unless it is training."""
+    the mode of a call; those of Keras 2 do so unless it is training."""
     given = {key: value for key, value in kwargs.items() if value is not None and (key, value) != _INFERENCE}
-    mode = node.get("training") if isinstance(node, dict) else None
+    if not isinstance(node, dict):
+        return given
+    given.pop("training", None)
+    mode = node.get("training")
     return given | {"training": mode} if isinstance(mode, bool) else given
 
 

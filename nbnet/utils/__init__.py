@@ -34,7 +34,8 @@ from nbnet.utils.session import clear_session, set_random_seed
 CustomObjectScope, Sequence = custom_object_scope, PyDataset
 
 __all__ = [
-    "CustomObjectScope", "Progbar", "PyDataset", "Sequence", "array_to_img", "clear_session", "custom_object_scope",
+    "CustomObjectScope", "FeatureSpace", "Progbar", "PyDataset", "Sequence", "array_to_img", "clear_session",
+    "custom_object_scope",
     "deserialize_keras_object", "disable_interactive_logging", "enable_interactive_logging", "get_custom_objects",
     "get_file", "get_registered_name", "get_registered_object", "image_dataset_from_directory", "img_to_array",
     "is_interactive_logging_enabled", "load_img", "model_to_dot", "normalize", "pack_x_y_sample_weight",
@@ -45,12 +46,14 @@ __all__ = [
 
 if TYPE_CHECKING:
     from nbnet.utils.batches import text_dataset_from_directory, timeseries_dataset_from_array
+    from nbnet.utils.feature_space import FeatureSpace
     from nbnet.utils.files import get_file
     from nbnet.utils.images import array_to_img, image_dataset_from_directory, img_to_array, load_img, save_img
 else:
     __getattr__ = keras_hint(
         __name__,
         elsewhere={
+            "FeatureSpace": "nbnet.utils.feature_space",
             "get_file": "nbnet.utils.files",
             **dict.fromkeys(
                 ("array_to_img", "image_dataset_from_directory", "img_to_array", "load_img", "save_img"),

@@ -66,12 +66,12 @@ def separable(rng: Rng, shape: tuple[int, ...]) -> dict[str, Any]:
 
 #: By name of layer: ranks of its input without the batch axis, and its arguments.
 LAYERS: dict[str, tuple[tuple[int, ...], Arguments]] = {
-    "Activation": ((1, 2, 3), lambda rng, shape: {"activation": pick(rng, ACTIVATIONS)}),
-    "ActivityRegularization": ((1, 2, 3), lambda rng, shape: {"l1": 0.01, "l2": 0.02}),
-    "AlphaDropout": ((1, 2, 3), rate),
+    "Activation": ((1, 2, 3, 4), lambda rng, shape: {"activation": pick(rng, ACTIVATIONS)}),
+    "ActivityRegularization": ((1, 2, 3, 4), lambda rng, shape: {"l1": 0.01, "l2": 0.02}),
+    "AlphaDropout": ((1, 2, 3, 4), rate),
     "AveragePooling1D": ((2,), pool),
     "AveragePooling2D": ((3,), pool),
-    "BatchNormalization": ((1, 2, 3), batch_norm),
+    "BatchNormalization": ((1, 2, 3, 4), batch_norm),
     "Conv1D": ((2,), conv),
     "Conv2D": ((3,), conv),
     "Conv1DTranspose": ((2,), transposed),
@@ -81,48 +81,68 @@ LAYERS: dict[str, tuple[tuple[int, ...], Arguments]] = {
     "DepthwiseConv1D": ((2,), depthwise),
     "DepthwiseConv2D": ((3,), depthwise),
     "EinsumDense": ((1,), lambda rng, shape: {"equation": "ab,bc->ac", "output_shape": 3, "bias_axes": "c"}),
-    "Dense": ((1, 2, 3), dense),
-    "Dropout": ((1, 2, 3), rate),
-    "ELU": ((1, 2, 3), lambda rng, shape: {"alpha": 0.7}),
-    "Flatten": ((1, 2, 3), nothing),
-    "GaussianDropout": ((1, 2, 3), rate),
-    "GaussianNoise": ((1, 2, 3), lambda rng, shape: {"stddev": 0.3}),
+    "Dense": ((1, 2, 3, 4), dense),
+    "Dropout": ((1, 2, 3, 4), rate),
+    "ELU": ((1, 2, 3, 4), lambda rng, shape: {"alpha": 0.7}),
+    "Flatten": ((1, 2, 3, 4), nothing),
+    "GaussianDropout": ((1, 2, 3, 4), rate),
+    "GaussianNoise": ((1, 2, 3, 4), lambda rng, shape: {"stddev": 0.3}),
     "GlobalAveragePooling1D": ((2,), lambda rng, shape: {"keepdims": bool(rng.integers(2))}),
     "GlobalAveragePooling2D": ((3,), nothing),
     "GlobalMaxPooling1D": ((2,), nothing),
     "GlobalMaxPooling2D": ((3,), lambda rng, shape: {"keepdims": bool(rng.integers(2))}),
-    "GroupNormalization": ((1, 2, 3), lambda rng, shape: {"groups": 1}),
-    "Identity": ((1, 2, 3), nothing),
-    "LayerNormalization": ((1, 2, 3), lambda rng, shape: {"epsilon": 0.01, "scale": bool(rng.integers(2))}),
-    "LeakyReLU": ((1, 2, 3), lambda rng, shape: {"negative_slope": 0.2}),
+    "GroupNormalization": ((1, 2, 3, 4), lambda rng, shape: {"groups": 1}),
+    "Identity": ((1, 2, 3, 4), nothing),
+    "LayerNormalization": ((1, 2, 3, 4), lambda rng, shape: {"epsilon": 0.01, "scale": bool(rng.integers(2))}),
+    "LeakyReLU": ((1, 2, 3, 4), lambda rng, shape: {"negative_slope": 0.2}),
     "Masking": ((2,), lambda rng, shape: {"mask_value": 0.25}),
     "MaxPooling1D": ((2,), pool),
     "MaxPooling2D": ((3,), pool),
     "Normalization": (
-        (1, 2, 3), lambda rng, shape: {"mean": [0.5] * shape[-1], "variance": [2.0] * shape[-1]},
+        (1, 2, 3, 4), lambda rng, shape: {"mean": [0.5] * shape[-1], "variance": [2.0] * shape[-1]},
     ),
-    "PReLU": ((1, 2, 3), nothing),
+    "PReLU": ((1, 2, 3, 4), nothing),
     "Permute": ((2,), lambda rng, shape: {"dims": [2, 1]}),
-    "RMSNormalization": ((1, 2, 3), nothing),
-    "ReLU": ((1, 2, 3), lambda rng, shape: {"max_value": 2.0, "negative_slope": 0.1}),
+    "RMSNormalization": ((1, 2, 3, 4), nothing),
+    "ReLU": ((1, 2, 3, 4), lambda rng, shape: {"max_value": 2.0, "negative_slope": 0.1}),
     "RepeatVector": ((1,), lambda rng, shape: {"n": 3}),
-    "Rescaling": ((1, 2, 3), lambda rng, shape: {"scale": 0.5, "offset": 0.25}),
-    "Reshape": ((1, 2, 3), lambda rng, shape: {"target_shape": [int(np.prod(shape)), 1]}),
+    "Rescaling": ((1, 2, 3, 4), lambda rng, shape: {"scale": 0.5, "offset": 0.25}),
+    "Reshape": ((1, 2, 3, 4), lambda rng, shape: {"target_shape": [int(np.prod(shape)), 1]}),
     "SeparableConv1D": ((2,), separable),
     "SeparableConv2D": ((3,), separable),
     "Softmax": ((1, 2, 3), nothing),
     "SpatialDropout1D": ((2,), rate),
     "SpatialDropout2D": ((3,), rate),
-    "UnitNormalization": ((1, 2, 3), nothing),
+    "UnitNormalization": ((1, 2, 3, 4), nothing),
     "UpSampling1D": ((2,), lambda rng, shape: {"size": 2}),
     "UpSampling2D": ((3,), lambda rng, shape: {"size": [1, 2], "interpolation": pick(rng, ["nearest", "bilinear"])}),
     "ZeroPadding1D": ((2,), lambda rng, shape: {"padding": [1, 0]}),
     "ZeroPadding2D": ((3,), lambda rng, shape: {"padding": [[1, 0], [0, 2]]}),
+    "AveragePooling3D": ((4,), pool),
+    "Conv3D": ((4,), conv),
+    "Cropping3D": ((4,), lambda rng, shape: {"cropping": [[0, int(shape[0] > 1)], [0, 0], [0, 0]]}),
+    "GlobalAveragePooling3D": ((4,), nothing),
+    "GlobalMaxPooling3D": ((4,), nothing),
+    "MaxPooling3D": ((4,), pool),
+    "SpatialDropout3D": ((4,), rate),
+    "UpSampling3D": ((4,), lambda rng, shape: {"size": [1, 2, 1]}),
+    "ZeroPadding3D": ((4,), lambda rng, shape: {"padding": [[1, 0], [0, 0], [0, 1]]}),
+    "CenterCrop": ((3,), lambda rng, shape: {"height": 2, "width": 1}),
+    "Discretization": ((1,), lambda rng, shape: {"bin_boundaries": [-0.5, 0.5], "output_mode": "one_hot"}),
+    "RandomBrightness": ((3,), lambda rng, shape: {"factor": 0.2, "value_range": [0.0, 1.0]}),
+    "RandomContrast": ((3,), lambda rng, shape: {"factor": 0.2}),
+    "RandomFlip": ((3,), lambda rng, shape: {"mode": "horizontal"}),
+    "RandomRotation": ((3,), lambda rng, shape: {"factor": 0.1, "fill_mode": "constant"}),
+    "RandomTranslation": ((3,), lambda rng, shape: {"height_factor": 0.1, "width_factor": 0.2}),
+    "RandomZoom": ((3,), lambda rng, shape: {"height_factor": [0.1, 0.2], "width_factor": None}),
+    "Resizing": (
+        (3,), lambda rng, shape: {"height": 4, "width": 3, "interpolation": pick(rng, ["nearest", "bilinear"])},
+    ),
 }  # fmt: skip
 #: Layers that the generator places in a way of its own.
 PLACED = frozenset((
     "Add", "Average", "Concatenate", "Dot", "Embedding", "InputLayer", "Maximum", "Minimum", "Model", "Multiply",
-    "Sequential", "Subtract", "TimeDistributed", "Lambda", "Wrapper", "Layer",
+    "CategoryEncoding", "Sequential", "Subtract", "TimeDistributed", "Lambda", "Wrapper", "Layer",
     "SpectralNormalization",
 ))  # fmt: skip
 MERGING = ["Add", "Average", "Maximum", "Minimum", "Multiply", "Subtract", "Concatenate"]
@@ -203,12 +223,17 @@ class Builder:
 
     def model(self, dtype: str = "float32") -> Any:
         rng, library = self.rng, self.library
-        kind = rng.integers(5)
-        if kind == 4:
+        kind = rng.integers(7)
+        if kind == 6:
+            inputs = library.Input((4,), dtype="int32", name="x")
+            x = self.make("CategoryEncoding", num_tokens=7, output_mode=pick(rng, ["one_hot", "multi_hot", "count"]))(
+                inputs
+            )
+        elif kind == 4:
             inputs = library.Input((4,), dtype="int32", name="x")
             x = self.make("Embedding", input_dim=7, output_dim=3, mask_zero=bool(rng.integers(2)))(inputs)
         else:
-            shape = [(5,), (6, 3), (6, 5, 2), (5,)][kind]
+            shape = [(5,), (6, 3), (6, 5, 2), (5,), None, (3, 4, 3, 2)][kind]
             inputs = library.Input(shape, name="x", dtype=dtype)
             x = inputs
         several = [inputs]

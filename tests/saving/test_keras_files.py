@@ -409,6 +409,27 @@ def test_weights_that_are_not_finite_are_named(ending: str, tmp_path: Path) -> N
         small().load_weights(tmp_path / f"m{ending}")
 
 
+def test_the_mode_that_keras_records_for_a_call_is_overruled(tmp_path: Path) -> None:
+    x = nb.Input((4, 4, 1))
+    binned = nb.layers.Discretization([0.5], output_mode="one_hot", name="bins")
+    flipped = nb.layers.RandomFlip(name="flip")(x)
+    model = nb.Model(x, [flipped, binned(nb.layers.Flatten()(flipped))])
+    model.save(tmp_path / "m.keras")
+    with zipfile.ZipFile(tmp_path / "m.keras") as zipped:
+        members = {name: zipped.read(name) for name in zipped.namelist()}
+    config = json.loads(members["config.json"])
+    by_name = {layer["config"]["name"]: layer for layer in config["config"]["layers"]}
+    by_name["flip"]["inbound_nodes"][0]["kwargs"] = {"training": True}
+    del members["metadata.json"]  # with the checksum
+    assert "trainable" not in by_name["bins"]["config"]  # Keras's class does not take it.
+    with zipfile.ZipFile(tmp_path / "k.keras", "w") as zipped:
+        for name, content in (members | {"config.json": json.dumps(config).encode()}).items():
+            zipped.writestr(name, content)
+    images = np.random.default_rng(0).normal(size=(20, 4, 4, 1)).astype("float32")
+    for name in ("m", "k"):
+        np.testing.assert_array_equal(nb.load_model(tmp_path / f"{name}.keras").predict(images, verbose=0)[0], images)
+
+
 def with_assets(path: Path, model: Any, assets: dict[str, bytes], sizes: dict[str, int]) -> None:
     """Write the file as Keras does, with vocabularies beside the configuration."""
     model.save(path)
