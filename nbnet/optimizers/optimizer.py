@@ -165,7 +165,7 @@ class Optimizer(PythonStep, HasSettings):
         #: The hyperparameters in the order of :mod:`nbnet.optimizers.update`, then those of the class. Kernels read
         #: them at each step: a new value holds from the next step on, and nothing is compiled for it.
         self.cells = np.array([0.0] * (update.OWN + len(self.hyper)) + [*self.extra])
-        self.rule_cells = self.cells.copy()
+        self.rule_cells, self.rule_place = self.cells.copy(), None
         #: For each cell that an :class:`OptionalHyper` occupies, the name of that hyperparameter.
         self.in_use: dict[int, str] = {}
         self.schedule = None

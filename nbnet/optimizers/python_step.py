@@ -42,6 +42,7 @@ class PythonStep:
 
     #: Of the optimizer.
     build: Callable[[Any], Any]
+    build_for: Callable[[Sequence[Parameter]], FlatParams]
     is_excluded: Callable[[Parameter], bool]
     prelude: Callable[[], list[Any]]
     plan: Callable[[], update.Update]
@@ -67,6 +68,8 @@ class PythonStep:
     _early: int
     #: A copy of the cells, for the rule of one parameter.
     rule_cells: Array
+    #: Memory for a parameter while its rule is run.
+    rule_place: Tensor | None
     name: str
 
     def update_step(self, gradient: Any, variable: Parameter, learning_rate: Any) -> None:
@@ -124,13 +127,19 @@ class PythonStep:
         def phases(gradients: Tensor) -> update.Phases:
             cells = Tensor(self.rule_cells.shape, np.float64, self.rule_cells)
             plan = replace(self.plan(), clip=None, every=1, cells=cells)
-            return [[[plan.update_run(plan.block.flat, gradients, update.Run(low, high, False), plan.slots, None)]]]
+            return [[[plan.update_run(place, gradients, update.Run(low, high, False), plan.slots, None)]]]
 
+        # Not where the parameter lies: another optimizer, around this one, may have moved it.
+        if self.rule_place is None or self.rule_place.size != self.block.size:
+            self.rule_place = self.block.like(1, "parameters")
+        place = self.rule_place
         linked, flat = self.eager_program(("update_step", index), phases)
         self.rule_cells[:] = self.cells
         self.rule_cells[update.LEARNING_RATE] = float(learning_rate)
         flat[low:high] = array.reshape(-1)
+        place.memory()[0, low:high] = before[0].reshape(-1)
         linked.run(1, self.steps // every)
+        variable.assign(place.memory()[0, low:high].reshape(variable.shape))
         own = [name for name in PARTS[1:] if getattr(type(self), name) is not getattr(PythonStep, name)]
         for place, old in zip(places, before, strict=True) if own else ():
             new = place.numpy()
@@ -225,6 +234,7 @@ class PythonStep:
             if turn == every - 1:
                 self._update_in_python(block.parameters, gradients)
             if self.use_ema:
+                block = self.build_for(block.parameters)
                 flat, average = block.flat.memory()[0], self.slot_tensors[AVERAGE].memory()[0]
                 average += (flat - average) * (1.0 if updates == 0 else 1.0 - self.ema_momentum)
                 if self.ema_overwrite_frequency and (updates + 1) % self.ema_overwrite_frequency == 0:

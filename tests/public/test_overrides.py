@@ -386,6 +386,34 @@ def test_rates_that_an_override_changes() -> None:
     assert again.calls.item() == 4.0
 
 
+def test_optimizers_around_others() -> None:
+    """One that hands parameters to another: both know them, and each trains where they are."""
+
+    class Around(nb.optimizers.Optimizer):
+        def __init__(self, inner: Any, **common: Any) -> None:
+            super().__init__(learning_rate=inner.learning_rate, **common)
+            self.inner = inner
+
+        def build(self, variables: Any) -> None:
+            super().build(variables)
+            self.inner.build(variables)
+
+        def update_step(self, gradient: Any, variable: Any, learning_rate: Any) -> None:
+            self.inner.update_step(gradient, variable, learning_rate)
+
+    weights = []
+    for make in (
+        lambda inner, **common: Around(inner, **common),
+        lambda inner, **common: inner.__class__(0.1, **common),
+    ):
+        w = nb.Parameter([1.0, 2.0], name="w")
+        optimizer = make(nb.optimizers.RMSprop(0.1), use_ema=True, ema_overwrite_frequency=3)
+        for step in range(7):
+            optimizer.apply([[1.0, 0.5 - step]], [w])
+        weights.append(w.numpy())
+    np.testing.assert_allclose(*weights, rtol=1e-5)
+
+
 def optimizer_of(optimizer: Any) -> Any:
     optimizer.apply([[1.0]], [nb.Parameter([1.0], name="w")])
     return optimizer
