@@ -17,7 +17,7 @@ from nbnet.base.array_memory import plain_array
 from nbnet.base.constructor import RecordsArguments, constructor_config
 from nbnet.base.docstrings import join_common_sections
 from nbnet.base.registry import snake_case, unique_name
-from nbnet.base.tree import flatten, map_structure
+from nbnet.base.tree import Kinds, flatten, map_structure
 from nbnet.config import DTypePolicy, standardize_dtype
 from nbnet.engine.graph.op import INT
 from nbnet.engine.graph.parameter import Parameter, argument_changes, invalidate_programs
@@ -39,7 +39,7 @@ from nbnet.layers.arguments import (
     weight_arguments,
 )
 from nbnet.layers.time_masks import attached, fill_arguments, hand_on, mask_arguments
-from nbnet.layers.variable import HasWeights, Kinds, flatten_layers
+from nbnet.layers.variable import HasWeights, flatten_layers
 from nbnet.ops.convert import cast
 
 #: The shape of an input: the batch axis is open (None), others may be.
@@ -436,15 +436,7 @@ class Layer(HasWeights, RecordsArguments):
     @property
     def layers(self) -> list[Layer]:
         """Layers inside this one."""
-        found: dict[int, Layer] = {}
-        for value in [value for value in vars(self).values() if _holds_layers[type(value)]]:
-            if isinstance(value, Layer):
-                found.setdefault(id(value), value)
-            elif value and value is not self._weights:
-                for part in flatten(value):
-                    if isinstance(part, Layer):
-                        found.setdefault(id(part), part)
-        return list(found.values())
+        return list({id(layer): layer for layer in _layers_in.among(vars(self).values())}.values())
 
     @property
     def metrics(self) -> list[Any]:
@@ -563,4 +555,4 @@ class Layer(HasWeights, RecordsArguments):
                 _with_losses.discard(layer)
 
 
-_holds_layers = Kinds(Layer, list, tuple, dict)
+_layers_in = Kinds(Layer)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Sequence
 from types import TracebackType
 from typing import Any, ClassVar, Self, TypeVar
 
@@ -13,6 +13,7 @@ from nbnet import constraints, initializers, regularizers
 from nbnet.base import loading_budget
 from nbnet.base.array_memory import plain_array
 from nbnet.base.registry import unique_name
+from nbnet.base.tree import Kinds
 from nbnet.config import standardize_dtype
 from nbnet.engine.graph.parameter import Parameter
 from nbnet.engine.graph.symbolic import Symbol
@@ -218,33 +219,7 @@ def flatten_layers(layer: L) -> list[L]:
     return list(found.values())
 
 
-class Kinds(dict[type, bool]):
-    """Remembers for each type of attributes if it is, or derives from, one of the types that are looked for."""
-
-    def __init__(self, *wanted: type) -> None:
-        self.wanted = wanted
-
-    def __missing__(self, kind: type) -> bool:
-        if len(self) > 1000:
-            self.clear()
-        self[kind] = found = issubclass(kind, self.wanted)
-        return found
-
-
-_holds_weights = Kinds(Parameter, list, tuple, dict)
-
-
-def _parameters(values: Iterable[Any]) -> Iterator[Parameter]:
-    """Yield the parameters among values, and in lists, tuples and dicts among them."""
-    waiting = [value for value in values if _holds_weights[type(value)]]
-    seen: set[int] = set()
-    for value in waiting:
-        if isinstance(value, Parameter):
-            yield value
-        elif value and id(value) not in seen:
-            seen.add(id(value))
-            parts = value.values() if isinstance(value, dict) else value
-            waiting += [part for part in parts if _holds_weights[type(part)]]
+_weights_in = Kinds(Parameter)
 
 
 class HasWeights:
@@ -343,14 +318,10 @@ class HasWeights:
         """The parameters that the layer itself has: those that :meth:`add_weight` created, then others that are its
         attributes, or in lists, tuples and dicts that are."""
         found = {id(w): w for w in self._weights}
-        others = [
-            value
-            for value in vars(self).values()
-            if _holds_weights[type(value)] and value is not self._weights and id(value) not in found
-        ]
-        for weight in _parameters(others) if others else ():
-            found[id(weight)] = weight
-            weight.requires_grad = weight.requires_grad and self._trainable
+        for weight in _weights_in.among(vars(self).values()):
+            if id(weight) not in found:
+                found[id(weight)] = weight
+                weight.requires_grad = weight.requires_grad and self._trainable
         return list(found.values())
 
     @property

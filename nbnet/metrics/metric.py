@@ -15,7 +15,7 @@ from nbnet.base.array_memory import plain_array
 from nbnet.base.constructor import RecordsArguments, constructor_config
 from nbnet.base.docstrings import join_common_sections
 from nbnet.base.registry import function_name, named_function, object_name, snake_case
-from nbnet.base.tree import flatten
+from nbnet.base.tree import Kinds, flatten
 from nbnet.config import floatx
 from nbnet.engine.graph.parameter import Parameter
 from nbnet.engine.graph.symbolic import with_values
@@ -332,13 +332,12 @@ class Metric(RecordsArguments):
         return data.as_dense_targets(y, "y_true", n, shape, dtype, self.broadcasts)
 
 
+_metrics_in = Kinds(Metric)
+
+
 def metrics_in(owner: object) -> list[Metric]:
     """Metrics that are attributes of an object, or stand in lists and dicts that are."""
-    found: list[Metric] = []
-    for value in vars(owner).values():
-        parts = flatten(value) if isinstance(value, (list, tuple, dict)) else (value,)
-        found += [part for part in parts if isinstance(part, Metric) and all(part is not known for known in found)]
-    return found
+    return list({id(metric): metric for metric in _metrics_in.among(vars(owner).values())}.values())
 
 
 def _as_they_are(y_true: Any, y_pred: Tensor) -> Tensor:
