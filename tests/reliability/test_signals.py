@@ -19,11 +19,11 @@ import numpy as np
 import pytest
 
 import nbnet as nb
+from nbnet import masks
 from nbnet.base.uninterrupted import apart_from_handlers, uninterrupted
 from nbnet.engine.gemm.blas import SingleThread
 from nbnet.engine.jit import linker
 from nbnet.engine.kernels.thread_pool import run_parallel, shutdown_idle
-from nbnet.masks import file
 from nbnet.saving import weights
 from nbnet.train.fit import training_lock
 
@@ -377,7 +377,7 @@ def loading(request: Any, tmp_path: Any, monkeypatch: pytest.MonkeyPatch) -> Ite
         path.write_text(json.dumps(nb.saving.serialize_keras_object(model)))
     else:
         path.write_text(json.dumps(model.get_config()) if request.param == "from_config" else model.to_json())
-    for name, module in (("check_about", weights), ("_mask", file)):  # where no layer is made
+    for name, module in (("check_about", weights), ("_mask", masks)):  # where no layer is made
         function = getattr(module, name)
         monkeypatch.setattr(module, name, lambda *args, f=function: (poke(), f(*args))[1])
     yield partial(LOADS[request.param], path)
