@@ -75,8 +75,7 @@ _TABLE: dict[str, dict[str, str]] = {
         "the channels are the last axis": "set_image_data_format",
         "give losses and layers their own epsilon where they take one": "set_epsilon",
         "files of models hold no code": "enable_unsafe_deserialization",
-        "nothing in nbnet needs it": """enable_traceback_filtering disable_traceback_filtering
-            is_traceback_filtering_enabled is_nnx_enabled""",
+        "nothing in nbnet needs it": "is_nnx_enabled",
         "see the arguments of fit": "max_epochs set_max_epochs max_steps_per_epoch set_max_steps_per_epoch",
         _NO_ATTENTION: "enable_flash_attention disable_flash_attention is_flash_attention_enabled",
     },
