@@ -78,7 +78,7 @@ def log_layout(model: Trainable, signature: ModelSignature) -> LogLayout:
     known = layouts.get(key)
     if known is None or known[0] is not signature:
         widths = [shape[-1] if shape else 1 for shape in signature.shapes]
-        known = layouts[key] = signature, LogLayout(objective.specs(signature.names, widths))
+        known = layouts[key] = signature, LogLayout(objective.specs(signature.template, widths))
         model.take_layout(known[1])
     return known[1]
 
@@ -415,6 +415,10 @@ def match_by_name(given: Any, template: Any, argument: str, kind: str, missing: 
             if (keys := list(template)) != sorted(keys):
                 raise ValueError(f"{argument}: expected a dict with {keys}, got a list, whose order is not theirs")
             warnings.warn(f"{argument}: expected a dict with {keys}, got a list, taken in this order", stacklevel=2)
+        elif isinstance(template, dict) and len(given) == len(template):
+            # The entries of a list are those of sorted keys, as in losses and metrics.
+            order = sorted(template)
+            given = [given[order.index(key)] for key in template]
         parts = [(f"{argument}[{k}]", part) for k, part in enumerate(given)]
     if not nested:
         return parts

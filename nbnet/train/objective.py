@@ -21,13 +21,14 @@ _ACCURACY = ("accuracy", "acc", *_CROSSENTROPY)
 
 
 class OutputSpec(NamedTuple):
-    """The loss of an output (None: it is not trained), its weight in the total, and the metrics, each with True if
-    sample weights count."""
+    """The loss of an output (None: it is not trained), its weight in the total, the metrics, each with True if sample
+    weights count, and the name of the loss in logs, which is a path where outputs are nested."""
 
     name: str
     loss: losses.Loss | None
     weight: float
     metrics: tuple[tuple[metrics.Metric, bool], ...]
+    label: str
 
     @property
     def wanted(self) -> bool:
@@ -65,34 +66,26 @@ class Objective:
     @classmethod
     def of(cls, loss: Any, loss_weights: Any, watched: Any, weighted: Any) -> Objective:
         """Return the objective, checked as far as possible before the outputs are known."""
-        resolved: Any
-        if isinstance(loss, Mapping) and "class_name" not in loss:
-            resolved = {name: _loss(part) for name, part in loss.items()}
-        elif isinstance(loss, (list, tuple)):
-            resolved = [_loss(part) for part in loss]
-        else:
-            resolved = _loss(loss)
+        resolved = _loss(loss)
         single = resolved if isinstance(resolved, losses.Loss) else None
         parts = _metrics(watched, "metrics", single), _metrics(weighted, "weighted_metrics", single)
-        each = resolved.values() if isinstance(resolved, Mapping) else resolved
-        several = each if isinstance(resolved, (list, Mapping)) else [each]
-        own = (type(part) for part in several if isinstance(part, losses.Loss))
+        own = (type(part) for part in flatten(resolved) if isinstance(part, losses.Loss))
         in_python = any(kind.__call__ is not losses.Loss.__call__ for kind in own)
         return cls(resolved, _weights(loss_weights), *parts, in_python=in_python)
 
-    def specs(self, names: Sequence[str], widths: Sequence[int]) -> tuple[OutputSpec, ...]:
+    def specs(self, template: Any, widths: Sequence[int]) -> tuple[OutputSpec, ...]:
         """Return the loss and metrics of each output.
 
         Parameters
         ----------
-        names
-            Names of the outputs.
+        template
+            Names in the structure of the outputs.
         widths
             Sizes of their last axes, which decide what ``"accuracy"`` means.
         """
-        key = tuple(names), tuple(widths), *self.labelled.items()
+        key = tuple(_labels(template).items()), tuple(widths), *self.labelled.items()
         if key not in self._known:
-            self._known[key] = self._specs(names, widths)
+            self._known[key] = self._specs(template, widths)
         return self._known[key]
 
     def see(self, name: str, target: tuple[int, ...], output: tuple[int, ...]) -> None:
@@ -100,12 +93,13 @@ class Objective:
         several = output[-1:] > (1,)
         self.labelled.setdefault(name, len(target) < len(output) or (several and target[-1:] == (1,)))
 
-    def _specs(self, names: Sequence[str], widths: Sequence[int]) -> tuple[OutputSpec, ...]:
+    def _specs(self, template: Any, widths: Sequence[int]) -> tuple[OutputSpec, ...]:
+        names = _labels(template)
         shared = isinstance(self.loss, (losses.Loss, str))
-        each = [self.loss] * len(names) if shared else _spread(self.loss, names, "loss", None)
-        shares = _spread(self.loss_weights, names, "loss_weights", 1.0)
-        watched = _spread(self.metrics, names, "metrics", (), lists=True)
-        weighted = _spread(self.weighted_metrics, names, "weighted_metrics", (), lists=True)
+        each = [self.loss] * len(names) if shared else _spread(self.loss, template, "loss", None)
+        shares = _spread(self.loss_weights, template, "loss_weights", 1.0)
+        watched = _spread(self.metrics, template, "metrics", (), lists=True)
+        weighted = _spread(self.weighted_metrics, template, "weighted_metrics", (), lists=True)
         specs = []
         for name, loss, share, plain, counted, width in zip(
             names, each, shares, watched, weighted, widths, strict=True
@@ -115,17 +109,63 @@ class Objective:
                 loss = _crossentropy(width, labels)
             both = [(m, False) for m in plain] + [(m, True) for m in counted]
             resolved = tuple((_metric(m, loss, width, labels), counts) for m, counts in both)
-            specs.append(OutputSpec(name, loss, float(share), resolved))
+            specs.append(OutputSpec(name, loss, float(share), resolved, names[name]))
         return tuple(specs)
 
 
-def _loss(identifier: Any) -> losses.Loss | str | None:
-    """Return a loss; a cross-entropy whose kind depends on the output and its targets stays a name."""
-    if isinstance(identifier, (list, tuple)) and len(identifier) == 1:
-        identifier = identifier[0]
+def _loss(identifier: Any) -> Any:
+    """Return losses in the structure they came in; a cross-entropy whose kind depends on the output and its targets
+    stays a name."""
+    if isinstance(identifier, Mapping) and "class_name" not in identifier:
+        return {name: _only(_loss(part)) for name, part in identifier.items()}
+    if isinstance(identifier, (list, tuple)):
+        return [_only(_loss(part)) for part in identifier]
     if identifier is None or (isinstance(identifier, str) and identifier.lower() in _CROSSENTROPY):
         return identifier
     return losses.as_loss(identifier)
+
+
+def _only(part: Any) -> Any:
+    return part[0] if isinstance(part, list) and len(part) == 1 else part
+
+
+def _labels(template: Any, path: str = "") -> dict[str, str]:
+    """Return the names of outputs in their order, and those of their losses in logs."""
+    if isinstance(template, str):
+        return {template: path + template}
+    found: dict[str, str] = {}
+    for key, part in template.items() if isinstance(template, Mapping) else enumerate(template):
+        nested = not isinstance(part, str)
+        found |= _labels(part, f"{path}{key}/") if nested else {part: f"{path}{key if isinstance(key, str) else part}"}
+    return found
+
+
+def _in_order(template: Any) -> list[str]:
+    """Return the names of outputs in the order of lists: a dict is read by sorted keys, as in Keras."""
+    if isinstance(template, str):
+        return [template]
+    parts = [template[key] for key in sorted(template)] if isinstance(template, Mapping) else template
+    return [name for part in parts for name in _in_order(part)]
+
+
+def _by_name(given: Any, template: Any) -> dict[str, Any] | None:
+    """Return entries by name of output from a structure like that of the outputs; None if it is another one."""
+    if isinstance(template, str):
+        return {template: given}
+    if isinstance(given, Mapping) and isinstance(template, Mapping) and set(given) <= set(template):
+        parts = [(given[key], template[key]) for key in given]
+    elif isinstance(given, (list, tuple)) and isinstance(template, (list, tuple)) and len(given) == len(template):
+        parts = list(zip(given, template, strict=True))
+    else:
+        return None
+    found: dict[str, Any] = {}
+    for part, names in parts:
+        if part is not None:
+            inner = _by_name(part, names)
+            if inner is None:
+                return None
+            found |= inner
+    return found
 
 
 def _crossentropy(width: int, labels: bool | None) -> losses.Loss:
@@ -152,11 +192,11 @@ def _metrics(given: Any, argument: str, loss: losses.Loss | None) -> Any:
     def resolve(part: Any) -> Any:
         if part is None or part in _ACCURACY:
             return part
+        if isinstance(part, Mapping) and "class_name" not in part:
+            return {name: resolve(inner) for name, inner in part.items()}
         return [resolve(inner) for inner in part] if isinstance(part, (list, tuple)) else _metric(part, loss)
 
-    if isinstance(given, Mapping):
-        return {name: resolve(part) for name, part in given.items()}
-    return [resolve(part) for part in given]
+    return resolve(given)
 
 
 def _metric(
@@ -173,13 +213,16 @@ def _metric(
     return metric
 
 
-def _spread(given: Any, names: Sequence[str], argument: str, missing: Any, lists: bool = False) -> list[Any]:
-    """Return one entry for each output from a list in order, or a dict by name.
+def _spread(given: Any, template: Any, argument: str, missing: Any, lists: bool = False) -> list[Any]:
+    """Return one entry for each output from a list in order, a dict by name, or a structure like that of the outputs.
 
     With ``lists``, an entry is a list; and a model of one output takes a flat list, or all entries of a dict.
     """
+    names = list(_labels(template))
     if given is None or (lists and not given):
         return [missing] * len(names)
+    if not isinstance(template, str) and len(template) < len(names) and (found := _by_name(given, template)):
+        given = found
     if lists and len(names) == 1 and isinstance(given, Mapping):
         given = list(flatten(list(given.values())))
     if isinstance(given, Mapping):
@@ -189,7 +232,8 @@ def _spread(given: Any, names: Sequence[str], argument: str, missing: Any, lists
     elif lists and len(names) == 1 and not any(isinstance(part, list) for part in given):
         entries = [given]
     elif len(given) == len(names):
-        entries = list(given)
+        found = dict(zip(_in_order(template), given, strict=True))
+        entries = [found[name] for name in names]
     else:
         raise ValueError(f"{argument}: expected an entry for each of the outputs {list(names)}, got {len(given)}")
     if lists:

@@ -315,9 +315,9 @@ def specs_for(model: Trainable, y_pred: Any, y_true: Any = None) -> Sequence[Out
     if objective is None:
         raise ValueError(f"{model.name} is not compiled: call compile(optimizer, loss) first")
     widths = [y.shape[-1] if y.shape else 1 for y in flatten(y_pred)]
-    names = list(flatten(output_names(model, y_pred)))
+    names = output_names(model, y_pred)
     specs = objective.specs(names, widths)
-    if len(objective.labelled) == len(names):
+    if len(objective.labelled) == len(specs):
         return specs
     for spec, target, output in _each_output(specs, y_true, y_pred):
         if target is not None:
@@ -346,10 +346,13 @@ def _each_output(specs: Sequence[OutputSpec], *structures: Any) -> Any:
     """Return for each output its spec, and its entries in targets, predictions and weights."""
     entries: list[list[Any]] = []
     for structure in structures:
-        if isinstance(structure, Mapping):
+        several = isinstance(structure, (Mapping, list, tuple))
+        if isinstance(structure, Mapping) and not any(
+            isinstance(v, (Mapping, list, tuple)) for v in structure.values()
+        ):
             entries.append([structure.get(spec.name) for spec in specs])
-        elif isinstance(structure, (list, tuple)) and len(structure) == len(specs):
-            entries.append(list(structure))
+        elif several and len(leaves := list(flatten(structure))) == len(specs):
+            entries.append(leaves)
         else:
             entries.append([structure] * len(specs))
     return zip(specs, *entries, strict=True)

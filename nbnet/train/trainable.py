@@ -45,7 +45,7 @@ class LogLayout:
         several = len(specs) > 1
         self.parts = self.trained if len(self.trained) > 1 else []
         self.watched = [(k, metric, counts) for k, spec in enumerate(specs) for metric, counts in spec.metrics]
-        self.names: list[str] = ["loss", *(f"{specs[k].name}_loss" for k in self.parts)]
+        self.names: list[str] = ["loss", *(f"{specs[k].label}_loss" for k in self.parts)]
         for k, metric, counts in self.watched:
             self.names.append(self._name(f"{specs[k].name}_" if several else "", metric.name, counts))
         self.cells = len(self.names)

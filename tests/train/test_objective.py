@@ -97,3 +97,58 @@ def test_targets_broadcast_with_outputs_of_one_more_axis(eager: bool) -> None:
     assert logs == pytest.approx({"loss": ((X - y) ** 2).mean(), "mae": np.abs(X - y).mean()}, rel=1e-5)
     with pytest.raises(ValueError, match=r"y: expected rows of shape \(4, 1\), got \(1,\)"):
         model.evaluate(X, y[:, 0], verbose=0)
+
+
+RATIO = RNG.normal(size=(12, 2))
+
+
+def many(template: Any) -> nb.Model:
+    """A model of three outputs: squared errors, labels, absolute errors."""
+    x = nb.Input((4,))
+    outputs = [
+        nb.layers.Dense(units, activation, name=name, kernel_initializer=nb.initializers.Constant(WEIGHTS[:, :units]))(
+            x
+        )
+        for name, units, activation in (("a", 1, None), ("b", 3, "softmax"), ("c", 2, None))
+    ]
+    return nb.Model(x, template(*outputs))
+
+
+@pytest.mark.parametrize("eager", [False, True])
+@pytest.mark.parametrize(
+    ("template", "y", "losses", "metrics", "labels"),
+    [
+        (lambda a, b, c: [a, b, c], "abc", ["mse", SCCE, "mae"], [["mae"], "acc", None], ["a", "b", "c", "a", "b"]),
+        # A list goes by sorted keys.
+        (lambda a, b, c: {"z": a, "b": b, "a": c}, "zba", ["mae", SCCE, "mse"], [[], "acc", "mae"],
+         ["z", "b", "a", "z", "b"]),
+        (lambda a, b, c: {"z": a, "b": b, "a": c}, "list", ["mae", SCCE, "mse"], {"b": "acc", "z": ["mae"]},
+         ["z", "b", "a", "z", "b"]),
+        # Nested outputs: structures like theirs, or flat lists.
+        (lambda a, b, c: {"p": a, "q": [b, c]}, "nested", {"p": "mse", "q": [SCCE, "mae"]},
+         {"p": ["mae"], "q": [["acc"], []]}, ["p", "q/b", "q/c", "a", "b"]),
+        (lambda a, b, c: {"p": a, "q": [b, c]}, "nested", ["mse", SCCE, "mae"], [["mae"], ["acc"], []],
+         ["p", "q/b", "q/c", "a", "b"]),
+    ],
+)  # fmt: skip
+def test_structures_of_several_outputs(
+    template: Any, y: str, losses: Any, metrics: Any, labels: list[str], eager: bool
+) -> None:
+    model = many(template)
+    targets: Any = {
+        "abc": [X[:, :1], LABELS, RATIO], "zba": {"z": X[:, :1], "b": LABELS, "a": RATIO},
+        "list": [RATIO, LABELS, X[:, :1]], "nested": {"p": X[:, :1], "q": [LABELS, RATIO]},
+    }[y]  # fmt: skip
+    logs = logs_of(model, targets, loss=losses, metrics=metrics, run_eagerly=eager)
+    p = X @ WEIGHTS
+    soft = np.exp(p) / np.exp(p).sum(-1, keepdims=True)
+    first, third = ((p[:, :1] - X[:, :1]) ** 2).mean(), np.abs(p[:, :2] - RATIO).mean()
+    second = -np.log(soft[np.arange(12), LABELS]).mean()
+    a, b, c, d, e = labels
+    wanted = {
+        "loss": first + second + third, f"{a}_loss": first, f"{b}_loss": second, f"{c}_loss": third,
+        f"{d}_mae": np.abs(p[:, :1] - X[:, :1]).mean(), f"{e}_acc": (soft.argmax(-1) == LABELS).mean(),
+    }  # fmt: skip
+    if eager:
+        wanted = {name: value for name, value in wanted.items() if not name.endswith("_loss")}
+    assert logs == pytest.approx(wanted, rel=1e-5)
