@@ -93,6 +93,8 @@ class Metric(RecordsArguments):
     #: True if the metric is computed at the end of an epoch, from all its targets and predictions, and not by compiled
     #: code: there are no :meth:`values`, or a subclass overrides what is done with them.
     epoch_end: ClassVar[bool] = False
+    #: False if masked time steps of the predictions count as the others.
+    heeds_masks: ClassVar[bool] = True
     #: Names of the constructor's arguments, beside the name, that are attributes.
     _arguments: ClassVar[tuple[str, ...]] = ()
 
@@ -163,6 +165,10 @@ class Metric(RecordsArguments):
         y_true = self._target(y_true, y_pred)
         return tensor(self.values(*aligned(y_true, y_pred) if self.broadcasts else (y_true, y_pred)))
 
+    def mask_of(self, y_pred: Any) -> Tensor | None:
+        """The mask of time steps of predictions, if it counts."""
+        return y_pred.time_mask if self.heeds_masks and isinstance(y_pred, Tensor) else None
+
     def finish(self, mean: float) -> float:
         """The metric from the mean of the values."""
         return mean
@@ -202,7 +208,7 @@ class Metric(RecordsArguments):
             return
         with paused():
             values = self.each(y_true, y_pred, sample_weight)
-            steps = y_pred.time_mask if isinstance(y_pred, Tensor) else None
+            steps = self.mask_of(y_pred)
             mask = None if steps is None and sample_weight is None else loss_mask(values, steps)
         if mask is not None:
             weights = mask.numpy()

@@ -90,7 +90,7 @@ class LogCoshError(NamedLoss):
 
 
 class RootMeanSquaredError(NamedLoss):
-    """Square root of the mean of squared differences.
+    """Square root of the mean of squared differences. As in Keras, masked time steps count, too.
 
     Examples
     --------
@@ -100,6 +100,7 @@ class RootMeanSquaredError(NamedLoss):
     """
 
     kind = losses.MeanSquaredError
+    heeds_masks = False
 
     def values(self, y_true: Tensor, y_pred: Tensor) -> Tensor:
         return square(y_pred - y_true)  # Each of them may have a weight of its own.

@@ -519,8 +519,8 @@ class StepBuilder:
             total, additive = self._with_penalties(total, trace, inputs, t)
             metrics = [None if metric.epoch_end else metric.values(*pairs[k]) for k, metric, _ in log.watched]
             weights = [
-                None if v is None else metric_weights(v, inputs.weights(k, t) if counts else None, outputs[k].time_mask)
-                for v, (k, _, counts) in zip(metrics, log.watched, strict=True)
+                metric_weights(v, inputs.weights(k, t) if counts else None, metric.mask_of(outputs[k]))
+                for v, (k, metric, counts) in zip(metrics, log.watched, strict=True)
             ]
         kept = [(k, outputs[k]) for k in log.kept]
         forward = _Forward(total, losses if log.parts else [], metrics, weights, kept, trace.effects, trace.assignments)
@@ -584,12 +584,12 @@ class StepBuilder:
         return StepDraft(phases, inputs.bounds[:-1], inputs.dtype, finish)
 
 
-def metric_weights(values: Tensor, weights: Tensor | None, mask: Tensor | None) -> Tensor | None:
+def metric_weights(values: Tensor | None, weights: Tensor | None, mask: Tensor | None) -> Tensor | None:
     """The weights of values of a metric and the mask of time steps of the predictions as one; None if all count 1.
 
     As in Keras, a mask that the values have themselves counts beside one of these only.
     """
-    if weights is None and mask is None:
+    if values is None or (weights is None and mask is None):
         return None
     mask = loss_mask(values, mask)
     weights = None if weights is None else spread(weights, values)

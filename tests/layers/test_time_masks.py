@@ -263,15 +263,19 @@ def test_configurations_and_files(tmp_path):
 @pytest.mark.parametrize("settings", [{}, {"slices": 2}, {"run_eagerly": True}], ids=str)
 def test_the_loss_leaves_padding_out(reduction, weights, settings):
     model = regression(
-        loss=nb.losses.MeanSquaredError(reduction=reduction), metrics=["mae"], weighted_metrics=["mse"], **settings
+        loss=nb.losses.MeanSquaredError(reduction=reduction),
+        metrics=["mae", nb.metrics.RootMeanSquaredError()],
+        weighted_metrics=["mse"],
+        **settings,
     )
     p = model.predict(X)
     each, w = ((p - Y) ** 2).mean(-1), np.ones((N, T)) if weights is None else weights.reshape(N, -1) * np.ones((N, T))
     counted = STEPS * w
     divisor = {"sum_over_batch_size": STEPS.sum(), "sum": 1.0, "mean_with_sample_weight": counted.sum()}[reduction]
-    loss, mae, mse = model.evaluate(X, Y, sample_weight=weights, verbose=0)
+    loss, mae, rmse, mse = model.evaluate(X, Y, sample_weight=weights, verbose=0)
     assert loss == pytest.approx((each * counted).sum() / divisor)
     assert mae == pytest.approx(abs(p - Y).mean(-1)[STEPS].mean())
+    assert rmse == pytest.approx(np.sqrt(((p - Y) ** 2).mean()))  # As in Keras.
     assert mse == pytest.approx((each * counted).sum() / counted.sum())
 
 
