@@ -423,6 +423,8 @@ class Sum(Reduction):
 
     def result(self) -> float:
         """The sum since the last reset."""
+        if (program := changes()) is not None:
+            return cast(float, program.late(self.result))
         total: float = self.total.item()
         return total
 
