@@ -50,7 +50,6 @@ _TABLE: dict[str, dict[str, str]] = {
     "nbnet.losses": {
         _NO_SEQUENCES: "CTC ctc",
     },
-    "nbnet.initializers": {"write a function(shape, dtype) that returns an array": "STFT STFTInitializer stft"},
     "nbnet.optimizers": {
         "Adam and AdamW are near": "Lamb Muon ScheduleFreeAdamW",
         "training computes in float32 or float64, which need no scaling of the loss": "LossScaleOptimizer OptimizerMap",

@@ -8,7 +8,7 @@ drawn in float64 and then rounded, so that a float32 and a float64 model start f
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
-from typing import TYPE_CHECKING, Any, overload
+from typing import Any, overload
 
 import numpy as np
 from numpy.typing import NDArray
@@ -16,9 +16,8 @@ from numpy.typing import NDArray
 from nbnet.base import registry
 from nbnet.base.array_memory import plain_array
 from nbnet.base.uninterrupted import apart
-from nbnet.base.unsupported_keras import keras_hint
 from nbnet.engine.graph.tensor import Tensor
-from nbnet.initializers.initializer import Constant, Identity, Initializer, Ones, Zeros
+from nbnet.initializers.initializer import STFT, Constant, Identity, Initializer, Ones, Zeros
 from nbnet.initializers.random import (
     GlorotNormal,
     GlorotUniform,
@@ -35,16 +34,16 @@ from nbnet.initializers.random import (
 )
 
 __all__ = [
-    "Constant", "GlorotNormal", "GlorotUniform", "HeNormal", "HeUniform", "Identity", "IdentityInitializer",
+    "STFT", "Constant", "GlorotNormal", "GlorotUniform", "HeNormal", "HeUniform", "Identity", "IdentityInitializer",
     "Initializer", "LecunNormal", "LecunUniform", "Ones", "Orthogonal", "OrthogonalInitializer", "RandomNormal",
-    "RandomUniform", "TruncatedNormal", "VarianceScaling", "Zeros", "compute_fans", "constant", "deserialize",
-    "get", "glorot_normal", "glorot_uniform", "he_normal", "he_uniform", "identity", "lecun_normal",
-    "lecun_uniform", "ones", "orthogonal", "random_normal", "random_uniform", "serialize", "truncated_normal",
+    "RandomUniform", "STFTInitializer", "TruncatedNormal", "VarianceScaling", "Zeros", "compute_fans", "constant",
+    "deserialize", "get", "glorot_normal", "glorot_uniform", "he_normal", "he_uniform", "identity", "lecun_normal",
+    "lecun_uniform", "ones", "orthogonal", "random_normal", "random_uniform", "serialize", "stft", "truncated_normal",
     "variance_scaling", "zeros",
 ]  # fmt: skip
 
 # Keras's other names.
-IdentityInitializer, OrthogonalInitializer = Identity, Orthogonal
+IdentityInitializer, OrthogonalInitializer, STFTInitializer, stft = Identity, Orthogonal, STFT, STFT
 constant, identity, ones, orthogonal, zeros = Constant, Identity, Ones, Orthogonal, Zeros
 glorot_normal, glorot_uniform, he_normal, he_uniform = GlorotNormal, GlorotUniform, HeNormal, HeUniform
 lecun_normal, lecun_uniform, variance_scaling = LecunNormal, LecunUniform, VarianceScaling
@@ -56,7 +55,7 @@ InitializerLike = str | Mapping[str, Any] | Callable[..., Any] | NDArray[Any] | 
 _known: dict[str, type[Initializer]] = {
     registry.snake_case(cls.__name__): cls
     for cls in (
-        *(Zeros, Ones, Constant, Identity, Orthogonal),
+        *(Zeros, Ones, Constant, Identity, Orthogonal, STFT),
         *(RandomNormal, RandomUniform, TruncatedNormal, VarianceScaling),
         *(GlorotUniform, GlorotNormal, HeUniform, HeNormal, LecunUniform, LecunNormal),
     )
@@ -64,6 +63,7 @@ _known: dict[str, type[Initializer]] = {
 # Keras's short and old names.
 _known |= {"zero": Zeros, "one": Ones, "normal": RandomNormal, "uniform": RandomUniform}
 _known |= {"identity_initializer": Identity, "orthogonal_initializer": Orthogonal}
+_known |= {"stft": STFT, "stft_initializer": STFT}
 
 
 @overload
@@ -137,7 +137,3 @@ def deserialize(config: InitializerLike, custom_objects: Mapping[str, Any] | Non
     """
     with registry.custom_object_scope(custom_objects):
         return get(config)
-
-
-if not TYPE_CHECKING:
-    __getattr__ = keras_hint(__name__)

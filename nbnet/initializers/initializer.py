@@ -13,7 +13,7 @@ from numpy.typing import DTypeLike, NDArray
 from nbnet import random
 from nbnet.base.array_memory import plain_array
 from nbnet.base.registry import Configurable
-from nbnet.base.validation import FINITE
+from nbnet.base.validation import FINITE, check_bool, check_choice
 from nbnet.config import standardize_dtype
 
 Array = NDArray[Any]
@@ -174,3 +174,76 @@ class Identity(BuiltinInitializer):
         if len(shape) != 2:
             raise ValueError(f"shape: expected 2 axes for Identity, got {shape}")
         return self.gain * np.eye(*shape)
+
+
+@dataclass(frozen=True)
+class STFT(BuiltinInitializer):
+    """Kernels of a convolution that is a short-time Fourier transform, (frame, 1, frequencies).
+
+    Parameters
+    ----------
+    side : {"real", "imag"}
+        Part of the transform: cosines, or negative sines.
+    window : str, sequence of float or None
+        Name of a window of ``scipy.signal``, or its values, one for each step of a frame; None for none.
+    scaling : {"density", "spectrum"} or None
+        Divide by the root of the window's squares, by its sum of magnitudes, or not at all.
+    periodic : bool
+        If True, a window that is named is periodic.
+
+    Raises
+    ------
+    ValueError
+        If an argument is none of these; when called, if the shape or the window's length does not fit.
+
+    Examples
+    --------
+    >>> from nbnet.initializers import STFT
+    >>> STFT("real", None)((2, 1, 3)).round(6) + 0.0
+    array([[[ 1.,  1.,  1.]],
+    <BLANKLINE>
+           [[ 1.,  0., -1.]]], dtype=float32)
+    """
+
+    side: str = "real"
+    window: Any = "hann"
+    scaling: str | None = "density"
+    periodic: bool = False
+
+    def __post_init__(self) -> None:
+        check_choice(self.side, "side", ("real", "imag"))
+        if self.scaling is not None:
+            check_choice(self.scaling, "scaling", ("density", "spectrum"))
+        check_bool(self.periodic, "periodic")
+        if isinstance(self.window, str):
+            self._window(1)
+        elif self.window is not None:
+            array = plain_array(self.window, "window")
+            if array.ndim != 1 or array.dtype.kind not in "fiub" or not np.isfinite(array).all():
+                raise ValueError(f"window: expected a name or finite numbers, one for each step, got {self.window!r}")
+            object.__setattr__(self, "window", _nested(array.astype(np.float64).tolist()))
+
+    def _window(self, frame: int) -> Array:
+        if not isinstance(self.window, str):
+            return np.asarray(self.window)
+        # Imported here: it takes longer to import than all of nbnet.
+        from scipy.signal import get_window
+
+        try:
+            return np.asarray(get_window(self.window, frame, self.periodic))
+        except ValueError as error:
+            raise ValueError(f"window: expected a window of scipy.signal, got {self.window!r}: {error}") from None
+
+    def _values(self, shape: Shape) -> Array:
+        if len(shape) != 3 or shape[2] < 2:
+            raise ValueError(f"shape: expected (frame, 1, frequencies) for STFT, got {shape}")
+        frame, _, frequencies = shape
+        angles = -np.pi * np.outer(np.arange(frame), np.arange(frequencies)) / (frequencies - 1)
+        values = (np.cos if self.side == "real" else np.sin)(angles)
+        if self.window is not None:
+            window = self._window(frame)
+            if len(window) != frame:
+                raise ValueError(f"window: expected {frame} values, one for each step, got {len(window)}")
+            scale = {"density": np.sqrt(np.sum(window**2)), "spectrum": np.sum(np.abs(window)), None: 1.0}
+            values = values * (window / scale[self.scaling])[:, None]
+        return np.array(np.broadcast_to(values[:, None, :], shape))

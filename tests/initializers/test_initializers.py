@@ -517,3 +517,29 @@ def test_generators_of_seeds_and_arrays() -> None:
         np.testing.assert_array_equal(twin(np.eye(2)).numpy(), values)
     with pytest.raises(ValueError, match="does not broadcast"):
         initializers.get(values)((10, 10))
+
+
+def test_short_time_fourier_transforms() -> None:
+    """A frame times the kernels is its discrete Fourier transform, seen through the window."""
+    frame = np.random.default_rng(0).normal(size=8)
+    hamming = 0.54 - 0.46 * np.cos(2 * np.pi * np.arange(8) / 8)
+    for arguments, window in (
+        ((None,), np.ones(8)),
+        (("hamming", None, True), hamming),
+        (("hamming", "spectrum", True), hamming / hamming.sum()),
+        ((range(1, 9), "density"), np.arange(1, 9) / np.sqrt(204)),
+    ):
+        made = [initializers.STFT(side, *arguments) for side in ("real", "imag")]
+        real, imag = (np.tensordot(frame, one((8, 1, 5), "float64"), 1)[0] for one in made)
+        np.testing.assert_allclose(real + 1j * imag, np.fft.rfft(frame * window), rtol=1e-12, atol=1e-12)
+        assert initializers.deserialize(json.loads(json.dumps(initializers.serialize(made[0])))) == made[0]
+    for arguments, words in (
+        (("both",), "side: expected"), (("real", "unknown"), "window: expected a window of scipy.signal"),
+        (("real", [[1.0]]), "window: expected a name or finite numbers"), (("real", None, "l2"), "scaling: expected"),
+    ):  # fmt: skip
+        with pytest.raises(ValueError, match=words):
+            initializers.STFT(*arguments)
+    with pytest.raises(ValueError, match="window: expected 7 values"):
+        initializers.STFT("real", np.ones(8))((7, 1, 5))
+    with pytest.raises(ValueError, match="shape: expected"):
+        initializers.STFT()((8, 5))

@@ -82,6 +82,7 @@ INITIALIZERS = {
     "Orthogonal": "OrthogonalInitializer",
     "RandomNormal": "normal",
     "RandomUniform": "uniform",
+    "STFT": "STFTInitializer",
     "TruncatedNormal": "",
     "VarianceScaling": "",
     "Zeros": "zero",

@@ -173,7 +173,7 @@ TABLE: dict[str, dict[str, dict[str, Any]]] = {
         "SparseCategoricalAccuracy", "SquaredHinge", "Sum")},
     "initializers": {
         "Constant": {"value": 0.5}, "Identity": {"gain": 2.0}, "Orthogonal": {"gain": 2.0, "seed": 3},
-        "Ones": {}, "Zeros": {},
+        "Ones": {}, "Zeros": {}, "STFT": {"side": "imag", "window": "hamming", "scaling": None, "periodic": True},
         "RandomNormal": {"mean": 1.0, "stddev": 0.1, "seed": 3},
         "TruncatedNormal": {"mean": 1.0, "stddev": 0.1, "seed": 3},
         "RandomUniform": {"minval": -1.0, "maxval": 2.0, "seed": 3},
@@ -189,6 +189,10 @@ TABLE: dict[str, dict[str, dict[str, Any]]] = {
     },
     "optimizers": {
         "Adadelta": {"learning_rate": 0.5, "rho": 0.8, "epsilon": 0.1},
+        "Adafactor": {
+            "learning_rate": 0.5, "beta_2_decay": -0.7, "epsilon_1": 0.1, "epsilon_2": 0.2, "clip_threshold": 0.9,
+            "relative_step": False,
+        },
         "Adagrad": {"initial_accumulator_value": 0.5, "epsilon": 0.1},
         "Adam": {"beta_1": 0.8, "beta_2": 0.7, "epsilon": 0.1, "amsgrad": True},
         "AdamW": {"beta_1": 0.8, "beta_2": 0.7, "epsilon": 0.1, "amsgrad": True},
