@@ -5,7 +5,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
 from functools import wraps
-from typing import Any, ClassVar, Self, cast
+from typing import Any, ClassVar, Self, TypeVar, cast
 
 import numpy as np
 from numpy.typing import NDArray
@@ -26,6 +26,7 @@ from nbnet.losses.weighting import by_sample, meet, numbers
 from nbnet.ops.reshape import reshape
 
 Array = NDArray[Any]
+S = TypeVar("S")
 #: A metric of an epoch: a number, or a number for each class or threshold.
 Score = float | Array
 
@@ -55,6 +56,17 @@ def _outside_traces(update: Callable[..., None]) -> Callable[..., None]:
             )
 
     return update_state
+
+
+def _after_program(result: Callable[[Any], S]) -> Callable[[Any], S]:
+    """Compute a result when the program has run that is being built."""
+
+    @wraps(result)
+    def late(self: Metric) -> S:
+        program = changes()
+        return result(self) if program is None else cast(S, program.late(lambda: result(self)))
+
+    return late
 
 
 class Metric(RecordsArguments):
@@ -117,6 +129,8 @@ class Metric(RecordsArguments):
             cls.epoch_end = True
         if "update_state" in vars(cls):
             cls.update_state = _outside_traces(cls.update_state)  # type: ignore[method-assign]
+        if "result" in vars(cls) and cls.__module__.startswith("nbnet."):
+            cls.result = _after_program(cls.result)  # type: ignore[method-assign]
         join_common_sections(cls, last=_LAST)
 
     @property
@@ -224,18 +238,19 @@ class Metric(RecordsArguments):
         self.count.assign_add(float(len(values) if values.ndim else 1) if weights is None else np.sum(weights))
 
     def cell(self) -> Array:
-        """The memory of ``total`` and ``count``, side by side, for programs that add to them."""
-        total, count = self.total, self.count
-        kept = total.memory().base
-        if kept is None or kept is not count.memory().base:
-            kept = np.array([total.memory(), count.memory()])
-            total.data, count.data = kept[:1].reshape(()), kept[1:].reshape(())
+        """The memory of ``total`` and ``count``, if there is one, side by side, for programs that add to both."""
+        parts = [self.total, *([self.count] if hasattr(self, "count") else [])]
+        kept = parts[0].memory().base
+        if kept is None or any(part.memory().base is not kept for part in parts):
+            kept = np.zeros(2)
+            for k, part in enumerate(parts):
+                kept[k] = part.memory()
+                part.data = kept[k : k + 1].reshape(())
         return kept
 
+    @_after_program
     def result(self) -> Score:
         """The metric of all samples since the last reset; 0 if there are none."""
-        if (program := changes()) is not None:
-            return cast(Score, program.late(self.result))
         total, count = self.total.item(), self.count.item()
         return self.finish(total / count if count else 0.0)
 

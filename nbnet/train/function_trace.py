@@ -26,6 +26,7 @@ from nbnet.engine.graph.tape import Trace
 from nbnet.engine.graph.tensor import Call, Node, Tensor, tensor, topological
 from nbnet.engine.runtime.batch_io import add_each_call
 from nbnet.ops.reduction import mean
+from nbnet.ops.reduction import sum as sum_over
 from nbnet.ops.reshape import reshape
 from nbnet.optimizers.optimizer import Optimizer
 from nbnet.train.graph_passes import Plan, run_passes
@@ -131,11 +132,9 @@ class FunctionTrace(Trace):
         self.nodes.append(Assignment.at(target.name or "assign", [self._value(value, target, "value")], target=target))
 
     def update_mean(self, metric: Any, values: Tensor, sample_weight: Any) -> None:
-        """Record that a mean takes values of samples into account, each with a weight if there are weights."""
-        if not hasattr(metric, "count"):
-            raise TypeError(f"{metric.name}: of the metrics, a compiled function updates means; update it outside")
+        """Record that a mean or sum takes values of samples into account, each with a weight if there are weights."""
         if values.ndim > 1:
-            values = mean(values, axis=tuple(range(1, values.ndim)))
+            values = (mean if hasattr(metric, "count") else sum_over)(values, axis=tuple(range(1, values.ndim)))
         values, weights = reshape(values, (-1,)), None
         if sample_weight is not None:
             weights = reshape(tensor(sample_weight, values.dtype), (-1,))
