@@ -165,7 +165,7 @@ class Normalization(Layer):
     def _constant(self, value: Any, name: str) -> Tensor:
         loading_budget.reserve(prod(self._shape), self.name, kept=True)
         try:
-            data = np.array(np.broadcast_to(np.asarray(value, self.dtype), self._shape))
+            data = np.array(np.broadcast_to(np.asarray(value, self.dtype), self._shape), order="C")
         except ValueError:
             raise ValueError(f"{name}: shape {np.shape(value)} does not fit axes of sizes {self._shape}") from None
         return Tensor(data.shape, self.dtype, data, name=f"{self.name}/{name}")

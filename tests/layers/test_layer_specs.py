@@ -153,6 +153,7 @@ def test_what_counts_as_an_instance():
 
 def test_symbols_that_scripts_make():
     x = nb.KerasTensor((None, 3), "int32", name="x")
+    assert (x.sparse, x.ragged) == (False, False)
     assert (x.shape, x.dtype, x.name) == ((None, 3), np.dtype("int32"), "x")
     with pytest.raises(ValueError, match=r"^sparse: expected False"):
         nb.KerasTensor((2,), sparse=True)

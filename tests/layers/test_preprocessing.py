@@ -109,6 +109,9 @@ def test_statistics_broadcast_with_the_input(axis: Any, mean: Any, shape: Any, a
     assert layer.mean is not None
     assert layer.variance is not None
     assert layer.mean.shape == layer.variance.shape == aligned
+    if mean is not None:
+        sizes = [n for n in aligned if n > 1]
+        np.testing.assert_array_equal(layer.mean[:, :1], np.broadcast_to(mean, sizes).reshape(aligned)[:, :1])
     np.testing.assert_allclose(y, (x - layer.mean.numpy()) / np.sqrt(layer.variance.numpy()), rtol=1e-5, atol=1e-5)
 
 

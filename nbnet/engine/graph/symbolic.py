@@ -12,7 +12,7 @@ from contextlib import suppress
 from dataclasses import dataclass, field
 from itertools import islice, product
 from math import prod
-from typing import Any, TypeVar, cast
+from typing import Any, ClassVar, TypeVar, cast
 
 import numpy as np
 
@@ -70,6 +70,9 @@ class Symbol(Arithmetic[Any]):
         return None if self.mask is None else operators["time_mask"](self)
 
     _keras_mask = time_mask
+    #: Tensors are dense.
+    sparse: ClassVar[bool] = False
+    ragged: ClassVar[bool] = False
 
     #: For the symbol of a comparison with ``==`` or ``!=``: its truth value, by identity of what is compared.
     compared: bool | None = field(default=None, kw_only=True)
