@@ -677,7 +677,7 @@ def _import_later(name: str) -> Any:
         return _refuse(name)
     module = import_module(f"{__name__}.{_homes[name]}")
     functions = {other: getattr(module, other) for other in _LATER[_homes[name]].split()}
-    wrapped = {function: symbolic(function, __name__) for function in functions.values()}
+    wrapped = {f: symbolic(f, __name__, _exact.get(other, 0)) for other, f in functions.items()}
     globals().update({other: f if other in _plain else wrapped[f] for other, f in functions.items()})
     return globals()[name]
 
@@ -694,7 +694,17 @@ _plain = {
     "cond", "convert_to_numpy", "dtype", "fori_loop", "is_tensor", "ndim", "shape", "size", "switch", "while_loop",
 }  # fmt: skip
 _functions = {name: globals()[name] for name in __all__ if name not in _plain and name not in _homes}
-_wrapped = {function: symbolic(function, __name__) for function in _functions.values()}
-globals().update({name: _wrapped[function] for name, function in _functions.items()})
+#: Functions whose results are integers for integers, also for arrays, lists and numbers, by their number of operands.
+_OF_ONE = """abs absolute amax amin broadcast_to conj conjugate diag diagonal diff expand_dims flip fliplr flipud imag
+    max min moveaxis nan_to_num negative pad ptp ravel real repeat reshape roll rot90 round sign split square squeeze
+    sum swapaxes take tile trace transpose tril triu unstack"""
+_OF_TWO = """add dot fmax fmin fmod floor_divide inner kron matmul maximum minimum mod multiply outer subtract
+    take_along_axis vdot"""
+_exact = {"clip": 3, "where": 3, **dict.fromkeys(_OF_ONE.split(), 1), **dict.fromkeys(_OF_TWO.split(), 2)}
+_wrapped = {
+    (function, count): symbolic(function, __name__, count)
+    for function, count in {(function, _exact.get(name, 0)) for name, function in _functions.items()}
+}
+globals().update({name: _wrapped[function, _exact.get(name, 0)] for name, function in _functions.items()})
 operators |= {name: globals()[name] for name in _functions}
 operators |= {name: partial(_call_later, name) for name in _homes}

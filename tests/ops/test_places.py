@@ -117,6 +117,35 @@ def test_bits() -> None:
     assert ops.concatenate([[[1, 2]], [3]], axis=None).numpy().tolist() == [1, 2, 3]
 
 
+INTEGERS = np.array([[3, -1, 2], [0, 5, -4]])
+
+
+@pytest.mark.parametrize(
+    ("name", "operands"),
+    [
+        *[
+            (name, 1)
+            for name in ("abs", "max", "min", "sum", "sign", "square", "negative", "flip", "transpose", "ravel")
+        ],
+        *[(name, 2) for name in ("add", "subtract", "multiply", "maximum", "minimum", "floor_divide", "mod")],
+        ("clip", 3),
+        ("where", 3),
+    ],
+)
+def test_integers_stay_integers(name: str, operands: int) -> None:
+    """Of arrays, lists and numbers, as of tensors; beside floats they are floats."""
+    others = {1: (), 2: (2,), 3: (0, 4)}[operands]
+    call, wanted = getattr(ops, name), getattr(np, name)
+    for given in (INTEGERS, INTEGERS.tolist(), INTEGERS.astype("int32"), ops.convert_to_tensor(INTEGERS)):
+        found = call(given, *others)
+        assert found.dtype == np.int64
+        np.testing.assert_array_equal(found.numpy(), wanted(INTEGERS, *others))
+    if operands > 1:
+        assert (
+            call(INTEGERS, *others[:-1], 2.0).dtype == call(INTEGERS, *others[:-1], np.float32(2)).dtype == np.float32
+        )
+
+
 def test_counts_and_divisors() -> None:
     x = np.array([[1, 2, 2], [0, 3, 3]])
     np.testing.assert_array_equal(ops.bincount(x).numpy(), [[0, 1, 2, 0], [1, 0, 0, 2]])

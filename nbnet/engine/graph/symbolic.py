@@ -22,7 +22,7 @@ from nbnet.base.uninterrupted import apart_from_handlers
 from nbnet.engine.graph.arithmetic import Arithmetic, operators
 from nbnet.engine.graph.parameter import Parameter
 from nbnet.engine.graph.tape import Trace
-from nbnet.engine.graph.tensor import Tensor, recorder, thread_state
+from nbnet.engine.graph.tensor import Tensor, exact_tensor, recorder, thread_state
 
 OpenShape = tuple[int | None, ...]
 F = TypeVar("F", bound=Callable[..., Any])
@@ -266,21 +266,46 @@ def snapshot(result: Any) -> Any:
     return map_structure(lambda leaf: leaf.value if isinstance(leaf, Parameter) else leaf, result)
 
 
-def symbolic(function: F, module: str | None = None) -> F:
+def symbolic(function: F, module: str | None = None, exact: int = 0) -> F:
     """Decorate a function of tensors so that it accepts symbols, too, and returns no weight.
 
-    For pickling, ``module`` names the module in which the result has the function's name; by default it is its own.
+    Parameters
+    ----------
+    module
+        For pickling: the module in which the result has the function's name; by default it is its own.
+    exact
+        Number of the first arguments that stay integers if all of them are.
     """
 
     @functools.wraps(function)
     def call(*args: Any, **kwargs: Any) -> Any:
         if has_symbols(args) or (kwargs and has_symbols(kwargs)):
             return record(function, args, kwargs, function.__name__)
+        if exact and not all(isinstance(value, Tensor) for value in args[:exact]):
+            args = _exact(args, exact)
         return snapshot(function(*args, **kwargs))
 
     if module is not None:
         call.__module__ = module
     return cast(F, call)
+
+
+def _exact(args: tuple[Any, ...], count: int) -> tuple[Any, ...]:
+    """The arguments, with tensors of integers in place of the first ones if these are integers, or booleans beside
+    integers."""
+    kinds = set()
+    for value in args[:count]:
+        if not isinstance(value, (int, list, tuple, Tensor, np.ndarray, np.generic)):
+            return args
+        if not isinstance(value, (list, tuple)):
+            kinds.add(value.dtype.kind if hasattr(value, "dtype") else "b" if isinstance(value, bool) else "i")
+        elif not all(isinstance(leaf, (int, np.integer, np.bool_)) for leaf in flatten(value)):
+            return args
+        else:
+            kinds.add(np.asarray(value).dtype.kind)
+    if not kinds <= set("iub") or kinds == {"b"}:
+        return args
+    return (*(exact_tensor(value) for value in args[:count]), *args[count:])
 
 
 def producers(outputs: Iterable[Symbol], inputs: Sequence[Symbol]) -> list[Producer]:
