@@ -299,7 +299,12 @@ class Layer(HasWeights, RecordsArguments):
             self._check_spec(args, kwargs)
         if not self.built:
             self._build_from(args, kwargs)
-        outputs = record(self, args, kwargs, self.name)
+        try:
+            outputs = record(self, args, kwargs, self.name)
+        except (ValueError, IndexError):
+            outputs = self._stated(args, kwargs)
+            if outputs is None:
+                raise
         if type(self).compute_output_spec is not Layer.compute_output_spec:
             said, found = ([tuple(symbol.shape) for symbol in flatten(part)] for part in (
                 self.compute_output_spec(*args, **kwargs), outputs
@@ -309,6 +314,18 @@ class Layer(HasWeights, RecordsArguments):
         if self._producer is None:
             self._producer = getattr(next(flatten(outputs)), "producer", None)
         return outputs
+
+    def _stated(self, args: tuple[Any, ...], kwargs: dict[str, Any]) -> Any:
+        """The outputs of a call that fails for lengths of axes that are made up, by :meth:`compute_output_shape`; None
+        if the layer has none of its own, or all lengths are known."""
+        is_open = any(None in symbol.shape[1:] for symbol in flatten(args) if isinstance(symbol, Symbol))
+        if type(self).compute_output_shape is Layer.compute_output_shape or len(args) != 1 or not is_open:
+            return None
+        producer = Producer(self, args, kwargs, self.name)
+        producer.outputs = self.compute_output_spec(*args)
+        for symbol in flatten(producer.outputs):
+            symbol.producer = producer
+        return producer.outputs
 
     def _check_spec(self, args: tuple[Any, ...], kwargs: Mapping[str, Any]) -> None:
         """Raise ValueError unless the first argument of a call fits :attr:`input_spec`."""

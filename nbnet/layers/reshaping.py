@@ -86,11 +86,17 @@ class Reshape(Layer):
         self.target_shape = tuple(int(n) for n in sizes)
 
     def call(self, x: Tensor) -> Tensor:
-        left = prod(x.shape[1:]) // prod(n for n in self.target_shape if n != -1)
+        return reshape(x, self.compute_output_shape(x.shape))
+
+    def compute_output_shape(self, input_shape: Any) -> Any:
+        batch, *sizes = input_shape
+        if None in sizes:
+            return (batch, *(None if n == -1 else n for n in self.target_shape))
+        left = prod(sizes) // prod(n for n in self.target_shape if n != -1)
         shape = tuple(left if n == -1 else n for n in self.target_shape)
-        if prod(shape) != prod(x.shape[1:]):
-            raise ValueError(f"target_shape: {self.target_shape} does not fit samples of shape {x.shape[1:]}")
-        return reshape(x, (x.shape[0], *shape))
+        if prod(shape) != prod(sizes):
+            raise ValueError(f"target_shape: {self.target_shape} does not fit samples of shape {tuple(sizes)}")
+        return (batch, *shape)
 
 
 class Permute(Layer):

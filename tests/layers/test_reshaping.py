@@ -39,3 +39,16 @@ def test_repeat_vector() -> None:
 def test_errors(make: Any, message: str) -> None:
     with pytest.raises(ValueError, match=message):
         make()
+
+
+def test_reshaping_samples_of_open_size() -> None:
+    x = nb.Input(batch_shape=(2, None))
+    y = nb.layers.Reshape((3, 5))(x)
+    assert y.shape == (2, 3, 5)
+    assert nb.layers.Reshape((-1, 8))(nb.Input((None, 2))).shape == (None, None, 8)
+    model = nb.Model(x, nb.layers.Dense(1, kernel_initializer="ones")(y))
+    data = np.arange(30.0, dtype="float32").reshape(2, 15)
+    np.testing.assert_array_equal(model.predict(data, verbose=0)[..., 0], data.reshape(2, 3, 5).sum(-1))
+    for use in (lambda: model.predict(data[:, :14]), lambda: nb.layers.Reshape((3, 5))(nb.Input((4,)))):
+        with pytest.raises(ValueError, match=r"target_shape: \(3, 5\) does not fit samples of shape \((14|4),\)"):
+            use()
