@@ -11,6 +11,7 @@ import numpy as np
 from sklearn.model_selection import train_test_split
 from sklearn.utils.validation import check_is_fitted
 
+from nbnet.base.validation import check_int
 from nbnet.callbacks.callback import History
 from nbnet.estimators import model_factory
 from nbnet.estimators.architecture import small_network
@@ -177,7 +178,7 @@ class Net(CallbackSupportMixin, RoutedParameters):
             rows, others = self._split(y, weights, len(target))
             held = (_rows(x, others), target[others], *(() if weights is None else (weights[others],)))
             x, target, weights = _rows(x, rows), target[rows], None if weights is None else weights[rows]
-        first, more = self.n_iter_, self.epochs if epochs is None else epochs
+        first, more = self.n_iter_, check_int(self.epochs, "epochs") if epochs is None else epochs
         self.callbacks_ = model_factory.copy_callbacks(self.callbacks, self.routed("callbacks"))
         with (
             seed_scope(next_seed(self._rng)),

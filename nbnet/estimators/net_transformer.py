@@ -150,7 +150,7 @@ class NetTransformer(TransformerMixin, net.Net):
             found = layers[number]
         try:
             source, output = model.input, found.output
-        except ValueError as error:
+        except (AttributeError, ValueError) as error:
             raise ValueError(
                 f"layer: the output of {found.name!r} cannot be taken out of {model.name}; use a Sequential or "
                 f"a Model(inputs, outputs): {error}"
