@@ -8,8 +8,8 @@ same numbers, there as well.
 from __future__ import annotations
 
 import math
-from collections.abc import Sequence
-from typing import TYPE_CHECKING, Any
+from collections.abc import Mapping, Sequence
+from typing import TYPE_CHECKING, Any, Self
 
 import numpy as np
 from numpy.typing import DTypeLike, NDArray
@@ -39,6 +39,8 @@ class SeedGenerator:
     ----------
     seed : int or None
         None takes a fresh key (see :func:`nbnet.random.set_random_seed`).
+    name : str, optional
+        By default ``seed_generator``.
 
     Examples
     --------
@@ -48,7 +50,8 @@ class SeedGenerator:
     (True, False)
     """
 
-    def __init__(self, seed: int | None = None) -> None:
+    def __init__(self, seed: int | None = None, name: str | None = None) -> None:
+        self.name = name or "seed_generator"
         self.seed = next_key() if seed is None else as_integer(seed, "seed")
         self._taken = Counter()
 
@@ -66,8 +69,13 @@ class SeedGenerator:
         self.seed, self._taken = state[0], Counter(state[1])
 
     def get_config(self) -> dict[str, Any]:
-        """The seed, as an argument of the constructor."""
-        return {"seed": self.seed}
+        """The arguments of the constructor."""
+        return {"seed": self.seed, "name": self.name}
+
+    @classmethod
+    def from_config(cls, config: Mapping[str, Any]) -> Self:
+        """A generator of a configuration of :meth:`get_config`."""
+        return cls(**config)
 
 
 Seed = int | SeedGenerator | None
@@ -305,7 +313,7 @@ def dropout(inputs: Any, rate: float, noise_shape: Sequence[int | None] | None =
     inputs : array_like
         Tensor or array of floats.
     rate
-        Probability that an element is dropped, in [0, 1).
+        Probability that an element is dropped, in [0, 1].
     noise_shape
         Shape of the mask, which is broadcast; None stands for the size of the inputs there.
     seed
@@ -319,7 +327,9 @@ def dropout(inputs: Any, rate: float, noise_shape: Sequence[int | None] | None =
     [0.0, 2.0]
     """
     x = tensor(inputs)
-    rate = Interval(0, 1, below=True).check(rate, "rate")
+    rate = Interval(0, 1).check(rate, "rate")
+    if rate == 1:
+        return x * 0.0
     sizes = x.shape if noise_shape is None else [n or m for n, m in zip(noise_shape, x.shape, strict=True)]
     drawn = uniform(sizes, dtype=x.dtype, seed=seed)
     return ops.where(ops.greater_equal(drawn, rate), x / (1 - rate), 0.0)

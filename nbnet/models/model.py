@@ -48,6 +48,10 @@ _KERAS_GRAPH = frozenset(("layers", "input_layers", "output_layers"))
 _BUILD = {"names": (str, list, type(None)), "pairs": (list, type(None)), "shapes": list, "whole": list}
 
 
+class NotBuiltError(ValueError, AttributeError):
+    """The inputs of a model are not known yet; ``hasattr`` is False for what describes them."""
+
+
 @register_layer
 class Model(Layer, Trainer):
     """A network with a training loop.
@@ -286,7 +290,7 @@ class Model(Layer, Trainer):
 
     def _shape_of(self, end: str) -> Any:
         if self._inputs is None:
-            raise AttributeError(f"{self.name} is not built: give it an Input, or call it or fit it on data first")
+            raise NotBuiltError(f"{self.name} is not built: give it an Input, or call it or fit it on data first")
         if self.built_of_symbols:
             return map_structure(lambda symbol: symbol.shape, getattr(self, end))
         known = self._inputs if end == "input" else self._signature()

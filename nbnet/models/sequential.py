@@ -15,7 +15,7 @@ from nbnet.layers.layer import Layer, Shape
 from nbnet.layers.preprocessing import DataLayer
 from nbnet.layers.serialization import deserialize, register_layer, serialize
 from nbnet.layers.time_masks import attach
-from nbnet.models.model import Model
+from nbnet.models.model import Model, NotBuiltError
 from nbnet.train.fit import refuse_in_training
 from nbnet.train.trainable import Inputs
 
@@ -175,7 +175,7 @@ class Sequential(Model):
 
     def _known_symbols(self) -> list[Any]:
         if not self._symbols:
-            raise ValueError(f"{self.name} is not built: give it an Input, or call it or fit it on data first")
+            raise NotBuiltError(f"{self.name} is not built: give it an Input, or call it or fit it on data first")
         return self._symbols
 
     @property

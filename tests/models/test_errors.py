@@ -10,6 +10,7 @@ from scipy import sparse
 
 import nbnet as nb
 from nbnet.layers import Activation, Dense, Dropout, Flatten, Reshape
+from nbnet.models.model import NotBuiltError
 
 rng = np.random.default_rng(8)
 X = rng.normal(size=(20, 4)).astype("float32")
@@ -247,7 +248,7 @@ def test_a_model_that_is_not_compiled():
 def test_a_model_that_is_not_built():
     model = nb.Sequential([Dense(3)], name="net")
     for use in (lambda: model.input_shape, lambda: model.output_shape):
-        refused(use, AttributeError, "net is not built: give it an Input, or call it or fit it on data first")
+        refused(use, NotBuiltError, "net is not built: give it an Input, or call it or fit it on data first")
     refused(lambda: model.set_weights([np.ones((4, 3)), np.ones(3)]), ValueError, "net has 0 arrays, got 2")
     model.compile("sgd", "mse")
     refused(lambda: model.predict(np.full((2, 4), np.nan)), ValueError, "x: expected finite values")

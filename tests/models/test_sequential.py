@@ -113,7 +113,9 @@ def test_without_an_input_the_model_is_built_by_data():
         model.compile("sgd", SCCE)
         assert model.get_weights() == []
         assert not model.built
-        with pytest.raises(AttributeError, match="is not built: give it an Input"):
+        for name in ("input_shape", "output_shape", "inputs", "outputs"):
+            assert not hasattr(model, name)
+        with pytest.raises(ValueError, match="is not built: give it an Input"):
             _ = model.input_shape
         use(model)
         assert model.built

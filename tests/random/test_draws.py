@@ -73,4 +73,7 @@ def test_shuffle():
 def test_seeds_are_integers():
     with pytest.raises(TypeError, match="seed: expected an integer, got 'a'"):
         nb.random.normal((2,), seed="a")  # type: ignore[arg-type]
-    assert nb.random.SeedGenerator(3).get_config() == {"seed": 3}
+    config = nb.random.SeedGenerator(3, name="draws").get_config()
+    assert config == {"seed": 3, "name": "draws"}
+    assert nb.random.SeedGenerator.from_config(config).next() == nb.random.SeedGenerator(3).next()
+    assert not nb.random.dropout(np.ones(4), 1.0, seed=1).numpy().any()
