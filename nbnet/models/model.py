@@ -255,7 +255,7 @@ class Model(Layer, Trainer):
     @property
     def output_names(self) -> list[str]:
         """Names of all outputs."""
-        return self._signature().names
+        return self._signature().names if self.graph is None else list(self.graph.output_names)
 
     @property
     def output_template(self) -> Any:

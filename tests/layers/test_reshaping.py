@@ -47,6 +47,7 @@ def test_reshaping_samples_of_open_size() -> None:
     assert y.shape == (2, 3, 5)
     assert nb.layers.Reshape((-1, 8))(nb.Input((None, 2))).shape == (None, None, 8)
     model = nb.Model(x, nb.layers.Dense(1, kernel_initializer="ones")(y))
+    assert model.output_names == [model.layers[-1].name]
     data = np.arange(30.0, dtype="float32").reshape(2, 15)
     np.testing.assert_array_equal(model.predict(data, verbose=0)[..., 0], data.reshape(2, 3, 5).sum(-1))
     for use in (lambda: model.predict(data[:, :14]), lambda: nb.layers.Reshape((3, 5))(nb.Input((4,)))):
