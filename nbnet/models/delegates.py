@@ -6,6 +6,9 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from nbnet.base.validation import check_choice
+from nbnet.ops import convert_to_tensor
+
 if TYPE_CHECKING:
     from nbnet.saving import load_model as load_model
 
@@ -106,3 +109,56 @@ def merge(model: Any, thinned: Any, masks: Mapping[str, Any] | None) -> None:
     from nbnet.thinning import merge
 
     merge(model, thinned, masks)
+
+
+# ---- the tree of all variables ----
+
+
+def _variables(model: Any) -> dict[str, list[tuple[str, Any]]]:
+    """Return paths and variables by their kind."""
+    optimizer = [] if model.optimizer is None else model.optimizer.variables
+    return {
+        "trainable_variables": [(v.path, v) for v in model.trainable_variables],
+        "non_trainable_variables": [(v.path, v) for v in model.non_trainable_variables],
+        "optimizer_variables": [(v.path, v) for v in optimizer],
+        "metrics_variables": [(f"{m.name}/{v.name}", v) for m in model.metrics for v in m.variables],
+    }
+
+
+def state_tree(model: Any, value_format: str) -> dict[str, Any]:
+    """Return values of all variables as dicts in dicts; see :meth:`nbnet.Model.get_state_tree`."""
+    check_choice(value_format, "value_format", ["backend_tensor", "numpy_array"])
+    tree: dict[str, Any] = {}
+    for kind, variables in _variables(model).items():
+        place_of = tree[kind] = {}
+        for path, variable in variables:
+            *folders, name = path.split("/")
+            place: dict[str, Any] = place_of
+            for folder in folders:
+                place = place.setdefault(folder, {})
+            if name in place:
+                raise ValueError(f"model: two variables of {model.name} have the path {path!r}")
+            place[name] = variable.numpy() if value_format == "numpy_array" else convert_to_tensor(variable.numpy())
+    return tree
+
+
+def set_state_tree(model: Any, tree: Mapping[str, Any]) -> None:
+    """Assign variables from dicts in dicts; see :meth:`nbnet.Model.set_state_tree`."""
+    known = {kind: dict(variables) for kind, variables in _variables(model).items()}
+    assigned: list[tuple[Any, Any]] = []
+
+    def walk(part: Any, kind: str, path: str) -> None:
+        for name, value in part.items():
+            if isinstance(value, Mapping):
+                walk(value, kind, f"{path}{name}/")
+            elif f"{path}{name}" not in known[kind]:
+                raise ValueError(f"state_tree: {model.name} has no variable {path + name!r} among its {kind}")
+            else:
+                assigned.append((known[kind][f"{path}{name}"], value))
+
+    for kind, part in tree.items():
+        if kind not in known:
+            raise ValueError(f"state_tree: expected some of {list(known)}, got {kind!r}")
+        walk(part, kind, "")
+    for variable, value in assigned:
+        variable.assign(value)

@@ -729,6 +729,16 @@ class Model(Layer, Trainer):
         # Layers that are attributes are built when they are called first.
         self._signature()
 
+    def get_state_tree(self, value_format: str = "backend_tensor") -> dict[str, Any]:
+        """Return the values of all variables in dicts by their paths: ``trainable_variables``,
+        ``non_trainable_variables``, ``optimizer_variables`` and ``metrics_variables``; as tensors, or as arrays with
+        ``"numpy_array"``."""
+        return delegates.state_tree(self, value_format)
+
+    def set_state_tree(self, state_tree: Mapping[str, Any]) -> None:
+        """Assign the variables of a tree as :meth:`get_state_tree` returns it, or of a part of one."""
+        delegates.set_state_tree(self, state_tree)
+
     def get_compile_config(self) -> dict[str, Any] | None:
         """Return the optimizer, loss and metrics that :meth:`compile` was given; None if it was not called."""
         return delegates.compile_config(self)

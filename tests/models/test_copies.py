@@ -104,3 +104,25 @@ def test_what_belonged_to_an_earlier_compile_is_released():
     model.compile("adam", "mse")
     gc.collect()
     assert block() is None
+
+
+def test_the_tree_of_all_variables():
+    model, other = stack(), stack()
+    for made in (model, other):
+        made.compile("adam", "mse")
+    model.fit(X, Y, verbose=0)
+    tree = model.get_state_tree()
+    first = model.layers[0]
+    np.testing.assert_array_equal(tree["trainable_variables"][first.name]["kernel"], first.kernel)
+    assert tree["optimizer_variables"][model.optimizer.name]["iteration"] == 2
+    assert set(tree["metrics_variables"]["loss"]) == {"total", "count"}
+    names = {a.name: b.name for a, b in zip(model.layers, other.layers, strict=True)}
+    for kind in ("trainable_variables", "non_trainable_variables"):
+        other.set_state_tree({kind: {names[name]: part for name, part in tree[kind].items()}})
+    other.set_state_tree({"optimizer_variables": {other.optimizer.name: {"iteration": 7, "learning_rate": 0.25}}})
+    assert (other.optimizer.iterations, other.optimizer.learning_rate) == (7, 0.25)
+    np.testing.assert_array_equal(other.predict(X, verbose=0), model.predict(X, verbose=0))
+    assert isinstance(model.get_state_tree("numpy_array")["trainable_variables"][first.name]["kernel"], np.ndarray)
+    for mistake in ({"weights": {}}, {"trainable_variables": {"none": {"kernel": 1.0}}}):
+        with pytest.raises(ValueError, match="state_tree: "):
+            model.set_state_tree(mistake)
