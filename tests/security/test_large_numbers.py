@@ -68,11 +68,25 @@ def in_training(case: Case) -> Any:
     return nb.Model(x, case.make(name="layer")(x, training=True), name="training")
 
 
+def space() -> Any:
+    """A model of a FeatureSpace alone, with layers that are called when it is loaded."""
+    space = nb.utils.FeatureSpace
+    features = {
+        "a": space.float_discretized(num_bins=4), "b": space.integer_categorical(),
+        "c": space.string_hashed(num_bins=5),
+        "d": space.feature("string", nb.layers.Hashing(5, output_mode="one_hot"), "float"),
+    }  # fmt: skip
+    made = space(features=features, crosses=[space.cross(("b", "c"), crossing_dim=8)])
+    made.adapt({"a": [0.5, 1.5, 2.5], "b": [1, 2, 3], "c": ["a", "b", "c"], "d": ["a", "b", "c"]})
+    return nb.Model(made.get_inputs(), made.get_encoded_features())
+
+
 def wrapped() -> Iterator[tuple[str, Any]]:
     """Models of layers that have another inside, or several inputs."""
     yield "TimeDistributed", nb.Sequential([nb.Input(LINE), nb.layers.TimeDistributed(nb.layers.Dense(2))])
     yield "SpectralNormalization", nb.Sequential([nb.Input((4,)), nb.layers.SpectralNormalization(nb.layers.Dense(2))])
     yield "ConcreteDropout", nb.Sequential([nb.Input((4,)), nb.layers.ConcreteDropout(nb.layers.Dense(2))])
+    yield "FeatureSpace", space()
     x, y = nb.Input((4,), name="x", dtype="string"), nb.Input((4,), name="y", dtype="string")
     yield "HashedCrossing", nb.Model([x, y], nb.layers.HashedCrossing(num_bins=5)([x, y]))
     for name in ("Add", "Average", "Concatenate", "Dot", "Maximum", "Minimum", "Multiply", "Subtract"):
