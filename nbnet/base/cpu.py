@@ -105,6 +105,11 @@ def set_limit(count: int, stop: threading.Event) -> None:
     _share.limit, _share.stop = count, stop
 
 
+def stop_event() -> threading.Event | None:
+    """Return the event that cancels the work of the calling thread."""
+    return _share.stop
+
+
 def check_cancelled() -> None:
     """Raise :class:`Cancelled` if this thread must stop; called between compiled calls."""
     if _share.stop is not None and _share.stop.is_set():

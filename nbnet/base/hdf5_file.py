@@ -31,6 +31,7 @@ from typing import Any, NamedTuple, Self
 import numpy as np
 from numpy.typing import NDArray
 
+from nbnet.base.cpu import check_cancelled, stop_event
 from nbnet.base.json_record import MAX_BYTES, loads
 from nbnet.base.loading_budget import allowance
 from nbnet.base.processes import Helper, answers, end_helper, receive, receive_into, send, send_data, start_helper
@@ -285,8 +286,13 @@ class Hdf5Reader:
         for path, entry in self.entries.items():
             array = np.empty(entry.shape, entry.dtype)
             if array.size:
-                self._guarded(lambda path=path, array=array: self._file[path].read_direct(array))
+                self._guarded(lambda path=path, array=array: self._read_into(path, array))
             yield array
+
+    def _read_into(self, path: str, array: Array) -> None:
+        everything = self._h5py.h5s.ALL
+        place = self._h5py.h5d.open(self._file.id, path.encode("utf-8", "surrogateescape"))
+        place.read(everything, everything, array)
 
 
 def _text(value: Any) -> Any:
@@ -297,17 +303,19 @@ def _checked(array: Any, path: str) -> Stored:
     """Return the dtype and shape of an array, after checks that do not read it."""
     if array.is_virtual or array.external:
         raise ValueError(f"{path}: has its data in another file")
-    if array.shape is None or array.dtype.kind not in "fiub" or array.dtype.itemsize not in (1, 2, 4, 8):
-        raise ValueError(f"{path}: expected an array of numbers, got {array.dtype}")
-    if array.dtype.metadata:
+    shape, dtype = array.shape, array.dtype
+    if shape is None or dtype.kind not in "fiub" or dtype.itemsize not in (1, 2, 4, 8):
+        raise ValueError(f"{path}: expected an array of numbers, got {dtype}")
+    if dtype.metadata:
         raise ValueError(f"{path}: expected an array of plain numbers")
     properties = array.id.get_create_plist()
     for number in range(properties.get_nfilters()):
         if properties.get_filter(number)[0] not in _FILTERS:
             raise ValueError(f"{path}: is compressed by an unknown filter")
-    if array.chunks is not None and prod(array.chunks) > max(4 * prod(array.shape), 1 << 18):
-        raise ValueError(f"{path}: has chunks {array.chunks} that are larger than the array {array.shape}")
-    return Stored(array.dtype.newbyteorder("="), tuple(int(n) for n in array.shape))
+    chunks = array.chunks
+    if chunks is not None and prod(chunks) > max(4 * prod(shape), 1 << 18):
+        raise ValueError(f"{path}: has chunks {chunks} that are larger than the array {shape}")
+    return Stored(dtype.newbyteorder("="), tuple(int(n) for n in shape))
 
 
 class Hdf5Content:
@@ -370,11 +378,10 @@ def read_hdf5(content: bytes, name: str, allowed: int | None = None) -> Hdf5Cont
     allowed = allowance(len(content)) if allowed is None else allowed
     seconds = SECONDS + len(content) // 1_000_000
     helper = start_helper(_PROGRAM, environment=_environment())
-    late = threading.Timer(PATIENCE * seconds, helper.kill)
-    late.daemon = True
-    ready = False
+    ended, ready = threading.Event(), False
+    watch = threading.Thread(target=_watch, args=(helper, PATIENCE * seconds, stop_event(), ended), daemon=True)
     try:
-        late.start()
+        watch.start()
         send_data(helper.stdin, [name.encode(errors="replace").decode(), allowed, _MEMORY + 10 * len(content), seconds])
         receive(helper.stdout, 0)
         ready = True
@@ -383,16 +390,26 @@ def read_hdf5(content: bytes, name: str, allowed: int | None = None) -> Hdf5Cont
     except (EOFError, BrokenPipeError):
         with suppress(subprocess.TimeoutExpired):
             helper.wait(1)
+        check_cancelled()
         said = f"the process that reads HDF5 files ended with status {helper.returncode}"
         if not ready:
             raise OSError(f"{name}: {said} before it could read") from None
         raise ValueError(f"{name}: damaged: {said}; it may take {seconds} seconds of a processor") from None
     finally:
-        late.cancel()
+        ended.set()
         end_helper(helper)
     if not has_checksum and OWN in (found.attribute("", WRITER), found.attribute("model_weights", WRITER)):
         raise ValueError(f"{name}: damaged: nbnet has written it, and its checksum is missing")
     return found
+
+
+def _watch(helper: Helper, seconds: float, stop: threading.Event | None, ended: threading.Event) -> None:
+    """End a helper that takes too long, or whose work is cancelled."""
+    last = time.monotonic() + seconds
+    while not ended.wait(0.1):
+        if time.monotonic() > last or (stop is not None and stop.is_set()):
+            helper.kill()
+            return
 
 
 def _environment() -> dict[str, str]:

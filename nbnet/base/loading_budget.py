@@ -19,6 +19,8 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from nbnet.base.cpu import check_cancelled
+
 #: Number of values of all constants that layers keep, and of one that a call needs only while it is tried; both
 #: beside as many as the file has.
 KEPT, TRIED = 1 << 20, 1 << 21
@@ -121,6 +123,7 @@ def count_steps(steps: int, name: str) -> None:
     budget = _budget.get()
     if budget is None:
         return
+    check_cancelled()
     if steps > budget.steps:
         raise ValueError(f"{name}: the configuration asks for more than {STEPS} objects and calls of layers")
     budget.steps -= steps

@@ -20,6 +20,7 @@ import pytest
 
 import nbnet as nb
 from nbnet import masks
+from nbnet.base import hdf5_file
 from nbnet.base.uninterrupted import apart_from_handlers, uninterrupted
 from nbnet.engine.gemm.blas import SingleThread
 from nbnet.engine.jit import linker
@@ -414,6 +415,24 @@ def test_exceptions_of_handlers_pass_loading_unchanged(error: BaseException, loa
     with pytest.raises(type(error)) as found:
         loading()
     assert found.value is error
+
+
+def test_an_exception_of_a_handler_ends_the_process_that_reads(tmp_path: Any, monkeypatch: pytest.MonkeyPatch) -> None:
+    trained(1).save(tmp_path / "m.keras")
+    monkeypatch.setattr(hdf5_file, "_PROGRAM", "import time\ntime.sleep(10**6)")
+    monkeypatch.setattr(hdf5_file, "PATIENCE", 10**6)
+
+    def handler(*_: Any) -> None:
+        raise TimeoutError
+
+    before = signal.signal(signal.SIGALRM, handler)
+    signal.setitimer(signal.ITIMER_REAL, 0.3)
+    try:
+        with pytest.raises(TimeoutError):
+            nb.load_model(tmp_path / "m.keras")
+    finally:
+        signal.setitimer(signal.ITIMER_REAL, 0)
+        signal.signal(signal.SIGALRM, before)
 
 
 def test_a_handler_of_interrupts_counts_as_one() -> None:
