@@ -128,6 +128,7 @@ def adapt_models() -> None:
     _put(Metric, "reset_states", _reset_states)
     _put(Callback, "model", property(_callback_model, lambda callback, model: Callback.set_model(callback, model)))
     _put(Optimizer, "lr", property(_get_rate, _set_rate))
+    _put(Optimizer, "apply_gradients", _for_any_weights(Optimizer.apply_gradients))
     for name in ("add_weight", "add_variable"):
         _put(Layer, name, _name_first(getattr(Layer, name)))
     _put(CallbackList, "call", _with_both_names(CallbackList.call))
@@ -204,6 +205,8 @@ def _layer_arguments(name: str, kwargs: Arguments) -> Any:
     if name == "Embedding" and (length := kwargs.pop("input_length", None)) is not None:
         warn_old("Embedding(input_length=...)", "keras.Input((length,)) before the layer")
         kwargs.setdefault("input_shape", (int(length),) if isinstance(length, (int, np.integer)) else tuple(length))
+    if name == "Embedding" and kwargs.pop("dropout", 0):
+        warn_old("Embedding(dropout=...)", "a SpatialDropout1D behind the layer; it is left out, as in Keras 2")
     _drop(name, kwargs, _IGNORED.get(name, ()))
     _rename(name, kwargs, _LAYERS | _OWN.get(name, {}))
     if kwargs.get("data_format") in ("tf", "th", "default"):
@@ -405,6 +408,24 @@ def _translating_method(method: Callable[..., Any], name: str) -> Any:
         if isinstance(result, History):
             result.history = Logs(result.history)
         return result
+
+    return wrapper
+
+
+def _for_any_weights(method: Callable[..., Any]) -> Any:
+    """Return ``apply_gradients`` for weights of several models, by an optimizer like this one for each set of them."""
+    others: WeakKeyDictionary[Optimizer, dict[frozenset[int], Optimizer]] = WeakKeyDictionary()
+
+    @functools.wraps(method)
+    def wrapper(self: Any, grads_and_vars: Any, *args: Any, **kwargs: Any) -> Any:
+        pairs = list(grads_and_vars)
+        wanted = frozenset(id(weight) for _, weight in pairs)
+        if self.block is not None and wanted != {id(weight) for weight in self.block.parameters}:
+            known = others.setdefault(self, {})
+            if wanted not in known:
+                known[wanted] = type(self).from_config(self.get_config())
+            return method(known[wanted], pairs)
+        return method(self, pairs)
 
     return wrapper
 

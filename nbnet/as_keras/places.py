@@ -67,7 +67,7 @@ PLACES: dict[str, tuple[str, ...]] = {
 }
 _BARE = """config config.experimental config.optimizer config.threading compat.v1.config compat.v1.logging autograph
     autograph.experimental debugging distribute distribute.experimental errors io io.gfile logging python.client
-    python.client.device_lib summary test train version random.experimental compat.v1.test compat.v1.random"""
+    python.client.device_lib strings summary test train version random.experimental compat.v1.test compat.v1.random"""
 PLACES |= {f"tensorflow.{name}": () for name in _BARE.split()}
 
 #: Names that are found in another module: for each place, ``{name: "module:name"}``.
@@ -134,6 +134,21 @@ for _place in ("keras.utils", "keras.preprocessing", "keras.preprocessing.image"
     _found_in("tf.data", _place, {name: name for name in _names})
 _TEXT = "Tokenizer hashing_trick one_hot text_to_word_sequence tokenizer_from_json"
 _found_in("preprocessing", "keras.preprocessing.text", {name: name for name in _TEXT.split()})
+_found_in(
+    "preprocessing",
+    "tensorflow.strings",
+    {
+        "joined_texts": "join",
+        "lower": "lower",
+        "regex_replace": "regex_replace",
+        "strip": "strip",
+        "substr": "substr",
+        "text_length": "length",
+        "texts_of": "as_string",
+        "to_numbers": "to_number",
+        "upper": "upper",
+    },
+)
 _SEQUENCE = "TimeseriesGenerator make_sampling_table skipgrams"
 _found_in("preprocessing", "keras.preprocessing.sequence", {name: name for name in _SEQUENCE.split()})
 

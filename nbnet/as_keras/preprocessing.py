@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import json
+import re
 from collections import Counter, OrderedDict, defaultdict
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from typing import Any
@@ -11,6 +12,8 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from nbnet.as_keras.tf.data import Text
+from nbnet.as_keras.tf.tensors import constant
 from nbnet.base.array_memory import plain_array
 from nbnet.data.streams import PyDataset
 from nbnet.random import generator, next_key
@@ -267,3 +270,75 @@ def skipgrams(
         order = draws.permutation(len(couples)).tolist()
         couples, labels = [couples[k] for k in order], [labels[k] for k in order]
     return couples, labels
+
+
+# ---- tf.strings ----
+
+
+def _texts(input: Any) -> NDArray[Any]:
+    return np.asarray(input, object)
+
+
+def _decoded(text: Any) -> str:
+    return text.decode() if isinstance(text, bytes) else str(text)
+
+
+def _of_each(function: Callable[..., str]) -> Callable[..., Any]:
+    def call(input: Any, *args: Any, name: str | None = None, **kwargs: Any) -> Any:
+        texts = _texts(input)
+        changed = [function(_decoded(text), *map(_plain_text, args), **kwargs) for text in texts.reshape(-1)]
+        made = np.empty(texts.shape, object)
+        made.reshape(-1)[:] = changed
+        return Text(made)
+
+    call.__doc__ = f"Each text, after {function.__name__}."
+    return call
+
+
+def _plain_text(value: Any) -> Any:
+    return value.decode() if isinstance(value, bytes) else value
+
+
+def _replaced(text: str, pattern: str, rewrite: str, replace_global: bool = True) -> str:
+    return re.sub(pattern, rewrite, text, count=0 if replace_global else 1)
+
+
+def _part(text: str, pos: int, len: int) -> str:
+    return text[int(pos) :][: int(len)]
+
+
+lower, upper, strip = _of_each(str.lower), _of_each(str.upper), _of_each(str.strip)
+regex_replace, substr = _of_each(_replaced), _of_each(_part)
+
+
+def text_length(input: Any, unit: str = "BYTE", name: str | None = None) -> Any:
+    """The number of bytes, or of characters, of each text."""
+    texts = _texts(input)
+    sizes = [len(_decoded(text).encode() if unit == "BYTE" else _decoded(text)) for text in texts.reshape(-1)]
+    return constant(np.array(sizes, np.int64).reshape(texts.shape))
+
+
+def joined_texts(inputs: Sequence[Any], separator: str = "", name: str | None = None) -> Any:
+    """Texts of several arrays, put together one by one."""
+    arrays = np.broadcast_arrays(*(_texts(x) for x in inputs))
+    made = np.empty(arrays[0].shape, object)
+    made.reshape(-1)[:] = [
+        separator.join(map(_decoded, parts)) for parts in zip(*(a.reshape(-1) for a in arrays), strict=True)
+    ]
+    return Text(made)
+
+
+def texts_of(input: Any, precision: int = -1, name: str | None = None, **others: Any) -> Any:
+    """Numbers as texts."""
+    array = np.asarray(input)
+    made = np.empty(array.shape, object)
+    form = str if precision < 0 else f"{{:.{precision}f}}".format
+    made.reshape(-1)[:] = [form(value) for value in array.reshape(-1)]
+    return Text(made)
+
+
+def to_numbers(input: Any, out_type: Any = "float32", name: str | None = None) -> Any:
+    """Numbers of texts."""
+    texts = _texts(input)
+    numbers = [float(_decoded(text)) for text in texts.reshape(-1)]
+    return constant(np.array(numbers).reshape(texts.shape), out_type)

@@ -23,6 +23,7 @@ from nbnet.engine.graph.tape import paused
 from nbnet.engine.graph.tensor import Tensor, changes, recorder, tensor
 from nbnet.losses.loss import Loss, aligned, as_given, dtype_name, loss_mask, of_same_rank
 from nbnet.losses.weighting import by_sample, meet, numbers
+from nbnet.ops import convert
 from nbnet.ops.reshape import reshape
 
 Array = NDArray[Any]
@@ -172,6 +173,8 @@ class Metric(RecordsArguments):
         """:meth:`values` of arrays or tensors. A vector of predictions is one sample, as in Keras; beside a column of
         targets, or as many weights, it is a column."""
         y_pred = tensor(y_pred, name="y_pred")
+        if y_pred.dtype.kind != "f":
+            y_pred = convert.cast(y_pred, floatx())
         if y_pred.ndim == 1 and np.ndim(weights) and np.size(weights) > 1:
             y_pred = reshape(y_pred, (-1, 1))
         if not self.sparse:
@@ -342,7 +345,7 @@ class Metric(RecordsArguments):
             return _as_they_are(y_true, y_pred)
         y_true = as_given(y_true, self.sparse, y_pred)
         if isinstance(y_true, Tensor):
-            return y_true
+            return y_true if self.sparse else convert.cast(y_true, y_pred.dtype)
         array = self._targets(y_true, len(y_pred), y_pred.shape[1:], y_pred.dtype)
         return Tensor(array.shape, array.dtype, array) if self.sparse else tensor(array, y_pred.dtype)
 

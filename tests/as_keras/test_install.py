@@ -226,7 +226,7 @@ def test_weights_are_kept_under_names_of_keras_2(tmp_path: Path, name: str) -> N
     if name.endswith(".h5"):
         pytest.importorskip("h5py")
     first, second = (nb.Sequential([nb.Input((2,)), nb.layers.Dense(1)]) for _ in range(2))
-    first.save_weights(str(tmp_path / name))
+    first.save_weights(filepath=str(tmp_path / name))
     second.load_weights(str(tmp_path / name))
     assert (first.get_weights()[0] == second.get_weights()[0]).all()
     assert [path.name for path in (tmp_path / name).parent.iterdir()] == [name.rpartition("/")[2]]

@@ -61,6 +61,11 @@ VALUES = {
     "tf.Variable([1.0, 2.0, 3.0])[1:].assign([5.0, 6.0])": [1, 5, 6],
     "tf.Variable([[1.0, 2.0]]).scatter_nd_update([[0, 1]], [7.0])": [[1, 7]],
     "tf.Variable(7).assign_add(1)": 8,
+    "tf.strings.length(tf.strings.join([['a', 'bc'], ['d', 'e']], separator='-'))": [3, 4],
+    "tf.strings.to_number(tf.strings.strip([' 1.5 ', '2']))": [1.5, 2],
+    "tf.strings.regex_replace(tf.strings.lower(['A<br>B', 'C']), '<br>', ' ') == np.array(['a b', 'c'])": [True, True],
+    "tf.expand_dims(np.array(['a', 'b'], object), -1).shape": [2, 1],
+    "tf.keras.metrics.Accuracy()(tf.constant([1, 2]), tf.constant([1, 3]))": 0.5,
     "tf.map_fn(lambda x: x * 2, tf.constant([1.0, 2.0]))": [2, 4],
 }
 
@@ -149,6 +154,15 @@ def test_summaries(tf: Any, tmp_path: Path) -> None:
         assert tf.summary.image("digits", np.zeros((2, 4, 4, 1)), step=1)
     assert not tf.summary.scalar("loss", 0.5, step=1)
     assert list(tmp_path.iterdir())
+
+
+def test_an_optimizer_of_two_sets_of_weights(tf: Any) -> None:
+    optimizer = tf.keras.optimizers.Adam(0.5)
+    a, b = tf.Variable(1.0), tf.Variable([1.0, 2.0])
+    for _ in range(2):
+        for v in (a, b):
+            optimizer.apply_gradients([(tf.ones_like(v), v)])
+    np.testing.assert_allclose([float(a), *b.numpy()], [0, 0, 1], atol=1e-5)
 
 
 # ---- tf.data ----
@@ -245,6 +259,7 @@ def test_datasets_of_files(tf: Any, tmp_path: Path) -> None:
         ("tf.Session", "no tf.Session: tensors have values at once"),
         ("tf.nonsense", "has no tf.nonsense"),
         ("tf.nn.nonsense", "tf.nn has no 'nonsense'"),
+        ("tf.strings.nonsense", "has no 'nonsense'"),
         ("tf.feature_column", "use keras.layers.Normalization"),
     ],
 )

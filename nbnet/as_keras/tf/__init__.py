@@ -88,7 +88,6 @@ _INSTEAD = {
     "contrib": "it was removed from TensorFlow 2",
     "estimator": "use a Keras model, or nbnet.estimators",
     "feature_column": "use keras.layers.Normalization, CategoryEncoding and the like",
-    "strings": "text is prepared in Python, or by keras.layers.TextVectorization",
     "ragged": "sequences are padded: keras.utils.pad_sequences",
     "RaggedTensor": "sequences are padded: keras.utils.pad_sequences",
     "sparse": "use matrices of scipy.sparse, which fit and predict take",

@@ -435,9 +435,9 @@ def load_model(filepath: Any, *args: Any, **kwargs: Any) -> Any:
         return saving.load_model(copy, *args, **kwargs)
 
 
-def save_weights(method: Any, model: Any, path: Any, *args: Any, **kwargs: Any) -> None:
+def save_weights(method: Any, model: Any, filepath: Any, *args: Any, **kwargs: Any) -> None:
     """Save weights under a name that Keras 2 took: ``weights.h5``, or one without ending."""
-    name = os.fspath(path)
+    path, name = filepath, os.fspath(filepath)
     if name.endswith(_WEIGHTS):
         method(model, path, *args, **kwargs)
         return
@@ -450,9 +450,9 @@ def save_weights(method: Any, model: Any, path: Any, *args: Any, **kwargs: Any) 
         os.replace(middle, name)
 
 
-def load_weights(method: Any, model: Any, path: Any, *args: Any, **kwargs: Any) -> Any:
+def load_weights(method: Any, model: Any, filepath: Any, *args: Any, **kwargs: Any) -> Any:
     """Load weights from a file of a name that Keras 2 took."""
-    name = os.fspath(path)
+    path, name = filepath, os.fspath(filepath)
     if name.endswith(_WEIGHTS) or _legacy(name):
         return method(model, path, *args, **kwargs)
     with _beside(name, os.path.dirname(name) or ".") as middle:

@@ -33,8 +33,14 @@ def known_dtype(dtype: Any) -> Any:
 
 
 def as_tensor(x: Any) -> Any:
-    """Return a tensor or symbol as it is, and anything else as a tensor of its numbers."""
-    return x if isinstance(x, (Tensor, Symbol)) else ops.convert_to_tensor(_joined(x))
+    """Return a tensor or symbol as it is, text as an array, and anything else as a tensor of its numbers."""
+    return (
+        x
+        if isinstance(x, np.ndarray) and x.dtype.kind in "OSU"
+        else x
+        if isinstance(x, (Tensor, Symbol))
+        else ops.convert_to_tensor(_joined(x))
+    )
 
 
 def _joined(x: Any) -> Any:
@@ -321,17 +327,21 @@ def rank(input: Any, name: str | None = None) -> int:
 
 def reshape(tensor: Any, shape: Any, name: str | None = None) -> Any:
     """The same elements in another shape."""
-    return ops.reshape(as_tensor(tensor), sizes(shape))
+    x = as_tensor(tensor)
+    return np.reshape(x, sizes(shape)) if isinstance(x, np.ndarray) else ops.reshape(x, sizes(shape))
 
 
 def expand_dims(input: Any, axis: int = -1, name: str | None = None) -> Any:
     """A new axis of length 1."""
-    return ops.expand_dims(as_tensor(input), int(axis))
+    x = as_tensor(input)
+    return np.expand_dims(x, int(axis)) if isinstance(x, np.ndarray) else ops.expand_dims(x, int(axis))
 
 
 def squeeze(input: Any, axis: Any = None, name: str | None = None) -> Any:
     """Without axes of length 1."""
     x = as_tensor(input)
+    if isinstance(x, np.ndarray):
+        return np.squeeze(x, tuple(axis) if isinstance(axis, list) else axis)
     if isinstance(axis, (list, tuple)):
         for number in sorted((int(a) % len(x.shape) for a in axis), reverse=True):
             x = ops.squeeze(x, number)
