@@ -706,5 +706,6 @@ _wrapped = {
     for function, count in {(function, _exact.get(name, 0)) for name, function in _functions.items()}
 }
 globals().update({name: _wrapped[function, _exact.get(name, 0)] for name, function in _functions.items()})
+fabs.__name__ = fabs.__qualname__ = "fabs"  # abs of its own, for floats
 operators |= {name: globals()[name] for name in _functions}
 operators |= {name: partial(_call_later, name) for name in _homes}
