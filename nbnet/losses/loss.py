@@ -241,7 +241,7 @@ class Loss(RecordsArguments):
                     "each sample; take 'sum_over_batch_size'"
                 )
             return multiply(per_sample, weights if mask is None else multiply(weights, mask))
-        if self.reduction == "mean_with_sample_weight":
+        if self.reduction == "mean_with_sample_weight" and per_sample.shape:
             weights = weights if mask is None else multiply(weights, mask)
             # The sum of the weights is that before they are repeated; those of a mask are one for each loss.
             repeated = 1 if given is None or mask is not None else per_sample.size // max(given.size, 1)

@@ -336,6 +336,10 @@ def test_a_mean_of_masked_losses_divides_by_the_weights_that_count() -> None:
     assert got == pytest.approx((each * w).sum() / (2 * w.sum()), rel=1e-6)
 
 
+def test_one_loss_is_not_divided_by_its_weight() -> None:
+    assert L.MeanSquaredError(reduction="mean_with_sample_weight")([1.0], [3.0], [2.0]).item() == 8
+
+
 def test_a_gradient_of_a_mean_with_repeated_weights() -> None:
     p = nb.Parameter(np.array([[[1.0], [2.0]], [[3.0], [4.0]]]))
     with nb.Tape() as tape:
