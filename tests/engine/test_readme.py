@@ -39,6 +39,7 @@ def printed() -> str:
 
 def test_the_listing_is_what_the_example_prints(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("NBNET_NUM_THREADS", "1")
+    nb.utils.clear_session()  # Names are numbered from here on.
     assert block("text") == printed(), "the listing is out of date: python -m tests.engine.test_readme writes it anew"
 
 
