@@ -151,14 +151,18 @@ MERGING = ["Add", "Average", "Maximum", "Minimum", "Multiply", "Subtract", "Conc
 class Builder:
     """Builds the model of a seed with a library, nbnet or Keras; both give the same model.
 
-    With ``exact``, functions are left out that JAX approximates in float64, such as tanh, off by 1e-7. Without
-    ``constrained``, weights have no constraints.
+    Without ``assigns``, no layer assigns to a weight in a call; without ``constrained``, weights have no constraints.
     """
 
     def __init__(
-        self, library: Any, seed: int, known: Any = None, exact: bool = False, constrained: bool = True
+        self, library: Any, seed: int, known: Any = None, assigns: bool = True, constrained: bool = True
     ) -> None:
-        self.library, self.rng, self.exact, self.constrained = library, np.random.default_rng(seed), exact, constrained
+        self.library, self.rng, self.assigns, self.constrained = (
+            library,
+            np.random.default_rng(seed),
+            assigns,
+            constrained,
+        )
         self.layers = library.layers
         self.known = sorted(LAYERS if known is None else known)
         self.used: list[str] = []
@@ -174,8 +178,6 @@ class Builder:
         if "Pooling" in name and "Global" not in name and min(shape[:-1]) < 2:
             name = "Identity"
         arguments = LAYERS[name][1](self.rng, shape)
-        if self.exact and "activation" in arguments:
-            arguments["activation"] = pick(self.rng, ["relu", "linear"])
         if not self.constrained:
             arguments.pop("kernel_constraint", None)
         return self.make(name, **arguments)
@@ -191,7 +193,7 @@ class Builder:
             return other
         if kind == 1:
             ops = self.library.ops
-            form = pick(rng, [0, 2, 3] if self.exact else list(range(6)))
+            form = pick(rng, list(range(6)))
             if form == 0:
                 return x * 0.5 + ops.mean(x, axis=-1, keepdims=True)
             if form == 1:
@@ -207,7 +209,7 @@ class Builder:
             self.used.append("Sequential")
             form = rng.integers(3)
             # On JAX, Keras's fit loses what a call assigns to a trained weight: the kernel stays as it is.
-            if form == 0 and not self.exact and hasattr(self.layers, "SpectralNormalization"):
+            if form == 0 and self.assigns and hasattr(self.layers, "SpectralNormalization"):
                 return self.make("SpectralNormalization", self.make("Dense", 2), power_iterations=1)(x)
             if form == 1 and len(shape) > 1:
                 return self.make("TimeDistributed", self.make("Dense", 2, activation="relu"))(x)

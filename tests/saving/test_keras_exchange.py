@@ -104,15 +104,18 @@ OPTIMIZERS: dict[str, dict[str, Any]] = {
 
 
 def stateless(known: dict[str, Any]) -> list[str]:
-    """Return the layers without random numbers, and without functions that JAX approximates."""
-    rough = ("Dropout", "Noise", "Activation", "ELU", "Softmax", "Random")
-    return [name for name in known if hasattr(nb.layers, name) and not any(word in name for word in rough)]
+    """Return the layers without random numbers."""
+    drawn = ("Dropout", "Noise", "Random")
+    return [name for name in known if hasattr(nb.layers, name) and not any(word in name for word in drawn)]
 
 
 @pytest.fixture
-def float64(keras: Any) -> Any:
+def float64(keras: Any, monkeypatch: pytest.MonkeyPatch) -> Any:
     import jax
+    from keras.src.backend.common import dtypes
 
+    # Keras computes means, roots and the like of float64 in float32 on JAX.
+    monkeypatch.setitem(dtypes.BIT64_TO_BIT32_DTYPE, "float64", "float64")
     jax.config.update("jax_enable_x64", True)
     before = keras.config.floatx()
     keras.config.set_floatx("float64")
@@ -130,7 +133,7 @@ def float64(keras: Any) -> Any:
 def test_training_continues_alike_in_both(keras: Any, float64: None, seed: int, optimizer: str, tmp_path: Path) -> None:
     # Keras applies constraints in steps that only accumulate gradients, too, and its max_norm shrinks each time.
     constrained = "gradient_accumulation_steps" not in OPTIMIZERS[optimizer]
-    builder = Builder(nb, 1000 + seed, stateless(LAYERS), exact=True, constrained=constrained)
+    builder = Builder(nb, 1000 + seed, stateless(LAYERS), assigns=False, constrained=constrained)
     ours = builder.model("float64")
     x = builder.data(ours, 12, "float64")
     settings = dict(OPTIMIZERS[optimizer])
@@ -148,5 +151,5 @@ def test_training_continues_alike_in_both(keras: Any, float64: None, seed: int, 
         model.fit(x, y, batch_size=4, epochs=7, shuffle=False, verbose=0)  # 21 steps
     assert again.optimizer.iterations == ours.optimizer.iterations == 30
     for mine, other, read in zip(ours.get_weights(), theirs.get_weights(), again.get_weights(), strict=True):
-        np.testing.assert_allclose(other, mine, rtol=1e-8, atol=1e-8)
-        np.testing.assert_allclose(read, mine, rtol=1e-8, atol=1e-8)
+        np.testing.assert_allclose(other, mine, rtol=1e-9, atol=1e-9)
+        np.testing.assert_array_equal(read, mine)
