@@ -95,6 +95,8 @@ def adapt_class(value: Any) -> Any:
             _put(value, "__init__", _translating(value.__init__, value.__name__, _layer_arguments))
         elif issubclass(value, Optimizer):
             _put(value, "__init__", _translating(value.__init__, value.__name__, _optimizer_arguments))
+        elif issubclass(value, Metric):
+            _put(value, "result", tensors.with_numpy(value.result))
         elif issubclass(value, ModelCheckpoint):
             _put(value, "__init__", _of_any_name(_translating(value.__init__, "ModelCheckpoint", _renamed_arguments)))
         elif value.__name__ in _OWN or value.__name__ in _IGNORED:

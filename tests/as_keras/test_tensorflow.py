@@ -66,6 +66,8 @@ VALUES = {
     "tf.strings.regex_replace(tf.strings.lower(['A<br>B', 'C']), '<br>', ' ') == np.array(['a b', 'c'])": [True, True],
     "tf.expand_dims(np.array(['a', 'b'], object), -1).shape": [2, 1],
     "tf.keras.metrics.Accuracy()(tf.constant([1, 2]), tf.constant([1, 3]))": 0.5,
+    "tf.keras.metrics.Mean()([1.0, 2.0]).numpy()": 1.5,
+    "tf.keras.metrics.F1Score()([[1.0, 0.0]], [[1.0, 0.0]]).numpy()": [1, 0],
     "tf.map_fn(lambda x: x * 2, tf.constant([1.0, 2.0]))": [2, 4],
 }
 

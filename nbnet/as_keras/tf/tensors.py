@@ -295,6 +295,29 @@ def with_shapes(method: Callable[..., Any]) -> Any:
     return wrapper
 
 
+class Number(float):
+    """A result of a metric, which is a tensor in Keras."""
+
+    shape = ()
+
+    def numpy(self) -> Any:
+        """The number as one of NumPy's."""
+        return np.float32(self)
+
+
+def with_numpy(result: Callable[[Any], Any]) -> Any:
+    """Return ``result`` of a metric, whose value has ``numpy``."""
+
+    @functools.wraps(result)
+    def wrapper(self: Any) -> Any:
+        found = result(self)
+        if isinstance(found, float):
+            return Number(found)
+        return constant(found, "float32") if isinstance(found, np.ndarray) else found
+
+    return wrapper
+
+
 def with_methods(slot: Any) -> property:
     """Return the property ``shape`` of a class of tensors, whose values have the methods of ``tf.TensorShape``."""
 
