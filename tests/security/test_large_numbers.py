@@ -95,8 +95,12 @@ def wrapped() -> Iterator[tuple[str, Any]]:
         yield name, nb.Model([x, y], layer([x, y]))
 
 
-def dense(**kwargs: Any) -> Any:
-    return nb.Sequential([nb.Input((4,)), nb.layers.Dense(3, name="layer", **kwargs)], name="alone")
+def dense(initializer: Any = "glorot_uniform") -> Any:
+    """A model of a layer that is dense, or convolves where the initializer is one of filters."""
+    filters = type(initializer).__name__ == "STFT"
+    kind: Any = nb.layers.Conv1D if filters else nb.layers.Dense
+    layer = kind(3, *[4] * filters, kernel_initializer=initializer, name="layer")
+    return nb.Sequential([nb.Input((9, 1) if filters else (4,)), layer], name="alone")
 
 
 def needed(kind: type) -> dict[str, Any]:
@@ -127,7 +131,7 @@ def compiled() -> Iterator[tuple[str, Any]]:
                 made = kind(**needed(kind))
             except (KeyError, TypeError):
                 continue  # a base class
-            model = dense(kernel_initializer=made) if base is nb.initializers.Initializer else dense()
+            model = dense(made) if base is nb.initializers.Initializer else dense()
             loss = "sparse_categorical_crossentropy" if name.startswith("Sparse") else "mse"
             found = {"metrics": [made]} if base is nb.metrics.Metric else {}
             model.compile(
@@ -168,16 +172,17 @@ def replaced(record: Any, path: tuple[Any, ...], value: int) -> Any:
     return record
 
 
-def mutants(name: str, model: Any, suffix: str, folder: Path) -> Iterator[tuple[str, bytes]]:
-    """Files of a model with one large number each."""
+def mutants(name: str, model: Any, suffix: str, folder: Path, most: int | None) -> Iterator[tuple[str, bytes]]:
+    """Files of a model with one large number each: all, or some of them."""
     model.save(folder / f"good{suffix}")
     parts = Parts.of((folder / f"good{suffix}").read_bytes())
     record = parts.record
     roots = ("config", "compile_config") if suffix == ".keras" else ("model", "compile")
-    for path in places({root: record[root] for root in roots if record.get(root) is not None}):
-        for value in LARGE:
-            parts.record = replaced(record, path, value)
-            yield f"{name}{suffix} {'.'.join(map(str, path))}={value}", parts.joined()
+    found = list(places({root: record[root] for root in roots if record.get(root) is not None}))
+    changes = [(path, value) for path in found for value in LARGE]
+    for path, value in changes[:: max(len(changes) // most, 1) if most else 1]:
+        parts.record = replaced(record, path, value)
+        yield f"{name}{suffix} {'.'.join(map(str, path))}={value}", parts.joined()
 
 
 def tried(path: Path) -> tuple[str, float, int]:
@@ -193,12 +198,10 @@ def tried(path: Path) -> tuple[str, float, int]:
     return said, time.process_time() - start, peak()[1] - before
 
 
-def findings(name: str, make: Callable[[], Any], suffix: str, step: int, first: int) -> list[str]:
+def findings(name: str, make: Callable[[], Any], suffix: str, most: int | None) -> list[str]:
     found = []
     with tempfile.TemporaryDirectory() as folder:
-        for k, (about, content) in enumerate(mutants(name, make(), suffix, Path(folder))):
-            if k % step != first % step:
-                continue
+        for about, content in mutants(name, make(), suffix, Path(folder), most):
             path = Path(folder, f"m{suffix}")
             path.write_bytes(content)
             said, seconds, memory = tried(path)
@@ -232,11 +235,11 @@ def in_a_process(work: Callable[[], list[str]]) -> str:
         return report.read().decode() + (f"ended with status {status}" if status else "")
 
 
-@pytest.mark.parametrize(("every", "step"), [(16, 5), pytest.param(1, 1, marks=pytest.mark.slow)])
-def test_a_large_number_takes_little(every: int, step: int) -> None:
+@pytest.mark.parametrize(("every", "most"), [(24, 5), pytest.param(1, None, marks=pytest.mark.slow)])
+def test_a_large_number_takes_little(every: int, most: int | None) -> None:
     for k, (name, make) in enumerate(models()):
         for suffix in (".nbnet", ".keras") if k % every == 0 else ():
-            assert in_a_process(lambda: findings(name, make, suffix, step, k)) == ""  # noqa: B023
+            assert in_a_process(lambda: findings(name, make, suffix, most)) == ""  # noqa: B023
 
 
 ASKED: dict[str, Case] = {
@@ -261,8 +264,20 @@ def test_tables_and_lists_that_classes_ask_for(argument: str, tmp_path: Path) ->
         assert memory < MEMORY
 
 
-def test_all_layers_are_walked() -> None:
+def test_all_classes_are_walked() -> None:
+    """One whose arguments are not known here would be left out."""
     names = {name.partition(":")[0] for name, _ in models()}
-    layers = {kind.__name__ for name in dir(nb.layers) if isinstance(kind := getattr(nb.layers, name), type)
-              and issubclass(kind, nb.layers.Layer)}  # fmt: skip
-    assert layers - names == {"InputLayer", "Lambda", "Layer", "Wrapper"}
+    left_out = {
+        "InputLayer",
+        "Lambda",
+        "Wrapper",
+        "Mean",
+        "MeanLoss",
+        "MeanMetricWrapper",
+        "Sum",
+        "LossFunctionWrapper",
+    }
+    for module, base in ((nb.layers, nb.layers.Layer), *KINDS):
+        kinds = (getattr(module, name) for name in dir(module))
+        public = {kind.__name__ for kind in kinds if isinstance(kind, type) and issubclass(kind, base)}
+        assert public - names <= left_out | {base.__name__}
