@@ -149,7 +149,7 @@ def test_training_continues_alike_in_both(keras: Any, float64: None, seed: int, 
     again = nb.load_model(tmp_path / "theirs.keras")
     for model in (ours, theirs, again):
         model.fit(x, y, batch_size=4, epochs=7, shuffle=False, verbose=0)  # 21 steps
-    assert again.optimizer.iterations == ours.optimizer.iterations == 30
+    assert again.optimizer.steps == ours.optimizer.steps == 30
     for mine, other, read in zip(ours.get_weights(), theirs.get_weights(), again.get_weights(), strict=True):
         np.testing.assert_allclose(other, mine, rtol=1e-9, atol=1e-9)
         np.testing.assert_array_equal(read, mine)
