@@ -130,7 +130,7 @@ class Metric(RecordsArguments):
             cls.epoch_end = True
         if "update_state" in vars(cls):
             cls.update_state = _outside_traces(cls.update_state)  # type: ignore[method-assign]
-        if "result" in vars(cls) and cls.__module__.startswith("nbnet."):
+        if "result" in vars(cls) and cls.__module__.startswith("nbnet.metrics."):
             cls.result = _after_program(cls.result)  # type: ignore[method-assign]
         join_common_sections(cls, last=_LAST)
 
@@ -360,7 +360,10 @@ _metrics_in = Kinds(Metric)
 
 
 def metrics_in(owner: object) -> list[Metric]:
-    """Metrics that are attributes of an object, or stand in lists and dicts that are."""
+    """Metrics that are attributes of an object, or stand in lists and dicts that are; in those of nbnet's own classes
+    there are none."""
+    if type(owner).__module__.startswith("nbnet."):
+        return [value for value in vars(owner).values() if isinstance(value, Metric)]
     return list({id(metric): metric for metric in _metrics_in.among(vars(owner).values())}.values())
 
 
@@ -441,8 +444,6 @@ class Sum(Reduction):
 
     def result(self) -> float:
         """The sum since the last reset."""
-        if (program := changes()) is not None:
-            return cast(float, program.late(self.result))
         total: float = self.total.item()
         return total
 

@@ -678,11 +678,16 @@ class Trainer(_Base):
     @property
     def attached_metrics(self) -> list[Metric]:
         """The metrics that are attributes of the model or of a layer in it: steps run in Python to update them."""
+        state, structure = self._train_state, (self.built, *self.structure())
+        if state.watched[0] != structure:
+            inner = flatten_layers(cast(Any, self))[1:]
+            state.watched = structure, [part for part in inner if not type(part).__module__.startswith("nbnet.")]
         found: list[Metric] = []
-        for part in flatten_layers(cast(Any, self)):
+        for part in (self, *state.watched[1]):
             # A model inside is not trained by itself.
-            own = (part._loss_tracker, part._compiled_metrics) if isinstance(part, Trainer) else ()
-            found += [m for m in metrics_in(part) if all(m is not known for known in (*own, *found))]
+            if of_part := metrics_in(part):
+                own = (part._loss_tracker, part._compiled_metrics) if isinstance(part, Trainer) else ()
+                found += [m for m in of_part if all(m is not known for known in (*own, *found))]
         return found
 
     @property

@@ -152,7 +152,8 @@ def evaluation_loop(
     """Return the loop that evaluates a model."""
     if runs_in_python(model, "test_step"):
         return EpochLoop(model, "test", PythonRunner(model, "test"), source, calls, bar)
-    if isinstance(source, ArraySource) and runs_in_python(model, "train_step"):
+    in_python = model.optimizer is not None and model.optimizer.in_python
+    if isinstance(source, ArraySource) and (overrides(model, "train_step") or in_python):
         signature = signature_of(model, source.rows.row_shapes())
         check_loss(model, signature, log_layout(model, signature))
     return EpochLoop(model, "test", CompiledRunner(model, "evaluate"), source, calls, bar)

@@ -474,6 +474,8 @@ class TrainingState:
         Of predictions and evaluations that draw random numbers.
     signatures, layouts : dict
         Signatures by the shapes of rows and the structure of the model; layouts of logs by the id of the signature.
+    watched : tuple
+        The layers of the user's classes, whose attributes may be metrics, and the structure of the model with them.
     changing : tuple or None
         Of :mod:`nbnet.train.finite_watch`: where the arrays lie that training changes, and which they are.
     local : threading.local
@@ -503,6 +505,7 @@ class TrainingState:
         self.signatures: dict[Any, ModelSignature] = {}
         self.layouts: dict[tuple[Any, ...], tuple[ModelSignature, LogLayout]] = {}
         self.changing: object = None
+        self.watched: tuple[Any, list[Any]] = None, []
         self.local = threading.local()
 
     def __getstate__(self) -> dict[str, Any]:
