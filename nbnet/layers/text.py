@@ -121,10 +121,12 @@ class TextVectorization(StringLookup):
         self.standardize, self.split, self.ngrams = standardize, split, ngrams
         lengths: Any = range(1, ngrams + 1) if isinstance(ngrams, int) else ngrams
         if lengths is not None and not (
-            isinstance(lengths, (range, list, tuple)) and lengths and all(isinstance(n, int) and n > 0 for n in lengths)
+            isinstance(lengths, (range, list, tuple))
+            and lengths
+            and (isinstance(lengths, range) or all(isinstance(n, int) and n > 0 for n in lengths))
         ):
             raise ValueError(f"ngrams: expected an integer above 0, a tuple of them or None, got {ngrams!r}")
-        self._lengths = None if lengths is None else tuple(lengths)
+        self._lengths: Sequence[int] | None = lengths
         self.ragged, self.output_sequence_length = False, output_sequence_length
         super().__init__(
             max_tokens, 1, "", "[UNK]", vocabulary, idf_weights, False, output_mode, pad_to_max_tokens,
@@ -162,7 +164,8 @@ class TextVectorization(StringLookup):
         if self._lengths is None:
             return found
         return [
-            [" ".join(row[k : k + n]) for n in self._lengths for k in range(len(row) - n + 1)] for row in found
+            [" ".join(row[k : k + n]) for n in _up_to(self._lengths, len(row)) for k in range(len(row) - n + 1)]
+            for row in found
         ]  # fmt: skip
 
     def _counted(self, batch: Any, whole: bool) -> tuple[Counter[Any], Counter[Any], int]:
@@ -224,6 +227,11 @@ class TextVectorization(StringLookup):
             if isinstance(own.get(name), str) and own[name] not in words:
                 own[name] = named_function(own[name], name)
         return super().from_config(own)
+
+
+def _up_to(lengths: Sequence[int], most: int) -> Sequence[int]:
+    """Return lengths of sequences; of a range, those up to a number."""
+    return range(1, min(lengths.stop, most + 1)) if isinstance(lengths, range) else lengths
 
 
 def _listed(values: Any) -> Iterable[Any]:

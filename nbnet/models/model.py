@@ -627,7 +627,8 @@ class Model(Layer, Trainer):
         input_signature: Any = None,
         opset_version: int = 17,
     ) -> None:
-        """Write the model, in evaluation mode, as an ONNX file: see :func:`nbnet.export.export`.
+        """Write the model, in evaluation mode, as an ONNX file: see :func:`nbnet.export.export`. Layers that read
+        strings are left out: what they make of the data is its input.
 
         Examples
         --------

@@ -99,6 +99,9 @@ def test_batches_of_texts_and_functions() -> None:
     assert layer.get_vocabulary() == ["", "[UNK]", "a", "c", "b"]
     again = nb.layers.deserialize(nb.layers.serialize(layer))
     assert again(["9c,d"]).numpy().tolist() == [[3, 1]]
+    assert TextVectorization(vocabulary=["a b", "b c"], ngrams=10**9)(["a b c"]).numpy().tolist() == [
+        [1, 1, 1, 2, 3, 1]
+    ]
     given = TextVectorization(vocabulary=["a", "b"])
     assert given(["b a c"]).numpy().tolist() == [[3, 2, 1]]
     given.set_vocabulary(["c"])
@@ -148,6 +151,14 @@ def test_models_begin_with_texts(kind: int, ending: str, tmp_path: Path) -> None
         batches = ((data[k : k + 1], y[k : k + 1]) for k in range(3))
         model.fit(batches, verbose=0)
         np.testing.assert_array_equal(np.asarray(model(data)), model.predict(data, verbose=0))
+
+
+def test_exported_models_begin_after_the_texts(tmp_path: Path) -> None:
+    onnx = pytest.importorskip("onnx")
+    model, _ = next(iter(models()))
+    model.export(tmp_path / "model.onnx")
+    (given,) = onnx.load(tmp_path / "model.onnx").graph.input
+    assert (given.name, given.type.tensor_type.elem_type) == (model.layers[0].name, onnx.TensorProto.INT64)
 
 
 TEXT = nb.Input((1,), dtype="string", name="text")
