@@ -3,18 +3,15 @@
 from __future__ import annotations
 
 import copy
-import json
-import os
 from collections.abc import Callable, Mapping, Sequence
-from pathlib import Path
-from typing import TYPE_CHECKING, Any, ClassVar, Self, TypeVar, overload
+from typing import TYPE_CHECKING, Any, ClassVar, Self, overload
 
 import numpy as np
 from numpy.typing import NDArray
 
 from nbnet.base.console import show
 from nbnet.base.constructor import has_own_constructor
-from nbnet.base.json_record import fields, plain
+from nbnet.base.json_record import fields
 from nbnet.base.registry import custom_object_scope
 from nbnet.base.tree import flatten, map_structure, restructure
 from nbnet.base.uninterrupted import apart
@@ -30,6 +27,7 @@ from nbnet.layers.time_masks import attach
 from nbnet.layers.variable import flatten_layers
 from nbnet.models import delegates
 from nbnet.models.call_graph import GRAPH, CallGraph, graph_config, graph_from_config
+from nbnet.models.delegates import Delegates
 from nbnet.models.summary import summary, summary_html
 from nbnet.models.trainer import Trainer
 from nbnet.train import program_report
@@ -38,9 +36,6 @@ from nbnet.train.inputs import input_tensors, match_by_name, signature_of
 from nbnet.train.python_runner import CompiledMetrics
 from nbnet.train.step_masks import step_masks
 from nbnet.train.trainable import Inputs, ModelSignature
-
-FilePath = str | os.PathLike[str]
-M = TypeVar("M", bound="Model")
 
 #: Attributes that hold symbols, and those that copies make anew.
 _SYMBOLS, _DERIVED = frozenset(("graph", "_symbols")), frozenset(("_inner",))
@@ -53,7 +48,7 @@ class NotBuiltError(ValueError, AttributeError):
 
 
 @register_layer
-class Model(Layer, Trainer):
+class Model(Layer, Trainer, Delegates):
     """A network with a training loop.
 
     There are three ways to make one: :class:`nbnet.Sequential`; ``Model(inputs, outputs)`` of symbols, which layers
@@ -518,139 +513,7 @@ class Model(Layer, Trainer):
         """
         return step_masks(self, step, x, n)
 
-    def thin(self: M, masks: Mapping[str, Any]) -> M:
-        """Return the smaller model that is left when masks drop units for good.
-
-        Rows and columns of weights that belong to dropped units are left out, and each dropout layer with a mask
-        becomes its factor ``1 / (1 - rate)``, a :class:`nbnet.layers.Rescaling` of its name. Called for training or
-        not, the result gives what this model gives for training on a tape with these masks, up to the order of sums
-        (with batch normalization: called for training). It takes the same inputs: where a mask drops units of the
-        input itself, a :class:`nbnet.layers.TakeUnits` picks the others; where a layer that does not map 0 to 0 reads
-        dropped units, or the model returns them, a :class:`nbnet.layers.PutUnits` puts zeros in their place. Dropout
-        layers without a mask stay.
-
-        The weights are copies. Train them like those of any model, and write them back with :meth:`merge`.
-
-        Parameters
-        ----------
-        masks
-            ``{name of a dropout layer: bool array}``, True = kept: one mask for all rows, (units,), or with axes of
-            length 1 before it. A layer's second call has the name ``name:1``, as on a tape.
-
-        Returns
-        -------
-        A model of the same class, not compiled.
-
-        Raises
-        ------
-        ValueError
-            If a mask keeps nothing, differs from row to row or fits no layer; if masks together keep nothing of a
-            layer; or if the model's class defines ``call``.
-        TypeError
-            If masks are no dict of boolean arrays.
-
-        Notes
-        -----
-        ``Dense``, ``Conv1D``, ``Conv2D`` and ``BatchNormalization`` get smaller, through activations, pooling,
-        ``Flatten``, ``Concatenate``, and sums (or products, maxima ...) of branches: of those, units that all branches
-        drop. Any other layer computes all its units, and so does one that is called more than once or penalises its
-        output: for what is dropped before it, it gets zeros; what is dropped after it is picked out.
-
-        References
-        ----------
-        N. Srivastava et al.: Dropout: a simple way to prevent neural networks from overfitting. JMLR 15 (2014), section
-        1: training with dropout is training a thinned network for each case.
-
-        Examples
-        --------
-        >>> import nbnet as nb
-        >>> hidden = [nb.layers.Dense(100, "relu"), nb.layers.Dropout(0.5, name="drop")]
-        >>> model = nb.Sequential([nb.Input((4,)), *hidden, nb.layers.Dense(1)])
-        >>> small = model.thin({"drop": [True, False] * 50})
-        >>> model.count_params(), small.count_params()
-        (601, 301)
-        >>> small.compile("sgd", "mse")
-        >>> history = small.fit([[1.0, 2.0, 3.0, 4.0]], [1.0], verbose=0)
-        >>> model.merge(small)
-        """
-        thinned: M = delegates.thin(self, masks)
-        return thinned
-
-    def merge(self, thinned: Model, masks: Mapping[str, Any] | None = None) -> None:
-        """Write the weights of a model that :meth:`thin` made back to where they came from.
-
-        Weights that belong to dropped units stay as they are, bit for bit; so does the state of the optimizer. Nothing
-        is written if something does not fit.
-
-        Parameters
-        ----------
-        thinned
-            The smaller model.
-        masks
-            The masks it was made by; needed if it comes from a file.
-
-        Raises
-        ------
-        ValueError
-            If it is not a thinned version of this model by these masks.
-        """
-        delegates.merge(self, thinned, masks)
-
-    # ---- files ----
-
-    def save(self, filepath: FilePath, overwrite: bool = True, include_optimizer: bool = True) -> None:
-        """Write the model to a file that ends in ``.nbnet``, ``.keras`` or ``.h5``: see
-        :func:`nbnet.saving.save_model`."""
-        delegates.save_model(self, filepath, overwrite, include_optimizer)
-
-    def save_weights(self, filepath: FilePath, overwrite: bool = True) -> None:
-        """Write the weights to a file: see :func:`nbnet.saving.save_weights`."""
-        delegates.save_weights(self, filepath, overwrite)
-
-    def load_weights(self, filepath: FilePath, skip_mismatch: bool = False, by_name: bool = False) -> None:
-        """Set the weights from a file: see :func:`nbnet.saving.load_weights`."""
-        delegates.load_weights(self, filepath, skip_mismatch, by_name)
-
-    def _save_training_state(self, path: Path, callbacks: Mapping[str, Mapping[str, Any]]) -> None:
-        """Write the state that :class:`nbnet.callbacks.BackupAndRestore` restores, with those of callbacks."""
-        delegates.save_training_state(self, path, callbacks)
-
-    def _load_training_state(self, path: Path) -> Mapping[str, Mapping[str, Any]]:
-        """Restore weights, optimizer and position of a training; return the states of callbacks."""
-        return delegates.load_training_state(self, path)
-
-    def export(
-        self,
-        filepath: FilePath,
-        format: str = "onnx",
-        verbose: bool | None = None,
-        input_signature: Any = None,
-        opset_version: int = 17,
-    ) -> None:
-        """Write the model, in evaluation mode, as an ONNX file: see :func:`nbnet.export.export`. Layers that read
-        strings are left out: what they make of the data is its input.
-
-        Examples
-        --------
-        >>> import tempfile
-        >>> import nbnet as nb
-        >>> model = nb.Sequential([nb.Input((4,)), nb.layers.Dense(2, "softmax")])
-        >>> with tempfile.TemporaryDirectory() as folder:
-        ...     model.export(f"{folder}/model.onnx")
-        """
-        delegates.export(self, filepath, format, verbose, input_signature, opset_version)
-
     # ---- configurations ----
-
-    def to_json(self, **kwargs: Any) -> str:
-        """Return the model as JSON, without weights, in Keras's form: see :func:`nbnet.models.model_from_json`.
-
-        Parameters
-        ----------
-        **kwargs
-            For ``json.dumps``, as ``indent``.
-        """
-        return json.dumps(plain(delegates.model_to_keras(self), "model"), allow_nan=False, **kwargs)
 
     def get_config(self) -> dict[str, Any]:
         """Return the layers and calls of a model of symbols; a subclass that defines ``call`` adds the arguments of its
@@ -729,21 +592,3 @@ class Model(Layer, Trainer):
                 self._changed()
         # Layers that are attributes are built when they are called first.
         self._signature()
-
-    def get_state_tree(self, value_format: str = "backend_tensor") -> dict[str, Any]:
-        """Return the values of all variables in dicts by their paths: ``trainable_variables``,
-        ``non_trainable_variables``, ``optimizer_variables`` and ``metrics_variables``; as tensors, or as arrays with
-        ``"numpy_array"``."""
-        return delegates.state_tree(self, value_format)
-
-    def set_state_tree(self, state_tree: Mapping[str, Any]) -> None:
-        """Assign the variables of a tree as :meth:`get_state_tree` returns it, or of a part of one."""
-        delegates.set_state_tree(self, state_tree)
-
-    def get_compile_config(self) -> dict[str, Any] | None:
-        """Return the optimizer, loss and metrics that :meth:`compile` was given; None if it was not called."""
-        return delegates.compile_config(self)
-
-    def compile_from_config(self, config: Mapping[str, Any]) -> None:
-        """Compile the model as :meth:`get_compile_config` describes."""
-        delegates.compile_from_config(self, config)
