@@ -5,10 +5,9 @@ from typing import TYPE_CHECKING
 from nbnet.base.unsupported_keras import keras_hint
 from nbnet.callbacks.callback import Callback, CallbackList, History
 from nbnet.callbacks.checkpoint import BackupAndRestore, ModelCheckpoint
-from nbnet.callbacks.logging import CSVLogger, LambdaCallback, ProgbarLogger, TerminateOnNaN
+from nbnet.callbacks.logging import CSVLogger, LambdaCallback, ProgbarLogger, TensorBoard, TerminateOnNaN
 from nbnet.callbacks.monitor import EarlyStopping, ReduceLROnPlateau
 from nbnet.callbacks.schedule import LearningRateScheduler, SwapEMAWeights
-from nbnet.callbacks.tensorboard import TensorBoard
 
 __all__ = [
     "BackupAndRestore", "CSVLogger", "Callback", "CallbackList", "EarlyStopping", "History", "LambdaCallback",

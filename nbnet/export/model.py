@@ -19,8 +19,7 @@ from nbnet.base.version import __version__
 from nbnet.engine.graph.op import INT
 from nbnet.engine.graph.tensor import Tensor
 from nbnet.export import elementwise, moves, reductions  # noqa: F401 - they register entries
-from nbnet.export.graph import OnnxGraph
-from nbnet.export.probe import LENGTHS, Forward, Input, OpenShape, probe
+from nbnet.export.graph import LENGTHS, Forward, Input, OnnxGraph, OpenShape, probe
 from nbnet.train.inputs import signature_of
 from nbnet.train.trainable import Inputs
 

@@ -7,8 +7,7 @@ from math import prod
 import numpy as np
 
 from nbnet.engine.graph.tensor import Tensor
-from nbnet.export.graph import INT64, OnnxGraph, Operand, writes
-from nbnet.export.probe import Sizes
+from nbnet.export.graph import INT64, OnnxGraph, Operand, Sizes, writes
 from nbnet.ops.reshape import AXES
 
 #: The end of an axis, however long.

@@ -9,9 +9,8 @@ from typing import Any, NamedTuple
 
 from nbnet.engine.graph.op import BOOL
 from nbnet.engine.graph.tensor import Node, Tensor
-from nbnet.export.graph import BOOLEAN, INT64, OnnxGraph, Operand, register, writes
+from nbnet.export.graph import BOOLEAN, INT64, OnnxGraph, Operand, Sizes, register, writes
 from nbnet.export.moves import reshaped
-from nbnet.export.probe import Sizes
 from nbnet.ops.windows import GAP_DOWN, HEIGHT, OUT_HEIGHT, ROWS, STEP_DOWN, TOP
 
 

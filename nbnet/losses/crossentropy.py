@@ -12,9 +12,8 @@ from nbnet.base.docstrings import join_common_sections
 from nbnet.base.validation import FRACTION
 from nbnet.engine.graph.op import Op, register
 from nbnet.engine.graph.tensor import Tensor, apply, tensors
-from nbnet.engine.kernels.abi import accumulates, attribute, device, intvec, kernel, mat, vec
+from nbnet.engine.kernels.abi import accumulates, attribute, device, intvec, kernel, mat, specialize_width, vec
 from nbnet.engine.kernels.math import exp, log, log1p, sigmoid
-from nbnet.engine.kernels.specialize import specialize_width
 from nbnet.losses.loss import (
     EPSILON,
     Array,

@@ -7,9 +7,8 @@ from typing import Any
 
 from nbnet.engine.graph.op import Op, Spec, register
 from nbnet.engine.graph.tensor import Tensor, apply, tensor
-from nbnet.engine.kernels.abi import accumulates, device, kernel, mat, scratch, vec
+from nbnet.engine.kernels.abi import WIDE, accumulates, device, kernel, mat, scratch, specialize_width, vec
 from nbnet.engine.kernels.math import exp, log, sigmoid
-from nbnet.engine.kernels.specialize import WIDE, specialize_width
 from nbnet.ops.elementwise import documents
 from nbnet.ops.reshape import Axis, checked_axis, moveaxis, reshape
 

@@ -9,9 +9,8 @@ from nbnet.base import registry
 from nbnet.base.uninterrupted import apart
 from nbnet.base.unsupported_keras import keras_hint
 from nbnet.optimizers import schedules
-from nbnet.optimizers.adagrad import Adadelta, Adafactor, Adagrad, RMSprop
+from nbnet.optimizers.adagrad import Adadelta, Adafactor, Adagrad, Ftrl, RMSprop
 from nbnet.optimizers.adam import Adam, Adamax, AdamW, Nadam
-from nbnet.optimizers.ftrl import Ftrl
 from nbnet.optimizers.optimizer import Optimizer
 from nbnet.optimizers.sgd import SGD, Lion
 

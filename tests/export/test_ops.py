@@ -6,8 +6,7 @@ import numpy as np
 import pytest
 
 from nbnet.engine.graph.tensor import Tensor, apply, apply_many
-from nbnet.export.graph import ENTRIES, SINGLE_ONLY, OnnxGraph
-from nbnet.export.probe import Input, probe
+from nbnet.export.graph import ENTRIES, SINGLE_ONLY, Input, OnnxGraph, probe
 from nbnet.ops.elementwise import fusible
 from tests.export.runtime import run
 from tests.ops.cases import CASES, Case

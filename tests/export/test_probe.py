@@ -8,8 +8,7 @@ import pytest
 import nbnet as nb
 from nbnet import ops
 from nbnet.engine.graph.tensor import tensor
-from nbnet.export.graph import OnnxGraph
-from nbnet.export.probe import Input, probe
+from nbnet.export.graph import Input, OnnxGraph, probe
 from tests.export.runtime import run
 
 pytest.importorskip("onnx", reason="onnx, which writes the files, is not installed")

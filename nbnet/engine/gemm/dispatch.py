@@ -31,9 +31,8 @@ from nbnet.engine.gemm.tiled import (
     turn_strip,
 )
 from nbnet.engine.jit.linker import Function, device, link_first
-from nbnet.engine.kernels.abi import expect_length
+from nbnet.engine.kernels.abi import expect_length, specialize_width
 from nbnet.engine.kernels.layout import DEPTH_BYTES, PANEL_BYTES, STEPS
-from nbnet.engine.kernels.specialize import specialize_width
 
 Array = NDArray[Any]
 

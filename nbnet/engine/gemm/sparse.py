@@ -26,7 +26,7 @@ TILE_TERM, BLAS_TERM = 11, 15
 Flat = NDArray[Any]
 Places = NDArray[np.int32]
 
-compiled = intrinsic("nbnet.engine.llvm.sparse")
+compiled = intrinsic("nbnet.engine.llvm.gemm")
 
 
 @compiled

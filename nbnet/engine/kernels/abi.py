@@ -18,10 +18,10 @@ from nbnet.engine.jit.linker import Function, Kernel, device, intrinsic, kernel
 from nbnet.engine.kernels.layout import ACCUMULATE, ATTRIBUTES, FIRST_ROW, OPERANDS, SCRATCH, SEED
 
 __all__ = [
-    "Function", "Kernel", "Memory", "accumulates", "attribute", "bits_float32", "block", "bytemat", "bytevec",
+    "WIDE", "Function", "Kernel", "Memory", "accumulates", "attribute", "bits_float32", "block", "bytemat", "bytevec",
     "compress", "device", "doublevec", "expand", "expect_length", "fill_rows", "first_row", "float32_bits", "halves",
     "in_place", "intvec", "kernel", "mat", "present", "put_back", "root", "scratch", "scratch_bytes", "scratch_words",
-    "seed", "sum_rows", "typed_mat", "vec",
+    "seed", "specialize_width", "sum_rows", "typed_mat", "vec",
 ]  # fmt: skip
 
 Array = NDArray[Any]
@@ -225,3 +225,33 @@ def sum_rows(m: Array, out: Array, accumulate: bool) -> None:
 def fill_rows(m: Array, row: Array) -> None:
     """Copy a vector to each row of a matrix, to which a product is then added."""
     m[...] = row
+
+
+#: The first width for which this is not worth its code.
+WIDE = 5
+
+
+def specialize_width(body: Function) -> Function:
+    """A device function ``f(width, *args)`` that does what ``body(width, *args)`` does.
+
+    It is compiled for each short width by itself, and once for all others.
+
+    Examples
+    --------
+    >>> from nbnet.engine.jit.linker import device
+    >>> from nbnet.engine.kernels.abi import specialize_width
+    >>> specialize_width(device(lambda width, x: x * width))(3, 2.0)
+    6.0
+    """
+
+    @device
+    def chosen(width: Any, *args: Any) -> Any:
+        if width == 2:
+            return body(2, *args)
+        if width == 3:
+            return body(3, *args)
+        if width == 4:
+            return body(4, *args)
+        return body(width, *args)
+
+    return chosen

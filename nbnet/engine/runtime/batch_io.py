@@ -17,6 +17,7 @@ from nbnet.engine.graph.op import INT
 from nbnet.engine.graph.tensor import Call, Tensor, row_of
 from nbnet.engine.jit.linker import Kernel
 from nbnet.engine.kernels.abi import (
+    WIDE,
     attribute,
     device,
     doublevec,
@@ -26,12 +27,12 @@ from nbnet.engine.kernels.abi import (
     mat,
     present,
     seed,
+    specialize_width,
     typed_mat,
     vec,
 )
 from nbnet.engine.kernels.executor import aligned, run_row
 from nbnet.engine.kernels.layout import SEED
-from nbnet.engine.kernels.specialize import WIDE, specialize_width
 
 
 @specialize_width
