@@ -275,7 +275,7 @@ def _marked(leaf: Any) -> Any:
 
 
 def _returned(program: FunctionProgram) -> Any:
-    """What the function returned, with the values of this call."""
+    """The result of the function, with the values of this call."""
     if program.template is None:
         (result,) = program.results
         return Tensor(result.shape, result.dtype, result.copy())

@@ -65,7 +65,7 @@ def test_silent(verbose):
 
 
 class Cell(io.StringIO):
-    """What sys.stdout is in a notebook."""
+    """The stdout of a notebook."""
 
     __module__ = "ipykernel.iostream"
 

@@ -32,7 +32,7 @@ def network() -> nb.Sequential:
 
 
 def python(script: str) -> str:
-    """What a process prints that runs a script and ends within a minute."""
+    """The output of a process that runs a script and ends within a minute."""
     command = [sys.executable, "-c", textwrap.dedent(script)]
     environment = os.environ | {"PYTHONPATH": str(Path(__file__).parents[2])}
     return subprocess.run(

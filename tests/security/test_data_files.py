@@ -136,7 +136,7 @@ def mutant(number: int) -> tuple[str, bytes, Callable[[Path], Any]]:
 
 
 def finding(number: int, folder: Path, watch: Watch) -> str:
-    """What is wrong with the reading of a mutant; nothing if it was read or refused as it should be."""
+    """The fault in the reading of a mutant; nothing if it was read or refused as it should be."""
     name, content, read = mutant(number)
     (folder / name).write_bytes(content)
     watch.seen, watch.allowed, watch.on = [], str(folder), True
@@ -161,7 +161,7 @@ CODECS = [codecs.lookup(name) for name in ("cp437", "raw_unicode_escape", "unico
 
 
 def findings(numbers: range) -> str:
-    """What is wrong with mutants that are read in a process of their own."""
+    """The faults of mutants that are read in a process of their own."""
     with tempfile.TemporaryDirectory() as folder, tempfile.TemporaryFile() as report:
         with warnings.catch_warnings():
             warnings.simplefilter("ignore")  # of threads: the child uses none of theirs

@@ -1,4 +1,4 @@
-"""What callbacks change in layers and losses counts from the next batch on, though programs hold it as constants."""
+"""Changes that callbacks make in layers and losses count from the next batch on, though programs hold constants."""
 
 from __future__ import annotations
 

@@ -54,7 +54,7 @@ def squared_error(y_true: Any, y_pred: Any) -> Any:
     ],
 )
 def test_targets_decide_where_the_loss_does_not(loss: Any, y: Any, units: int, eager: bool) -> None:
-    """What "accuracy" and "crossentropy" mean; and labels stay a vector in a loss of the user's."""
+    """The meaning of "accuracy" and "crossentropy"; and labels stay a vector in a loss of the user's."""
     model = net(units, "softmax" if units > 1 else "sigmoid")
     logs = logs_of(model, y, loss=loss, metrics=["accuracy"], run_eagerly=eager)
     p = model.predict(X, verbose=0)

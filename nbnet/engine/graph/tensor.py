@@ -502,7 +502,7 @@ def recorder() -> Recorder | None:
 
 
 def changes() -> Changes | None:
-    """What records changes of weights and metrics, if the innermost recorder does."""
+    """The recorder of changes of weights and metrics: the innermost one, if it records them."""
     return thread_state.recorders[-1].changes if thread_state.recorders else None
 
 
