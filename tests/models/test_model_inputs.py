@@ -215,7 +215,7 @@ def test_nested_inputs_and_outputs():
 
 
 def test_a_structure_that_is_not_the_models():
-    """Entries that are not read, silently for a model of a list; a list for a dict, if the order is the same in Keras."""
+    """Entries that are not read, silently for a model of a list; a list for a dict, if Keras has the same order."""
     a, b = nb.Input((3,), name="a"), nb.Input((1,), name="b")
     data = {"a": X[:, :3], "b": X[:, 3:], "more": X}
     listed, named = nb.Model([a, b], a + b), nb.Model({"a": a, "b": b}, a + b)
