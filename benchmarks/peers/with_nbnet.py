@@ -38,11 +38,7 @@ class NbnetLearner:
 
     def reset(self) -> None:
         self.model.set_weights(self.exercise.weights)
-        if self.optimizer.steps:
-            self.optimizer.steps = 0
-            for variable in self.optimizer.variables:
-                if variable.name.startswith(("momentum/", "velocity/")):
-                    variable.numpy()[...] = 0
+        self.optimizer.set_state({name: np.zeros_like(values) for name, values in self.optimizer.state.items()})
 
     def train(self, epochs: int) -> list[float]:
         exercise, network = self.exercise, self.exercise.network
