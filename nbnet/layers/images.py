@@ -229,28 +229,23 @@ class RandomCrop(RandomImageLayer):
         return images if same else resize(images, (self.height, self.width), crop_to_aspect_ratio=True)
 
     def _change(self, images: Tensor) -> Tensor:
-        rows, height, width, channels = images.shape
+        height, width = images.shape[1:3]
+        if max(height, width) > 1 << 24 and images.dtype == np.float32:
+            raise ValueError(f"{self.name}: expected sides of 2**24 pixels at most, got {height} x {width}")
         if height > self.height and width > self.width:
-            picked = ops.matmul(
-                self._rows(height, self.height, images), ops.reshape(images, (rows, height, width * channels))
-            )
-            picked = ops.transpose(ops.reshape(picked, (rows, self.height, width, channels)), (0, 2, 1, 3))
-            picked = ops.matmul(
-                self._rows(width, self.width, images), ops.reshape(picked, (rows, width, self.height * channels))
-            )
-            return ops.transpose(ops.reshape(picked, (rows, self.width, self.height, channels)), (0, 2, 1, 3))
+            picked = ops.take(ops.transpose(images, (1, 2, 0, 3)), self._places(height, self.height, images.dtype), 0)
+            picked = ops.take(ops.transpose(picked, (1, 2, 0, 3)), self._places(width, self.width, images.dtype), 0)
+            return ops.transpose(picked, (1, 2, 0, 3))
         down = (height - max(min(height, width * self.height // self.width), 1)) // 2
         right = (width - max(min(width, height * self.width // self.height), 1)) // 2
         part = images[:, down : down + self.height, right : right + self.width]
         return part if part.shape[1:3] == (self.height, self.width) else resize(part, (self.height, self.width))
 
-    def _rows(self, n: int, m: int, images: Tensor) -> Tensor:
-        """Return the matrix that picks m of n rows from a random one on."""
-        drawn = random.uniform((1, 1, 1), 0.0, n - m + 1.0, dtype=images.dtype, seed=self._seeds)
+    def _places(self, n: int, m: int, dtype: Any) -> Tensor:
+        """Return m places in a row of n, from a random one on."""
+        drawn = random.uniform((1,), 0.0, n - m + 1.0, dtype=dtype, seed=self._seeds)
         first = ops.minimum(ops.floor(drawn), float(n - m))
-        every = constants.places(n, self.name).astype(images.dtype)
-        places = ops.expand_dims(every[:m], -1) + first
-        return ops.broadcast_to(ops.relu(1.0 - ops.abs(places - every)), (images.shape[0], m, n))
+        return ops.cast(constants.places(m, self.name).astype(dtype) + first, "int64")
 
 
 class Moves(RandomImageLayer):

@@ -133,6 +133,11 @@ def test_random_crops() -> None:
     model.compile("adam", "mse")
     model.fit(x, np.zeros(2), verbose=0)
     assert (layer.output.shape, model.predict(x, verbose=0).shape) == ((None, 3, 4, 1), (2, 1))
+    # What is cut off does not count, and needs no memory.
+    x[:, [0, -1]] = x[:, :, [0, -1]] = np.nan
+    assert {np.isnan(RandomCrop(1, 1, seed=k)(x, training=True).numpy()).all() for k in range(20)} == {True, False}
+    assert RandomCrop(1, 40_000)(np.ones((1, 2, 80_000, 1), np.float32), training=True).shape == (1, 1, 40_000, 1)
+    x = np.nan_to_num(x)
     # One of the sides is too small: the part is cut as far as it goes, and resized.
     np.testing.assert_array_equal(RandomCrop(7, 4)(x).numpy(), x[:, :, 2:6])
     assert RandomCrop(10, 4)(x).shape == (2, 10, 4, 1)
@@ -142,6 +147,7 @@ def test_random_crops() -> None:
     ("make", "message"),
     [
         (lambda: RandomCrop(0, 2), "height: expected"),
+        (lambda: RandomCrop(1, 1)(nb.Input((2, (1 << 24) + 1, 1)), training=True), "sides of"),
         (lambda: Resizing(0, 3), "height: expected"),
         (lambda: Resizing(2, 3, "cubic"), "interpolation: expected"),
         (lambda: Resizing(2, 3, crop_to_aspect_ratio=True, pad_to_aspect_ratio=True), "one of them at most"),
