@@ -95,8 +95,10 @@ def pinned(array: Array, name: str) -> Array:
         ...
     ValueError: cannot resize an array that references or is referenced...
     """
+    # The other way round, another thread might resize the array between the two lines.
+    pins = _pins(array, name)
     held = array.view(Pinned)
-    held.pins = _pins(array, name)
+    held.pins = pins
     return held
 
 
@@ -191,6 +193,23 @@ def plain_array(value: Any, name: str) -> Array:
     if base is None or (type(base) is np.ndarray and base.base is None):
         return array
     return array if array.size == 0 or array.dtype.hasobject or stays(array) else copied(array, name)
+
+
+def held_array(value: Any, name: str) -> Array:
+    """Return a value as :func:`plain_array` does, pinned: NumPy's functions let other threads run while they read.
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> from nbnet.base.array_memory import held_array
+    >>> x = np.arange(3)
+    >>> held = held_array(x, "x")
+    >>> x.resize(5, refcheck=False)
+    Traceback (most recent call last):
+        ...
+    ValueError: cannot resize an array that references or is referenced...
+    """
+    return pinned(plain_array(value, name), name)
 
 
 def plain_parts(values: Sequence[Any], name: str) -> Sequence[Any]:

@@ -10,7 +10,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from nbnet import ops
-from nbnet.base.array_memory import plain_array
+from nbnet.base.array_memory import held_array
 from nbnet.base.validation import check_choice, check_int
 from nbnet.data.streams import as_stream, is_stream
 from nbnet.engine.graph.tensor import Tensor
@@ -99,7 +99,7 @@ class CategoryEncoding(Layer):
     Parameters
     ----------
     num_tokens
-        Number of classes: the length of the vectors. Numbers out of range count nowhere.
+        Number of classes: the length of the vectors. Numbers out of range, and NaN, count nowhere.
     output_mode : {"multi_hot", "one_hot", "count"}
         ``"one_hot"``: a vector for each number, in place of a last axis of length 1. ``"multi_hot"``: a vector for
         each row, with ones at the classes that occur in it. ``"count"``: a vector with the number of times that each
@@ -144,7 +144,7 @@ class CategoryEncoding(Layer):
 
 
 class Discretization(Layer):
-    """Replaces each number by that of the bin in which it lies.
+    """Replaces each number by that of the bin in which it lies; as in Keras, NaN by that of the last one.
 
     Parameters
     ----------
@@ -224,7 +224,7 @@ class Discretization(Layer):
             raise ValueError(f"{self.name}: was made with bin_boundaries; adapt needs num_bins")
         summary = np.zeros((2, 0), np.float32)
         for batch in batches(data, steps):
-            values = plain_array(batch, "data")
+            values = held_array(batch, "data")
             if values.dtype.kind not in "fiub" or not np.isfinite(values).all():
                 raise ValueError(f"data: expected finite numbers, got {values.dtype} of shape {values.shape}")
             if values.size:
@@ -249,7 +249,7 @@ class Discretization(Layer):
 
 
 def _limits(values: Any) -> list[float]:
-    limits = plain_array(values, "bin_boundaries")
+    limits = held_array(values, "bin_boundaries")
     if limits.dtype.kind not in "fiub" or limits.ndim != 1 or not limits.size or not np.isfinite(limits).all():
         raise ValueError(f"bin_boundaries: expected finite numbers, got {values!r}")
     if (np.diff(limits.astype(float)) < 0).any():

@@ -11,7 +11,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from nbnet import ops
-from nbnet.base.array_memory import plain_array
+from nbnet.base.array_memory import held_array, plain_array, plain_parts
 from nbnet.base.hashes import hashed
 from nbnet.base.loading_budget import reserve
 from nbnet.base.validation import check_choice, check_int
@@ -152,7 +152,7 @@ class Lookup(Layer):
             vocabulary = [self._line(line) for line in Path(vocabulary).read_text("utf-8").splitlines()]
         if isinstance(vocabulary, Tensor):
             vocabulary = vocabulary.numpy()
-        given = list(vocabulary)
+        given = list(held_array(vocabulary, "vocabulary") if isinstance(vocabulary, np.ndarray) else vocabulary)
         start = self._start
         leads = len(given) >= start and given[:start] == self._special
         tokens = [self._token(value, "vocabulary") for value in (given[start:] if leads else given)]
@@ -337,7 +337,7 @@ class Lookup(Layer):
         return np.pad(self._idf, (0, self._depth - len(self._idf)))
 
     def _inverted(self, numbers: Any) -> Any:
-        given = plain_array(numbers, "inputs")
+        given = held_array(numbers, "inputs")
         if given.dtype.kind not in "iu":
             raise TypeError(f"inputs: expected integers with invert=True, got {given.dtype}")
         # The last entry is for all other numbers.
@@ -483,9 +483,9 @@ def as_strings(values: Any, name: str, encoding: str = "utf-8") -> Array:
     """
     if hasattr(values, "to_numpy"):
         values = values.to_numpy()
-    array = values if isinstance(values, np.ndarray) else np.asarray(values, object if _holds_objects(values) else None)
-    if isinstance(array, np.ma.MaskedArray):
-        raise ValueError(f"{name}: expected an array without a mask; fill in a mask_token")
+    if not isinstance(values, np.ndarray) and _holds_objects(values):
+        values = np.asarray(plain_parts(values, name) if isinstance(values, (list, tuple)) else values, object)
+    array = held_array(values, name)
     if array.dtype.kind == "U":
         return array
     if array.size == 0:
@@ -598,7 +598,7 @@ class IntegerLookup(Lookup):
         return int(line)
 
     def _array(self, values: Any, name: str) -> Array:
-        array = plain_array(values, name)
+        array = held_array(values, name)
         if array.dtype.kind == "f" and (array == np.floor(array)).all() and (np.abs(array) < 1 << 53).all():
             return array.astype(np.int64)
         if array.dtype.kind not in "iu" or (array.dtype == np.uint64 and array.max(initial=0) >= 1 << 63):

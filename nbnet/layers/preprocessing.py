@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 
 from nbnet import ops
 from nbnet.base import loading_budget
-from nbnet.base.array_memory import plain_array
+from nbnet.base.array_memory import held_array, plain_array
 from nbnet.base.tree import flatten, map_structure
 from nbnet.data.streams import as_stream, is_stream
 from nbnet.engine.graph.op import INT
@@ -243,7 +243,7 @@ def _batches(data: Any) -> Iterator[Array]:
         raise error(f"data: expected arrays of numbers (n, ...), got {array.dtype} of shape {array.shape}")
     rows = max(CHUNK // max(prod(array.shape[1:]), 1), 1)
     for start in range(0, max(len(array), 1), rows):
-        yield plain_array(array[start : start + rows], "data")
+        yield held_array(array[start : start + rows], "data")
 
 
 class Rescaling(Layer):

@@ -12,6 +12,7 @@ from typing import Any, Self
 import numpy as np
 from numpy.typing import NDArray
 
+from nbnet.base.array_memory import held_array
 from nbnet.base.hashes import fingerprint, hashed, joined_hash
 from nbnet.base.loading_budget import reserve
 from nbnet.base.registry import function_name, named_function
@@ -139,7 +140,7 @@ class TextVectorization(StringLookup):
         """Return texts as an array of strings (n,), or (n, k) of tokens; of one text, an array without axes."""
         texts = as_strings(values, name, self.encoding)
         if callable(self.standardize):
-            texts = as_strings(self.standardize(texts.astype(str)), "standardize", self.encoding)
+            texts = as_strings(self.standardize(np.array(texts, str)), "standardize", self.encoding)
         elif self.standardize is not None:
             form = _FORMS[self.standardize]
             texts = np.array([text.translate(form) for text in texts.ravel().tolist()], object).reshape(texts.shape)
@@ -156,7 +157,8 @@ class TextVectorization(StringLookup):
             found = texts.reshape(len(texts) if texts.ndim else 1, -1).tolist()
         elif callable(self.split):
             found = [
-                [self._token(part, "split") for part in _listed(row)] for row in _listed(self.split(texts.astype(str)))
+                [self._token(part, "split") for part in _listed(row)]
+                for row in _listed(self.split(np.array(texts, str)))
             ]
         else:
             split = list if self.split == "character" else _WORD.findall
@@ -380,14 +382,15 @@ def _floating(kwargs: dict[str, Any]) -> dict[str, Any]:
 def _categories(values: Any, name: str) -> Array:
     """Return strings or numbers as an array of one of the kinds U, i, u and b; floats lose their fractions."""
     given = values.numpy() if isinstance(values, Tensor) else values
-    array = np.asarray(given.to_numpy() if hasattr(given, "to_numpy") else given)
+    array = held_array(given.to_numpy() if hasattr(given, "to_numpy") else given, name)
     if array.dtype.kind in "iub":
         return array
     if array.dtype.kind == "f" and np.isfinite(array).all() and (np.abs(array) < 1 << 63).all():
         return array.astype(np.int64)
     if array.dtype.kind not in "OSTU":
         raise TypeError(f"{name}: expected strings or finite numbers, got {array.dtype}")
-    return as_strings(given, name)
+    # An array made of a list may hold numbers as strings.
+    return as_strings(given if isinstance(given, (list, tuple)) else array, name)
 
 
 def as_vectors(numbers: Array, mode: str, depth: int, dtype: np.dtype[Any]) -> Tensor:

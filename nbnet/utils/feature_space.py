@@ -10,6 +10,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from nbnet import layers
+from nbnet.base.array_memory import held_array
 from nbnet.base.registry import unique_name
 from nbnet.base.validation import check_choice, check_int
 from nbnet.engine.graph.op import INT
@@ -278,7 +279,7 @@ class FeatureSpace(DataLayer):
         columns = {}
         for name in self.features:
             given = table[name]
-            array = given.numpy() if isinstance(given, Tensor) else np.asarray(given)
+            array = given.numpy() if isinstance(given, Tensor) else held_array(given, f"data[{name!r}]")
             columns[name] = array.reshape(-1, 1) if array.ndim < 2 else array
         return columns
 
@@ -433,4 +434,5 @@ def _joined(dataset: Any) -> Any:
     batches = list(dataset)
     if not batches or not all(isinstance(batch, Mapping) for batch in batches):
         raise ValueError("dataset: expected batches that are dicts of columns, without targets")
-    return {name: np.concatenate([np.atleast_1d(np.asarray(b[name])) for b in batches]) for name in batches[0]}
+    parts = {name: [held_array(b[name], f"dataset[{name!r}]") for b in batches] for name in batches[0]}
+    return {name: np.concatenate([np.atleast_1d(part) for part in found]) for name, found in parts.items()}

@@ -213,6 +213,8 @@ def test_class_numbers() -> None:
     one = CategoryEncoding(4, "one_hot")
     assert one(np.array([[3], [2], [0]])).numpy().tolist() == [[0, 0, 0, 1], [0, 0, 1, 0], [1, 0, 0, 0]]
     assert one.compute_output_shape((None, 5)) == (None, 5, 4)
+    for mode in ("multi_hot", "count"):
+        assert CategoryEncoding(3, mode)(np.array([[np.nan, 5.0, -1.0, 2.0]])).numpy().tolist() == [[0, 0, 1]]
 
 
 @pytest.mark.parametrize(
@@ -222,6 +224,7 @@ def test_class_numbers() -> None:
         ("one_hot", [0.1, 0.8], [[0, 1, 0, 0], [0, 0, 1, 0]]),
         ("multi_hot", [[0.1, 0.8]], [[0, 1, 1, 0]]),
         ("count", [[0.1, 0.8, 0.9]], [[0, 1, 2, 0]]),
+        ("int", [[np.nan, np.inf, -np.inf]], [[3, 3, 0]]),
     ],
 )
 def test_bins(mode: str, x: Any, wanted: Any) -> None:

@@ -660,6 +660,23 @@ INTAKES = {
     "Add": lambda x: nb.layers.Add()([np.ones(SHAPE), x]),
     "Normalization": lambda x: nb.layers.Normalization().adapt(x),
     "Normalization, batches": lambda x: nb.layers.Normalization().adapt([x, x]),
+    "Discretization": lambda x: nb.layers.Discretization([0.0])(x),
+    "Discretization, adapt": lambda x: nb.layers.Discretization(num_bins=2).adapt([x, x]),
+    "CategoryEncoding": lambda x: nb.layers.CategoryEncoding(3)(x),
+    "IntegerLookup": lambda x: nb.layers.IntegerLookup(vocabulary=[1])(x),
+    "IntegerLookup, vocabulary": lambda x: nb.layers.IntegerLookup(vocabulary=x[:, 0]),
+    "IntegerLookup, adapt": lambda x: nb.layers.IntegerLookup().adapt(x),
+    "IntegerLookup, invert": lambda x: nb.layers.IntegerLookup(vocabulary=[1], invert=True)(x.view("int32")),
+    "StringLookup": lambda x: nb.layers.StringLookup(vocabulary=["a"])(x.view("U1")),
+    "StringLookup, list": lambda x: nb.layers.StringLookup(vocabulary=["a"])([x.view("S4"), b"a"]),
+    "TextVectorization": lambda x: nb.layers.TextVectorization(vocabulary=["a"])(x[:, 0].view("S4")),
+    "TextVectorization, adapt": lambda x: nb.layers.TextVectorization().adapt([x.view("U1"), x.view("U1")]),
+    "Hashing": lambda x: nb.layers.Hashing(3)(x),
+    "Hashing, strings": lambda x: nb.layers.Hashing(3)(x.view("U1")),
+    "HashedCrossing": lambda x: nb.layers.HashedCrossing(3)((["a"] * 8, x[:, 0])),
+    "FeatureSpace": lambda x: nb.utils.FeatureSpace({"a": "float"})({"a": x}),
+    "FeatureSpace, adapt": lambda x: nb.utils.FeatureSpace({"a": "float_normalized"}).adapt({"a": x[:, 0]}),
+    "FeatureSpace, batches": lambda x: nb.utils.FeatureSpace({"a": "float_normalized"}).adapt([{"a": x[:, 0]}]),
     "assign": lambda x: nb.Parameter(np.ones(SHAPE)).assign(x),
     "assign_add": lambda x: nb.Parameter(np.ones(SHAPE)).assign_add(x),
     "set_weights": lambda x: built().set_weights([x, np.ones(3)]),
@@ -730,6 +747,32 @@ def test_a_truncated_file_is_an_error_on_every_intake(call, length, tmp_path):
     os.truncate(tmp_path / "x.npy", length)
     with pytest.raises(OSError, match="the file that it is mapped from has become too short"):
         call(x)
+
+
+@pytest.mark.parametrize(
+    "layer",
+    [
+        nb.layers.TextVectorization(vocabulary=["a"]),
+        nb.layers.StringLookup(vocabulary=["a"]),
+        nb.layers.Hashing(3),
+        lambda x: nb.layers.HashedCrossing(3)((x, x)),
+        lambda x: nb.layers.StringLookup().adapt(x),
+    ],
+)
+def test_an_array_is_not_resized_while_a_layer_reads_it(layer):
+    x, done = np.array(["a", "b"] * 50), []
+
+    def traced(frame, event, function):
+        if event == "c_call" and not done and function.__name__ in ("ravel", "flatten", "searchsorted"):
+            done.append(resize(x))
+
+    sys.setprofile(traced)
+    try:
+        layer(x)
+    finally:
+        sys.setprofile(None)
+    assert done
+    assert x.size == 100
 
 
 def test_a_plain_array_is_not_copied():
