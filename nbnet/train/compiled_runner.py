@@ -93,19 +93,21 @@ def run(
     elif first == 0 and step.draws:
         assert step.counter is not None
         first = new_steps(step.counter)
-    done = 0
+    done, cursor = 0, step.cursor.data
     while done < steps:
         n = steps - done
         if step.seconds * n > CALL_SECONDS or step.seconds == 0:
             n = max(1, min(n, int(CALL_SECONDS / step.seconds) if step.seconds else 1))
         if optimizer is not None:
             n = optimizer.look_ahead(first + done, n)
-        began = time.perf_counter()
-        step.linked.run(n, first + done)
+        began, start = time.perf_counter(), cursor[0]
+        try:
+            step.linked.run(n, first + done)
+        finally:  # Signal handlers run in calls: without one here, an exception of theirs comes before or after.
+            if optimizer is not None:
+                optimizer.steps += (cursor[0] - start) // step.rows
         step.seconds = (time.perf_counter() - began) / n
         done += n
-        if optimizer is not None:
-            optimizer.steps += n
         if report is not None:
             report(n)
 
@@ -174,16 +176,29 @@ class CompiledRunner:
                 self._totals = EpochTotals(reader.layout, position.totals if position and position.batch else None)
             step.sums.fill(0)
             step.cursor[0] = chunk.start
-            self._running = step.sums
-            run(step, chunk.steps, self.optimizer, report)
-            self._running = None
-            self._totals.add(step.sums)
+            self._running, batch = step.sums, 0 if position is None else position.batch
+            try:
+                run(step, chunk.steps, self.optimizer, report)
+                self._count(step, chunk, batch)
+            except BaseException:
+                self._count(step, chunk, batch)
+                raise
         finally:
             step.in_use = False
-        if position is not None:
-            position.totals = self._totals.sums
         if reader.outs:
             reader.keep(chunk, self._totals)
+
+    def _count(self, step: CompiledStep, chunk: Chunk, batch: int) -> None:
+        """Add what a program has done of a chunk, unless it is counted; ``batch`` batches were done before."""
+        totals, position = self._totals, self._position
+        assert totals is not None
+        if self._running is None:
+            return
+        sums, done = totals.with_sums(step.sums), (int(step.cursor[0]) - chunk.start) // chunk.size
+        # All of it, or nothing: without a call, no signal handler comes in between.
+        totals.sums, self._running = sums, None
+        if position is not None:
+            position.totals, position.batch = sums, batch + done
 
     def means(self) -> Logs:
         return {} if self._totals is None else self._totals.means(self._running)

@@ -80,20 +80,22 @@ class MultiEpochRunner:
         validated = np.array([data.validates(epoch, self._frequency) for epoch in range(first, first + count)])
         sampler = _compiled(train)[1].sampler
         assert sampler is not None
-        began = time.perf_counter()
-        epochs = range(first, first + count)
+        began, made = time.perf_counter(), np.zeros(1, np.int64)
+        epochs, done = range(first, first + count), made.data
         try:
             for part in (*trained, *evaluated):
                 part.step.in_use = True
             if _programs(train) != trained or (evaluate is not None and _programs(evaluate) != evaluated):
                 return  # A signal handler has bound one of them to other arrays meanwhile.
-            sums = _run(trained, evaluated, sampler, epochs, validated, optimizer.steps)
+            sums = _run(trained, evaluated, sampler, epochs, validated, optimizer.steps, made)
         finally:
+            # Signal handlers run in calls: without one here, an exception of theirs comes before or after.
+            optimizer.steps += done[0] * steps
+            if position.epoch < first + done[0]:
+                position.epoch = first + done[0]
             for part in (*trained, *evaluated):
                 part.step.in_use = False
         self._timed = [*trained, *evaluated], (time.perf_counter() - began) / count
-        optimizer.steps += count * steps
-        position.epoch = max(position.epoch, first + count)
         train.known.extend(epoch_logs(_layout(train), sums[: len(trained)]))
         if evaluate is not None:
             evaluate.known.extend(epoch_logs(_layout(evaluate), [part[validated] for part in sums[len(trained) :]]))
@@ -140,8 +142,9 @@ def _run(
     epochs: range,
     validated: Array,
     step: int,
+    made: Array,
 ) -> list[Array]:
-    """Train and evaluate; return for each program its sums in each epoch.
+    """Train and evaluate; return for each program its sums in each epoch, and in a cell how many epochs are trained.
 
     In turn come the order of the rows, the programs of the training, their sums, those of the evaluation, their sums.
     """
@@ -151,7 +154,10 @@ def _run(
         part.step.sums.fill(0)
         part.step.cursor[0] = part.start
     closing = [_closing(part, log) for part, log in zip(parts, logs, strict=True)]
-    sequence = ProgramSequence([part.step.linked for part in parts], [sampler.calls(epochs), closing[:m], closing[m:]])
+    counter = batch_io.advance_call(Tensor(made.shape, made.dtype, made), 1, train[0].step.linked.program.dtype)
+    sequence = ProgramSequence(
+        [part.step.linked for part in parts], [sampler.calls(epochs), [*closing[:m], counter], closing[m:]]
+    )
     order, train_sums, evaluate_sums, turn = len(parts), len(parts) + 1, len(parts) + 2, np.arange(n)
     segments = np.zeros((n, len(parts) + 3, 3), np.int64)
     segments[:, :, 0] = [order, *range(m), train_sums, *range(m, order), evaluate_sums]

@@ -518,3 +518,89 @@ def test_interrupts_of_the_compiler(tmp_path: Any) -> None:
         [sys.executable, "-c", textwrap.dedent(INTERRUPT)], env=environment, capture_output=True, text=True, timeout=300
     )
     assert found.stdout == "stopped 3\n", found.stderr
+
+
+@contextmanager
+def interrupted(seconds: float) -> Iterator[None]:
+    """Ctrl-C comes after some seconds."""
+    before = signal.signal(signal.SIGALRM, signal.default_int_handler)
+    try:
+        signal.setitimer(signal.ITIMER_REAL, seconds)
+        yield
+        pytest.fail("nothing was interrupted")
+    except KeyboardInterrupt:
+        pass
+    finally:
+        signal.setitimer(signal.ITIMER_REAL, 0)
+        signal.signal(signal.SIGALRM, before)
+
+
+ONES, ZEROS = np.ones((512, 64), np.float32), np.zeros((512, 1), np.float32)
+
+
+def counting_network(slices: int | None = None) -> nb.Sequential:
+    """Each step takes the same from each of the last weights, which says so how many there were."""
+    wide = nb.layers.Dense(64, use_bias=False, kernel_initializer="ones", trainable=False)
+    layers = [wide, nb.layers.Rescaling(1 / 4096), nb.layers.Dense(1, use_bias=False, kernel_initializer="zeros")]
+    model = nb.Sequential([nb.Input((64,)), *layers])
+    model.compile(nb.optimizers.SGD(2.0**-12), lambda y, p: nb.ops.mean(p - y, axis=-1), slices=slices)
+    return model
+
+
+def repeat_batches(model: nb.Sequential) -> None:
+    while True:
+        model.train_on_batch(ONES, ZEROS)
+
+
+def repeat_fit(model: nb.Sequential, **arguments: Any) -> None:
+    model.fit(ONES, ZEROS, **{"epochs": 10**6, "verbose": 0} | arguments)
+
+
+@pytest.mark.parametrize(
+    ("work", "slices"),
+    [
+        (repeat_fit, None),
+        (partial(repeat_fit, validation_data=(ONES, ZEROS)), None),
+        (partial(repeat_fit, batch_size=1, callbacks=[nb.callbacks.LambdaCallback(on_epoch_end=print)]), None),
+        (partial(repeat_fit, batch_size=30), 2),
+        (repeat_batches, None),
+    ],
+    ids=["epochs", "validation", "callbacks", "slices", "batches"],
+)
+def test_interrupts_leave_counts_that_agree_with_the_weights(
+    work: Callable[[nb.Sequential], None], slices: int | None
+) -> None:
+    model = counting_network(slices)
+    model.fit(ONES, ZEROS, verbose=0)
+    kernel, unit = model.layers[-1].kernel, -model.get_weights()[-1][0, 0] / model.optimizer.steps
+    most = 0
+    for k in range(5):
+        kernel.assign(np.zeros((64, 1)))
+        before = model.optimizer.steps
+        with interrupted(0.03 + 0.02 * k):
+            work(model)
+        done = model.optimizer.steps - before
+        assert round(-model.get_weights()[-1][0, 0] / unit) == done
+        most = max(most, done)
+        position = model._train_state.position
+        if isinstance(work, partial) or work is repeat_fit:
+            assert position.extent is not None
+            assert position.epoch * position.extent[2] + position.batch == done
+            assert position.totals is None or position.totals[0][1] == min(position.batch * position.extent[1], 512)
+    assert most > 0
+
+
+@pytest.mark.parametrize("verbose", [0, 1])
+def test_an_epoch_that_was_interrupted_goes_on_where_it_was(verbose: int) -> None:
+    x, y = np.tile(X, (2000, 1)), np.tile(Y, (2000, 1))
+    whole, parts = network(), network()
+    arguments: dict[str, Any] = {"batch_size": 4, "verbose": verbose}
+    parts.fit(x, y, **arguments)
+    position = parts._train_state.position
+    for k in range(4):
+        with interrupted(0.05 + 0.02 * k):
+            parts.fit(x, y, initial_epoch=position.epoch, epochs=10**6, **arguments)
+    epochs = position.epoch + 1
+    loss = parts.fit(x, y, initial_epoch=position.epoch, epochs=epochs, **arguments).history["loss"][0]
+    assert loss == pytest.approx(whole.fit(x, y, epochs=epochs, **arguments).history["loss"][-1])
+    assert same(whole, parts)
