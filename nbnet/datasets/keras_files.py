@@ -25,6 +25,7 @@ from io import BufferedReader
 from math import prod
 from os import PathLike
 from pathlib import Path
+from sys import getsizeof
 from typing import Any, BinaryIO, NamedTuple, cast
 
 import numpy as np
@@ -121,6 +122,22 @@ def most_values(size: int) -> int:
     return (2 << 20) + 2 * size
 
 
+class Budget:
+    """Values, and bytes of text, arrays and dicts, that the pickles in a file of some size may still make."""
+
+    def __init__(self, size: int) -> None:
+        self._values, self._bytes = most_values(size), most_unpacked(size)
+
+    def count(self, values: int, size: int = 0) -> None:
+        """Take values and bytes off; raise ValueError if there are not as many."""
+        self._values -= values
+        self._bytes -= size
+        if self._values < 0:
+            raise ValueError("makes more values than two million and two for each byte of the file")
+        if self._bytes < 0:
+            raise ValueError("makes more bytes than 48 MiB and ten times the size of the file")
+
+
 @contextmanager
 def reading(path: FilePath) -> Iterator[None]:
     """Inside, errors that the content of a file causes become ValueErrors that name it."""
@@ -172,19 +189,19 @@ def read_arrays(path: Path, names: Sequence[str] | None = None, lists: bool = Fa
             raise ValueError(f"unpacks to more than {most_unpacked(size)} bytes, 48 MiB and ten times its size")
         if any(part.compress_type not in (zipfile.ZIP_STORED, zipfile.ZIP_DEFLATED) for part in parts.values()):
             raise ValueError("expected arrays that are stored or deflated")
-        most = size if lists else None
-        return {name: _read_array(archive.read(p), f"{path}: {p.filename}", most) for name, p in parts.items()}
+        budget = Budget(size) if lists else None
+        return {name: _read_array(archive.read(p), f"{path}: {p.filename}", budget) for name, p in parts.items()}
 
 
-def _read_array(content: bytes, name: str, size: int | None) -> Array:
-    """Read an array; one of objects, if the size of the file is given."""
+def _read_array(content: bytes, name: str, budget: Budget | None) -> Array:
+    """Read an array; one of objects, if there is a budget for it."""
     file = io.BytesIO(content)
     version = npy.read_magic(file)
     header: Callable[..., Any] = npy.read_array_header_1_0 if version == (1, 0) else npy.read_array_header_2_0
     shape, fortran, dtype = header(file)
-    if dtype.kind != "O" or size is None:
+    if dtype.kind != "O" or budget is None:
         return _array(file.read(), dtype, shape, fortran).copy()
-    array = read_pickle(file.read(), name, size)
+    array = read_pickle(file.read(), name, budget)
     if not isinstance(array, np.ndarray):
         raise ValueError(f"{name}: expected an array, got {type(array).__name__}")
     return array
@@ -196,8 +213,10 @@ def _array(values: Any, dtype: Any, shape: Any, fortran: Any) -> Array:
         not isinstance(dtype, np.dtype)
         or dtype.kind not in "biufcSUO"
         or (dtype.kind == "O") != isinstance(values, list)
+        or not dtype.itemsize
     ):
-        raise ValueError(f"expected an array of numbers, text or objects, got {dtype!s:.60}")
+        kind = f"{dtype!s:.60}" if isinstance(dtype, np.dtype) else type(dtype).__name__
+        raise ValueError(f"expected an array of numbers, text or objects, got {kind}")
     if not isinstance(shape, tuple) or len(shape) > 32 or not all(type(n) is int and 0 <= n < 2**48 for n in shape):
         raise ValueError(f"expected the shape of an array, got {type(shape).__name__}")
     wanted = prod(shape) * (1 if dtype.kind == "O" else dtype.itemsize)
@@ -216,6 +235,10 @@ class _Made:
         self.dtype, self.memos = dtype, list[int]()
 
 
+#: A place in the memo that nothing was put in.
+_EMPTY = object()
+
+
 class _Global(NamedTuple):
     """A class or function that a pickle names."""
 
@@ -231,15 +254,16 @@ class _Machine:
     ----------
     content
         The pickle.
-    most
-        Number of values that it may make.
+    budget
+        Values and bytes that it may make.
     """
 
-    def __init__(self, content: bytes, most: int) -> None:
-        self.content, self.left, self.file = content, most, io.BytesIO(content)
+    def __init__(self, content: bytes, budget: Budget) -> None:
+        self.content, self.count, self.file = content, budget.count, io.BytesIO(content)
         self.stack: list[Any] = []
         self.below: list[list[Any]] = []
-        self.memo: dict[int, Any] = {}
+        # By number, as numbers that are keys of a dict may be chosen to collide.
+        self.memo: list[Any] = []
 
     def run(self) -> Any:
         """Return the object of the pickle."""
@@ -253,15 +277,10 @@ class _Machine:
                 continue
             code = _OPCODES[self.file.read(1)]
             argument = None if code.arg is None or code.arg.name.startswith(_LINES) else code.arg.reader(self.file)
-            self.count(3 + (len(argument) >> 4 if isinstance(argument, (str, bytes, bytearray)) else 0))
+            self.count(3, getsizeof(argument) if isinstance(argument, (str, bytes, bytearray)) else 0)
             if code.name == "STOP":
                 return self.value(self.stack.pop())
             self.step(code.name, argument)
-
-    def count(self, values: int) -> None:
-        self.left -= values
-        if self.left < 0:
-            raise ValueError("makes more values than two million and two for each byte of the file")
 
     def value(self, found: Any) -> Any:
         if isinstance(found, (_Made, _Global)):
@@ -299,7 +318,9 @@ class _Machine:
                 self.stack.append(tuple([self.stack.pop() for _ in range(int(name[-1]))][::-1]))
             case "LIST" | "TUPLE" | "DICT":
                 found = self.marked()
-                self.stack.append(_dict(found) if name == "DICT" else tuple(found) if name == "TUPLE" else found)
+                self.stack.append(tuple(found) if name == "TUPLE" else found if name == "LIST" else {})
+                if name == "DICT":
+                    self.put(found)
             case "APPEND":
                 found = self.value(self.stack.pop())
                 self.top(list).append(found)
@@ -308,36 +329,46 @@ class _Machine:
                 self.top(list).extend(map(self.value, found))
             case "SETITEM":
                 found, key = self.stack.pop(), self.stack.pop()
-                self.top(dict).update(_dict([key, self.value(found)]))
+                self.put([key, found])
             case "SETITEMS":
-                found = self.marked()
-                self.top(dict).update(_dict(list(map(self.value, found))))
+                self.put(self.marked())
             case "PUT" | "BINPUT" | "LONG_BINPUT" | "MEMOIZE":
                 key = len(self.memo) if argument is None else argument
+                if key < 0:
+                    raise ValueError(f"is damaged: a place in the memo is {key}")
+                if (more := key + 1 - len(self.memo)) > 0:
+                    self.count(0, 8 * more)
+                    self.memo += [_EMPTY] * more
                 self.memo[key] = self.stack[-1]
                 if isinstance(self.stack[-1], _Made):
                     self.stack[-1].memos.append(key)
             case "GET" | "BINGET" | "LONG_BINGET":
+                if not 0 <= argument < len(self.memo) or self.memo[argument] is _EMPTY:
+                    raise ValueError(f"is damaged: nothing is at {argument} in the memo")
                 self.stack.append(self.memo[argument])
             case "GLOBAL" | "STACK_GLOBAL":
                 if name == "GLOBAL":
                     module, attribute = (self.file.readline()[:-1].decode("latin1") for _ in range(2))
                 else:
                     attribute, module = self.stack.pop(), self.stack.pop()
-                if (module, attribute) not in _GLOBALS:
-                    raise ValueError(f"expected lists, numbers, text and arrays, got {module!s:.60}.{attribute!s:.60}")
+                if type(module) is not str or type(attribute) is not str or (module, attribute) not in _GLOBALS:
+                    names = [f"{n:.60}" if isinstance(n, str) else type(n).__name__ for n in (module, attribute)]
+                    raise ValueError(f"expected lists, numbers, text and arrays, got {'.'.join(names)}")
                 self.stack.append(_Global(attribute))
             case "REDUCE":
                 arguments, function = self.stack.pop(), self.stack.pop()
-                if not isinstance(function, _Global) or not isinstance(arguments, tuple):
+                if not isinstance(function, _Global) or not isinstance(arguments, tuple) or len(arguments) > 9:
                     raise ValueError("expected lists, numbers, text and arrays, got a call")
                 self.stack.append(self.called(function.name, *arguments))
             case "BUILD":
                 state, made = self.stack.pop(), self.stack.pop()
                 if not isinstance(made, _Made) or not isinstance(state, tuple):
                     raise ValueError("expected lists, numbers, text and arrays, got an object with a state")
-                built = _array_of_state(state) if made.dtype is None else _dtype_of_state(made.dtype, state)
-                self.memo.update(dict.fromkeys(made.memos, built))
+                built = self.array(state) if made.dtype is None else _dtype_of_state(made.dtype, state)
+                for key in made.memos:
+                    if self.memo[key] is made:
+                        self.memo[key] = built
+                made.memos.clear()
                 self.stack.append(built)
             case _:
                 raise ValueError(f"expected lists, numbers, text and arrays, got the opcode {name}")
@@ -347,6 +378,27 @@ class _Machine:
         if type(self.stack[-1]) is not kind:
             raise ValueError(f"is damaged: expected a {kind.__name__}, got {type(self.stack[-1]).__name__}")
         return self.stack[-1]
+
+    def put(self, items: list[Any]) -> None:
+        """Add keys and values in turn to the dict at the top.
+
+        Keys are text, or numbers in a small dict: numbers may be chosen to collide, and a hash of others may take any
+        time.
+        """
+        target, keys, values = self.top(dict), items[::2], items[1::2]
+        self.count(0, 100 * len(keys))
+        few = len(target) + len(keys) <= 1000
+        if not all(type(key) in (str, bytes) or (few and type(key) is int) for key in keys):
+            raise ValueError("expected text, or at most 1000 numbers, as keys of a dict")
+        target.update(zip(keys, map(self.value, values), strict=True))
+
+    def array(self, state: tuple[Any, ...]) -> Array:
+        if len(state) != 5:
+            raise ValueError("expected an array, got another state")
+        _, shape, dtype, fortran, values = state
+        if isinstance(values, list):
+            self.count(0, 8 * len(values))
+        return _array(values, dtype, shape, fortran)
 
     def called(self, name: str, *arguments: Any) -> Any:
         """Return what a function makes that a pickle calls."""
@@ -360,18 +412,12 @@ class _Machine:
             case "_frombuffer", (bytes() as values, dtype, shape, order):
                 return _array(values, dtype, shape, order == "F")
             case "scalar", (np.dtype() as dtype, bytes() as values):
+                self.count(0, dtype.itemsize)
                 return _array(values, dtype, (), False)[()]
             case "encode", (str() as text, "latin1"):
-                self.count(len(text) >> 4)
+                self.count(0, len(text))
                 return text.encode("latin1")
         raise ValueError(f"expected lists, numbers, text and arrays, got a call of {name} that makes none")
-
-
-def _dict(items: list[Any]) -> dict[Any, Any]:
-    """Return a dict of keys and values in turn. Keys are text or numbers: a hash of others may take any time."""
-    if not all(type(key) in (str, bytes, int) for key in items[::2]):
-        raise ValueError("expected text or numbers as keys of a dict")
-    return dict(zip(items[::2], items[1::2], strict=True))
 
 
 def _dtype_of_state(dtype: np.dtype[Any], state: tuple[Any, ...]) -> np.dtype[Any]:
@@ -381,23 +427,17 @@ def _dtype_of_state(dtype: np.dtype[Any], state: tuple[Any, ...]) -> np.dtype[An
     raise ValueError("expected a plain dtype, got one with fields")
 
 
-def _array_of_state(state: tuple[Any, ...]) -> Array:
-    if len(state) != 5:
-        raise ValueError("expected an array, got another state")
-    _, shape, dtype, fortran, values = state
-    return _array(values, dtype, shape, fortran)
-
-
-def read_pickle(content: bytes, name: str, size: int | None = None) -> Any:
+def read_pickle(content: bytes, name: str, budget: Budget | None = None) -> Any:
     """Read a pickle of lists, dicts, numbers, text and arrays; nothing in it is run.
 
-    Text of Python 2 becomes bytes. Arrays that are not of objects cannot be written to. ``size`` is that of the file
-    that the pickle is in, by default of the pickle.
+    Text of Python 2 becomes bytes. Arrays that are not of objects cannot be written to. ``budget`` is that of the
+    file that the pickle is in, by default of the pickle alone.
 
     Raises
     ------
     ValueError
-        If it holds anything else, is damaged, or makes more values than two million and two for each byte of the file.
+        If it holds anything else, is damaged, or makes more values than two million and two for each byte of the file,
+        or more text, arrays and dicts than 48 MiB and ten times its size.
 
     Examples
     --------
@@ -411,7 +451,7 @@ def read_pickle(content: bytes, name: str, size: int | None = None) -> Any:
     ValueError: batch: expected lists, numbers, text and arrays, got builtins.print
     """
     with reading(name):
-        return _Machine(content, most_values(len(content) if size is None else size)).run()
+        return _Machine(content, budget or Budget(len(content))).run()
 
 
 # ---- rows of numbers ----
@@ -468,29 +508,34 @@ def _read_batches(path: Path, names: Sequence[str], labels: bytes) -> dict[str, 
                 found[name] = _batch(file.read(), f"{inner / name}", labels)
         return found
     with open_regular(path) as file, reading(path):
-        size, content = os.fstat(file.fileno()).st_size, Unpacked(file)
+        budget, content = Budget(os.fstat(file.fileno()).st_size), Unpacked(file)
         with tarfile.open(None, "r|", cast("BinaryIO", content)) as archive:
             for member in archive:
                 name = Path(member.name).name
                 if name in names and name not in found and member.isfile() and not member.issparse():
                     part = archive.extractfile(member)
                     assert part is not None
-                    found[name] = _batch(part.read(), f"{path}: {name}", labels, size)
+                    found[name] = _batch(part.read(), f"{path}: {name}", labels, budget)
     if missing := [name for name in names if name not in found]:
         raise ValueError(f"{path}: expected the files {', '.join(names)}; it lacks {', '.join(missing)}")
     return found
 
 
-def _batch(content: bytes, name: str, labels: bytes, size: int | None = None) -> tuple[Array, Array]:
-    batch = read_pickle(content, name, size)
+def _batch(content: bytes, name: str, labels: bytes, budget: Budget | None = None) -> tuple[Array, Array]:
+    batch = read_pickle(content, name, budget)
     with reading(name):
         if not isinstance(batch, dict) or not {b"data", labels} <= batch.keys():
             raise ValueError(f"expected a dict of data and {labels.decode()}, got {type(batch).__name__}")
         data, numbers = batch[b"data"], batch[labels]
         if not isinstance(data, np.ndarray) or data.dtype != np.uint8 or data.size % 3072:
             raise ValueError("data: expected an array of uint8, 3072 for each image")
-        if isinstance(numbers, list) and not all(isinstance(n, (int, np.integer)) for n in numbers):
-            raise ValueError(f"{labels.decode()}: expected numbers")
+        if isinstance(numbers, np.ndarray):
+            whole = numbers.dtype.kind in "iu" and (not numbers.size or 0 <= numbers.min() <= numbers.max() < 256)
+        else:
+            whole = isinstance(numbers, (list, tuple))
+            whole = whole and all(isinstance(n, (int, np.integer)) and 0 <= n < 256 for n in numbers)
+        if not whole:
+            raise ValueError(f"{labels.decode()}: expected integers from 0 to 255")
         images, numbers = data.reshape(-1, 3, 32, 32), np.asarray(numbers, np.uint8)
         if numbers.shape != images.shape[:1]:
             raise ValueError(f"{labels.decode()}: expected {len(images)} numbers, got shape {numbers.shape}")
@@ -532,6 +577,10 @@ def read_word_index(path: Path) -> dict[str, int]:
 def _chosen(texts: Sequence[Any], kept: Kept) -> tuple[list[int], list[list[int]]]:
     """Return the places of the texts that are short enough, and these texts with the words to keep."""
     num_words, skip_top, maxlen, start_char, oov_char, index_from = kept
+    for text in texts:
+        whole = all(issubclass(kind, (int, np.integer)) for kind in set(map(type, text)))
+        if not whole or (len(text) and not -(2**63) <= min(text) <= max(text) < 2**63):
+            raise ValueError("expected integers of 64 bits as words of the texts")
     start = [] if start_char is None else [start_char]
     numbered = [[*start, *(int(word) + (index_from or 0) for word in text)] for text in texts]
     rows = [k for k, text in enumerate(numbered) if not maxlen or len(text) < maxlen]

@@ -79,6 +79,18 @@ def test_photographs(tmp_path: Path) -> None:
     assert nb.datasets.cifar100.load_data("coarse", tmp_path / "cifar-100-python")[0][1].tolist() == [[7], [8]]
 
 
+def test_labels_of_photographs_are_bytes(tmp_path: Path) -> None:
+    data = np.zeros((2, 3072), np.uint8)
+    bad: list[Any] = [[300, 1], np.array([300, 1]), np.array([-1, 1]), np.array([1.5, 1]), [1.5, 1], [1, 2**70], "ab"]
+    for k, labels in enumerate([[1, 255], np.array([1, 255]), np.array([1, 255], ">u2"), (1, 255), *bad]):
+        cifar(tmp_path / f"{k}", ["train", "test"], {b"data": data, b"fine_labels": labels})
+        if k < 4:
+            assert nb.datasets.cifar100.load_data(path=tmp_path / f"{k}")[0][1].tolist() == [[1], [255]]
+            continue
+        with pytest.raises(ValueError, match="fine_labels: expected integers from 0 to 255"):
+            nb.datasets.cifar100.load_data(path=tmp_path / f"{k}")
+
+
 class Attack:
     def __reduce__(self) -> Any:
         return os.system, ("echo run",)

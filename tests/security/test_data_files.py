@@ -200,6 +200,15 @@ LONG_TEXT = b"](" + b"K\x01" * 1000 + b"e"
 ARRAY = b"cnumpy._core.multiarray\n_reconstruct\n(cnumpy\nndarray\nK\x00\x85U\x01btR"
 DTYPE = b"cnumpy\ndtype\nX\x02\x00\x00\x00"
 ENCODE = b"(c_codecs\nencode\nq\x01X\xff\xff\x0f\x00" + b"a" * 0xFFFFF + b"q\x00X\x06\x00\x00\x00latin1q\x02\x86R"
+#: A scalar of a megabyte and a number of another, and their parts in the memo.
+SCALAR = (
+    b"(cnumpy._core.multiarray\nscalar\nq\x02cnumpy\ndtype\nX\x07\x00\x00\x00S999999\x85R(K\x03X\x01\x00\x00\x00|NNNtb"
+    b"q\x01B\x3f\x42\x0f\x00" + b"x" * 999_999 + b"q\x00\x86R"
+)
+LONG = b"\x8b\x3f\x42\x0f\x00" + b"\x01" * 999_999 + b"q\x00"
+#: An array of 60000 objects, of the list at the first place in the memo.
+OF_LIST = ARRAY + b"(K\x01J\x60\xea\x00\x00\x85" + DTYPE + b"O8\x85R(K\x03X\x01\x00\x00\x00|NNNtb\x89h\x00tb"
+EMPTY, ONE = npy(np.zeros(5000)), npy(np.zeros(1))
 IMAGE = pickle.dumps(np.zeros(3072, np.uint8), 2)[2:-1]
 
 
@@ -221,6 +230,11 @@ def of_bytes(code: bytes, length: bytes) -> bytes:
     return ARRAY + b"(K\x01" + length + b"\x85" + dtype + b"\x89U\x08" + b"A" * 8 + b"tb."
 
 
+def bulk(times: int) -> bytes:
+    """An array of objects that has the scalar of a megabyte several times."""
+    return pickled(SCALAR + b"h\x02h\x01h\x00\x86R" * (times - 1) + b"l", times)
+
+
 UNPACKS = "unpacks to more than"
 MANY, NAME = 400 << 20, "a" * (100 << 20)
 HARMFUL: dict[str, tuple[str, Callable[[], bytes], Callable[[Path], Any], str]] = {
@@ -232,11 +246,29 @@ HARMFUL: dict[str, tuple[str, Callable[[], bytes], Callable[[Path], Any], str]] 
     "an array without a state": ("b", lambda: ARRAY + b".", batch, "a part of one"),
     "keys that are deep": ("b", lambda: b"})" + b"\x85" * 200_000 + b"K\x01s.", batch, "as keys"),
     "lists without end": ("a.tar.gz", lambda: tar(a=b"(" + b"]" * 3_000_000 + b"l."), batches, "more values"),
-    "bytes without end": ("b", lambda: ENCODE + b"h\x01h\x00h\x02\x86R" * 5000 + b"l.", batch, "more values"),
+    "bytes without end": ("b", lambda: ENCODE + b"h\x01h\x00h\x02\x86R" * 5000 + b"l.", batch, "more bytes"),
+    "scalars of one": ("x.npz", lambda: npz(x=bulk(5000), y=EMPTY),
+                       texts, "more bytes"),
+    "arrays of one list": ("b", lambda: b"(" + b"](" + b"N" * 60_000 + b"eq\x00" + OF_LIST * 9999 + b"l.", batch,
+                           "more bytes"),
+    "members of one file": ("x.npz", lambda: npz(x=bulk(30), y=bulk(30)), texts, "more bytes"),
+    "keys that collide": ("b", lambda: pickle.dumps({k * (2**61 - 1): 0 for k in range(1001)}), batch, "1000 numbers"),
+    "places that collide": ("b", lambda: b"N" + b"".join(b"p%d\n" % (k * (2**61 - 1)) for k in range(9)) + b".", batch,
+                            "more bytes"),
+    "a place before the first": ("b", lambda: b"Np-1\n.", batch, "a place in the memo is -1"),
+    "a place that is empty": ("b", lambda: b"Nq\x05h\x04.", batch, "nothing is at 4"),
+    "a dtype of lists": ("b", lambda: b"(cnumpy._core.numeric\n_frombuffer\n(C\x00" + shared(b"N", 999, 4) +
+                         b"K\x00NtR.", batch, "text or objects, got list"),
+    "a name of lists": ("b", lambda: shared(b"N", 999, 4) + b"\x8c\x01a\x93.", batch, "got list.a"),
+    "a call with many arguments": ("b", lambda: b"cnumpy\ndtype\n(" + b"N" * 10 + b"tR.", batch, "got a call"),
+    "words that are long": ("x.npz", lambda: npz(x=pickled(b"](](" + LONG + b"h\x00" * 9999 + b"ee", 1), y=ONE), texts,
+                            "64 bits as words"),
+    "text of no bytes": ("x.npz", lambda: npz(x=npy(np.zeros(1, "S1")).replace(b"S1", b"S0").replace(b"(1,)", b"(1" +
+                         b"0" * 11 + b",)")[:-1], y=EMPTY), rows, "text or objects, got"),
     "texts of one": ("x.npz", lambda: npz(x=pickled(shared(LONG_TEXT, 9999), 9999), y=npy(np.zeros(9999))), texts,
                      "more words"),
     "labels of lists": ("a", lambda: b"}(C\x04data" + IMAGE + b"C\x06labels" + shared(b"K\x01", 999, 4) + b"u.",
-                        batches, "labels: expected numbers"),
+                        batches, "labels: expected integers"),
     "zip": ("x.npz", lambda: npz(x=bytes(MANY), y=b""), rows, UNPACKS),
     "npy": ("x.npz", lambda: npz(x=npy(np.zeros(1)).replace(b"(1,)", b"(1" + b"0" * 14 + b",)"), y=b""), rows,
             "expected 800000000000000 bytes"),
