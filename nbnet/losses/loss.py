@@ -25,6 +25,7 @@ from nbnet.losses.weighting import meet, same_rank
 from nbnet.ops.broadcast import multiply
 from nbnet.ops.compare import where
 from nbnet.ops.convert import cast, converted
+from nbnet.ops.elementwise import floor
 from nbnet.ops.reduction import weighted_mean, weighted_sum
 from nbnet.ops.reshape import broadcast_to, moveaxis, reshape
 
@@ -319,7 +320,11 @@ def as_given(y_true: Any, sparse: bool, y_pred: Tensor) -> Any:
     if y_true.data is None:
         if sparse and y_true.ndim == y_pred.ndim and y_true.shape[-1] == 1:
             y_true = reshape(y_true, y_true.shape[:-1])
-        return converted(y_true, INT if sparse else y_pred.dtype) if (y_true.dtype == INT) != sparse else y_true
+        if (y_true.dtype == INT) == sparse:
+            return y_true
+        if sparse and y_true.dtype.kind == "f":  # What is no whole number is no class: its loss is NaN.
+            y_true = where(y_true == floor(y_true), y_true, -1.0)
+        return converted(y_true, INT if sparse else y_pred.dtype)
     flat = y_true.ndim == y_pred.ndim - 1
     # One column of predictions: a vector of targets is one, too.
     reads = flat if sparse else not (flat and y_pred.shape[-1] == 1)

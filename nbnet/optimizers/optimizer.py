@@ -591,6 +591,8 @@ class Optimizer(PythonStep, HasSettings):
         arrays = [found.get(id(p)) for p in block.parameters]
         if (scale := self.loss_scale_factor) is not None:
             arrays = [None if array is None else array / scale for array in arrays]
+        for parameter in block.parameters:
+            parameter.will_change()
         self.look_ahead(self.steps, 1)
         if self.python_step:
             self._apply_in_python(block, arrays)

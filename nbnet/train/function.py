@@ -7,6 +7,7 @@ import os
 import threading
 import time
 import traceback
+import weakref
 from collections import OrderedDict
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
@@ -26,7 +27,7 @@ from nbnet.engine.graph.tensor import Tensor, recorder
 from nbnet.engine.kernels.executor import PhaseRunner, aligned
 from nbnet.engine.runtime.program import Linked, lower
 from nbnet.optimizers.optimizer import Optimizer
-from nbnet.train.function_trace import FunctionTrace, Late, segments
+from nbnet.train.function_trace import FunctionTrace, Late, check_settled, segments
 
 Array = NDArray[Any]
 P = ParamSpec("P")
@@ -88,6 +89,14 @@ class FunctionProgram:
             times = min(times, max(1, optimizer.look_ahead(optimizer.steps, each * times) // each))
         return found, times
 
+    def read(self, arrays: list[Any]) -> None:
+        """Copy the arguments; an array that is referred to weakly cannot be resized meanwhile."""
+        owners = [a if a.base is None else a.base for a in arrays]
+        pins = [weakref.ref(owner) for owner in owners if isinstance(owner, np.ndarray)]
+        for buffer, array in zip(self.buffers, arrays, strict=True):
+            buffer[...] = array
+        del pins
+
     def strides(self) -> list[int]:
         """By how much the step of each phase grows from call to call."""
         return [1 if optimizer is None else self.updates[optimizer] for optimizer in self.counters]
@@ -138,10 +147,9 @@ class Function(Generic[P, R]):
     def execute(self, program: FunctionProgram, arrays: list[Any]) -> R:
         """Run a program that :meth:`prepare` returned, on these arrays."""
         try:
-            for buffer, array in zip(program.buffers, arrays, strict=True):
-                buffer[...] = array
-            program.runner(program.first_steps(self.calls)[0])
-            self._count(program, 1)
+            program.read(arrays)
+            first, _ = program.first_steps(self.calls)
+            self._counted(program, 1, lambda ran: program.runner(first, ran))
             return cast(R, _returned(program))
         finally:
             program.in_use = False
@@ -175,27 +183,45 @@ class Function(Generic[P, R]):
         if recorder() is not None:
             results = [self.python_function(*args, **kwargs) for _ in range(left)]
             return results[-1]
-        program, arrays = self.prepare(args, kwargs)
-        try:
-            for buffer, array in zip(program.buffers, arrays, strict=True):
-                buffer[...] = array
-            strides, seconds = program.strides(), 0.0
-            while left:
+        seconds = 0.0
+        while True:
+            # Parameters may have been moved since the last of these compiled calls.
+            program, arrays = self.prepare(args, kwargs)
+            try:
+                program.read(arrays)
                 most = min(left, max(1, int(CALL_SECONDS / seconds)) if seconds else 1)
                 first, count = program.first_steps(self.calls, most)
-                began = time.perf_counter()
-                program.runner.repeat(count, first, strides)
+                began, steps = (
+                    time.perf_counter(),
+                    functools.partial(program.runner.repeat, count, first, program.strides()),
+                )
+                self._counted(program, count, steps)
                 seconds = max((time.perf_counter() - began) / count, 1e-7)
-                self._count(program, count)
                 left -= count
-            return cast(R, _returned(program))
-        finally:
-            program.in_use = False
+                if not left:
+                    return cast(R, _returned(program))
+            finally:
+                program.in_use = False
 
-    def _count(self, program: FunctionProgram, calls: int) -> None:
-        self.calls += calls
-        for optimizer, each in program.updates.items():
-            optimizer.steps += each * calls
+    def _counted(self, program: FunctionProgram, calls: int, run: Callable[[list[None]], None]) -> None:
+        """Run some calls and count them, also if a signal handler raises an exception as soon as they have run, or
+        while they are counted."""
+        ran: list[None] = []
+        counts = self.calls + calls, [(o, o.steps + each * calls) for o, each in program.updates.items()]
+        try:
+            try:
+                run(ran)
+            finally:
+                self._set_counts(ran, counts)
+        except BaseException:
+            self._set_counts(ran, counts)
+            raise
+
+    def _set_counts(self, ran: list[None], counts: tuple[int, list[tuple[Optimizer, int]]]) -> None:
+        if ran:
+            self.calls = counts[0]
+            for optimizer, steps in counts[1]:
+                optimizer.steps = steps
 
     def prepare(self, args: tuple[Any, ...], kwargs: Mapping[str, Any]) -> tuple[FunctionProgram, list[Any]]:
         """Return the program for these arguments, in use from now on, and the arrays among them."""
@@ -206,12 +232,11 @@ class Function(Generic[P, R]):
             _describe(kwargs, key, arrays)
         kept, known = self._programs, tuple(key)
         program = kept.get(known)
-        if program is None or program.version != layout_version() or program.in_use:
+        while program is None or program.version != layout_version() or program.in_use:
             program = kept[known] = apart_from_handlers(lambda: self._write(args, kwargs))
             while len(kept) > KEPT_PROGRAMS:
                 kept.popitem(last=False)
-        else:
-            kept.move_to_end(known)
+        kept.move_to_end(known)
         program.in_use = True
         return program, arrays
 
@@ -247,6 +272,10 @@ class Function(Generic[P, R]):
         outputs = [leaf for leaf in flatten(returned) if isinstance(leaf, Tensor)]
         for tensor, buffer in placed:
             tensor.data = buffer
+        for node in trace.nodes:
+            node.settle()
+        check_settled(trace)
+        version = layout_version()  # Before addresses are read: a parameter that moves later outdates the program.
         found = segments(trace, outputs)
         linked = Linked(lower([[calls] for _, calls in found], [0], self.dtype, outputs))
         updates: dict[Optimizer, int] = {}
@@ -260,7 +289,7 @@ class Function(Generic[P, R]):
             updates=updates,
             results=[linked.view(y) for y in outputs],
             template=None if isinstance(returned, Tensor) else map_structure(_marked, returned),
-            version=layout_version(),
+            version=version,
             held=(linked, trace, placed),
         )
 
@@ -300,10 +329,12 @@ def _describe(value: Any, key: list[Any], arrays: list[Any]) -> None:
     """Collect the arrays of an argument, and what a program depends on: structure, shapes, dtypes, other values."""
     kind = type(value)
     if kind is np.ndarray or kind is Tensor:
-        key.append(value.shape)
-        key.append(value.dtype)
-        arrays.append(value if kind is np.ndarray else value.memory())
+        array = plain_array(value, "arguments") if kind is np.ndarray else value.memory()
+        key.append(array.shape)
+        key.append(array.dtype)
+        arrays.append(array)
     elif kind is tuple or kind is list:
+        key.append(kind)
         key.append(len(value))
         for part in value:
             _describe(part, key, arrays)

@@ -11,8 +11,9 @@ function; so a program is a sequence of segments, each with a number of its own.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Sequence
-from dataclasses import dataclass
+from collections.abc import Callable, Collection, Iterable, Sequence
+from dataclasses import dataclass, replace
+from functools import reduce
 from typing import Any
 
 import numpy as np
@@ -25,6 +26,7 @@ from nbnet.engine.graph.parameter import Parameter
 from nbnet.engine.graph.tape import Trace
 from nbnet.engine.graph.tensor import Call, Node, Tensor, tensor, topological
 from nbnet.engine.runtime.batch_io import add_each_call
+from nbnet.ops.broadcast import add
 from nbnet.ops.reduction import mean
 from nbnet.ops.reduction import sum as sum_over
 from nbnet.ops.reshape import reshape
@@ -51,6 +53,10 @@ class Marker(Node):
         op = Op(name, None, ())  # type: ignore[arg-type]
         return cls(op, tuple(inputs), tuple(outputs), (), (), (), 0, name, np.dtype(np.float32), **about)
 
+    def changed(self) -> set[Tensor]:
+        """The parameters that it changes."""
+        return set()
+
 
 @dataclass(eq=False)
 class Gradient(Marker):
@@ -65,6 +71,14 @@ class Update(Marker):
     parameters: Sequence[Parameter] = ()
     gradients: Sequence[Tensor | None] = ()
 
+    def settle(self) -> None:
+        assert self.optimizer is not None
+        self.optimizer.build_for(self.parameters)
+
+    def changed(self) -> set[Tensor]:
+        assert self.optimizer is not None
+        return set(self.optimizer.build_for(self.parameters).parameters)
+
 
 @dataclass(eq=False)
 class Assignment(Marker):
@@ -72,12 +86,18 @@ class Assignment(Marker):
 
     target: Parameter | None = None
 
+    def changed(self) -> set[Tensor]:
+        return set() if self.target is None else {self.target}
+
 
 @dataclass(eq=False)
 class Effect(Marker):
     """A call that changes memory outside of the program: moving averages, sums of a metric."""
 
     effect: Call | None = None
+
+    def changed(self) -> set[Tensor]:
+        return set() if self.effect is None else set(self.effect.writes())
 
 
 class _Effects(list[Call]):
@@ -179,6 +199,15 @@ def _flows_through_gradient(nodes: Sequence[Node], target: Tensor, sources: Sequ
 Segment = tuple[Optimizer | None, list[Call]]
 
 
+def check_settled(trace: FunctionTrace) -> None:
+    """Raise ValueError if two optimizers update the same parameters, which lie in one place."""
+    for optimizer in [node.optimizer for node in trace.nodes if isinstance(node, Update)]:
+        assert optimizer is not None
+        assert optimizer.block is not None
+        if not optimizer.block.holds(optimizer.block.parameters):
+            raise ValueError(f"{optimizer.name}: another optimizer of the function updates its parameters, too")
+
+
 def segments(trace: FunctionTrace, outputs: Sequence[Tensor]) -> list[Segment]:
     """Lower a trace to calls; parameters are moved to where their optimizers want them."""
     return _Lowering(trace, outputs).lower()
@@ -195,18 +224,21 @@ class _Lowering:
         self._segments: list[Segment] = [(None, [])]
         #: By update: memory for the gradients of all parameters, and the part of each.
         self._gradients: dict[int, tuple[Tensor, dict[Tensor, Tensor]]] = {}
+        #: By parameter: copies of values that a gradient needs after the parameter has changed.
+        self._kept: dict[Tensor, list[Tensor]] = {}
 
     def lower(self) -> list[Segment]:
         for k, node in enumerate(self.nodes):
             if isinstance(node, Update):
                 self._take_place(node, self.nodes[k + 1 :])
         pending: list[Node] = []
-        for node in self.nodes:
+        for k, node in enumerate(self.nodes):
             if not isinstance(node, Marker):
                 pending.append(node)
                 continue
             self._operate(pending)
             pending = []
+            self._keep(node.changed(), self.nodes[k + 1 :])
             if isinstance(node, Gradient):
                 self._differentiate(node)
             elif isinstance(node, Update):
@@ -233,12 +265,39 @@ class _Lowering:
         self._done += fused
         self._add(node.call() for node in fused)
 
+    def _keep(self, changed: Collection[Tensor], later: Sequence[Node]) -> None:
+        """Copy parameters that are about to change, if later gradients need the values that operations have read."""
+        targets = [node.inputs[0] for node in later if isinstance(node, Gradient)] if changed else []
+        if not targets:
+            return
+        needed_later = {y for node in topological(targets) for y in node.outputs}
+        copies: dict[Tensor, Tensor] = {}
+        for i, node in enumerate(self._done):
+            read = [x for x in node.inputs if x in changed]
+            if not read or needed_later.isdisjoint(node.outputs):
+                continue
+            for x in read:
+                if x not in copies:
+                    copies[x] = self._computed(lambda x=x: reshape(x, x.shape))  # type: ignore[misc]
+                    self._kept.setdefault(x, []).append(copies[x])
+            self._done[i] = replace(node, inputs=tuple(copies.get(x, x) for x in node.inputs))
+
     def _differentiate(self, node: Gradient) -> None:
         target, *sources = node.inputs
-        seed = Tensor(target.shape, target.dtype, np.ones(target.shape, target.dtype), name="one")
-        places = dict(zip(sources, node.outputs, strict=True))
-        calls, _ = differentiate(self._done, {target: seed}, sources, places)
+        seeds = {target: Tensor(target.shape, target.dtype, np.ones(target.shape, target.dtype), name="one")}
+        parts = {s: [s, *self._kept.get(s, ())] for s in sources}
+        wanted = [part for each in parts.values() for part in each]
+        _, found = differentiate(self._done, seeds, wanted)
+        places: dict[Tensor, Tensor] = {}
+        for source, result in zip(sources, node.outputs, strict=True):
+            reached = [part for part in parts[source] if part in found]
+            places |= dict.fromkeys(reached, result) if len(reached) == 1 else {}
+        calls, found = differentiate(self._done, seeds, wanted, places)
         self._add(calls)
+        for source, result in zip(sources, node.outputs, strict=True):
+            reached = [part for part in parts[source] if part in found]
+            if len(reached) > 1:  # The parameter was read before a change and after it.
+                self._computed(lambda each=[found[part] for part in reached]: reduce(add, each), result)  # type: ignore[misc]
 
     def _take_place(self, node: Update, later: Sequence[Node]) -> None:
         """Make memory for the gradients of an update; those that nothing reads after it are computed right there."""
@@ -267,7 +326,14 @@ class _Lowering:
 
     def _copy(self, x: Tensor, place: Array) -> None:
         """Add the call that copies a tensor to a place."""
-        with Trace(x.dtype) as trace:
-            y = reshape(x, x.shape)
-        y.data = place.reshape(y.shape)
+        self._computed(lambda: reshape(x, x.shape), Tensor(x.shape, x.dtype, place.reshape(x.shape), name=x.name))
+
+    def _computed(self, function: Callable[[], Tensor], result: Tensor | None = None) -> Tensor:
+        """Add the calls of a function, whose last one writes ``result``, if that is given."""
+        with Trace() as trace:
+            y = function()
+        if result is not None:
+            trace.nodes[-1].outputs = (result,)
+            y = result
         self._add(node.call() for node in trace.nodes)
+        return y

@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import contextlib
 import copy
 import pickle
+import signal
 import threading
 from collections.abc import Callable
 from typing import Any
@@ -343,3 +345,124 @@ def test_arguments_that_are_refused(argument: Any) -> None:
         nb.function(lambda x: x)(argument)
     with pytest.raises(TypeError, match="function: expected a function"):
         nb.function(3)
+
+
+def test_gradients_are_those_of_the_values_that_were_read() -> None:
+    def two_tapes() -> tuple[Any, list[nb.Parameter]]:
+        a, sgd = nb.Parameter([2.0]), nb.optimizers.SGD(0.1)
+
+        def step() -> Any:
+            with nb.Tape() as first:
+                tripled = ops.sum(3 * a)
+            with nb.Tape() as second:
+                squared = ops.sum(a * a)
+            sgd.apply(first.gradient(tripled, [a]), [a])
+            return second.gradient(squared, a)
+
+        return step, [a]
+
+    def read_before_and_after() -> tuple[Any, list[nb.Parameter]]:
+        a, sgd = nb.Parameter([2.0]), nb.optimizers.SGD(0.01)
+
+        def step() -> Any:
+            with nb.Tape() as tape:
+                y = a * a
+                a.assign(a * 0.5)
+                loss = ops.sum(y + a * a * a)
+            gradient = tape.gradient(loss, a)
+            sgd.apply([gradient], [a])
+            return gradient
+
+        return step, [a]
+
+    def state_of_a_layer() -> tuple[Any, list[nb.Parameter]]:
+        w, u, sgd = nb.Parameter([2.0]), nb.Parameter([1.0], trainable=False), nb.optimizers.SGD(0.01)
+
+        def step() -> Any:
+            with nb.Tape() as tape:
+                loss = ops.sum(ops.tanh(w * u) * w)
+                u.assign(u * 1.5)
+            gradient = tape.gradient(loss, w)
+            sgd.apply([gradient], [w])
+            return gradient
+
+        return step, [w, u]
+
+    for make, first in ((two_tapes, 4.0), (read_before_and_after, 7.0), (state_of_a_layer, 1.1053289)):
+        (eager, weights), (step, own) = make(), make()
+        compiled = nb.function(step)
+        expected = [eager().item() for _ in range(4)]
+        assert expected[0] == pytest.approx(first, rel=1e-6)
+        assert [compiled().item() for _ in range(4)] == pytest.approx(expected, rel=1e-6)
+        for a, b in zip(weights, own, strict=True):
+            np.testing.assert_allclose(a.numpy(), b.numpy(), rtol=1e-6)
+
+
+def test_a_value_that_is_not_kept_is_an_error() -> None:
+    a = nb.Parameter([2.0], name="a")
+    with nb.Tape() as tape:
+        loss = ops.sum(a * a)
+    a.assign([3.0])
+    assert tape.gradient(loss, a).item() == 4.0
+    with nb.Tape():
+        ops.sum(a * a)
+    a.assign([4.0])
+    with pytest.raises(ValueError, match="a has changed more than once since it was read"):
+        tape.gradient(loss, a)
+
+
+def test_labels_that_are_no_whole_numbers_have_no_loss() -> None:
+    loss_of = nb.losses.SparseCategoricalCrossentropy(from_logits=True)
+    compiled = nb.function(lambda x, y: loss_of(y, x))
+    found = [compiled(np.eye(3), np.full(3, label)).item() for label in (1.5, np.nan, -0.5, 5.0)]
+    assert np.isnan(found).all()
+    assert compiled(np.eye(3), np.arange(3.0)).item() == pytest.approx(0.5514447)
+
+
+def test_lists_and_tuples_have_programs_of_their_own() -> None:
+    kind = nb.function(lambda a: a[0] if isinstance(a, tuple) else 100 * a[0])
+    assert kind([np.ones(1)]).item() == 100
+    assert kind((np.ones(1),)).item() == 1
+
+
+def test_captured_tensors_cannot_be_resized() -> None:
+    constant = ops.convert_to_tensor(np.ones(1000, "float32"))
+    total = nb.function(lambda a: a + ops.sum(constant))
+    total(np.ones(1))
+    with pytest.raises(ValueError, match="resize"):
+        constant.numpy().resize(1, refcheck=False)
+
+
+def test_two_optimizers_of_the_same_weights() -> None:
+    w, first, second = nb.Parameter([1.0]), nb.optimizers.SGD(), nb.optimizers.Adam()
+
+    @nb.function
+    def step() -> None:
+        first.apply([np.ones(1)], [w])
+        second.apply([np.ones(1)], [w])
+
+    with pytest.raises(ValueError, match="another optimizer of the function updates its parameters"):
+        step()
+    assert w.numpy() == 1.0
+
+
+def test_calls_are_counted_though_a_handler_raises() -> None:
+    class Stop(Exception):
+        pass
+
+    def handler(*_: Any) -> None:
+        raise Stop
+
+    count = nb.Parameter([0.0], dtype="float64")
+    step = nb.function(lambda: count.assign_add([1.0]), dtype="float64")
+    step()
+    before = signal.signal(signal.SIGALRM, handler)
+    try:
+        for _ in range(10):
+            with contextlib.suppress(Stop):
+                signal.setitimer(signal.ITIMER_REAL, 0.005)
+                while True:
+                    step.run(1000)
+            assert count.numpy()[0] == step.calls
+    finally:
+        signal.signal(signal.SIGALRM, before)

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import operator
 from collections.abc import Iterable, Mapping, MutableMapping, Sequence
+from dataclasses import replace
 from typing import Any
 
 import numpy as np
@@ -50,10 +52,35 @@ def gradients(
     start = np.array(given, target.dtype)
     if start.shape != target.shape:
         raise ValueError(f"gradient: expected shape {target.shape}, got {start.shape}")
-    calls, found = differentiate(nodes, {target: Tensor(target.shape, target.dtype, start)}, sources)
+    nodes, read = _as_read(nodes)
+    before = {id(s): [old for (key, _), old in read.items() if key == id(s)] for s in sources} if read else {}
+    wanted = [*sources, *(old for olds in before.values() for old in olds)]
+    calls, found = differentiate(nodes, {target: Tensor(target.shape, target.dtype, start)}, wanted)
     for call in calls:
         run_call(call, 0)
+    for source in sources if read else ():
+        for part in [found[old] for old in before[id(source)] if old in found]:
+            if source in found:
+                found[source].memory()[...] += part.memory()
+            else:
+                found[source] = part
     return [found.get(t) for t in sources]
+
+
+def _as_read(nodes: Sequence[Node]) -> tuple[Sequence[Node], dict[tuple[int, int], Tensor]]:
+    """Nodes whose inputs have the values that were read, also those that have changed since; and these, by ``id`` of
+    the parameter and version."""
+    old: dict[tuple[int, int], Tensor] = {}
+    found: list[Node] = []
+    for node in nodes:
+        inputs = list(node.inputs)
+        for k, version in node.versions:
+            parameter = inputs[k]
+            if (key := (id(parameter), version)) not in old and (value := parameter.as_read(version)) is not parameter:
+                old[key] = value
+            inputs[k] = old.get(key, parameter)
+        found.append(node if all(map(operator.is_, inputs, node.inputs)) else replace(node, inputs=tuple(inputs)))
+    return (found, old) if old else (nodes, old)
 
 
 def backward(target: Tensor, seed: Any = None) -> None:

@@ -66,7 +66,8 @@ class Parameter(Tensor):
     array([2., 4.], dtype=float32)
     """
 
-    __slots__ = ("_constraint", "_regularizer", "linked", "trainable")
+    __slots__ = ("_constraint", "_past", "_read", "_regularizer", "_version", "linked", "trainable")
+    changes_in_place = True
 
     def __init__(
         self, value: Any, *, trainable: bool = True, name: str = "", dtype: Any = None, regularizer: Rule | None = None,
@@ -78,6 +79,8 @@ class Parameter(Tensor):
         #: True once a program holds its address.
         self.linked = False
         self._regularizer, self._constraint = regularizer, constraint
+        self._version, self._read = 0, -1
+        self._past: tuple[int, Array] | None = None
 
     @classmethod
     def over(cls, memory: Array, name: str) -> Self:
@@ -86,7 +89,30 @@ class Parameter(Tensor):
         Tensor.__init__(made, memory.shape, memory.dtype, memory, name=name)
         made.trainable = made.linked = False
         made._regularizer = made._constraint = None
+        made._version, made._read, made._past = 0, -1, None
         return made
+
+    # ---- values that gradients need after they were overwritten ----
+
+    def note_read(self) -> int:
+        self._read = self._version
+        return self._version
+
+    def will_change(self) -> None:
+        """To be called before the value changes in place: what a node has read is kept, until the next change."""
+        if self._read == self._version:
+            self._past = self._version, self.memory().copy()
+        self._version += 1
+
+    def as_read(self, version: int) -> Tensor:
+        if version == self._version:
+            return self
+        if self._past is None or self._past[0] != version:
+            raise ValueError(
+                f"gradient: {self.name or 'a parameter'} has changed more than once since it was read, and the value "
+                "that was read is not kept; compute the gradient before"
+            )
+        return Tensor(self.shape, self.dtype, self._past[1], name=self.name)
 
     @property
     def regularizer(self) -> Rule | None:
@@ -151,6 +177,7 @@ class Parameter(Tensor):
             raise TypeError(f"value: {self.name or 'the parameter'} holds real numbers, got {value.dtype}")
         if value.shape != self.shape:
             raise ValueError(f"value: {self.name or 'the parameter'} has shape {self.shape}, got {value.shape}")
+        self.will_change()
         self.memory()[...] = value
 
     def assign_add(self, value: Any) -> Tensor:

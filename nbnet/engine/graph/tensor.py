@@ -65,6 +65,9 @@ class Tensor(Concrete["Tensor"]):
         "time_mask",
     )  # fmt: skip
 
+    #: True for parameters, which have versions.
+    changes_in_place = False
+
     def __init__(
         self, shape: Shape, dtype: Any, data: Array | None = None, *, name: str = "", requires_grad: bool = False
     ) -> None:
@@ -102,6 +105,14 @@ class Tensor(Concrete["Tensor"]):
     def numpy(self) -> Array:
         """The value as an array: that of a weight is a copy."""
         return self.memory()
+
+    def note_read(self) -> int:
+        """Note that a node has read the value, and return its version."""
+        raise NotImplementedError
+
+    def as_read(self, version: int) -> Tensor:
+        """The value of a version."""
+        raise NotImplementedError
 
     def __bool__(self) -> bool:
         if self.data is None:
@@ -162,6 +173,8 @@ class Node:
     name: str
     dtype: np.dtype[Any]
     injected: bool = False
+    #: The inputs that change in place, by number, and the version of each that was read.
+    versions: tuple[tuple[int, int], ...] = ()
 
     @classmethod
     def of(
@@ -183,6 +196,9 @@ class Node:
             for t in outputs:
                 t.requires_grad = t.dtype.kind == "f"
         return cls(op, inputs, outputs, saved, work, attributes, key, name, dtype, injected is not None)
+
+    def settle(self) -> None:
+        """Move parameters to where the program has them, if the node does."""
 
     def run(self, step: int) -> None:
         """Run the op eagerly, in new memory."""
@@ -621,11 +637,14 @@ def apply_many(
     else:
         key = active.occurrence(next_key() if key is None else int(key))
     node = Node.of(op, inputs, specs, encoded, key, name or node_name(op.name), dtype, injected)
-    if active is None or not active.deferred:
+    eager = active is None or not active.deferred
+    if eager:
         node.run(step)
     if active is not None or any(t.requires_grad for t in inputs):
         for t in node.outputs:
             t.node = node
+        if eager:
+            node.versions = tuple([(k, t.note_read()) for k, t in enumerate(inputs) if t.changes_in_place])
     if active is not None:
         active.nodes.append(node)
     return node.outputs

@@ -9,6 +9,7 @@ import ctypes
 import functools
 import sys
 from collections.abc import Sequence
+from itertools import starmap
 from math import prod
 from typing import Any
 
@@ -247,29 +248,36 @@ class PhaseRunner:
         plan = np.concatenate([self.spans.reshape(-1), segments.reshape(-1)])
         return plan, (self.mem, address(self.rows), address(plan), count, 1, 0, address(self._sync), start, 0)
 
-    def __call__(self, first: Sequence[int]) -> None:
-        """Run each phase once, with its number of the step."""
+    def __call__(self, first: Sequence[int], ran: list[None]) -> None:
+        """Run each phase once, with its number of the step; then ``ran`` has an element.
+
+        It gets it in the same call into C, so that no signal handler comes in between.
+        """
         check_cancelled()
         if ROW_BY_ROW:
-            self.repeat(1, first, [0] * len(first))
+            self.repeat(1, first, [0] * len(first), ran)
             return
         plan, arguments = self._kept
         plan[self.spans.size + 3 :: 4] = first
-        _entry(RUN_SEGMENTS)(*arguments)
+        ran.extend(starmap(_entry(RUN_SEGMENTS), [arguments]))
 
-    def repeat(self, times: int, first: Sequence[int], stride: Sequence[int]) -> None:
-        """Run all phases several times; the numbers of a phase begin at ``first``, ``stride`` apart."""
+    def repeat(self, times: int, first: Sequence[int], stride: Sequence[int], ran: list[None]) -> None:
+        """Run all phases several times; the numbers of a phase begin at ``first``, ``stride`` apart.
+
+        Then ``ran`` has an element.
+        """
         check_cancelled()
         numbers = np.add(first, np.multiply.outer(np.arange(times), stride))
         if ROW_BY_ROW:
             for steps in numbers.tolist():
                 for p, step in enumerate(steps):
                     _run_in_python(Memory(self.mem, self.dtype), self.rows, self.spans[p : p + 1], 1, step)
+            ran.append(None)
             return
         segments = np.tile(self._once, (times, 1))
         segments[:, 3] = numbers.reshape(-1)
         plan = self._planned(segments)
-        _entry(RUN_SEGMENTS)(*plan[1])
+        ran.extend(starmap(_entry(RUN_SEGMENTS), [plan[1]]))
 
 
 def _run_in_python(memory: Memory, rows: Rows, spans: NDArray[np.int64], steps: int, step: int) -> None:

@@ -8,6 +8,7 @@ rows.
 
 from __future__ import annotations
 
+import weakref
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from typing import Any, NamedTuple
@@ -226,6 +227,9 @@ class Linked:
             for tensor in call.operands:
                 if isinstance(tensor, Parameter):
                     tensor.linked = True
+        # NumPy resizes no array that is referred to weakly.
+        data = [tensor.data for call in program.calls for tensor in call.operands if tensor is not None]
+        self.pins = [weakref.ref(array) for array in data if array is not None and array.base is None]
         if program.nbytes >= LARGE:
             check_memory(program.nbytes, _largest(program))
         self.arena = aligned(max(program.nbytes, 64), np.uint8)
