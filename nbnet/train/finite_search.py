@@ -64,6 +64,8 @@ class Watched(Protocol):
     good: int
     first_batch: tuple[int, int, int] | None
 
+    def weights(self) -> list[Array]: ...  # those that have to be finite
+
 
 def describe(watch: Watched, serious: bool, stay: bool) -> str:
     """Return a sentence that names the step and the layer of the first value that is not finite.
@@ -227,9 +229,7 @@ class _Search:
         sums = step.sums[:, :1, 0] if self._serious else step.sums[:, :, 0]
         found = _first_bad(sums)
         if found is None and self._serious:
-            block = self._model.optimizer.block
-            assert block is not None
-            found = _first_bad(block.flat.numpy())
+            found = next((at for weight in self._watch.weights() if (at := _first_bad(weight)) is not None), None)
         return found
 
     def _was_finite(self, epoch: int, batch: int) -> bool:

@@ -100,6 +100,7 @@ class FiniteWatch:
         self._sure = False  # True if weights were found finite after the last epoch
         self._taken = self._checked = -math.inf
         self.batch = self.good = 0
+        self._exempt: set[int] | None = None  # weights that do not train, and were not finite when training began
         self._copy_cost = self._check_cost = 0.0
         self._prints = any(getattr(callback, "reports_nan", False) for callback in callbacks)
 
@@ -108,6 +109,8 @@ class FiniteWatch:
     def begin_epoch(self, epoch: int) -> None:
         """Copy the state if it is time to."""
         self.epoch, self._sure, self.batch, self.good = epoch, False, 0, 0
+        if self._exempt is None and self.loop.model.built:
+            self._note_exempt()
         if self._told or not self._copies:
             return
         position = self.loop.position
@@ -127,6 +130,8 @@ class FiniteWatch:
 
     def batches_done(self, batch: int) -> None:
         """Look after some batches: copy the state if it is time to, or note the first bad batch of a stream."""
+        if self._exempt is None:
+            self._note_exempt()
         if self._told:
             return
         if self.period == 1:
@@ -207,13 +212,30 @@ class FiniteWatch:
         self._copy_cost = self._taken - began
 
     def _weights_finite(self) -> bool:
-        """Check the trained weights, or all weights before there is an optimizer's block."""
-        began, block = time.perf_counter(), self.loop.model.optimizer.block
-        weights = [block.flat] if block is not None else self.loop.model.weights
-        found = all([np.isfinite(values).all() for values in [weight.data for weight in weights] if values is not None])
+        began = time.perf_counter()
+        found = all([np.isfinite(values).all() for values in self.weights()])
         self._checked = time.perf_counter()
         self._check_cost = self._checked - began
         return bool(found)
+
+    def weights(self) -> list[Array]:
+        """Return the weights that have to be finite: those that train, and others that were when training began."""
+        model = self.loop.model
+        if self._exempt is None:
+            self._note_exempt()
+        exempt = self._exempt or ()
+        block = model.optimizer.block
+        weights = model.weights if block is None else [block.flat, *ChangingState.of(model).others]
+        return [weight.data for weight in weights if weight.data is not None and id(weight) not in exempt]
+
+    def _note_exempt(self) -> None:
+        model = self.loop.model
+        if model.optimizer.block is None:
+            trained = set(map(id, model.trainable_weights))
+            others = [weight for weight in model.weights if id(weight) not in trained]
+        else:
+            others = ChangingState.of(model).others
+        self._exempt = {id(weight) for weight in others if not (weight.data is None or np.isfinite(weight.data).all())}
 
     def _running_loss(self) -> float:
         """Return a number that is finite if the losses of the epoch are, so far."""
@@ -275,11 +297,14 @@ class ChangingState(NamedTuple):
         What a step changes: weights, state and numbers of the optimizer.
     settings
         What callbacks may change: numbers of the optimizer, and rates of layers.
+    others
+        The weights that do not train; those of batch normalization, say, and those that a layer assigns to.
     """
 
     place: tuple[int, ...]
     arrays: list[Array]
     settings: list[Array]
+    others: list[Any]
 
     @classmethod
     def of(cls, model: Trainable) -> ChangingState:
@@ -290,15 +315,15 @@ class ChangingState(NamedTuple):
         assert optimizer.block is not None
         trained = set(map(id, optimizer.block.parameters))
         layers: Any = flatten_layers(model)
-        others: dict[int, Any] = {id(w): w.data for w in model.weights if id(w) not in trained}
+        others: dict[int, Any] = {id(w): w for w in model.weights if id(w) not in trained}
         slots = [slot.data for slot in optimizer.slot_tensors.values()]
-        arrays = [optimizer.block.flat.data, *slots, optimizer.cells, *others.values()]
+        arrays = [optimizer.block.flat.data, *slots, optimizer.cells, *(w.data for w in others.values())]
         # A schedule sets the learning rate, in each step.
         first, last = update.LEARNING_RATE, update.OWN + len(optimizer.hyper)
         settings = [optimizer.cells[first if optimizer.schedule is None else first + 1 : last]]
         parts = [value for layer in layers for value in vars(layer).values()]
         settings += [part.data for part in parts if type(part) is Tensor and part.data is not None]
-        found = model._train_state.changing = cls(place, arrays, settings)
+        found = model._train_state.changing = cls(place, arrays, settings, [*others.values()])
         return found
 
 

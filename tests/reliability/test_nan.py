@@ -395,6 +395,32 @@ def test_weights_that_do_not_train() -> None:
         np.testing.assert_array_equal(a, b)
 
 
+class Growing(layers.Layer):
+    """Assigns to one weight; another is not finite from the beginning, which is nobody's fault."""
+
+    def build(self, input_shape: Any) -> None:
+        self.scale = self.add_weight(name="scale", initializer="ones", trainable=False)
+        bound = self.add_weight(shape=(2,), name="bound", trainable=False)
+        bound.assign([-np.inf, np.inf])
+
+    def call(self, x: Any) -> Any:
+        self.scale.assign(self.scale * 1e3)
+        return x
+
+
+@pytest.mark.parametrize("built", [True, False])
+@pytest.mark.parametrize("kind", ["arrays", "stream", "eager"])
+def test_weights_that_a_layer_assigns_to(built: bool, kind: str) -> None:
+    parts = [*([nb.Input((4,))] if built else []), layers.Dense(4), Growing(name="growing"), layers.Dense(1)]
+    model = nb.Sequential(parts)
+    model.compile(SGD(1e-3), "mse", run_eagerly=kind == "eager")
+    data = (batches(), None) if kind == "stream" else (X, Y)
+    assert found(model, *data, steps_per_epoch=STEPS)[0] == []
+    (text,), _ = found(model, *data, epochs=3, steps_per_epoch=STEPS)
+    assert text.partition(":")[2].startswith(" weights are not finite")
+    assert "layer 'growing'" in text if kind == "arrays" else "'growing/scale'" in text
+
+
 def test_a_callback_that_changes_the_learning_rate() -> None:
     """Rates of steps, and of dropout, that callbacks have set are those of the steps that are run again."""
 
