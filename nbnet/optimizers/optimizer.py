@@ -16,6 +16,7 @@ from nbnet.base.validation import ABOVE_ZERO, FRACTION, FROM_ZERO, check_int
 from nbnet.engine.graph.parameter import FlatParams, Parameter, invalidate_programs, layout_version
 from nbnet.engine.graph.tensor import Call, Tensor, changes
 from nbnet.engine.kernels.abi import Kernel
+from nbnet.engine.runtime import batch_io
 from nbnet.engine.runtime.program import Linked, lower
 from nbnet.optimizers import schedules, update
 from nbnet.optimizers.hyperparams import (
@@ -29,7 +30,7 @@ from nbnet.optimizers.hyperparams import (
     OptimizerNumber,
     OptionalHyper,
 )
-from nbnet.optimizers.python_step import ACCUMULATOR, AVERAGE, PARTS, OptimizerVariable, PythonStep
+from nbnet.optimizers.python_step import ACCUMULATOR, AVERAGE, PARTS, OptimizerVariable, PythonStep, as_gradient
 
 Array = NDArray[Any]
 #: The kernel, or None, and its slots, names of the options in use, and the number of schedules so far: where this
@@ -580,7 +581,7 @@ class Optimizer(PythonStep, HasSettings):
             program.update(self, given, parameters)
             return
         known = parameters if self.block is None else self.block.parameters
-        found = {id(p): _as_gradient(g, p) for g, p in zip(given, parameters, strict=True)}
+        found = {id(p): as_gradient(g, p) for g, p in zip(given, parameters, strict=True)}
         if not found.keys() <= {*map(id, known)}:
             known = parameters  # An error follows.
         if all(array is None for array in found.values()):
@@ -596,14 +597,19 @@ class Optimizer(PythonStep, HasSettings):
         self.look_ahead(self.steps, 1)
         if self.python_step:
             self._apply_in_python(block, arrays)
-        else:
-            linked, flat = self._program(block, frozenset(k for k, array in enumerate(arrays) if array is None))
-            flat[...] = 0
-            for array, start in zip(arrays, block.starts, strict=True):
-                if array is not None:
-                    flat[start : start + array.size] = array.reshape(-1)
+            self.steps += 1
+            return
+        linked, flat = self._program(block, frozenset(k for k, array in enumerate(arrays) if array is None))
+        flat[...] = 0
+        for array, start in zip(arrays, block.starts, strict=True):
+            if array is not None:
+                flat[start : start + array.size] = array.reshape(-1)
+        made = next(iter(linked.program.calls[-1].writes())).memory().data
+        before = made[0]
+        try:
             linked.run(1, self.steps)
-        self.steps += 1
+        finally:  # Signal handlers run in calls: without one here, an exception of theirs comes before or after.
+            self.steps += made[0] - before
 
     def apply_gradients(self, grads_and_vars: Iterable[tuple[Any, Parameter]]) -> int:
         """Like :meth:`apply`, from pairs (gradient, parameter); returns the number of steps."""
@@ -629,24 +635,15 @@ class Optimizer(PythonStep, HasSettings):
         return self.eager_program(missing, lambda g: [[self.prelude()], *self.plan().phases(g, 1, apart=apart)])
 
     def eager_program(self, key: Any, phases: Callable[[Tensor], update.Phases]) -> tuple[Linked, Array]:
-        """A program of one slice, kept by a key, made from the gradients' place; and that place."""
+        """A program of one slice, kept by a key, made from the gradients' place, and that place; in the end it adds 1
+        to the cell of its last call."""
         if self._eager[0] != layout_version():
             self._eager = layout_version(), {}
         if key not in self._eager[1]:
             block = self._built()
             gradients = block.like(1, "gradients")
-            program = lower(phases(gradients), [0], block.dtype)
+            made = Tensor((1,), np.int64, np.zeros(1, np.int64))
+            count = batch_io.advance_call(made, 1, block.dtype)
+            program = lower([*phases(gradients), [[count]]], [0], block.dtype)
             self._eager[1][key] = Linked(program), gradients.numpy()[0]
         return self._eager[1][key]
-
-
-def _as_gradient(gradient: Any, parameter: Parameter) -> Array | None:
-    """A gradient as an array, checked."""
-    if gradient is None:
-        return None
-    array, name = plain_array(gradient, "grads"), parameter.name or "a parameter"
-    if array.shape != parameter.shape:
-        raise ValueError(f"grads: {name} has shape {parameter.shape}, its gradient {array.shape}")
-    if array.dtype.kind not in "fiub" or not np.isfinite(array).all():
-        raise ValueError(f"grads: expected finite numbers for {name}")
-    return array

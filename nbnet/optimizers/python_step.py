@@ -287,3 +287,15 @@ class PythonStep:
 
 def _array(value: Any) -> Array:
     return value.numpy() if isinstance(value, Tensor) else plain_array(value, "value")
+
+
+def as_gradient(gradient: Any, parameter: Parameter) -> Array | None:
+    """A gradient as an array, checked."""
+    if gradient is None:
+        return None
+    array, name = plain_array(gradient, "grads"), parameter.name or "a parameter"
+    if array.shape != parameter.shape:
+        raise ValueError(f"grads: {name} has shape {parameter.shape}, its gradient {array.shape}")
+    if array.dtype.kind not in "fiub" or not np.isfinite(array).all():
+        raise ValueError(f"grads: expected finite numbers for {name}")
+    return array

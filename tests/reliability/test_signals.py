@@ -552,6 +552,11 @@ def repeat_batches(model: nb.Sequential) -> None:
         model.train_on_batch(ONES, ZEROS)
 
 
+def repeat_gradients(model: nb.Sequential) -> None:
+    while True:
+        model.optimizer.apply([np.full((64, 1), 1 / 64, np.float32)])
+
+
 def repeat_fit(model: nb.Sequential, **arguments: Any) -> None:
     model.fit(ONES, ZEROS, **{"epochs": 10**6, "verbose": 0} | arguments)
 
@@ -564,8 +569,9 @@ def repeat_fit(model: nb.Sequential, **arguments: Any) -> None:
         (partial(repeat_fit, batch_size=1, callbacks=[nb.callbacks.LambdaCallback(on_epoch_end=print)]), None),
         (partial(repeat_fit, batch_size=30), 2),
         (repeat_batches, None),
+        (repeat_gradients, None),
     ],
-    ids=["epochs", "validation", "callbacks", "slices", "batches"],
+    ids=["epochs", "validation", "callbacks", "slices", "batches", "apply"],
 )
 def test_interrupts_leave_counts_that_agree_with_the_weights(
     work: Callable[[nb.Sequential], None], slices: int | None
