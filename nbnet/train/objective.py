@@ -107,6 +107,8 @@ class Objective:
             labels = self.labelled.get(name)
             if isinstance(loss, str):
                 loss = _crossentropy(width, labels)
+            if not isinstance(loss, losses.Loss | None):
+                raise ValueError(f"loss: expected one for output {name!r}, got {loss!r}")
             both = [(m, False) for m in plain] + [(m, True) for m in counted]
             resolved = tuple((_metric(m, loss, width, labels), counts) for m, counts in both)
             specs.append(OutputSpec(name, loss, float(share), resolved, names[name]))

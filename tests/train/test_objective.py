@@ -152,3 +152,11 @@ def test_structures_of_several_outputs(
     if eager:
         wanted = {name: value for name, value in wanted.items() if not name.endswith("_loss")}
     assert logs == pytest.approx(wanted, rel=1e-5)
+
+
+@pytest.mark.parametrize("loss", [[[]], [{}], [()]])
+def test_an_empty_entry_is_no_loss(loss: Any) -> None:
+    model = nb.Sequential([nb.Input((2,)), nb.layers.Dense(1)])
+    with pytest.raises(ValueError, match="loss: expected one for output"):  # noqa: PT012 - once outputs are known
+        model.compile("sgd", loss)
+        model.fit(np.ones((4, 2)), np.ones((4, 1)), verbose=0)
