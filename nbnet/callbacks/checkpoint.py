@@ -12,7 +12,6 @@ from typing import Any
 
 from nbnet.base.atomic_file import remove_abandoned, target
 from nbnet.base.console import show
-from nbnet.base.hdf5_file import library
 from nbnet.base.registry import UniqueNames
 from nbnet.base.regular_file import check_name
 from nbnet.callbacks.callback import Callback, Logs
@@ -134,6 +133,8 @@ class ModelCheckpoint(Saver):
     def on_train_begin(self, logs: Logs = None) -> None:
         super().on_train_begin(logs)
         if self.filepath.endswith(_OF_KERAS):
+            from nbnet.base.hdf5_file import library  # late: it reads files in processes
+
             library()
         # What no save could write to is an error before the training; a path with entries of the logs is not known yet.
         with suppress(KeyError, IndexError):
