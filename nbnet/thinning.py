@@ -339,7 +339,7 @@ def merge(model: Model, thinned: Model, masks: Mapping[str, Any] | None = None) 
     >>> hidden = [nb.layers.Dense(3), nb.layers.Dropout(0.5, name="drop")]
     >>> model = nb.Sequential([nb.Input((1,)), *hidden, nb.layers.Dense(1)])
     >>> small = thin(model, {"drop": [True, False, True]})
-    >>> small.layers[0].bias.assign([5.0, 7.0])
+    >>> _ = small.layers[0].bias.assign([5.0, 7.0])
     >>> merge(model, small)
     >>> model.layers[0].bias.numpy()
     array([5., 0., 7.], dtype=float32)

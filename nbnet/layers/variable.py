@@ -72,7 +72,7 @@ class Variable(Parameter, metaclass=StandsFor):
     --------
     >>> import nbnet as nb
     >>> scale = nb.Variable("ones", shape=(2,), name="scale")
-    >>> scale.assign_add(1.0)
+    >>> _ = scale.assign_add(1.0)
     >>> scale.numpy()
     array([2., 2.], dtype=float32)
     >>> isinstance(nb.Parameter(1.0), nb.Variable)

@@ -187,7 +187,7 @@ class SpectralNormalization(Wrapper):
     >>> import nbnet as nb
     >>> layer = nb.layers.SpectralNormalization(nb.layers.Dense(2, kernel_initializer="identity"), 20)
     >>> layer.build((None, 2))
-    >>> layer.layer.kernel.assign([[4.0, 0.0], [0.0, 2.0]])
+    >>> _ = layer.layer.kernel.assign([[4.0, 0.0], [0.0, 2.0]])
     >>> y = layer(np.ones((1, 2)), training=True)
     >>> layer.layer.kernel.numpy().round(4)
     array([[1. , 0. ],

@@ -131,7 +131,7 @@ class Iterations(OptimizerNumber, int):
     Examples
     --------
     >>> import nbnet as nb
-    >>> optimizer = nb.optimizers.SGD(0.1)
+    >>> optimizer = nb.optimizers.SGD(0.1, name="sgd")
     >>> optimizer.iterations.assign(7)
     >>> optimizer.iterations, optimizer.iterations.path
     (7, 'sgd/iteration')

@@ -109,7 +109,7 @@ class PythonStep:
         ...     def update_step(self, gradient, variable, learning_rate):
         ...         super().update_step(gradient, variable, learning_rate * 0.5)
         >>> Halved(0.5).apply([[1.0, 1.0]], [w])
-        >>> w.numpy()
+        >>> w.numpy().round(3)
         array([0.25, 1.25], dtype=float32)
         """
         kernel, slots = self.variant

@@ -216,7 +216,7 @@ class Checkpoint:
     >>> step = Variable(1.0)
     >>> with tempfile.TemporaryDirectory() as folder:
     ...     path = Checkpoint(step=step).save(f"{folder}/c")
-    ...     step.assign(5.0)
+    ...     _ = step.assign(5.0)
     ...     status = Checkpoint(step=step).restore(path)
     >>> path[-3:], float(step)
     ('c-1', 1.0)
